@@ -1,0 +1,201 @@
+//! Linux: `<linux/if_tun.h>` and the calls that use it.
+//!
+//! Numbers and layouts are compiled on every host, so that a test of one system can check those of another; only
+//! the calls, in [`tun`] and [`packet_socket`], are of Linux alone. Manual page: `netdevice(7)`; the kernel's own
+//! description: `Documentation/networking/tuntap.rst`.
+
+#[cfg(target_os = "linux")]
+pub mod packet_socket;
+#[cfg(target_os = "linux")]
+pub mod tun;
+
+use crate::ioctl::Opcode;
+
+/// The bytes of an interface name, its terminating NUL included.
+#[doc(alias = "IFNAMSIZ")]
+pub const NAME_SIZE: usize = 16;
+
+/// Flags of `TUNSETIFF`, as `<linux/if_tun.h>` has them. They are not those of `<linux/if.h>`: `IFF_TUN` and
+/// `IFF_UP` are both 1.
+pub mod iff {
+    /// The device carries IP packets.
+    pub const TUN: u16 = 0x0001;
+    /// The device carries Ethernet frames.
+    pub const TAP: u16 = 0x0002;
+    /// The interface may have several queues.
+    pub const MULTI_QUEUE: u16 = 0x0100;
+    /// The interface outlives its last descriptor. Reported only; set by [`TUNSETPERSIST`](super::TUNSETPERSIST).
+    pub const PERSIST: u16 = 0x0800;
+    /// Packets have no packet information header in front.
+    pub const NO_PI: u16 = 0x1000;
+    /// Accepted, and of no effect since Linux 3.8.
+    pub const ONE_QUEUE: u16 = 0x2000;
+    /// Packets have a virtio-net header in front.
+    pub const VNET_HDR: u16 = 0x4000;
+    /// Refuse an interface that exists.
+    pub const TUN_EXCL: u16 = 0x8000;
+}
+
+/// Attributes below `IFLA_INFO_DATA` of an interface whose kind is `tun`, from `<linux/if_link.h>`.
+pub mod ifla_tun {
+    /// `u32`: the owner's uid; absent when the interface has none.
+    pub const OWNER: u16 = 1;
+    /// `u32`: the group's gid; absent when the interface has none.
+    pub const GROUP: u16 = 2;
+    /// `u8`: [`iff::TUN`](super::iff::TUN) or [`iff::TAP`](super::iff::TAP).
+    pub const TYPE: u16 = 3;
+    /// `u8`, boolean: packets carry the packet information header.
+    pub const PI: u16 = 4;
+    /// `u8`, boolean: packets carry the virtio-net header.
+    pub const VNET_HDR: u16 = 5;
+    /// `u8`, boolean: the interface outlives its last descriptor.
+    pub const PERSIST: u16 = 6;
+    /// `u8`, boolean: made for several queues.
+    pub const MULTI_QUEUE: u16 = 7;
+    /// `u32`: queues that are attached and enabled. Reported for multi-queue interfaces only.
+    pub const NUM_QUEUES: u16 = 8;
+    /// `u32`: queues that are attached and disabled. Reported for multi-queue interfaces only.
+    pub const NUM_DISABLED_QUEUES: u16 = 9;
+}
+
+/// The argument of the requests that name an interface: a name, then flags, then room for the union's widest arm.
+#[doc(alias = "ifreq")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceRequest {
+    name: [u8; NAME_SIZE],
+    flags: u16,
+    // The union's widest arm is `struct ifmap`: two longs, then 8 bytes.
+    rest: [u16; (2 * size_of::<usize>() + 8 - 2) / 2],
+}
+
+impl InterfaceRequest {
+    /// A request for `name` with `flags`; an empty name asks the kernel to choose one. `None` if the name leaves no
+    /// room for its NUL or contains one.
+    #[must_use]
+    pub fn new(name: &[u8], flags: u16) -> Option<Self> {
+        if name.len() >= NAME_SIZE || name.contains(&0) {
+            return None;
+        }
+        let mut request = Self { flags, ..Self::default() };
+        request.name[..name.len()].copy_from_slice(name);
+        Some(request)
+    }
+
+    /// The name, up to its NUL.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(NAME_SIZE);
+        &self.name[..end]
+    }
+
+    /// The flags.
+    #[must_use]
+    pub const fn flags(&self) -> u16 {
+        self.flags
+    }
+}
+
+const _: () = {
+    assert!(size_of::<InterfaceRequest>() == 16 + 2 * size_of::<usize>() + 8);
+    assert!(core::mem::offset_of!(InterfaceRequest, flags) == 16);
+};
+
+// `_IOC`: most architectures give the direction two bits above 14 bits of size; three older ones three above 13.
+const NARROW_SIZE: bool = cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc",
+    target_arch = "sparc64"
+));
+const DIRECTION_SHIFT: u32 = if NARROW_SIZE { 29 } else { 30 };
+const WRITE: u32 = if NARROW_SIZE { 4 } else { 1 };
+const READ: u32 = 2;
+
+const fn encode(direction: u32, number: u32, size: usize) -> Opcode {
+    assert!(size < 1 << 13);
+    #[allow(clippy::cast_possible_truncation, reason = "asserted on the line above")]
+    let size = size as u32;
+    direction << DIRECTION_SHIFT | size << 16 | (b'T' as u32) << 8 | number
+}
+
+const fn iow(number: u32) -> Opcode {
+    encode(WRITE, number, size_of::<core::ffi::c_int>())
+}
+
+const fn ior(number: u32) -> Opcode {
+    encode(READ, number, size_of::<core::ffi::c_uint>())
+}
+
+/// By value: 1 makes the interface outlive its last descriptor, 0 undoes that.
+pub const TUNSETPERSIST: Opcode = iow(203);
+/// [`InterfaceRequest`], both ways: creates an interface, or attaches to one.
+pub const TUNSETIFF: Opcode = iow(202);
+/// By value: the uid that may attach.
+pub const TUNSETOWNER: Opcode = iow(204);
+/// By value: the gid that may attach.
+pub const TUNSETGROUP: Opcode = iow(206);
+/// By value: the offloads that the reader accepts.
+pub const TUNSETOFFLOAD: Opcode = iow(208);
+/// [`InterfaceRequest`], filled in: the name and flags of the attached interface. (In C it is declared as an
+/// `unsigned int`.)
+pub const TUNGETIFF: Opcode = ior(210);
+/// `int`: the bytes that writers may have in flight.
+pub const TUNSETSNDBUF: Opcode = iow(212);
+/// `int`: the size of the virtio-net header.
+pub const TUNSETVNETHDRSZ: Opcode = iow(216);
+
+#[cfg(target_os = "linux")]
+const _: () = {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::unnecessary_cast,
+        reason = "`Ioctl` is a long or an int"
+    )]
+    const fn same(ours: Opcode, theirs: libc::Ioctl) -> bool {
+        ours == theirs as Opcode
+    }
+    assert!(same(TUNSETPERSIST, libc::TUNSETPERSIST));
+    assert!(same(TUNSETIFF, libc::TUNSETIFF));
+    assert!(same(TUNSETOWNER, libc::TUNSETOWNER));
+    assert!(same(TUNSETGROUP, libc::TUNSETGROUP));
+    assert!(same(TUNSETOFFLOAD, libc::TUNSETOFFLOAD));
+    assert!(same(TUNGETIFF, libc::TUNGETIFF));
+    assert!(same(TUNSETSNDBUF, libc::TUNSETSNDBUF));
+    assert!(same(TUNSETVNETHDRSZ, libc::TUNSETVNETHDRSZ));
+    assert!(size_of::<InterfaceRequest>() == size_of::<libc::ifreq>());
+    assert!(NAME_SIZE == libc::IFNAMSIZ);
+    assert!(iff::TUN as i32 == libc::IFF_TUN && iff::TAP as i32 == libc::IFF_TAP);
+    assert!(iff::MULTI_QUEUE as i32 == libc::IFF_MULTI_QUEUE);
+    assert!(iff::PERSIST as i32 == libc::IFF_PERSIST);
+    assert!(iff::NO_PI as i32 == libc::IFF_NO_PI);
+    assert!(iff::VNET_HDR as i32 == libc::IFF_VNET_HDR);
+    assert!(iff::TUN_EXCL as i32 == libc::IFF_TUN_EXCL);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn opcodes_are_those_of_the_kernel_headers() {
+        // From <linux/if_tun.h>, worked out with a C compiler.
+        assert_eq!(TUNSETIFF, 0x4004_54ca);
+        assert_eq!(TUNSETPERSIST, 0x4004_54cb);
+        assert_eq!(TUNGETIFF, 0x8004_54d2);
+        assert_eq!(TUNSETVNETHDRSZ, 0x4004_54d8);
+    }
+
+    #[test]
+    fn a_request_holds_fifteen_bytes_of_name_and_no_more() {
+        let request = InterfaceRequest::new(b"abcdefghijklmno", iff::TUN).unwrap();
+        assert_eq!(request.name(), b"abcdefghijklmno");
+        assert_eq!(request.flags(), 1);
+        assert_eq!(InterfaceRequest::new(b"abcdefghijklmnop", iff::TUN), None);
+        assert_eq!(InterfaceRequest::new(b"a\0b", iff::TUN), None);
+        assert_eq!(InterfaceRequest::new(b"", iff::TAP).unwrap().name(), b"");
+    }
+}

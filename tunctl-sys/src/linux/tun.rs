@@ -1,0 +1,114 @@
+//! The requests of the TUN/TAP driver, one function each.
+//!
+//! Every function takes a descriptor of `/dev/net/tun`. Given another file's, the kernel answers `ENOTTY`.
+#![allow(unsafe_code, reason = "the ioctl requests are declared here, each with the proof of its argument")]
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use super::{
+    InterfaceRequest, TUNGETIFF, TUNSETGROUP, TUNSETIFF, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST,
+    TUNSETSNDBUF, TUNSETVNETHDRSZ,
+};
+use crate::ioctl::{ByValue, Exchange, Getter, Setter};
+
+// SAFETY: `__tun_chr_ioctl` copies a `struct ifreq` in, and a `struct ifreq` out on success; `InterfaceRequest` has
+// its size and no padding, and any bytes are a valid one.
+const SET_IFF: Exchange<InterfaceRequest> = unsafe { Exchange::new(TUNSETIFF) };
+// SAFETY: as `TUNSETIFF`: the opcode says `unsigned int`, the driver copies a whole `struct ifreq` in and out.
+const GET_IFF: Getter<InterfaceRequest> = unsafe { Getter::new(TUNGETIFF) };
+// SAFETY: the driver tests the argument against 0 and never dereferences it.
+const SET_PERSIST: ByValue = unsafe { ByValue::new(TUNSETPERSIST) };
+// SAFETY: the driver makes a kuid of the argument and never dereferences it.
+const SET_OWNER: ByValue = unsafe { ByValue::new(TUNSETOWNER) };
+// SAFETY: the driver makes a kgid of the argument and never dereferences it.
+const SET_GROUP: ByValue = unsafe { ByValue::new(TUNSETGROUP) };
+// SAFETY: the driver takes the argument as a mask of TUN_F_ bits and never dereferences it.
+const SET_OFFLOAD: ByValue = unsafe { ByValue::new(TUNSETOFFLOAD) };
+// SAFETY: the driver copies one `int` in, and writes nothing.
+const SET_VNET_HEADER_SIZE: Setter<c_int> = unsafe { Setter::new(TUNSETVNETHDRSZ) };
+// SAFETY: the driver copies one `int` in, and writes nothing.
+const SET_SEND_BUFFER: Setter<c_int> = unsafe { Setter::new(TUNSETSNDBUF) };
+
+/// Creates an interface, or attaches to one; `request` then holds the name that the kernel settled on.
+///
+/// # Errors
+///
+/// `EPERM`, `EBUSY`, `EINVAL`, `E2BIG`, `EEXIST` (this descriptor is attached already), `ENFILE`, `ENOMEM`.
+#[doc(alias = "TUNSETIFF")]
+pub fn set_iff(fd: BorrowedFd<'_>, request: &mut InterfaceRequest) -> io::Result<()> {
+    SET_IFF.call(fd, request).map(drop)
+}
+
+/// The attached interface's name and flags. The name follows renames.
+///
+/// The flags tell `IFF_NO_PI` falsely: the kernel reports the same bit when no socket filter is attached.
+///
+/// # Errors
+///
+/// `EBADFD`: nothing is attached, or the interface was deleted.
+#[doc(alias = "TUNGETIFF")]
+pub fn iff(fd: BorrowedFd<'_>) -> io::Result<InterfaceRequest> {
+    GET_IFF.call(fd)
+}
+
+/// Whether the interface outlives its last descriptor.
+///
+/// # Errors
+///
+/// `EBADFD`: nothing is attached, or the interface was deleted.
+#[doc(alias = "TUNSETPERSIST")]
+pub fn set_persist(fd: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
+    SET_PERSIST.call(fd, c_int::from(persistent)).map(drop)
+}
+
+/// The user that may attach to the interface.
+///
+/// # Errors
+///
+/// `EINVAL`: the uid has no mapping in the caller's user namespace, or is -1. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETOWNER")]
+pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
+    SET_OWNER.call(fd, uid.cast_signed()).map(drop)
+}
+
+/// The group whose members may attach to the interface.
+///
+/// # Errors
+///
+/// `EINVAL`: the gid has no mapping in the caller's user namespace, or is -1. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETGROUP")]
+pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
+    SET_GROUP.call(fd, gid.cast_signed()).map(drop)
+}
+
+/// The offloads (`TUN_F_…` bits) that the reader of this interface accepts; 0 for none.
+///
+/// # Errors
+///
+/// `EINVAL`: an unknown bit, or bits that do not go together. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETOFFLOAD")]
+pub fn set_offload(fd: BorrowedFd<'_>, offloads: u32) -> io::Result<()> {
+    SET_OFFLOAD.call(fd, offloads.cast_signed()).map(drop)
+}
+
+/// The size of the virtio-net header in front of each packet, in bytes.
+///
+/// # Errors
+///
+/// `EINVAL`: below 10. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETVNETHDRSZ")]
+pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
+    SET_VNET_HEADER_SIZE.call(fd, &bytes).map(drop)
+}
+
+/// The bytes that written packets may occupy in the kernel before a writer must wait.
+///
+/// # Errors
+///
+/// `EINVAL`: 0 or less. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETSNDBUF")]
+pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
+    SET_SEND_BUFFER.call(fd, &bytes).map(drop)
+}
