@@ -1,0 +1,79 @@
+//! The Internet checksum (RFC 1071), and its incremental update (RFC 1624).
+
+use core::net::IpAddr;
+
+use etherparse::IpNumber;
+use etherparse::checksum::Sum16BitWords;
+
+/// The checksum of `bytes`, as it stands in a header; 0 for bytes with a right checksum among them.
+pub(crate) fn of(bytes: &[u8]) -> [u8; 2] {
+    // Etherparse sums words as they lie in memory, so its sum is in memory order too.
+    Sum16BitWords::new().add_slice(bytes).ones_complement().to_ne_bytes()
+}
+
+/// Whether the checksum among `bytes` is right.
+pub(crate) fn is_right(bytes: &[u8]) -> bool {
+    of(bytes) == [0, 0]
+}
+
+/// Whether the checksum among the bytes of a transport is right that sums the addresses too.
+pub(crate) fn is_right_with_pseudo_header(
+    source: IpAddr,
+    destination: IpAddr,
+    number: IpNumber,
+    bytes: &[u8],
+) -> bool {
+    // A transport in an IP packet is shorter than 2^16, save jumbograms, which nobody sums here.
+    let Ok(length) = u32::try_from(bytes.len()) else {
+        return false;
+    };
+    let mut sum = Sum16BitWords::new();
+    for address in [source, destination] {
+        sum = match address {
+            IpAddr::V4(address) => sum.add_4bytes(address.octets()),
+            IpAddr::V6(address) => sum.add_16bytes(address.octets()),
+        };
+    }
+    sum.add_4bytes(length.to_be_bytes()).add_2bytes([0, number.0]).add_slice(bytes).ones_complement() == 0
+}
+
+/// The checksum after one of the words that it covers has changed from `old` to `new` (RFC 1624, equation 3).
+///
+/// It is right for any data but one: where all that is covered has become zero, the checksum must be 0xffff,
+/// and this gives 0. Callers for whom this can be have to look.
+pub(crate) fn updated(checksum: [u8; 2], old: [u8; 2], new: [u8; 2]) -> [u8; 2] {
+    let [checksum, old, new] = [checksum, old, new].map(u16::from_be_bytes);
+    (!add(add(!checksum, !old), new)).to_be_bytes()
+}
+
+/// Ones-complement addition: the carry comes back in at the other end.
+fn add(a: u16, b: u16) -> u16 {
+    let (sum, carry) = a.overflowing_add(b);
+    // After a carry, the sum is at most 0xfffe.
+    sum + u16::from(carry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_right, of, updated};
+
+    #[test]
+    fn sums_the_header_of_the_textbook() {
+        // https://en.wikipedia.org/wiki/Internet_checksum
+        let mut header = *b"\x45\0\0\x73\0\0\x40\0\x40\x11\0\0\xc0\xa8\0\x01\xc0\xa8\0\xc7";
+        assert_eq!(of(&header), [0xb8, 0x61]);
+        header[10..12].copy_from_slice(&[0xb8, 0x61]);
+        assert!(is_right(&header));
+    }
+
+    #[test]
+    fn an_odd_last_byte_is_the_high_half_of_a_word() {
+        assert_eq!(of(&[0x12]), (!0x1200_u16).to_be_bytes());
+    }
+
+    #[test]
+    fn updates_as_in_rfc_1624() {
+        // Section 4: checksum 0xDD2F, the word 0x5555 becomes 0x3285.
+        assert_eq!(updated([0xdd, 0x2f], [0x55, 0x55], [0x32, 0x85]), [0x00, 0x00]);
+    }
+}

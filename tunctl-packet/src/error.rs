@@ -1,0 +1,39 @@
+//! Why bytes could not be decoded.
+
+/// There are fewer bytes than what should stand in them takes.
+///
+/// Both figures count from the start of the slice that was given, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{need} bytes are needed, there are {have}")]
+pub struct Truncated {
+    /// How many bytes it takes at least, as far as they could be read.
+    pub need: usize,
+    /// How many there are.
+    pub have: usize,
+}
+
+/// Why bytes are no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The bytes end before the packet does.
+    #[error("the packet is cut short: {0}")]
+    Truncated(#[from] Truncated),
+    /// The first nibble is the version of an IP packet, and it is neither 4 nor 6.
+    ///
+    /// On a device with packet information, or a virtio-net header, the likely cause is that this header was
+    /// not taken off. On a TAP device, it is an Ethernet frame read as [`Layer::Tun`](crate::Layer::Tun).
+    #[error("neither IPv4 nor IPv6: the first byte is {first_byte:#04x}")]
+    NotIp {
+        /// The byte with the version, whole.
+        first_byte: u8,
+    },
+    /// A length field contradicts the packet that it stands in.
+    #[error("the {header} states a length of {stated} bytes, which cannot be")]
+    Length {
+        /// What the field describes: `"IPv4 header"`, `"IPv4 packet"`, `"UDP datagram"`, …
+        header: &'static str,
+        /// The length that it states, in bytes.
+        stated: usize,
+    },
+}

@@ -1,0 +1,77 @@
+//! The number that says what an Ethernet frame carries.
+
+use core::fmt;
+
+/// What an Ethernet frame carries, or a packet behind [packet information](crate::PacketInfo): a number of
+/// IEEE 802.
+///
+/// The value is in host byte order; on the wire it is big endian. Any value is allowed; the constants name
+/// those that this crate looks into. In an Ethernet frame, values below 0x0600 are no type but the length of
+/// an IEEE 802.3 frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EtherType(pub u16);
+
+impl EtherType {
+    /// An IPv4 packet.
+    #[doc(alias = "ETH_P_IP")]
+    pub const IPV4: EtherType = EtherType(0x0800);
+    /// An ARP message.
+    #[doc(alias = "ETH_P_ARP")]
+    pub const ARP: EtherType = EtherType(0x0806);
+    /// An IEEE 802.1Q tag, with another type behind it.
+    #[doc(alias = "ETH_P_8021Q")]
+    pub const VLAN: EtherType = EtherType(0x8100);
+    /// An IPv6 packet.
+    #[doc(alias = "ETH_P_IPV6")]
+    pub const IPV6: EtherType = EtherType(0x86DD);
+
+    /// The smallest value that is a type; below it, the field is the length of an IEEE 802.3 frame.
+    #[doc(alias = "ETH_P_802_3_MIN")]
+    pub(crate) const MIN: EtherType = EtherType(0x0600);
+
+    /// The type of an IP packet, from the version in its first nibble; `None` for what is neither 4 nor 6.
+    pub(crate) fn of_ip(packet: &[u8]) -> Option<EtherType> {
+        match packet.first()? >> 4 {
+            4 => Some(EtherType::IPV4),
+            6 => Some(EtherType::IPV6),
+            _ => None,
+        }
+    }
+}
+
+/// By name where it has one here, otherwise as in `0x88cc`.
+impl fmt::Display for EtherType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            EtherType::IPV4 => f.pad("IPv4"),
+            EtherType::ARP => f.pad("ARP"),
+            EtherType::VLAN => f.pad("VLAN"),
+            EtherType::IPV6 => f.pad("IPv6"),
+            EtherType(other) => f.pad(&format!("{other:#06x}")),
+        }
+    }
+}
+
+impl From<u16> for EtherType {
+    fn from(value: u16) -> EtherType {
+        EtherType(value)
+    }
+}
+
+impl From<EtherType> for u16 {
+    fn from(value: EtherType) -> u16 {
+        value.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EtherType;
+
+    #[test]
+    fn displays_by_name_or_number() {
+        assert_eq!(EtherType::IPV6.to_string(), "IPv6");
+        assert_eq!(EtherType(0x88cc).to_string(), "0x88cc");
+        assert_eq!(format!("{:>8}", EtherType(0x26)), "  0x0026");
+    }
+}

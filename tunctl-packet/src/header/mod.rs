@@ -1,0 +1,8 @@
+//! Headers that stand in front of a packet, and the numbers in them.
+
+mod ether_type;
+mod packet_info;
+
+pub use crate::error::Truncated;
+pub use ether_type::EtherType;
+pub use packet_info::PacketInfo;

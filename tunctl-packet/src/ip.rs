@@ -1,0 +1,283 @@
+//! The IP headers of a packet, decoded once for the lax view and the strict echo side.
+//!
+//! Etherparse could walk them too, but it reads on behind the header of a later fragment, where there is
+//! data, gives up a packet whose options are cut off, and doesn't tell where the upper layer begins. Both
+//! sides need better.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use etherparse::{IpNumber, ip_number};
+
+use crate::{ParseError, Truncated};
+
+/// The IPv4 header without options, in bytes.
+pub(crate) const V4_LENGTH: usize = 20;
+/// The IPv6 header, in bytes.
+pub(crate) const V6_LENGTH: usize = 40;
+
+/// The IP headers of a packet, extension headers included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ip<'a> {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// What `upper` is: the last number of the header chain.
+    pub(crate) number: IpNumber,
+    /// What part of a datagram this is, if not all of it.
+    pub(crate) fragment: Option<Fragment>,
+    /// Everything behind the headers decoded, up to the packet's stated end or the end of the bytes.
+    pub(crate) upper: &'a [u8],
+    /// Where `upper` begins, in bytes from the start of the packet.
+    pub(crate) upper_offset: usize,
+    /// Whether there are IPv4 options, or IPv6 extension headers other than the fragment header.
+    pub(crate) extended: bool,
+    /// Whether all headers could be decoded, so that `upper` really is one of `number`.
+    pub(crate) complete: bool,
+    /// The first thing that is wrong with it, if anything is. Addresses are right nevertheless.
+    pub(crate) fault: Option<ParseError>,
+}
+
+/// Which part of a datagram a fragment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fragment {
+    /// Where in the datagram it belongs, in bytes.
+    pub(crate) offset: usize,
+    /// Whether others follow behind it.
+    pub(crate) more: bool,
+    /// What the fragments of one datagram have in common; 16 bits of it in IPv4.
+    pub(crate) identification: u32,
+}
+
+impl Fragment {
+    /// `None` if that is a whole datagram: an IPv6 "atomic fragment" (RFC 6946) is one too.
+    fn new(offset: u16, more: bool, identification: u32) -> Option<Fragment> {
+        (offset != 0 || more).then_some(Fragment { offset: usize::from(offset), more, identification })
+    }
+}
+
+impl<'a> Ip<'a> {
+    /// Decodes as far as it goes.
+    ///
+    /// # Errors
+    ///
+    /// If there is no IP header: the version is another, or its fixed part is not all there.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        match bytes.first() {
+            None => Err(truncated(V4_LENGTH, 0)),
+            Some(first) if first >> 4 == 4 => Ip::parse_v4(bytes),
+            Some(first) if first >> 4 == 6 => Ip::parse_v6(bytes),
+            Some(&first_byte) => Err(ParseError::NotIp { first_byte }),
+        }
+    }
+
+    fn parse_v4(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        let Some((fixed, _)) = bytes.split_first_chunk::<V4_LENGTH>() else {
+            return Err(truncated(V4_LENGTH, bytes.len()));
+        };
+        let header = usize::from(fixed[0] & 0x0f) * 4;
+        let stated = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
+        let identification = u32::from(u16::from_be_bytes([fixed[4], fixed[5]]));
+        let flags_and_offset = u16::from_be_bytes([fixed[6], fixed[7]]);
+
+        let mut ip = Ip {
+            source: Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15]).into(),
+            destination: Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19]).into(),
+            number: IpNumber(fixed[9]),
+            fragment: Fragment::new(
+                (flags_and_offset & 0x1fff) << 3,
+                flags_and_offset & 0x2000 != 0,
+                identification,
+            ),
+            upper: &[],
+            upper_offset: V4_LENGTH,
+            extended: header > V4_LENGTH,
+            complete: false,
+            fault: None,
+        };
+        ip.measure_v4(bytes, header, stated);
+        Ok(ip)
+    }
+
+    /// Finds the upper layer, from the lengths that the header states of itself and of the packet.
+    fn measure_v4(&mut self, bytes: &'a [u8], header: usize, stated: usize) {
+        if header < V4_LENGTH {
+            self.upper = bytes.get(V4_LENGTH..).unwrap_or_default();
+            self.fault = Some(ParseError::Length { header: "IPv4 header", stated: header });
+        } else if header > bytes.len() {
+            self.upper = bytes.get(V4_LENGTH..).unwrap_or_default();
+            self.fault = Some(truncated(header, bytes.len()));
+        } else {
+            self.upper_offset = header;
+            self.complete = true;
+            self.bound(bytes, stated, "IPv4 packet");
+            self.walk_extensions(&[ip_number::AUTH]);
+        }
+    }
+
+    fn parse_v6(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        let Some((fixed, rest)) = bytes.split_first_chunk::<V6_LENGTH>() else {
+            return Err(truncated(V6_LENGTH, bytes.len()));
+        };
+        let &[_, _, _, _, l0, l1, number, _, ref addresses @ ..] = fixed;
+        let (source, destination) = split_addresses(addresses);
+        let payload = usize::from(u16::from_be_bytes([l0, l1]));
+
+        let mut ip = Ip {
+            source: Ipv6Addr::from(source).into(),
+            destination: Ipv6Addr::from(destination).into(),
+            number: IpNumber(number),
+            fragment: None,
+            upper: rest,
+            upper_offset: V6_LENGTH,
+            extended: false,
+            complete: true,
+            fault: None,
+        };
+        if payload == 0 && !rest.is_empty() {
+            // A jumbogram (RFC 2675), or one whose length was left for the hardware to fill in.
+            ip.fault = Some(ParseError::Length { header: "IPv6 packet", stated: V6_LENGTH });
+        } else {
+            ip.bound(bytes, V6_LENGTH + payload, "IPv6 packet");
+        }
+        ip.walk_extensions(&[
+            ip_number::IPV6_HOP_BY_HOP,
+            ip_number::IPV6_ROUTE,
+            ip_number::IPV6_DEST_OPTIONS,
+            ip_number::IPV6_FRAG,
+            ip_number::AUTH,
+        ]);
+        Ok(ip)
+    }
+
+    /// Sets `upper` to what is between the header and the stated end, as far as that makes sense.
+    fn bound(&mut self, bytes: &'a [u8], stated: usize, what: &'static str) {
+        if let Some(upper) = bytes.get(self.upper_offset..stated) {
+            self.upper = upper;
+            return;
+        }
+        self.upper = bytes.get(self.upper_offset..).unwrap_or_default();
+        self.fault = Some(if stated < self.upper_offset {
+            ParseError::Length { header: what, stated }
+        } else {
+            truncated(stated, bytes.len())
+        });
+    }
+
+    /// Moves `upper` behind the headers of these kinds.
+    fn walk_extensions(&mut self, kinds: &[IpNumber]) {
+        while !self.is_later_fragment() && kinds.contains(&self.number) {
+            let Some(&[next, size, o0, o1, i0, i1, i2, i3]) = self.upper.first_chunk() else {
+                return self.stop_short(8);
+            };
+            let length = match self.number {
+                ip_number::IPV6_FRAG => 8,
+                ip_number::AUTH => (usize::from(size) + 2) * 4,
+                _ => (usize::from(size) + 1) * 8,
+            };
+            let Some(rest) = self.upper.get(length..) else {
+                return self.stop_short(length);
+            };
+            if self.number == ip_number::IPV6_FRAG {
+                let offset = u16::from_be_bytes([o0, o1]);
+                let identification = u32::from_be_bytes([i0, i1, i2, i3]);
+                self.fragment = Fragment::new(offset & !7, offset & 1 != 0, identification);
+            } else {
+                self.extended = true;
+            }
+            self.number = IpNumber(next);
+            self.upper = rest;
+            self.upper_offset += length;
+        }
+    }
+
+    fn stop_short(&mut self, length: usize) {
+        let have = self.upper_offset + self.upper.len();
+        self.complete = false;
+        self.fault = self.fault.or(Some(truncated(self.upper_offset + length, have)));
+    }
+
+    /// Whether what is behind the headers is data, without the transport's header.
+    pub(crate) fn is_later_fragment(&self) -> bool {
+        self.fragment.is_some_and(|fragment| fragment.offset != 0)
+    }
+
+    /// The transport's header and what follows it, where there is one.
+    pub(crate) fn transport(&self) -> Option<&'a [u8]> {
+        (self.complete && !self.is_later_fragment()).then_some(self.upper)
+    }
+}
+
+/// The two addresses at the end of an IPv6 header.
+fn split_addresses(addresses: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
+    let (mut source, mut destination) = ([0; 16], [0; 16]);
+    source.copy_from_slice(&addresses[..16]);
+    destination.copy_from_slice(&addresses[16..]);
+    (source, destination)
+}
+
+pub(crate) fn truncated(need: usize, have: usize) -> ParseError {
+    ParseError::Truncated(Truncated { need, have })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fragment, Ip, ip_number};
+    use crate::{ParseError, Truncated};
+
+    fn v6(next: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0; 40];
+        packet[0] = 0x60;
+        packet[5] = u8::try_from(rest.len()).unwrap();
+        packet[6] = next;
+        packet.extend_from_slice(rest);
+        packet
+    }
+
+    #[test]
+    fn walks_extension_headers_up_to_the_transport() {
+        // Hop-by-hop (with the router alert of an MLD report), then destination options of 16 bytes, then
+        // UDP.
+        let mut rest = vec![60, 0, 5, 2, 0, 0, 1, 0];
+        rest.extend_from_slice(&[17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        rest.extend_from_slice(b"datagram");
+        let packet = v6(0, &rest);
+        let ip = Ip::parse(&packet).unwrap();
+        assert_eq!((ip.number, ip.upper_offset), (ip_number::UDP, 64));
+        assert_eq!(ip.transport(), Some(&b"datagram"[..]));
+        assert!(ip.extended && ip.fault.is_none());
+    }
+
+    #[test]
+    fn does_not_read_on_behind_a_later_fragment() {
+        // Offset 1448, more to come; the data would be a fine destination options header.
+        let packet = v6(44, &[60, 0, 0x05, 0xa9, 0, 1, 2, 3, 17, 0, 1, 4, 0, 0, 0, 0]);
+        let ip = Ip::parse(&packet).unwrap();
+        assert_eq!(ip.fragment, Some(Fragment { offset: 1448, more: true, identification: 0x0001_0203 }));
+        assert_eq!((ip.number, ip.upper.len()), (ip_number::IPV6_DEST_OPTIONS, 8));
+        assert_eq!((ip.transport(), ip.extended), (None, false));
+    }
+
+    #[test]
+    fn an_atomic_fragment_is_whole() {
+        let packet = v6(44, &[17, 0, 0, 0, 0, 1, 2, 3, 9]);
+        let ip = Ip::parse(&packet).unwrap();
+        assert_eq!((ip.fragment, ip.transport()), (None, Some(&[9][..])));
+    }
+
+    #[test]
+    fn tells_where_a_header_chain_was_cut() {
+        let packet = v6(0, &[17, 1, 0, 0, 0, 0, 0, 0, 9]);
+        let ip = Ip::parse(&packet).unwrap();
+        assert_eq!(ip.fault, Some(ParseError::Truncated(Truncated { need: 56, have: 49 })));
+        assert_eq!((ip.transport(), ip.upper.len()), (None, 9));
+    }
+
+    #[test]
+    fn counts_an_authentication_header_in_words_of_four_bytes() {
+        // 24 bytes: four words and the two that don't count.
+        let mut rest = [0; 32];
+        (rest[0], rest[1]) = (17, 4);
+        let packet = v6(51, &rest);
+        let ip = Ip::parse(&packet).unwrap();
+        assert_eq!((ip.number, ip.upper_offset), (ip_number::UDP, 64));
+    }
+}

@@ -1,0 +1,35 @@
+//! What a packet of a device starts with.
+
+use core::fmt;
+
+/// What a packet of a device starts with.
+///
+/// With packet information or a virtio-net header, it is what comes after those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// A bare IPv4 or IPv6 packet; the first nibble tells which.
+    #[doc(alias = "IFF_TUN")]
+    Tun,
+    /// An Ethernet frame, without preamble and frame check sequence.
+    #[doc(alias = "IFF_TAP")]
+    Tap,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Layer::Tun => "tun",
+            Layer::Tap => "tap",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Layer;
+
+    #[test]
+    fn displays_in_lower_case_and_pads() {
+        assert_eq!(format!("{:<5}|{}", Layer::Tun, Layer::Tap), "tun  |tap");
+    }
+}

@@ -1,0 +1,244 @@
+//! A request, looked at strictly, and how it is turned around.
+//!
+//! The answer is the request with a few fields changed. Swapping the addresses or the ports moves words
+//! within what a checksum covers, so its value stays; only the ICMP type and the IPv4 header need another
+//! one.
+
+use core::net::IpAddr;
+
+use etherparse::{IpNumber, icmpv4, icmpv6, ip_number};
+
+use super::NoReply;
+use crate::ip::{Fragment, Ip, V4_LENGTH, V6_LENGTH, truncated};
+use crate::{ParseError, Truncated, checksum};
+
+/// The port of the echo protocol (RFC 862).
+const ECHO_PORT: u16 = 7;
+/// The TTL or hop limit of answers: the Internet's default.
+const HOPS: u8 = 64;
+/// The header of ICMP and ICMPv6 echo messages and of UDP.
+const TRANSPORT_LENGTH: usize = 8;
+/// What a datagram put together from fragments can have at most behind its headers.
+const DATAGRAM_MAX: usize = 65_535;
+
+/// A packet that is well formed as far as IP goes. It need not be an echo request.
+pub(super) struct Request<'a> {
+    ip: Ip<'a>,
+    /// Up to the packet's stated end.
+    packet: &'a [u8],
+}
+
+/// The kinds of echo request there are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Echo {
+    Icmp,
+    Icmpv6,
+    Udp,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Request<'a>, NoReply> {
+        let ip = Ip::parse(bytes)?;
+        if let Some(fault) = ip.fault {
+            return Err(fault.into());
+        }
+        if let Some(fragment) = ip.fragment {
+            // Only the last may have a length that is no multiple of 8 bytes, and all must fit a datagram.
+            let end = fragment.offset + ip.upper.len();
+            if (fragment.more && ip.upper.len() % 8 != 0) || end > DATAGRAM_MAX {
+                return Err(ParseError::Length { header: "fragment", stated: ip.upper.len() }.into());
+            }
+        }
+        let length = ip.upper_offset + ip.upper.len();
+        let packet = bytes.get(..length).ok_or(truncated(length, bytes.len()))?;
+        let request = Request { ip, packet };
+        if ip.source.is_ipv4() && !checksum::is_right(request.headers()) {
+            return Err(NoReply::BadChecksum);
+        }
+        Ok(request)
+    }
+
+    pub(super) fn fragment(&self) -> Option<Fragment> {
+        self.ip.fragment
+    }
+
+    pub(super) fn source(&self) -> IpAddr {
+        self.ip.source
+    }
+
+    pub(super) fn destination(&self) -> IpAddr {
+        self.ip.destination
+    }
+
+    pub(super) fn number(&self) -> IpNumber {
+        self.ip.number
+    }
+
+    pub(super) fn answer_whole(&self, answer: &mut [u8]) -> Result<usize, NoReply> {
+        let echo = self.check()?;
+        self.check_checksum(echo)?;
+        self.turn(Some(echo), answer)
+    }
+
+    pub(super) fn answer_first_fragment(&self, answer: &mut [u8]) -> Result<usize, NoReply> {
+        let echo = self.check()?;
+        self.turn(Some(echo), answer)
+    }
+
+    /// Answers data of a request whose first fragment was answered, so all but this fragment's own header is
+    /// known to be good.
+    pub(super) fn answer_later_fragment(&self, answer: &mut [u8]) -> Result<usize, NoReply> {
+        self.check_extensions()?;
+        self.turn(None, answer)
+    }
+
+    /// The IPv4 header with options, or the IPv6 headers.
+    fn headers(&self) -> &'a [u8] {
+        // An IPv4 authentication header is not under the header's checksum; a packet with one isn't answered,
+        // and must not be called corrupt for it.
+        let length = match self.packet.first() {
+            Some(first) if first >> 4 == 4 => usize::from(first & 0x0f) * 4,
+            _ => self.ip.upper_offset,
+        };
+        self.packet.get(..length).unwrap_or_default()
+    }
+
+    /// Everything to be known before the checksum: what kind of request it is, and whether it is one to
+    /// answer.
+    fn check(&self) -> Result<Echo, NoReply> {
+        let (echo, header) = self.kind()?;
+        self.check_extensions()?;
+        if !(is_other_host(self.ip.source) && is_other_host(self.ip.destination)) {
+            return Err(NoReply::NotUnicast);
+        }
+        if echo == Echo::Udp {
+            self.check_datagram(header)?;
+        }
+        Ok(echo)
+    }
+
+    /// What kind of request it is, and the header that says so.
+    fn kind(&self) -> Result<(Echo, &'a [u8; TRANSPORT_LENGTH]), NoReply> {
+        let echo = match (self.ip.number, self.ip.source) {
+            (ip_number::ICMP, IpAddr::V4(_)) => Echo::Icmp,
+            (ip_number::IPV6_ICMP, IpAddr::V6(_)) => Echo::Icmpv6,
+            (ip_number::UDP, _) => Echo::Udp,
+            _ => return Err(NoReply::NotAnEchoRequest),
+        };
+        let Some(header) = self.ip.upper.first_chunk::<TRANSPORT_LENGTH>() else {
+            return Err(truncated(self.ip.upper_offset + TRANSPORT_LENGTH, self.packet.len()).into());
+        };
+        let &[kind, code, p0, p1, ..] = header;
+        let is_request = match echo {
+            Echo::Icmp => [kind, code] == [icmpv4::TYPE_ECHO_REQUEST, 0],
+            Echo::Icmpv6 => [kind, code] == [icmpv6::TYPE_ECHO_REQUEST, 0],
+            Echo::Udp => u16::from_be_bytes([p0, p1]) == ECHO_PORT,
+        };
+        if is_request { Ok((echo, header)) } else { Err(NoReply::NotAnEchoRequest) }
+    }
+
+    fn check_datagram(&self, &[p0, p1, _, _, l0, l1, _, _]: &[u8; TRANSPORT_LENGTH]) -> Result<(), NoReply> {
+        let port = u16::from_be_bytes([p0, p1]);
+        if port == ECHO_PORT || port == 0 {
+            return Err(NoReply::SourcePort { port });
+        }
+        let stated = usize::from(u16::from_be_bytes([l0, l1]));
+        // Of a fragment, the stated length is that of the whole datagram.
+        let fits = self.ip.fragment.is_some() || stated <= self.ip.upper.len();
+        if stated < TRANSPORT_LENGTH || !fits {
+            return Err(ParseError::Length { header: "UDP datagram", stated }.into());
+        }
+        Ok(())
+    }
+
+    fn check_extensions(&self) -> Result<(), NoReply> {
+        if self.ip.extended { Err(NoReply::HeaderOptions) } else { Ok(()) }
+    }
+
+    fn check_checksum(&self, echo: Echo) -> Result<(), NoReply> {
+        let Ip { source, destination, number, upper, .. } = self.ip;
+        let with_addresses =
+            |bytes| checksum::is_right_with_pseudo_header(source, destination, number, bytes);
+        let is_right = match echo {
+            Echo::Icmp => checksum::is_right(upper),
+            Echo::Icmpv6 => with_addresses(upper),
+            Echo::Udp => match *upper {
+                // None at all, which IPv4 allows.
+                [_, _, _, _, _, _, 0, 0, ..] => source.is_ipv4(),
+                // What is behind the datagram is not under its checksum.
+                [_, _, _, _, l0, l1, ..] => {
+                    let stated = usize::from(u16::from_be_bytes([l0, l1]));
+                    upper.get(..stated).is_some_and(with_addresses)
+                }
+                _ => false,
+            },
+        };
+        if is_right { Ok(()) } else { Err(NoReply::BadChecksum) }
+    }
+
+    /// Writes the packet to `answer`, sent the other way; `echo` tells whose header there is to turn, if any.
+    fn turn(&self, echo: Option<Echo>, answer: &mut [u8]) -> Result<usize, NoReply> {
+        let room = Truncated { need: self.packet.len(), have: answer.len() };
+        let answer = answer.get_mut(..self.packet.len()).ok_or(NoReply::BufferTooSmall(room))?;
+        answer.copy_from_slice(self.packet);
+        let (headers, upper) = answer.split_at_mut(self.ip.upper_offset);
+        if let Some(header) = headers.first_chunk_mut::<V6_LENGTH>()
+            && self.ip.source.is_ipv6()
+        {
+            turn_v6(header);
+        } else if let Some(header) = headers.first_chunk_mut::<V4_LENGTH>() {
+            turn_v4(header);
+        }
+        match echo {
+            Some(Echo::Icmp) => turn_icmp(upper, icmpv4::TYPE_ECHO_REPLY),
+            Some(Echo::Icmpv6) => turn_icmp(upper, icmpv6::TYPE_ECHO_REPLY),
+            Some(Echo::Udp) => turn_udp(upper),
+            None => {}
+        }
+        Ok(answer.len())
+    }
+}
+
+/// Whether a packet from or to this address concerns exactly one host, and it isn't the host's own business.
+fn is_other_host(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !(is_broadcast || address.is_multicast() || address.is_unspecified() || address.is_loopback())
+}
+
+fn turn_v4(header: &mut [u8; V4_LENGTH]) {
+    header[8] = HOPS;
+    swap_ranges(header, 12, 4);
+    header[10..12].fill(0);
+    let sum = checksum::of(header);
+    header[10..12].copy_from_slice(&sum);
+}
+
+fn turn_v6(header: &mut [u8; V6_LENGTH]) {
+    header[7] = HOPS;
+    swap_ranges(header, 8, 16);
+}
+
+fn turn_icmp(message: &mut [u8], reply: u8) {
+    let Some(([kind, code, c0, c1], rest)) = message.split_first_chunk_mut() else {
+        return;
+    };
+    let sum = checksum::updated([*c0, *c1], [*kind, *code], [reply, *code]);
+    // An ICMP reply with nothing but zeros in it: the one case in which the update is off (see `updated`). An
+    // ICMPv6 checksum also covers the addresses and is never that of zeros.
+    let all_zero = reply == 0 && sum == [0, 0] && rest.iter().all(|byte| *byte == 0);
+    *kind = reply;
+    [*c0, *c1] = if all_zero { [0xff, 0xff] } else { sum };
+}
+
+fn turn_udp(datagram: &mut [u8]) {
+    if let Some(ports) = datagram.first_chunk_mut::<4>() {
+        swap_ranges(ports, 0, 2);
+    }
+}
+
+/// Swaps the `length` bytes from `start` with those behind them.
+fn swap_ranges<const N: usize>(bytes: &mut [u8; N], start: usize, length: usize) {
+    for at in start..start + length {
+        bytes.swap(at, at + length);
+    }
+}

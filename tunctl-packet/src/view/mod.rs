@@ -1,0 +1,243 @@
+//! The decoded view of a packet: who talks to whom, and about what.
+
+mod link;
+mod protocol;
+mod summary;
+
+use core::fmt;
+use core::net::IpAddr;
+
+use etherparse::{TcpHeaderSlice, ip_number};
+
+use self::link::{Arp, Link};
+pub use self::protocol::Protocol;
+use crate::ip::Ip;
+use crate::{EtherType, Layer, ParseError};
+
+/// A decoded view of a packet; it borrows the bytes and copies none of them.
+///
+/// It is lax: whatever could be decoded is there, the rest is [`payload`](Self::payload). A packet cut off by
+/// a short buffer still has its addresses, and one with a wrong length field is decoded to the end of the
+/// bytes. No checksum is looked at.
+///
+/// ```
+/// use tunctl_packet::{Layer, Packet, udp_packet};
+///
+/// let bytes = udp_packet("[fd77::1]:4000".parse()?, "[fd77::2]:53".parse()?, b"query")?;
+/// let packet = Packet::parse(Layer::Tun, &bytes)?;
+/// assert_eq!(packet.destination_port(), Some(53));
+/// assert_eq!(packet.payload(), b"query");
+/// assert_eq!(format!("{} {}", packet.protocol(), packet.summary()), "UDP length 5");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    bytes: &'a [u8],
+    link: Option<Link>,
+    ether_type: EtherType,
+    body: Body<'a>,
+}
+
+/// What stands behind the link header.
+#[derive(Clone, Copy, Debug)]
+enum Body<'a> {
+    Ip(Ip<'a>),
+    Arp(Arp),
+    /// Unknown, or too short for what it claims to be.
+    Other(&'a [u8]),
+}
+
+impl<'a> Packet<'a> {
+    /// Decodes a packet as a device of this layer gives it, without packet information or virtio-net header.
+    ///
+    /// # Errors
+    ///
+    /// Only when nothing at all can be said about it:
+    ///
+    /// - [`ParseError::Truncated`]: it ends within its first header (14 bytes of Ethernet on a TAP device; 20
+    ///   of IPv4, 40 of IPv6 on a TUN device).
+    /// - [`ParseError::NotIp`]: on a TUN device, the IP version is neither 4 nor 6.
+    pub fn parse(layer: Layer, bytes: &'a [u8]) -> Result<Packet<'a>, ParseError> {
+        match layer {
+            Layer::Tun => {
+                let ip = Ip::parse(bytes)?;
+                let ether_type = if ip.source.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+                Ok(Packet { bytes, link: None, ether_type, body: Body::Ip(ip) })
+            }
+            Layer::Tap => {
+                let (link, ether_type, rest) = Link::parse(bytes)?;
+                let body = Body::parse(ether_type, rest);
+                Ok(Packet { bytes, link: Some(link), ether_type, body })
+            }
+        }
+    }
+
+    /// The whole packet.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How long the whole packet is, in bytes: the bytes that are there, whatever the headers state.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never true: there is no view of no bytes. For symmetry with [`len`](Self::len).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What the frame carries, behind any VLAN tags; on a TUN device, the IP version says it.
+    #[must_use]
+    pub fn ether_type(&self) -> EtherType {
+        self.ether_type
+    }
+
+    /// The sender's MAC address; `None` on a TUN device.
+    #[must_use]
+    pub fn source_mac(&self) -> Option<[u8; 6]> {
+        self.link.map(|link| link.source)
+    }
+
+    /// The receiver's MAC address, which may be a group's; `None` on a TUN device.
+    #[must_use]
+    pub fn destination_mac(&self) -> Option<[u8; 6]> {
+        self.link.map(|link| link.destination)
+    }
+
+    /// The VLAN that the frame is tagged with, 0 to 4095; of several tags, the outer one.
+    #[must_use]
+    pub fn vlan_id(&self) -> Option<u16> {
+        self.link.and_then(|link| link.vlan)
+    }
+
+    /// The sender's IP address; of an ARP message for IPv4, the sender's protocol address.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        match &self.body {
+            Body::Ip(ip) => Some(ip.source),
+            Body::Arp(arp) => arp.sender.map(IpAddr::V4),
+            Body::Other(_) => None,
+        }
+    }
+
+    /// The receiver's IP address; of an ARP message for IPv4, the target's protocol address.
+    #[must_use]
+    pub fn destination(&self) -> Option<IpAddr> {
+        match &self.body {
+            Body::Ip(ip) => Some(ip.destination),
+            Body::Arp(arp) => arp.target.map(IpAddr::V4),
+            Body::Other(_) => None,
+        }
+    }
+
+    /// The port that it was sent from: TCP and UDP only, and not in later fragments.
+    #[must_use]
+    pub fn source_port(&self) -> Option<u16> {
+        self.ports().map(|(source, _)| source)
+    }
+
+    /// The port that it is sent to: TCP and UDP only, and not in later fragments.
+    #[must_use]
+    pub fn destination_port(&self) -> Option<u16> {
+        self.ports().map(|(_, destination)| destination)
+    }
+
+    /// The innermost protocol known.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match &self.body {
+            Body::Ip(ip) => match (ip.number, ip.source.is_ipv4()) {
+                (ip_number::ICMP, true) => Protocol::Icmp,
+                (ip_number::IGMP, true) => Protocol::Igmp,
+                (ip_number::IPV6_ICMP, false) => Protocol::Icmpv6,
+                (ip_number::TCP, _) => Protocol::Tcp,
+                (ip_number::UDP, _) => Protocol::Udp,
+                (other, _) => Protocol::OtherIp(other.0),
+            },
+            Body::Arp(_) => Protocol::Arp,
+            // An ARP message cut short is one still.
+            Body::Other(_) if self.ether_type == EtherType::ARP => Protocol::Arp,
+            Body::Other(_) => Protocol::OtherEther(self.ether_type),
+        }
+    }
+
+    /// Whether it is a part of a datagram, the first one included.
+    ///
+    /// An IPv6 packet with a fragment header that says it is all of the datagram (RFC 6946) is none.
+    #[must_use]
+    pub fn is_fragment(&self) -> bool {
+        matches!(&self.body, Body::Ip(Ip { fragment: Some(_), .. }))
+    }
+
+    /// What follows the last header decoded; empty if nothing does.
+    ///
+    /// That of ICMP, ICMPv6 and IGMP counts 8 bytes. What the lengths in the headers leave over, such as the
+    /// padding of an Ethernet frame, is no payload.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        match &self.body {
+            Body::Ip(ip) => self.transport_payload().unwrap_or(ip.upper),
+            Body::Arp(_) => &[],
+            Body::Other(rest) => rest,
+        }
+    }
+
+    /// One short line on what the packet is about, as a sniffer would print behind its addresses and
+    /// protocol; never empty.
+    ///
+    /// `echo request id 7 seq 1`, `neighbor solicitation for fd77::2`, `[SYN] seq 1 win 64240`, `who-has
+    /// 10.0.0.2 tell 10.0.0.1`, `length 5`, `fragment at 1480`. The words are for people and may change.
+    #[must_use]
+    pub fn summary(&self) -> impl fmt::Display + '_ {
+        summary::Summary(self)
+    }
+
+    /// The transport's header and all behind it, unless it is cut off or in another fragment.
+    fn transport(&self) -> Option<&'a [u8]> {
+        match &self.body {
+            Body::Ip(ip) => ip.transport(),
+            Body::Arp(_) | Body::Other(_) => None,
+        }
+    }
+
+    fn ports(&self) -> Option<(u16, u16)> {
+        let (Protocol::Tcp | Protocol::Udp) = self.protocol() else {
+            return None;
+        };
+        let &[s0, s1, d0, d1] = self.transport()?.first_chunk()?;
+        Some((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
+    }
+
+    fn transport_payload(&self) -> Option<&'a [u8]> {
+        let transport = self.transport()?;
+        match self.protocol() {
+            Protocol::Tcp => transport.get(TcpHeaderSlice::from_slice(transport).ok()?.slice().len()..),
+            Protocol::Udp => {
+                let &[_, _, _, _, l0, l1, _, _] = transport.first_chunk()?;
+                // A length that can't be: of a jumbogram, left open for the hardware, or cut off.
+                let stated = usize::from(u16::from_be_bytes([l0, l1]));
+                transport.get(8..stated).or_else(|| transport.get(8..))
+            }
+            Protocol::Icmp | Protocol::Icmpv6 | Protocol::Igmp => transport.get(8..),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Body<'a> {
+    fn parse(ether_type: EtherType, rest: &'a [u8]) -> Body<'a> {
+        let known = match ether_type {
+            EtherType::ARP => Arp::parse(rest).map(Body::Arp),
+            // A version that contradicts the type is no packet to anybody.
+            EtherType::IPV4 | EtherType::IPV6 if EtherType::of_ip(rest) == Some(ether_type) => {
+                Ip::parse(rest).map(Body::Ip).ok()
+            }
+            _ => None,
+        };
+        known.unwrap_or(Body::Other(rest))
+    }
+}

@@ -1,0 +1,48 @@
+//! What a packet is, for people.
+
+use core::fmt;
+
+use crate::EtherType;
+
+/// The innermost protocol of a packet that this crate knows, or its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Address resolution for IPv4.
+    Arp,
+    /// ICMP for IPv4.
+    #[doc(alias = "IPPROTO_ICMP")]
+    Icmp,
+    /// ICMP for IPv6, neighbor discovery and multicast listener discovery included.
+    #[doc(alias = "IPPROTO_ICMPV6")]
+    Icmpv6,
+    /// Multicast group membership for IPv4.
+    #[doc(alias = "IPPROTO_IGMP")]
+    Igmp,
+    /// TCP.
+    #[doc(alias = "IPPROTO_TCP")]
+    Tcp,
+    /// UDP.
+    #[doc(alias = "IPPROTO_UDP")]
+    Udp,
+    /// Any other in an IP packet, by its number (the registry is IANA's "Protocol Numbers").
+    OtherIp(u8),
+    /// Any other in an Ethernet frame. IPv4 and IPv6 stand here only where their header could not be decoded.
+    OtherEther(EtherType),
+}
+
+/// As in a sniffer's column: `ICMPv6`, `IP proto 47`, `0x88cc`.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Protocol::Arp => f.pad("ARP"),
+            Protocol::Icmp => f.pad("ICMP"),
+            Protocol::Icmpv6 => f.pad("ICMPv6"),
+            Protocol::Igmp => f.pad("IGMP"),
+            Protocol::Tcp => f.pad("TCP"),
+            Protocol::Udp => f.pad("UDP"),
+            Protocol::OtherIp(number) => f.pad(&format!("IP proto {number}")),
+            Protocol::OtherEther(ether_type) => ether_type.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What `Packet` makes of packets that a kernel sent, whole and in part.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{fragments_v4, fragments_v6, hex};
+use tunctl_packet::{EtherType, Layer, Packet, ParseError, Protocol, Truncated};
+
+fn line(layer: Layer, bytes: &[u8]) -> String {
+    let packet = Packet::parse(layer, bytes).unwrap();
+    format!("{} {}", packet.protocol(), packet.summary())
+}
+
+#[test]
+fn summaries_of_ip_packets() {
+    for (packet, expected) in [
+        (common::PING_V4, "ICMP echo request id 64807 seq 1"),
+        (common::PING_V6, "ICMPv6 echo request id 64808 seq 1"),
+        (common::UDP_ECHO_V4, "UDP length 5"),
+        (common::UDP_V6, "UDP length 5"),
+        (common::TCP_SYN, "TCP [SYN] seq 3270134909 win 64240"),
+        (common::PORT_UNREACHABLE, "ICMP port unreachable for UDP 10.1.0.1:53"),
+        (common::IGMP_REPORT, "IGMP membership report v3"),
+        (common::ROUTER_SOLICITATION, "ICMPv6 router solicitation"),
+    ] {
+        assert_eq!(line(Layer::Tun, &hex(packet)), expected);
+    }
+}
+
+#[test]
+fn summaries_of_frames() {
+    for (frame, expected) in [
+        (common::TAP_ARP, "ARP who-has 10.0.0.2 tell 10.0.0.1"),
+        (common::TAP_MLD_REPORT, "ICMPv6 multicast listener report"),
+        (common::TAP_NEIGHBOR_SOLICITATION, "ICMPv6 neighbor solicitation for fe80::ff:fe00:1"),
+    ] {
+        assert_eq!(line(Layer::Tap, &hex(frame)), expected);
+    }
+}
+
+#[test]
+fn summaries_of_made_up_packets() {
+    let with = |packet: &str, at: usize, bytes: &[u8]| {
+        let mut packet = hex(packet);
+        packet[at..at + bytes.len()].copy_from_slice(bytes);
+        packet
+    };
+    for (packet, expected) in [
+        (with(common::PING_V4, 20, &[3, 4, 0, 0, 0, 0, 0x05, 0x78]), "ICMP fragmentation needed, mtu 1400"),
+        (with(common::PING_V4, 20, &[11, 0]), "ICMP time exceeded in transit"),
+        (with(common::PING_V4, 20, &[99, 1]), "ICMP type 99 code 1"),
+        (with(common::PING_V4, 9, &[47]), "IP proto 47 length 16"),
+        (with(common::PING_V4, 9, &[58]), "IP proto 58 length 16"),
+        (with(common::PING_V6, 40, &[2, 0, 0, 0, 0, 0, 5, 0]), "ICMPv6 packet too big, mtu 1280"),
+        (with(common::PING_V6, 40, &[1, 4]), "ICMPv6 port unreachable"),
+        (with(common::PING_V6, 6, &[59]), "IP proto 59 no next header"),
+        (with(common::TCP_SYN, 33, &[0x10]), "TCP [ACK] seq 3270134909 ack 0 win 64240"),
+        (with(common::TCP_SYN, 32, &[0x50, 0x18]), "TCP [PSH, ACK] seq 3270134909 ack 0 win 64240 length 20"),
+        (with(common::TCP_SYN, 33, &[0]), "TCP [none] seq 3270134909 win 64240"),
+        (with(common::UDP_ECHO_V4, 0, &[0x42]), "UDP bad IPv4 header length 8"),
+    ] {
+        assert_eq!(line(Layer::Tun, &packet), expected);
+    }
+    let arp = |operation, sender: [u8; 4]| {
+        let mut frame = hex(common::TAP_ARP);
+        frame[21] = operation;
+        frame[28..32].copy_from_slice(&sender);
+        line(Layer::Tap, &frame)
+    };
+    assert_eq!(arp(2, [10, 0, 0, 1]), "ARP 10.0.0.1 is-at 02:00:00:00:00:01");
+    assert_eq!(arp(1, [0; 4]), "ARP who-has 10.0.0.2 (probe)");
+    assert_eq!(arp(1, [10, 0, 0, 2]), "ARP announcement of 10.0.0.2");
+    assert_eq!(arp(9, [10, 0, 0, 1]), "ARP operation 9");
+}
+
+#[test]
+fn addresses_ports_and_payload() {
+    let bytes = hex(common::UDP_V6);
+    let packet = Packet::parse(Layer::Tun, &bytes).unwrap();
+    assert_eq!(packet.source(), Some("fd77::1".parse().unwrap()));
+    assert_eq!(packet.destination(), Some("fd77::2".parse().unwrap()));
+    assert_eq!((packet.source_port(), packet.destination_port()), (Some(48592), Some(53)));
+    assert_eq!((packet.payload(), packet.len(), packet.bytes()), (&b"hello"[..], 53, &bytes[..]));
+    assert_eq!((packet.ether_type(), packet.source_mac()), (EtherType::IPV6, None));
+    assert!(!packet.is_fragment() && !packet.is_empty());
+
+    let bytes = hex(common::TCP_SYN);
+    let packet = Packet::parse(Layer::Tun, &bytes).unwrap();
+    assert_eq!((packet.source_port(), packet.destination_port()), (Some(52530), Some(80)));
+    assert_eq!((packet.payload(), packet.ether_type()), (&b""[..], EtherType::IPV4));
+}
+
+#[test]
+fn arp_gives_protocol_addresses() {
+    let bytes = hex(common::TAP_ARP);
+    let packet = Packet::parse(Layer::Tap, &bytes).unwrap();
+    assert_eq!(packet.source(), Some("10.0.0.1".parse().unwrap()));
+    assert_eq!(packet.destination(), Some("10.0.0.2".parse().unwrap()));
+    assert_eq!(packet.source_mac(), Some([2, 0, 0, 0, 0, 1]));
+    assert_eq!(packet.destination_mac(), Some([0xff; 6]));
+    assert_eq!((packet.ether_type(), packet.protocol()), (EtherType::ARP, Protocol::Arp));
+}
+
+#[test]
+fn padding_is_no_payload() {
+    let mut bytes = hex(common::UDP_ECHO_V4);
+    bytes.extend_from_slice(&[0; 13]);
+    assert_eq!(Packet::parse(Layer::Tun, &bytes).unwrap().payload(), b"hello");
+    // Nor is what the datagram's length leaves of the packet; a length that can't be is no help.
+    for (length, payload) in [(10, "he"), (14, "hello"), (7, "hello"), (0, "hello")] {
+        bytes[25] = length;
+        assert_eq!(Packet::parse(Layer::Tun, &bytes).unwrap().payload(), payload.as_bytes());
+    }
+}
+
+#[test]
+fn looks_behind_vlan_tags() {
+    let untagged = hex(common::TAP_ARP);
+    let tags = hex("88a8006481002fff");
+    let bytes = [&untagged[..12], &tags, &untagged[12..]].concat();
+    let packet = Packet::parse(Layer::Tap, &bytes).unwrap();
+    assert_eq!((packet.vlan_id(), packet.ether_type()), (Some(100), EtherType::ARP));
+    assert_eq!(packet.summary().to_string(), "vlan 100, who-has 10.0.0.2 tell 10.0.0.1");
+
+    let cut = Packet::parse(Layer::Tap, &bytes[..18]).unwrap();
+    assert_eq!((cut.vlan_id(), cut.ether_type()), (Some(100), EtherType::VLAN));
+}
+
+#[test]
+fn frames_that_carry_something_else() {
+    let frame = |kind: &str| hex(&format!("ffffffffffff020000000001{kind}450000"));
+    for (kind, expected) in [
+        ("88cc", "0x88cc length 3"),
+        ("0026", "0x0026 802.3 length 38"),
+        ("0800", "IPv4 no IPv4 header, length 3"),
+        ("86dd", "IPv6 no IPv6 header, length 3"),
+        ("0806", "ARP no ARP header, length 3"),
+    ] {
+        let bytes = frame(kind);
+        assert_eq!(line(Layer::Tap, &bytes), expected);
+        assert_eq!(Packet::parse(Layer::Tap, &bytes).unwrap().payload(), [0x45, 0, 0]);
+    }
+}
+
+#[test]
+fn fragments() {
+    let [first, second] = fragments_v4();
+    assert_eq!(line(Layer::Tun, &first), "ICMP echo request id 64807 seq 2, fragment at 0");
+    assert_eq!(line(Layer::Tun, &second), "ICMP fragment at 1480");
+    let [first, second] = fragments_v6();
+    assert_eq!(line(Layer::Tun, &first), "ICMPv6 echo request id 64808 seq 2, fragment at 0");
+    assert_eq!(line(Layer::Tun, &second), "ICMPv6 fragment at 1448");
+    let packet = Packet::parse(Layer::Tun, &second).unwrap();
+    assert!(packet.is_fragment() && Packet::parse(Layer::Tun, &first).unwrap().is_fragment());
+    assert_eq!((packet.payload().len(), packet.source_port()), (560, None));
+}
+
+#[test]
+fn a_snapshot_keeps_what_is_there() {
+    let bytes = hex(common::TCP_SYN);
+    let address = Some("10.1.0.2".parse().unwrap());
+    for length in 20..bytes.len() {
+        let packet = Packet::parse(Layer::Tun, &bytes[..length]).unwrap();
+        assert_eq!((packet.destination(), packet.protocol()), (address, Protocol::Tcp));
+        assert_eq!(packet.destination_port(), (length >= 24).then_some(80));
+    }
+    assert_eq!(line(Layer::Tun, &bytes[..24]), "TCP header cut off, length 4");
+    let options = hex(common::IGMP_REPORT);
+    assert_eq!(line(Layer::Tun, &options[..22]), "IGMP headers cut off");
+    let chain = hex(common::TAP_MLD_REPORT);
+    assert_eq!(line(Layer::Tap, &chain[..60]), "IP proto 0 headers cut off");
+}
+
+#[test]
+fn refuses_only_what_says_nothing() {
+    let error = |layer, bytes| Packet::parse(layer, bytes).unwrap_err();
+    let truncated = |need, have| ParseError::Truncated(Truncated { need, have });
+    assert_eq!(error(Layer::Tun, &[]), truncated(20, 0));
+    assert_eq!(error(Layer::Tun, &[0x45; 19]), truncated(20, 19));
+    assert_eq!(error(Layer::Tun, &[0x60; 39]), truncated(40, 39));
+    assert_eq!(error(Layer::Tun, &[0x50; 60]), ParseError::NotIp { first_byte: 0x50 });
+    assert_eq!(error(Layer::Tap, &[0x45; 13]), truncated(14, 13));
+    assert!(Packet::parse(Layer::Tap, &[0x45; 14]).is_ok());
+}
