@@ -1,0 +1,69 @@
+//! What a backend can do.
+
+use std::fmt;
+
+use crate::Operation;
+
+/// The operations that a backend supports.
+///
+/// Asking first is an alternative to trying: an operation that is not in the set answers with
+/// [`Cause::Unsupported`](crate::Cause::Unsupported), always.
+///
+/// ```
+/// use tunctl_core::{Capabilities, Operation};
+///
+/// let capabilities = Capabilities::ALL.without(Operation::SetOwner);
+/// assert!(capabilities.supports(Operation::SetPersist));
+/// assert!(!capabilities.supports(Operation::SetOwner));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Capabilities(u32);
+
+const _: () = assert!(Operation::ALL.len() <= 32);
+
+impl Capabilities {
+    /// Every operation.
+    pub const ALL: Self =
+        Self(if Operation::ALL.len() == 32 { u32::MAX } else { (1 << Operation::ALL.len()) - 1 });
+
+    /// The same set without `operation`.
+    #[must_use]
+    pub const fn without(self, operation: Operation) -> Self {
+        Self(self.0 & !bit(operation))
+    }
+
+    /// Whether the backend can do it at all. Whether it may is another question.
+    #[must_use]
+    pub const fn supports(self, operation: Operation) -> bool {
+        self.0 & bit(operation) != 0
+    }
+
+    /// The supported operations.
+    pub fn iter(self) -> impl Iterator<Item = Operation> {
+        Operation::ALL.iter().copied().filter(move |&operation| self.supports(operation))
+    }
+}
+
+const fn bit(operation: Operation) -> u32 {
+    1 << operation as u32
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_one_away_leaves_the_others() {
+        for &absent in Operation::ALL {
+            let rest: Vec<_> = Capabilities::ALL.without(absent).iter().collect();
+            assert_eq!(rest.len(), Operation::ALL.len() - 1);
+            assert!(!rest.contains(&absent));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The device: one open descriptor, attached to one queue of an interface.
+
+use std::fmt;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::{CreateFlags, DestroyError, Gid, Interface, InterfaceAddress, InterfaceName, Layer, Result, Uid};
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Readiness {
+    /// A packet can be received.
+    Readable,
+    /// A packet can be sent.
+    Writable,
+}
+
+/// One open descriptor of the TUN/TAP driver, attached to one queue of an interface.
+///
+/// All but [`destroy`](Self::destroy) take `&self`: the kernel does the locking, so one thread may receive while
+/// another sends. Dropping a device only closes it; an interface that is not persistent goes with its last device.
+///
+/// The descriptor is non-blocking and close-on-exec, and [`AsFd`] lends it to event loops.
+pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
+    /// The interface that this device is attached to.
+    type Interface: Interface;
+
+    /// The interface: its addresses, its MTU, its state.
+    fn interface(&self) -> &Self::Interface;
+
+    /// The interface's name, which follows renames.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "devname")]
+    #[doc(alias = "TUNGETIFF")]
+    fn name(&self) -> Result<InterfaceName>;
+
+    /// The flags that the device was created with; their [`bits`](CreateFlags::bits) are Erlang's integer.
+    #[doc(alias = "TUNGETIFF")]
+    fn flags(&self) -> CreateFlags;
+
+    /// Receives one packet if one is there, and its length; never waits.
+    ///
+    /// Each call is one system call into `buffer`. A packet that is longer than `buffer` loses its tail, without a
+    /// sign unless the device carries packet information, whose
+    /// [strip bit](tunctl_packet::header::PacketInfo::is_stripped) tells. An empty buffer does so to every packet.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`; `Gone`.
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize>;
+
+    /// As [`try_recv`](Self::try_recv), into several buffers, filled one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    #[doc(alias = "readv")]
+    fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize>;
+
+    /// Sends one packet, whole or not at all, and returns its length; never waits.
+    ///
+    /// A packet longer than the MTU is sent all the same: no kernel checks.
+    ///
+    /// # Errors
+    ///
+    /// `Down`; `TooShort`; `MalformedPacket`; `WouldBlock` if the send buffer is full; `Gone`.
+    fn try_send(&self, packet: &[u8]) -> Result<usize>;
+
+    /// As [`try_send`](Self::try_send), of a packet in several pieces.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    #[doc(alias = "writev")]
+    fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize>;
+
+    /// Waits until the device is ready, or `timeout` has passed: which of the two. Without a timeout, for ever.
+    ///
+    /// A device whose interface is deleted is ready, so that the next call can say so.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call.
+    #[doc(alias = "poll")]
+    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool>;
+
+    /// Makes the interface outlive its last device, or not.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `Unsupported`.
+    #[doc(alias = "TUNSETPERSIST")]
+    fn set_persist(&self, persistent: bool) -> Result<()>;
+
+    /// Makes a user the owner, who may then attach without privilege. There is no way back to nobody.
+    ///
+    /// # Errors
+    ///
+    /// `UnmappedId`; `Gone`; `Unsupported`.
+    #[doc(alias = "TUNSETOWNER")]
+    fn set_owner(&self, owner: Uid) -> Result<()>;
+
+    /// Makes a group the owner, whose members may then attach without privilege. There is no way back to nobody.
+    ///
+    /// # Errors
+    ///
+    /// `UnmappedId`; `Gone`; `Unsupported`.
+    #[doc(alias = "TUNSETGROUP")]
+    fn set_group(&self, group: Gid) -> Result<()>;
+
+    /// Destroys the interface, persistent or not: after success it is gone.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` if other devices keep it alive and the caller may not delete it under them: the error says who they
+    /// are, as far as can be seen, and gives the device back, with its persistence as it was.
+    fn destroy(self) -> Result<(), DestroyError<Self>>;
+
+    /// What a packet starts with.
+    fn layer(&self) -> Layer {
+        if self.flags().contains(CreateFlags::TUN) { Layer::Tun } else { Layer::Tap }
+    }
+
+    /// Receives one packet, waiting for it if none is there, and returns its length.
+    ///
+    /// A packet that is there costs one system call; see [`try_recv`](Self::try_recv) for what becomes of long ones.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "read")]
+    fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        waiting(self, Readiness::Readable, || self.try_recv(buffer))
+    }
+
+    /// As [`recv`](Self::recv), into several buffers, filled one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    #[doc(alias = "readv")]
+    fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        waiting(self, Readiness::Readable, || self.try_recv_vectored(buffers))
+    }
+
+    /// Sends one packet, whole or not at all, waiting for room if there is none, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// `Down`; `TooShort`; `MalformedPacket`; `Gone`.
+    #[doc(alias = "write")]
+    fn send(&self, packet: &[u8]) -> Result<usize> {
+        waiting(self, Readiness::Writable, || self.try_send(packet))
+    }
+
+    /// As [`send`](Self::send), of a packet in several pieces.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias = "writev")]
+    fn send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        waiting(self, Readiness::Writable, || self.try_send_vectored(pieces))
+    }
+
+    /// Gives the interface an address and brings it up; see [`Interface::up`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Interface::up`].
+    fn up(&self, address: InterfaceAddress) -> Result<()> {
+        self.interface().up(address)
+    }
+
+    /// Takes the interface down; see [`Interface::down`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Interface::down`].
+    fn down(&self) -> Result<()> {
+        self.interface().down()
+    }
+}
+
+/// Tries first and waits only when there is nothing: a packet that is there costs no `poll`.
+#[inline]
+fn waiting<D: TunDevice>(
+    device: &D,
+    readiness: Readiness,
+    mut attempt: impl FnMut() -> Result<usize>,
+) -> Result<usize> {
+    loop {
+        match attempt() {
+            Err(error) if error.is_would_block() => device.wait(readiness, None)?,
+            outcome => return outcome,
+        };
+    }
+}

@@ -1,0 +1,296 @@
+//! The one error type: what was asked, of which interface, why it failed, and what to do.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+use crate::{
+    Cause, InterfaceName, InvalidAddress, InvalidMtu, InvalidName, InvalidOptions, NamePattern, Operation,
+};
+
+/// The result of an operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed.
+///
+/// It prints as three parts, *what*, *why* and *what to do*:
+///
+/// ```text
+/// create vpn0: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or …
+/// ```
+///
+/// For programs, [`cause`](Self::cause) is an enumeration, and the errno is kept: [`raw_os_error`](Self::raw_os_error)
+/// returns it and the conversion to [`io::Error`] keeps its kind. Making an error allocates nothing unless it has
+/// details of the moment to tell, so an event loop may meet [`Cause::WouldBlock`] as often as it likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    operation: Operation,
+    cause: Cause,
+    errno: Option<i32>,
+    name: Option<NamePattern>,
+    // Boxed, so that a result is small; most errors of an event loop have none.
+    particulars: Option<Box<Particulars>>,
+}
+
+/// What only this error has to tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Particulars {
+    detail: Option<Cow<'static, str>>,
+    remedy: Option<Cow<'static, str>>,
+    holders: Vec<Holder>,
+}
+
+impl Error {
+    /// An error, for a backend to complete.
+    #[must_use]
+    pub const fn new(operation: Operation, cause: Cause) -> Self {
+        Self { operation, cause, errno: None, name: None, particulars: None }
+    }
+
+    /// With the errno of the system call that failed.
+    #[must_use]
+    pub const fn with_errno(mut self, errno: i32) -> Self {
+        self.errno = Some(errno);
+        self
+    }
+
+    /// With the name of the interface, or the pattern that was asked for.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<NamePattern>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// With the explanation for a person, where the cause's own is too general.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.particulars().detail = Some(detail.into());
+        self
+    }
+
+    /// With what to do about it: a sentence, or several.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.particulars().remedy = Some(remedy.into());
+        self
+    }
+
+    /// With the processes that hold the interface.
+    #[must_use]
+    pub fn with_holders(mut self, holders: Vec<Holder>) -> Self {
+        if !holders.is_empty() {
+            self.particulars().holders = holders;
+        }
+        self
+    }
+
+    fn particulars(&mut self) -> &mut Particulars {
+        self.particulars.get_or_insert_default()
+    }
+
+    /// What was asked.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The errno of the system call that failed, if one did.
+    #[doc(alias = "errno")]
+    #[must_use]
+    pub const fn raw_os_error(&self) -> Option<i32> {
+        self.errno
+    }
+
+    /// The interface it was asked of, if there is one.
+    #[must_use]
+    pub fn interface(&self) -> Option<InterfaceName> {
+        self.name.as_ref().and_then(NamePattern::exact)
+    }
+
+    /// What to do about it, if anything can be said.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        self.particulars.as_ref()?.remedy.as_deref()
+    }
+
+    /// The processes that hold the interface, for [`Cause::Busy`]; those that the caller may see.
+    #[must_use]
+    pub fn holders(&self) -> &[Holder] {
+        self.particulars.as_ref().map_or(&[], |particulars| &particulars.holders)
+    }
+
+    /// The interface was deleted: stop, rather than try again.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.cause == Cause::Gone
+    }
+
+    /// Nothing is there yet: wait, then try again.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        self.cause == Cause::WouldBlock
+    }
+
+    /// The kind of I/O error that this is: the errno's, if there is one.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.errno.map_or_else(|| self.cause.io_kind(), |errno| io::Error::from_raw_os_error(errno).kind())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
+        if let Some(errno) = self.errno {
+            write!(f, ": {}", io::Error::from_raw_os_error(errno))?;
+        }
+        let detail = self.particulars.as_ref().and_then(|particulars| particulars.detail.as_deref());
+        let explanation = detail.unwrap_or(self.cause.explanation());
+        if !explanation.is_empty() {
+            write!(f, ": {explanation}")?;
+        }
+        for (position, holder) in self.holders().iter().enumerate() {
+            write!(f, "{}{holder}", if position == 0 { ", held by " } else { ", " })?;
+        }
+        match self.remedy() {
+            Some(remedy) => write!(f, ". {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    /// The kind is kept, and the error itself inside; only [`io::Error::raw_os_error`] is lost, since an `io::Error`
+    /// has room for one of the two.
+    fn from(error: Error) -> Self {
+        match error.errno {
+            // The adapters' every-day case: no allocation.
+            Some(errno) if error.is_would_block() => Self::from_raw_os_error(errno),
+            _ => Self::new(error.kind(), error),
+        }
+    }
+}
+
+macro_rules! from_parse_error {
+    ($($invalid:ty => $cause:ident,)*) => {$(
+        impl From<$invalid> for Error {
+            fn from(invalid: $invalid) -> Self {
+                Self::new(Operation::Parse, Cause::$cause).with_detail(invalid.to_string())
+            }
+        }
+    )*};
+}
+from_parse_error! {
+    InvalidName => InvalidName,
+    InvalidOptions => InvalidOptions,
+    InvalidAddress => InvalidAddress,
+    InvalidMtu => InvalidMtu,
+}
+
+/// A process that holds an interface open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process's number.
+    pub pid: u32,
+    /// Its short name, as `ps` shows it.
+    pub command: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.command, self.pid)
+    }
+}
+
+/// A device that could not be destroyed: why, and the device.
+#[derive(Debug)]
+pub struct DestroyError<D> {
+    error: Error,
+    device: Option<D>,
+}
+
+impl<D> DestroyError<D> {
+    /// An error that gives the device back, unless its descriptor had to be closed to learn of it.
+    #[must_use]
+    pub const fn new(error: Error, device: Option<D>) -> Self {
+        Self { error, device }
+    }
+
+    /// Why the interface is still there.
+    #[must_use]
+    pub const fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The device, as usable as before. `None` if it was closed, and a process that the caller may not look into
+    /// turned out to hold the interface.
+    #[must_use]
+    pub fn into_device(self) -> Option<D> {
+        self.device
+    }
+}
+
+impl<D> From<DestroyError<D>> for Error {
+    /// Keeps the reason and closes the device.
+    fn from(failed: DestroyError<D>) -> Self {
+        failed.error
+    }
+}
+
+impl<D> fmt::Display for DestroyError<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<D: fmt::Debug> std::error::Error for DestroyError<D> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing_capability() -> Error {
+        Error::new(Operation::Create, Cause::MissingCapability)
+            .with_errno(1)
+            .with_name(NamePattern::new("vpn%d").unwrap())
+            .with_remedy("Run it with sudo.")
+    }
+
+    #[test]
+    fn an_error_says_what_why_and_what_to_do() {
+        assert_eq!(
+            missing_capability().to_string(),
+            "create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo."
+        );
+        let holder = |pid, command: &str| Holder { pid, command: command.into() };
+        let busy = Error::new(Operation::Open, Cause::Busy)
+            .with_name(InterfaceName::new("tap0").unwrap())
+            .with_holders(vec![holder(7, "qemu"), holder(9, "sh")]);
+        assert_eq!(busy.to_string(), "open tap0: the interface is in use, held by qemu (pid 7), sh (pid 9)");
+        let parsed = Error::from(InvalidName::Dots);
+        assert_eq!(parsed.to_string(), "parse: an interface cannot be called \".\" or \"..\"");
+    }
+
+    #[test]
+    fn the_conversion_to_an_io_error_keeps_kind_and_errno() {
+        let error = io::Error::from(missing_capability());
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Error>()).unwrap();
+        assert_eq!(inside.raw_os_error(), Some(1));
+        let waiting = Error::new(Operation::Receive, Cause::WouldBlock).with_errno(11);
+        assert_eq!(io::Error::from(waiting).kind(), io::ErrorKind::WouldBlock);
+        let gone = io::Error::from(Error::new(Operation::Receive, Cause::Gone));
+        assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
+    }
+}

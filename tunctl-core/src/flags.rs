@@ -1,0 +1,73 @@
+//! The flags that a device is created with.
+
+use std::fmt;
+
+use tunctl_packet::Layer;
+
+bitflags::bitflags! {
+    /// The flags that a device was created with; [`bits`](Self::bits) is the integer that Erlang's `tunctl` and
+    /// Linux use for them.
+    ///
+    /// These are not the flags of the interface (`IFF_UP` and its kin), which share names and values with them by
+    /// accident. A set of flags may be nonsense; [`CreateOptions`](crate::CreateOptions) accepts only sense.
+    ///
+    /// # Platform
+    ///
+    /// The numbers are Linux's, everywhere. A backend refuses what its system lacks.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct CreateFlags: u16 {
+        /// The device carries IP packets.
+        #[doc(alias = "IFF_TUN")]
+        const TUN = 0x0001;
+        /// The device carries Ethernet frames.
+        #[doc(alias = "IFF_TAP")]
+        const TAP = 0x0002;
+        /// Several devices may share the interface, each with a queue of its own.
+        #[doc(alias = "IFF_MULTI_QUEUE")]
+        const MULTI_QUEUE = 0x0100;
+        /// Packets come and go without the packet information header.
+        #[doc(alias = "IFF_NO_PI")]
+        const NO_PI = 0x1000;
+        /// Accepted for old programs' sake. Linux has given it no effect since 3.8.
+        #[doc(alias = "IFF_ONE_QUEUE")]
+        const ONE_QUEUE = 0x2000;
+        /// Packets come and go with a virtio-net header in front.
+        #[doc(alias = "IFF_VNET_HDR")]
+        const VNET_HDR = 0x4000;
+        /// The interface must not exist yet.
+        #[doc(alias = "IFF_TUN_EXCL")]
+        const TUN_EXCL = 0x8000;
+    }
+}
+
+impl CreateFlags {
+    /// The layer, if the flags name exactly one.
+    #[must_use]
+    pub const fn layer(self) -> Option<Layer> {
+        match (self.contains(Self::TUN), self.contains(Self::TAP)) {
+            (true, false) => Some(Layer::Tun),
+            (false, true) => Some(Layer::Tap),
+            _ => None,
+        }
+    }
+
+    /// The names of the flags in lower case, in the order of their bits: `tap`, `no_pi`.
+    pub fn names(self) -> impl Iterator<Item = String> {
+        self.iter_names().map(|(name, _)| name.to_lowercase())
+    }
+}
+
+impl From<Layer> for CreateFlags {
+    fn from(layer: Layer) -> Self {
+        match layer {
+            Layer::Tun => Self::TUN,
+            Layer::Tap => Self::TAP,
+        }
+    }
+}
+
+impl fmt::Display for CreateFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(", "))
+    }
+}

@@ -1,0 +1,231 @@
+//! The interface: a network interface of the kernel, with or without a device attached.
+
+use std::fmt;
+
+use crate::{CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer, Mtu, Result, Uid};
+
+/// Whether an interface is administratively up, and takes packets.
+///
+/// Carrier is another matter, and follows asynchronously.
+#[doc(alias = "IFF_UP")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It takes packets.
+    Up,
+    /// It does not.
+    Down,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// What the kernel reported of an interface at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceInfo {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its index, which renaming does not change.
+    pub index: InterfaceIndex,
+    /// What a packet starts with.
+    pub layer: Layer,
+    /// The creation flags that the kernel still knows: layer, packet information, virtio-net header, queues.
+    pub flags: CreateFlags,
+    /// The most bytes a packet may have.
+    pub mtu: Mtu,
+    /// Whether it is up.
+    pub state: State,
+    /// Whether it outlives its last device.
+    pub persistent: bool,
+    /// The user that may attach without privilege.
+    pub owner: Option<Uid>,
+    /// The group whose members may attach without privilege.
+    pub group: Option<Gid>,
+    /// How many queues are attached, disabled ones included. `None` where the kernel does not say.
+    ///
+    /// Linux counts the queues of a multi-queue interface; of a single queue its carrier tells, so one whose carrier
+    /// was switched off counts as absent.
+    pub queues: Option<u32>,
+}
+
+/// A network interface of the TUN/TAP driver: a handle by index, in the namespace where it was found.
+///
+/// A handle holds nothing alive. When the interface is deleted, or moved to another namespace, every operation answers
+/// [`Cause::Gone`](crate::Cause::Gone).
+pub trait Interface: fmt::Debug + Clone + Send + Sync {
+    /// Its index. Manual page: `if_nametoindex(3)`.
+    fn index(&self) -> InterfaceIndex;
+
+    /// What the kernel says of it now, in one question.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    fn info(&self) -> Result<InterfaceInfo>;
+
+    /// Its addresses, in the kernel's order; IPv6 link-local addresses that the kernel made are among them.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "getifaddrs")]
+    #[doc(alias = "RTM_GETADDR")]
+    fn addresses(&self) -> Result<Vec<InterfaceAddress>>;
+
+    /// Adds an address to those that it has; whether it is new. Repeating one succeeds and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `AddressExists` if an IPv6 address is there with another prefix or peer; `NoIpv6`; `Gone`.
+    #[doc(alias = "SIOCSIFADDR")]
+    #[doc(alias = "RTM_NEWADDR")]
+    fn add_address(&self, address: InterfaceAddress) -> Result<bool>;
+
+    /// Removes an address; prefix length and peer must be those of the one that is there.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `AddressNotFound`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// On Linux, when the first IPv4 address of a network goes, the others of that network go with it, unless the
+    /// sysctl `promote_secondaries` is set.
+    #[doc(alias = "RTM_DELADDR")]
+    fn remove_address(&self, address: InterfaceAddress) -> Result<()>;
+
+    /// Brings it up, or takes it down: one flag, nothing else.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// When an interface goes down, Linux removes its IPv6 addresses and keeps its IPv4 ones.
+    #[doc(alias = "SIOCSIFFLAGS")]
+    fn set_state(&self, state: State) -> Result<()>;
+
+    /// Sets the most bytes that a packet may have.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `InvalidMtu` if this interface cannot have it; `Gone`.
+    #[doc(alias = "SIOCSIFMTU")]
+    fn set_mtu(&self, mtu: Mtu) -> Result<()>;
+
+    /// Deletes the interface, persistent or not, whoever has it open: their devices answer `Gone` from then on.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `Gone` if another was faster.
+    #[doc(alias = "RTM_DELLINK")]
+    fn delete(&self) -> Result<()>;
+
+    /// Its name, which may have changed since you last asked.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "devname")]
+    fn name(&self) -> Result<InterfaceName> {
+        Ok(self.info()?.name)
+    }
+
+    /// The most bytes that a packet may have.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "SIOCGIFMTU")]
+    fn mtu(&self) -> Result<Mtu> {
+        Ok(self.info()?.mtu)
+    }
+
+    /// Whether it is up.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "SIOCGIFFLAGS")]
+    fn state(&self) -> Result<State> {
+        Ok(self.info()?.state)
+    }
+
+    /// Gives it an address and brings it up. If it does not come up, an address that was new is taken back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add_address`](Self::add_address) and of [`set_state`](Self::set_state).
+    fn up(&self, address: InterfaceAddress) -> Result<()> {
+        let added = self.add_address(address)?;
+        self.set_state(State::Up).inspect_err(|_| {
+            if added {
+                // The failure to come up is the one to tell; a failed clean-up most likely has the same cause.
+                let _ = self.remove_address(address);
+            }
+        })
+    }
+
+    /// Takes it down: clears the up flag only.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set_state`](Self::set_state).
+    ///
+    /// # Platform
+    ///
+    /// Linux keeps the IPv4 addresses of an interface that goes down, and removes the IPv6 ones.
+    fn down(&self) -> Result<()> {
+        self.set_state(State::Down)
+    }
+
+    /// Makes these its addresses: adds those that are missing, then removes the others. IPv6 link-local addresses,
+    /// which kernels make by themselves, stay. If an addition fails, those added before it are taken back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add_address`](Self::add_address) and of [`remove_address`](Self::remove_address). After a failed
+    /// removal, old addresses may be left beside the new ones.
+    fn replace_addresses(&self, addresses: &[InterfaceAddress]) -> Result<()> {
+        let before = self.addresses()?;
+        let mut added = Vec::new();
+        for &address in addresses {
+            match self.add_address(address) {
+                Ok(true) => added.push(address),
+                Ok(false) => {}
+                Err(error) => {
+                    for &address in added.iter().rev() {
+                        // As in `up`: the first failure is the one to tell.
+                        let _ = self.remove_address(address);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let stale = before
+            .into_iter()
+            .filter(|old| !is_link_local(old) && !addresses.iter().any(|kept| kept.same_as(old)));
+        for old in stale {
+            match self.remove_address(old) {
+                // Linux removes the later addresses of a network together with its first.
+                Err(error) if error.cause() == crate::Cause::AddressNotFound => {}
+                outcome => outcome?,
+            }
+        }
+        // The first of a network may have taken a wanted one with it.
+        addresses.iter().try_for_each(|&address| self.add_address(address).map(drop))
+    }
+}
+
+fn is_link_local(address: &InterfaceAddress) -> bool {
+    match address.address() {
+        std::net::IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        std::net::IpAddr::V4(_) => false,
+    }
+}

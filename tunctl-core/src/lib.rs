@@ -1,0 +1,47 @@
+//! TUN/TAP for programs that do not care which system they run on: the traits, the types that go through them, and
+//! the error.
+//!
+//! There are three nouns, because a kernel has three:
+//!
+//! | noun | kernel object | lives | trait |
+//! |---|---|---|---|
+//! | backend | the system that makes devices | as long as you like | [`TunBackend`] |
+//! | device | one open descriptor, attached to one queue | until it is dropped | [`TunDevice`] |
+//! | interface | the network interface: name, index, addresses, MTU, state | until it is deleted | [`Interface`] |
+//!
+//! Several devices may share one interface, as its queues; a persistent interface may have none.
+//!
+//! Whatever goes through the traits is parsed first, into a type that cannot hold nonsense: [`CreateOptions`],
+//! [`InterfaceName`], [`InterfaceAddress`], [`Mtu`], [`Uid`]. Whatever fails is an [`Error`] that says what, why and
+//! what to do.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod backend;
+mod capabilities;
+mod cause;
+mod device;
+mod error;
+mod flags;
+mod id;
+mod interface;
+mod mtu;
+mod name;
+mod operation;
+mod options;
+
+pub use address::{InterfaceAddress, InvalidAddress};
+pub use backend::TunBackend;
+pub use capabilities::Capabilities;
+pub use cause::Cause;
+pub use device::{Readiness, TunDevice};
+pub use error::{DestroyError, Error, Holder, Result};
+pub use flags::CreateFlags;
+pub use id::{Gid, InterfaceIndex, Uid};
+pub use interface::{Interface, InterfaceInfo, State};
+pub use mtu::{InvalidMtu, Mtu};
+pub use name::{InterfaceName, InvalidName, NamePattern};
+pub use operation::Operation;
+pub use options::{CreateOptions, InvalidOptions};
+pub use tunctl_packet::Layer;

@@ -1,0 +1,88 @@
+//! The maximum transmission unit.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The most bytes that a packet of an interface may have: from 68 to 65535, link-layer header not counted.
+///
+/// 68 is the least that IPv4 permits (RFC 791). IPv6 needs 1280: with less, Linux takes an interface's IPv6 away.
+///
+/// # Platform
+///
+/// A kernel may allow less than 65535: Linux allows a tap up to 65521, and answers with an error above that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mtu(u32);
+
+impl Mtu {
+    /// The least MTU.
+    pub const MIN: Self = Self(68);
+    /// The greatest MTU.
+    pub const MAX: Self = Self(65535);
+
+    /// An MTU in bytes.
+    ///
+    /// # Errors
+    ///
+    /// It is outside of 68 to 65535.
+    pub const fn new(bytes: u32) -> Result<Self, InvalidMtu> {
+        if bytes < Self::MIN.0 || bytes > Self::MAX.0 {
+            return Err(InvalidMtu::OutOfRange { bytes });
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Takes over what a kernel reported.
+    #[must_use]
+    pub const fn from_kernel(bytes: u32) -> Self {
+        Self(bytes)
+    }
+
+    /// In bytes.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for Mtu {
+    type Err = InvalidMtu;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMtu> {
+        Self::new(text.parse().map_err(|_| InvalidMtu::NotANumber)?)
+    }
+}
+
+impl fmt::Display for Mtu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why something is not an MTU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMtu {
+    /// Not a number of bytes.
+    #[error("an MTU is a number of bytes, from 68 to 65535")]
+    NotANumber,
+    /// A number that no interface can have.
+    #[error("an MTU is from 68 to 65535 bytes, not {bytes}")]
+    OutOfRange {
+        /// The number.
+        bytes: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_ip() {
+        assert_eq!("67".parse::<Mtu>(), Err(InvalidMtu::OutOfRange { bytes: 67 }));
+        assert_eq!("68".parse::<Mtu>(), Ok(Mtu::MIN));
+        assert_eq!("65535".parse::<Mtu>(), Ok(Mtu::MAX));
+        assert_eq!("65536".parse::<Mtu>(), Err(InvalidMtu::OutOfRange { bytes: 65536 }));
+        assert_eq!("-1".parse::<Mtu>(), Err(InvalidMtu::NotANumber));
+    }
+}

@@ -1,0 +1,293 @@
+//! Interface names, and patterns for names.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The most bytes that a name may have: `IFNAMSIZ` is 16 with the terminating NUL.
+const MAX_LENGTH: usize = 15;
+
+/// The name of a network interface: 1 to 15 bytes.
+///
+/// A name that you parse is held to what every kernel accepts and a terminal can show; a name that a kernel reports
+/// ([`from_kernel`](Self::from_kernel)) is kept as it is, since another program may have chosen it.
+///
+/// ```
+/// use tunctl_core::{InterfaceName, InvalidName};
+///
+/// let name: InterfaceName = "vpn0".parse()?;
+/// assert_eq!(name.to_string(), "vpn0");
+/// assert_eq!("a-name-too-long-0".parse::<InterfaceName>(), Err(InvalidName::TooLong { length: 17 }));
+/// # Ok::<(), InvalidName>(())
+/// ```
+///
+/// # Platform
+///
+/// Linux cuts a name of 16 bytes or more to 15 without a word, and accepts control bytes; both are refused here.
+#[doc(alias = "IFNAMSIZ")]
+#[doc(alias = "devname")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName {
+    // Padded with NULs, which no name contains: so the derives compare names.
+    bytes: [u8; MAX_LENGTH],
+}
+
+impl InterfaceName {
+    /// Parses a name that a user chose.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, as [`InvalidName`] says.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        check(name)?;
+        if name.contains('%') {
+            return Err(InvalidName::StrayPercent);
+        }
+        Ok(Self::store(name.as_bytes()))
+    }
+
+    /// Takes over a name that a kernel reported, whatever bytes it has.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName::Empty`], [`InvalidName::TooLong`], or [`InvalidName::Control`] for a NUL byte.
+    pub fn from_kernel(name: &[u8]) -> Result<Self, InvalidName> {
+        check_length(name.len())?;
+        if name.contains(&0) {
+            return Err(InvalidName::Control { byte: 0 });
+        }
+        Ok(Self::store(name))
+    }
+
+    fn store(name: &[u8]) -> Self {
+        let mut bytes = [0; MAX_LENGTH];
+        bytes[..name.len()].copy_from_slice(name);
+        Self { bytes }
+    }
+
+    /// The bytes of the name, without padding.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        let end = self.bytes.iter().position(|&byte| byte == 0).unwrap_or(MAX_LENGTH);
+        &self.bytes[..end]
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = InvalidName;
+
+    fn from_str(name: &str) -> Result<Self, InvalidName> {
+        Self::new(name)
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    /// Shows the name; bytes that a terminal would not show as text are escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = String::with_capacity(MAX_LENGTH);
+        for chunk in self.as_bytes().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() {
+                    shown.extend(character.escape_default());
+                } else {
+                    shown.push(character);
+                }
+            }
+            for byte in chunk.invalid() {
+                shown.push_str(&format!("\\x{byte:02x}"));
+            }
+        }
+        f.pad(&shown)
+    }
+}
+
+impl fmt::Debug for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.as_bytes().escape_ascii())
+    }
+}
+
+/// A name to create an interface by: a whole name, or one in which the kernel puts the first free number for `%d`.
+///
+/// ```
+/// use tunctl_core::NamePattern;
+///
+/// assert!("vpn%d".parse::<NamePattern>()?.exact().is_none());
+/// assert_eq!("vpn0".parse::<NamePattern>()?.exact(), Some("vpn0".parse()?));
+/// assert!("vpn%x".parse::<NamePattern>().is_err());
+/// # Ok::<(), tunctl_core::InvalidName>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NamePattern {
+    name: InterfaceName,
+    numbered: bool,
+}
+
+impl NamePattern {
+    /// Parses a name or a pattern.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, as [`InvalidName`] says.
+    pub fn new(pattern: &str) -> Result<Self, InvalidName> {
+        check(pattern)?;
+        let numbered = match pattern.split_once('%') {
+            None => false,
+            Some((_, rest)) => match rest.strip_prefix('d') {
+                Some(rest) if !rest.contains('%') => true,
+                _ => return Err(InvalidName::StrayPercent),
+            },
+        };
+        Ok(Self { name: InterfaceName::store(pattern.as_bytes()), numbered })
+    }
+
+    /// The name, unless the kernel has a number to choose.
+    #[must_use]
+    pub fn exact(&self) -> Option<InterfaceName> {
+        (!self.numbered).then_some(self.name)
+    }
+
+    /// The bytes of the pattern.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+}
+
+impl FromStr for NamePattern {
+    type Err = InvalidName;
+
+    fn from_str(pattern: &str) -> Result<Self, InvalidName> {
+        Self::new(pattern)
+    }
+}
+
+impl From<InterfaceName> for NamePattern {
+    fn from(name: InterfaceName) -> Self {
+        Self { name, numbered: false }
+    }
+}
+
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl fmt::Debug for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+/// Why a text is not the name of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidName {
+    /// There is nothing there.
+    #[error("an interface name has at least one byte")]
+    Empty,
+    /// More than 15 bytes. (A kernel would cut it silently.)
+    #[error("an interface name has at most 15 bytes, this one has {length}")]
+    TooLong {
+        /// Its bytes.
+        length: usize,
+    },
+    /// `/`, which would leave the directory of `/sys/class/net`, or `:`, which marks an alias.
+    #[error("an interface name cannot contain {character:?}")]
+    Separator {
+        /// The character.
+        character: char,
+    },
+    /// A space, a tab, or the byte 0xA0, which Linux takes for one even inside a character of UTF-8.
+    #[error("an interface name cannot contain whitespace (byte {byte:#04x})")]
+    Whitespace {
+        /// The byte.
+        byte: u8,
+    },
+    /// A control byte, NUL among them.
+    #[error("an interface name cannot contain the control byte {byte:#04x}")]
+    Control {
+        /// The byte.
+        byte: u8,
+    },
+    /// `.` or `..`: these are directories.
+    #[error("an interface cannot be called \".\" or \"..\"")]
+    Dots,
+    /// A `%` that is not the one `%d` of a pattern.
+    #[error(
+        "in an interface name, % stands only as one %d, and only where a new interface is numbered by it"
+    )]
+    StrayPercent,
+}
+
+fn check(name: &str) -> Result<(), InvalidName> {
+    check_length(name.len())?;
+    if matches!(name, "." | "..") {
+        return Err(InvalidName::Dots);
+    }
+    name.bytes().try_for_each(|byte| match byte {
+        b'/' | b':' => Err(InvalidName::Separator { character: char::from(byte) }),
+        b'\t'..=b'\r' | b' ' | 0xA0 => Err(InvalidName::Whitespace { byte }),
+        0x00..=0x1F | 0x7F => Err(InvalidName::Control { byte }),
+        _ => Ok(()),
+    })
+}
+
+fn check_length(length: usize) -> Result<(), InvalidName> {
+    match length {
+        0 => Err(InvalidName::Empty),
+        1..=MAX_LENGTH => Ok(()),
+        _ => Err(InvalidName::TooLong { length }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_the_kernel_refuses_or_cuts_is_refused_with_its_reason() {
+        let refused = [
+            ("", InvalidName::Empty),
+            ("0123456789abcdef", InvalidName::TooLong { length: 16 }),
+            ("a/b", InvalidName::Separator { character: '/' }),
+            ("a:b", InvalidName::Separator { character: ':' }),
+            ("a b", InvalidName::Whitespace { byte: b' ' }),
+            ("a\tb", InvalidName::Whitespace { byte: b'\t' }),
+            ("a\nb", InvalidName::Whitespace { byte: b'\n' }),
+            ("\u{e0}", InvalidName::Whitespace { byte: 0xA0 }),
+            ("a\0b", InvalidName::Control { byte: 0 }),
+            ("a\x1bb", InvalidName::Control { byte: 0x1b }),
+            ("a\x7f", InvalidName::Control { byte: 0x7f }),
+            (".", InvalidName::Dots),
+            ("..", InvalidName::Dots),
+            ("%", InvalidName::StrayPercent),
+            ("a%", InvalidName::StrayPercent),
+            ("a%s", InvalidName::StrayPercent),
+            ("a%d%d", InvalidName::StrayPercent),
+            ("%%d", InvalidName::StrayPercent),
+        ];
+        for (name, reason) in refused {
+            assert_eq!(InterfaceName::new(name), Err(reason), "{name:?}");
+            assert_eq!(NamePattern::new(name), Err(reason), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_accepts_is_accepted() {
+        for name in ["a", "0123456789abcde", "...", "-x", "\"q\"", "tün", "x.y", "%d"] {
+            assert!(NamePattern::new(name).is_ok(), "{name:?}");
+        }
+        assert_eq!(InterfaceName::new("vpn%d"), Err(InvalidName::StrayPercent));
+        assert_eq!(NamePattern::new("foo%dbar").unwrap().exact(), None);
+    }
+
+    #[test]
+    fn a_name_from_the_kernel_is_kept_and_shown_without_control_characters() {
+        let name = InterfaceName::from_kernel(b"a\x1b[31m\xff").unwrap();
+        assert_eq!(name.as_bytes(), b"a\x1b[31m\xff");
+        assert_eq!(name.to_string(), "a\\u{1b}[31m\\xff");
+        assert_eq!(InterfaceName::from_kernel(b"a\0"), Err(InvalidName::Control { byte: 0 }));
+        assert_eq!(format!("{:>6}", InterfaceName::new("tun0").unwrap()), "  tun0");
+    }
+}

@@ -1,0 +1,84 @@
+//! The operations, as a set that can be asked about and named in an error.
+
+use std::fmt;
+
+macro_rules! operations {
+    ($($(#[$docs:meta])* $name:ident = $phrase:literal,)*) => {
+        /// What was asked of a backend, a device or an interface.
+        ///
+        /// Displayed, it is a phrase that the name of the interface completes: `set MTU of`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Operation {
+            $($(#[$docs])* $name,)*
+        }
+
+        impl Operation {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            const fn phrase(self) -> &'static str {
+                match self {
+                    $(Self::$name => $phrase,)*
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// [`TunBackend::create`](crate::TunBackend::create).
+    Create = "create",
+    /// [`TunBackend::open`](crate::TunBackend::open).
+    Open = "open",
+    /// [`TunBackend::open_or_create`](crate::TunBackend::open_or_create).
+    OpenOrCreate = "open or create",
+    /// [`TunBackend::interface`](crate::TunBackend::interface).
+    Lookup = "look up",
+    /// [`TunBackend::interfaces`](crate::TunBackend::interfaces).
+    List = "list interfaces",
+    /// [`TunDevice::destroy`](crate::TunDevice::destroy).
+    Destroy = "destroy",
+    /// [`TunDevice::set_persist`](crate::TunDevice::set_persist).
+    SetPersist = "set persistence of",
+    /// [`TunDevice::set_owner`](crate::TunDevice::set_owner).
+    SetOwner = "set owner of",
+    /// [`TunDevice::set_group`](crate::TunDevice::set_group).
+    SetGroup = "set group of",
+    /// [`TunDevice::recv`](crate::TunDevice::recv) and its other forms.
+    Receive = "receive from",
+    /// [`TunDevice::send`](crate::TunDevice::send) and its other forms.
+    Send = "send to",
+    /// [`TunDevice::wait`](crate::TunDevice::wait).
+    Wait = "wait for",
+    /// [`TunDevice::name`](crate::TunDevice::name).
+    Name = "ask for the name of",
+    /// [`Interface::info`](crate::Interface::info) and what follows from it.
+    Inspect = "inspect",
+    /// [`Interface::set_state`](crate::Interface::set_state) with [`State::Up`](crate::State::Up).
+    Up = "bring up",
+    /// [`Interface::set_state`](crate::Interface::set_state) with [`State::Down`](crate::State::Down).
+    Down = "take down",
+    /// [`Interface::set_mtu`](crate::Interface::set_mtu).
+    SetMtu = "set MTU of",
+    /// [`Interface::addresses`](crate::Interface::addresses).
+    ListAddresses = "list addresses of",
+    /// [`Interface::add_address`](crate::Interface::add_address).
+    AddAddress = "add an address to",
+    /// [`Interface::remove_address`](crate::Interface::remove_address).
+    RemoveAddress = "remove an address from",
+    /// [`Interface::delete`](crate::Interface::delete).
+    Delete = "delete",
+    /// Watching what passes an interface, where a backend can.
+    Observe = "observe",
+    /// Leaving for a network namespace of the process's own, where a backend can.
+    EnterNamespace = "enter a new network namespace",
+    /// Building the value that an operation was to take: a name, an address, options.
+    Parse = "parse",
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.phrase())
+    }
+}
