@@ -1,0 +1,217 @@
+//! Creating and opening: from options to an attached device, with nothing left behind on the way.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use tunctl_core::{
+    Cause, CreateFlags, CreateOptions, Error, InterfaceIndex, InterfaceInfo, InterfaceName, InvalidOptions,
+    NamePattern, Operation, Result,
+};
+use tunctl_sys::linux::{InterfaceRequest, tun};
+
+use crate::backend::open_netlink;
+use crate::diagnose::{self, errno};
+use crate::holders;
+use crate::netlink::{Link, Netlink};
+use crate::remedy::{self, Verdict};
+use crate::{LinuxDevice, LinuxInterface};
+
+/// How often we start again when others delete, create or rename interfaces between two of our steps.
+const ATTEMPTS: usize = 8;
+
+/// The size of the virtio-net header unless someone asks for another.
+const VNET_HEADER: i32 = 10;
+
+/// One call of `create`, `open` or `open_or_create`.
+pub(crate) struct Attach<'a> {
+    operation: Operation,
+    node: &'a Path,
+    options: &'a CreateOptions,
+    netlink: Arc<Netlink>,
+}
+
+impl<'a> Attach<'a> {
+    /// Opens the configuration socket first: if that fails, nothing has been made that would have to go.
+    pub(crate) fn begin(operation: Operation, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
+        let netlink = open_netlink(operation).map_err(|error| named(error, options))?;
+        Ok(Self { operation, node, options, netlink })
+    }
+
+    pub(crate) fn create(&self) -> Result<LinuxDevice> {
+        let fd = self.attach(CreateFlags::TUN_EXCL)?;
+        let (index, name) = self.identify(&fd)?;
+        Ok(self.device(fd, index, name))
+    }
+
+    pub(crate) fn open(&self) -> Result<LinuxDevice> {
+        let refuse = |invalid: InvalidOptions| {
+            let error = Error::new(self.operation, Cause::InvalidOptions).with_detail(invalid.to_string());
+            named(error, self.options)
+        };
+        let name = self.options.name_pattern().and_then(NamePattern::exact);
+        let name = name.ok_or_else(|| refuse(InvalidOptions::NoName))?;
+        if self.options.flags().contains(CreateFlags::TUN_EXCL) {
+            return Err(refuse(InvalidOptions::ExclusiveOpen));
+        }
+        for _ in 0..ATTEMPTS {
+            let Some(existing) = self.existing(&name)? else {
+                return Err(self.fail(remedy::not_found()));
+            };
+            if let Some(device) = self.attach_to(&existing)? {
+                return Ok(device);
+            }
+        }
+        Err(self.overtaken())
+    }
+
+    pub(crate) fn open_or_create(&self) -> Result<LinuxDevice> {
+        let name = self.options.name_pattern().and_then(NamePattern::exact);
+        let Some(name) = name.filter(|_| !self.options.flags().contains(CreateFlags::TUN_EXCL)) else {
+            return self.create();
+        };
+        for _ in 0..ATTEMPTS {
+            let attempt = match self.existing(&name)? {
+                Some(existing) => self.attach_to(&existing)?,
+                None => match self.create() {
+                    Err(error) if error.cause() == Cause::Exists => None,
+                    outcome => Some(outcome?),
+                },
+            };
+            if let Some(device) = attempt {
+                return Ok(device);
+            }
+        }
+        Err(self.overtaken())
+    }
+
+    /// The interface that has the name, if it is one that could be attached to.
+    fn existing(&self, name: &InterfaceName) -> Result<Option<InterfaceInfo>> {
+        match self.netlink.link_by_name(name) {
+            Ok(None) => Ok(None),
+            Ok(Some(Link::Tun(info))) => Ok(Some(info)),
+            Ok(Some(Link::Other(_))) => Err(self.fail(remedy::not_a_tun())),
+            Err(error) => Err(self.fail_with(errno(&error), remedy::general(errno(&error)))),
+        }
+    }
+
+    /// Attaches to an interface that was just seen. `None`: it has gone since, and its name with it; what the kernel
+    /// then created under that name goes when its descriptor does.
+    fn attach_to(&self, existing: &InterfaceInfo) -> Result<Option<LinuxDevice>> {
+        let shared = existing.flags.contains(CreateFlags::MULTI_QUEUE) && existing.queues != Some(0);
+        if shared && headers(existing.flags) != headers(self.options.flags()) {
+            // Attaching would change the headers of the other queues' packets.
+            return Err(self.fail(remedy::header_mismatch(headers(existing.flags))));
+        }
+        let fd = self.attach(CreateFlags::empty())?;
+        let (index, name) = self.identify(&fd)?;
+        if index != existing.index {
+            return Ok(None);
+        }
+        if !shared {
+            self.reset(&fd).map_err(|error| self.fail_with(errno(&error), remedy::general(errno(&error))))?;
+        }
+        Ok(Some(self.device(fd, index, name)))
+    }
+
+    /// One open of the node, one `TUNSETIFF`.
+    fn attach(&self, extra: CreateFlags) -> Result<OwnedFd> {
+        let fd: OwnedFd = OpenOptions::new()
+            .read(true)
+            .write(true)
+            // Close-on-exec is the standard library's default.
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(self.node)
+            .map_err(|error| {
+                let errno = errno(&error);
+                self.fail_with(errno, remedy::node(errno, self.node, &diagnose::situation()))
+            })?
+            .into();
+        let flags = self.options.flags() | extra;
+        let wanted = self.options.name_pattern().map_or(&[][..], NamePattern::as_bytes);
+        let Some(mut request) = InterfaceRequest::new(wanted, flags.bits()) else {
+            // A pattern holds at most 15 bytes and no NUL.
+            return Err(self.fail(Verdict::new(Cause::InvalidName)));
+        };
+        tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno(&error), flags))?;
+        Ok(fd)
+    }
+
+    /// The index and name of what a descriptor is attached to. The kernel tells an index only by name, so the name must
+    /// still be the same afterwards.
+    fn identify(&self, fd: &OwnedFd) -> Result<(InterfaceIndex, InterfaceName)> {
+        let general = |error: &io::Error| self.fail_with(errno(error), remedy::receive(errno(error)));
+        for _ in 0..ATTEMPTS {
+            let name = attached_name(fd).map_err(|error| general(&error))?;
+            let link = self.netlink.link_by_name(&name).map_err(|error| general(&error))?;
+            let still = attached_name(fd).map_err(|error| general(&error))?;
+            if let Some(link) = link.filter(|_| name == still) {
+                return Ok((link.index(), name));
+            }
+        }
+        Err(self.overtaken())
+    }
+
+    /// What the driver keeps with the interface, not with the descriptor, a former user may have changed: another header
+    /// size or offload would corrupt every packet silently.
+    fn reset(&self, fd: &OwnedFd) -> io::Result<()> {
+        tun::set_offload(fd.as_fd(), 0)?;
+        tun::set_send_buffer(fd.as_fd(), i32::MAX)?;
+        tun::set_vnet_header_size(fd.as_fd(), VNET_HEADER)
+    }
+
+    fn device(&self, fd: OwnedFd, index: InterfaceIndex, name: InterfaceName) -> LinuxDevice {
+        LinuxDevice::new(fd, LinuxInterface::new(self.netlink.clone(), index, name), self.options.flags())
+    }
+
+    fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {
+        let name = self.options.name_pattern().and_then(NamePattern::exact);
+        let existing = name.and_then(|name| self.netlink.link_by_name(&name).ok().flatten());
+        let mut verdict =
+            remedy::attach(errno, self.operation, flags, existing.as_ref(), &diagnose::situation());
+        if let (Errno::EBUSY, Some(Link::Tun(info))) = (errno, &existing) {
+            let attached = holders::attached(&info.name, self.netlink.namespace());
+            verdict = verdict.held_by(holders::processes(&attached));
+        }
+        self.fail_with(errno, verdict)
+    }
+
+    fn overtaken(&self) -> Error {
+        let verdict = Verdict::new(Cause::Other)
+            .because("other programs deleted, created or renamed the interface each time it was tried")
+            .remedy("Try again once they are done.");
+        self.fail(verdict)
+    }
+
+    fn fail(&self, verdict: Verdict) -> Error {
+        named(verdict.into_error(self.operation), self.options)
+    }
+
+    fn fail_with(&self, errno: Errno, verdict: Verdict) -> Error {
+        self.fail(verdict).with_errno(errno as i32)
+    }
+}
+
+/// The flags that decide what stands in front of each packet.
+fn headers(flags: CreateFlags) -> CreateFlags {
+    flags & (CreateFlags::NO_PI | CreateFlags::VNET_HDR)
+}
+
+fn named(error: Error, options: &CreateOptions) -> Error {
+    match options.name_pattern() {
+        Some(&pattern) => error.with_name(pattern),
+        None => error,
+    }
+}
+
+/// The name of the interface that a descriptor is attached to.
+pub(crate) fn attached_name(fd: &OwnedFd) -> io::Result<InterfaceName> {
+    let request = tun::iff(fd.as_fd())?;
+    InterfaceName::from_kernel(request.name())
+        .map_err(|invalid| io::Error::new(io::ErrorKind::InvalidData, invalid))
+}

@@ -1,0 +1,91 @@
+//! The backend: `/dev/net/tun`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tunctl_core::{Capabilities, CreateOptions, InterfaceName, Operation, Result, TunBackend};
+
+use crate::attach::Attach;
+use crate::diagnose::errno;
+use crate::netlink::{Link, Netlink};
+use crate::{LinuxDevice, LinuxInterface, remedy};
+
+/// Linux's own TUN/TAP driver.
+///
+/// It holds nothing open. Devices are made, and interfaces found, in the network namespace where the calling thread is
+/// at that moment, and they stay bound to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinuxBackend {
+    node: PathBuf,
+}
+
+impl LinuxBackend {
+    /// The driver behind `/dev/net/tun`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_node("/dev/net/tun")
+    }
+
+    /// The driver behind another device node, such as Android's `/dev/tun`.
+    #[must_use]
+    pub fn with_node(node: impl Into<PathBuf>) -> Self {
+        Self { node: node.into() }
+    }
+}
+
+impl Default for LinuxBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TunBackend for LinuxBackend {
+    type Device = LinuxDevice;
+    type Interface = LinuxInterface;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    fn create(&self, options: &CreateOptions) -> Result<LinuxDevice> {
+        Attach::begin(Operation::Create, &self.node, options)?.create()
+    }
+
+    fn open(&self, options: &CreateOptions) -> Result<LinuxDevice> {
+        Attach::begin(Operation::Open, &self.node, options)?.open()
+    }
+
+    fn open_or_create(&self, options: &CreateOptions) -> Result<LinuxDevice> {
+        Attach::begin(Operation::OpenOrCreate, &self.node, options)?.open_or_create()
+    }
+
+    fn interface(&self, name: &InterfaceName) -> Result<LinuxInterface> {
+        let netlink = open_netlink(Operation::Lookup)?;
+        let failed = |verdict: remedy::Verdict| verdict.into_error(Operation::Lookup).with_name(*name);
+        match netlink.link_by_name(name) {
+            Ok(Some(Link::Tun(info))) => Ok(LinuxInterface::new(netlink, info.index, info.name)),
+            Ok(Some(Link::Other(_))) => Err(failed(remedy::not_a_tun())),
+            Ok(None) => Err(failed(remedy::not_found())),
+            Err(error) => Err(failed(remedy::general(errno(&error))).with_errno(errno(&error) as i32)),
+        }
+    }
+
+    fn interfaces(&self) -> Result<Vec<LinuxInterface>> {
+        let netlink = open_netlink(Operation::List)?;
+        let found = netlink.tun_links().map_err(|error| {
+            let errno = errno(&error);
+            remedy::general(errno).into_error(Operation::List).with_errno(errno as i32)
+        })?;
+        Ok(found
+            .into_iter()
+            .map(|info| LinuxInterface::new(netlink.clone(), info.index, info.name))
+            .collect())
+    }
+}
+
+pub(crate) fn open_netlink(operation: Operation) -> Result<Arc<Netlink>> {
+    Netlink::open().map(Arc::new).map_err(|error| {
+        let errno = errno(&error);
+        remedy::general(errno).into_error(operation).with_errno(errno as i32)
+    })
+}

@@ -1,0 +1,211 @@
+//! The device: an open descriptor of `/dev/net/tun`.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use nix::sys::uio::{readv, writev};
+use tunctl_core::{
+    CreateFlags, DestroyError, Error, Gid, Interface, InterfaceName, Operation, Readiness, Result, TunDevice,
+    Uid,
+};
+use tunctl_sys::linux::tun;
+
+use crate::attach::attached_name;
+use crate::diagnose::{self, errno};
+use crate::netlink::Link;
+use crate::remedy::{self, Verdict};
+use crate::{LinuxInterface, holders};
+
+/// An open TUN/TAP device of Linux: one queue of an interface.
+#[derive(Debug)]
+pub struct LinuxDevice {
+    fd: OwnedFd,
+    interface: LinuxInterface,
+    flags: CreateFlags,
+}
+
+impl LinuxDevice {
+    pub(crate) const fn new(fd: OwnedFd, interface: LinuxInterface, flags: CreateFlags) -> Self {
+        Self { fd, interface, flags }
+    }
+
+    #[cold]
+    fn told(&self, operation: Operation, errno: Errno, verdict: Verdict) -> Error {
+        let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
+        verdict.into_error(operation).with_errno(errno as i32).with_name(name)
+    }
+
+    // Not cold: an event loop meets "nothing there" after each batch, so that case makes no system call.
+    fn receive_error(&self, errno: Errno) -> Error {
+        match errno {
+            Errno::EAGAIN => would_block(Operation::Receive),
+            errno => self.told(Operation::Receive, errno, remedy::receive(errno)),
+        }
+    }
+
+    fn send_error(&self, errno: Errno, length: usize) -> Error {
+        match errno {
+            Errno::EAGAIN => would_block(Operation::Send),
+            errno => self.told(Operation::Send, errno, remedy::send(errno, self.flags, length)),
+        }
+    }
+
+    fn configured(&self, operation: Operation, outcome: io::Result<()>) -> Result<()> {
+        outcome.map_err(|error| {
+            let errno = errno(&error);
+            self.told(operation, errno, remedy::configure(errno, operation, &diagnose::situation()))
+        })
+    }
+
+    fn not_destroyed(self, errno: Errno) -> DestroyError<Self> {
+        let verdict = remedy::configure(errno, Operation::Destroy, &diagnose::situation());
+        DestroyError::new(self.told(Operation::Destroy, errno, verdict), Some(self))
+    }
+
+    /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
+    fn destroy_by_closing(self) -> Result<(), DestroyError<Self>> {
+        let info = match self.interface.info() {
+            Ok(info) => Some(info),
+            // Moved to another namespace, where nothing can be asked of it.
+            Err(error) if error.is_gone() => None,
+            Err(error) => return Err(DestroyError::new(error, Some(self))),
+        };
+        if let Some(info) = &info {
+            let attached = holders::attached(&info.name, self.interface.netlink().namespace());
+            let (pid, fd) = (std::process::id(), self.fd.as_raw_fd());
+            let others: Vec<_> = attached.into_iter().filter(|one| (one.pid, one.fd) != (pid, fd)).collect();
+            if !others.is_empty() || info.queues.is_some_and(|queues| queues > 1) {
+                let error = kept_alive().held_by(holders::processes(&others)).into_error(Operation::Destroy);
+                return Err(DestroyError::new(error.with_name(info.name), Some(self)));
+            }
+        }
+        if let Err(error) = self.set_persist(false) {
+            return Err(DestroyError::new(error, Some(self)));
+        }
+        let Self { fd, interface, .. } = self;
+        drop(fd);
+        match interface.info() {
+            Ok(left) if info.is_some() => {
+                let error = kept_alive().into_error(Operation::Destroy).with_name(left.name);
+                Err(DestroyError::new(error, None))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn kept_alive() -> Verdict {
+    Verdict::new(tunctl_core::Cause::Busy).because("other descriptors keep the interface alive").remedy(
+        "Close them, or destroy it with CAP_NET_ADMIN, which deletes the interface under them. (Programs of other \
+         users are seen only as root.)",
+    )
+}
+
+fn would_block(operation: Operation) -> Error {
+    Error::new(operation, tunctl_core::Cause::WouldBlock).with_errno(Errno::EAGAIN as i32)
+}
+
+impl AsFd for LinuxDevice {
+    /// Lends the descriptor, for an event loop to wait on.
+    ///
+    /// When the interface is deleted, Linux reports an error alone, neither readable nor writable: a loop must wait for
+    /// errors too.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl TunDevice for LinuxDevice {
+    type Interface = LinuxInterface;
+
+    fn interface(&self) -> &LinuxInterface {
+        &self.interface
+    }
+
+    fn name(&self) -> Result<InterfaceName> {
+        attached_name(&self.fd).map_err(|error| {
+            let errno = errno(&error);
+            let verdict = remedy::receive(errno);
+            verdict.into_error(Operation::Name).with_errno(errno as i32).with_name(self.interface.last_name())
+        })
+    }
+
+    fn flags(&self) -> CreateFlags {
+        self.flags
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        nix::unistd::read(&self.fd, buffer).map_err(|errno| self.receive_error(errno))
+    }
+
+    fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        readv(&self.fd, buffers).map_err(|errno| self.receive_error(errno))
+    }
+
+    fn try_send(&self, packet: &[u8]) -> Result<usize> {
+        nix::unistd::write(&self.fd, packet).map_err(|errno| self.send_error(errno, packet.len()))
+    }
+
+    fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        writev(&self.fd, pieces).map_err(|errno| {
+            let length = pieces.iter().map(|piece| piece.len()).sum();
+            self.send_error(errno, length)
+        })
+    }
+
+    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
+        // A time too far off to be told is no limit.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let interest = match readiness {
+            Readiness::Readable => PollFlags::POLLIN,
+            Readiness::Writable => PollFlags::POLLOUT,
+        };
+        loop {
+            let left =
+                deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
+            match ppoll(&mut [PollFd::new(self.fd.as_fd(), interest)], left, None) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(self.told(Operation::Wait, errno, remedy::general(errno))),
+            }
+        }
+    }
+
+    fn set_persist(&self, persistent: bool) -> Result<()> {
+        self.configured(Operation::SetPersist, tun::set_persist(self.fd.as_fd(), persistent))
+    }
+
+    fn set_owner(&self, owner: Uid) -> Result<()> {
+        self.configured(Operation::SetOwner, tun::set_owner(self.fd.as_fd(), owner.get()))
+    }
+
+    fn set_group(&self, group: Gid) -> Result<()> {
+        self.configured(Operation::SetGroup, tun::set_group(self.fd.as_fd(), group.get()))
+    }
+
+    /// On Linux, with `CAP_NET_ADMIN` the interface is deleted, whoever else has it open. Without, it goes with the last
+    /// descriptor, so it must be this one.
+    fn destroy(self) -> Result<(), DestroyError<Self>> {
+        let name = match attached_name(&self.fd) {
+            Ok(name) => name,
+            Err(error) if errno(&error) == Errno::EBADFD => return Ok(()),
+            Err(error) => return Err(self.not_destroyed(errno(&error))),
+        };
+        // An interface that was moved to another namespace has left its index to others here.
+        let netlink = self.interface.netlink();
+        match netlink.link_by_index(self.interface.index()) {
+            Ok(Some(Link::Tun(info))) if info.name == name => {}
+            Ok(_) => return self.destroy_by_closing(),
+            Err(error) => return Err(self.not_destroyed(errno(&error))),
+        }
+        match netlink.delete_link(self.interface.index()).map_err(|error| errno(&error)) {
+            Ok(()) | Err(Errno::ENODEV) => Ok(()),
+            Err(Errno::EPERM) => self.destroy_by_closing(),
+            Err(errno) => Err(self.not_destroyed(errno)),
+        }
+    }
+}

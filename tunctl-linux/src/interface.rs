@@ -1,0 +1,130 @@
+//! The interface: configured by netlink, by index, in the namespace where it was found.
+
+use std::io;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use tunctl_core::{
+    Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu,
+    Operation, Result, State,
+};
+
+use crate::diagnose::{self, errno};
+use crate::holders;
+use crate::netlink::{Link, Netlink};
+use crate::remedy;
+
+/// A TUN/TAP interface of Linux.
+#[derive(Clone, Debug)]
+pub struct LinuxInterface {
+    netlink: Arc<Netlink>,
+    index: InterfaceIndex,
+    /// As it was when it was found, for errors.
+    name: InterfaceName,
+}
+
+impl LinuxInterface {
+    pub(crate) const fn new(netlink: Arc<Netlink>, index: InterfaceIndex, name: InterfaceName) -> Self {
+        Self { netlink, index, name }
+    }
+
+    /// The processes that have the interface open, as far as the caller may look: without privilege, into its own.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux only: from `/proc/PID/fdinfo`. A process that opened the device and then left for another network namespace
+    /// is not found.
+    pub fn holders(&self) -> Result<Vec<Holder>> {
+        let attached = holders::attached(&self.info()?.name, self.netlink.namespace());
+        Ok(holders::processes(&attached))
+    }
+
+    pub(crate) fn netlink(&self) -> &Netlink {
+        &self.netlink
+    }
+
+    pub(crate) const fn last_name(&self) -> InterfaceName {
+        self.name
+    }
+
+    fn fail(&self, operation: Operation, error: &io::Error) -> Error {
+        let errno = errno(error);
+        let verdict = remedy::configure(errno, operation, &diagnose::situation());
+        self.told(verdict.into_error(operation).with_errno(errno as i32))
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.with_name(self.name)
+    }
+}
+
+impl Interface for LinuxInterface {
+    fn index(&self) -> InterfaceIndex {
+        self.index
+    }
+
+    fn info(&self) -> Result<InterfaceInfo> {
+        let answer =
+            self.netlink.link_by_index(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
+        match answer {
+            Some(Link::Tun(info)) => Ok(info),
+            // Another interface may have been given the index since.
+            Some(Link::Other(_)) | None => Err(self.told(remedy::gone().into_error(Operation::Inspect))),
+        }
+    }
+
+    fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
+        let listed = self.netlink.addresses(self.index);
+        let addresses = listed.map_err(|error| self.fail(Operation::ListAddresses, &error))?;
+        if addresses.is_empty() {
+            // An interface without addresses looks like one that does not exist.
+            self.info()?;
+        }
+        Ok(addresses)
+    }
+
+    fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
+        let error = match self.netlink.add_address(self.index, address) {
+            Ok(()) => return Ok(true),
+            Err(error) => error,
+        };
+        // The kernel also says "exists" of an IPv6 address with another prefix.
+        let exists = errno(&error) == Errno::EEXIST;
+        if exists && self.addresses()?.iter().any(|present| present.same_as(&address)) {
+            return Ok(false);
+        }
+        Err(self.fail(Operation::AddAddress, &error))
+    }
+
+    fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
+        let removed = self.netlink.remove_address(self.index, address);
+        removed.map_err(|error| self.fail(Operation::RemoveAddress, &error))
+    }
+
+    fn set_state(&self, state: State) -> Result<()> {
+        let operation = match state {
+            State::Up => Operation::Up,
+            State::Down => Operation::Down,
+        };
+        self.netlink.set_state(self.index, state).map_err(|error| self.fail(operation, &error))
+    }
+
+    fn set_mtu(&self, mtu: Mtu) -> Result<()> {
+        self.netlink.set_mtu(self.index, mtu).map_err(|error| self.fail(Operation::SetMtu, &error))
+    }
+
+    fn delete(&self) -> Result<()> {
+        // An index may have been given to another kind of interface since: that one is not ours to delete.
+        let gone = |error: Error| {
+            Error::new(Operation::Delete, Cause::Gone)
+                .with_name(self.name)
+                .with_remedy(error.remedy().unwrap_or_default().to_owned())
+        };
+        self.info().map_err(|error| if error.is_gone() { gone(error) } else { error })?;
+        self.netlink.delete_link(self.index).map_err(|error| self.fail(Operation::Delete, &error))
+    }
+}

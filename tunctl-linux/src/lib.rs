@@ -1,0 +1,44 @@
+//! The Linux backend of tunctl: devices from `/dev/net/tun`, interfaces by netlink.
+//!
+//! ```no_run
+//! use tunctl_core::{CreateOptions, TunBackend, TunDevice};
+//! use tunctl_linux::LinuxBackend;
+//!
+//! let tun = LinuxBackend::new().create(&CreateOptions::tun().name("vpn%d")?)?;
+//! tun.up("10.1.1.1/24".parse()?)?;
+//! let mut packet = [0; 1500];
+//! let length = tun.recv(&mut packet)?;
+//! println!("{} brought {length} bytes", tun.name()?);
+//! # Ok::<(), tunctl_core::Error>(())
+//! ```
+//!
+//! What Linux has beyond the traits is on the types of this crate: who holds an interface
+//! ([`LinuxInterface::holders`]), what passes it ([`Observer`]), and a namespace to try things in ([`netns`]).
+//!
+//! # Namespaces
+//!
+//! A device, and an interface that was found, belong to the network namespace in which the calling thread was at that
+//! moment, and stay with it: they are configured through a netlink socket that was opened there, by index. So it does
+//! not matter where a thread that uses them later is.
+//!
+//! # Platform
+//!
+//! Linux 4.11 or later. On another system the crate is empty.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+mod attach;
+mod backend;
+mod device;
+mod diagnose;
+mod holders;
+mod interface;
+mod netlink;
+pub mod netns;
+mod observe;
+mod remedy;
+
+pub use backend::LinuxBackend;
+pub use device::LinuxDevice;
+pub use interface::LinuxInterface;
+pub use observe::{Direction, Observed, Observer};

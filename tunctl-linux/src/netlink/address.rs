@@ -1,0 +1,69 @@
+//! `RTM_*ADDR`: the addresses of an interface.
+
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use tunctl_core::{InterfaceAddress, InterfaceIndex};
+
+use super::Netlink;
+
+impl Netlink {
+    /// The addresses of one interface, in the kernel's order.
+    pub(crate) fn addresses(&self, index: InterfaceIndex) -> io::Result<Vec<InterfaceAddress>> {
+        let mut question = AddressMessage::default();
+        question.header.index = index.get();
+        let answers = self.dump(&RouteNetlinkMessage::GetAddress(question))?;
+        Ok(answers.iter().filter_map(|answer| parse(answer, index)).collect())
+    }
+
+    /// `EEXIST`: it, or one that the kernel takes for it, is there already.
+    pub(crate) fn add_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<()> {
+        let message = RouteNetlinkMessage::NewAddress(message(index, address));
+        self.request(message, NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    }
+
+    /// `EADDRNOTAVAIL`: it is not there.
+    pub(crate) fn remove_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<()> {
+        self.request(RouteNetlinkMessage::DelAddress(message(index, address)), 0).map(drop)
+    }
+}
+
+fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = match address.address() {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.index = index.get();
+    message.header.prefix_len = address.prefix_length();
+    // The attribute called "address" is the far end, which without a peer is the address itself.
+    message.attributes.push(AddressAttribute::Local(address.address()));
+    message.attributes.push(AddressAttribute::Address(address.peer().unwrap_or(address.address())));
+    message.attributes.extend(address.broadcast().map(AddressAttribute::Broadcast));
+    message
+}
+
+fn parse(answer: &RouteNetlinkMessage, index: InterfaceIndex) -> Option<InterfaceAddress> {
+    let RouteNetlinkMessage::NewAddress(message) = answer else {
+        return None;
+    };
+    if message.header.index != index.get() {
+        return None;
+    }
+    let (mut local, mut far, mut broadcast) = (None, None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(address) => local = Some(*address),
+            AddressAttribute::Address(address) => far = Some(*address),
+            AddressAttribute::Broadcast(address) => broadcast = Some(*address),
+            _ => {}
+        }
+    }
+    // IPv6 gives a local address only when there is a peer too.
+    let address = local.or(far)?;
+    let peer = far.filter(|&far| far != address);
+    Some(InterfaceAddress::from_kernel(address, message.header.prefix_len, peer, broadcast))
+}

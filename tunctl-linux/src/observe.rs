@@ -1,0 +1,137 @@
+//! What passes an interface, both ways, without taking it from anyone: a packet socket.
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
+use tunctl_core::{Cause, Error, Interface, InterfaceName, Layer, Operation, Result};
+use tunctl_sys::linux::packet_socket;
+
+use crate::LinuxInterface;
+use crate::diagnose::errno;
+use crate::netlink::current_namespace;
+use crate::remedy::{self, Verdict};
+
+/// `PACKET_OUTGOING`: the kernel sends it, so it goes to whoever holds the device.
+const OUTGOING: u8 = 4;
+
+/// An observer of one interface: it sees every packet in both directions, and consumes none.
+///
+/// Attaching a device to the interface instead would take the packets away from the program that should have them.
+///
+/// # Platform
+///
+/// Linux only: `packet(7)`.
+#[derive(Debug)]
+pub struct Observer {
+    socket: OwnedFd,
+    layer: Layer,
+    name: InterfaceName,
+}
+
+/// Which way a packet passes an interface, seen from the system that has the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Out of the system: the kernel sends it, and the device's user receives it.
+    Outgoing,
+    /// Into the system: the device's user sends it, and the kernel receives it.
+    Incoming,
+}
+
+/// A packet that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed<'a> {
+    /// Which way.
+    pub direction: Direction,
+    /// Its bytes, as many as the buffer had room for.
+    pub packet: &'a [u8],
+    /// How many bytes it had.
+    pub length: usize,
+}
+
+impl Observer {
+    /// Observes an interface from now on.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability` without `CAP_NET_RAW`; `Gone`; `NotFound` if the calling thread is in another network
+    /// namespace than the interface.
+    pub fn new(interface: &LinuxInterface) -> Result<Self> {
+        let info = interface.info()?;
+        let failed = |verdict: Verdict| verdict.into_error(Operation::Observe).with_name(info.name);
+        if interface.netlink().namespace() != current_namespace() {
+            let verdict = Verdict::new(Cause::NotFound)
+                .because("the interface is in another network namespace than this thread")
+                .remedy("Observe it from a thread that is in its namespace.");
+            return Err(failed(verdict));
+        }
+        let socket = packet_socket::open(info.index.get()).map_err(|error| {
+            let errno = errno(&error);
+            let verdict = match errno {
+                Errno::EPERM => Verdict::new(Cause::MissingCapability)
+                    .because("CAP_NET_RAW is missing")
+                    .remedy("Run it with sudo, or in a namespace of your own."),
+                Errno::ENODEV | Errno::ENXIO => remedy::gone(),
+                errno => remedy::general(errno),
+            };
+            failed(verdict).with_errno(errno as i32)
+        })?;
+        Ok(Self { socket, layer: info.layer, name: info.name })
+    }
+
+    /// What a packet starts with.
+    #[must_use]
+    pub const fn layer(&self) -> Layer {
+        self.layer
+    }
+
+    /// The next packet that passed, if there is one. Never waits: wait on the descriptor that [`AsFd`] lends.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`. `Down`, once, when the interface goes down: packets come again when it is up again. `Gone`.
+    pub fn try_next<'a>(&self, buffer: &'a mut [u8]) -> Result<Observed<'a>> {
+        let (direction, length) = self.receive(buffer).map_err(|errno| self.fail(errno))?;
+        let kept = length.min(buffer.len());
+        Ok(Observed { direction, packet: &buffer[..kept], length })
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> nix::Result<(Direction, usize)> {
+        let mut parts = [IoSliceMut::new(buffer)];
+        // With MSG_TRUNC the kernel returns the packet's length, even where the buffer is shorter.
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.socket);
+        let message = recvmsg::<LinkAddr>(fd, &mut parts, None, MsgFlags::MSG_TRUNC)?;
+        let direction = match message.address.map(|address| address.pkttype()) {
+            Some(OUTGOING) => Direction::Outgoing,
+            _ => Direction::Incoming,
+        };
+        Ok((direction, message.bytes))
+    }
+
+    #[cold]
+    fn fail(&self, errno: Errno) -> Error {
+        let verdict = match errno {
+            Errno::ENETDOWN => Verdict::new(Cause::Down),
+            Errno::ENODEV | Errno::ENXIO => remedy::gone(),
+            errno => remedy::general(errno),
+        };
+        verdict.into_error(Operation::Observe).with_errno(errno as i32).with_name(self.name)
+    }
+
+    /// How many packets passed unseen since this was last asked, because they came faster than they were taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call.
+    pub fn take_missed(&self) -> Result<u32> {
+        let counted = packet_socket::statistics(self.socket.as_fd());
+        Ok(counted.map_err(|error| self.fail(errno(&error)))?.drops)
+    }
+}
+
+impl AsFd for Observer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,399 @@
+//! From an errno, and what was going on, to a cause and a remedy: pure functions, so that every row is tested.
+//!
+//! Where one errno has several causes, [`diagnose`](crate::diagnose) has asked the system which it is.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use tunctl_core::{Cause, CreateFlags, Error, Holder, Layer, Operation};
+
+use crate::netlink::Link;
+
+/// What an error will say, apart from what was asked and of whom.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    cause: Cause,
+    detail: Option<String>,
+    remedy: Option<String>,
+    holders: Vec<Holder>,
+}
+
+impl Verdict {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self { cause, detail: None, remedy: None, holders: Vec::new() }
+    }
+
+    pub(crate) fn because(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn held_by(mut self, holders: Vec<Holder>) -> Self {
+        self.holders = holders;
+        self
+    }
+
+    pub(crate) fn into_error(self, operation: Operation) -> Error {
+        let mut error = Error::new(operation, self.cause).with_holders(self.holders);
+        if let Some(detail) = self.detail {
+            error = error.with_detail(detail);
+        }
+        match self.remedy {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+}
+
+/// What the system was asked about itself after a failure.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Situation {
+    /// The process runs in a container, as far as container engines leave a mark.
+    pub(crate) container: bool,
+    /// The thread has `CAP_NET_ADMIN` in its effective set.
+    pub(crate) net_admin: bool,
+    /// The caller's effective uid.
+    pub(crate) uid: u32,
+    /// The program, for `setcap`.
+    pub(crate) program: String,
+}
+
+/// The device node could not be opened.
+pub(crate) fn node(errno: Errno, node: &Path, situation: &Situation) -> Verdict {
+    let node = node.display();
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR if situation.container => Verdict::new(Cause::MissingNode)
+            .because(format!("{node} does not exist in this container"))
+            .remedy("Start the container with --device /dev/net/tun --cap-add NET_ADMIN."),
+        Errno::ENOENT | Errno::ENOTDIR => {
+            Verdict::new(Cause::MissingNode).because(format!("{node} does not exist")).remedy(
+                "Load the driver: sudo modprobe tun. Where devices are made by hand: \
+                 sudo mkdir -p /dev/net && sudo mknod -m 0666 /dev/net/tun c 10 200.",
+            )
+        }
+        Errno::ENODEV | Errno::ENXIO => Verdict::new(Cause::MissingDriver)
+            .because(format!("no driver answers behind {node}"))
+            .remedy("Load the driver: sudo modprobe tun (a kernel built without CONFIG_TUN has none)."),
+        Errno::EACCES => Verdict::new(Cause::ClosedNode)
+            .because(format!("the mode of {node} does not let uid {} open it", situation.uid))
+            .remedy(
+                "Run it with sudo, or open the node, which still asks for the capability to create: \
+                 sudo chmod 0666 /dev/net/tun.",
+            ),
+        Errno::EPERM => Verdict::new(Cause::ContainerRules)
+            .because(format!("the device rules of this container forbid {node}"))
+            .remedy("Start the container with --device /dev/net/tun --cap-add NET_ADMIN."),
+        errno => general(errno),
+    }
+}
+
+/// `TUNSETIFF` failed on an open node. `existing` is what has the name that was asked for.
+pub(crate) fn attach(
+    errno: Errno,
+    operation: Operation,
+    flags: CreateFlags,
+    existing: Option<&Link>,
+    situation: &Situation,
+) -> Verdict {
+    match (errno, existing) {
+        (Errno::ENOTTY | Errno::ENOSYS, _) => Verdict::new(Cause::MissingDriver)
+            .because("the node that was opened is not the TUN/TAP driver's")
+            .remedy("The driver's node is /dev/net/tun (character device 10, 200)."),
+        (_, None) if operation == Operation::Open => not_found(),
+        (Errno::EBUSY | Errno::EINVAL, Some(Link::Other(_))) => not_a_tun(),
+        (Errno::EBUSY, Some(Link::Tun(_))) if flags.contains(CreateFlags::TUN_EXCL) => {
+            Verdict::new(Cause::Exists)
+                .remedy("Choose another name, open the one that exists, or delete it first.")
+        }
+        (Errno::EBUSY, _) => busy(),
+        (Errno::EINVAL, Some(Link::Tun(info))) if Some(info.layer) != flags.layer() => {
+            layer_mismatch(info.layer)
+        }
+        (Errno::EINVAL, Some(Link::Tun(info))) => {
+            let several = info.flags.contains(CreateFlags::MULTI_QUEUE);
+            if several == flags.contains(CreateFlags::MULTI_QUEUE) {
+                general(errno)
+            } else {
+                queue_mismatch(several)
+            }
+        }
+        (Errno::EINVAL, None) => Verdict::new(Cause::InvalidName).because("the kernel refuses the name"),
+        (Errno::E2BIG, _) => Verdict::new(Cause::TooManyQueues)
+            .remedy("A queue of yours that you no longer need makes room when it is closed."),
+        (Errno::ENFILE, None) => Verdict::new(Cause::Exists)
+            .because("every number that the pattern could take is taken")
+            .remedy("Choose another pattern, or delete interfaces that nobody needs."),
+        (Errno::EPERM, Some(Link::Tun(info))) if info.owner.is_some() || info.group.is_some() => {
+            let belongs =
+                [info.owner.map(|uid| format!("user {uid}")), info.group.map(|gid| format!("group {gid}"))];
+            let belongs = belongs.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+            Verdict::new(Cause::NotOwner)
+                .because(format!(
+                    "the interface belongs to {belongs}, and this process runs as uid {}",
+                    situation.uid
+                ))
+                .remedy("Run it as that user and group, or with sudo.")
+        }
+        (Errno::EPERM, _) => unprivileged(situation),
+        (errno, _) => general(errno),
+    }
+}
+
+/// A change of an interface, by netlink or on a descriptor, failed.
+pub(crate) fn configure(errno: Errno, operation: Operation, situation: &Situation) -> Verdict {
+    match (errno, operation) {
+        (Errno::EPERM, _) => unprivileged(situation),
+        (Errno::ENODEV | Errno::EBADFD, _) => gone(),
+        (Errno::EINVAL, Operation::SetOwner | Operation::SetGroup) => Verdict::new(Cause::UnmappedId)
+            .remedy("In a user namespace, only the ids that /proc/self/uid_map and gid_map list exist."),
+        (Errno::EINVAL | Errno::ERANGE, Operation::SetMtu) => {
+            Verdict::new(Cause::InvalidMtu).remedy("A tun takes 68 to 65535 bytes, a tap at most 65521.")
+        }
+        (Errno::EADDRNOTAVAIL, Operation::RemoveAddress) => Verdict::new(Cause::AddressNotFound)
+            .remedy("Prefix length and peer must be those of the address that is there."),
+        (Errno::EEXIST, Operation::AddAddress) => Verdict::new(Cause::AddressExists)
+            .remedy("Remove the old one first, or replace the addresses as a whole."),
+        (Errno::EADDRNOTAVAIL, Operation::AddAddress) => Verdict::new(Cause::InvalidAddress),
+        (Errno::EACCES | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, Operation::AddAddress) => {
+            Verdict::new(Cause::NoIpv6)
+                .remedy("Switch it on: sysctl net.ipv6.conf.all.disable_ipv6=0 (and that of the interface).")
+        }
+        (errno, _) => general(errno),
+    }
+}
+
+/// `read` failed.
+pub(crate) fn receive(errno: Errno) -> Verdict {
+    match errno {
+        Errno::EBADFD | Errno::EFAULT => gone(),
+        errno => general(errno),
+    }
+}
+
+/// `write` of `length` bytes failed on a device with `flags`.
+pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Verdict {
+    let least = least_length(flags);
+    match errno {
+        Errno::EBADFD => gone(),
+        Errno::EIO => {
+            Verdict::new(Cause::Down).remedy("Bring it up first, with up() or: ip link set NAME up.")
+        }
+        Errno::EINVAL if length < least => Verdict::new(Cause::TooShort)
+            .because(format!("the packet has {length} bytes, and the headers alone have {least}"))
+            .remedy(
+                "A write is one whole packet, beginning with the headers that the device was created with.",
+            ),
+        Errno::EINVAL if flags.contains(CreateFlags::TUN) => Verdict::new(Cause::MalformedPacket)
+            .because("on a tun, a packet begins with an IPv4 or IPv6 header")
+            .remedy(
+                "Its first four bits must be 4 or 6. Ethernet frames need a tap; a packet information or \
+                 virtio-net header in front needs a device created with that header.",
+            ),
+        Errno::EINVAL => Verdict::new(Cause::MalformedPacket),
+        errno => general(errno),
+    }
+}
+
+/// The bytes that every packet of such a device has at least.
+fn least_length(flags: CreateFlags) -> usize {
+    let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
+    let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
+    let first = if flags.contains(CreateFlags::TAP) { 14 } else { 1 };
+    information + vnet + first
+}
+
+pub(crate) fn gone() -> Verdict {
+    Verdict::new(Cause::Gone)
+        .remedy("It was deleted, or moved to another namespace: close this device and create a new one.")
+}
+
+pub(crate) fn not_found() -> Verdict {
+    Verdict::new(Cause::NotFound).remedy(
+        "Each network namespace has interfaces of its own: look with ip link in the one where this program runs.",
+    )
+}
+
+pub(crate) fn not_a_tun() -> Verdict {
+    Verdict::new(Cause::NotATun)
+        .remedy("It is of another kind (ip -d link tells which): choose another name.")
+}
+
+pub(crate) fn layer_mismatch(existing: Layer) -> Verdict {
+    let (is, wanted) = match existing {
+        Layer::Tun => ("tun (IP packets)", "tap"),
+        Layer::Tap => ("tap (Ethernet frames)", "tun"),
+    };
+    Verdict::new(Cause::LayerMismatch)
+        .because(format!("the interface exists as a {is}, and a {wanted} was asked for"))
+        .remedy("Ask for the layer that it has, choose another name, or delete it first.")
+}
+
+fn queue_mismatch(existing_has_several: bool) -> Verdict {
+    let (is, advice) = if existing_has_several {
+        ("with several queues", "Ask for multi_queue")
+    } else {
+        ("with a single queue", "Ask without multi_queue")
+    };
+    Verdict::new(Cause::QueueMismatch)
+        .because(format!("the interface exists, made {is}"))
+        .remedy(format!("{advice}, choose another name, or delete it first."))
+}
+
+pub(crate) fn header_mismatch(existing: CreateFlags) -> Verdict {
+    Verdict::new(Cause::HeaderMismatch)
+        .because(format!("its other queues use: {existing}"))
+        .remedy("Packet headers belong to all queues of an interface: ask for the same.")
+}
+
+fn busy() -> Verdict {
+    Verdict::new(Cause::Busy).remedy(
+        "A single queue takes one open device at a time: stop the program that holds it, or create the interface \
+         with multi_queue. (Programs of other users are seen only as root.)",
+    )
+}
+
+fn unprivileged(situation: &Situation) -> Verdict {
+    if situation.net_admin {
+        return Verdict::new(Cause::ForeignNamespace)
+            .remedy("Enter a network namespace together with the user namespace: unshare --user --map-root-user --net.");
+    }
+    let verdict = Verdict::new(Cause::MissingCapability);
+    if situation.container {
+        return verdict.remedy("Start the container with --cap-add NET_ADMIN.");
+    }
+    verdict.remedy(format!(
+        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}. To only try it, a \
+         namespace of your own needs no privilege: unshare --user --map-root-user --net.",
+        situation.program
+    ))
+}
+
+/// What an errno means whatever was asked.
+pub(crate) fn general(errno: Errno) -> Verdict {
+    match errno {
+        Errno::EAGAIN => Verdict::new(Cause::WouldBlock),
+        Errno::EMFILE => Verdict::new(Cause::TooManyOpenFiles)
+            .because("this process has as many files open as it may")
+            .remedy("Raise the limit (ulimit -n), or close some."),
+        Errno::ENFILE => Verdict::new(Cause::TooManyOpenFiles)
+            .because("the system has as many files open as it may")
+            .remedy("Raise the sysctl fs.file-max, or close some."),
+        _ => Verdict::new(Cause::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, State, Uid};
+
+    fn user() -> Situation {
+        Situation { container: false, net_admin: false, uid: 1000, program: "/usr/bin/vpn".into() }
+    }
+
+    fn existing(flags: CreateFlags) -> InterfaceInfo {
+        InterfaceInfo {
+            name: InterfaceName::new("vpn0").unwrap(),
+            index: InterfaceIndex::new(7).unwrap(),
+            layer: flags.layer().unwrap(),
+            flags,
+            mtu: Mtu::new(1500).unwrap(),
+            state: State::Down,
+            persistent: true,
+            owner: None,
+            group: None,
+            queues: None,
+        }
+    }
+
+    #[test]
+    fn each_refusal_of_the_node_has_a_remedy_of_its_own() {
+        let path = Path::new("/dev/net/tun");
+        let told = |errno, situation: &Situation| {
+            let error = node(errno, path, situation).into_error(Operation::Create);
+            (error.cause(), error.to_string())
+        };
+        let container = Situation { container: true, ..user() };
+        let rows = [
+            (Errno::ENOENT, user(), Cause::MissingNode, "mknod"),
+            (Errno::ENOENT, container.clone(), Cause::MissingNode, "--device /dev/net/tun"),
+            (Errno::ENODEV, user(), Cause::MissingDriver, "modprobe tun"),
+            (Errno::ENXIO, user(), Cause::MissingDriver, "modprobe tun"),
+            (Errno::EACCES, user(), Cause::ClosedNode, "chmod 0666"),
+            (Errno::EPERM, container, Cause::ContainerRules, "--device /dev/net/tun"),
+            (Errno::EMFILE, user(), Cause::TooManyOpenFiles, "ulimit -n"),
+        ];
+        for (errno, situation, cause, advice) in rows {
+            let (found, text) = told(errno, &situation);
+            assert_eq!(found, cause, "{errno}");
+            assert!(text.contains(advice), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_to_attach_has_a_cause_of_its_own() {
+        let tun = CreateFlags::TUN | CreateFlags::NO_PI;
+        let there = Link::Tun(existing(tun));
+        let several = Link::Tun(existing(tun | CreateFlags::MULTI_QUEUE));
+        let lo = Link::Other(InterfaceIndex::new(1).unwrap());
+        let owned = Link::Tun(InterfaceInfo { owner: Uid::new(7), group: Gid::new(8), ..existing(tun) });
+        let exclusive = tun | CreateFlags::TUN_EXCL;
+        let tap = CreateFlags::TAP | CreateFlags::NO_PI;
+        let queues = tun | CreateFlags::MULTI_QUEUE;
+        let rows = [
+            (Errno::EBUSY, exclusive, Some(&there), Cause::Exists, "another name"),
+            (Errno::EBUSY, exclusive, Some(&lo), Cause::NotATun, "another kind"),
+            (Errno::EINVAL, tun, Some(&lo), Cause::NotATun, "another kind"),
+            (Errno::EBUSY, tun, Some(&there), Cause::Busy, "multi_queue"),
+            (Errno::EINVAL, tap, Some(&there), Cause::LayerMismatch, "exists as a tun"),
+            (Errno::EINVAL, queues, Some(&there), Cause::QueueMismatch, "Ask without multi_queue"),
+            (Errno::EINVAL, tun, Some(&several), Cause::QueueMismatch, "Ask for multi_queue"),
+            (Errno::E2BIG, queues, Some(&several), Cause::TooManyQueues, "closed"),
+            (Errno::EPERM, tun, Some(&owned), Cause::NotOwner, "user 7 and group 8"),
+            (
+                Errno::EPERM,
+                tun,
+                Some(&there),
+                Cause::MissingCapability,
+                "setcap cap_net_admin=ep /usr/bin/vpn",
+            ),
+            (Errno::EPERM, exclusive, None, Cause::MissingCapability, "sudo"),
+            (Errno::EINVAL, exclusive, None, Cause::InvalidName, "refuses the name"),
+            (Errno::ENOTTY, exclusive, None, Cause::MissingDriver, "/dev/net/tun"),
+        ];
+        for (errno, flags, existing, cause, advice) in rows {
+            let error =
+                attach(errno, Operation::Create, flags, existing, &user()).into_error(Operation::Create);
+            assert_eq!(error.cause(), cause, "{errno} {flags:?}");
+            assert!(error.to_string().contains(advice), "{error}");
+        }
+        let absent = attach(Errno::EPERM, Operation::Open, tun, None, &user());
+        assert_eq!(absent, not_found());
+    }
+
+    #[test]
+    fn a_missing_capability_is_told_from_one_held_elsewhere() {
+        let told = |situation: &Situation| unprivileged(situation).into_error(Operation::Create);
+        let container = told(&Situation { container: true, ..user() });
+        assert!(container.to_string().contains("--cap-add NET_ADMIN"), "{container}");
+        let elsewhere = told(&Situation { net_admin: true, ..user() });
+        assert_eq!(elsewhere.cause(), Cause::ForeignNamespace);
+    }
+
+    #[test]
+    fn a_packet_that_is_too_short_is_told_from_one_that_is_malformed() {
+        let cause = |flags, length| send(Errno::EINVAL, flags, length).into_error(Operation::Send).cause();
+        let tap = CreateFlags::TAP | CreateFlags::NO_PI;
+        assert_eq!(cause(tap, 13), Cause::TooShort);
+        assert_eq!(cause(tap, 14), Cause::MalformedPacket);
+        assert_eq!(cause(CreateFlags::TUN | CreateFlags::NO_PI, 0), Cause::TooShort);
+        assert_eq!(cause(CreateFlags::TUN | CreateFlags::NO_PI, 20), Cause::MalformedPacket);
+        assert_eq!(cause(CreateFlags::TUN, 4), Cause::TooShort);
+        assert_eq!(cause(CreateFlags::TUN | CreateFlags::VNET_HDR, 14), Cause::TooShort);
+    }
+}
