@@ -1,0 +1,102 @@
+//! The command line: one module a subcommand, and what they share.
+//!
+//! Exit status: 0 done; 1 failed, with a message that says what, why and what next; 2 wrong usage.
+#![allow(clippy::doc_markdown, reason = "the documentation of arguments is the help text of a terminal")]
+
+mod arguments;
+mod create;
+mod delete;
+mod lab;
+mod list;
+mod output;
+mod report;
+mod set;
+mod signals;
+mod updown;
+mod watch;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Create, configure, watch and try out TUN/TAP interfaces.
+#[derive(Parser)]
+#[command(name = "tunctl", version, max_term_width = 100)]
+#[command(after_help = "To see packets now, without touching this system's network: tunctl lab")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Create(create::Create),
+    Delete(delete::Delete),
+    Up(updown::Up),
+    Down(updown::Down),
+    Set(set::Set),
+    Show(list::Show),
+    List(list::List),
+    Watch(watch::Watch),
+    Lab(lab::Lab),
+}
+
+/// Why a subcommand did not do what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The library says what, why and what next.
+    Tun(tunctl::Error),
+    /// A sentence of our own, which does.
+    Said(String),
+    /// Wrong usage that only shows when arguments are put together.
+    Usage(String),
+    /// Standard output is closed, or full.
+    Output(io::Error),
+}
+
+impl From<tunctl::Error> for Failure {
+    fn from(error: tunctl::Error) -> Self {
+        Self::Tun(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+type Outcome<T = ()> = Result<T, Failure>;
+
+pub(crate) fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Create(create) => create.run().map(|()| ExitCode::SUCCESS),
+        Command::Delete(delete) => delete.run().map(|()| ExitCode::SUCCESS),
+        Command::Up(up) => up.run().map(|()| ExitCode::SUCCESS),
+        Command::Down(down) => down.run().map(|()| ExitCode::SUCCESS),
+        Command::Set(set) => set.run().map(|()| ExitCode::SUCCESS),
+        Command::Show(show) => show.run().map(|()| ExitCode::SUCCESS),
+        Command::List(list) => list.run().map(|()| ExitCode::SUCCESS),
+        Command::Watch(watch) => watch.run().map(|()| ExitCode::SUCCESS),
+        Command::Lab(lab) => lab.run(),
+    };
+    outcome.unwrap_or_else(Failure::report)
+}
+
+impl Failure {
+    fn report(self) -> ExitCode {
+        match self {
+            Self::Tun(error) => eprintln!("tunctl: {error}"),
+            Self::Said(text) => eprintln!("tunctl: {text}"),
+            Self::Usage(text) => {
+                eprintln!("tunctl: {text}. For more, try: tunctl --help");
+                return ExitCode::from(2);
+            }
+            // Whoever reads us has seen enough: `tunctl list | head -1`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Output(error) => eprintln!("tunctl: write the output: {error}. Is the disk full?"),
+        }
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,96 @@
+//! Arguments that need more than their type's own parser.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use nix::unistd::{Group, User};
+use tunctl::{Gid, InterfaceAddress, InvalidAddress, Uid};
+
+/// An address, and whether its prefix length was given or is the default.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AddressArgument {
+    pub(super) address: InterfaceAddress,
+    prefix_given: bool,
+}
+
+impl AddressArgument {
+    /// The same address as this end of a point-to-point link.
+    pub(super) fn towards(self, peer: std::net::IpAddr) -> Result<InterfaceAddress, InvalidAddress> {
+        let ends = InterfaceAddress::point_to_point(self.address.address(), peer)?;
+        if self.prefix_given { ends.prefix(self.address.prefix_length()) } else { Ok(ends) }
+    }
+}
+
+impl FromStr for AddressArgument {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        Ok(Self { address: text.parse()?, prefix_given: text.contains('/') })
+    }
+}
+
+/// A user, by number or by name.
+pub(super) fn user(text: &str) -> Result<Uid, String> {
+    let number = match text.parse() {
+        Ok(number) => number,
+        Err(_) => match User::from_name(text) {
+            Ok(Some(user)) => user.uid.as_raw(),
+            Ok(None) => return Err("no user of this system has that name".into()),
+            Err(errno) => return Err(format!("the user could not be looked up: {errno}")),
+        },
+    };
+    Uid::new(number).ok_or_else(|| "that number means nobody".into())
+}
+
+/// A group, by number or by name.
+pub(super) fn group(text: &str) -> Result<Gid, String> {
+    let number = match text.parse() {
+        Ok(number) => number,
+        Err(_) => match Group::from_name(text) {
+            Ok(Some(group)) => group.gid.as_raw(),
+            Ok(None) => return Err("no group of this system has that name".into()),
+            Err(errno) => return Err(format!("the group could not be looked up: {errno}")),
+        },
+    };
+    Gid::new(number).ok_or_else(|| "that number means nobody".into())
+}
+
+/// A duration in seconds, with a fraction if wanted.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds, as 5 or 0.5")?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds from 0 on")?;
+    if duration.is_zero() { Err("more than 0 seconds".into()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_keeps_the_prefix_that_was_given() {
+        let towards = |text: &str| {
+            let argument: AddressArgument = text.parse().unwrap();
+            argument.towards([10, 0, 0, 2].into()).unwrap().to_string()
+        };
+        assert_eq!(towards("10.0.0.1"), "10.0.0.1 peer 10.0.0.2/32");
+        assert_eq!(towards("10.0.0.1/30"), "10.0.0.1 peer 10.0.0.2/30");
+    }
+
+    #[test]
+    fn users_and_groups_go_by_number_or_name() {
+        assert_eq!(user("4001"), Ok(Uid::new(4001).unwrap()));
+        assert_eq!(user("root"), Ok(Uid::new(0).unwrap()));
+        assert!(user("no such user").is_err());
+        assert!(user("4294967295").is_err());
+        assert_eq!(group("root"), Ok(Gid::new(0).unwrap()));
+        assert!(group("-1").is_err());
+    }
+
+    #[test]
+    fn a_duration_is_a_positive_number_of_seconds() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["0", "-1", "nan", "inf", "1e30", "five", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `tunctl create`.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use clap::Args;
+use tunctl::linux::LinuxDevice;
+use tunctl::{
+    CreateOptions, Gid, Interface, InterfaceAddress, Layer, Mtu, NamePattern, State, TunBackend, TunDevice,
+    Uid,
+};
+
+use super::arguments::{AddressArgument, group, user};
+use super::report::Report;
+use super::{Failure, Outcome, output, signals};
+
+/// Create a persistent TUN/TAP interface, and print its name
+///
+/// It stays until it is deleted, and programs can open it by its name. If it exists already and nobody has it open, it is
+/// taken as it is and given what is asked for here.
+#[derive(Args)]
+pub(super) struct Create {
+    /// Its name, or a pattern such as vpn%d, for the first free number; the kernel chooses if there is none
+    name: Option<NamePattern>,
+    /// IP packets
+    #[arg(long, conflicts_with = "tap")]
+    tun: bool,
+    /// Ethernet frames (the default)
+    #[arg(long)]
+    tap: bool,
+    /// Put the packet information header in front of each packet
+    #[arg(long)]
+    pi: bool,
+    /// Put a virtio-net header in front of each packet
+    #[arg(long)]
+    vnet_hdr: bool,
+    /// Let several programs, or threads, each open a queue of it
+    #[arg(long)]
+    multi_queue: bool,
+    /// Fail if it exists already
+    #[arg(long)]
+    exclusive: bool,
+    /// The user who may open it without privilege, by name or number
+    #[arg(long, value_name = "USER", value_parser = user)]
+    owner: Option<Uid>,
+    /// The group whose members may open it without privilege, by name or number
+    #[arg(long, value_name = "GROUP", value_parser = group)]
+    group: Option<Gid>,
+    /// An address, as 10.1.1.1/24 or fd77::1/64; may be repeated
+    #[arg(long = "address", value_name = "CIDR")]
+    addresses: Vec<AddressArgument>,
+    /// The other end of a point-to-point link, for the address of the same family
+    #[arg(long, value_name = "IP", requires = "addresses")]
+    peer: Option<IpAddr>,
+    /// The most bytes that a packet may have
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<Mtu>,
+    /// Bring it up
+    #[arg(long)]
+    up: bool,
+    /// Keep a new one in the foreground instead: it is gone when this program is
+    #[arg(long)]
+    hold: bool,
+    /// Print what `show --json` prints
+    #[arg(long)]
+    json: bool,
+}
+
+impl Create {
+    pub(super) fn run(self) -> Outcome {
+        let addresses = self.addresses()?;
+        let signals = if self.hold { Some(signals::Signals::catch()?) } else { None };
+        let backend = tunctl::native();
+        let options = self.options();
+        let device = if self.hold { backend.create(&options)? } else { backend.open_or_create(&options)? };
+        self.configure(&device, &addresses)?;
+        if !self.hold {
+            device.set_persist(true)?;
+        }
+        if self.json {
+            output::json(&Report::of(device.interface())?)?;
+        } else {
+            writeln!(io::stdout(), "{}", device.name()?)?;
+        }
+        if let Some(signals) = signals {
+            eprintln!("{} is there until this program ends (Ctrl-C)", device.name()?);
+            signals.wait()?;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> CreateOptions {
+        let layer = if self.tun { Layer::Tun } else { Layer::Tap };
+        let options = match layer {
+            Layer::Tun => CreateOptions::tun(),
+            Layer::Tap => CreateOptions::tap(),
+        };
+        let options = options
+            .packet_information(self.pi)
+            .vnet_header(self.vnet_hdr)
+            .multi_queue(self.multi_queue)
+            .exclusive(self.exclusive);
+        match self.name {
+            Some(pattern) => options.pattern(pattern),
+            None => options,
+        }
+    }
+
+    fn addresses(&self) -> Outcome<Vec<InterfaceAddress>> {
+        let Some(peer) = self.peer else {
+            return Ok(self.addresses.iter().map(|argument| argument.address).collect());
+        };
+        let has_its_family =
+            |argument: &AddressArgument| argument.address.address().is_ipv4() == peer.is_ipv4();
+        if self.addresses.iter().filter(|argument| has_its_family(argument)).count() != 1 {
+            return Err(Failure::Usage("--peer goes with exactly one --address of its family".into()));
+        }
+        let with_peer = |argument: &AddressArgument| {
+            if has_its_family(argument) { argument.towards(peer) } else { Ok(argument.address) }
+        };
+        let addresses: Result<_, _> = self.addresses.iter().map(with_peer).collect();
+        addresses.map_err(|invalid| Failure::Usage(invalid.to_string()))
+    }
+
+    fn configure(&self, device: &LinuxDevice, addresses: &[InterfaceAddress]) -> tunctl::Result<()> {
+        if let Some(owner) = self.owner {
+            device.set_owner(owner)?;
+        }
+        if let Some(group) = self.group {
+            device.set_group(group)?;
+        }
+        let interface = device.interface();
+        if let Some(mtu) = self.mtu {
+            interface.set_mtu(mtu)?;
+        }
+        for &address in addresses {
+            interface.add_address(address)?;
+        }
+        if self.up { interface.set_state(State::Up) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,92 @@
+//! The other hosts: whatever asks for an echo gets one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tunctl::linux::{Direction, LinuxDevice};
+use tunctl::packet::{EchoResponder, Packet};
+use tunctl::{Layer, Readiness, TunDevice};
+
+use super::is_played;
+use crate::command::Outcome;
+use crate::command::output::PacketPrinter;
+
+/// How soon a request to stop is seen.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// More than any IP packet.
+const BUFFER: usize = 65536;
+
+pub(super) struct Responder {
+    device: Arc<LinuxDevice>,
+    pub(super) stop: AtomicBool,
+    received: AtomicU64,
+    answered: AtomicU64,
+}
+
+/// What became of the packets that the kernel sent.
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) answered: u64,
+}
+
+impl Responder {
+    pub(super) fn new(device: Arc<LinuxDevice>) -> Self {
+        Self {
+            device,
+            stop: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            received: self.received.load(Ordering::Relaxed),
+            answered: self.answered.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Answers until asked to stop and nothing is left to answer.
+    pub(super) fn answer(&self, printer: Option<&PacketPrinter>) -> Outcome {
+        let mut responder = EchoResponder::new();
+        let (mut request, mut answer) = (vec![0; BUFFER], vec![0; BUFFER]);
+        loop {
+            let length = match self.device.try_recv(&mut request) {
+                Ok(length) => length,
+                Err(error) if error.is_would_block() => {
+                    if !self.device.wait(Readiness::Readable, Some(PATIENCE))?
+                        && self.stop.load(Ordering::Relaxed)
+                    {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (request, came) = (&request[..length], Instant::now());
+            self.received.fetch_add(1, Ordering::Relaxed);
+            // Whatever is no request to a host of ours is none of our business, and is shown unanswered.
+            let answered = match responder.respond(request, &mut answer) {
+                Ok(length) if asks_a_played_host(request) => {
+                    self.device.send(&answer[..length])?;
+                    self.answered.fetch_add(1, Ordering::Relaxed);
+                    Some((length, Instant::now()))
+                }
+                _ => None,
+            };
+            // Printing comes last, to stay out of the round-trip time.
+            if let Some(printer) = printer {
+                printer.print(came, Direction::Outgoing, Layer::Tun, request, length)?;
+                if let Some((length, left)) = answered {
+                    printer.print(left, Direction::Incoming, Layer::Tun, &answer[..length], length)?;
+                }
+            }
+        }
+    }
+}
+
+fn asks_a_played_host(request: &[u8]) -> bool {
+    Packet::parse(Layer::Tun, request).is_ok_and(|packet| packet.destination().is_some_and(is_played))
+}

@@ -1,0 +1,125 @@
+//! What is shown of an interface, for people and as JSON.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use tunctl::linux::LinuxInterface;
+use tunctl::{Holder, Interface, InterfaceInfo, Layer, Result};
+
+/// Everything that `show` and `list` tell of one interface; its fields are the JSON.
+#[derive(Serialize)]
+pub(super) struct Report {
+    name: String,
+    index: u32,
+    layer: &'static str,
+    flags: Vec<String>,
+    mtu: u32,
+    state: String,
+    persistent: bool,
+    owner: Option<u32>,
+    group: Option<u32>,
+    addresses: Vec<String>,
+    queues: Option<u32>,
+    holders: Vec<HolderReport>,
+}
+
+#[derive(Serialize)]
+struct HolderReport {
+    pid: u32,
+    command: String,
+}
+
+impl From<Holder> for HolderReport {
+    fn from(holder: Holder) -> Self {
+        Self { pid: holder.pid, command: holder.command }
+    }
+}
+
+impl Report {
+    pub(super) fn of(interface: &LinuxInterface) -> Result<Self> {
+        let info = interface.info()?;
+        let addresses = interface.addresses()?;
+        let holders = interface.holders()?;
+        Ok(Self {
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            holders: holders.into_iter().map(HolderReport::from).collect(),
+            ..Self::from(info)
+        })
+    }
+
+    /// One interface, a property a line.
+    pub(super) fn write_long(&self, output: &mut impl Write) -> io::Result<()> {
+        let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+        let id = |id: Option<u32>| or_none(id.map(|id| id.to_string()).unwrap_or_default());
+        let queues = self.queues.map_or("unknown".to_owned(), |queues| queues.to_string());
+        let rows = [
+            ("index", self.index.to_string()),
+            ("layer", self.layer.to_owned()),
+            ("flags", self.flags.join(", ")),
+            ("mtu", self.mtu.to_string()),
+            ("state", self.state.clone()),
+            ("persistent", if self.persistent { "yes" } else { "no" }.to_owned()),
+            ("owner", id(self.owner)),
+            ("group", id(self.group)),
+            ("addresses", or_none(self.addresses.join(", "))),
+            ("queues", queues),
+            ("holders", or_none(self.holders_in_words())),
+        ];
+        writeln!(output, "{}", self.name)?;
+        rows.iter().try_for_each(|(property, value)| writeln!(output, "  {property:<11} {value}"))
+    }
+
+    /// A table, an interface a row.
+    pub(super) fn write_table(reports: &[Self], output: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            output,
+            "{:<15} {:<5} {:<5} {:>5}  {:<10} ADDRESSES",
+            "NAME", "LAYER", "STATE", "MTU", "HOLDER"
+        )?;
+        for report in reports {
+            let holder = match report.holders.as_slice() {
+                [] => "-".to_owned(),
+                [holder] => holder.command.clone(),
+                [first, rest @ ..] => format!("{} +{}", first.command, rest.len()),
+            };
+            let addresses =
+                if report.addresses.is_empty() { "-".to_owned() } else { report.addresses.join(" ") };
+            let Self { name, layer, state, mtu, .. } = report;
+            writeln!(output, "{name:<15} {layer:<5} {state:<5} {mtu:>5}  {holder:<10} {addresses}")?;
+        }
+        Ok(())
+    }
+
+    fn holders_in_words(&self) -> String {
+        let mut words = String::new();
+        for HolderReport { pid, command } in &self.holders {
+            let separator = if words.is_empty() { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(words, "{separator}{command} (pid {pid})");
+        }
+        words
+    }
+}
+
+impl From<InterfaceInfo> for Report {
+    fn from(info: InterfaceInfo) -> Self {
+        Self {
+            name: info.name.to_string(),
+            index: info.index.get(),
+            layer: match info.layer {
+                Layer::Tun => "tun",
+                Layer::Tap => "tap",
+            },
+            flags: info.flags.names().collect(),
+            mtu: info.mtu.get(),
+            state: info.state.to_string(),
+            persistent: info.persistent,
+            owner: info.owner.map(tunctl::Uid::get),
+            group: info.group.map(tunctl::Gid::get),
+            addresses: Vec::new(),
+            queues: info.queues,
+            holders: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `tunctl set`.
+
+use clap::Args;
+use tunctl::{Gid, Interface, InterfaceAddress, InterfaceName, Mtu, TunBackend, TunDevice, Uid};
+
+use super::Outcome;
+use super::arguments::{group, user};
+use super::delete::as_it_is;
+
+/// Change properties of an interface
+///
+/// Owner, group and persistence are changed on an open device, so no other program may hold the interface's only queue.
+#[derive(Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Set {
+    /// The interface
+    name: InterfaceName,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// The most bytes that a packet may have
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<Mtu>,
+    /// Add an address, as 10.1.1.1/24 or fd77::1/64
+    #[arg(long = "add", value_name = "CIDR")]
+    add: Vec<InterfaceAddress>,
+    /// Remove an address
+    #[arg(long = "remove", value_name = "CIDR")]
+    remove: Vec<InterfaceAddress>,
+    /// Make these the only addresses (IPv6 link-local ones stay)
+    #[arg(long = "replace", value_name = "CIDR", num_args = 1.., conflicts_with_all = ["add", "remove"])]
+    replace: Vec<InterfaceAddress>,
+    /// The user who may open it without privilege, by name or number
+    #[arg(long, value_name = "USER", value_parser = user)]
+    owner: Option<Uid>,
+    /// The group whose members may open it without privilege, by name or number
+    #[arg(long, value_name = "GROUP", value_parser = group)]
+    group: Option<Gid>,
+    /// Whether it stays when no program has it open; one that doesn't, and that nobody has open, is deleted by this
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    persist: Option<bool>,
+}
+
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off"),
+    }
+}
+
+impl Set {
+    pub(super) fn run(self) -> Outcome {
+        let Changes { mtu, add, remove, replace, owner, group, persist } = self.changes;
+        let interface = tunctl::native().interface(&self.name)?;
+        if let Some(mtu) = mtu {
+            interface.set_mtu(mtu)?;
+        }
+        if !replace.is_empty() {
+            interface.replace_addresses(&replace)?;
+        }
+        for address in add {
+            interface.add_address(address)?;
+        }
+        for address in remove {
+            interface.remove_address(address)?;
+        }
+        if owner.is_none() && group.is_none() && persist.is_none() {
+            return Ok(());
+        }
+        let device = tunctl::native().open(&as_it_is(&interface)?)?;
+        if let Some(owner) = owner {
+            device.set_owner(owner)?;
+        }
+        if let Some(group) = group {
+            device.set_group(group)?;
+        }
+        if let Some(persist) = persist {
+            device.set_persist(persist)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! `tunctl up` and `tunctl down`.
+
+use std::net::IpAddr;
+
+use clap::Args;
+use tunctl::{Interface, InterfaceName, State, TunBackend};
+
+use super::arguments::AddressArgument;
+use super::{Failure, Outcome};
+
+/// Bring an interface up, and give it an address if one is named
+#[derive(Args)]
+pub(super) struct Up {
+    /// The interface
+    name: InterfaceName,
+    /// An address to add, as 10.1.1.1/24 or fd77::1. Without a prefix length IPv4 takes that of its class (10.1.1.1: 8),
+    /// IPv6 takes 64
+    address: Option<AddressArgument>,
+    /// The other end of a point-to-point link
+    #[arg(long, value_name = "IP", requires = "address")]
+    peer: Option<IpAddr>,
+}
+
+impl Up {
+    pub(super) fn run(self) -> Outcome {
+        let address = match (self.address, self.peer) {
+            (Some(address), Some(peer)) => {
+                Some(address.towards(peer).map_err(|invalid| Failure::Usage(invalid.to_string()))?)
+            }
+            (address, _) => address.map(|argument| argument.address),
+        };
+        let interface = tunctl::native().interface(&self.name)?;
+        match address {
+            Some(address) => interface.up(address)?,
+            None => interface.set_state(State::Up)?,
+        }
+        Ok(())
+    }
+}
+
+/// Take an interface down (Linux then removes its IPv6 addresses, and keeps the IPv4 ones)
+#[derive(Args)]
+pub(super) struct Down {
+    /// The interface
+    name: InterfaceName,
+}
+
+impl Down {
+    pub(super) fn run(self) -> Outcome {
+        Ok(tunctl::native().interface(&self.name)?.down()?)
+    }
+}

@@ -1,0 +1,201 @@
+//! `tunctl watch`.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use serde::Serialize;
+use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
+use tunctl::{Cause, CreateFlags, InterfaceName, TunBackend, TunDevice};
+
+use super::arguments::seconds;
+use super::delete::as_it_is;
+use super::output::{self, Form, PacketPrinter};
+use super::signals::Signals;
+use super::{Failure, Outcome};
+
+/// More than any packet: 64 KiB of IP, an Ethernet header with VLAN tags, and the driver's own headers.
+const BUFFER: usize = 65536 + 64;
+
+/// Print each packet that passes an interface, decoded, until interrupted
+///
+/// Out is from this system to the program that has the device open, in is back. Nothing is consumed: both go on as ever.
+#[derive(Args)]
+pub(super) struct Watch {
+    /// The interface
+    name: InterfaceName,
+    /// Stop after this many packets
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Stop after this long
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+    /// Open the device and take the packets, instead of a program that would: what this system sends ends here
+    #[arg(long)]
+    attach: bool,
+    /// Print a JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What passed.
+#[derive(Default, Serialize)]
+struct Totals {
+    event: &'static str,
+    packets: u64,
+    outgoing: u64,
+    incoming: u64,
+    bytes: u64,
+    missed: u64,
+}
+
+impl Totals {
+    fn count(&mut self, direction: Direction, length: usize) {
+        self.packets += 1;
+        self.bytes += length as u64;
+        match direction {
+            Direction::Outgoing => self.outgoing += 1,
+            Direction::Incoming => self.incoming += 1,
+        }
+    }
+}
+
+/// Where packets come from.
+enum Source {
+    /// Beside whoever has them.
+    Observer(Observer),
+    /// From the device, which nobody else then has.
+    Device { device: LinuxDevice, header: usize },
+}
+
+impl Source {
+    fn open(interface: &LinuxInterface, attach: bool) -> tunctl::Result<Self> {
+        if !attach {
+            return Observer::new(interface).map(Self::Observer);
+        }
+        let device = tunctl::native().open(&as_it_is(interface)?)?;
+        let flags = device.flags();
+        let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
+        let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
+        Ok(Self::Device { device, header: information + vnet })
+    }
+
+    fn layer(&self) -> tunctl::Layer {
+        match self {
+            Self::Observer(observer) => observer.layer(),
+            Self::Device { device, .. } => device.layer(),
+        }
+    }
+
+    /// The next packet, without the driver's headers, and the length that it had on the wire.
+    fn next<'a>(&self, buffer: &'a mut [u8]) -> tunctl::Result<(Direction, &'a [u8], usize)> {
+        match self {
+            Self::Observer(observer) => {
+                observer.try_next(buffer).map(|seen| (seen.direction, seen.packet, seen.length))
+            }
+            Self::Device { device, header } => {
+                let length = device.try_recv(buffer)?;
+                let packet = buffer.get(*header..length).unwrap_or_default();
+                Ok((Direction::Outgoing, packet, packet.len()))
+            }
+        }
+    }
+
+    fn take_missed(&self) -> tunctl::Result<u64> {
+        match self {
+            Self::Observer(observer) => observer.take_missed().map(u64::from),
+            // The driver drops what does not fit its queue, and counts it with the interface.
+            Self::Device { .. } => Ok(0),
+        }
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Observer(observer) => observer.as_fd(),
+            Self::Device { device, .. } => device.as_fd(),
+        }
+    }
+}
+
+impl Watch {
+    pub(super) fn run(self) -> Outcome {
+        let signals = Signals::catch()?;
+        let interface = tunctl::native().interface(&self.name)?;
+        let source = Source::open(&interface, self.attach)?;
+        let form = Form::choose(self.json);
+        if self.attach {
+            eprintln!("attached to {}: this program now has its packets, and no other", self.name);
+        } else if form != Form::Json {
+            eprintln!("watching {}, both ways (Ctrl-C ends it)", self.name);
+        }
+        let mut totals = Totals { event: "totals", ..Totals::default() };
+        let ended = self.follow(&source, &signals, &PacketPrinter::new(form), &mut totals);
+        totals.missed = source.take_missed().unwrap_or(0);
+        print_totals(&totals, form)?;
+        ended
+    }
+
+    fn follow(
+        &self,
+        source: &Source,
+        signals: &Signals,
+        printer: &PacketPrinter,
+        totals: &mut Totals,
+    ) -> Outcome {
+        let deadline = self.duration.and_then(|duration| Instant::now().checked_add(duration));
+        let mut buffer = vec![0; BUFFER];
+        while self.count.is_none_or(|count| totals.packets < count) {
+            match source.next(&mut buffer) {
+                Ok((direction, packet, length)) => {
+                    totals.count(direction, length);
+                    printer.print(Instant::now(), direction, source.layer(), packet, length)?;
+                }
+                Err(error) if error.is_would_block() => {
+                    if wait(source, signals, deadline)? == Wake::Stop {
+                        break;
+                    }
+                    continue;
+                }
+                // It may come up again; a deleted one says so at the next call.
+                Err(error) if error.cause() == Cause::Down => {}
+                Err(error) => return Err(error.into()),
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Wake {
+    Packet,
+    Stop,
+}
+
+fn wait(source: &Source, signals: &Signals, deadline: Option<Instant>) -> Outcome<Wake> {
+    let mut fds =
+        [PollFd::new(source.as_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let left = deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
+    match ppoll(&mut fds, left, None) {
+        Ok(0) => Ok(Wake::Stop),
+        Ok(_) if fds[1].any().unwrap_or(true) => Ok(Wake::Stop),
+        Ok(_) | Err(Errno::EINTR) => Ok(Wake::Packet),
+        Err(errno) => Err(Failure::Said(format!("wait for packets: {errno}"))),
+    }
+}
+
+fn print_totals(totals: &Totals, form: Form) -> io::Result<()> {
+    if form == Form::Json {
+        return output::json(totals);
+    }
+    let Totals { packets, outgoing, incoming, bytes, missed, .. } = totals;
+    writeln!(io::stdout(), "{packets} packets: {outgoing} out, {incoming} in, {bytes} bytes; {missed} missed")
+}

@@ -1,0 +1,67 @@
+//! TUN/TAP interfaces: create, configure, read and write them.
+//!
+//! ```no_run
+//! use tunctl::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! let tun = tunctl::native().create(&CreateOptions::tun().name("vpn%d")?)?;
+//! tun.up("10.1.1.1/24".parse()?)?;
+//! let mut packet = [0; 1500];
+//! loop {
+//!     let length = tun.recv(&mut packet)?; // one packet, one system call
+//!     let packet = Packet::parse(Layer::Tun, &packet[..length]);
+//!     println!("{}: {}", tun.name()?, packet.map_or("not IP".into(), |packet| packet.summary().to_string()));
+//! }
+//! # }
+//! ```
+//!
+//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached to an
+//! [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over `B: TunBackend`;
+//! [`native`] is the one of the system that they run on.
+//!
+//! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
+//!
+//! ```text
+//! create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or give the program
+//! the capability: sudo setcap cap_net_admin=ep /usr/bin/vpn. …
+//! ```
+//!
+//! # Features
+//!
+//! `command`, on by default, builds the command `tunctl`. As a library alone: `default-features = false`.
+//!
+//! # Platform
+//!
+//! Linux. Elsewhere the traits and types compile, and there is no [`native`] backend.
+
+#![forbid(unsafe_code)]
+
+pub use tunctl_core::*;
+#[cfg(target_os = "linux")]
+pub use tunctl_linux as linux;
+pub use tunctl_packet as packet;
+
+/// What most programs need: `use tunctl::prelude::*`.
+pub mod prelude {
+    pub use tunctl_core::{
+        CreateOptions, Error, Interface, InterfaceAddress, InterfaceName, Layer, Result, TunBackend,
+        TunDevice,
+    };
+    pub use tunctl_packet::Packet;
+}
+
+/// The backend of the system that this was compiled for.
+#[cfg(target_os = "linux")]
+pub type Native = tunctl_linux::LinuxBackend;
+
+/// The backend of the system that this was compiled for: on Linux, the driver behind `/dev/net/tun`.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn native() -> Native {
+    Native::new()
+}
+
+/// The README's example, compiled.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
