@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
-use tunctl_core::{Cause, Error, Interface, InterfaceName, Layer, Operation, Result};
+use tunctl_core::{Cause, Error, Interface, Layer, Operation, Result};
 use tunctl_sys::linux::packet_socket;
 
 use crate::LinuxInterface;
@@ -27,7 +27,7 @@ const OUTGOING: u8 = 4;
 pub struct Observer {
     socket: OwnedFd,
     layer: Layer,
-    name: InterfaceName,
+    interface: LinuxInterface,
 }
 
 /// Which way a packet passes an interface, seen from the system that has the interface.
@@ -77,7 +77,7 @@ impl Observer {
             };
             failed(verdict).with_errno(errno as i32)
         })?;
-        Ok(Self { socket, layer: info.layer, name: info.name })
+        Ok(Self { socket, layer: info.layer, interface: interface.clone() })
     }
 
     /// What a packet starts with.
@@ -90,7 +90,8 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`. `Down`, once, when the interface goes down: packets come again when it is up again. `Gone`.
+    /// `WouldBlock`. `Down`, once, when the interface goes down: packets come again when it is up again. `Gone`, once,
+    /// when it is deleted, unless it is down at that time: of that the kernel does not tell.
     pub fn try_next<'a>(&self, buffer: &'a mut [u8]) -> Result<Observed<'a>> {
         let (direction, length) = self.receive(buffer).map_err(|errno| self.fail(errno))?;
         let kept = length.min(buffer.len());
@@ -112,11 +113,12 @@ impl Observer {
     #[cold]
     fn fail(&self, errno: Errno) -> Error {
         let verdict = match errno {
-            Errno::ENETDOWN => Verdict::new(Cause::Down),
-            Errno::ENODEV | Errno::ENXIO => remedy::gone(),
+            // The kernel says so once when the interface goes down, and once when it is deleted.
+            Errno::ENETDOWN if self.interface.info().is_ok() => Verdict::new(Cause::Down),
+            Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO => remedy::gone(),
             errno => remedy::general(errno),
         };
-        verdict.into_error(Operation::Observe).with_errno(errno as i32).with_name(self.name)
+        verdict.into_error(Operation::Observe).with_errno(errno as i32).with_name(self.interface.last_name())
     }
 
     /// How many packets passed unseen since this was last asked, because they came faster than they were taken.

@@ -80,7 +80,7 @@ pub(crate) fn node(errno: Errno, node: &Path, situation: &Situation) -> Verdict 
             .because(format!("no driver answers behind {node}"))
             .remedy("Load the driver: sudo modprobe tun (a kernel built without CONFIG_TUN has none)."),
         Errno::EACCES => Verdict::new(Cause::ClosedNode)
-            .because(format!("the mode of {node} does not let uid {} open it", situation.uid))
+            .because(format!("the mode of {node} does not let this user open it"))
             .remedy(
                 "Run it with sudo, or open the node, which still asks for the capability to create: \
                  sudo chmod 0666 /dev/net/tun.",

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
-use tunctl::{Cause, CreateFlags, InterfaceName, TunBackend, TunDevice};
+use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, TunBackend, TunDevice};
 
 use super::arguments::seconds;
 use super::delete::as_it_is;
@@ -20,6 +20,9 @@ use super::{Failure, Outcome};
 
 /// More than any packet: 64 KiB of IP, an Ethernet header with VLAN tags, and the driver's own headers.
 const BUFFER: usize = 65536 + 64;
+
+/// How long a silent interface goes unchecked.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Print each packet that passes an interface, decoded, until interrupted
 ///
@@ -64,8 +67,13 @@ impl Totals {
     }
 }
 
-/// Where packets come from.
-enum Source {
+/// An interface, and where its packets are taken from.
+struct Source {
+    interface: LinuxInterface,
+    tap: Tap,
+}
+
+enum Tap {
     /// Beside whoever has them.
     Observer(Observer),
     /// From the device, which nobody else then has.
@@ -73,31 +81,25 @@ enum Source {
 }
 
 impl Source {
-    fn open(interface: &LinuxInterface, attach: bool) -> tunctl::Result<Self> {
-        if !attach {
-            return Observer::new(interface).map(Self::Observer);
-        }
-        let device = tunctl::native().open(&as_it_is(interface)?)?;
-        let flags = device.flags();
-        let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
-        let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
-        Ok(Self::Device { device, header: information + vnet })
+    fn open(interface: LinuxInterface, attach: bool) -> tunctl::Result<Self> {
+        let tap = if attach { Tap::attach(&interface)? } else { Tap::Observer(Observer::new(&interface)?) };
+        Ok(Self { interface, tap })
     }
 
-    fn layer(&self) -> tunctl::Layer {
-        match self {
-            Self::Observer(observer) => observer.layer(),
-            Self::Device { device, .. } => device.layer(),
+    fn layer(&self) -> Layer {
+        match &self.tap {
+            Tap::Observer(observer) => observer.layer(),
+            Tap::Device { device, .. } => device.layer(),
         }
     }
 
     /// The next packet, without the driver's headers, and the length that it had on the wire.
     fn next<'a>(&self, buffer: &'a mut [u8]) -> tunctl::Result<(Direction, &'a [u8], usize)> {
-        match self {
-            Self::Observer(observer) => {
+        match &self.tap {
+            Tap::Observer(observer) => {
                 observer.try_next(buffer).map(|seen| (seen.direction, seen.packet, seen.length))
             }
-            Self::Device { device, header } => {
+            Tap::Device { device, header } => {
                 let length = device.try_recv(buffer)?;
                 let packet = buffer.get(*header..length).unwrap_or_default();
                 Ok((Direction::Outgoing, packet, packet.len()))
@@ -106,19 +108,29 @@ impl Source {
     }
 
     fn take_missed(&self) -> tunctl::Result<u64> {
-        match self {
-            Self::Observer(observer) => observer.take_missed().map(u64::from),
+        match &self.tap {
+            Tap::Observer(observer) => observer.take_missed().map(u64::from),
             // The driver drops what does not fit its queue, and counts it with the interface.
-            Self::Device { .. } => Ok(0),
+            Tap::Device { .. } => Ok(0),
         }
+    }
+}
+
+impl Tap {
+    fn attach(interface: &LinuxInterface) -> tunctl::Result<Self> {
+        let device = tunctl::native().open(&as_it_is(interface)?)?;
+        let flags = device.flags();
+        let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
+        let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
+        Ok(Self::Device { device, header: information + vnet })
     }
 }
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Observer(observer) => observer.as_fd(),
-            Self::Device { device, .. } => device.as_fd(),
+        match &self.tap {
+            Tap::Observer(observer) => observer.as_fd(),
+            Tap::Device { device, .. } => device.as_fd(),
         }
     }
 }
@@ -126,8 +138,7 @@ impl AsFd for Source {
 impl Watch {
     pub(super) fn run(self) -> Outcome {
         let signals = Signals::catch()?;
-        let interface = tunctl::native().interface(&self.name)?;
-        let source = Source::open(&interface, self.attach)?;
+        let source = Source::open(tunctl::native().interface(&self.name)?, self.attach)?;
         let form = Form::choose(self.json);
         if self.attach {
             eprintln!("attached to {}: this program now has its packets, and no other", self.name);
@@ -157,12 +168,15 @@ impl Watch {
                     printer.print(Instant::now(), direction, source.layer(), packet, length)?;
                 }
                 Err(error) if error.is_would_block() => {
-                    if wait(source, signals, deadline)? == Wake::Stop {
-                        break;
+                    match wait(source, signals, deadline)? {
+                        Wake::Packet => {}
+                        Wake::Stop => break,
+                        // One that is down goes without a word to a packet socket.
+                        Wake::Look => drop(source.interface.info()?),
                     }
                     continue;
                 }
-                // It may come up again; a deleted one says so at the next call.
+                // It may come up again.
                 Err(error) if error.cause() == Cause::Down => {}
                 Err(error) => return Err(error.into()),
             }
@@ -174,18 +188,22 @@ impl Watch {
     }
 }
 
-#[derive(PartialEq, Eq)]
 enum Wake {
     Packet,
     Stop,
+    Look,
 }
 
+/// Waits for a packet, a signal or the deadline, and at most a second.
 fn wait(source: &Source, signals: &Signals, deadline: Option<Instant>) -> Outcome<Wake> {
     let mut fds =
         [PollFd::new(source.as_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    let left = deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
-    match ppoll(&mut fds, left, None) {
-        Ok(0) => Ok(Wake::Stop),
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let last = left.is_some_and(|left| left <= GLANCE);
+    let limit = if last { left.unwrap_or_default() } else { GLANCE };
+    match ppoll(&mut fds, Some(TimeSpec::from(limit)), None) {
+        Ok(0) if last => Ok(Wake::Stop),
+        Ok(0) => Ok(Wake::Look),
         Ok(_) if fds[1].any().unwrap_or(true) => Ok(Wake::Stop),
         Ok(_) | Err(Errno::EINTR) => Ok(Wake::Packet),
         Err(errno) => Err(Failure::Said(format!("wait for packets: {errno}"))),
