@@ -172,7 +172,7 @@ impl Watch {
                         Wake::Packet => {}
                         Wake::Stop => break,
                         // One that is down goes without a word to a packet socket.
-                        Wake::Look => drop(source.interface.info()?),
+                        Wake::Look => source.interface.info().map(|_| ())?,
                     }
                     continue;
                 }
