@@ -10,8 +10,8 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use tunctl_core::{
-    Cause, CreateFlags, CreateOptions, Error, InterfaceIndex, InterfaceInfo, InterfaceName, InvalidOptions,
-    NamePattern, Operation, Result,
+    Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, InvalidOptions, NamePattern,
+    Operation, Result,
 };
 use tunctl_sys::linux::{InterfaceRequest, tun};
 
@@ -45,8 +45,8 @@ impl<'a> Attach<'a> {
 
     pub(crate) fn create(&self) -> Result<LinuxDevice> {
         let fd = self.attach(CreateFlags::TUN_EXCL)?;
-        let (index, name) = self.identify(&fd)?;
-        Ok(self.device(fd, index, name))
+        let attached = self.identify(&fd)?;
+        Ok(self.device(fd, &attached))
     }
 
     pub(crate) fn open(&self) -> Result<LinuxDevice> {
@@ -109,14 +109,14 @@ impl<'a> Attach<'a> {
             return Err(self.fail(remedy::header_mismatch(headers(existing.flags))));
         }
         let fd = self.attach(CreateFlags::empty())?;
-        let (index, name) = self.identify(&fd)?;
-        if index != existing.index {
+        let attached = self.identify(&fd)?;
+        if attached.index != existing.index {
             return Ok(None);
         }
         if !shared {
             self.reset(&fd).map_err(|error| self.fail_with(errno(&error), remedy::general(errno(&error))))?;
         }
-        Ok(Some(self.device(fd, index, name)))
+        Ok(Some(self.device(fd, &attached)))
     }
 
     /// One open of the node, one `TUNSETIFF`.
@@ -142,16 +142,17 @@ impl<'a> Attach<'a> {
         Ok(fd)
     }
 
-    /// The index and name of what a descriptor is attached to. The kernel tells an index only by name, so the name must
-    /// still be the same afterwards.
-    fn identify(&self, fd: &OwnedFd) -> Result<(InterfaceIndex, InterfaceName)> {
+    /// What a descriptor is attached to. The kernel tells an index only by name, so the name must still be the same
+    /// afterwards.
+    fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
         let general = |error: &io::Error| self.fail_with(errno(error), remedy::receive(errno(error)));
         for _ in 0..ATTEMPTS {
             let name = attached_name(fd).map_err(|error| general(&error))?;
             let link = self.netlink.link_by_name(&name).map_err(|error| general(&error))?;
             let still = attached_name(fd).map_err(|error| general(&error))?;
-            if let Some(link) = link.filter(|_| name == still) {
-                return Ok((link.index(), name));
+            match link {
+                Some(Link::Tun(info)) if name == still => return Ok(info),
+                _ => {}
             }
         }
         Err(self.overtaken())
@@ -165,8 +166,8 @@ impl<'a> Attach<'a> {
         tun::set_vnet_header_size(fd.as_fd(), VNET_HEADER)
     }
 
-    fn device(&self, fd: OwnedFd, index: InterfaceIndex, name: InterfaceName) -> LinuxDevice {
-        LinuxDevice::new(fd, LinuxInterface::new(self.netlink.clone(), index, name), self.options.flags())
+    fn device(&self, fd: OwnedFd, attached: &InterfaceInfo) -> LinuxDevice {
+        LinuxDevice::new(fd, LinuxInterface::new(self.netlink.clone(), attached), self.options.flags())
     }
 
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {

@@ -63,7 +63,7 @@ impl TunBackend for LinuxBackend {
         let netlink = open_netlink(Operation::Lookup)?;
         let failed = |verdict: remedy::Verdict| verdict.into_error(Operation::Lookup).with_name(*name);
         match netlink.link_by_name(name) {
-            Ok(Some(Link::Tun(info))) => Ok(LinuxInterface::new(netlink, info.index, info.name)),
+            Ok(Some(Link::Tun(info))) => Ok(LinuxInterface::new(netlink, &info)),
             Ok(Some(Link::Other(_))) => Err(failed(remedy::not_a_tun())),
             Ok(None) => Err(failed(remedy::not_found())),
             Err(error) => Err(failed(remedy::general(errno(&error))).with_errno(errno(&error) as i32)),
@@ -76,10 +76,7 @@ impl TunBackend for LinuxBackend {
             let errno = errno(&error);
             remedy::general(errno).into_error(Operation::List).with_errno(errno as i32)
         })?;
-        Ok(found
-            .into_iter()
-            .map(|info| LinuxInterface::new(netlink.clone(), info.index, info.name))
-            .collect())
+        Ok(found.iter().map(|info| LinuxInterface::new(netlink.clone(), info)).collect())
     }
 }
 

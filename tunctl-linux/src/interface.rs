@@ -1,31 +1,38 @@
 //! The interface: configured by netlink, by index, in the namespace where it was found.
 
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use tunctl_core::{
-    Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu,
-    Operation, Result, State,
+    Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    Mtu, Operation, Result, State,
 };
 
 use crate::diagnose::{self, errno};
 use crate::holders;
-use crate::netlink::{Link, Netlink};
+use crate::netlink::{Link, Netlink, Probing};
 use crate::remedy;
+
+/// The last pause before a new address is left to itself; all pauses together are twice as long at most.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// A TUN/TAP interface of Linux.
 #[derive(Clone, Debug)]
 pub struct LinuxInterface {
     netlink: Arc<Netlink>,
     index: InterfaceIndex,
+    layer: Layer,
     /// As it was when it was found, for errors.
     name: InterfaceName,
 }
 
 impl LinuxInterface {
-    pub(crate) const fn new(netlink: Arc<Netlink>, index: InterfaceIndex, name: InterfaceName) -> Self {
-        Self { netlink, index, name }
+    pub(crate) fn new(netlink: Arc<Netlink>, found: &InterfaceInfo) -> Self {
+        Self { netlink, index: found.index, layer: found.layer, name: found.name }
     }
 
     /// The processes that have the interface open, as far as the caller may look: without privilege, into its own.
@@ -49,6 +56,17 @@ impl LinuxInterface {
 
     pub(crate) const fn last_name(&self) -> InterfaceName {
         self.name
+    }
+
+    /// Waits until the kernel takes packets to a new IPv6 address, which it arranges in the background, most often within
+    /// a millisecond: those that come earlier are dropped, and the first answer to a program that has just set up its
+    /// interface would be among them.
+    fn settle(&self, address: Ipv6Addr) {
+        let mut pause = Duration::from_micros(50);
+        while pause < SETTLED && !self.netlink.is_local(address).unwrap_or(true) {
+            thread::sleep(pause);
+            pause *= 2;
+        }
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
@@ -87,9 +105,21 @@ impl Interface for LinuxInterface {
         Ok(addresses)
     }
 
+    /// On a tun, which has no neighbours to ask, an IPv6 address is in service when this returns. On a tap, Linux first asks on the
+    /// link whether another has it, and for about a second a socket cannot be bound to it.
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
-        let error = match self.netlink.add_address(self.index, address) {
-            Ok(()) => return Ok(true),
+        // Linux would not ask on a tun either, but would find that out only later.
+        let probing = match self.layer {
+            Layer::Tun => Probing::Off,
+            Layer::Tap => Probing::On,
+        };
+        let error = match self.netlink.add_address(self.index, address, probing) {
+            Ok(()) => {
+                if let (IpAddr::V6(address), Probing::Off) = (address.address(), probing) {
+                    self.settle(address);
+                }
+                return Ok(true);
+            }
             Err(error) => error,
         };
         // The kernel also says "exists" of an IPv6 address with another prefix.

@@ -6,6 +6,7 @@
 
 mod address;
 mod link;
+mod route;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
+pub(crate) use address::Probing;
 pub(crate) use link::Link;
 
 /// How often a listing that the kernel's state overtook is asked for again.

@@ -4,11 +4,18 @@ use std::io;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use tunctl_core::{InterfaceAddress, InterfaceIndex};
 
 use super::Netlink;
+
+/// Whether the kernel first asks on the link if another has an IPv6 address already; until then nobody can bind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probing {
+    On,
+    Off,
+}
 
 impl Netlink {
     /// The addresses of one interface, in the kernel's order.
@@ -20,9 +27,17 @@ impl Netlink {
     }
 
     /// `EEXIST`: it, or one that the kernel takes for it, is there already.
-    pub(crate) fn add_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<()> {
-        let message = RouteNetlinkMessage::NewAddress(message(index, address));
-        self.request(message, NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    pub(crate) fn add_address(
+        &self,
+        index: InterfaceIndex,
+        address: InterfaceAddress,
+        probing: Probing,
+    ) -> io::Result<()> {
+        let mut message = message(index, address);
+        if probing == Probing::Off && address.address().is_ipv6() {
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        self.request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).map(drop)
     }
 
     /// `EADDRNOTAVAIL`: it is not there.
