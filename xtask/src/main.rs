@@ -1,0 +1,55 @@
+//! Builds, checks, tests and measures the workspace: `cargo xtask TASK`.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod test;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  test        check the format, lint, build the documentation, run all tests; says what was skipped, and why
+  tidy        check that ARCHITECTURE.md tells the truth, and that the layers are kept
+  bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json]
+
+The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
+with TUNCTL_REQUIRE_KERNEL=1, a test that is skipped is a failure.
+";
+
+/// What a task ends with: nothing to add, or why it failed.
+type Outcome<T = ()> = Result<T, String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["test"] => test::run(),
+        ["tidy"] => tidy::run(),
+        ["bench", options @ ..] => bench::run(options),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}

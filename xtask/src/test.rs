@@ -1,0 +1,173 @@
+//! `cargo xtask test`: everything that must be true before a commit, in stages.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Outcome, root, tidy};
+
+/// Test binaries that need a kernel: they make their own namespaces, and skip what they may not do.
+pub(crate) const KERNEL_TESTS: &[(&str, &str)] =
+    &[("tunctl-testing", "launcher"), ("tunctl-linux", "kernel"), ("tunctl", "command")];
+
+/// Other test binaries beside the sources.
+pub(crate) const PURE_TESTS: &[&str] = &["tunctl-packet"];
+
+/// What one stage did.
+#[derive(Default)]
+struct Report {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    reasons: Vec<String>,
+}
+
+struct Finished {
+    name: &'static str,
+    report: Report,
+    took: Duration,
+    problem: Option<String>,
+}
+
+pub(crate) fn run() -> Outcome {
+    let mut finished = Vec::new();
+    stage(&mut finished, "format", || checks(&[&["fmt", "--all", "--check"]], &[]));
+    stage(&mut finished, "lints", || {
+        checks(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]], &[])
+    });
+    stage(&mut finished, "documentation", || {
+        checks(&[&["doc", "--workspace", "--no-deps"]], &[("RUSTDOCFLAGS", "-D warnings")])
+    });
+    stage(&mut finished, "tidy", || tidy::run().map(|()| Report { passed: 1, ..Report::default() }));
+    stage(&mut finished, "unit tests", || tests(&["--workspace", "--lib", "--bins", "--examples"]));
+    for package in PURE_TESTS {
+        stage(&mut finished, "tests on bytes", || tests(&["--package", package, "--tests"]));
+    }
+    stage(&mut finished, "documentation tests", || tests(&["--workspace", "--doc"]));
+    for (package, test) in KERNEL_TESTS {
+        stage(&mut finished, "kernel tests", || tests(&["--package", package, "--test", test]));
+    }
+    conclude(&finished)
+}
+
+/// Runs a stage, whatever became of those before it: one run shows everything that is wrong.
+fn stage(finished: &mut Vec<Finished>, name: &'static str, work: impl FnOnce() -> Outcome<Report>) {
+    println!("\n── {name}");
+    let started = Instant::now();
+    let (report, problem) = match work() {
+        Ok(report) if report.failed > 0 => {
+            let problem = format!("{} failed", report.failed);
+            (report, Some(problem))
+        }
+        Ok(report) if report.passed + report.skipped == 0 => (report, Some("it ran nothing".into())),
+        Ok(report) => (report, None),
+        Err(why) => (Report::default(), Some(why)),
+    };
+    if let Some(problem) = &problem {
+        println!("FAILED: {problem}");
+    }
+    finished.push(Finished { name, report, took: started.elapsed(), problem });
+}
+
+fn conclude(finished: &[Finished]) -> Outcome {
+    println!("\n── summary");
+    for Finished { name, report, took, problem } in finished {
+        let verdict =
+            problem.as_ref().map_or_else(|| "ok".to_owned(), |problem| format!("FAILED: {problem}"));
+        let Report { passed, failed, skipped, .. } = report;
+        println!(
+            "{name:<20} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
+            took.as_secs_f64()
+        );
+    }
+    for reason in finished.iter().flat_map(|stage| &stage.report.reasons) {
+        println!("{reason}");
+    }
+    let total =
+        |count: fn(&Report) -> usize| finished.iter().map(|stage| count(&stage.report)).sum::<usize>();
+    let broken = finished.iter().filter(|stage| stage.problem.is_some()).count();
+    // A stage that broke without a failed test counts as one.
+    let failed = total(|report| report.failed).max(broken);
+    println!(
+        "{} passed, {failed} failed, {} skipped",
+        total(|report| report.passed),
+        total(|report| report.skipped)
+    );
+    if broken == 0 { Ok(()) } else { Err(format!("{broken} stages failed")) }
+}
+
+/// Runs cargo commands that either succeed or don't; each counts as one check.
+fn checks(commands: &[&[&str]], environment: &[(&str, &str)]) -> Outcome<Report> {
+    for arguments in commands {
+        let status = Command::new(env!("CARGO"))
+            .args(*arguments)
+            .envs(environment.iter().copied())
+            .current_dir(root())
+            .status()
+            .map_err(|error| format!("run cargo: {error}"))?;
+        if !status.success() {
+            return Err(format!("cargo {} failed", arguments.join(" ")));
+        }
+    }
+    Ok(Report { passed: commands.len(), ..Report::default() })
+}
+
+/// Runs `cargo test`, shows what it prints, and counts.
+fn tests(arguments: &[&str]) -> Outcome<Report> {
+    let mut child = Command::new(env!("CARGO"))
+        .arg("test")
+        .args(arguments)
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("run cargo: {error}"))?;
+    let output = child.stdout.take().ok_or("cargo has no output")?;
+    let mut report = Report::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.map_err(|error| format!("read what cargo prints: {error}"))?;
+        println!("{line}");
+        report.read(&line);
+    }
+    let status = child.wait().map_err(|error| format!("wait for cargo: {error}"))?;
+    // A binary that does not compile, or that dies, reports no failed test.
+    if !status.success() && report.failed == 0 {
+        return Err(format!("cargo test {} failed", arguments.join(" ")));
+    }
+    Ok(report)
+}
+
+impl Report {
+    fn read(&mut self, line: &str) {
+        if line.starts_with("skipped: ") {
+            self.reasons.push(line.to_owned());
+        }
+        let Some(counts) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let count = |what: &str| {
+            let words = counts.split([' ', ';', '.']).collect::<Vec<_>>();
+            let found = words.windows(2).find(|pair| pair[1] == what);
+            found.and_then(|pair| pair[0].parse::<usize>().ok()).unwrap_or(0)
+        };
+        self.passed += count("passed");
+        self.failed += count("failed");
+        self.skipped += count("ignored");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_the_lines_that_test_binaries_end_with() {
+        let mut report = Report::default();
+        report.read(
+            "test result: ok. 15 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+        );
+        report.read("test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 1 filtered out");
+        report.read("skipped: owner: it needs root");
+        assert_eq!((report.passed, report.failed, report.skipped), (18, 4, 2));
+        assert_eq!(report.reasons, ["skipped: owner: it needs root"]);
+    }
+}

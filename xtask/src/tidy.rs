@@ -1,0 +1,75 @@
+//! `cargo xtask tidy`: what the architecture promises, checked.
+
+mod arrows;
+mod map;
+mod targets;
+mod unsafety;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Outcome, root};
+
+/// The crates of the workspace, from the bottom up: each may depend on what stands before it, where the arrows of
+/// ARCHITECTURE.md say so.
+const CRATES: &[Crate] = &[
+    Crate { name: "tunctl-sys", below: &[] },
+    Crate { name: "tunctl-packet", below: &[] },
+    Crate { name: "tunctl-core", below: &["tunctl-packet"] },
+    Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-sys"] },
+    Crate { name: "tunctl", below: &["tunctl-core", "tunctl-packet", "tunctl-linux"] },
+    // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
+    Crate { name: "tunctl-testing", below: &["tunctl-core", "tunctl-linux"] },
+    Crate { name: "xtask", below: &[] },
+];
+
+struct Crate {
+    name: &'static str,
+    below: &'static [&'static str],
+}
+
+pub(crate) fn run() -> Outcome {
+    let problems: Vec<String> = [map::check()?, unsafety::check()?, arrows::check()?, targets::check()?]
+        .into_iter()
+        .flatten()
+        .collect();
+    for problem in &problems {
+        println!("tidy: {problem}");
+    }
+    match problems.len() {
+        0 => {
+            println!(
+                "the map is true, unsafe code is in tunctl-sys only, no arrow points up, every test target is run"
+            );
+            Ok(())
+        }
+        count => Err(format!("{count} things are not tidy")),
+    }
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))
+}
+
+/// The Rust files below a folder of the workspace.
+fn sources(folder: &str) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).map_err(|error| format!("list {}: {error}", folder.display()))?;
+        for entry in entries {
+            let path = entry.map_err(|error| format!("list {}: {error}", folder.display()))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}

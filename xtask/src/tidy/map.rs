@@ -1,0 +1,87 @@
+//! ARCHITECTURE.md's table of operations: each file exists, and has what the row says is there.
+
+use super::read;
+use crate::{Outcome, root};
+
+/// The heading under which the table stands.
+const HEADING: &str = "## Where each operation is";
+
+pub(super) fn check() -> Outcome<Vec<String>> {
+    let text = read(&root().join("ARCHITECTURE.md"))?;
+    let rows = rows(&text);
+    if rows.is_empty() {
+        return Ok(vec![format!("ARCHITECTURE.md has no table under \"{HEADING}\"")]);
+    }
+    let mut problems = Vec::new();
+    for Row { operation, items, files } in rows {
+        let mut sources = String::new();
+        for file in &files {
+            match read(&root().join(file)) {
+                Ok(source) => sources.push_str(&source),
+                Err(why) => problems.push(format!("ARCHITECTURE.md, {operation}: {why}")),
+            }
+        }
+        for item in items.iter().filter(|item| !defines(&sources, item)) {
+            problems.push(format!("ARCHITECTURE.md, {operation}: {} has no `{item}`", files.join(", ")));
+        }
+    }
+    Ok(problems)
+}
+
+struct Row {
+    operation: String,
+    items: Vec<String>,
+    files: Vec<String>,
+}
+
+/// The rows below the heading: operation, items in code marks, files in code marks.
+fn rows(text: &str) -> Vec<Row> {
+    let section = text.split_once(HEADING).map_or("", |(_, rest)| rest);
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    section.lines().filter_map(row).collect()
+}
+
+fn row(line: &str) -> Option<Row> {
+    let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+    let [operation, items, files] = cells.as_slice() else {
+        return None;
+    };
+    let files = quoted(files);
+    (!files.is_empty()).then(|| Row { operation: (*operation).to_owned(), items: quoted(items), files })
+}
+
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Whether an item of that name is defined.
+fn defines(source: &str, item: &str) -> bool {
+    ["fn", "struct", "enum", "trait", "type", "const", "mod"].iter().any(|kind| {
+        source.match_indices(&format!("{kind} {item}")).any(|(at, found)| {
+            let next = source[at + found.len()..].chars().next();
+            next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_names_items_and_files() {
+        let text =
+            format!("x\n{HEADING}\n\n| a | b | c |\n|---|---|---|\n| up | `up`, `down` | `x/y.rs` |\n## z\n");
+        let rows = rows(&text);
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].items, ["up", "down"]);
+        assert_eq!(rows[0].files, ["x/y.rs"]);
+    }
+
+    #[test]
+    fn a_definition_is_a_whole_name() {
+        assert!(defines("    pub fn up(&self)", "up"));
+        assert!(!defines("    pub fn update(&self)", "up"));
+        assert!(!defines("    self.up()", "up"));
+    }
+}

@@ -1,0 +1,23 @@
+//! Every test binary beside the sources is one that `cargo xtask test` runs.
+
+use super::CRATES;
+use crate::test::{KERNEL_TESTS, PURE_TESTS};
+use crate::{Outcome, root};
+
+pub(super) fn check() -> Outcome<Vec<String>> {
+    let mut problems = Vec::new();
+    for package in CRATES.iter().filter(|package| !PURE_TESTS.contains(&package.name)) {
+        // A crate without tests of this kind has no such folder.
+        let Ok(entries) = std::fs::read_dir(root().join(package.name).join("tests")) else {
+            continue;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if !KERNEL_TESTS.contains(&(package.name, name.as_str())) {
+                problems
+                    .push(format!("{}/tests/{name} is run by no stage of `cargo xtask test`", package.name));
+            }
+        }
+    }
+    Ok(problems)
+}
