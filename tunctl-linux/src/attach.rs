@@ -15,7 +15,6 @@ use tunctl_core::{
 };
 use tunctl_sys::linux::{InterfaceRequest, tun};
 
-use crate::backend::open_netlink;
 use crate::diagnose::{self, errno};
 use crate::holders;
 use crate::netlink::{Link, Netlink};
@@ -39,8 +38,8 @@ pub(crate) struct Attach<'a> {
 impl<'a> Attach<'a> {
     /// Opens the configuration socket first: if that fails, nothing has been made that would have to go.
     pub(crate) fn begin(operation: Operation, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
-        let netlink = open_netlink(operation).map_err(|error| named(error, options))?;
-        Ok(Self { operation, node, options, netlink })
+        let netlink = Netlink::open().map_err(|error| named(diagnose::plain(operation, &error), options))?;
+        Ok(Self { operation, node, options, netlink: Arc::new(netlink) })
     }
 
     pub(crate) fn create(&self) -> Result<LinuxDevice> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tunctl_core::{Capabilities, CreateOptions, InterfaceName, Operation, Result, TunBackend};
 
 use crate::attach::Attach;
-use crate::diagnose::errno;
+use crate::diagnose::plain;
 use crate::netlink::{Link, Netlink};
 use crate::{LinuxDevice, LinuxInterface, remedy};
 
@@ -60,29 +60,23 @@ impl TunBackend for LinuxBackend {
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<LinuxInterface> {
-        let netlink = open_netlink(Operation::Lookup)?;
+        let netlink = connect(Operation::Lookup)?;
         let failed = |verdict: remedy::Verdict| verdict.into_error(Operation::Lookup).with_name(*name);
         match netlink.link_by_name(name) {
             Ok(Some(Link::Tun(info))) => Ok(LinuxInterface::new(netlink, &info)),
             Ok(Some(Link::Other(_))) => Err(failed(remedy::not_a_tun())),
             Ok(None) => Err(failed(remedy::not_found())),
-            Err(error) => Err(failed(remedy::general(errno(&error))).with_errno(errno(&error) as i32)),
+            Err(error) => Err(plain(Operation::Lookup, &error).with_name(*name)),
         }
     }
 
     fn interfaces(&self) -> Result<Vec<LinuxInterface>> {
-        let netlink = open_netlink(Operation::List)?;
-        let found = netlink.tun_links().map_err(|error| {
-            let errno = errno(&error);
-            remedy::general(errno).into_error(Operation::List).with_errno(errno as i32)
-        })?;
+        let netlink = connect(Operation::List)?;
+        let found = netlink.tun_links().map_err(|error| plain(Operation::List, &error))?;
         Ok(found.iter().map(|info| LinuxInterface::new(netlink.clone(), info)).collect())
     }
 }
 
-pub(crate) fn open_netlink(operation: Operation) -> Result<Arc<Netlink>> {
-    Netlink::open().map(Arc::new).map_err(|error| {
-        let errno = errno(&error);
-        remedy::general(errno).into_error(operation).with_errno(errno as i32)
-    })
+fn connect(operation: Operation) -> Result<Arc<Netlink>> {
+    Netlink::open().map(Arc::new).map_err(|error| plain(operation, &error))
 }

@@ -1,17 +1,25 @@
 //! What the system can say about itself once something was refused.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
+use tunctl_core::{Error, Operation};
 
-use crate::remedy::Situation;
+use crate::remedy::{self, Situation};
 
 const CAP_NET_ADMIN: u32 = 12;
 
 /// The errno of an I/O error; `EIO` if it is not the system's.
-pub(crate) fn errno(error: &std::io::Error) -> Errno {
+pub(crate) fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
+}
+
+/// An error of which nothing more is known than its errno.
+pub(crate) fn plain(operation: Operation, error: &io::Error) -> Error {
+    let errno = errno(error);
+    remedy::general(errno).into_error(operation).with_errno(errno as i32)
 }
 
 /// Looks around.

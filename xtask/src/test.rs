@@ -4,14 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, root, tidy};
-
-/// Test binaries that need a kernel: they make their own namespaces, and skip what they may not do.
-pub(crate) const KERNEL_TESTS: &[(&str, &str)] =
-    &[("tunctl-testing", "launcher"), ("tunctl-linux", "kernel"), ("tunctl", "command")];
-
-/// Other test binaries beside the sources.
-pub(crate) const PURE_TESTS: &[&str] = &["tunctl-packet"];
+use crate::tidy::{self, KERNEL_TESTS, PURE_TESTS};
+use crate::{Outcome, root};
 
 /// What one stage did.
 #[derive(Default)]
