@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer, Mtu, Result, Uid};
+use crate::{
+    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer, Mtu, Result, Uid,
+};
 
 /// Whether an interface is administratively up, and takes packets.
 ///
@@ -186,7 +188,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     }
 
     /// Makes these its addresses: adds those that are missing, then removes the others. IPv6 link-local addresses,
-    /// which kernels make by themselves, stay. If an addition fails, those added before it are taken back.
+    /// which kernels make by themselves, stay. An old form of a wanted address, with another prefix or peer, goes first.
+    /// If an addition fails, what was done before it is undone.
     ///
     /// # Errors
     ///
@@ -194,32 +197,69 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     /// removal, old addresses may be left beside the new ones.
     fn replace_addresses(&self, addresses: &[InterfaceAddress]) -> Result<()> {
         let before = self.addresses()?;
-        let mut added = Vec::new();
+        let is_wanted = |old: &InterfaceAddress| addresses.iter().any(|wanted| wanted.same_as(old));
+        let stale: Vec<_> = before.into_iter().filter(|old| !is_link_local(old) && !is_wanted(old)).collect();
+        let mut undo = Undo::default();
         for &address in addresses {
-            match self.add_address(address) {
-                Ok(true) => added.push(address),
-                Ok(false) => {}
-                Err(error) => {
-                    for &address in added.iter().rev() {
-                        // As in `up`: the first failure is the one to tell.
-                        let _ = self.remove_address(address);
-                    }
-                    return Err(error);
-                }
+            if let Err(error) = put(self, address, &stale, &mut undo) {
+                undo.run(self);
+                return Err(error);
             }
         }
-        let stale = before
-            .into_iter()
-            .filter(|old| !is_link_local(old) && !addresses.iter().any(|kept| kept.same_as(old)));
-        for old in stale {
-            match self.remove_address(old) {
-                // Linux removes the later addresses of a network together with its first.
-                Err(error) if error.cause() == crate::Cause::AddressNotFound => {}
-                outcome => outcome?,
-            }
+        for &old in &stale {
+            remove_if_there(self, old)?;
         }
-        // The first of a network may have taken a wanted one with it.
+        // Linux removes the later addresses of a network together with its first.
         addresses.iter().try_for_each(|&address| self.add_address(address).map(drop))
+    }
+}
+
+/// What a replacement has done so far.
+#[derive(Default)]
+struct Undo {
+    added: Vec<InterfaceAddress>,
+    removed: Vec<InterfaceAddress>,
+}
+
+impl Undo {
+    /// The failure that led here is the one to tell; a failure to undo most likely has the same cause.
+    fn run<I: Interface>(self, interface: &I) {
+        for &address in self.added.iter().rev() {
+            let _ = interface.remove_address(address);
+        }
+        for &address in self.removed.iter().rev() {
+            let _ = interface.add_address(address);
+        }
+    }
+}
+
+/// Adds an address, in place of its old forms if they are in its way.
+fn put<I: Interface>(
+    interface: &I,
+    address: InterfaceAddress,
+    stale: &[InterfaceAddress],
+    undo: &mut Undo,
+) -> Result<()> {
+    let added = match interface.add_address(address) {
+        Err(error) if error.cause() == Cause::AddressExists => {
+            for &old in stale.iter().filter(|old| old.address() == address.address()) {
+                remove_if_there(interface, old)?;
+                undo.removed.push(old);
+            }
+            interface.add_address(address)?
+        }
+        outcome => outcome?,
+    };
+    if added {
+        undo.added.push(address);
+    }
+    Ok(())
+}
+
+fn remove_if_there<I: Interface>(interface: &I, address: InterfaceAddress) -> Result<()> {
+    match interface.remove_address(address) {
+        Err(error) if error.cause() == Cause::AddressNotFound => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -144,7 +144,7 @@ impl<'a> Attach<'a> {
     /// What a descriptor is attached to. The kernel tells an index only by name, so the name must still be the same
     /// afterwards.
     fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
-        let general = |error: &io::Error| self.fail_with(errno(error), remedy::receive(errno(error)));
+        let general = |error: &io::Error| self.fail_with(errno(error), remedy::attached(errno(error)));
         for _ in 0..ATTEMPTS {
             let name = attached_name(fd).map_err(|error| general(&error))?;
             let link = self.netlink.link_by_name(&name).map_err(|error| general(&error))?;

@@ -40,10 +40,10 @@ impl LinuxDevice {
     }
 
     // Not cold: an event loop meets "nothing there" after each batch, so that case makes no system call.
-    fn receive_error(&self, errno: Errno) -> Error {
+    fn receive_error(&self, errno: Errno, room: usize) -> Error {
         match errno {
             Errno::EAGAIN => would_block(Operation::Receive),
-            errno => self.told(Operation::Receive, errno, remedy::receive(errno)),
+            errno => self.told(Operation::Receive, errno, remedy::receive(errno, self.flags, room)),
         }
     }
 
@@ -129,7 +129,7 @@ impl TunDevice for LinuxDevice {
     fn name(&self) -> Result<InterfaceName> {
         attached_name(&self.fd).map_err(|error| {
             let errno = errno(&error);
-            let verdict = remedy::receive(errno);
+            let verdict = remedy::attached(errno);
             verdict.into_error(Operation::Name).with_errno(errno as i32).with_name(self.interface.last_name())
         })
     }
@@ -141,12 +141,13 @@ impl TunDevice for LinuxDevice {
     // Inlined, since each frame between the caller and the system call costs a percent of a packet.
     #[inline]
     fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
-        nix::unistd::read(&self.fd, buffer).map_err(|errno| self.receive_error(errno))
+        nix::unistd::read(&self.fd, buffer).map_err(|errno| self.receive_error(errno, buffer.len()))
     }
 
     #[inline]
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        readv(&self.fd, buffers).map_err(|errno| self.receive_error(errno))
+        readv(&self.fd, buffers)
+            .map_err(|errno| self.receive_error(errno, buffers.iter().map(|buffer| buffer.len()).sum()))
     }
 
     #[inline]
@@ -156,10 +157,12 @@ impl TunDevice for LinuxDevice {
 
     #[inline]
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
-        writev(&self.fd, pieces).map_err(|errno| {
-            let length = pieces.iter().map(|piece| piece.len()).sum();
-            self.send_error(errno, length)
-        })
+        match writev(&self.fd, pieces) {
+            // A list of nothing does not reach the driver, which would refuse it.
+            Ok(0) => Err(self.send_error(Errno::EINVAL, 0)),
+            Ok(length) => Ok(length),
+            Err(errno) => Err(self.send_error(errno, pieces.iter().map(|piece| piece.len()).sum())),
+        }
     }
 
     fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {

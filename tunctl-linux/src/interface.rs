@@ -69,6 +69,10 @@ impl LinuxInterface {
         }
     }
 
+    fn has(&self, address: InterfaceAddress) -> Result<bool> {
+        Ok(self.addresses()?.iter().any(|present| present.same_as(&address)))
+    }
+
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
         let errno = errno(error);
         let verdict = remedy::configure(errno, operation, &diagnose::situation());
@@ -108,30 +112,44 @@ impl Interface for LinuxInterface {
     /// On a tun, which has no neighbours to ask, an IPv6 address is in service when this returns. On a tap, Linux first asks on the
     /// link whether another has it, and for about a second a socket cannot be bound to it.
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
+        if self.has(address)? {
+            return Ok(false);
+        }
         // Linux would not ask on a tun either, but would find that out only later.
         let probing = match self.layer {
             Layer::Tun => Probing::Off,
             Layer::Tap => Probing::On,
         };
-        let error = match self.netlink.add_address(self.index, address, probing) {
+        match self.netlink.add_address(self.index, address, probing) {
             Ok(()) => {
                 if let (IpAddr::V6(address), Probing::Off) = (address.address(), probing) {
                     self.settle(address);
                 }
-                return Ok(true);
+                Ok(true)
             }
-            Err(error) => error,
-        };
-        // The kernel also says "exists" of an IPv6 address with another prefix.
-        let exists = errno(&error) == Errno::EEXIST;
-        if exists && self.addresses()?.iter().any(|present| present.same_as(&address)) {
-            return Ok(false);
+            // Another was faster, or it is there in another form.
+            Err(error) if errno(&error) == Errno::EEXIST => {
+                if self.has(address)? {
+                    Ok(false)
+                } else {
+                    Err(self.fail(Operation::AddAddress, &error))
+                }
+            }
+            Err(error) => {
+                // If it was the kernel's answer that got lost, the address is there.
+                let _ = self.netlink.remove_address(self.index, address);
+                Err(self.fail(Operation::AddAddress, &error))
+            }
         }
-        Err(self.fail(Operation::AddAddress, &error))
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
-        let removed = self.netlink.remove_address(self.index, address);
+        // The kernel would take any peer of the same network for this one.
+        let removed = if self.has(address)? {
+            self.netlink.remove_address(self.index, address)
+        } else {
+            Err(Errno::EADDRNOTAVAIL.into())
+        };
         removed.map_err(|error| self.fail(Operation::RemoveAddress, &error))
     }
 

@@ -90,7 +90,12 @@ impl Netlink {
         socket.send(&bytes, 0)?;
         let mut listing = Listing::Consistent;
         loop {
-            let (datagram, _) = socket.recv_from_full()?;
+            let datagram = match socket.recv_from_full() {
+                Ok((datagram, _)) => datagram,
+                // A signal handler of the program's ran.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             let mut rest = datagram.as_slice();
             while !rest.is_empty() {
                 let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(undecodable)?;

@@ -3,15 +3,21 @@
 //! In a new user namespace an unprivileged process has every capability over a network namespace that was made with it,
 //! so it can create, configure and use devices there, if `/dev/net/tun` is open to it (mode 0666, the usual default).
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getegid, geteuid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, pipe2};
 use tunctl_core::{Cause, InterfaceName, Operation, Result, State};
+use tunctl_sys::linux::process;
 
 use crate::diagnose::{self, errno};
 use crate::netlink::Netlink;
@@ -19,9 +25,9 @@ use crate::remedy::{self, Verdict};
 
 /// Moves the process into a new user, network and mount namespace, as root there, with the loopback interface up.
 ///
-/// `/sys` is mounted anew where the system permits it; where it does not, `/sys/class/net` goes on to show the interfaces
-/// outside. A process with the capability to make namespaces enters them even where user namespaces are switched off. Its
-/// user and group ids all stay valid if it may map them; else only its own do, as 0.
+/// Root's ids all stay valid inside; another user's own ids are 0 inside, and no others exist. `/sys` is mounted anew
+/// where the system permits it; where it does not, `/sys/class/net` goes on to show the interfaces outside. A process that
+/// may make network namespaces enters one also where user namespaces are refused, and stays in its user namespace.
 ///
 /// Only the calling process moves, and its children; it cannot come back. Call it first thing in `main`: a process that
 /// has started a thread cannot enter a user namespace.
@@ -35,13 +41,18 @@ use crate::remedy::{self, Verdict};
 /// Linux only: `user_namespaces(7)`, `network_namespaces(7)`.
 #[doc(alias = "unshare")]
 pub fn enter_new() -> Result<()> {
-    let (uid, gid) = (geteuid(), getegid());
-    let before = Maps::read();
-    match unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS) {
-        Ok(()) => before.write(uid.as_raw(), gid.as_raw()).map_err(|error| refused(errno(&error)))?,
-        // Who is privileged needs no user namespace.
-        Err(Errno::EPERM | Errno::ENOSPC | Errno::EINVAL)
-            if unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).is_ok() => {}
+    if has_several_threads() {
+        // Without this, who is privileged would move one thread and leave the others behind.
+        return Err(refused(Errno::EINVAL));
+    }
+    let own = Own { uid: geteuid(), gid: getegid() };
+    let mapper = if own.uid.is_root() { Mapper::start().ok() } else { None };
+    let entered = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
+    let mapped = mapper.is_some_and(|mapper| mapper.end(entered.is_ok()));
+    match entered {
+        Ok(()) if mapped => {}
+        Ok(()) => own.map().map_err(|error| refused(errno(&error)))?,
+        Err(_) if unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).is_ok() => {}
         Err(errno) => return Err(refused(errno)),
     }
     mount_sysfs();
@@ -52,26 +63,57 @@ pub fn enter_new() -> Result<()> {
     })
 }
 
-/// The ids that exist outside, to be made to exist inside.
-struct Maps {
-    users: String,
-    groups: String,
+fn has_several_threads() -> bool {
+    fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1)
 }
 
-impl Maps {
-    fn read() -> Self {
-        let identity = |path| identity_map(&fs::read_to_string(path).unwrap_or_default());
-        Self { users: identity("/proc/self/uid_map"), groups: identity("/proc/self/gid_map") }
+/// The caller's ids outside.
+struct Own {
+    uid: Uid,
+    gid: Gid,
+}
+
+impl Own {
+    /// Makes them 0 inside, which everyone may do for himself; the kernel first wants `setgroups` switched off.
+    fn map(&self) -> io::Result<()> {
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("0 {} 1", self.uid))?;
+        fs::write("/proc/self/gid_map", format!("0 {} 1", self.gid))
+    }
+}
+
+/// A process that stays outside: only there root has the right to map other ids than its own.
+struct Mapper {
+    pid: Pid,
+    /// Written to, it maps; closed, it ends.
+    go: Rc<Cell<Option<OwnedFd>>>,
+}
+
+impl Mapper {
+    fn start() -> io::Result<Self> {
+        let users = identity_map(&fs::read_to_string("/proc/self/uid_map")?);
+        let groups = identity_map(&fs::read_to_string("/proc/self/gid_map")?);
+        let target = std::process::id();
+        let (told, go) = pipe2(OFlag::O_CLOEXEC)?;
+        let go = Rc::new(Cell::new(Some(go)));
+        let inherited = go.clone();
+        let pid = process::in_copy(move || {
+            // Else the copy would wait for itself.
+            drop(inherited.take());
+            let is_told = nix::unistd::read(&told, &mut [0]) == Ok(1);
+            let write = |kind, map: &str| fs::write(format!("/proc/{target}/{kind}_map"), map).is_ok();
+            i32::from(!(is_told && write("uid", &users) && write("gid", &groups)))
+        })?;
+        Ok(Self { pid: Pid::from_raw(pid), go })
     }
 
-    fn write(&self, uid: u32, gid: u32) -> io::Result<()> {
-        // All ids, for who may; else the caller's own as 0, for which the kernel first wants setgroups switched off.
-        if fs::write("/proc/self/uid_map", &self.users).is_ok() {
-            return fs::write("/proc/self/gid_map", &self.groups);
+    /// Maps all ids onto themselves, or doesn't; whether they are mapped.
+    fn end(self, map: bool) -> bool {
+        if let Some(go) = self.go.take().filter(|_| map) {
+            // If it has died, it has not mapped.
+            let _ = nix::unistd::write(&go, &[1]);
         }
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-        fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+        waitpid(self.pid, None).is_ok_and(|status| status == WaitStatus::Exited(self.pid, 0))
     }
 }
 

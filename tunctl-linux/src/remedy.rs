@@ -167,10 +167,24 @@ pub(crate) fn configure(errno: Errno, operation: Operation, situation: &Situatio
     }
 }
 
-/// `read` failed.
-pub(crate) fn receive(errno: Errno) -> Verdict {
+/// A question about what a descriptor is attached to failed.
+pub(crate) fn attached(errno: Errno) -> Verdict {
     match errno {
-        Errno::EBADFD | Errno::EFAULT => gone(),
+        Errno::EBADFD => gone(),
+        errno => general(errno),
+    }
+}
+
+/// `read` into `room` bytes failed on a device with `flags`.
+pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Verdict {
+    let headers = headers_length(flags);
+    match errno {
+        Errno::EBADFD => gone(),
+        Errno::EINVAL if room < headers => Verdict::new(Cause::TooShort)
+            .because(format!(
+                "the buffer has {room} bytes, and the headers in front of a packet have {headers}"
+            ))
+            .remedy("Receive into a buffer of the MTU and the headers. The packet is lost."),
         errno => general(errno),
     }
 }
@@ -199,12 +213,16 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Verdict {
     }
 }
 
-/// The bytes that every packet of such a device has at least.
-fn least_length(flags: CreateFlags) -> usize {
+/// The bytes in front of every packet of such a device.
+fn headers_length(flags: CreateFlags) -> usize {
     let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
     let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
-    let first = if flags.contains(CreateFlags::TAP) { 14 } else { 1 };
-    information + vnet + first
+    information + vnet
+}
+
+/// The bytes that every packet of such a device has at least.
+fn least_length(flags: CreateFlags) -> usize {
+    headers_length(flags) + if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
 }
 
 pub(crate) fn gone() -> Verdict {

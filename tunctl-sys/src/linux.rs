@@ -1,11 +1,13 @@
 //! Linux: `<linux/if_tun.h>` and the calls that use it.
 //!
 //! Numbers and layouts are compiled on every host, so that a test of one system can check those of another; only
-//! the calls, in [`tun`] and [`packet_socket`], are of Linux alone. Manual page: `netdevice(7)`; the kernel's own
+//! the calls, in [`tun`], [`packet_socket`] and [`process`], are of Linux alone. Manual page: `netdevice(7)`; the kernel's own
 //! description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(target_os = "linux")]
 pub mod packet_socket;
+#[cfg(target_os = "linux")]
+pub mod process;
 #[cfg(target_os = "linux")]
 pub mod tun;
 
