@@ -167,7 +167,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
         waiting(self, Readiness::Writable, || self.try_send_vectored(pieces))
     }
 
-    /// Gives the interface an address and brings it up; see [`Interface::up`].
+    /// Brings the interface up and gives it an address; see [`Interface::up`].
     ///
     /// # Errors
     ///

@@ -159,17 +159,19 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
         Ok(self.info()?.state)
     }
 
-    /// Gives it an address and brings it up. If it does not come up, an address that was new is taken back.
+    /// Brings it up and gives it an address. If the address is refused, an interface that was down is taken down again.
     ///
     /// # Errors
     ///
-    /// Those of [`add_address`](Self::add_address) and of [`set_state`](Self::set_state).
+    /// Those of [`set_state`](Self::set_state) and of [`add_address`](Self::add_address).
     fn up(&self, address: InterfaceAddress) -> Result<()> {
-        let added = self.add_address(address)?;
-        self.set_state(State::Up).inspect_err(|_| {
-            if added {
-                // The failure to come up is the one to tell; a failed clean-up most likely has the same cause.
-                let _ = self.remove_address(address);
+        let before = self.state()?;
+        // In this order, since Linux never adds the route to an IPv6 peer if the interface was down at that time.
+        let done = self.set_state(State::Up).and_then(|()| self.add_address(address));
+        done.map(drop).inspect_err(|_| {
+            if before == State::Down {
+                // The first failure is the one to tell; a failed clean-up most likely has the same cause.
+                let _ = self.set_state(State::Down);
             }
         })
     }

@@ -213,6 +213,11 @@ pub enum InvalidName {
     /// `.` or `..`: these are directories.
     #[error("an interface cannot be called \".\" or \"..\"")]
     Dots,
+    /// `all` or `default`: under these names, Linux keeps the settings of all interfaces and of future ones.
+    #[error(
+        "an interface cannot be called \"all\" or \"default\": the kernel keeps general settings under these names"
+    )]
+    Reserved,
     /// A `%` that is not the one `%d` of a pattern.
     #[error(
         "in an interface name, % stands only as one %d, and only where a new interface is numbered by it"
@@ -224,6 +229,9 @@ fn check(name: &str) -> Result<(), InvalidName> {
     check_length(name.len())?;
     if matches!(name, "." | "..") {
         return Err(InvalidName::Dots);
+    }
+    if matches!(name, "all" | "default") {
+        return Err(InvalidName::Reserved);
     }
     name.bytes().try_for_each(|byte| match byte {
         b'/' | b':' => Err(InvalidName::Separator { character: char::from(byte) }),
@@ -261,6 +269,8 @@ mod tests {
             ("a\x7f", InvalidName::Control { byte: 0x7f }),
             (".", InvalidName::Dots),
             ("..", InvalidName::Dots),
+            ("all", InvalidName::Reserved),
+            ("default", InvalidName::Reserved),
             ("%", InvalidName::StrayPercent),
             ("a%", InvalidName::StrayPercent),
             ("a%s", InvalidName::StrayPercent),

@@ -72,7 +72,7 @@ operations! {
     /// Watching what passes an interface, where a backend can.
     Observe = "observe",
     /// Leaving for a network namespace of the process's own, where a backend can.
-    EnterNamespace = "enter a new network namespace",
+    EnterNamespace = "enter a new user and network namespace",
     /// Building the value that an operation was to take: a name, an address, options.
     Parse = "parse",
 }

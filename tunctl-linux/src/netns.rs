@@ -152,13 +152,21 @@ fn refused(errno: Errno) -> tunctl_core::Error {
     verdict(errno).into_error(Operation::EnterNamespace).with_errno(errno as i32)
 }
 
+/// The limits that may have been reached.
+fn limits() -> String {
+    let limit = |kind| fs::read_to_string(format!("/proc/sys/user/max_{kind}_namespaces"));
+    let told = |kind| limit(kind).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned());
+    let (user, net) = (told("user"), told("net"));
+    format!("a limit is reached: it permits {user} user namespaces and {net} network namespaces")
+}
+
 fn verdict(errno: Errno) -> Verdict {
     match errno {
         Errno::EINVAL => Verdict::new(Cause::SeveralThreads)
             .because("the process has several threads (or the kernel has no namespaces)")
             .remedy("Enter the namespace first thing in main(), before any thread is started."),
         Errno::ENOSPC | Errno::EUSERS => Verdict::new(Cause::NamespacesRefused)
-            .because("a limit on namespaces is reached, or set to 0")
+            .because(limits())
             .remedy("Raise it: sudo sysctl user.max_user_namespaces=10000 user.max_net_namespaces=10000. Or run it with sudo."),
         Errno::EPERM | Errno::EACCES => Verdict::new(Cause::NamespacesRefused).remedy(
             "Run it with sudo, or permit them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu) or \

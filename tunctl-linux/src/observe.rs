@@ -4,7 +4,8 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
+use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg, setsockopt};
 use tunctl_core::{Cause, Error, Interface, Layer, Operation, Result};
 use tunctl_sys::linux::packet_socket;
 
@@ -15,6 +16,9 @@ use crate::remedy::{self, Verdict};
 
 /// `PACKET_OUTGOING`: the kernel sends it, so it goes to whoever holds the device.
 const OUTGOING: u8 = 4;
+
+/// The bytes that may wait to be looked at.
+const BUFFER: usize = 4 << 20;
 
 /// An observer of one interface: it sees every packet in both directions, and consumes none.
 ///
@@ -77,6 +81,8 @@ impl Observer {
             };
             failed(verdict).with_errno(errno as i32)
         })?;
+        // Room for bursts, as far as the system allows it. What gets lost all the same is counted.
+        let _ = setsockopt(&socket, RcvBufForce, &BUFFER).or_else(|_| setsockopt(&socket, RcvBuf, &BUFFER));
         Ok(Self { socket, layer: info.layer, interface: interface.clone() })
     }
 

@@ -95,7 +95,10 @@ impl Failure {
             }
             // Whoever reads us has seen enough: `tunctl list | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Output(error) => eprintln!("tunctl: write the output: {error}. Is the disk full?"),
+            Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
+                eprintln!("tunctl: write the output: {error}. Make room where it goes.");
+            }
+            Self::Output(error) => eprintln!("tunctl: write the output: {error}"),
         }
         ExitCode::FAILURE
     }

@@ -1,9 +1,13 @@
-//! A second process, for what the first can no longer do once it has changed its own credentials.
-#![allow(unsafe_code, reason = "fork(2) has no safe wrapper, since with threads it is not safe")]
+//! Other processes: a copy of this one, and programs that it starts.
+#![allow(unsafe_code, reason = "fork(2), and what runs between it and execve(2), have no safe wrappers")]
 
 use std::ffi::c_int;
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::ptr;
 
 /// Starts a copy of this process that does `work` and ends with what it returns as its exit status; the id of the copy,
 /// which the caller must wait for.
@@ -31,4 +35,24 @@ pub fn in_copy(work: impl FnOnce() -> c_int) -> io::Result<c_int> {
         1.. => Ok(pid),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Has a program start with no signal blocked, whatever the thread that starts it has blocked.
+///
+/// The standard library hands the mask on, and a program that knows nothing of it could not be interrupted.
+#[doc(alias = "sigprocmask")]
+pub fn unblock_signals(command: &mut Command) {
+    let unblock = || {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset() initialises the set that it is given the address of.
+        unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+        // SAFETY: it reads the set, which was initialised above, and a null third argument asks for nothing back.
+        match unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec the closure makes two calls that POSIX lists as safe in a signal handler, and
+    // reads errno; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(unblock) };
 }

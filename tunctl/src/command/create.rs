@@ -2,22 +2,26 @@
 
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 
 use clap::Args;
-use tunctl::linux::LinuxDevice;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tunctl::linux::{LinuxDevice, LinuxInterface};
 use tunctl::{
-    CreateOptions, Gid, Interface, InterfaceAddress, Layer, Mtu, NamePattern, State, TunBackend, TunDevice,
-    Uid,
+    Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, Mtu, NamePattern, State, TunBackend,
+    TunDevice, Uid,
 };
 
 use super::arguments::{AddressArgument, group, user};
 use super::report::Report;
-use super::{Failure, Outcome, output, signals};
+use super::signals::Signals;
+use super::{Failure, Outcome, output};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
 /// It stays until it is deleted, and programs can open it by its name. If it exists already and nobody has it open, it is
-/// taken as it is and given what is asked for here.
+/// given what is asked for here, its packet headers included, and keeps the rest.
 #[derive(Args)]
 pub(super) struct Create {
     /// Its name, or a pattern such as vpn%d, for the first free number; the kernel chooses if there is none
@@ -69,24 +73,62 @@ pub(super) struct Create {
 impl Create {
     pub(super) fn run(self) -> Outcome {
         let addresses = self.addresses()?;
-        let signals = if self.hold { Some(signals::Signals::catch()?) } else { None };
-        let backend = tunctl::native();
+        if self.hold { self.hold(&addresses) } else { self.leave(&addresses) }
+    }
+
+    /// Makes it persistent, and leaves it behind.
+    fn leave(&self, addresses: &[InterfaceAddress]) -> Outcome {
+        let (device, is_new) = self.open()?;
+        self.configure(&device, addresses)?;
+        device.set_persist(true)?;
+        let interface = device.interface().clone();
+        // What is printed is how it is left: with nobody who has it open.
+        drop(device);
+        self.print(&interface).inspect_err(|_| {
+            if is_new {
+                // Nobody would learn its name. That it could not be printed is the failure to tell.
+                let _ = interface.delete();
+            }
+        })
+    }
+
+    /// Stays with it, until a signal asks to end or it is deleted.
+    fn hold(&self, addresses: &[InterfaceAddress]) -> Outcome {
+        let signals = Signals::catch()?;
+        let device = tunctl::native().create(&self.options())?;
+        self.configure(&device, addresses)?;
+        self.print(device.interface())?;
+        eprintln!("{} is there until this program ends (Ctrl-C)", device.name()?);
+        loop {
+            // A deleted device reports an error even to who asks for nothing.
+            let mut fds = [
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(device.as_fd(), PollFlags::empty()),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) if fds[0].any().unwrap_or(true) => return Ok(()),
+                Ok(_) | Err(Errno::EINTR) => device.name().map(|_| ())?,
+                Err(errno) => return Err(Failure::Said(format!("wait for a signal: {errno}"))),
+            }
+        }
+    }
+
+    /// The device, and whether its interface is new.
+    fn open(&self) -> tunctl::Result<(LinuxDevice, bool)> {
         let options = self.options();
-        let device = if self.hold { backend.create(&options)? } else { backend.open_or_create(&options)? };
-        self.configure(&device, &addresses)?;
-        if !self.hold {
-            device.set_persist(true)?;
+        match tunctl::native().create(&options) {
+            Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
+                Ok((tunctl::native().open_or_create(&options)?, false))
+            }
+            outcome => Ok((outcome?, true)),
         }
-        if self.json {
-            output::json(&Report::of(device.interface())?)?;
-        } else {
-            writeln!(io::stdout(), "{}", device.name()?)?;
-        }
-        if let Some(signals) = signals {
-            eprintln!("{} is there until this program ends (Ctrl-C)", device.name()?);
-            signals.wait()?;
-        }
-        Ok(())
+    }
+
+    fn print(&self, interface: &LinuxInterface) -> Outcome {
+        let report = Report::of(interface)?;
+        let printed =
+            if self.json { output::json(&report) } else { writeln!(io::stdout(), "{}", report.name()) };
+        Ok(printed?)
     }
 
     fn options(&self) -> CreateOptions {
@@ -133,9 +175,13 @@ impl Create {
         if let Some(mtu) = self.mtu {
             interface.set_mtu(mtu)?;
         }
+        // Up first: of an interface that is down, the kernel forgets the route to an IPv6 peer.
+        if self.up {
+            interface.set_state(State::Up)?;
+        }
         for &address in addresses {
             interface.add_address(address)?;
         }
-        if self.up { interface.set_state(State::Up) } else { Ok(()) }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ mod responder;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,14 +13,15 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tunctl::linux::{LinuxDevice, netns};
 use tunctl::{CreateOptions, InterfaceAddress, TunBackend, TunDevice};
+use tunctl_sys::linux::process::unblock_signals;
 
 use super::arguments::seconds;
 use super::output::{Form, PacketPrinter};
-use super::signals::Signals;
+use super::signals::{Caught, Signals};
 use super::{Failure, Outcome, output};
 use probe::{Plan, Summary};
 use responder::Responder;
@@ -83,13 +84,14 @@ impl Lab {
                  this program plays the other hosts"
             )?;
         }
+        let signals = Signals::catch()?;
         let printer = PacketPrinter::new(form);
         let responder = Arc::new(Responder::new(device));
         let answering = {
             let responder = responder.clone();
             thread::spawn(move || responder.answer(Some(&printer)))
         };
-        let summary = probe::run(&Plan::new(self.count, self.duration));
+        let summary = probe::run(&Plan::new(self.count, self.duration), &signals);
         responder.stop.store(true, Ordering::Relaxed);
         answering.join().map_err(|_| Failure::Said("the answering thread panicked".into()))??;
         let summary = summary?.with_responder(&responder.counts());
@@ -128,12 +130,14 @@ fn print_summary(summary: &Summary, form: Form) -> io::Result<()> {
 }
 
 fn run_command(device: &Arc<LinuxDevice>, program: &str, arguments: &[String]) -> Outcome<ExitCode> {
-    // From a terminal, the command gets these by itself; we are to outlive it, and to pass on what only we get.
+    // We are to outlive the command, and to pass on what is sent to us alone.
     let signals = Signals::catch()?;
     let responder = Responder::new(device.clone());
     thread::spawn(move || responder.answer(None));
-    let spawned = Command::new(program).args(arguments).env("TUNCTL_DEVICE", DEVICE).arg0(program).spawn();
-    let mut child = match spawned {
+    let mut command = Command::new(program);
+    command.args(arguments).env("TUNCTL_DEVICE", DEVICE);
+    unblock_signals(&mut command);
+    let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
             // The statuses by which shells tell the two apart from a command's own failure.
@@ -147,8 +151,8 @@ fn run_command(device: &Arc<LinuxDevice>, program: &str, arguments: &[String]) -
     };
     let pid = process_id(&child)?;
     thread::spawn(move || {
-        while let Ok(signal) = signals.wait() {
-            if matches!(signal, Signal::SIGTERM | Signal::SIGHUP) {
+        while let Ok(Caught { signal, by_terminal }) = signals.wait() {
+            if !by_terminal {
                 // It may have ended a moment ago.
                 let _ = kill(pid, signal);
             }

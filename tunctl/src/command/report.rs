@@ -48,6 +48,10 @@ impl Report {
         })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// One interface, a property a line.
     pub(super) fn write_long(&self, output: &mut impl Write) -> io::Result<()> {
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };

@@ -8,9 +8,19 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Signals held back from this thread, and from those that it starts later, to be taken from a descriptor.
 ///
-/// Programs that are started meanwhile get them as ever: the standard library clears the mask for them.
+/// Programs that are started meanwhile inherit that, unless they are started with the mask cleared.
 pub(super) struct Signals {
     fd: SignalFd,
+}
+
+/// `ssi_code` of a signal that no process sent; of these here, a terminal's.
+const SI_KERNEL: i32 = 0x80;
+
+/// A signal that came.
+pub(super) struct Caught {
+    pub(super) signal: Signal,
+    /// A terminal sent it, and so to each process in its foreground.
+    pub(super) by_terminal: bool,
 }
 
 impl Signals {
@@ -25,11 +35,14 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(super) fn wait(&self) -> io::Result<Signal> {
+    pub(super) fn wait(&self) -> io::Result<Caught> {
         loop {
             if let Some(caught) = self.fd.read_signal()? {
                 let number = i32::try_from(caught.ssi_signo).map_err(io::Error::other)?;
-                return Ok(Signal::try_from(number)?);
+                return Ok(Caught {
+                    signal: Signal::try_from(number)?,
+                    by_terminal: caught.ssi_code == SI_KERNEL,
+                });
             }
         }
     }

@@ -215,5 +215,9 @@ fn print_totals(totals: &Totals, form: Form) -> io::Result<()> {
         return output::json(totals);
     }
     let Totals { packets, outgoing, incoming, bytes, missed, .. } = totals;
-    writeln!(io::stdout(), "{packets} packets: {outgoing} out, {incoming} in, {bytes} bytes; {missed} missed")
+    let s = if *packets == 1 { "" } else { "s" };
+    writeln!(
+        io::stdout(),
+        "{packets} packet{s} ({outgoing} out, {incoming} in), {bytes} bytes; {missed} missed"
+    )
 }

@@ -14,6 +14,7 @@ use tunctl::packet::{EchoMessage, icmp_echo_request, icmpv6_echo_request};
 
 use super::responder::Counts;
 use super::{ADDRESS_V4, ADDRESS_V6};
+use crate::command::signals::Signals;
 use crate::command::{Failure, Outcome};
 
 /// How long an answer may take after the last request.
@@ -172,17 +173,20 @@ impl Prober {
     }
 }
 
-/// Sends the requests, and collects the answers.
-pub(super) fn run(plan: &Plan) -> Outcome<Summary> {
+/// Sends the requests, and collects the answers, until a signal asks to end.
+pub(super) fn run(plan: &Plan, signals: &Signals) -> Outcome<Summary> {
     let mut probers = Kind::ALL.into_iter().map(Prober::new).collect::<Outcome<Vec<_>>>()?;
     let started = Instant::now();
     for round in 0..plan.rounds {
-        collect_until(&mut probers, started + plan.interval * u32::from(round), Until::Time)?;
+        let due = started + plan.interval * u32::from(round);
+        if collect(&mut probers, signals, due, Until::Time)? == Ended::BySignal {
+            break;
+        }
         for prober in &mut probers {
             prober.send(round)?;
         }
     }
-    collect_until(&mut probers, Instant::now() + GRACE, Until::AllAnswered)?;
+    collect(&mut probers, signals, Instant::now() + GRACE, Until::AllAnswered)?;
     Ok(Summary {
         event: "summary",
         kinds: probers.iter().map(KindSummary::of).collect(),
@@ -197,7 +201,13 @@ enum Until {
     AllAnswered,
 }
 
-fn collect_until(probers: &mut [Prober], deadline: Instant, until: Until) -> Outcome {
+#[derive(PartialEq, Eq)]
+enum Ended {
+    AsPlanned,
+    BySignal,
+}
+
+fn collect(probers: &mut [Prober], signals: &Signals, deadline: Instant, until: Until) -> Outcome<Ended> {
     let failed = |error: io::Error| Failure::Said(format!("receive answers: {error}"));
     loop {
         for prober in &mut *probers {
@@ -205,11 +215,15 @@ fn collect_until(probers: &mut [Prober], deadline: Instant, until: Until) -> Out
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || until == Until::AllAnswered && probers.iter().all(Prober::is_done) {
-            return Ok(());
+            return Ok(Ended::AsPlanned);
         }
+        let sockets = probers.iter().map(|prober| prober.socket.as_fd());
         let mut fds: Vec<_> =
-            probers.iter().map(|prober| PollFd::new(prober.socket.as_fd(), PollFlags::POLLIN)).collect();
+            sockets.chain([signals.as_fd()]).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         ppoll(&mut fds, Some(TimeSpec::from(left)), None).map_err(|errno| failed(errno.into()))?;
+        if fds.last().and_then(PollFd::any).unwrap_or(false) {
+            return Ok(Ended::BySignal);
+        }
     }
 }
 

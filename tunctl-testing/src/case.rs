@@ -1,0 +1,81 @@
+//! What a case is, and what it needs.
+
+use std::time::Duration;
+
+/// One test: a name that states the behaviour, a function that panics if it is not so, and what the function needs.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub(crate) name: String,
+    pub(crate) body: fn(),
+    pub(crate) entries: Vec<(&'static str, fn())>,
+    pub(crate) root: bool,
+    pub(crate) tools: Vec<&'static str>,
+    pub(crate) inside: bool,
+    pub(crate) limit: Duration,
+}
+
+impl Case {
+    /// A case that starts in a namespace of its own, as root there, and has 60 seconds.
+    #[must_use]
+    pub fn new(name: impl Into<String>, body: fn()) -> Self {
+        Self {
+            name: name.into(),
+            body,
+            entries: Vec::new(),
+            root: false,
+            tools: Vec::new(),
+            inside: true,
+            limit: Duration::from_secs(60),
+        }
+    }
+
+    /// A function that the case runs in another process, by this name: see [`entry`](crate::entry) and
+    /// [`Strace`](crate::Strace).
+    #[must_use]
+    pub fn entry(mut self, name: &'static str, body: fn()) -> Self {
+        self.entries.push((name, body));
+        self
+    }
+
+    /// It needs to be root of the machine: then all user and group ids exist inside, and `/dev/net` holds nodes of the
+    /// case's own, [`OPEN_NODE`](crate::OPEN_NODE) and [`CLOSED_NODE`](crate::CLOSED_NODE).
+    #[must_use]
+    pub const fn needs_root(mut self) -> Self {
+        self.root = true;
+        self
+    }
+
+    /// It needs a program.
+    #[must_use]
+    pub fn needs_tool(mut self, program: &'static str) -> Self {
+        self.tools.push(program);
+        self
+    }
+
+    /// It starts where the launcher is, and must enter a namespace by itself before it touches an interface.
+    #[must_use]
+    pub const fn outside_namespace(mut self) -> Self {
+        self.inside = false;
+        self
+    }
+
+    /// It may take longer, or must take less, than 60 seconds. After that time it is killed, and has failed.
+    #[must_use]
+    pub const fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+/// A [`Case`] from a function, called `module::function`.
+#[macro_export]
+macro_rules! case {
+    ($body:ident) => {
+        $crate::Case::new(
+            concat!(module_path!(), "::", stringify!($body))
+                .split_once("::")
+                .map_or(stringify!($body), |(_, name)| name),
+            $body,
+        )
+    };
+}

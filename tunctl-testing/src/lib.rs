@@ -1,0 +1,68 @@
+//! How the kernel tests of this workspace run, and where their evidence comes from.
+//!
+//! A test binary with `harness = false` lists its [cases](Case) and hands them to [`main`]. Each case runs in a
+//! process of its own, which starts single-threaded and enters a new user, network and mount namespace before it does
+//! anything else: so a case never meets the machine's interfaces, nor another case's, and chooses names freely.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use tunctl_testing::{case, link};
+//!
+//! fn loopback_is_up() {
+//!     let lo = link("lo").expect("every namespace has one");
+//!     assert_eq!(lo["operstate"], "UNKNOWN");
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     tunctl_testing::main(vec![case!(loopback_is_up)])
+//! }
+//! ```
+//!
+//! # What cannot run
+//!
+//! A case that the machine does not allow is *skipped*: its line says why, and the reasons stand once more at the end.
+//! With `TUNCTL_REQUIRE_KERNEL=1` in the environment each skip is a failure instead.
+//!
+//! # Evidence
+//!
+//! What a library did is not to be read from the library's own getters: [`link`], [`addresses`] ask iproute2,
+//! [`Strace`] asks the kernel about system calls, [`Snapshot`] counts what is left behind.
+//!
+//! # Platform
+//!
+//! Linux. On another system the crate is empty.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a case fails")]
+
+mod case;
+mod child;
+mod elsewhere;
+mod ip;
+mod launcher;
+mod process;
+mod snapshot;
+mod strace;
+
+use std::env;
+use std::process::ExitCode;
+
+pub use case::Case;
+pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, skip};
+pub use elsewhere::OtherNamespace;
+pub use ip::{addresses, ip, ip_json, link, links};
+pub use process::{Background, entry, finish};
+pub use snapshot::{Snapshot, is_close_on_exec, open_files};
+pub use strace::{Call, Strace, Trace, mark};
+
+/// Runs the cases as the command line says, which is that of every Rust test: `cargo test -- FILTER`, `--list`, …
+///
+/// In a process that was started for one case it runs that case.
+#[must_use]
+pub fn main(cases: Vec<Case>) -> ExitCode {
+    match env::var(process::CASE) {
+        Ok(name) => child::run(&cases, &name),
+        Err(_) => launcher::run(cases),
+    }
+}

@@ -1,0 +1,75 @@
+//! `tunctl create --hold`: interfaces that live as long as the program.
+
+use nix::sys::signal::Signal;
+use tunctl_testing::{Case, Snapshot, case, ip};
+
+use crate::process::{Running, tunctl, wait_until};
+use crate::support::{addresses_of, driver_report, exists, is_up, shown};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(it_is_there_while_the_program_runs_and_no_longer),
+        case!(hup_and_quit_end_it_too),
+        case!(not_even_a_kill_leaves_it_behind),
+        case!(a_held_interface_is_configured_as_asked),
+        case!(json_names_the_program_as_the_holder),
+        case!(an_existing_interface_is_not_held),
+    ]
+}
+
+/// Starts it, and waits for its line.
+fn hold(words: &str) -> Running {
+    let mut holder = Running::start(&format!("create {words} --hold"));
+    assert!(!holder.line().is_empty());
+    holder
+}
+
+fn it_is_there_while_the_program_runs_and_no_longer() {
+    let before = Snapshot::take();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut holder = Running::start("create held%d --tun --hold");
+        assert_eq!(holder.line(), "held0");
+        assert_eq!(driver_report("held0")["persist"], false);
+        let run = holder.end_by(signal);
+        assert!(!exists("held0"), "{signal}");
+        assert_eq!(run.status.code(), Some(0), "{signal}: {run:#?}");
+        wait_until("nothing is left", || Snapshot::take() == before);
+    }
+}
+
+fn hup_and_quit_end_it_too() {
+    for signal in [Signal::SIGHUP, Signal::SIGQUIT] {
+        hold("held0 --tun").end_by(signal);
+        assert!(!exists("held0"), "{signal}");
+    }
+}
+
+fn not_even_a_kill_leaves_it_behind() {
+    let run = hold("held0").end_by(Signal::SIGKILL);
+    assert_eq!(run.shell_status(), 128 + 9);
+    wait_until("the kernel has removed it", || !exists("held0"));
+}
+
+fn a_held_interface_is_configured_as_asked() {
+    let holder = hold("held0 --tun --address 10.1.1.1 --address fd01::1/96 --mtu 1400 --up --pi");
+    assert_eq!(addresses_of("held0"), ["10.1.1.1/8 brd 10.255.255.255", "fd01::1/96"]);
+    assert!(is_up("held0") && driver_report("held0")["pi"] == true);
+    drop(holder);
+}
+
+fn json_names_the_program_as_the_holder() {
+    let mut holder = Running::start("create held0 --hold --json");
+    let made: serde_json::Value = serde_json::from_str(&holder.line()).unwrap();
+    let expected = serde_json::json!([{ "pid": holder.pid(), "command": "tunctl" }]);
+    assert_eq!(made["holders"], expected);
+    assert_eq!(made["persistent"], false);
+    assert_eq!(made["queues"], 1);
+    assert_eq!(shown("held0"), made);
+}
+
+fn an_existing_interface_is_not_held() {
+    // It would not be gone afterwards, as is promised.
+    ip("tuntap add dev t0 mode tap");
+    tunctl("create t0 --hold").failed(1, &["t0", "exists"]);
+    assert_eq!(driver_report("t0")["persist"], true);
+}
