@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// An address of an interface, with its prefix length, and with a peer or a broadcast address where it has one.
 ///
-/// Written as a text it is an address, or an address and a prefix length:
+/// Written as a text it is an address, or an address and a prefix length; with a peer, `10.0.0.1 peer 10.0.0.2/32`.
 ///
 /// ```
 /// use tunctl_core::InterfaceAddress;
@@ -164,6 +164,11 @@ impl FromStr for InterfaceAddress {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        if let Some((address, peer)) = text.split_once(" peer ") {
+            let address: IpAddr = address.parse().map_err(|_| InvalidAddress::NotAnAddress)?;
+            let peer: Self = peer.parse()?;
+            return Self::point_to_point(address, peer.address)?.prefix(peer.prefix_length);
+        }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -336,6 +341,8 @@ mod tests {
         assert_eq!(ends.to_string(), "10.0.0.1 peer 10.0.0.2/32");
         assert_eq!(ends.broadcast(), None);
         assert_eq!(ends.prefix(24).unwrap().to_string(), "10.0.0.1 peer 10.0.0.2/24");
+        assert_eq!(parse(&ends.to_string()), Ok(ends));
+        assert_eq!(parse("10.0.0.1/8 peer 10.0.0.2/32"), Err(InvalidAddress::NotAnAddress));
         let mixed = InterfaceAddress::point_to_point([10, 0, 0, 1], [0xfd77, 0, 0, 0, 0, 0, 0, 2]);
         assert_eq!(mixed, Err(InvalidAddress::FamiliesDiffer));
         assert!(InterfaceAddress::point_to_point([10, 0, 0, 1], [224, 0, 0, 2]).is_err());

@@ -45,8 +45,9 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `Exists`; `NotATun` if the name is that of another kind of interface; `MissingCapability`; `MissingNode`,
-    /// `MissingDriver`, `ClosedNode` and `ContainerRules` of the device node; `TooManyOpenFiles`.
+    /// `Exists`; `NotATun` if the name is that of another kind of interface; `InvalidName` if the kernel refuses it;
+    /// `MissingCapability`, `ForeignNamespace`; `MissingNode`, `MissingDriver`, `ClosedNode` and `ContainerRules` of the
+    /// device node; `TooManyOpenFiles`.
     #[doc(alias = "TUNSETIFF")]
     fn create(&self, options: &CreateOptions) -> Result<Self::Device>;
 
@@ -55,8 +56,9 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// `InvalidOptions` without a whole name, or if exclusive; `NotFound`; `NotATun`; `LayerMismatch`;
-    /// `QueueMismatch`; `HeaderMismatch`; `TooManyQueues`; `Busy`, with who holds it; `NotOwner`; and those of the
-    /// device node.
+    /// `QueueMismatch`; `HeaderMismatch`; `TooManyQueues`; `Busy`, with who holds it; `NotOwner`;
+    /// `MissingCapability` and `ForeignNamespace` where a kernel wants the capability for an interface without owner; and
+    /// those of the device node.
     #[doc(alias = "TUNSETIFF")]
     fn open(&self, options: &CreateOptions) -> Result<Self::Device>;
 

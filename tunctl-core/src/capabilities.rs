@@ -12,7 +12,7 @@ use crate::Operation;
 /// ```
 /// use tunctl_core::{Capabilities, Operation};
 ///
-/// let capabilities = Capabilities::ALL.without(Operation::SetOwner);
+/// let capabilities = Capabilities::of(&[Operation::Create, Operation::SetPersist]);
 /// assert!(capabilities.supports(Operation::SetPersist));
 /// assert!(!capabilities.supports(Operation::SetOwner));
 /// ```
@@ -22,9 +22,17 @@ pub struct Capabilities(u32);
 const _: () = assert!(Operation::ALL.len() <= 32);
 
 impl Capabilities {
-    /// Every operation.
-    pub const ALL: Self =
-        Self(if Operation::ALL.len() == 32 { u32::MAX } else { (1 << Operation::ALL.len()) - 1 });
+    /// The operations listed. A backend lists what it supports by name: so it claims nothing that came after it.
+    #[must_use]
+    pub const fn of(operations: &[Operation]) -> Self {
+        let mut set = 0;
+        let mut rest = operations;
+        while let [first, others @ ..] = rest {
+            set |= bit(*first);
+            rest = others;
+        }
+        Self(set)
+    }
 
     /// The same set without `operation`.
     #[must_use]
@@ -61,7 +69,7 @@ mod tests {
     #[test]
     fn taking_one_away_leaves_the_others() {
         for &absent in Operation::ALL {
-            let rest: Vec<_> = Capabilities::ALL.without(absent).iter().collect();
+            let rest: Vec<_> = Capabilities::of(Operation::ALL).without(absent).iter().collect();
             assert_eq!(rest.len(), Operation::ALL.len() - 1);
             assert!(!rest.contains(&absent));
         }

@@ -46,11 +46,15 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     ///
     /// Each call is one system call into `buffer`. A packet that is longer than `buffer` loses its tail, without a
     /// sign unless the device carries packet information, whose
-    /// [strip bit](tunctl_packet::header::PacketInfo::is_stripped) tells. An empty buffer does so to every packet.
+    /// [strip bit](tunctl_packet::header::PacketInfo::is_stripped) tells.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`; `Gone`.
+    /// `WouldBlock`; `Gone`; `TooShort` if `buffer` has no room for the headers in front of a packet, which then is lost.
+    ///
+    /// # Platform
+    ///
+    /// On Linux, an empty buffer receives 0 bytes at once, and takes no packet.
     fn try_recv(&self, buffer: &mut [u8]) -> Result<usize>;
 
     /// As [`try_recv`](Self::try_recv), into several buffers, filled one after the other.
@@ -117,7 +121,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     /// # Errors
     ///
     /// `Busy` if other devices keep it alive and the caller may not delete it under them: the error says who they
-    /// are, as far as can be seen, and gives the device back, with its persistence as it was.
+    /// are, as far as can be seen, and gives the device back, with its persistence as it was. (Only a holder that the
+    /// caller may not see comes to light when the device is closed, too late to give it back.)
     fn destroy(self) -> Result<(), DestroyError<Self>>;
 
     /// What a packet starts with.
@@ -131,7 +136,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     ///
     /// # Errors
     ///
-    /// `Gone`.
+    /// `Gone`; `TooShort` as in [`try_recv`](Self::try_recv).
     #[doc(alias = "read")]
     fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         waiting(self, Readiness::Readable, || self.try_recv(buffer))

@@ -137,10 +137,14 @@ impl Error {
         self.cause == Cause::WouldBlock
     }
 
-    /// The kind of I/O error that this is: the errno's, if there is one.
+    /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the errno, the
+    /// cause's.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
-        self.errno.map_or_else(|| self.cause.io_kind(), |errno| io::Error::from_raw_os_error(errno).kind())
+        let kind_of = |errno| io::Error::from_raw_os_error(errno).kind();
+        // That kind has no name of its own to compare with.
+        let unknown = kind_of(i32::MAX);
+        self.errno.map(kind_of).filter(|&kind| kind != unknown).unwrap_or(self.cause.io_kind())
     }
 }
 
@@ -200,11 +204,29 @@ from_parse_error! {
 
 /// A process that holds an interface open.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Holder {
     /// The process's number.
     pub pid: u32,
     /// Its short name, as `ps` shows it.
     pub command: String,
+}
+
+impl Holder {
+    /// A process, by number and short name. Control characters, which any process may have in its name, are escaped, so
+    /// that the name is safe to show on a terminal.
+    #[must_use]
+    pub fn new(pid: u32, command: &str) -> Self {
+        let escape = |character: char| {
+            let shown = if character.is_control() {
+                character.escape_default().to_string()
+            } else {
+                character.into()
+            };
+            shown.chars().collect::<Vec<_>>()
+        };
+        Self { pid, command: command.chars().flat_map(escape).collect() }
+    }
 }
 
 impl fmt::Display for Holder {
@@ -273,11 +295,12 @@ mod tests {
             missing_capability().to_string(),
             "create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo."
         );
-        let holder = |pid, command: &str| Holder { pid, command: command.into() };
+        let holder = Holder::new;
         let busy = Error::new(Operation::Open, Cause::Busy)
             .with_name(InterfaceName::new("tap0").unwrap())
             .with_holders(vec![holder(7, "qemu"), holder(9, "sh")]);
         assert_eq!(busy.to_string(), "open tap0: the interface is in use, held by qemu (pid 7), sh (pid 9)");
+        assert_eq!(holder(7, "\x1b[31m\nevil").to_string(), "\\u{1b}[31m\\nevil (pid 7)");
         let parsed = Error::from(InvalidName::Dots);
         assert_eq!(parsed.to_string(), "parse: an interface cannot be called \".\" or \"..\"");
     }
@@ -290,7 +313,8 @@ mod tests {
         assert_eq!(inside.raw_os_error(), Some(1));
         let waiting = Error::new(Operation::Receive, Cause::WouldBlock).with_errno(11);
         assert_eq!(io::Error::from(waiting).kind(), io::ErrorKind::WouldBlock);
-        let gone = io::Error::from(Error::new(Operation::Receive, Cause::Gone));
+        // EBADFD, for which the standard library has no kind.
+        let gone = io::Error::from(Error::new(Operation::Receive, Cause::Gone).with_errno(77));
         assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
     }
 }

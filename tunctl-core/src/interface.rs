@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::{
-    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer, Mtu, Result, Uid,
+    Cause, CreateFlags, CreateOptions, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer, Mtu,
+    Result, Uid,
 };
 
 /// Whether an interface is administratively up, and takes packets.
@@ -29,6 +30,7 @@ impl fmt::Display for State {
 
 /// What the kernel reported of an interface at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InterfaceInfo {
     /// Its name.
     pub name: InterfaceName,
@@ -55,6 +57,34 @@ pub struct InterfaceInfo {
     pub queues: Option<u32>,
 }
 
+impl InterfaceInfo {
+    /// What is known of every interface, for a backend to complete: down, not persistent, nobody's, queues unknown.
+    #[must_use]
+    pub fn new(name: InterfaceName, index: InterfaceIndex, layer: Layer, mtu: Mtu) -> Self {
+        Self {
+            name,
+            index,
+            layer,
+            flags: CreateFlags::from(layer),
+            mtu,
+            state: State::Down,
+            persistent: false,
+            owner: None,
+            group: None,
+            queues: None,
+        }
+    }
+
+    /// Options by which a backend opens this interface as it is: its name, its layer, its packet headers.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidOptions`: the flags make no sense together, which no kernel reports.
+    pub fn options(&self) -> Result<CreateOptions> {
+        Ok(CreateOptions::from_flags(self.flags)?.pattern(self.name))
+    }
+}
+
 /// A network interface of the TUN/TAP driver: a handle by index, in the namespace where it was found.
 ///
 /// A handle holds nothing alive. When the interface is deleted, or moved to another namespace, every operation answers
@@ -79,11 +109,13 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     #[doc(alias = "RTM_GETADDR")]
     fn addresses(&self) -> Result<Vec<InterfaceAddress>>;
 
-    /// Adds an address to those that it has; whether it is new. Repeating one succeeds and changes nothing.
+    /// Adds an address to those that it has; whether it is new. Repeating one succeeds and changes nothing, not even its
+    /// broadcast address.
     ///
     /// # Errors
     ///
-    /// `MissingCapability`; `AddressExists` if an IPv6 address is there with another prefix or peer; `NoIpv6`; `Gone`.
+    /// `MissingCapability`; `AddressExists` if it is there with another prefix or peer, and a kernel holds the two for
+    /// one; `InvalidAddress` if the kernel refuses it; `NoIpv6`; `Gone`.
     #[doc(alias = "SIOCSIFADDR")]
     #[doc(alias = "RTM_NEWADDR")]
     fn add_address(&self, address: InterfaceAddress) -> Result<bool>;

@@ -112,10 +112,25 @@ impl<'a> Attach<'a> {
         if attached.index != existing.index {
             return Ok(None);
         }
-        if !shared {
+        // Others may have attached in the meantime.
+        if shared || attached.queues.is_some_and(|queues| queues > 1) {
+            self.check_header_size(&fd)?;
+        } else {
             self.reset(&fd).map_err(|error| self.fail_with(errno(&error), remedy::general(errno(&error))))?;
         }
         Ok(Some(self.device(fd, &attached)))
+    }
+
+    /// Another size than the usual would make every packet of this device unreadable.
+    fn check_header_size(&self, fd: &OwnedFd) -> Result<()> {
+        if !self.options.flags().contains(CreateFlags::VNET_HDR) {
+            return Ok(());
+        }
+        match tun::vnet_header_size(fd.as_fd()) {
+            Ok(VNET_HEADER) => Ok(()),
+            Ok(other) => Err(self.fail(remedy::header_size(other))),
+            Err(error) => Err(self.fail_with(errno(&error), remedy::attached(errno(&error)))),
+        }
     }
 
     /// One open of the node, one `TUNSETIFF`.
@@ -158,8 +173,17 @@ impl<'a> Attach<'a> {
     }
 
     /// What the driver keeps with the interface, not with the descriptor, a former user may have changed: another header
-    /// size or offload would corrupt every packet silently.
+    /// size, byte order or offload would corrupt every packet silently, and a filter would drop them.
     fn reset(&self, fd: &OwnedFd) -> io::Result<()> {
+        if self.options.flags().contains(CreateFlags::TAP) {
+            tun::set_tap_filters_off(fd.as_fd())?;
+        }
+        match tun::set_programs_off(fd.as_fd()) {
+            // A kernel without such programs has none to take off.
+            Err(error) if errno(&error) == Errno::EINVAL => {}
+            outcome => outcome?,
+        }
+        tun::set_vnet_header_native(fd.as_fd())?;
         tun::set_offload(fd.as_fd(), 0)?;
         tun::set_send_buffer(fd.as_fd(), i32::MAX)?;
         tun::set_vnet_header_size(fd.as_fd(), VNET_HEADER)

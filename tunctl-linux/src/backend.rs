@@ -44,7 +44,32 @@ impl TunBackend for LinuxBackend {
     type Interface = LinuxInterface;
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ALL
+        const SUPPORTED: Capabilities = Capabilities::of(&[
+            Operation::Create,
+            Operation::Open,
+            Operation::OpenOrCreate,
+            Operation::Lookup,
+            Operation::List,
+            Operation::Destroy,
+            Operation::SetPersist,
+            Operation::SetOwner,
+            Operation::SetGroup,
+            Operation::Receive,
+            Operation::Send,
+            Operation::Wait,
+            Operation::Name,
+            Operation::Inspect,
+            Operation::Up,
+            Operation::Down,
+            Operation::SetMtu,
+            Operation::ListAddresses,
+            Operation::AddAddress,
+            Operation::RemoveAddress,
+            Operation::Delete,
+            Operation::Observe,
+            Operation::EnterNamespace,
+        ]);
+        SUPPORTED
     }
 
     fn create(&self, options: &CreateOptions) -> Result<LinuxDevice> {

@@ -9,8 +9,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
-    CreateFlags, DestroyError, Error, Gid, Interface, InterfaceName, Operation, Readiness, Result, TunDevice,
-    Uid,
+    CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
+    Operation, Readiness, Result, TunDevice, Uid,
 };
 use tunctl_sys::linux::tun;
 
@@ -66,22 +66,41 @@ impl LinuxDevice {
         DestroyError::new(self.told(Operation::Destroy, errno, verdict), Some(self))
     }
 
+    /// The interface's report, if it is where the device was opened. Elsewhere nothing can be asked of it, and its index
+    /// may be another's here.
+    fn report_if_here(&self) -> Result<Option<InterfaceInfo>, Errno> {
+        let name = attached_name(&self.fd).map_err(|error| errno(&error))?;
+        let found = self.interface.netlink().link_by_index(self.interface.index());
+        match found.map_err(|error| errno(&error))? {
+            Some(Link::Tun(info)) if info.name == name => Ok(Some(info)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Refuses to configure a stranger that has the index of an interface which was moved away.
+    fn check_here(&self, operation: Operation) -> Result<()> {
+        match self.report_if_here() {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(remedy::gone().into_error(operation).with_name(self.interface.last_name())),
+            Err(errno) => Err(self.told(operation, errno, remedy::attached(errno))),
+        }
+    }
+
     /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
-    fn destroy_by_closing(self) -> Result<(), DestroyError<Self>> {
-        let info = match self.interface.info() {
-            Ok(info) => Some(info),
-            // Moved to another namespace, where nothing can be asked of it.
-            Err(error) if error.is_gone() => None,
-            Err(error) => return Err(DestroyError::new(error, Some(self))),
+    fn destroy_by_closing(self, here: Option<&InterfaceInfo>) -> Result<(), DestroyError<Self>> {
+        let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
+        let attached = match here {
+            Some(_) => holders::attached(&name, self.interface.netlink().namespace()),
+            // Somewhere else, a descriptor of that name may be a stranger's. A single queue has no other but ours.
+            None if self.flags.contains(CreateFlags::MULTI_QUEUE) => holders::attached_anywhere(&name),
+            None => Vec::new(),
         };
-        if let Some(info) = &info {
-            let attached = holders::attached(&info.name, self.interface.netlink().namespace());
-            let (pid, fd) = (std::process::id(), self.fd.as_raw_fd());
-            let others: Vec<_> = attached.into_iter().filter(|one| (one.pid, one.fd) != (pid, fd)).collect();
-            if !others.is_empty() || info.queues.is_some_and(|queues| queues > 1) {
-                let error = kept_alive().held_by(holders::processes(&others)).into_error(Operation::Destroy);
-                return Err(DestroyError::new(error.with_name(info.name), Some(self)));
-            }
+        let this = (holders::this_process(), self.fd.as_raw_fd());
+        let others: Vec<_> = attached.into_iter().filter(|one| (Some(one.pid), one.fd) != this).collect();
+        if !others.is_empty() || here.and_then(|info| info.queues).is_some_and(|queues| queues > 1) {
+            let verdict = kept_alive().held_by(holders::processes(&others));
+            let error = verdict.into_error(Operation::Destroy).with_name(name);
+            return Err(DestroyError::new(error, Some(self)));
         }
         if let Err(error) = self.set_persist(false) {
             return Err(DestroyError::new(error, Some(self)));
@@ -89,8 +108,8 @@ impl LinuxDevice {
         let Self { fd, interface, .. } = self;
         drop(fd);
         match interface.info() {
-            Ok(left) if info.is_some() => {
-                let error = kept_alive().into_error(Operation::Destroy).with_name(left.name);
+            Ok(left) if here.is_some() && left.name == name => {
+                let error = kept_alive().into_error(Operation::Destroy).with_name(name);
                 Err(DestroyError::new(error, None))
             }
             _ => Ok(()),
@@ -198,22 +217,26 @@ impl TunDevice for LinuxDevice {
     /// On Linux, with `CAP_NET_ADMIN` the interface is deleted, whoever else has it open. Without, it goes with the last
     /// descriptor, so it must be this one.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
-        let name = match attached_name(&self.fd) {
-            Ok(name) => name,
-            Err(error) if errno(&error) == Errno::EBADFD => return Ok(()),
-            Err(error) => return Err(self.not_destroyed(errno(&error))),
+        let here = match self.report_if_here() {
+            Ok(here) => here,
+            Err(Errno::EBADFD) => return Ok(()),
+            Err(errno) => return Err(self.not_destroyed(errno)),
         };
-        // An interface that was moved to another namespace has left its index to others here.
-        let netlink = self.interface.netlink();
-        match netlink.link_by_index(self.interface.index()) {
-            Ok(Some(Link::Tun(info))) if info.name == name => {}
-            Ok(_) => return self.destroy_by_closing(),
-            Err(error) => return Err(self.not_destroyed(errno(&error))),
-        }
-        match netlink.delete_link(self.interface.index()).map_err(|error| errno(&error)) {
+        let Some(info) = here else { return self.destroy_by_closing(None) };
+        match self.interface.netlink().delete_link(info.index).map_err(|error| errno(&error)) {
             Ok(()) | Err(Errno::ENODEV) => Ok(()),
-            Err(Errno::EPERM) => self.destroy_by_closing(),
+            Err(Errno::EPERM) => self.destroy_by_closing(Some(&info)),
             Err(errno) => Err(self.not_destroyed(errno)),
         }
+    }
+
+    fn up(&self, address: InterfaceAddress) -> Result<()> {
+        self.check_here(Operation::Up)?;
+        self.interface.up(address)
+    }
+
+    fn down(&self) -> Result<()> {
+        self.check_here(Operation::Down)?;
+        self.interface.down()
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
-use tunctl_core::{Error, Operation};
+use tunctl_core::{Cause, Error, Operation};
 
 use crate::remedy::{self, Situation};
 
@@ -16,8 +16,11 @@ pub(crate) fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
 }
 
-/// An error of which nothing more is known than its errno.
+/// An error of which nothing more is known than its errno, or, where no system call failed, its text.
 pub(crate) fn plain(operation: Operation, error: &io::Error) -> Error {
+    if error.raw_os_error().is_none() {
+        return Error::new(operation, Cause::Other).with_detail(error.to_string());
+    }
     let errno = errno(error);
     remedy::general(errno).into_error(operation).with_errno(errno as i32)
 }
@@ -27,7 +30,8 @@ pub(crate) fn situation() -> Situation {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     Situation {
         container: in_container(),
-        net_admin: effective_capabilities(&status) & 1 << CAP_NET_ADMIN != 0,
+        net_admin: has_net_admin(&status, "CapEff:"),
+        net_admin_in_reach: has_net_admin(&status, "CapBnd:"),
         uid: nix::unistd::geteuid().as_raw(),
         program: std::env::current_exe().map_or_else(|_| "PROGRAM".into(), |path| path.display().to_string()),
     }
@@ -42,9 +46,10 @@ fn in_container() -> bool {
         })
 }
 
-fn effective_capabilities(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0)
+fn has_net_admin(status: &str, set: &str) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix(set));
+    line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+        .is_some_and(|set| set & 1 << CAP_NET_ADMIN != 0)
 }
 
 #[cfg(test)]
@@ -53,8 +58,10 @@ mod tests {
 
     #[test]
     fn capabilities_are_read_from_the_status_of_the_thread() {
-        let status = "Name:\tvpn\nCapPrm:\t0000000000000000\nCapEff:\t0000000000003000\n";
-        assert_eq!(effective_capabilities(status), 0x3000);
-        assert_eq!(effective_capabilities("Name:\tvpn\n"), 0);
+        let status =
+            "Name:\tvpn\nCapPrm:\t0000000000001000\nCapEff:\t0000000000002000\nCapBnd:\t000001ffffffffff\n";
+        assert!(!has_net_admin(status, "CapEff:"));
+        assert!(has_net_admin(status, "CapBnd:"));
+        assert!(!has_net_admin("Name:\tvpn\n", "CapEff:"));
     }
 }

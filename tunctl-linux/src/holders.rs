@@ -17,12 +17,27 @@ pub(crate) struct Attached {
 /// as the caller may look: without `CAP_SYS_PTRACE`, into processes of its own.
 ///
 /// The same name may exist in another namespace, and a descriptor does not tell which it means: so a process counts if
-/// it is in that namespace itself. One that created the device and then went elsewhere is missed.
+/// it is in that namespace itself, or is this one. One that created the device and then went elsewhere is missed.
 pub(crate) fn attached(name: &InterfaceName, namespace: &Path) -> Vec<Attached> {
+    let this = this_process();
+    attached_where(name, |pid| Some(pid) == this || namespace_of(pid).is_none_or(|its| its == namespace))
+}
+
+/// As [`attached`], to an interface of that name in whatever namespace.
+pub(crate) fn attached_anywhere(name: &InterfaceName) -> Vec<Attached> {
+    attached_where(name, |_| true)
+}
+
+fn attached_where(name: &InterfaceName, counts: impl Fn(u32) -> bool) -> Vec<Attached> {
     numeric_entries(Path::new("/proc"))
-        .filter(|&pid| namespace_of(pid).is_none_or(|its| its == namespace))
+        .filter(|&pid| counts(pid))
         .flat_map(|pid| descriptors(pid, name))
         .collect()
+}
+
+/// This process, by the number that it has in `/proc`, which may be of another pid namespace than the process.
+pub(crate) fn this_process() -> Option<u32> {
+    fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
 }
 
 /// The processes behind descriptors, each once.
@@ -30,7 +45,7 @@ pub(crate) fn processes(attached: &[Attached]) -> Vec<Holder> {
     let mut pids: Vec<u32> = attached.iter().map(|one| one.pid).collect();
     pids.sort_unstable();
     pids.dedup();
-    pids.into_iter().map(|pid| Holder { pid, command: command(pid) }).collect()
+    pids.into_iter().map(|pid| Holder::new(pid, &command(pid))).collect()
 }
 
 fn namespace_of(pid: u32) -> Option<std::path::PathBuf> {

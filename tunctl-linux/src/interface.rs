@@ -20,7 +20,11 @@ use crate::remedy;
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// A TUN/TAP interface of Linux.
+/// A TUN/TAP interface of Linux: a handle by index, in the namespace where it was found.
+///
+/// The kernel gives the index of an interface that was deleted or moved away to another at some time. Then the handle means
+/// that one, if it is a TUN/TAP interface: so do not keep a handle for longer than you know the interface to be there. A
+/// [`LinuxDevice`](crate::LinuxDevice) knows, and answers `Gone`.
 #[derive(Clone, Debug)]
 pub struct LinuxInterface {
     netlink: Arc<Netlink>,
@@ -50,6 +54,23 @@ impl LinuxInterface {
         Ok(holders::processes(&attached))
     }
 
+    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
+    /// attached.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux only: `tx_dropped` of the interface's statistics.
+    #[doc(alias = "tx_dropped")]
+    pub fn dropped(&self) -> Result<u64> {
+        let counted =
+            self.netlink.dropped(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
+        counted.ok_or_else(|| self.told(remedy::gone().into_error(Operation::Inspect)))
+    }
+
     pub(crate) fn netlink(&self) -> &Netlink {
         &self.netlink
     }
@@ -74,6 +95,9 @@ impl LinuxInterface {
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
+        if error.raw_os_error().is_none() {
+            return self.told(diagnose::plain(operation, error));
+        }
         let errno = errno(error);
         let verdict = remedy::configure(errno, operation, &diagnose::situation());
         self.told(verdict.into_error(operation).with_errno(errno as i32))
@@ -167,12 +191,10 @@ impl Interface for LinuxInterface {
 
     fn delete(&self) -> Result<()> {
         // An index may have been given to another kind of interface since: that one is not ours to delete.
-        let gone = |error: Error| {
-            Error::new(Operation::Delete, Cause::Gone)
-                .with_name(self.name)
-                .with_remedy(error.remedy().unwrap_or_default().to_owned())
-        };
-        self.info().map_err(|error| if error.is_gone() { gone(error) } else { error })?;
+        self.info().map_err(|error| match error.cause() {
+            Cause::Gone => self.told(remedy::gone().into_error(Operation::Delete)),
+            _ => error,
+        })?;
         self.netlink.delete_link(self.index).map_err(|error| self.fail(Operation::Delete, &error))
     }
 }

@@ -8,13 +8,15 @@ mod address;
 mod link;
 mod route;
 
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -51,14 +53,14 @@ impl Netlink {
     }
 
     /// Asks for one thing, or for one change; the answers that came before the acknowledgement.
-    fn request(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
+    fn request(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<Answer>> {
         let mut answers = Vec::new();
         self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags, &mut answers)?;
         Ok(answers)
     }
 
     /// Asks for a listing.
-    fn dump(&self, message: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+    fn dump(&self, message: &RouteNetlinkMessage) -> io::Result<Vec<Answer>> {
         for _ in 0..DUMP_ATTEMPTS {
             let mut answers = Vec::new();
             if self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, &mut answers)?
@@ -74,7 +76,7 @@ impl Netlink {
         &self,
         message: RouteNetlinkMessage,
         flags: u16,
-        answers: &mut Vec<RouteNetlinkMessage>,
+        answers: &mut Vec<Answer>,
     ) -> io::Result<Listing> {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let mut header = NetlinkHeader::default();
@@ -98,7 +100,7 @@ impl Netlink {
             };
             let mut rest = datagram.as_slice();
             while !rest.is_empty() {
-                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(undecodable)?;
+                let answer = NetlinkMessage::<Answer>::deserialize(rest).map_err(undecodable)?;
                 rest = &rest[aligned(answer.header.length).min(rest.len())..];
                 if answer.header.sequence_number != sequence {
                     continue;
@@ -114,6 +116,20 @@ impl Netlink {
                 }
             }
         }
+    }
+}
+
+/// One message of an answer, not looked into: who asked knows what of it matters.
+pub(crate) struct Answer {
+    kind: u16,
+    payload: Vec<u8>,
+}
+
+impl NetlinkDeserializable for Answer {
+    type Error = Infallible;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
+        Ok(Self { kind: header.message_type, payload: payload.to_vec() })
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Situation {
     pub(crate) container: bool,
     /// The thread has `CAP_NET_ADMIN` in its effective set.
     pub(crate) net_admin: bool,
+    /// `CAP_NET_ADMIN` is in the bounding set: root, or a program with a file capability, can have it here.
+    pub(crate) net_admin_in_reach: bool,
     /// The caller's effective uid.
     pub(crate) uid: u32,
     /// The program, for `setcap`.
@@ -79,6 +81,11 @@ pub(crate) fn node(errno: Errno, node: &Path, situation: &Situation) -> Verdict 
         Errno::ENODEV | Errno::ENXIO => Verdict::new(Cause::MissingDriver)
             .because(format!("no driver answers behind {node}"))
             .remedy("Load the driver: sudo modprobe tun (a kernel built without CONFIG_TUN has none)."),
+        Errno::EACCES if situation.uid == 0 => Verdict::new(Cause::ClosedNode)
+            .because(format!(
+                "{node} is closed even to root: in a user namespace or container, or by a nodev mount"
+            ))
+            .remedy("Run it as root of the machine, or open the node there: sudo chmod 0666 /dev/net/tun."),
         Errno::EACCES => Verdict::new(Cause::ClosedNode)
             .because(format!("the mode of {node} does not let this user open it"))
             .remedy(
@@ -86,8 +93,11 @@ pub(crate) fn node(errno: Errno, node: &Path, situation: &Situation) -> Verdict 
                  sudo chmod 0666 /dev/net/tun.",
             ),
         Errno::EPERM => Verdict::new(Cause::ContainerRules)
-            .because(format!("the device rules of this container forbid {node}"))
-            .remedy("Start the container with --device /dev/net/tun --cap-add NET_ADMIN."),
+            .because(format!("the device rules of this container, or service, forbid {node}"))
+            .remedy(
+                "Start the container with --device /dev/net/tun --cap-add NET_ADMIN; give a systemd service \
+                 DeviceAllow=/dev/net/tun rw.",
+            ),
         errno => general(errno),
     }
 }
@@ -106,10 +116,8 @@ pub(crate) fn attach(
             .remedy("The driver's node is /dev/net/tun (character device 10, 200)."),
         (_, None) if operation == Operation::Open => not_found(),
         (Errno::EBUSY | Errno::EINVAL, Some(Link::Other(_))) => not_a_tun(),
-        (Errno::EBUSY, Some(Link::Tun(_))) if flags.contains(CreateFlags::TUN_EXCL) => {
-            Verdict::new(Cause::Exists)
-                .remedy("Choose another name, open the one that exists, or delete it first.")
-        }
+        (Errno::EBUSY, _) if flags.contains(CreateFlags::TUN_EXCL) => Verdict::new(Cause::Exists)
+            .remedy("Choose another name, open the one that exists, or delete it first."),
         (Errno::EBUSY, _) => busy(),
         (Errno::EINVAL, Some(Link::Tun(info))) if Some(info.layer) != flags.layer() => {
             layer_mismatch(info.layer)
@@ -158,6 +166,9 @@ pub(crate) fn configure(errno: Errno, operation: Operation, situation: &Situatio
             .remedy("Prefix length and peer must be those of the address that is there."),
         (Errno::EEXIST, Operation::AddAddress) => Verdict::new(Cause::AddressExists)
             .remedy("Remove the old one first, or replace the addresses as a whole."),
+        (Errno::EINVAL, Operation::AddAddress) => Verdict::new(Cause::InvalidAddress).remedy(
+            "If it is an IPv6 address: IPv6 is off on an interface whose MTU is less than 1280 bytes.",
+        ),
         (Errno::EADDRNOTAVAIL, Operation::AddAddress) => Verdict::new(Cause::InvalidAddress),
         (Errno::EACCES | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, Operation::AddAddress) => {
             Verdict::new(Cause::NoIpv6)
@@ -201,6 +212,12 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Verdict {
             .because(format!("the packet has {length} bytes, and the headers alone have {least}"))
             .remedy(
                 "A write is one whole packet, beginning with the headers that the device was created with.",
+            ),
+        Errno::EINVAL if headers_length(flags) > 0 => Verdict::new(Cause::MalformedPacket)
+            .because("the headers in front of the packet, or the packet behind them, make no sense")
+            .remedy(
+                "This device was created with packet information or a virtio-net header: each write begins with them, and \
+                 then has an IP packet (tun) or an Ethernet frame (tap).",
             ),
         Errno::EINVAL if flags.contains(CreateFlags::TUN) => Verdict::new(Cause::MalformedPacket)
             .because("on a tun, a packet begins with an IPv4 or IPv6 header")
@@ -268,6 +285,14 @@ pub(crate) fn header_mismatch(existing: CreateFlags) -> Verdict {
         .remedy("Packet headers belong to all queues of an interface: ask for the same.")
 }
 
+pub(crate) fn header_size(bytes: i32) -> Verdict {
+    Verdict::new(Cause::HeaderMismatch)
+        .because(format!(
+            "its other queues use a virtio-net header of {bytes} bytes, and this library one of 10"
+        ))
+        .remedy("Have the program that holds them use the usual size, or use an interface of your own.")
+}
+
 fn busy() -> Verdict {
     Verdict::new(Cause::Busy).remedy(
         "A single queue takes one open device at a time: stop the program that holds it, or create the interface \
@@ -281,7 +306,7 @@ fn unprivileged(situation: &Situation) -> Verdict {
             .remedy("Enter a network namespace together with the user namespace: unshare --user --map-root-user --net.");
     }
     let verdict = Verdict::new(Cause::MissingCapability);
-    if situation.container {
+    if situation.container && !situation.net_admin_in_reach {
         return verdict.remedy("Start the container with --cap-add NET_ADMIN.");
     }
     verdict.remedy(format!(
@@ -308,25 +333,24 @@ pub(crate) fn general(errno: Errno) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, State, Uid};
+    use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Uid};
 
     fn user() -> Situation {
-        Situation { container: false, net_admin: false, uid: 1000, program: "/usr/bin/vpn".into() }
+        Situation {
+            container: false,
+            net_admin: false,
+            net_admin_in_reach: false,
+            uid: 1000,
+            program: "/usr/bin/vpn".into(),
+        }
     }
 
     fn existing(flags: CreateFlags) -> InterfaceInfo {
-        InterfaceInfo {
-            name: InterfaceName::new("vpn0").unwrap(),
-            index: InterfaceIndex::new(7).unwrap(),
-            layer: flags.layer().unwrap(),
-            flags,
-            mtu: Mtu::new(1500).unwrap(),
-            state: State::Down,
-            persistent: true,
-            owner: None,
-            group: None,
-            queues: None,
-        }
+        let name = InterfaceName::new("vpn0").unwrap();
+        let index = InterfaceIndex::new(7).unwrap();
+        let mut info = InterfaceInfo::new(name, index, flags.layer().unwrap(), Mtu::new(1500).unwrap());
+        info.flags = flags;
+        info
     }
 
     #[test]
@@ -343,6 +367,7 @@ mod tests {
             (Errno::ENODEV, user(), Cause::MissingDriver, "modprobe tun"),
             (Errno::ENXIO, user(), Cause::MissingDriver, "modprobe tun"),
             (Errno::EACCES, user(), Cause::ClosedNode, "chmod 0666"),
+            (Errno::EACCES, Situation { uid: 0, ..user() }, Cause::ClosedNode, "root of the machine"),
             (Errno::EPERM, container, Cause::ContainerRules, "--device /dev/net/tun"),
             (Errno::EMFILE, user(), Cause::TooManyOpenFiles, "ulimit -n"),
         ];
@@ -359,7 +384,9 @@ mod tests {
         let there = Link::Tun(existing(tun));
         let several = Link::Tun(existing(tun | CreateFlags::MULTI_QUEUE));
         let lo = Link::Other(InterfaceIndex::new(1).unwrap());
-        let owned = Link::Tun(InterfaceInfo { owner: Uid::new(7), group: Gid::new(8), ..existing(tun) });
+        let mut owned = existing(tun);
+        (owned.owner, owned.group) = (Uid::new(7), Gid::new(8));
+        let owned = Link::Tun(owned);
         let exclusive = tun | CreateFlags::TUN_EXCL;
         let tap = CreateFlags::TAP | CreateFlags::NO_PI;
         let queues = tun | CreateFlags::MULTI_QUEUE;
@@ -399,6 +426,8 @@ mod tests {
         let told = |situation: &Situation| unprivileged(situation).into_error(Operation::Create);
         let container = told(&Situation { container: true, ..user() });
         assert!(container.to_string().contains("--cap-add NET_ADMIN"), "{container}");
+        let root_could = told(&Situation { container: true, net_admin_in_reach: true, ..user() });
+        assert!(root_could.to_string().contains("setcap"), "{root_could}");
         let elsewhere = told(&Situation { net_admin: true, ..user() });
         assert_eq!(elsewhere.cause(), Cause::ForeignNamespace);
     }

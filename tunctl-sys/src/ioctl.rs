@@ -50,7 +50,7 @@ impl ByValue {
     ///
     /// The driver's errno.
     pub fn call(self, fd: BorrowedFd<'_>, value: c_int) -> io::Result<c_int> {
-        // The driver takes back the low 32 bits, so a negative value survives the widening.
+        // Drivers that declare an `int` take back the low 32 bits, so a negative value survives the widening.
         let argument = ptr::without_provenance_mut((value as isize).cast_unsigned());
         // SAFETY: the declaration guarantees that the argument is never dereferenced.
         unsafe { raw(fd, self.opcode, argument) }

@@ -146,6 +146,20 @@ pub const TUNSETOFFLOAD: Opcode = iow(208);
 pub const TUNGETIFF: Opcode = ior(210);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
+/// `struct tun_filter`: the MAC addresses that a tap's reader wants; here only its empty form, two `u16`.
+pub const TUNSETTXFILTER: Opcode = iow(209);
+/// The argument is ignored, though declared as a `struct sock_fprog`, which is two words.
+pub const TUNDETACHFILTER: Opcode = encode(WRITE, 214, 2 * size_of::<usize>());
+/// `int`, filled in: the size of the virtio-net header.
+pub const TUNGETVNETHDRSZ: Opcode = ior(215);
+/// `int`: whether the virtio-net header is little endian whatever the host is.
+pub const TUNSETVNETLE: Opcode = iow(220);
+/// `int`: whether the virtio-net header is big endian whatever the host is.
+pub const TUNSETVNETBE: Opcode = iow(222);
+/// `int`: a descriptor of the program that chooses a packet's queue, or -1.
+pub const TUNSETSTEERINGEBPF: Opcode = ior(224);
+/// `int`: a descriptor of the program that cuts or drops packets, or -1.
+pub const TUNSETFILTEREBPF: Opcode = ior(225);
 /// `int`: the size of the virtio-net header.
 pub const TUNSETVNETHDRSZ: Opcode = iow(216);
 
@@ -167,6 +181,13 @@ const _: () = {
     assert!(same(TUNGETIFF, libc::TUNGETIFF));
     assert!(same(TUNSETSNDBUF, libc::TUNSETSNDBUF));
     assert!(same(TUNSETVNETHDRSZ, libc::TUNSETVNETHDRSZ));
+    assert!(same(TUNGETVNETHDRSZ, libc::TUNGETVNETHDRSZ));
+    assert!(same(TUNSETTXFILTER, libc::TUNSETTXFILTER));
+    assert!(same(TUNDETACHFILTER, libc::TUNDETACHFILTER));
+    assert!(same(TUNSETVNETLE, libc::TUNSETVNETLE));
+    assert!(same(TUNSETVNETBE, libc::TUNSETVNETBE));
+    assert!(same(TUNSETSTEERINGEBPF, libc::TUNSETSTEERINGEBPF));
+    assert!(same(TUNSETFILTEREBPF, libc::TUNSETFILTEREBPF));
     assert!(size_of::<InterfaceRequest>() == size_of::<libc::ifreq>());
     assert!(NAME_SIZE == libc::IFNAMSIZ);
     assert!(iff::TUN as i32 == libc::IFF_TUN && iff::TAP as i32 == libc::IFF_TAP);

@@ -15,7 +15,8 @@ mod signals;
 mod updown;
 mod watch;
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -87,19 +88,24 @@ pub(crate) fn main() -> ExitCode {
 impl Failure {
     fn report(self) -> ExitCode {
         match self {
-            Self::Tun(error) => eprintln!("tunctl: {error}"),
-            Self::Said(text) => eprintln!("tunctl: {text}"),
+            Self::Tun(error) => complain(&error),
+            Self::Said(text) => complain(&text),
             Self::Usage(text) => {
-                eprintln!("tunctl: {text}. For more, try: tunctl --help");
+                complain(&format_args!("{text}. For more, try: tunctl --help"));
                 return ExitCode::from(2);
             }
             // Whoever reads us has seen enough: `tunctl list | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
-                eprintln!("tunctl: write the output: {error}. Make room where it goes.");
+                complain(&format_args!("write the output: {error}. Make room where it goes."));
             }
-            Self::Output(error) => eprintln!("tunctl: write the output: {error}"),
+            Self::Output(error) => complain(&format_args!("write the output: {error}")),
         }
         ExitCode::FAILURE
     }
+}
+
+/// Says something beside the output. Where nobody listens, the exit status has to do.
+fn complain(what: &impl Display) {
+    let _ = writeln!(io::stderr(), "tunctl: {what}");
 }

@@ -66,9 +66,12 @@ fn stage(finished: &mut Vec<Finished>, name: &'static str, work: impl FnOnce() -
 fn conclude(finished: &[Finished]) -> Outcome {
     println!("\n── summary");
     for Finished { name, report, took, problem } in finished {
-        let verdict =
-            problem.as_ref().map_or_else(|| "ok".to_owned(), |problem| format!("FAILED: {problem}"));
         let Report { passed, failed, skipped, .. } = report;
+        let verdict = match problem {
+            Some(problem) => format!("FAILED: {problem}"),
+            None if *passed == 0 => "nothing ran: see why below".to_owned(),
+            None => "ok".to_owned(),
+        };
         println!(
             "{name:<20} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
             took.as_secs_f64()

@@ -3,12 +3,14 @@
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use tunctl_core::{InterfaceAddress, InterfaceIndex};
 
-use super::Netlink;
+use super::{Answer, Netlink};
+
+const RTM_NEWADDR: u16 = 20;
 
 /// Whether the kernel first asks on the link if another has an IPv6 address already; until then nobody can bind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,10 +63,8 @@ fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {
     message
 }
 
-fn parse(answer: &RouteNetlinkMessage, index: InterfaceIndex) -> Option<InterfaceAddress> {
-    let RouteNetlinkMessage::NewAddress(message) = answer else {
-        return None;
-    };
+fn parse(answer: &Answer, index: InterfaceIndex) -> Option<InterfaceAddress> {
+    let message = AddressMessage::parse(&answer.payload).ok().filter(|_| answer.kind == RTM_NEWADDR)?;
     if message.header.index != index.get() {
         return None;
     }

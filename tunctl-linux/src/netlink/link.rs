@@ -1,20 +1,34 @@
 //! `RTM_*LINK`: interfaces.
+//!
+//! What the kernel says of one is read attribute by attribute, since it is full of what others chose: a name or an alias
+//! need not be UTF-8, and one that is not must not hide the interface.
 
 use std::io;
 
-use netlink_packet_core::{DefaultNla, Nla};
+use netlink_packet_core::{DefaultNla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use nix::errno::Errno;
 use tunctl_core::{CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, State, Uid};
 use tunctl_sys::linux::{NAME_SIZE, iff, ifla_tun};
 
-use super::Netlink;
+use super::{Answer, Netlink};
 
-/// `IFLA_IFNAME`, sent as bytes: the name of an interface need not be UTF-8.
+const RTM_NEWLINK: u16 = 16;
+/// `struct ifinfomsg`, in front of the attributes.
+const HEADER: usize = 16;
+const IFF_UP: u32 = 1;
+// Attributes of an interface, from <linux/if_link.h>.
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_STATS64: u16 = 23;
+const IFLA_CARRIER: u16 = 33;
+// Attributes inside IFLA_LINKINFO.
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+/// Where `tx_dropped` is among the counters of `IFLA_STATS64`, each of 8 bytes.
+const TX_DROPPED: usize = 7;
 
 /// An interface, as far as this crate is concerned with it.
 #[derive(Clone, Debug)]
@@ -40,17 +54,27 @@ impl Netlink {
         bytes.push(0);
         let mut question = LinkMessage::default();
         question.attributes.push(LinkAttribute::Other(DefaultNla::new(IFLA_IFNAME, bytes)));
-        self.link(question)
+        Ok(self.link(question)?.as_ref().and_then(parse))
     }
 
     /// `None`: there is no such interface here.
     pub(crate) fn link_by_index(&self, index: InterfaceIndex) -> io::Result<Option<Link>> {
-        self.link(about(index))
+        Ok(self.link(about(index))?.as_ref().and_then(parse))
     }
 
-    fn link(&self, question: LinkMessage) -> io::Result<Option<Link>> {
+    /// How many packets the interface dropped instead of handing them to a device. `None`: there is none, or it does not
+    /// say.
+    pub(crate) fn dropped(&self, index: InterfaceIndex) -> io::Result<Option<u64>> {
+        let answer = self.link(about(index))?;
+        Ok(answer.as_ref().and_then(|answer| {
+            let counters = find(answer.payload.get(HEADER..)?, IFLA_STATS64)?;
+            counters.as_chunks().0.get(TX_DROPPED).copied().map(u64::from_ne_bytes)
+        }))
+    }
+
+    fn link(&self, question: LinkMessage) -> io::Result<Option<Answer>> {
         match self.request(RouteNetlinkMessage::GetLink(question), 0) {
-            Ok(answers) => Ok(answers.iter().find_map(parse)),
+            Ok(answers) => Ok(answers.into_iter().find(|answer| answer.kind == RTM_NEWLINK)),
             Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(None),
             Err(error) => Err(error),
         }
@@ -99,87 +123,106 @@ fn about(index: InterfaceIndex) -> LinkMessage {
     message
 }
 
-fn parse(answer: &RouteNetlinkMessage) -> Option<Link> {
-    let RouteNetlinkMessage::NewLink(message) = answer else {
-        return None;
-    };
-    let index = InterfaceIndex::new(message.header.index)?;
-    let (mut name, mut mtu, mut carrier, mut tun) = (None, None, None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name = InterfaceName::from_kernel(text.as_bytes()).ok(),
-            LinkAttribute::Mtu(bytes) => mtu = Some(Mtu::from_kernel(*bytes)),
-            LinkAttribute::Carrier(on) => carrier = Some(*on),
-            LinkAttribute::LinkInfo(info) => tun = tun_data(info),
-            _ => {}
-        }
-    }
-    let Some(tun) = tun else {
+fn parse(answer: &Answer) -> Option<Link> {
+    let (header, attributes) = answer.payload.split_first_chunk::<HEADER>()?;
+    // family, padding, hardware type, index, flags, change mask
+    let &[_, _, _, _, i0, i1, i2, i3, f0, f1, f2, f3, ..] = header;
+    let index = InterfaceIndex::new(u32::from_ne_bytes([i0, i1, i2, i3]))?;
+    let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+    let Some(data) = find(attributes, IFLA_LINKINFO).and_then(tun_data) else {
         return Some(Link::Other(index));
     };
-    let state = if message.header.flags.contains(LinkFlags::Up) { State::Up } else { State::Down };
-    Some(Link::Tun(InterfaceInfo {
-        name: name?,
-        index,
-        layer: tun.layer,
-        flags: tun.flags,
-        mtu: mtu?,
-        state,
-        persistent: tun.persistent,
-        owner: tun.owner,
-        group: tun.group,
-        // The kernel counts queues only where there may be several; a single one switches the carrier on and off.
-        queues: tun.queues.or(carrier.map(u32::from)),
-    }))
-}
-
-struct TunData {
-    layer: Layer,
-    flags: CreateFlags,
-    persistent: bool,
-    owner: Option<Uid>,
-    group: Option<Gid>,
-    queues: Option<u32>,
-}
-
-fn tun_data(info: &[LinkInfo]) -> Option<TunData> {
-    info.contains(&LinkInfo::Kind(InfoKind::Tun)).then_some(())?;
-    let attributes = info.iter().find_map(|part| match part {
-        LinkInfo::Data(InfoData::Tun(attributes)) => Some(attributes),
-        _ => None,
-    })?;
-    let layer = match byte(attributes, ifla_tun::TYPE)? {
-        kind if u16::from(kind) == iff::TUN => Layer::Tun,
-        _ => Layer::Tap,
+    let name = find(attributes, IFLA_IFNAME)?.strip_suffix(&[0])?;
+    let name = InterfaceName::from_kernel(name).ok()?;
+    let mtu = Mtu::from_kernel(word(attributes, IFLA_MTU)?);
+    let mut info = InterfaceInfo::new(name, index, layer(data)?, mtu);
+    info.state = if flags & IFF_UP == 0 { State::Down } else { State::Up };
+    info.flags.set(CreateFlags::NO_PI, !is_set(data, ifla_tun::PI));
+    info.flags.set(CreateFlags::VNET_HDR, is_set(data, ifla_tun::VNET_HDR));
+    info.flags.set(CreateFlags::MULTI_QUEUE, is_set(data, ifla_tun::MULTI_QUEUE));
+    info.persistent = is_set(data, ifla_tun::PERSIST);
+    info.owner = word(data, ifla_tun::OWNER).and_then(Uid::new);
+    info.group = word(data, ifla_tun::GROUP).and_then(Gid::new);
+    // The kernel counts queues only where there may be several; a single one switches the carrier on and off.
+    info.queues = match word(data, ifla_tun::NUM_QUEUES) {
+        Some(enabled) => Some(enabled + word(data, ifla_tun::NUM_DISABLED_QUEUES).unwrap_or(0)),
+        None => byte(attributes, IFLA_CARRIER).map(u32::from),
     };
-    let is_set = |kind| byte(attributes, kind).is_some_and(|value| value != 0);
-    let mut flags = CreateFlags::from(layer);
-    flags.set(CreateFlags::NO_PI, !is_set(ifla_tun::PI));
-    flags.set(CreateFlags::VNET_HDR, is_set(ifla_tun::VNET_HDR));
-    flags.set(CreateFlags::MULTI_QUEUE, is_set(ifla_tun::MULTI_QUEUE));
-    let enabled = word(attributes, ifla_tun::NUM_QUEUES);
-    let disabled = word(attributes, ifla_tun::NUM_DISABLED_QUEUES);
-    Some(TunData {
-        layer,
-        flags,
-        persistent: is_set(ifla_tun::PERSIST),
-        owner: word(attributes, ifla_tun::OWNER).and_then(Uid::new),
-        group: word(attributes, ifla_tun::GROUP).and_then(Gid::new),
-        queues: enabled.map(|enabled| enabled + disabled.unwrap_or(0)),
-    })
+    Some(Link::Tun(info))
 }
 
-fn byte(attributes: &[InfoTun], kind: u16) -> Option<u8> {
-    value(attributes, kind).map(|[byte]| byte)
+/// The attributes of the kind `tun`, if that is what it is.
+fn tun_data(info: &[u8]) -> Option<&[u8]> {
+    let kind = find(info, IFLA_INFO_KIND)?;
+    (kind.strip_suffix(&[0]).unwrap_or(kind) == b"tun").then(|| find(info, IFLA_INFO_DATA))?
 }
 
-fn word(attributes: &[InfoTun], kind: u16) -> Option<u32> {
-    value(attributes, kind).map(u32::from_ne_bytes)
+fn layer(data: &[u8]) -> Option<Layer> {
+    match u16::from(byte(data, ifla_tun::TYPE)?) {
+        iff::TUN => Some(Layer::Tun),
+        iff::TAP => Some(Layer::Tap),
+        _ => None,
+    }
 }
 
-fn value<const N: usize>(attributes: &[InfoTun], kind: u16) -> Option<[u8; N]> {
-    let attribute = attributes.iter().find(|attribute| attribute.kind() == kind)?;
-    let mut bytes = [0; N];
-    (attribute.value_len() == N).then(|| attribute.emit_value(&mut bytes))?;
-    Some(bytes)
+fn is_set(attributes: &[u8], kind: u16) -> bool {
+    byte(attributes, kind).is_some_and(|value| value != 0)
+}
+
+fn byte(attributes: &[u8], kind: u16) -> Option<u8> {
+    find(attributes, kind)?.first().copied()
+}
+
+fn word(attributes: &[u8], kind: u16) -> Option<u32> {
+    find(attributes, kind)?.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+/// The value of the first attribute of that kind.
+fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    let found = NlasIterator::new(attributes).flatten().find(|attribute| attribute.kind() == kind)?;
+    let length = usize::from(found.length());
+    // Behind length and kind, which were checked to be there, and before what follows.
+    found.into_inner().get(4..length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(4 + value.len()).unwrap();
+        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend_from_slice(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn answer(kind: &[u8], name: &[u8]) -> Answer {
+        let data =
+            [attribute(ifla_tun::TYPE, &[2]), attribute(ifla_tun::OWNER, &7_u32.to_ne_bytes())].concat();
+        let info = [attribute(IFLA_INFO_KIND, kind), attribute(IFLA_INFO_DATA, &data)].concat();
+        let mut payload = vec![0; HEADER];
+        payload[4..8].copy_from_slice(&5_u32.to_ne_bytes());
+        payload.extend(attribute(IFLA_IFNAME, name));
+        payload.extend(attribute(IFLA_MTU, &1500_u32.to_ne_bytes()));
+        payload.extend(attribute(IFLA_LINKINFO, &info));
+        Answer { kind: RTM_NEWLINK, payload }
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_does_not_hide_the_interface() {
+        let Some(Link::Tun(info)) = parse(&answer(b"tun\0", b"x\xff\xfe\0")) else { panic!("no tun") };
+        assert_eq!(info.name.as_bytes(), b"x\xff\xfe");
+        assert_eq!((info.layer, info.owner, info.index.get()), (Layer::Tap, Uid::new(7), 5));
+    }
+
+    #[test]
+    fn other_kinds_and_cut_messages_are_told_apart() {
+        assert!(matches!(parse(&answer(b"veth\0", b"v\0")), Some(Link::Other(_))));
+        let whole = answer(b"tun\0", b"t\0").payload;
+        for length in 0..whole.len() {
+            let cut = Answer { kind: RTM_NEWLINK, payload: whole[..length].to_vec() };
+            assert!(!matches!(parse(&cut), Some(Link::Tun(_))), "{length}");
+        }
+    }
 }

@@ -3,11 +3,14 @@
 use std::io;
 use std::net::Ipv6Addr;
 
+use netlink_packet_core::Parseable;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::Netlink;
+
+const RTM_NEWROUTE: u16 = 24;
 
 impl Netlink {
     /// Whether the kernel takes packets to this address for its own.
@@ -18,7 +21,9 @@ impl Netlink {
         question.attributes.push(RouteAttribute::Destination(RouteAddress::Inet6(address)));
         match self.request(RouteNetlinkMessage::GetRoute(question), 0) {
             Ok(answers) => Ok(answers.iter().any(|answer| {
-                matches!(answer, RouteNetlinkMessage::NewRoute(route) if route.header.kind == RouteType::Local)
+                answer.kind == RTM_NEWROUTE
+                    && RouteMessage::parse(&answer.payload)
+                        .is_ok_and(|route| route.header.kind == RouteType::Local)
             })),
             Err(error) if error.raw_os_error() == Some(Errno::ENETUNREACH as i32) => Ok(false),
             Err(error) => Err(error),

@@ -117,7 +117,7 @@ fn busy_names_another_process_as_the_holder() {
     let error = refused(open(CreateOptions::tun(), "held"));
     assert_eq!(error.cause(), Cause::Busy, "{error}");
     let command = std::fs::read_to_string(format!("/proc/{}/comm", other.pid())).unwrap();
-    let expected = Holder { pid: other.pid(), command: command.trim_end().to_owned() };
+    let expected = Holder::new(other.pid(), command.trim_end());
     assert_eq!(error.holders(), [expected]);
     let found = backend().interface(&"held".parse().unwrap()).unwrap();
     assert_eq!(found.holders().unwrap(), error.holders());

@@ -8,8 +8,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::{
-    InterfaceRequest, TUNGETIFF, TUNSETGROUP, TUNSETIFF, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST,
-    TUNSETSNDBUF, TUNSETVNETHDRSZ,
+    InterfaceRequest, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF,
+    TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER,
+    TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE,
 };
 use crate::ioctl::{ByValue, Exchange, Getter, Setter};
 
@@ -30,6 +31,22 @@ const SET_OFFLOAD: ByValue = unsafe { ByValue::new(TUNSETOFFLOAD) };
 const SET_VNET_HEADER_SIZE: Setter<c_int> = unsafe { Setter::new(TUNSETVNETHDRSZ) };
 // SAFETY: the driver copies one `int` in, and writes nothing.
 const SET_SEND_BUFFER: Setter<c_int> = unsafe { Setter::new(TUNSETSNDBUF) };
+
+// SAFETY: the driver copies one `int` out, and reads nothing.
+const GET_VNET_HEADER_SIZE: Getter<c_int> = unsafe { Getter::new(TUNGETVNETHDRSZ) };
+// SAFETY: the driver copies in the four bytes of `struct tun_filter` that precede its addresses, then as many addresses
+// of six bytes as they count; `set_tap_filters_off`, the one caller, says none. It writes nothing.
+const SET_TX_FILTER: Setter<[u16; 2]> = unsafe { Setter::new(TUNSETTXFILTER) };
+// SAFETY: the driver does not look at the argument.
+const DETACH_FILTER: ByValue = unsafe { ByValue::new(TUNDETACHFILTER) };
+// SAFETY: the driver copies one `int` in, and writes nothing, though the opcode says that it does.
+const SET_STEERING: Setter<c_int> = unsafe { Setter::new(TUNSETSTEERINGEBPF) };
+// SAFETY: as for the steering program.
+const SET_FILTER: Setter<c_int> = unsafe { Setter::new(TUNSETFILTEREBPF) };
+// SAFETY: the driver copies one `int` in, and writes nothing.
+const SET_VNET_LITTLE_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETLE) };
+// SAFETY: the driver copies one `int` in, and writes nothing.
+const SET_VNET_BIG_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETBE) };
 
 /// Creates an interface, or attaches to one; `request` then holds the name that the kernel settled on.
 ///
@@ -111,4 +128,54 @@ pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> 
 #[doc(alias = "TUNSETSNDBUF")]
 pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
     SET_SEND_BUFFER.call(fd, &bytes).map(drop)
+}
+
+/// The size of the virtio-net header in front of each packet, in bytes.
+///
+/// # Errors
+///
+/// `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNGETVNETHDRSZ")]
+pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+    GET_VNET_HEADER_SIZE.call(fd)
+}
+
+/// Has the numbers in the virtio-net header in the host's order, as they are at first.
+///
+/// # Errors
+///
+/// `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETVNETLE")]
+#[doc(alias = "TUNSETVNETBE")]
+pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SET_VNET_LITTLE_ENDIAN.call(fd, &0)?;
+    match SET_VNET_BIG_ENDIAN.call(fd, &0) {
+        // A kernel without support for foreign byte orders has nothing to undo.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Takes the filters off a tap by which it drops frames: that of MAC addresses, and the classic BPF program.
+///
+/// # Errors
+///
+/// `EINVAL`: a tun has none. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETTXFILTER")]
+#[doc(alias = "TUNDETACHFILTER")]
+pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SET_TX_FILTER.call(fd, &[0, 0])?;
+    DETACH_FILTER.call(fd, 0).map(drop)
+}
+
+/// Takes off the eBPF programs that choose a packet's queue, and that cut or drop packets.
+///
+/// # Errors
+///
+/// `EBADFD`: as [`set_persist`]. `EINVAL`: the kernel is older than these programs.
+#[doc(alias = "TUNSETSTEERINGEBPF")]
+#[doc(alias = "TUNSETFILTEREBPF")]
+pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SET_STEERING.call(fd, &-1)?;
+    SET_FILTER.call(fd, &-1).map(drop)
 }

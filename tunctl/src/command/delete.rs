@@ -2,7 +2,7 @@
 
 use clap::Args;
 use tunctl::linux::LinuxInterface;
-use tunctl::{Cause, CreateFlags, CreateOptions, Interface, InterfaceName, Result, TunBackend, TunDevice};
+use tunctl::{Cause, Interface, InterfaceName, Result, TunBackend, TunDevice};
 
 use super::Outcome;
 
@@ -27,11 +27,5 @@ impl Delete {
 }
 
 fn delete_as_owner(interface: &LinuxInterface) -> Result<()> {
-    Ok(tunctl::native().open(&as_it_is(interface)?)?.destroy()?)
-}
-
-/// Options by which an interface can be opened without a change to it.
-pub(super) fn as_it_is(interface: &LinuxInterface) -> Result<CreateOptions> {
-    let info = interface.info()?;
-    Ok(CreateOptions::from_flags(info.flags & CreateFlags::all())?.pattern(info.name))
+    Ok(tunctl::native().open(&interface.info()?.options()?)?.destroy()?)
 }

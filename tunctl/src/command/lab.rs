@@ -22,7 +22,7 @@ use tunctl_sys::linux::process::unblock_signals;
 use super::arguments::seconds;
 use super::output::{Form, PacketPrinter};
 use super::signals::{Caught, Signals};
-use super::{Failure, Outcome, output};
+use super::{Failure, Outcome, complain, output};
 use probe::{Plan, Summary};
 use responder::Responder;
 
@@ -91,7 +91,7 @@ impl Lab {
             let responder = responder.clone();
             thread::spawn(move || responder.answer(Some(&printer)))
         };
-        let summary = probe::run(&Plan::new(self.count, self.duration), &signals);
+        let summary = probe::run(&Plan::new(self.count, self.duration), &signals, &responder.stop);
         responder.stop.store(true, Ordering::Relaxed);
         answering.join().map_err(|_| Failure::Said("the answering thread panicked".into()))??;
         let summary = summary?.with_responder(&responder.counts());
@@ -133,7 +133,11 @@ fn run_command(device: &Arc<LinuxDevice>, program: &str, arguments: &[String]) -
     // We are to outlive the command, and to pass on what is sent to us alone.
     let signals = Signals::catch()?;
     let responder = Responder::new(device.clone());
-    thread::spawn(move || responder.answer(None));
+    thread::spawn(move || {
+        if let Err(failure) = responder.answer(None) {
+            failure.report();
+        }
+    });
     let mut command = Command::new(program);
     command.args(arguments).env("TUNCTL_DEVICE", DEVICE);
     unblock_signals(&mut command);
@@ -145,7 +149,7 @@ fn run_command(device: &Arc<LinuxDevice>, program: &str, arguments: &[String]) -
                 io::ErrorKind::NotFound => (127, "Is it installed, and in PATH?"),
                 _ => (126, "Is it a program, and executable?"),
             };
-            eprintln!("tunctl: run {program}: {error}. {advice}");
+            complain(&format_args!("run {program}: {error}. {advice}"));
             return Ok(ExitCode::from(status));
         }
     };

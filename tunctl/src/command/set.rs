@@ -5,11 +5,11 @@ use tunctl::{Gid, Interface, InterfaceAddress, InterfaceName, Mtu, TunBackend, T
 
 use super::Outcome;
 use super::arguments::{group, user};
-use super::delete::as_it_is;
 
 /// Change properties of an interface
 ///
-/// Owner, group and persistence are changed on an open device, so no other program may hold the interface's only queue.
+/// Owner, group and persistence are changed on an open device: so no other program may hold the interface's only queue,
+/// and what a former one left set, such as offloads or filters, is reset.
 #[derive(Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Set {
@@ -28,11 +28,11 @@ struct Changes {
     /// Add an address, as 10.1.1.1/24 or fd77::1/64
     #[arg(long = "add", value_name = "CIDR")]
     add: Vec<InterfaceAddress>,
-    /// Remove an address
+    /// Remove an address; one with a peer is written as show has it: "10.0.0.1 peer 10.0.0.2/32"
     #[arg(long = "remove", value_name = "CIDR")]
     remove: Vec<InterfaceAddress>,
-    /// Make these the only addresses (IPv6 link-local ones stay)
-    #[arg(long = "replace", value_name = "CIDR", num_args = 1.., conflicts_with_all = ["add", "remove"])]
+    /// Make this the only address, or with several such options these (IPv6 link-local ones stay)
+    #[arg(long = "replace", value_name = "CIDR", conflicts_with_all = ["add", "remove"])]
     replace: Vec<InterfaceAddress>,
     /// The user who may open it without privilege, by name or number
     #[arg(long, value_name = "USER", value_parser = user)]
@@ -72,7 +72,7 @@ impl Set {
         if owner.is_none() && group.is_none() && persist.is_none() {
             return Ok(());
         }
-        let device = tunctl::native().open(&as_it_is(&interface)?)?;
+        let device = tunctl::native().open(&interface.info()?.options()?)?;
         if let Some(owner) = owner {
             device.set_owner(owner)?;
         }

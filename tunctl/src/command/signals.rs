@@ -3,8 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::{Failure, Outcome};
 
 /// Signals held back from this thread, and from those that it starts later, to be taken from a descriptor.
 ///
@@ -25,13 +28,19 @@ pub(super) struct Caught {
 
 impl Signals {
     /// Catches what a terminal or a service manager sends to end a program.
-    pub(super) fn catch() -> io::Result<Self> {
+    pub(super) fn catch() -> Outcome<Self> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
             set.add(signal);
         }
-        set.thread_block()?;
-        Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)? })
+        let fd = set.thread_block().and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC));
+        Ok(Self { fd: fd.map_err(|errno| Failure::Said(format!("catch signals: {errno}")))? })
+    }
+
+    /// Whether one has come, without taking it.
+    pub(super) fn are_waiting(&self) -> bool {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// Waits for the next signal.

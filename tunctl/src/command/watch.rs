@@ -13,7 +13,6 @@ use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
 use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, TunBackend, TunDevice};
 
 use super::arguments::seconds;
-use super::delete::as_it_is;
 use super::output::{self, Form, PacketPrinter};
 use super::signals::Signals;
 use super::{Failure, Outcome};
@@ -53,7 +52,8 @@ struct Totals {
     outgoing: u64,
     incoming: u64,
     bytes: u64,
-    missed: u64,
+    /// Of which the kernel counted that they came too fast. `None`: the interface is gone, and its counters with it.
+    missed: Option<u64>,
 }
 
 impl Totals {
@@ -77,7 +77,7 @@ enum Tap {
     /// Beside whoever has them.
     Observer(Observer),
     /// From the device, which nobody else then has.
-    Device { device: LinuxDevice, header: usize },
+    Device { device: LinuxDevice, header: usize, dropped_before: u64 },
 }
 
 impl Source {
@@ -99,7 +99,7 @@ impl Source {
             Tap::Observer(observer) => {
                 observer.try_next(buffer).map(|seen| (seen.direction, seen.packet, seen.length))
             }
-            Tap::Device { device, header } => {
+            Tap::Device { device, header, .. } => {
                 let length = device.try_recv(buffer)?;
                 let packet = buffer.get(*header..length).unwrap_or_default();
                 Ok((Direction::Outgoing, packet, packet.len()))
@@ -107,22 +107,23 @@ impl Source {
         }
     }
 
-    fn take_missed(&self) -> tunctl::Result<u64> {
+    fn take_missed(&self) -> Option<u64> {
         match &self.tap {
-            Tap::Observer(observer) => observer.take_missed().map(u64::from),
-            // The driver drops what does not fit its queue, and counts it with the interface.
-            Tap::Device { .. } => Ok(0),
+            Tap::Observer(observer) => observer.take_missed().ok().map(u64::from),
+            Tap::Device { dropped_before, .. } => {
+                Some(self.interface.dropped().ok()?.saturating_sub(*dropped_before))
+            }
         }
     }
 }
 
 impl Tap {
     fn attach(interface: &LinuxInterface) -> tunctl::Result<Self> {
-        let device = tunctl::native().open(&as_it_is(interface)?)?;
+        let device = tunctl::native().open(&interface.info()?.options()?)?;
         let flags = device.flags();
         let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
         let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
-        Ok(Self::Device { device, header: information + vnet })
+        Ok(Self::Device { device, header: information + vnet, dropped_before: interface.dropped()? })
     }
 }
 
@@ -141,13 +142,13 @@ impl Watch {
         let source = Source::open(tunctl::native().interface(&self.name)?, self.attach)?;
         let form = Form::choose(self.json);
         if self.attach {
-            eprintln!("attached to {}: this program now has its packets, and no other", self.name);
+            eprintln!("attached to {}: what this program receives, no other does", self.name);
         } else if form != Form::Json {
             eprintln!("watching {}, both ways (Ctrl-C ends it)", self.name);
         }
         let mut totals = Totals { event: "totals", ..Totals::default() };
         let ended = self.follow(&source, &signals, &PacketPrinter::new(form), &mut totals);
-        totals.missed = source.take_missed().unwrap_or(0);
+        totals.missed = source.take_missed();
         print_totals(&totals, form)?;
         ended
     }
@@ -166,6 +167,10 @@ impl Watch {
                 Ok((direction, packet, length)) => {
                     totals.count(direction, length);
                     printer.print(Instant::now(), direction, source.layer(), packet, length)?;
+                    // Packets may come without a pause, and so never let us wait.
+                    if signals.are_waiting() {
+                        break;
+                    }
                 }
                 Err(error) if error.is_would_block() => {
                     match wait(source, signals, deadline)? {
@@ -215,6 +220,7 @@ fn print_totals(totals: &Totals, form: Form) -> io::Result<()> {
         return output::json(totals);
     }
     let Totals { packets, outgoing, incoming, bytes, missed, .. } = totals;
+    let missed = missed.map_or("nobody knows how many were".to_owned(), |missed| missed.to_string());
     let s = if *packets == 1 { "" } else { "s" };
     writeln!(
         io::stdout(),

@@ -127,10 +127,13 @@ fn set_adds_removes_and_replaces_addresses() {
     assert!(!is_up("a"), "adding is not up");
     tunctl("set a --remove 10.1.1.1/8 --remove fd01::1/64").ok();
     assert_eq!(addresses_of("a"), ["10.2.2.2/24 brd 10.2.2.255"]);
-    tunctl("set a --replace 10.3.3.3/24 fd03::3/64").ok();
+    tunctl("set --replace 10.3.3.3/24 --replace fd03::3/64 a").ok();
     assert_eq!(addresses_of("a"), ["10.3.3.3/24 brd 10.3.3.255", "fd03::3/64"]);
     tunctl("set a --replace 10.3.3.3/24").ok();
     assert_eq!(addresses_of("a"), ["10.3.3.3/24 brd 10.3.3.255"]);
+    tunctl("set a --add fd04::4/64").ok();
+    tunctl("set a --replace fd04::4/48").ok();
+    assert_eq!(addresses_of("a"), ["fd04::4/48"], "another prefix of an address that stays");
 }
 
 fn set_changes_owner_and_group() {

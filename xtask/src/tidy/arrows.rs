@@ -28,6 +28,9 @@ fn dependencies(manifest: &str) -> Vec<String> {
         if let Some(section) = line.strip_prefix('[') {
             let section = section.trim_end_matches(']');
             inside = section == "dependencies" || section.ends_with(".dependencies");
+            if let Some(name) = section.strip_prefix("dependencies.") {
+                found.push(name.to_owned());
+            }
         } else if inside && !line.starts_with('#') {
             let name = line.split(['=', '.', ' ']).next().unwrap_or_default();
             if !name.is_empty() {
@@ -53,8 +56,8 @@ mod tests {
 
     #[test]
     fn dependencies_are_told_from_dev_dependencies() {
-        let manifest = "[package]\nname = \"x\"\n[dependencies]\n# why\na.workspace = true\nb = \"1\"\n\
+        let manifest = "[dependencies.z]\n[package]\nname = \"x\"\n[dependencies]\n# why\na.workspace = true\nb = \"1\"\n\
                         [target.'cfg(unix)'.dependencies]\nc = { version = \"1\" }\n[dev-dependencies]\nd = \"1\"\n";
-        assert_eq!(dependencies(manifest), ["a", "b", "c"]);
+        assert_eq!(dependencies(manifest), ["z", "a", "b", "c"]);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -19,6 +20,8 @@ use crate::command::{Failure, Outcome};
 
 /// How long an answer may take after the last request.
 const GRACE: Duration = Duration::from_secs(1);
+/// How soon the end of the answering side is seen.
+const GLANCE: Duration = Duration::from_millis(100);
 const ECHO_PORT: u16 = 7;
 const INTERVAL: Duration = Duration::from_secs(1);
 const ROUNDS: u16 = 5;
@@ -173,20 +176,21 @@ impl Prober {
     }
 }
 
-/// Sends the requests, and collects the answers, until a signal asks to end.
-pub(super) fn run(plan: &Plan, signals: &Signals) -> Outcome<Summary> {
+/// Sends the requests, and collects the answers, until a signal asks to end, or nobody answers
+/// any more.
+pub(super) fn run(plan: &Plan, signals: &Signals, over: &AtomicBool) -> Outcome<Summary> {
     let mut probers = Kind::ALL.into_iter().map(Prober::new).collect::<Outcome<Vec<_>>>()?;
     let started = Instant::now();
     for round in 0..plan.rounds {
         let due = started + plan.interval * u32::from(round);
-        if collect(&mut probers, signals, due, Until::Time)? == Ended::BySignal {
+        if collect(&mut probers, signals, over, due, Until::Time)? == Ended::Early {
             break;
         }
         for prober in &mut probers {
             prober.send(round)?;
         }
     }
-    collect(&mut probers, signals, Instant::now() + GRACE, Until::AllAnswered)?;
+    collect(&mut probers, signals, over, Instant::now() + GRACE, Until::AllAnswered)?;
     Ok(Summary {
         event: "summary",
         kinds: probers.iter().map(KindSummary::of).collect(),
@@ -204,10 +208,16 @@ enum Until {
 #[derive(PartialEq, Eq)]
 enum Ended {
     AsPlanned,
-    BySignal,
+    Early,
 }
 
-fn collect(probers: &mut [Prober], signals: &Signals, deadline: Instant, until: Until) -> Outcome<Ended> {
+fn collect(
+    probers: &mut [Prober],
+    signals: &Signals,
+    over: &AtomicBool,
+    deadline: Instant,
+    until: Until,
+) -> Outcome<Ended> {
     let failed = |error: io::Error| Failure::Said(format!("receive answers: {error}"));
     loop {
         for prober in &mut *probers {
@@ -220,9 +230,10 @@ fn collect(probers: &mut [Prober], signals: &Signals, deadline: Instant, until: 
         let sockets = probers.iter().map(|prober| prober.socket.as_fd());
         let mut fds: Vec<_> =
             sockets.chain([signals.as_fd()]).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        ppoll(&mut fds, Some(TimeSpec::from(left)), None).map_err(|errno| failed(errno.into()))?;
-        if fds.last().and_then(PollFd::any).unwrap_or(false) {
-            return Ok(Ended::BySignal);
+        let pause = TimeSpec::from(left.min(GLANCE));
+        ppoll(&mut fds, Some(pause), None).map_err(|errno| failed(errno.into()))?;
+        if fds.last().and_then(PollFd::any).unwrap_or(false) || over.load(Ordering::Relaxed) {
+            return Ok(Ended::Early);
         }
     }
 }

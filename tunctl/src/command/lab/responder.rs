@@ -48,8 +48,14 @@ impl Responder {
         }
     }
 
-    /// Answers until asked to stop and nothing is left to answer.
+    /// Answers until asked to stop and nothing is left to answer. Whoever waits for answers is told of the end.
     pub(super) fn answer(&self, printer: Option<&PacketPrinter>) -> Outcome {
+        let outcome = self.answer_all(printer);
+        self.stop.store(true, Ordering::Relaxed);
+        outcome
+    }
+
+    fn answer_all(&self, printer: Option<&PacketPrinter>) -> Outcome {
         let mut responder = EchoResponder::new();
         let (mut request, mut answer) = (vec![0; BUFFER], vec![0; BUFFER]);
         loop {
@@ -69,11 +75,15 @@ impl Responder {
             self.received.fetch_add(1, Ordering::Relaxed);
             // Whatever is no request to a host of ours is none of our business, and is shown unanswered.
             let answered = match responder.respond(request, &mut answer) {
-                Ok(length) if asks_a_played_host(request) => {
-                    self.device.send(&answer[..length])?;
-                    self.answered.fetch_add(1, Ordering::Relaxed);
-                    Some((length, Instant::now()))
-                }
+                Ok(length) if asks_a_played_host(request) => match self.device.send(&answer[..length]) {
+                    Ok(_) => {
+                        self.answered.fetch_add(1, Ordering::Relaxed);
+                        Some((length, Instant::now()))
+                    }
+                    Err(error) if error.is_gone() => return Err(error.into()),
+                    // The interface went down in between: this answer is lost, like any packet may be.
+                    Err(_) => None,
+                },
                 _ => None,
             };
             // Printing comes last, to stay out of the round-trip time.
