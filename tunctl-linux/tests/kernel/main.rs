@@ -24,6 +24,7 @@ mod persistent;
 mod queues;
 mod state;
 mod support;
+mod surprises;
 mod syscalls;
 mod traffic;
 mod unprivileged_destroy;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         namespaces::cases(),
         list::cases(),
         observe::cases(),
+        surprises::cases(),
         syscalls::cases(),
     ];
     tunctl_testing::main(cases.concat())

@@ -32,6 +32,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(the_command_starts_without_blocked_signals),
         case!(signals_end_both),
         case!(the_network_outside_stays_as_it_is),
+        case!(a_link_that_goes_down_does_not_end_the_answers).needs_tool("ping"),
     ]
 }
 
@@ -244,4 +245,13 @@ fn the_network_outside_stays_as_it_is() {
     assert!(made.contains("extra"), "{made}");
     shell("exit 1").failed(1, &[]);
     assert_eq!((Snapshot::take(), links()), before);
+}
+
+fn a_link_that_goes_down_does_not_end_the_answers() {
+    // With packets under way, one of them is most likely being answered when the link goes down.
+    let script = "ping -q -i 0.002 10.77.0.2 >/dev/null & \
+                  for n in 1 2 3 4 5 6 7 8 9 10; do ip link set lab0 down; ip link set lab0 up; sleep 0.02; done; \
+                  kill $!; ping -c1 -W2 10.77.0.3";
+    let printed = shell(script).ok();
+    assert!(printed.contains("1 packets transmitted, 1 received"), "{printed}");
 }

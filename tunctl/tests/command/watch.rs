@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -20,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(it_ends_after_a_number_of_packets),
         case!(it_ends_after_a_time),
         case!(an_interrupt_ends_it_with_totals),
+        case!(an_interrupt_ends_it_also_when_packets_never_pause),
         case!(a_packet_is_a_line_of_text),
         case!(there_is_colour_on_a_terminal).needs_tool("script"),
         case!(it_counts_every_packet_of_a_burst),
@@ -129,6 +132,28 @@ fn an_interrupt_ends_it_with_totals() {
         let totals = objects(&watcher.end_by(signal).ok());
         assert_eq!((totals.len(), &totals[0]["packets"]), (1, &0.into()), "{signal}");
     }
+}
+
+fn an_interrupt_ends_it_also_when_packets_never_pause() {
+    let _holder = held_tun("t0");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let socket = UdpSocket::bind("10.1.1.1:0").unwrap();
+            while !over.load(Ordering::Relaxed) {
+                socket.send_to(b"flood", "10.1.1.5:9").unwrap();
+            }
+        });
+        let mut watcher = watch("t0");
+        for _ in 0..100 {
+            watcher.line();
+        }
+        let asked = Instant::now();
+        let run = watcher.end_by(Signal::SIGINT);
+        over.store(true, Ordering::Relaxed);
+        assert!(run.ok().contains(" out, "), "no totals");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    });
 }
 
 fn a_packet_is_a_line_of_text() {
