@@ -17,7 +17,7 @@ struct Report {
 }
 
 struct Finished {
-    name: &'static str,
+    name: String,
     report: Report,
     took: Duration,
     problem: Option<String>,
@@ -35,17 +35,19 @@ pub(crate) fn run() -> Outcome {
     stage(&mut finished, "tidy", || tidy::run().map(|()| Report { passed: 1, ..Report::default() }));
     stage(&mut finished, "unit tests", || tests(&["--workspace", "--lib", "--bins", "--examples"]));
     for package in PURE_TESTS {
-        stage(&mut finished, "tests on bytes", || tests(&["--package", package, "--tests"]));
+        stage(&mut finished, &format!("bytes: {package}"), || tests(&["--package", package, "--test", "*"]));
     }
     stage(&mut finished, "documentation tests", || tests(&["--workspace", "--doc"]));
     for (package, test) in KERNEL_TESTS {
-        stage(&mut finished, "kernel tests", || tests(&["--package", package, "--test", test]));
+        stage(&mut finished, &format!("kernel: {package}"), || {
+            tests(&["--package", package, "--test", test])
+        });
     }
     conclude(&finished)
 }
 
 /// Runs a stage, whatever became of those before it: one run shows everything that is wrong.
-fn stage(finished: &mut Vec<Finished>, name: &'static str, work: impl FnOnce() -> Outcome<Report>) {
+fn stage(finished: &mut Vec<Finished>, name: &str, work: impl FnOnce() -> Outcome<Report>) {
     println!("\n── {name}");
     let started = Instant::now();
     let (report, problem) = match work() {
@@ -60,7 +62,7 @@ fn stage(finished: &mut Vec<Finished>, name: &'static str, work: impl FnOnce() -
     if let Some(problem) = &problem {
         println!("FAILED: {problem}");
     }
-    finished.push(Finished { name, report, took: started.elapsed(), problem });
+    finished.push(Finished { name: name.to_owned(), report, took: started.elapsed(), problem });
 }
 
 fn conclude(finished: &[Finished]) -> Outcome {
@@ -73,7 +75,7 @@ fn conclude(finished: &[Finished]) -> Outcome {
             None => "ok".to_owned(),
         };
         println!(
-            "{name:<20} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
+            "{name:<22} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
             took.as_secs_f64()
         );
     }
