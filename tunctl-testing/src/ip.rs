@@ -74,3 +74,32 @@ pub fn addresses(name: &str) -> Vec<Value> {
         .cloned()
         .collect()
 }
+
+/// Whether there is an interface of that name.
+#[must_use]
+pub fn exists(name: &str) -> bool {
+    link(name).is_some()
+}
+
+/// The names of all interfaces but the loopback one.
+#[must_use]
+pub fn others() -> Vec<String> {
+    let names = links().into_iter().filter_map(|link| link["ifname"].as_str().map(str::to_owned));
+    names.filter(|name| name != "lo").collect()
+}
+
+/// What the tun driver reports of an interface through netlink: `type`, `pi`, `vnet_hdr`, `multi_queue`, `persist`, `user`,
+/// `group`, …
+#[must_use]
+pub fn driver_report(name: &str) -> Value {
+    let link = link(name).unwrap_or_else(|| panic!("{name} exists"));
+    assert_eq!(link["linkinfo"]["info_kind"], "tun");
+    link["linkinfo"]["info_data"].clone()
+}
+
+/// Whether an interface has a flag such as `UP`.
+#[must_use]
+pub fn has_flag(name: &str, flag: &str) -> bool {
+    let link = link(name).unwrap_or_else(|| panic!("{name} exists"));
+    link["flags"].as_array().is_some_and(|flags| flags.iter().any(|set| set == flag))
+}

@@ -51,7 +51,7 @@ use std::process::ExitCode;
 pub use case::Case;
 pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, skip};
 pub use elsewhere::OtherNamespace;
-pub use ip::{addresses, ip, ip_json, link, links};
+pub use ip::{addresses, driver_report, exists, has_flag, ip, ip_json, link, links, others};
 pub use process::{Background, entry, finish};
 pub use snapshot::{Snapshot, is_close_on_exec, open_files};
 pub use strace::{Call, Strace, Trace, mark};

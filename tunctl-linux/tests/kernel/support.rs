@@ -7,12 +7,12 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tunctl_core::{CreateOptions, Error, InterfaceAddress, InterfaceName, TunBackend, TunDevice};
 use tunctl_linux::{LinuxBackend, LinuxDevice};
 use tunctl_packet::{Layer, Packet};
 use tunctl_sys::linux::{InterfaceRequest, tun};
-use tunctl_testing::{OPEN_NODE, link, links};
+use tunctl_testing::OPEN_NODE;
+pub(crate) use tunctl_testing::{driver_report, exists, has_flag, others};
 
 pub(crate) fn backend() -> LinuxBackend {
     LinuxBackend::new()
@@ -49,29 +49,6 @@ pub(crate) fn refused<T, E: Into<Error>>(outcome: Result<T, E>) -> Error {
         Ok(_) => panic!("it succeeded"),
         Err(error) => error.into(),
     }
-}
-
-/// The names of all interfaces but lo, as iproute2 lists them.
-pub(crate) fn others() -> Vec<String> {
-    let names = links().into_iter().map(|link| link["ifname"].as_str().unwrap().to_owned());
-    names.filter(|name| name != "lo").collect()
-}
-
-pub(crate) fn exists(name: &str) -> bool {
-    link(name).is_some()
-}
-
-/// What the tun driver reports of an interface through netlink: `type`, `pi`, `vnet_hdr`, `multi_queue`, `persist`, ….
-pub(crate) fn driver_report(name: &str) -> Value {
-    let link = link(name).unwrap_or_else(|| panic!("{name} exists"));
-    assert_eq!(link["linkinfo"]["info_kind"], "tun");
-    link["linkinfo"]["info_data"].clone()
-}
-
-/// Whether an interface has a flag such as `UP`.
-pub(crate) fn has_flag(name: &str, flag: &str) -> bool {
-    let link = link(name).unwrap_or_else(|| panic!("{name} exists"));
-    link["flags"].as_array().unwrap().iter().any(|set| set == flag)
 }
 
 /// The kernel's own answer to `TUNSETIFF`, without the library: the open file and the name, or the errno.

@@ -5,30 +5,13 @@ use std::net::UdpSocket;
 use std::process::Command;
 
 use serde_json::Value;
-use tunctl_testing::{addresses, entry, link, links};
+use tunctl_testing::{addresses, entry, has_flag, link};
+pub(crate) use tunctl_testing::{driver_report, exists, others};
 
 use crate::process::{Running, tunctl, wait_until};
 
-/// The names of all interfaces but lo.
-pub(crate) fn others() -> Vec<String> {
-    let names = links().into_iter().map(|link| link["ifname"].as_str().unwrap().to_owned());
-    names.filter(|name| name != "lo").collect()
-}
-
-pub(crate) fn exists(name: &str) -> bool {
-    link(name).is_some()
-}
-
-/// What the tun driver reports through netlink: `type`, `pi`, `vnet_hdr`, `multi_queue`, `persist`, `user`, `group`.
-pub(crate) fn driver_report(name: &str) -> Value {
-    let link = link(name).unwrap_or_else(|| panic!("{name} exists"));
-    assert_eq!(link["linkinfo"]["info_kind"], "tun");
-    link["linkinfo"]["info_data"].clone()
-}
-
 pub(crate) fn is_up(name: &str) -> bool {
-    let link = link(name).unwrap_or_else(|| panic!("{name} exists"));
-    link["flags"].as_array().unwrap().iter().any(|flag| flag == "UP")
+    has_flag(name, "UP")
 }
 
 pub(crate) fn mtu(name: &str) -> Value {

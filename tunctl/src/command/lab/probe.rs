@@ -311,11 +311,7 @@ impl fmt::Display for Summary {
             writeln!(f, "{:<10} {sent:>5} {answered:>9} {times:>28}", kind.label())?;
         }
         if self.other > 0 {
-            writeln!(
-                f,
-                "{} other packets of the kernel's own, which ask nothing of a host here",
-                self.other
-            )?;
+            writeln!(f, "packets of the kernel's own, which ask nothing of a host here: {}", self.other)?;
         }
         let sent: usize = self.kinds.iter().map(|kind| kind.sent).sum();
         match self.unanswered {
