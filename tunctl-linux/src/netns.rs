@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -140,7 +139,7 @@ fn mount_sysfs() {
 }
 
 fn bring_loopback_up() -> io::Result<()> {
-    let netlink = Arc::new(Netlink::open()?);
+    let netlink = Netlink::open()?;
     let name = InterfaceName::from_kernel(b"lo").map_err(io::Error::other)?;
     match netlink.link_by_name(&name)? {
         Some(lo) => netlink.set_state(lo.index(), State::Up),

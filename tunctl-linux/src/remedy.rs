@@ -83,9 +83,12 @@ pub(crate) fn node(errno: Errno, node: &Path, situation: &Situation) -> Verdict 
             .remedy("Load the driver: sudo modprobe tun (a kernel built without CONFIG_TUN has none)."),
         Errno::EACCES if situation.uid == 0 => Verdict::new(Cause::ClosedNode)
             .because(format!(
-                "{node} is closed even to root: in a user namespace or container, or by a nodev mount"
+                "{node} is closed to this user: by its mode, which root of a user namespace or container does not \
+                 override, or by a nodev mount"
             ))
-            .remedy("Run it as root of the machine, or open the node there: sudo chmod 0666 /dev/net/tun."),
+            .remedy(
+                "Run it with sudo, or have root of the machine open the node: sudo chmod 0666 /dev/net/tun.",
+            ),
         Errno::EACCES => Verdict::new(Cause::ClosedNode)
             .because(format!("the mode of {node} does not let this user open it"))
             .remedy(
