@@ -65,6 +65,8 @@ causes! {
     HeaderMismatch = "another queue of the interface uses other packet headers", InvalidInput;
     /// The interface has as many queues as the kernel allows.
     TooManyQueues = "the interface has as many queues as the kernel allows", QuotaExceeded;
+    /// The queue is attached, or detached, already; or the interface has a single one, which stays.
+    InvalidQueue = "the queue is so already, or is the interface's only one", InvalidInput;
     /// An interface of that name exists and is no TUN/TAP interface.
     NotATun = "the interface is not a TUN/TAP interface", InvalidInput;
     /// A name that the kernel refuses, or a text that is none.

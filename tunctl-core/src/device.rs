@@ -16,6 +16,21 @@ pub enum Readiness {
     Writable,
 }
 
+/// What a poll of a device's descriptor reports at one moment.
+#[doc(alias = "poll")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PollState {
+    /// A packet waits.
+    #[doc(alias = "POLLIN")]
+    pub readable: bool,
+    /// The interface is up, and takes packets.
+    #[doc(alias = "POLLOUT")]
+    pub writable: bool,
+    /// The interface is gone.
+    #[doc(alias = "POLLERR")]
+    pub error: bool,
+}
+
 /// One open descriptor of the TUN/TAP driver, attached to one queue of an interface.
 ///
 /// All but [`destroy`](Self::destroy) take `&self`: the kernel does the locking, so one thread may receive while
@@ -115,6 +130,15 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     /// `UnmappedId`; `Gone`; `Unsupported`.
     #[doc(alias = "TUNSETGROUP")]
     fn set_group(&self, group: Gid) -> Result<()>;
+
+    /// A second descriptor of the same queue: what one receives, the other does not, and the interface goes with the last of
+    /// them. Two queues are another matter: those are two devices that were opened.
+    ///
+    /// # Errors
+    ///
+    /// `TooManyOpenFiles`.
+    #[doc(alias = "dup")]
+    fn try_clone(&self) -> Result<Self>;
 
     /// Destroys the interface, persistent or not: after success it is gone.
     ///

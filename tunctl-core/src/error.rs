@@ -26,10 +26,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     operation: Operation,
     cause: Cause,
-    errno: Option<i32>,
+    errno: Option<Errno>,
     name: Option<NamePattern>,
     // Boxed, so that a result is small; most errors of an event loop have none.
     particulars: Option<Box<Particulars>>,
+}
+
+/// An error number, and whose it is: the same number means another thing on another system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Errno {
+    number: i32,
+    /// What it means, where it is not the host's.
+    text: Option<&'static str>,
 }
 
 /// What only this error has to tell.
@@ -50,7 +58,14 @@ impl Error {
     /// With the errno of the system call that failed.
     #[must_use]
     pub const fn with_errno(mut self, errno: i32) -> Self {
-        self.errno = Some(errno);
+        self.errno = Some(Errno { number: errno, text: None });
+        self
+    }
+
+    /// With an errno that need not be the host's, and what it means: that of a kernel model, or of another system.
+    #[must_use]
+    pub const fn with_foreign_errno(mut self, errno: i32, text: &'static str) -> Self {
+        self.errno = Some(Errno { number: errno, text: Some(text) });
         self
     }
 
@@ -100,11 +115,15 @@ impl Error {
         self.cause
     }
 
-    /// The errno of the system call that failed, if one did.
+    /// The errno of the system call that failed, if one did: of the system that the backend stands for, which in tests may
+    /// be another than the one that the program runs on.
     #[doc(alias = "errno")]
     #[must_use]
     pub const fn raw_os_error(&self) -> Option<i32> {
-        self.errno
+        match self.errno {
+            Some(errno) => Some(errno.number),
+            None => None,
+        }
     }
 
     /// The interface it was asked of, if there is one.
@@ -137,14 +156,15 @@ impl Error {
         self.cause == Cause::WouldBlock
     }
 
-    /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the errno, the
-    /// cause's.
+    /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the errno, or the
+    /// errno is not the host's, the cause's.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         let kind_of = |errno| io::Error::from_raw_os_error(errno).kind();
         // That kind has no name of its own to compare with.
         let unknown = kind_of(i32::MAX);
-        self.errno.map(kind_of).filter(|&kind| kind != unknown).unwrap_or(self.cause.io_kind())
+        let own = self.errno.filter(|errno| errno.text.is_none());
+        own.map(|errno| kind_of(errno.number)).filter(|&kind| kind != unknown).unwrap_or(self.cause.io_kind())
     }
 }
 
@@ -154,8 +174,10 @@ impl fmt::Display for Error {
         if let Some(name) = &self.name {
             write!(f, " {name}")?;
         }
-        if let Some(errno) = self.errno {
-            write!(f, ": {}", io::Error::from_raw_os_error(errno))?;
+        match self.errno {
+            Some(Errno { number, text: Some(text) }) => write!(f, ": {text} (os error {number})")?,
+            Some(Errno { number, text: None }) => write!(f, ": {}", io::Error::from_raw_os_error(number))?,
+            None => {}
         }
         let detail = self.particulars.as_ref().and_then(|particulars| particulars.detail.as_deref());
         let explanation = detail.unwrap_or(self.cause.explanation());
@@ -180,7 +202,8 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error.errno {
             // The adapters' every-day case: no allocation.
-            Some(errno) if error.is_would_block() => Self::from_raw_os_error(errno),
+            Some(Errno { number, text: None }) if error.is_would_block() => Self::from_raw_os_error(number),
+            Some(_) if error.is_would_block() => io::ErrorKind::WouldBlock.into(),
             _ => Self::new(error.kind(), error),
         }
     }
@@ -316,5 +339,19 @@ mod tests {
         // EBADFD, for which the standard library has no kind.
         let gone = io::Error::from(Error::new(Operation::Receive, Cause::Gone).with_errno(77));
         assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn a_foreign_errno_is_told_in_its_own_system_s_words() {
+        // 35 is EAGAIN on the BSDs, and EDEADLK on Linux.
+        let error = Error::new(Operation::Receive, Cause::WouldBlock)
+            .with_foreign_errno(35, "Resource temporarily unavailable");
+        assert_eq!(error.raw_os_error(), Some(35));
+        assert_eq!(
+            error.to_string(),
+            "receive from: Resource temporarily unavailable (os error 35): the operation would have to wait"
+        );
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);
     }
 }

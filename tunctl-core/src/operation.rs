@@ -45,6 +45,12 @@ operations! {
     SetOwner = "set owner of",
     /// [`TunDevice::set_group`](crate::TunDevice::set_group).
     SetGroup = "set group of",
+    /// [`TunDevice::try_clone`](crate::TunDevice::try_clone).
+    Duplicate = "duplicate",
+    /// [`Queues::attach_queue`](crate::Queues::attach_queue).
+    AttachQueue = "attach the queue to",
+    /// [`Queues::detach_queue`](crate::Queues::detach_queue).
+    DetachQueue = "detach the queue from",
     /// [`TunDevice::recv`](crate::TunDevice::recv) and its other forms.
     Receive = "receive from",
     /// [`TunDevice::send`](crate::TunDevice::send) and its other forms.

@@ -10,7 +10,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
     CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
-    Operation, Readiness, Result, TunDevice, Uid,
+    Operation, Queues, Readiness, Result, TunDevice, Uid,
 };
 use tunctl_sys::linux::tun;
 
@@ -214,6 +214,14 @@ impl TunDevice for LinuxDevice {
         self.configured(Operation::SetGroup, tun::set_group(self.fd.as_fd(), group.get()))
     }
 
+    fn try_clone(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().map_err(|error| {
+            let errno = errno(&error);
+            self.told(Operation::Duplicate, errno, remedy::general(errno))
+        })?;
+        Ok(Self { fd, interface: self.interface.clone(), flags: self.flags })
+    }
+
     /// On Linux, with `CAP_NET_ADMIN` the interface is deleted, whoever else has it open. Without, it goes with the last
     /// descriptor, so it must be this one.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
@@ -238,5 +246,15 @@ impl TunDevice for LinuxDevice {
     fn down(&self) -> Result<()> {
         self.check_here(Operation::Down)?;
         self.interface.down()
+    }
+}
+
+impl Queues for LinuxDevice {
+    fn attach_queue(&self) -> Result<()> {
+        self.configured(Operation::AttachQueue, tun::set_queue(self.fd.as_fd(), true))
+    }
+
+    fn detach_queue(&self) -> Result<()> {
+        self.configured(Operation::DetachQueue, tun::set_queue(self.fd.as_fd(), false))
     }
 }

@@ -162,6 +162,8 @@ pub(crate) fn configure(errno: Errno, operation: Operation, situation: &Situatio
         (Errno::ENODEV | Errno::EBADFD, _) => gone(),
         (Errno::EINVAL, Operation::SetOwner | Operation::SetGroup) => Verdict::new(Cause::UnmappedId)
             .remedy("In a user namespace, only the ids that /proc/self/uid_map and gid_map list exist."),
+        (Errno::EINVAL, Operation::AttachQueue | Operation::DetachQueue) => Verdict::new(Cause::InvalidQueue)
+            .remedy("Queues come and go on an interface that was created with multi_queue."),
         (Errno::EINVAL | Errno::ERANGE, Operation::SetMtu) => {
             Verdict::new(Cause::InvalidMtu).remedy("A tun takes 68 to 65535 bytes, a tap at most 65521.")
         }

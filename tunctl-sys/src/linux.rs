@@ -26,6 +26,10 @@ pub mod iff {
     pub const TAP: u16 = 0x0002;
     /// The interface may have several queues.
     pub const MULTI_QUEUE: u16 = 0x0100;
+    /// Puts a queue that was detached back into service; for [`TUNSETQUEUE`](super::TUNSETQUEUE) alone.
+    pub const ATTACH_QUEUE: u16 = 0x0200;
+    /// Takes a queue out of service; for [`TUNSETQUEUE`](super::TUNSETQUEUE) alone.
+    pub const DETACH_QUEUE: u16 = 0x0400;
     /// The interface outlives its last descriptor. Reported only; set by [`TUNSETPERSIST`](super::TUNSETPERSIST).
     pub const PERSIST: u16 = 0x0800;
     /// Packets have no packet information header in front.
@@ -144,6 +148,8 @@ pub const TUNSETOFFLOAD: Opcode = iow(208);
 /// [`InterfaceRequest`], filled in: the name and flags of the attached interface. (In C it is declared as an
 /// `unsigned int`.)
 pub const TUNGETIFF: Opcode = ior(210);
+/// [`InterfaceRequest`], its flags alone: attaches or detaches the descriptor's queue. (In C it is declared as an `int`.)
+pub const TUNSETQUEUE: Opcode = iow(217);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
 /// `struct tun_filter`: the MAC addresses that a tap's reader wants; here only its empty form, two `u16`.
@@ -179,6 +185,7 @@ const _: () = {
     assert!(same(TUNSETGROUP, libc::TUNSETGROUP));
     assert!(same(TUNSETOFFLOAD, libc::TUNSETOFFLOAD));
     assert!(same(TUNGETIFF, libc::TUNGETIFF));
+    assert!(same(TUNSETQUEUE, libc::TUNSETQUEUE));
     assert!(same(TUNSETSNDBUF, libc::TUNSETSNDBUF));
     assert!(same(TUNSETVNETHDRSZ, libc::TUNSETVNETHDRSZ));
     assert!(same(TUNGETVNETHDRSZ, libc::TUNGETVNETHDRSZ));
@@ -192,6 +199,8 @@ const _: () = {
     assert!(NAME_SIZE == libc::IFNAMSIZ);
     assert!(iff::TUN as i32 == libc::IFF_TUN && iff::TAP as i32 == libc::IFF_TAP);
     assert!(iff::MULTI_QUEUE as i32 == libc::IFF_MULTI_QUEUE);
+    assert!(iff::ATTACH_QUEUE as i32 == libc::IFF_ATTACH_QUEUE);
+    assert!(iff::DETACH_QUEUE as i32 == libc::IFF_DETACH_QUEUE);
     assert!(iff::PERSIST as i32 == libc::IFF_PERSIST);
     assert!(iff::NO_PI as i32 == libc::IFF_NO_PI);
     assert!(iff::VNET_HDR as i32 == libc::IFF_VNET_HDR);

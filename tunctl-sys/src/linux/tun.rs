@@ -9,8 +9,8 @@ use std::os::fd::BorrowedFd;
 
 use super::{
     InterfaceRequest, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF,
-    TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER,
-    TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE,
+    TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER,
+    TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
 };
 use crate::ioctl::{ByValue, Exchange, Getter, Setter};
 
@@ -19,6 +19,8 @@ use crate::ioctl::{ByValue, Exchange, Getter, Setter};
 const SET_IFF: Exchange<InterfaceRequest> = unsafe { Exchange::new(TUNSETIFF) };
 // SAFETY: as `TUNSETIFF`: the opcode says `unsigned int`, the driver copies a whole `struct ifreq` in and out.
 const GET_IFF: Getter<InterfaceRequest> = unsafe { Getter::new(TUNGETIFF) };
+// SAFETY: as `TUNSETIFF`: the opcode says `int`, the driver copies a whole `struct ifreq` in, and writes nothing.
+const SET_QUEUE: Setter<InterfaceRequest> = unsafe { Setter::new(TUNSETQUEUE) };
 // SAFETY: the driver tests the argument against 0 and never dereferences it.
 const SET_PERSIST: ByValue = unsafe { ByValue::new(TUNSETPERSIST) };
 // SAFETY: the driver makes a kuid of the argument and never dereferences it.
@@ -78,6 +80,20 @@ pub fn iff(fd: BorrowedFd<'_>) -> io::Result<InterfaceRequest> {
 #[doc(alias = "TUNSETPERSIST")]
 pub fn set_persist(fd: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
     SET_PERSIST.call(fd, c_int::from(persistent)).map(drop)
+}
+
+/// Puts the descriptor's queue into service, or takes it out, which loses the packets in it.
+///
+/// # Errors
+///
+/// `EINVAL`: it is so already, or the interface has a single queue. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETQUEUE")]
+pub fn set_queue(fd: BorrowedFd<'_>, attached: bool) -> io::Result<()> {
+    let flag = if attached { flags::ATTACH_QUEUE } else { flags::DETACH_QUEUE };
+    let Some(request) = InterfaceRequest::new(b"", flag) else {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    };
+    SET_QUEUE.call(fd, &request).map(drop)
 }
 
 /// The user that may attach to the interface.

@@ -1,0 +1,139 @@
+//! What a case is, and the list of them.
+
+use std::fmt;
+
+use super::{Harness, Refusal, expect};
+
+/// What a case is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subject {
+    /// Names, patterns and flags.
+    Names,
+    /// Receiving packets.
+    Reading,
+    /// Sending packets.
+    Writing,
+    /// Interfaces and devices come and go.
+    Lifetime,
+    /// What outlives the last device.
+    Persistence,
+    /// Who may do what.
+    Permission,
+    /// Several devices at one interface.
+    Queues,
+    /// Waiting, waking, and poll bits.
+    Readiness,
+    /// State, MTU and addresses.
+    Configuration,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Names => "names",
+            Self::Reading => "reading",
+            Self::Writing => "writing",
+            Self::Lifetime => "lifetime",
+            Self::Persistence => "persistence",
+            Self::Permission => "permission",
+            Self::Queues => "queues",
+            Self::Readiness => "readiness",
+            Self::Configuration => "configuration",
+        })
+    }
+}
+
+/// What a case needs that not every machine grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Need {
+    /// A namespace of one's own.
+    Namespace,
+    /// Other users, so root of the machine.
+    OtherUsers,
+}
+
+/// One behaviour that every backend must show.
+pub struct Case<H> {
+    subject: Subject,
+    name: &'static str,
+    need: Need,
+    body: fn(&H),
+}
+
+impl<H: Harness> Case<H> {
+    /// A case, called as the function that is its body.
+    pub(super) const fn new(subject: Subject, name: &'static str, body: fn(&H)) -> Self {
+        Self { subject, name, need: Need::Namespace, body }
+    }
+
+    pub(super) const fn needs(mut self, need: Need) -> Self {
+        self.need = need;
+        self
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// The behaviour, in words joined by underscores.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it needs.
+    #[must_use]
+    pub const fn need(&self) -> Need {
+        self.need
+    }
+
+    /// Runs it over a harness that nothing has used yet; the refusals that it asked for, and got.
+    pub fn run(&self, harness: &H) -> Vec<Refusal> {
+        expect::recorded(|| (self.body)(harness))
+    }
+}
+
+impl<H> Clone for Case<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Case<H> {}
+
+impl<H> fmt::Debug for Case<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.subject, self.name)
+    }
+}
+
+/// All cases, by subject.
+#[must_use]
+pub fn cases<H: Harness>() -> Vec<Case<H>> {
+    [
+        super::names::cases(),
+        super::lifetime::cases(),
+        super::persistence::cases(),
+        super::permission::cases(),
+        super::queues::cases(),
+        super::reading::cases(),
+        super::writing::cases(),
+        super::readiness::cases(),
+        super::configuration::cases(),
+    ]
+    .concat()
+}
+
+/// The cases of a subject, from functions that are generic over the harness.
+macro_rules! suite {
+    ($subject:ident: $($body:ident),* $(,)?) => {
+        vec![$($crate::conformance::case::Case::new(
+            $crate::conformance::Subject::$subject, stringify!($body), $body::<H>,
+        )),*]
+    };
+}
+pub(super) use suite;

@@ -1,0 +1,121 @@
+//! What the suite asks of whoever runs it.
+
+use crate::{
+    Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Result, TunBackend,
+};
+
+/// The device of a harness's backend.
+pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
+/// The interface of a harness's backend.
+pub type InterfaceOf<H> = <<H as Harness>::Backend as TunBackend>::Interface;
+
+/// A backend under test, and the system around it: a network namespace in which nothing but the case does anything.
+///
+/// The system's side never goes through the backend: what it reports is evidence, and what it does is what another program
+/// would do. A method that fails panics, since the case then proves nothing.
+pub trait Harness {
+    /// The backend under test.
+    type Backend: TunBackend;
+
+    /// The backend. It starts in a namespace without TUN/TAP interfaces.
+    fn backend(&self) -> &Self::Backend;
+
+    /// In what this system differs from others.
+    fn profile(&self) -> Profile;
+
+    /// What the system itself reports of an interface of this namespace; `None` if there is none of that name. Queues may be
+    /// unknown.
+    fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo>;
+
+    /// The addresses that the system itself reports, with prefix and peer, in no particular order.
+    fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress>;
+
+    /// How many packets the system dropped on the way to a device of this interface.
+    fn dropped(&self, name: &InterfaceName) -> u64;
+
+    /// Makes the system send one packet out of an interface, as it is: on a tun an IP packet, on a tap a frame. Whether it
+    /// reached a queue; it has when this returns.
+    fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool;
+
+    /// Watches what the system receives from the devices of an interface, from now on.
+    fn observe(&self, name: &InterfaceName) -> Box<dyn Observation>;
+
+    /// Another program, which may, deletes an interface of this namespace.
+    fn delete(&self, name: &InterfaceName);
+
+    /// Another program, which may, renames an interface of this namespace; whether the system permitted it.
+    fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool;
+
+    /// Another program, which may, moves an interface to another namespace, where it keeps its name.
+    fn move_to_namespace(&self, name: &InterfaceName);
+
+    /// What the system reports of an interface in the namespace to which interfaces are moved.
+    fn report_elsewhere(&self, name: &InterfaceName) -> Option<InterfaceInfo>;
+
+    /// Another program, which may, switches an interface of this namespace on or off.
+    fn set_up(&self, name: &InterfaceName, up: bool);
+
+    /// Does something as another user: effective uid and gid, no other groups, and with or without the privilege to
+    /// configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
+    fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut());
+
+    /// What a poll of the device reports at this moment.
+    fn poll_state(&self, device: &DeviceOf<Self>) -> PollState;
+
+    /// An interface of this namespace that is no TUN/TAP interface.
+    fn other_interface(&self) -> InterfaceName;
+
+    /// Attaches (`true`) or detaches the device's queue, if the device implements [`Queues`](crate::Queues).
+    fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>>;
+
+    /// Tries an operation that no trait has; `None` if the backend has no such thing.
+    fn attempt(&self, operation: Operation) -> Option<Result<(), Error>>;
+}
+
+/// What the system has received from the devices of an interface since the observation began.
+pub trait Observation {
+    /// The oldest packet that was not taken yet, as it passed the interface: without packet information or virtio-net
+    /// header.
+    fn take(&mut self) -> Option<Vec<u8>>;
+}
+
+/// In what systems differ where the suite has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Without privilege, a caller may attach to a persistent interface that belongs to nobody.
+    pub ownerless_attach: bool,
+    /// An interface may be renamed while it is up.
+    pub rename_while_up: bool,
+    /// The packets that a queue holds unless told otherwise, on a tun.
+    pub tun_queue_length: usize,
+    /// The packets that a queue holds unless told otherwise, on a tap.
+    pub tap_queue_length: usize,
+    /// The most queues that an interface may have.
+    pub most_queues: usize,
+}
+
+impl Profile {
+    /// Linux 6.18's.
+    pub const LINUX_6_18: Self = Self {
+        ownerless_attach: true,
+        rename_while_up: true,
+        tun_queue_length: 500,
+        tap_queue_length: 1000,
+        most_queues: 256,
+    };
+
+    /// With another answer to an unprivileged caller that attaches to a persistent interface of nobody's.
+    #[must_use]
+    pub const fn with_ownerless_attach(mut self, permitted: bool) -> Self {
+        self.ownerless_attach = permitted;
+        self
+    }
+
+    /// With another answer to renaming an interface that is up.
+    #[must_use]
+    pub const fn with_rename_while_up(mut self, permitted: bool) -> Self {
+        self.rename_while_up = permitted;
+        self
+    }
+}

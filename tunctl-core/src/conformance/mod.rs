@@ -1,0 +1,44 @@
+//! The suite that every backend must pass: a kernel's, and a model's that claims to stand for it.
+//!
+//! Each [`Case`] states one behaviour of the driver and is written once, over a [`Harness`]. What a case sees comes from
+//! outside of the backend under test wherever the harness can look: the system's own report, what its side of the wire
+//! received, the poll bits of the descriptor.
+//!
+//! A test binary of a backend runs them all, each over a harness of its own:
+//!
+//! ```
+//! use tunctl_core::conformance::{self, Harness};
+//!
+//! fn run_all<H: Harness>(fresh: impl Fn() -> H) {
+//!     for case in conformance::cases::<H>() {
+//!         case.run(&fresh());
+//!     }
+//! }
+//! ```
+//!
+//! # Panics
+//!
+//! A case panics if the backend does not do as it says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is how a case fails"
+)]
+
+mod case;
+mod configuration;
+mod expect;
+mod harness;
+mod lifetime;
+mod names;
+mod permission;
+mod persistence;
+mod queues;
+mod readiness;
+mod reading;
+mod writing;
+
+pub use case::{Case, Need, Subject, cases};
+pub use expect::{Refusal, refused};
+pub use harness::{DeviceOf, Harness, InterfaceOf, Observation, Profile};

@@ -1,0 +1,8 @@
+//! Names, patterns and flags.
+
+use super::Harness;
+use super::case::{Case, suite};
+
+pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+    suite![Names:]
+}

@@ -1,0 +1,8 @@
+//! Who may do what.
+
+use super::Harness;
+use super::case::{Case, suite};
+
+pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+    suite![Permission:]
+}

@@ -1,0 +1,8 @@
+//! Several devices at one interface.
+
+use super::Harness;
+use super::case::{Case, suite};
+
+pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+    suite![Queues:]
+}

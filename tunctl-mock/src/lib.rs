@@ -1,0 +1,2 @@
+//! A TUN/TAP driver in memory.
+#![forbid(unsafe_code)]
