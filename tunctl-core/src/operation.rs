@@ -51,6 +51,8 @@ operations! {
     AttachQueue = "attach the queue to",
     /// [`Queues::detach_queue`](crate::Queues::detach_queue).
     DetachQueue = "detach the queue from",
+    /// Announcing what a reader can take over from the kernel, where a backend can.
+    SetOffloads = "set offloads of",
     /// [`TunDevice::recv`](crate::TunDevice::recv) and its other forms.
     Receive = "receive from",
     /// [`TunDevice::send`](crate::TunDevice::send) and its other forms.

@@ -117,13 +117,19 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
     [
         super::names::cases(),
         super::lifetime::cases(),
+        super::lookup::cases(),
+        super::gone::cases(),
         super::persistence::cases(),
         super::permission::cases(),
         super::queues::cases(),
+        super::joining::cases(),
         super::reading::cases(),
         super::writing::cases(),
+        super::virtio_net::cases(),
         super::readiness::cases(),
         super::configuration::cases(),
+        super::addresses::cases(),
+        super::replacing::cases(),
     ]
     .concat()
 }

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 
 use super::{DeviceOf, Harness};
-use crate::{Cause, CreateOptions, Error, InterfaceAddress, InterfaceName, Operation, TunBackend};
+use crate::{
+    Cause, CreateOptions, DestroyError, Error, Gid, InterfaceAddress, InterfaceInfo, InterfaceName,
+    Operation, TunBackend, TunDevice, Uid,
+};
 
 /// A refusal that a case asked for, and got: the operation, and why.
 pub type Refusal = (Operation, Cause);
@@ -36,6 +39,14 @@ pub(super) fn refused_with<T, E: Into<Error>>(outcome: Result<T, E>, cause: Caus
     error
 }
 
+/// Asserts that a device was not destroyed, because others keep its interface alive, and returns it.
+#[track_caller]
+pub(super) fn given_back<D>(outcome: Result<(), DestroyError<D>>) -> D {
+    let Err(failed) = outcome else { panic!("it was destroyed, while others have it open") };
+    refused::<(), _>(Err(failed.error().clone()), Cause::Busy);
+    failed.into_device().expect("the device comes back")
+}
+
 /// Linux's numbers, which a backend that stands for it answers with on every host.
 pub(super) mod errno {
     pub(in super::super) const EPERM: i32 = 1;
@@ -44,12 +55,22 @@ pub(super) mod errno {
     pub(in super::super) const EAGAIN: i32 = 11;
     pub(in super::super) const EBUSY: i32 = 16;
     pub(in super::super) const EEXIST: i32 = 17;
+    pub(in super::super) const ENODEV: i32 = 19;
     pub(in super::super) const EINVAL: i32 = 22;
     pub(in super::super) const EBADFD: i32 = 77;
+    pub(in super::super) const EADDRNOTAVAIL: i32 = 99;
 }
 
 pub(super) fn name(text: &str) -> InterfaceName {
     text.parse().expect("the suite's names are names")
+}
+
+pub(super) fn uid(number: u32) -> Uid {
+    Uid::new(number).expect("the suite's ids are ids")
+}
+
+pub(super) fn gid(number: u32) -> Gid {
+    Gid::new(number).expect("the suite's ids are ids")
 }
 
 pub(super) fn address(text: &str) -> InterfaceAddress {
@@ -71,12 +92,36 @@ pub(super) fn create<H: Harness>(harness: &H, options: CreateOptions, name: &str
     harness.backend().create(&options).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A new interface that another program has brought up, and a device of it.
+pub(super) fn up<H: Harness>(harness: &H, options: CreateOptions, text: &str) -> DeviceOf<H> {
+    let device = create(harness, options, text);
+    harness.set_up(&name(text), true);
+    device
+}
+
 pub(super) fn open<H: Harness>(
     harness: &H,
     options: CreateOptions,
     name: &str,
 ) -> crate::Result<DeviceOf<H>> {
     harness.backend().open(&options.name(name).expect("the suite's names are names"))
+}
+
+/// A new persistent interface to which no device is attached.
+pub(super) fn persistent<H: Harness>(harness: &H, options: CreateOptions, name: &str) {
+    let device = create(harness, options, name);
+    device.set_persist(true).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Whether the system has an interface of that name.
+pub(super) fn exists<H: Harness>(harness: &H, text: &str) -> bool {
+    harness.report(&name(text)).is_some()
+}
+
+/// What the system reports of an interface that is there.
+#[track_caller]
+pub(super) fn report<H: Harness>(harness: &H, text: &str) -> InterfaceInfo {
+    harness.report(&name(text)).unwrap_or_else(|| panic!("there is no {text}"))
 }
 
 /// An IPv4 packet of `length` bytes, 20 at least, whose payload counts from 0.
@@ -94,4 +139,32 @@ pub(super) fn frame(ether_type: u16, payload: &[u8]) -> Vec<u8> {
     frame.extend(ether_type.to_be_bytes());
     frame.extend(payload);
     frame
+}
+
+/// An IPv6 packet of `length` bytes, 40 at least, whose payload counts from 0.
+pub(super) fn ipv6(length: u16) -> Vec<u8> {
+    let mut packet = vec![0; 40];
+    packet[0] = 0x60;
+    packet[4..6].copy_from_slice(&(length - 40).to_be_bytes());
+    packet[6..8].copy_from_slice(&[17, 64]);
+    packet[8..10].copy_from_slice(&[0xfd, 0x77]);
+    packet[24..26].copy_from_slice(&[0xfd, 0x77]);
+    (packet[23], packet[39]) = (2, 1);
+    packet.extend((40..length).map(|position| position.to_le_bytes()[0]));
+    packet
+}
+
+/// The packet that waits, with the headers of the device.
+#[track_caller]
+pub(super) fn received<D: TunDevice>(device: &D) -> Vec<u8> {
+    let mut buffer = vec![0; 70_000];
+    let length = device.try_recv(&mut buffer).unwrap_or_else(|error| panic!("{error}"));
+    buffer.truncate(length);
+    buffer
+}
+
+/// Asserts that no packet waits.
+#[track_caller]
+pub(super) fn assert_empty<D: TunDevice>(device: &D) {
+    refused_with(device.try_recv(&mut [0; 100]), Cause::WouldBlock, errno::EAGAIN);
 }

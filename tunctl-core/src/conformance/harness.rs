@@ -87,6 +87,9 @@ pub struct Profile {
     pub ownerless_attach: bool,
     /// An interface may be renamed while it is up.
     pub rename_while_up: bool,
+    /// A checksum that a virtio-net header asks for must start behind an IP header, also where the header tells of no
+    /// segments.
+    pub checksum_behind_ip: bool,
     /// The packets that a queue holds unless told otherwise, on a tun.
     pub tun_queue_length: usize,
     /// The packets that a queue holds unless told otherwise, on a tap.
@@ -100,6 +103,7 @@ impl Profile {
     pub const LINUX_6_18: Self = Self {
         ownerless_attach: true,
         rename_while_up: true,
+        checksum_behind_ip: false,
         tun_queue_length: 500,
         tap_queue_length: 1000,
         most_queues: 256,
@@ -109,6 +113,13 @@ impl Profile {
     #[must_use]
     pub const fn with_ownerless_attach(mut self, permitted: bool) -> Self {
         self.ownerless_attach = permitted;
+        self
+    }
+
+    /// With another rule for where a checksum may start.
+    #[must_use]
+    pub const fn with_checksum_behind_ip(mut self, demanded: bool) -> Self {
+        self.checksum_behind_ip = demanded;
         self
     }
 

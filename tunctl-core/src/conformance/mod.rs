@@ -26,17 +26,23 @@
     reason = "a panic is how a case fails"
 )]
 
+mod addresses;
 mod case;
 mod configuration;
 mod expect;
+mod gone;
 mod harness;
+mod joining;
 mod lifetime;
+mod lookup;
 mod names;
 mod permission;
 mod persistence;
 mod queues;
 mod readiness;
 mod reading;
+mod replacing;
+mod virtio_net;
 mod writing;
 
 pub use case::{Case, Need, Subject, cases};

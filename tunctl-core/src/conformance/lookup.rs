@@ -1,0 +1,159 @@
+//! What is found without attaching to it, and what the backend can do at all.
+
+use std::time::Duration;
+
+use super::case::{Case, suite};
+use super::expect::{create, exists, gid, name, open, persistent, report, tap, tun, uid};
+use super::{Harness, refused};
+use crate::{
+    Cause, CreateOptions, Error, Interface, Mtu, Operation, Readiness, Result, State, TunBackend, TunDevice,
+};
+
+pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+    suite![Lifetime:
+        the_list_is_empty_without_interfaces,
+        the_list_is_in_the_order_of_indices_and_has_no_other_kinds,
+        a_lookup_finds_what_the_list_does,
+        a_lookup_tells_a_foreign_kind_from_nothing,
+        looking_attaches_to_nothing,
+        what_the_backend_says_of_an_interface_is_what_the_system_says,
+        the_capabilities_are_what_is_supported,
+    ]
+}
+
+/// The names on the backend's list.
+fn listed<H: Harness>(harness: &H) -> Vec<String> {
+    let found = harness.backend().interfaces().unwrap();
+    found.iter().map(|interface| interface.name().unwrap().to_string()).collect()
+}
+
+fn the_list_is_empty_without_interfaces<H: Harness>(harness: &H) {
+    assert_eq!(listed(harness), [""; 0]);
+    drop(tun(harness, "tun0"));
+    assert_eq!(listed(harness), [""; 0]);
+}
+
+fn the_list_is_in_the_order_of_indices_and_has_no_other_kinds<H: Harness>(harness: &H) {
+    let _first = tap(harness, "zebra");
+    let second = tun(harness, "apple");
+    persistent(harness, CreateOptions::tun().multi_queue(true), "many");
+    assert_eq!(listed(harness), ["zebra", "apple", "many"]);
+    drop(second);
+    let _fourth = tun(harness, "apple");
+    assert!(harness.rename(&name("zebra"), &name("last")));
+    assert_eq!(listed(harness), ["last", "many", "apple"]);
+    for interface in harness.backend().interfaces().unwrap() {
+        assert_eq!(report(harness, &interface.name().unwrap().to_string()).index, interface.index());
+    }
+}
+
+fn a_lookup_finds_what_the_list_does<H: Harness>(harness: &H) {
+    let _held = tun(harness, "held");
+    persistent(harness, CreateOptions::tap(), "idle");
+    for text in ["held", "idle"] {
+        let found = harness.backend().interface(&name(text)).unwrap();
+        assert_eq!(found.index(), report(harness, text).index);
+        assert_eq!(found.info().unwrap().layer, report(harness, text).layer);
+    }
+}
+
+fn a_lookup_tells_a_foreign_kind_from_nothing<H: Harness>(harness: &H) {
+    let other = harness.other_interface();
+    let error = refused(harness.backend().interface(&other), Cause::NotATun);
+    assert_eq!((error.operation(), error.interface()), (Operation::Lookup, Some(other)));
+    let error = refused(harness.backend().interface(&name("none")), Cause::NotFound);
+    assert_eq!((error.operation(), error.interface()), (Operation::Lookup, Some(name("none"))));
+}
+
+fn looking_attaches_to_nothing<H: Harness>(harness: &H) {
+    persistent(harness, CreateOptions::tun(), "idle");
+    let before = report(harness, "idle");
+    let found = harness.backend().interface(&name("idle")).unwrap();
+    let listed = harness.backend().interfaces().unwrap();
+    assert_eq!((found.addresses().unwrap(), listed.len()), (vec![], 1));
+    assert_eq!(report(harness, "idle"), before);
+    // Its only queue is free.
+    drop(open(harness, CreateOptions::tun(), "idle").unwrap());
+    drop(found);
+    assert_eq!(report(harness, "idle"), before);
+}
+
+fn what_the_backend_says_of_an_interface_is_what_the_system_says<H: Harness>(harness: &H) {
+    let device = create(harness, CreateOptions::tap().packet_information(true).vnet_header(true), "tap0");
+    device.set_persist(true).unwrap();
+    device.set_owner(uid(0)).unwrap();
+    device.interface().set_mtu("1400".parse().unwrap()).unwrap();
+    harness.set_up(&name("tap0"), true);
+    let mut said = device.interface().info().unwrap();
+    let reported = report(harness, "tap0");
+    if reported.queues.is_none() {
+        said.queues = None;
+    }
+    assert_eq!(said, reported);
+    assert_eq!((said.mtu.get(), said.state, said.persistent), (1400, State::Up, true));
+}
+
+fn the_capabilities_are_what_is_supported<H: Harness>(harness: &H) {
+    let capabilities = harness.backend().capabilities();
+    for &operation in Operation::ALL {
+        let supported = match tried(harness, operation) {
+            None => false,
+            Some(outcome) => outcome.err().is_none_or(|error| error.cause() != Cause::Unsupported),
+        };
+        assert_eq!(capabilities.supports(operation), supported, "{operation:?}");
+        if exists(harness, "tun0") {
+            harness.delete(&name("tun0"));
+        }
+    }
+}
+
+/// How an operation ends; `None` if neither a trait nor the backend has it.
+fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
+    let several = || CreateOptions::tun().multi_queue(true);
+    Some(match operation {
+        Operation::Create => harness.backend().create(&CreateOptions::tun()).map(drop),
+        Operation::OpenOrCreate => harness.backend().open_or_create(&CreateOptions::tun()).map(drop),
+        Operation::Open => {
+            let _first = create(harness, several(), "tun0");
+            open(harness, several(), "tun0").map(drop)
+        }
+        Operation::Lookup | Operation::List => {
+            let _device = tun(harness, "tun0");
+            match operation {
+                Operation::Lookup => harness.backend().interface(&name("tun0")).map(drop),
+                _ => harness.backend().interfaces().map(drop),
+            }
+        }
+        Operation::AttachQueue | Operation::DetachQueue => {
+            let device = create(harness, several(), "tun0");
+            return harness.set_queue(&device, operation == Operation::AttachQueue);
+        }
+        _ => return tried_with(tun(harness, "tun0"), operation).or_else(|| harness.attempt(operation)),
+    })
+}
+
+/// How an operation of a device or its interface ends; `None` if it is neither's.
+fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()>> {
+    let interface = device.interface();
+    let address = super::expect::address("10.77.0.1/24");
+    Some(match operation {
+        Operation::Destroy => device.destroy().map_err(Error::from),
+        Operation::SetPersist => device.set_persist(false),
+        Operation::SetOwner => device.set_owner(uid(0)),
+        Operation::SetGroup => device.set_group(gid(0)),
+        Operation::Duplicate => device.try_clone().map(drop),
+        Operation::Receive => device.try_recv(&mut [0; 100]).map(drop),
+        Operation::Send => device.try_send(&[0x45; 20]).map(drop),
+        Operation::Wait => device.wait(Readiness::Readable, Some(Duration::ZERO)).map(drop),
+        Operation::Name => device.name().map(drop),
+        Operation::Inspect => interface.info().map(drop),
+        Operation::Up => interface.set_state(State::Up),
+        Operation::Down => interface.set_state(State::Down),
+        Operation::SetMtu => interface.set_mtu(Mtu::MIN),
+        Operation::ListAddresses => interface.addresses().map(drop),
+        Operation::AddAddress => interface.add_address(address).map(drop),
+        Operation::RemoveAddress => interface.remove_address(address),
+        Operation::Delete => interface.delete(),
+        _ => return None,
+    })
+}
