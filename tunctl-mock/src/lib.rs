@@ -1,2 +1,78 @@
-//! A TUN/TAP driver in memory.
+//! A TUN/TAP driver in memory, for the tests of programs that use one: no device node, no privilege, any system.
+//!
+//! [`MockBackend`] is a [`TunBackend`](tunctl_core::TunBackend) that is a kernel: it has the rules of Linux's driver, and
+//! answers with its numbers. That they are the same is not a claim but a test: one conformance suite runs on both, and long
+//! random sequences of operations are compared step by step.
+//!
+//! ```
+//! use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};
+//! use tunctl_mock::MockBackend;
+//!
+//! /// The program: it turns packets around, and ends when the interface is gone.
+//! fn echo<B: TunBackend>(backend: &B) -> Result<()> {
+//!     let tun = backend.create(&CreateOptions::tun().name("vpn0")?)?;
+//!     tun.up("10.1.1.1/24".parse()?)?;
+//!     let mut packet = [0; 1500];
+//!     loop {
+//!         match tun.recv(&mut packet) {
+//!             Err(error) if error.is_gone() => return Ok(()),
+//!             length => tun.send(&packet[..length?])?,
+//!         };
+//!     }
+//! }
+//!
+//! // Its test, which plays the system.
+//! let kernel = MockBackend::new();
+//! std::thread::scope(|scope| {
+//!     let program = scope.spawn(|| echo(&kernel));
+//!     while kernel.inject("vpn0", [0x45; 20]) != tunctl_mock::Delivery::Queued {
+//!         std::thread::yield_now();
+//!     }
+//!     let answer = loop {
+//!         if let Some(packet) = kernel.take("vpn0") {
+//!             break packet;
+//!         }
+//!     };
+//!     assert_eq!(answer, [0x45; 20]);
+//!     kernel.delete("vpn0");
+//!     program.join().unwrap()
+//! })?;
+//! # Ok::<(), tunctl_core::Error>(())
+//! ```
+//!
+//! # What it does not model
+//!
+//! Routing, sockets and neighbours: the test is the system's IP stack, and says what it sends. IPv6 link-local addresses,
+//! which Linux makes by itself. The contents of a GSO packet. Time, but for packets on an
+//! [impaired](Impairment) wire. Which queue of several a flow goes to is arbitrary here as there.
+
 #![forbid(unsafe_code)]
+
+mod backend;
+mod caller;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod device;
+mod errno;
+mod fault;
+mod impairment;
+mod interface;
+mod kernel;
+mod profile;
+mod readable;
+mod refusal;
+mod solicitation;
+mod system;
+mod wire;
+
+pub use backend::MockBackend;
+pub use caller::Caller;
+pub use device::MockDevice;
+pub use errno::Errno;
+pub use fault::Fault;
+pub use impairment::Impairment;
+pub use interface::MockInterface;
+pub use kernel::Delivery;
+pub use profile::KernelProfile;
+pub use system::Target;
+pub use wire::Way;

@@ -1,0 +1,132 @@
+//! The mock under the conformance suite: for the tests of this crate, and for those that compare it with a kernel.
+
+use tunctl_core::conformance::{Harness, Observation, Profile};
+use tunctl_core::{
+    Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Queues, State, TunBackend,
+};
+
+use crate::kernel::NetDevice;
+use crate::{Caller, Delivery, KernelProfile, MockBackend, MockDevice};
+
+/// A system in memory, and another namespace of it.
+#[derive(Debug)]
+pub struct MockHarness {
+    backend: MockBackend,
+    elsewhere: MockBackend,
+}
+
+impl MockHarness {
+    /// A new system like this kernel.
+    #[must_use]
+    pub fn new(profile: KernelProfile) -> Self {
+        let backend = MockBackend::with_profile(profile);
+        let elsewhere = backend.new_namespace();
+        Self { backend, elsewhere }
+    }
+}
+
+impl Default for MockHarness {
+    fn default() -> Self {
+        Self::new(KernelProfile::default())
+    }
+}
+
+struct Received {
+    backend: MockBackend,
+    name: InterfaceName,
+}
+
+impl Observation for Received {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        self.backend.take(self.name)
+    }
+}
+
+fn report(backend: &MockBackend, name: &InterfaceName) -> Option<InterfaceInfo> {
+    backend.kernel.enter().named(backend.namespace, name).map(NetDevice::info)
+}
+
+impl Harness for MockHarness {
+    type Backend = MockBackend;
+
+    fn backend(&self) -> &MockBackend {
+        &self.backend
+    }
+
+    fn profile(&self) -> Profile {
+        self.backend.profile().conformance()
+    }
+
+    fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        report(&self.backend, name)
+    }
+
+    fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress> {
+        let world = self.backend.kernel.enter();
+        world.named(self.backend.namespace, name).map(NetDevice::addresses).unwrap_or_default()
+    }
+
+    fn dropped(&self, name: &InterfaceName) -> u64 {
+        self.backend.dropped(*name)
+    }
+
+    fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
+        self.backend.inject(*name, packet) == Delivery::Queued
+    }
+
+    fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
+        drop(self.backend.packets(*name));
+        Box::new(Received { backend: self.backend.clone(), name: *name })
+    }
+
+    fn delete(&self, name: &InterfaceName) {
+        self.backend.delete(*name);
+    }
+
+    fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
+        self.backend.rename(*from, *to).is_ok()
+    }
+
+    fn move_to_namespace(&self, name: &InterfaceName) {
+        if let Err(error) = self.backend.move_to_namespace(*name, &self.elsewhere) {
+            panic!("{error}");
+        }
+    }
+
+    fn report_elsewhere(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        report(&self.elsewhere, name)
+    }
+
+    fn set_up(&self, name: &InterfaceName, up: bool) {
+        self.backend.set_state(*name, if up { State::Up } else { State::Down });
+    }
+
+    fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
+        self.backend.as_caller(Caller::user(uid, gid).capable(capable), work);
+    }
+
+    fn poll_state(&self, device: &MockDevice) -> PollState {
+        device.poll_state()
+    }
+
+    fn other_interface(&self) -> InterfaceName {
+        match InterfaceName::new(crate::kernel::LOOPBACK) {
+            Ok(name) => name,
+            Err(invalid) => panic!("{invalid}"),
+        }
+    }
+
+    fn set_queue(&self, device: &MockDevice, attached: bool) -> Option<tunctl_core::Result<()>> {
+        Some(if attached { device.attach_queue() } else { device.detach_queue() })
+    }
+
+    fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {
+        match operation {
+            Operation::SetOffloads => {
+                let device = self.backend.create(&tunctl_core::CreateOptions::tun());
+                Some(device.and_then(|device| device.set_offloads(0)))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The device: one open file of the driver in memory.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use tunctl_core::{
+    Cause, CreateFlags, DestroyError, Gid, Interface, InterfaceAddress, InterfaceName, Operation, PollState,
+    Queues, Readiness, Result, TunDevice, Uid,
+};
+
+use crate::Errno;
+use crate::backend::this_process;
+use crate::interface::{MockInterface, unreachable};
+use crate::kernel::{FileId, Kernel, Signal, World};
+use crate::refusal::{Answer, Refusal};
+
+/// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
+///
+/// # The lent descriptor
+///
+/// [`AsFd`] lends a descriptor that epoll, kqueue, mio and tokio can wait on. It is readable exactly when `recv` would not
+/// block, the deletion of the interface included. Three things it cannot show as Linux's does, and
+/// [`poll_state`](Self::poll_state) does: it is always writable, also while the interface is down; after a deletion it is
+/// readable, where Linux reports an error alone; and an edge comes with the first packet of a burst, not with each.
+#[derive(Debug)]
+pub struct MockDevice {
+    file: Arc<OpenFile>,
+    interface: MockInterface,
+    flags: CreateFlags,
+}
+
+/// An open file: it is closed when its last descriptor is.
+pub(crate) struct OpenFile {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) id: FileId,
+    pub(crate) signal: Arc<Signal>,
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.kernel.enter().close(self.id);
+    }
+}
+
+impl std::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OpenFile").field(&self.id).finish()
+    }
+}
+
+impl MockDevice {
+    pub(crate) const fn new(file: Arc<OpenFile>, interface: MockInterface, flags: CreateFlags) -> Self {
+        Self { file, interface, flags }
+    }
+
+    pub(crate) fn file(&self) -> FileId {
+        self.file.id
+    }
+
+    pub(crate) const fn kernel(&self) -> &Arc<Kernel> {
+        self.interface.kernel()
+    }
+
+    /// What a poll of a real device's descriptor would report.
+    #[doc(alias = "poll")]
+    #[must_use]
+    pub fn poll_state(&self) -> PollState {
+        self.kernel().enter().poll_state(self.file.id)
+    }
+
+    /// Sets the offloads that this reader announces, a mask of `TUN_F_` bits; they stay with the interface. The mock makes
+    /// no super-segments: only the kernel's answer is modelled.
+    ///
+    /// # Errors
+    ///
+    /// `Other`, with `EINVAL`, for a bit that this [profile](crate::KernelProfile::offloads) does not know, or bits that
+    /// do not go together; `Gone`.
+    #[doc(alias = "TUNSETOFFLOAD")]
+    pub fn set_offloads(&self, offloads: u32) -> Result<()> {
+        self.step(Operation::SetOffloads, |world, file| world.set_offloads(file, offloads))
+    }
+
+    #[inline]
+    fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World, FileId) -> Answer<T>) -> Result<T> {
+        let mut world = self.kernel().enter();
+        let interface = world.interface_of(self.file.id);
+        let outcome = world.meet_fault(operation, interface).and_then(|()| step(&mut world, self.file.id));
+        outcome.map_err(|refusal| {
+            let name = world.name_of(self.file.id);
+            drop(world);
+            match refusal.cause() {
+                Cause::WouldBlock => refusal.into_error(operation),
+                _ => refusal.of(operation, name.unwrap_or(self.interface.last_name())),
+            }
+        })
+    }
+
+    /// Refuses to configure a stranger that has the index of an interface which was moved away.
+    fn check_here(&self, operation: Operation) -> Result<()> {
+        let world = self.kernel().enter();
+        let Ok(name) = world.name_of(self.file.id) else {
+            return Err(crate::refusal::DETACHED.of(operation, self.interface.last_name()));
+        };
+        match world.at(self.interface.place()) {
+            Ok(device) if device.name() == name => Ok(()),
+            _ => Err(unreachable(operation, self.interface.last_name())),
+        }
+    }
+
+    /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
+    fn destroy_by_closing(self, is_here: bool) -> Result<(), DestroyError<Self>> {
+        let mut world = self.kernel().enter();
+        let device = world.interface_of(self.file.id).and_then(|id| world.device(id));
+        let (queues, several) =
+            device.map_or((0, false), |device| (device.queues(), device.is_multi_queue()));
+        // Somewhere else, a clone cannot be told from a stranger's descriptor. A queue can.
+        let clones = Arc::strong_count(&self.file) > 1 && (is_here || several);
+        if queues > 1 || clones {
+            let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
+            let refusal = Refusal::without_errno(Cause::Busy)
+                .because("other descriptors keep the interface alive")
+                .held_by(vec![this_process()]);
+            drop(world);
+            return Err(DestroyError::new(refusal.of(Operation::Destroy, name), Some(self)));
+        }
+        // It is attached: that was just seen, and the lock has not been given up.
+        let _ = world.set_persist(self.file.id, false);
+        Ok(())
+    }
+}
+
+impl AsFd for MockDevice {
+    /// Lends a descriptor that is readable while there is something to receive, the news of a deletion included.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let _world = self.kernel().enter();
+        self.file.signal.readable.lend()
+    }
+}
+
+impl TunDevice for MockDevice {
+    type Interface = MockInterface;
+
+    fn interface(&self) -> &MockInterface {
+        &self.interface
+    }
+
+    fn name(&self) -> Result<InterfaceName> {
+        self.step(Operation::Name, |world, file| world.name_of(file))
+    }
+
+    fn flags(&self) -> CreateFlags {
+        self.flags
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.step(Operation::Receive, |world, file| world.receive(file, &mut [IoSliceMut::new(buffer)]))
+    }
+
+    fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            // A list of nothing does not reach the driver.
+            return Ok(0);
+        }
+        self.step(Operation::Receive, |world, file| world.receive(file, buffers))
+    }
+
+    fn try_send(&self, packet: &[u8]) -> Result<usize> {
+        self.step(Operation::Send, |world, file| world.send(file, &[IoSlice::new(packet)]))
+    }
+
+    fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            // A list of nothing does not reach the driver, which would refuse it.
+            return self.step(Operation::Send, |_, _| Err(Refusal::new(Errno::EINVAL, Cause::TooShort)));
+        }
+        self.step(Operation::Send, |world, file| world.send(file, pieces))
+    }
+
+    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
+        // A time too far off to be told is no limit.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.step(Operation::Wait, |_, _| Ok(()))?;
+        let changed = &self.file.signal.changed;
+        let mut world = self.kernel().enter();
+        loop {
+            if world.is_ready(self.file.id, readiness) {
+                return Ok(true);
+            }
+            world = match deadline {
+                None => changed.wait(world).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(false);
+                    }
+                    changed.wait_timeout(world, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn set_persist(&self, persistent: bool) -> Result<()> {
+        self.step(Operation::SetPersist, |world, file| world.set_persist(file, persistent))
+    }
+
+    fn set_owner(&self, owner: Uid) -> Result<()> {
+        self.step(Operation::SetOwner, |world, file| world.set_owner(file, owner))
+    }
+
+    fn set_group(&self, group: Gid) -> Result<()> {
+        self.step(Operation::SetGroup, |world, file| world.set_group(file, group))
+    }
+
+    fn try_clone(&self) -> Result<Self> {
+        self.step(Operation::Duplicate, |_, _| Ok(()))?;
+        Ok(Self { file: self.file.clone(), interface: self.interface.clone(), flags: self.flags })
+    }
+
+    /// With the capability the interface is deleted, whoever else has it open. Without, it goes with the last descriptor,
+    /// so it must be this one.
+    fn destroy(self) -> Result<(), DestroyError<Self>> {
+        if let Err(error) = self.step(Operation::Destroy, |_, _| Ok(())) {
+            return Err(DestroyError::new(error, Some(self)));
+        }
+        let mut world = self.kernel().enter();
+        let Ok(name) = world.name_of(self.file.id) else {
+            // It is gone, which is what was asked.
+            return Ok(());
+        };
+        let place = self.interface.place();
+        let is_here = world.at(place).is_ok_and(|device| device.name() == name);
+        if is_here && world.delete_link(place, self.interface.rights()).is_ok() {
+            return Ok(());
+        }
+        drop(world);
+        self.destroy_by_closing(is_here)
+    }
+
+    fn up(&self, address: InterfaceAddress) -> Result<()> {
+        self.check_here(Operation::Up)?;
+        self.interface.up(address)
+    }
+
+    fn down(&self) -> Result<()> {
+        self.check_here(Operation::Down)?;
+        self.interface.down()
+    }
+}
+
+impl Queues for MockDevice {
+    fn attach_queue(&self) -> Result<()> {
+        self.step(Operation::AttachQueue, |world, file| world.attach_queue(file))
+    }
+
+    fn detach_queue(&self) -> Result<()> {
+        self.step(Operation::DetachQueue, |world, file| world.detach_queue(file))
+    }
+}

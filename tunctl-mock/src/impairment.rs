@@ -1,0 +1,209 @@
+//! Wires that lose, double, delay and damage packets, each time in the same way.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How a wire treats the packets of one direction: each chance is from 0 to 1, and all draw from one seed.
+///
+/// The same seed does the same to the same packets, byte for byte; [`MockBackend::trace`](crate::MockBackend::trace) tells what
+/// that was. Time is the mock's own, which stands still until [`advance`](crate::MockBackend::advance).
+///
+/// ```
+/// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
+/// use tunctl_mock::{Impairment, MockBackend, Way};
+///
+/// let kernel = MockBackend::new();
+/// let tun = kernel.create(&CreateOptions::tun())?;
+/// tun.up("10.1.1.1/24".parse()?)?;
+/// kernel.impair(&tun, Way::FromDevice, Impairment::seeded(7).drop(0.5));
+/// for _ in 0..100 {
+///     tun.send(&[0x45; 20])?;
+/// }
+/// let arrived = kernel.packets(&tun).len();
+/// assert!((30..70).contains(&arrived) && kernel.lost(&tun) == 100 - arrived as u64);
+/// # Ok::<(), tunctl_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Impairment {
+    seed: u64,
+    drop: f64,
+    duplicate: f64,
+    reorder: f64,
+    corrupt: f64,
+    shorten: f64,
+    delay: RangeInclusive<Duration>,
+}
+
+impl Impairment {
+    /// A wire that does nothing yet.
+    #[must_use]
+    pub const fn seeded(seed: u64) -> Self {
+        let none = RangeInclusive::new(Duration::ZERO, Duration::ZERO);
+        Self { seed, drop: 0.0, duplicate: 0.0, reorder: 0.0, corrupt: 0.0, shorten: 0.0, delay: none }
+    }
+
+    /// Loses packets.
+    #[must_use]
+    pub const fn drop(mut self, chance: f64) -> Self {
+        self.drop = chance;
+        self
+    }
+
+    /// Carries packets twice.
+    #[must_use]
+    pub const fn duplicate(mut self, chance: f64) -> Self {
+        self.duplicate = chance;
+        self
+    }
+
+    /// Holds packets back until the next one has overtaken them, or time goes on.
+    #[must_use]
+    pub const fn reorder(mut self, chance: f64) -> Self {
+        self.reorder = chance;
+        self
+    }
+
+    /// Flips one bit of a packet.
+    #[must_use]
+    pub const fn corrupt(mut self, chance: f64) -> Self {
+        self.corrupt = chance;
+        self
+    }
+
+    /// Cuts the tail of a packet off.
+    #[must_use]
+    pub const fn shorten(mut self, chance: f64) -> Self {
+        self.shorten = chance;
+        self
+    }
+
+    /// Takes its time with each packet, between two bounds; with different bounds, packets overtake each other.
+    #[must_use]
+    pub const fn delay(mut self, between: RangeInclusive<Duration>) -> Self {
+        self.delay = between;
+        self
+    }
+}
+
+/// What a wire does to one packet.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fate {
+    /// What becomes of it: nothing, or one or two packets.
+    pub(crate) copies: Vec<Vec<u8>>,
+    pub(crate) held: bool,
+    pub(crate) delay: Duration,
+    /// In words, for the trace.
+    pub(crate) story: String,
+}
+
+/// A wire at work.
+#[derive(Debug)]
+pub(crate) struct Impaired {
+    plan: Impairment,
+    dice: Dice,
+    pub(crate) held: Vec<Vec<u8>>,
+}
+
+impl Impaired {
+    pub(crate) fn new(plan: Impairment) -> Self {
+        Self { dice: Dice(plan.seed), plan, held: Vec::new() }
+    }
+
+    /// Every packet draws equally often, so that what happens to one does not depend on what the others are spared.
+    pub(crate) fn treat(&mut self, mut packet: Vec<u8>) -> Fate {
+        let length = packet.len();
+        let [dropped, doubled, held, damaged, cut] =
+            [self.plan.drop, self.plan.duplicate, self.plan.reorder, self.plan.corrupt, self.plan.shorten]
+                .map(|chance| self.dice.fraction() < chance);
+        let (bit, end, wait) = (self.dice.below(length * 8), self.dice.below(length), self.dice.fraction());
+        let mut story = format!("{length} bytes");
+        if dropped {
+            story.push_str(", lost");
+            return Fate { copies: Vec::new(), held: false, delay: Duration::ZERO, story };
+        }
+        if let (true, Some(byte)) = (damaged, packet.get_mut(bit / 8)) {
+            *byte ^= 1 << (bit % 8);
+            story.push_str(&format!(", bit {bit} flipped"));
+        }
+        if cut {
+            packet.truncate(end);
+            story.push_str(&format!(", cut to {end}"));
+        }
+        let (least, most) = (*self.plan.delay.start(), *self.plan.delay.end());
+        let delay = least + most.saturating_sub(least).mul_f64(wait);
+        if delay > Duration::ZERO {
+            story.push_str(&format!(", {} µs late", delay.as_micros()));
+        }
+        let mut copies = vec![packet];
+        if doubled {
+            copies.push(copies[0].clone());
+            story.push_str(", twice");
+        }
+        if held {
+            story.push_str(", held back");
+        }
+        Fate { copies, held, delay, story }
+    }
+}
+
+/// `SplitMix64`, whose numbers no release of any library changes: a seed is a promise.
+///
+/// Steele, Lea, Flood: Fast splittable pseudorandom number generators (2014).
+#[derive(Debug)]
+struct Dice(u64);
+
+impl Dice {
+    const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 up to 1, without 1.
+    #[allow(clippy::cast_precision_loss, reason = "32 bits fit into the 53 of a double")]
+    const fn fraction(&mut self) -> f64 {
+        (self.next() >> 32) as f64 / 4_294_967_296.0
+    }
+
+    /// Less than `bound`; 0 if that is 0.
+    fn below(&mut self, bound: usize) -> usize {
+        let drawn = usize::try_from(self.next() >> 33).unwrap_or(0);
+        drawn.checked_rem(bound).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dice_are_splitmix64() {
+        // The first numbers of the reference implementation for the seed 1234567.
+        let mut dice = Dice(1_234_567);
+        let drawn = [dice.next(), dice.next(), dice.next()];
+        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn certainties_are_certain() {
+        let packet = || vec![0x45; 100];
+        let fate = |plan: Impairment| Impaired::new(plan).treat(packet());
+        assert!(fate(Impairment::seeded(1).drop(1.0)).copies.is_empty());
+        assert_eq!(fate(Impairment::seeded(1).duplicate(1.0)).copies, [packet(), packet()]);
+        assert!(fate(Impairment::seeded(1).reorder(1.0)).held);
+        let damaged = fate(Impairment::seeded(1).corrupt(1.0)).copies.remove(0);
+        let differing: u32 = damaged.iter().zip(packet()).map(|(a, b)| (a ^ b).count_ones()).sum();
+        assert_eq!(differing, 1);
+        assert!(fate(Impairment::seeded(1).shorten(1.0)).copies[0].len() < 100);
+        let slow = Duration::from_millis(5)..=Duration::from_millis(9);
+        assert!(slow.contains(&fate(Impairment::seeded(1).delay(slow.clone())).delay));
+    }
+
+    #[test]
+    fn an_empty_packet_survives_every_treatment() {
+        let all = Impairment::seeded(3).duplicate(1.0).corrupt(1.0).shorten(1.0).reorder(1.0);
+        assert_eq!(Impaired::new(all).treat(Vec::new()).copies, [[0; 0], [0; 0]]);
+    }
+}

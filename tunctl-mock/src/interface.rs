@@ -1,0 +1,145 @@
+//! The interface: a handle by index, in the namespace where it was found.
+
+use std::sync::Arc;
+
+use tunctl_core::{
+    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Operation,
+    Result, State,
+};
+
+use crate::Errno;
+use crate::kernel::{Kernel, NamespaceId, NetDevice, Place, Rights, World};
+use crate::refusal::{Answer, NO_DEVICE, Refusal};
+
+/// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was found.
+#[derive(Clone, Debug)]
+pub struct MockInterface {
+    kernel: Arc<Kernel>,
+    place: Place,
+    rights: Rights,
+    /// As it was when it was found, for errors.
+    name: InterfaceName,
+}
+
+impl MockInterface {
+    pub(crate) fn new(
+        kernel: Arc<Kernel>,
+        namespace: NamespaceId,
+        info: &InterfaceInfo,
+        rights: Rights,
+    ) -> Self {
+        Self { kernel, place: Place { namespace, index: info.index }, rights, name: info.name }
+    }
+
+    pub(crate) const fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    pub(crate) const fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) const fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    pub(crate) const fn last_name(&self) -> InterfaceName {
+        self.name
+    }
+
+    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
+    /// attached.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "tx_dropped")]
+    pub fn dropped(&self) -> Result<u64> {
+        self.ask(Operation::Inspect, NetDevice::dropped)
+    }
+
+    fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World) -> Answer<T>) -> Result<T> {
+        let mut world = self.kernel.enter();
+        let id = world.at(self.place).ok().map(NetDevice::id);
+        let outcome = world.meet_fault(operation, id).and_then(|()| step(&mut world));
+        outcome.map_err(|refusal| refusal.of(operation, self.name))
+    }
+
+    /// A question about it. That it is gone is no error of the kernel's, which answers with nothing.
+    fn ask<T>(&self, operation: Operation, answer: impl FnOnce(&NetDevice) -> T) -> Result<T> {
+        self.step(operation, |world| match world.at(self.place) {
+            Ok(device) => Ok(answer(device)),
+            Err(_) => Err(Refusal::without_errno(Cause::Gone)),
+        })
+    }
+
+    fn has(&self, address: InterfaceAddress) -> Result<bool> {
+        Ok(self.addresses()?.iter().any(|present| present.same_as(&address)))
+    }
+}
+
+impl Interface for MockInterface {
+    fn index(&self) -> InterfaceIndex {
+        self.place.index
+    }
+
+    fn info(&self) -> Result<InterfaceInfo> {
+        self.ask(Operation::Inspect, NetDevice::info)
+    }
+
+    fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
+        let found = self.step(Operation::ListAddresses, |world| {
+            Ok(world.at(self.place).map(NetDevice::addresses).unwrap_or_default())
+        })?;
+        if found.is_empty() {
+            // An interface without addresses looks like one that does not exist.
+            self.info()?;
+        }
+        Ok(found)
+    }
+
+    fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
+        if self.has(address)? {
+            return Ok(false);
+        }
+        let rights = self.rights;
+        self.step(Operation::AddAddress, |world| world.add_address(self.place, rights, address))?;
+        Ok(true)
+    }
+
+    fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
+        let there = self.has(address)?;
+        self.step(Operation::RemoveAddress, |world| {
+            if there {
+                world.remove_address(self.place, self.rights, address)
+            } else {
+                Err(Refusal::new(Errno::EADDRNOTAVAIL, Cause::AddressNotFound))
+            }
+        })
+    }
+
+    fn set_state(&self, state: State) -> Result<()> {
+        let operation = match state {
+            State::Up => Operation::Up,
+            State::Down => Operation::Down,
+        };
+        self.step(operation, |world| world.change_state(self.place, self.rights, state))
+    }
+
+    fn set_mtu(&self, mtu: Mtu) -> Result<()> {
+        self.step(Operation::SetMtu, |world| world.change_mtu(self.place, self.rights, mtu))
+    }
+
+    fn delete(&self) -> Result<()> {
+        self.step(Operation::Delete, |world| {
+            // As in the Linux backend, which must not delete an interface of another kind.
+            world.at(self.place).map_err(|_| Refusal::without_errno(Cause::Gone))?;
+            world.delete_link(self.place, self.rights)
+        })
+    }
+}
+
+/// The errors of what a handle cannot reach.
+pub(crate) fn unreachable(operation: Operation, name: InterfaceName) -> Error {
+    Refusal::without_errno(NO_DEVICE.cause()).of(operation, name)
+}

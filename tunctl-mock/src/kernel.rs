@@ -1,0 +1,309 @@
+//! The kernel: what exists, and the rules by which it changes.
+//!
+//! This folder reads as the specification of a TUN/TAP driver. Each rule stands where it is enforced:
+//!
+//! | rules | file |
+//! |---|---|
+//! | creating and attaching: what `TUNSETIFF` answers | `attach.rs` |
+//! | names, and numbers for patterns | `name.rs` |
+//! | queues: attached, detached, closed; when an interface goes | `queue.rs` |
+//! | packets to the program: queueing, headers, truncation | `receive.rs` |
+//! | packets from the program: what is malformed, who gets them | `send.rs` |
+//! | virtio-net headers | `vnet.rs` |
+//! | state, MTU, name, namespace, deletion | `link.rs` |
+//! | addresses | `address.rs` |
+//!
+//! A rule answers with a [`Refusal`](crate::refusal::Refusal): the number of the kernel's, and the cause that the Linux
+//! backend would make of it. Everything happens under one lock, so each operation is a step that none other divides.
+
+mod address;
+mod attach;
+mod link;
+mod name;
+mod queue;
+mod receive;
+mod send;
+mod vnet;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tunctl_core::{
+    CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, Operation,
+    State, Uid,
+};
+
+use crate::fault::{Effect, Faults};
+use crate::readable::Readable;
+use crate::refusal::{Answer, NO_DEVICE};
+use crate::wire::Wires;
+use crate::{Caller, KernelProfile};
+
+pub(crate) use attach::{Attached, Wanted};
+pub(crate) use link::Rights;
+pub(crate) use name::is_other;
+pub use receive::Delivery;
+
+/// Which interface, for ever: unlike an index, it is never given to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InterfaceId(u64);
+
+/// Which open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileId(usize);
+
+/// Which network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NamespaceId(usize);
+
+impl NamespaceId {
+    /// The one in which the system starts.
+    pub(crate) const FIRST: Self = Self(0);
+}
+
+/// What an interface handle addresses: whoever has that index in that namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) namespace: NamespaceId,
+    pub(crate) index: InterfaceIndex,
+}
+
+/// The kernel, shared by all handles.
+pub(crate) struct Kernel {
+    world: Mutex<World>,
+}
+
+impl Kernel {
+    pub(crate) fn new(profile: KernelProfile) -> Self {
+        Self { world: Mutex::new(World::new(profile)) }
+    }
+
+    /// One step.
+    pub(crate) fn enter(&self) -> MutexGuard<'_, World> {
+        // A thread that panicked in here, in a test that failed, has left a world as whole as before its step.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel").finish_non_exhaustive()
+    }
+}
+
+/// Everything that exists.
+pub(crate) struct World {
+    pub(crate) profile: KernelProfile,
+    pub(crate) caller: Caller,
+    pub(crate) faults: Faults,
+    pub(crate) wires: Wires,
+    namespaces: Vec<Namespace>,
+    interfaces: BTreeMap<InterfaceId, NetDevice>,
+    next_interface: u64,
+    files: Vec<Option<TunFile>>,
+}
+
+/// A network namespace.
+struct Namespace {
+    /// What the next interface gets: numbers are not given again.
+    next_index: u32,
+    ipv6: bool,
+}
+
+/// The loopback interface's name and index: it is in every namespace, and no TUN/TAP interface.
+pub(crate) const LOOPBACK: &str = "lo";
+const LOOPBACK_INDEX: u32 = 1;
+
+/// An interface (`struct net_device`, `struct tun_struct`).
+pub(crate) struct NetDevice {
+    id: InterfaceId,
+    namespace: NamespaceId,
+    index: InterfaceIndex,
+    name: InterfaceName,
+    layer: Layer,
+    /// Of [`CreateFlags`], those that belong to the interface: headers, several queues.
+    flags: CreateFlags,
+    mtu: Mtu,
+    state: State,
+    persistent: bool,
+    owner: Option<Uid>,
+    group: Option<Gid>,
+    offloads: u32,
+    ipv4: Vec<InterfaceAddress>,
+    ipv6: Vec<InterfaceAddress>,
+    queue_length: usize,
+    /// The files whose queues are in service, and those whose queues are not.
+    attached: Vec<FileId>,
+    detached: Vec<FileId>,
+    /// Packets that were to go to the program, and did not.
+    dropped: u64,
+    /// Packets that came from the program, for the test to take.
+    received: VecDeque<Vec<u8>>,
+    missed: u64,
+}
+
+/// An open file of the driver's (`struct tun_file`).
+struct TunFile {
+    /// `None` once the interface is deleted.
+    interface: Option<InterfaceId>,
+    detached: bool,
+    queue: VecDeque<Vec<u8>>,
+    signal: Arc<Signal>,
+}
+
+/// By what a device is told that it is ready.
+pub(crate) struct Signal {
+    /// Notified at each change that may end a wait. Its lock is the kernel's.
+    pub(crate) changed: Condvar,
+    pub(crate) readable: Readable,
+}
+
+impl World {
+    fn new(profile: KernelProfile) -> Self {
+        Self {
+            profile,
+            caller: Caller::root(),
+            faults: Faults::default(),
+            wires: Wires::default(),
+            namespaces: vec![Namespace::new()],
+            interfaces: BTreeMap::new(),
+            next_interface: 0,
+            files: Vec::new(),
+        }
+    }
+
+    pub(crate) fn new_namespace(&mut self) -> NamespaceId {
+        self.namespaces.push(Namespace::new());
+        NamespaceId(self.namespaces.len() - 1)
+    }
+
+    pub(crate) fn set_ipv6(&mut self, namespace: NamespaceId, on: bool) {
+        self.namespaces[namespace.0].ipv6 = on;
+        if !on {
+            for device in self.interfaces.values_mut().filter(|device| device.namespace == namespace) {
+                device.ipv6.clear();
+            }
+        }
+    }
+
+    /// One call of an operation begins: what the test has scripted for it happens first.
+    #[inline]
+    pub(crate) fn meet_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Answer {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let Some(effect) = self.faults.meet(operation) else { return Ok(()) };
+        match (effect, interface) {
+            (Effect::Deletes, Some(id)) => self.unregister(id),
+            (Effect::TakesDown, Some(id)) => self.set_state(id, State::Down),
+            _ => {}
+        }
+        effect.refusal().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn device(&self, id: InterfaceId) -> Option<&NetDevice> {
+        self.interfaces.get(&id)
+    }
+
+    pub(crate) fn device_mut(&mut self, id: InterfaceId) -> Option<&mut NetDevice> {
+        self.interfaces.get_mut(&id)
+    }
+
+    /// The interface at a place.
+    pub(crate) fn at(&self, place: Place) -> Answer<&NetDevice> {
+        let mut here = self.interfaces.values().filter(|device| device.namespace == place.namespace);
+        here.find(|device| device.index == place.index).ok_or(NO_DEVICE)
+    }
+
+    fn at_mut(&mut self, place: Place) -> Answer<&mut NetDevice> {
+        let mut here = self.interfaces.values_mut().filter(|device| device.namespace == place.namespace);
+        here.find(|device| device.index == place.index).ok_or(NO_DEVICE)
+    }
+
+    pub(crate) fn named(&self, namespace: NamespaceId, name: &InterfaceName) -> Option<&NetDevice> {
+        self.interfaces.values().find(|device| device.namespace == namespace && device.name == *name)
+    }
+
+    /// All of a namespace, in the order of their indices.
+    pub(crate) fn list(&self, namespace: NamespaceId) -> Vec<InterfaceInfo> {
+        let here = self.interfaces.values().filter(|device| device.namespace == namespace);
+        let mut found: Vec<_> = here.map(NetDevice::info).collect();
+        found.sort_by_key(|info| info.index);
+        found
+    }
+
+    /// What an open file is attached to; the model gives up a file only when nobody can ask any more.
+    pub(crate) fn interface_of(&self, file: FileId) -> Option<InterfaceId> {
+        self.file(file)?.interface
+    }
+
+    fn file(&self, file: FileId) -> Option<&TunFile> {
+        self.files.get(file.0)?.as_ref()
+    }
+
+    fn file_mut(&mut self, file: FileId) -> Option<&mut TunFile> {
+        self.files.get_mut(file.0)?.as_mut()
+    }
+}
+
+impl Namespace {
+    const fn new() -> Self {
+        Self { next_index: LOOPBACK_INDEX + 1, ipv6: true }
+    }
+}
+
+impl NetDevice {
+    pub(crate) const fn id(&self) -> InterfaceId {
+        self.id
+    }
+
+    pub(crate) const fn name(&self) -> InterfaceName {
+        self.name
+    }
+
+    pub(crate) const fn layer(&self) -> Layer {
+        self.layer
+    }
+
+    pub(crate) const fn place(&self) -> Place {
+        Place { namespace: self.namespace, index: self.index }
+    }
+
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(crate) const fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    pub(crate) fn set_queue_length(&mut self, packets: usize) {
+        self.queue_length = packets;
+    }
+
+    pub(crate) fn take_received(&mut self) -> Option<Vec<u8>> {
+        self.received.pop_front()
+    }
+
+    /// How many queues there are, in service or not.
+    pub(crate) fn queues(&self) -> usize {
+        self.attached.len() + self.detached.len()
+    }
+
+    pub(crate) const fn is_multi_queue(&self) -> bool {
+        self.flags.contains(CreateFlags::MULTI_QUEUE)
+    }
+
+    /// What the kernel reports of it.
+    pub(crate) fn info(&self) -> InterfaceInfo {
+        let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.mtu);
+        info.flags |= self.flags.difference(CreateFlags::ONE_QUEUE);
+        info.state = self.state;
+        info.persistent = self.persistent;
+        info.owner = self.owner;
+        info.group = self.group;
+        info.queues = u32::try_from(self.queues()).ok();
+        info
+    }
+}

@@ -1,0 +1,192 @@
+//! Creating and attaching: what `TUNSETIFF` answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tunctl_core::{
+    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, State, Uid,
+};
+
+use super::name::is_other;
+use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
+use crate::Errno;
+use crate::refusal::{Answer, Refusal};
+
+/// The most queues of an interface (`MAX_TAP_QUEUES`).
+const MOST_QUEUES: usize = 256;
+
+/// What the caller of `TUNSETIFF` wants.
+pub(crate) struct Wanted<'a> {
+    pub(crate) namespace: NamespaceId,
+    /// A name or a pattern; `None` leaves it to the kernel.
+    pub(crate) name: Option<&'a [u8]>,
+    pub(crate) flags: CreateFlags,
+    pub(crate) layer: Layer,
+}
+
+/// A file that is attached.
+pub(crate) struct Attached {
+    pub(crate) file: FileId,
+    pub(crate) info: InterfaceInfo,
+}
+
+/// The flags that an interface keeps, of those that it was opened with (`TUN_FEATURES`).
+const KEPT: CreateFlags = CreateFlags::NO_PI
+    .union(CreateFlags::ONE_QUEUE)
+    .union(CreateFlags::VNET_HDR)
+    .union(CreateFlags::MULTI_QUEUE);
+
+impl World {
+    /// Attaches a new file to the interface of that name, or creates it.
+    pub(crate) fn set_iff(&mut self, wanted: &Wanted<'_>, signal: Arc<Signal>) -> Answer<Attached> {
+        let name = wanted.name.and_then(|name| InterfaceName::from_kernel(name).ok());
+        let existing = name.and_then(|name| self.named(wanted.namespace, &name)).map(|device| device.id);
+        let id = match existing {
+            Some(id) => {
+                self.may_attach(id, wanted)?;
+                id
+            }
+            None if name.is_some_and(|name| is_other(&name)) => return Err(other_kind(wanted.flags)),
+            None => self.register(wanted)?,
+        };
+        let file = self.open_file(id, signal);
+        let device = self.interfaces.get_mut(&id).ok_or(crate::refusal::NO_DEVICE)?;
+        device.attached.push(file);
+        // A further queue takes the headers as they are; a first one brings its own.
+        if device.queues() == 1 || !device.is_multi_queue() {
+            device.flags = wanted.flags & KEPT;
+        }
+        Ok(Attached { file, info: device.info() })
+    }
+
+    /// The rules for an interface that exists, in the kernel's order.
+    fn may_attach(&self, id: InterfaceId, wanted: &Wanted<'_>) -> Answer {
+        let device = self.device(id).ok_or(crate::refusal::NO_DEVICE)?;
+        if wanted.flags.contains(CreateFlags::TUN_EXCL) {
+            return Err(Refusal::new(Errno::EBUSY, Cause::Exists));
+        }
+        if device.layer != wanted.layer {
+            return Err(Refusal::new(Errno::EINVAL, Cause::LayerMismatch)
+                .because(format!("the interface exists as a {}", word(device.layer))));
+        }
+        if device.is_multi_queue() != wanted.flags.contains(CreateFlags::MULTI_QUEUE) {
+            return Err(Refusal::new(Errno::EINVAL, Cause::QueueMismatch));
+        }
+        self.may_use(device)?;
+        if !device.is_multi_queue() && !device.attached.is_empty() {
+            return Err(Refusal::new(Errno::EBUSY, Cause::Busy));
+        }
+        if device.queues() >= MOST_QUEUES {
+            return Err(Refusal::new(Errno::E2BIG, Cause::TooManyQueues));
+        }
+        Ok(())
+    }
+
+    /// Without the capability, one must be the owner and in the group, as far as they are set. If neither is, kernels
+    /// differ.
+    fn may_use(&self, device: &NetDevice) -> Answer {
+        let strange_user = device.owner.is_some_and(|owner| !self.caller.is(owner));
+        let strange_group = device.group.is_some_and(|group| !self.caller.is_in(group));
+        let nobodys = device.owner.is_none() && device.group.is_none();
+        if self.caller.is_capable() || !(strange_user || strange_group || nobodys) {
+            return Ok(());
+        }
+        if nobodys {
+            return if self.profile.ownerless_attach() { Ok(()) } else { Err(crate::refusal::INCAPABLE) };
+        }
+        Err(Refusal::new(Errno::EPERM, Cause::NotOwner).because(format!(
+            "the interface belongs to {}, and this process runs as uid {}",
+            belongs(device.owner, device.group),
+            self.caller.uid()
+        )))
+    }
+
+    /// A new interface: down, not persistent, nobody's.
+    fn register(&mut self, wanted: &Wanted<'_>) -> Answer<InterfaceId> {
+        if !self.caller.is_capable() {
+            return Err(crate::refusal::INCAPABLE);
+        }
+        let name = self.choose_name(wanted.namespace, wanted.name, wanted.layer)?;
+        let index = self.next_index(wanted.namespace);
+        let id = InterfaceId(self.next_interface);
+        self.next_interface += 1;
+        let device = NetDevice {
+            id,
+            namespace: wanted.namespace,
+            index,
+            name,
+            layer: wanted.layer,
+            flags: wanted.flags & KEPT,
+            mtu: Mtu::from_kernel(1500),
+            state: State::Down,
+            persistent: false,
+            owner: None,
+            group: None,
+            offloads: 0,
+            ipv4: Vec::new(),
+            ipv6: Vec::new(),
+            queue_length: match wanted.layer {
+                Layer::Tun => 500,
+                Layer::Tap => 1000,
+            },
+            attached: Vec::new(),
+            detached: Vec::new(),
+            dropped: 0,
+            received: VecDeque::new(),
+            missed: 0,
+        };
+        self.interfaces.insert(id, device);
+        Ok(id)
+    }
+
+    /// Numbers go up, and pass over those that came along with interfaces from elsewhere.
+    pub(super) fn next_index(&mut self, namespace: NamespaceId) -> InterfaceIndex {
+        loop {
+            let number = &mut self.namespaces[namespace.0].next_index;
+            let candidate = *number;
+            *number += 1;
+            if let Some(index) =
+                InterfaceIndex::new(candidate).filter(|&index| self.is_free(namespace, index))
+            {
+                return index;
+            }
+        }
+    }
+
+    pub(super) fn is_free(&self, namespace: NamespaceId, index: InterfaceIndex) -> bool {
+        let taken = |device: &NetDevice| device.namespace == namespace && device.index == index;
+        index.get() != super::LOOPBACK_INDEX && !self.interfaces.values().any(taken)
+    }
+
+    fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> FileId {
+        let file = Some(TunFile { interface: Some(id), detached: false, queue: VecDeque::new(), signal });
+        match self.files.iter().position(Option::is_none) {
+            Some(free) => {
+                self.files[free] = file;
+                FileId(free)
+            }
+            None => {
+                self.files.push(file);
+                FileId(self.files.len() - 1)
+            }
+        }
+    }
+}
+
+/// The name is that of an interface of another kind; exclusiveness is looked at first.
+fn other_kind(flags: CreateFlags) -> Refusal {
+    let errno = if flags.contains(CreateFlags::TUN_EXCL) { Errno::EBUSY } else { Errno::EINVAL };
+    Refusal::new(errno, Cause::NotATun)
+}
+
+const fn word(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Tun => "tun (IP packets)",
+        Layer::Tap => "tap (Ethernet frames)",
+    }
+}
+
+fn belongs(owner: Option<Uid>, group: Option<Gid>) -> String {
+    let parts = [owner.map(|uid| format!("user {uid}")), group.map(|gid| format!("group {gid}"))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,124 @@
+//! State, MTU, name, namespace, deletion.
+
+use tunctl_core::{Cause, InterfaceName, Layer, Mtu, State};
+
+use super::name::check;
+use super::{InterfaceId, NamespaceId, Place, World};
+use crate::Errno;
+use crate::refusal::{Answer, INCAPABLE, NO_DEVICE, Refusal};
+
+/// With less, IPv6 is off on an interface.
+const LEAST_IPV6_MTU: u32 = 1280;
+
+/// How a handle asks for changes: a netlink socket acts with the rights of whoever opened it, as far as the caller has
+/// them too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    pub(crate) opener_was_capable: bool,
+}
+
+impl World {
+    pub(crate) fn rights(&self) -> Rights {
+        Rights { opener_was_capable: self.caller.is_capable() }
+    }
+
+    /// Rights are looked at before the interface.
+    pub(super) fn may_configure(&self, rights: Rights) -> Answer {
+        if rights.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(INCAPABLE) }
+    }
+
+    pub(crate) fn change_state(&mut self, place: Place, rights: Rights, state: State) -> Answer {
+        self.may_configure(rights)?;
+        let id = self.at(place)?.id;
+        self.set_state(id, state);
+        Ok(())
+    }
+
+    /// Going down takes the IPv6 addresses, leaves the IPv4 ones, and leaves the packets in the queues.
+    pub(crate) fn set_state(&mut self, id: InterfaceId, state: State) {
+        let Some(device) = self.device_mut(id) else { return };
+        if device.state == state {
+            return;
+        }
+        device.state = state;
+        if state == State::Down {
+            device.ipv6.clear();
+        }
+        self.tell_all(id);
+    }
+
+    /// The greatest MTU leaves room for the link-layer header in 65535 bytes.
+    pub(crate) fn change_mtu(&mut self, place: Place, rights: Rights, mtu: Mtu) -> Answer {
+        self.may_configure(rights)?;
+        let device = self.at_mut(place)?;
+        let most = match device.layer {
+            Layer::Tun => 65_535,
+            Layer::Tap => 65_521,
+        };
+        if !(68..=most).contains(&mtu.get()) {
+            return Err(Refusal::new(Errno::EINVAL, Cause::InvalidMtu));
+        }
+        device.mtu = mtu;
+        if mtu.get() < LEAST_IPV6_MTU {
+            device.ipv6.clear();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete_link(&mut self, place: Place, rights: Rights) -> Answer {
+        self.may_configure(rights)?;
+        let id = self.at(place)?.id;
+        self.unregister(id);
+        Ok(())
+    }
+
+    /// Another program renames it: to a name that is free, and while it is up only on kernels that permit that.
+    pub(crate) fn rename(&mut self, place: Place, to: InterfaceName) -> Answer {
+        let live = self.profile.rename_while_up();
+        let device = self.at(place)?;
+        if device.state == State::Up && !live {
+            return Err(Refusal::new(Errno::EBUSY, Cause::Other).because("the interface is up"));
+        }
+        if device.name == to {
+            return Ok(());
+        }
+        check(to.as_bytes())?;
+        if self.is_taken(place.namespace, &to) {
+            return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
+        }
+        self.at_mut(place)?.name = to;
+        Ok(())
+    }
+
+    /// Another program moves it to another namespace: it goes down, loses its addresses, and keeps its name, which must be
+    /// free there, and its index if that is.
+    pub(crate) fn move_to(&mut self, place: Place, namespace: NamespaceId) -> Answer {
+        let device = self.at(place)?;
+        let (id, name, index) = (device.id, device.name, device.index);
+        if namespace == place.namespace {
+            return Ok(());
+        }
+        if self.is_taken(namespace, &name) {
+            return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
+        }
+        let index = if self.is_free(namespace, index) { index } else { self.next_index(namespace) };
+        let device = self.device_mut(id).ok_or(NO_DEVICE)?;
+        device.namespace = namespace;
+        device.index = index;
+        device.ipv4.clear();
+        device.ipv6.clear();
+        self.set_state(id, State::Down);
+        Ok(())
+    }
+
+    /// Whether an interface may have IPv6 addresses.
+    pub(super) fn ipv6_is_on(&self, namespace: NamespaceId, mtu: Mtu) -> Answer {
+        if mtu.get() < LEAST_IPV6_MTU {
+            return Err(Refusal::new(Errno::EINVAL, Cause::InvalidAddress));
+        }
+        if !self.namespaces[namespace.0].ipv6 {
+            return Err(Refusal::new(Errno::EACCES, Cause::NoIpv6));
+        }
+        Ok(())
+    }
+}

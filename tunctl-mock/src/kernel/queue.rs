@@ -1,0 +1,173 @@
+//! Queues: attached, detached, closed; and when an interface goes.
+
+use tunctl_core::{Cause, InterfaceName, PollState, Readiness, State};
+
+use super::{FileId, InterfaceId, NetDevice, World};
+use crate::Errno;
+use crate::refusal::{Answer, DETACHED, Refusal};
+
+const INVALID: Refusal = Refusal::new(Errno::EINVAL, Cause::InvalidQueue);
+
+impl World {
+    /// The interface of a file; every call on a file whose interface is gone answers `EBADFD`.
+    pub(super) fn attached(&self, file: FileId) -> Answer<&NetDevice> {
+        self.interface_of(file).and_then(|id| self.device(id)).ok_or(DETACHED)
+    }
+
+    fn attached_mut(&mut self, file: FileId) -> Answer<&mut NetDevice> {
+        let id = self.interface_of(file).ok_or(DETACHED)?;
+        self.device_mut(id).ok_or(DETACHED)
+    }
+
+    /// The name follows renames, and moves.
+    pub(crate) fn name_of(&self, file: FileId) -> Answer<InterfaceName> {
+        Ok(self.attached(file)?.name)
+    }
+
+    /// Persistence, owner and group take no privilege: to have the file is enough.
+    pub(crate) fn set_persist(&mut self, file: FileId, persistent: bool) -> Answer {
+        self.attached_mut(file)?.persistent = persistent;
+        Ok(())
+    }
+
+    pub(crate) fn set_owner(&mut self, file: FileId, owner: tunctl_core::Uid) -> Answer {
+        self.attached_mut(file)?.owner = Some(owner);
+        Ok(())
+    }
+
+    pub(crate) fn set_group(&mut self, file: FileId, group: tunctl_core::Gid) -> Answer {
+        self.attached_mut(file)?.group = Some(group);
+        Ok(())
+    }
+
+    /// Offloads stay with the interface. Bits that the kernel does not know, or that do not go together, are refused.
+    pub(crate) fn set_offloads(&mut self, file: FileId, offloads: u32) -> Answer {
+        const CSUM: u32 = 1;
+        const TSO: u32 = 2 | 4;
+        const ECN: u32 = 8;
+        const USO: u32 = 0x20 | 0x40;
+        const TUNNEL: u32 = 0x80;
+        const TUNNEL_CSUM: u32 = 0x100;
+        let known = self.profile.offloads();
+        let device = self.attached_mut(file)?;
+        let one_of_two = |pair: u32| offloads & pair != 0 && offloads & pair != pair;
+        let segments = offloads & (TSO | USO) != 0;
+        let refused = offloads & !known != 0
+            || (offloads != 0 && offloads & CSUM == 0)
+            || (offloads & ECN != 0 && offloads & TSO == 0)
+            || one_of_two(USO)
+            || (offloads & TUNNEL != 0 && !segments)
+            || (offloads & TUNNEL_CSUM != 0 && offloads & TUNNEL == 0);
+        if refused {
+            return Err(Refusal::new(Errno::EINVAL, Cause::Other));
+        }
+        device.offloads = offloads;
+        Ok(())
+    }
+
+    /// Puts a detached queue back. It need not be allowed to open the interface.
+    pub(crate) fn attach_queue(&mut self, file: FileId) -> Answer {
+        let id = self.attached(file)?.id;
+        if !self.file(file).is_some_and(|file| file.detached) {
+            return Err(INVALID);
+        }
+        if let Some(device) = self.device_mut(id) {
+            device.detached.retain(|&other| other != file);
+            device.attached.push(file);
+        }
+        if let Some(file) = self.file_mut(file) {
+            file.detached = false;
+        }
+        Ok(())
+    }
+
+    /// Takes a queue out of service; what waits in it is lost.
+    pub(crate) fn detach_queue(&mut self, file: FileId) -> Answer {
+        let device = self.attached(file)?;
+        let (id, several) = (device.id, device.is_multi_queue());
+        if !several || self.file(file).is_some_and(|file| file.detached) {
+            return Err(INVALID);
+        }
+        if let Some(device) = self.device_mut(id) {
+            remove_queue(&mut device.attached, file);
+            device.detached.push(file);
+        }
+        if let Some(file) = self.file_mut(file) {
+            file.detached = true;
+            file.queue.clear();
+        }
+        self.tell(file);
+        Ok(())
+    }
+
+    /// The last descriptor of a file is closed. An interface that is not persistent goes with its last file.
+    pub(crate) fn close(&mut self, file: FileId) {
+        let Some(closed) = self.files.get_mut(file.0).and_then(Option::take) else { return };
+        let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else { return };
+        remove_queue(&mut device.attached, file);
+        device.detached.retain(|&other| other != file);
+        let id = device.id;
+        if device.queues() == 0 && !device.persistent {
+            self.unregister(id);
+        }
+    }
+
+    /// The interface is deleted, whoever has it open.
+    pub(crate) fn unregister(&mut self, id: InterfaceId) {
+        let Some(device) = self.interfaces.remove(&id) else { return };
+        self.wires.forget(id);
+        for file in device.attached.into_iter().chain(device.detached) {
+            if let Some(open) = self.file_mut(file) {
+                open.interface = None;
+                open.queue.clear();
+            }
+            self.tell(file);
+        }
+    }
+
+    /// What a poll reports: an error alone once the interface is gone; packets also while it is down; room while it is up.
+    pub(crate) fn poll_state(&self, file: FileId) -> PollState {
+        match (self.attached(file), self.file(file)) {
+            (Ok(device), Some(open)) => PollState {
+                readable: !open.queue.is_empty(),
+                writable: device.state == State::Up,
+                error: false,
+            },
+            _ => PollState { error: true, ..PollState::default() },
+        }
+    }
+
+    /// Whether a wait would end: with what was waited for, or with an error.
+    pub(crate) fn is_ready(&self, file: FileId, readiness: Readiness) -> bool {
+        let state = self.poll_state(file);
+        state.error
+            || match readiness {
+                Readiness::Readable => state.readable,
+                Readiness::Writable => state.writable,
+            }
+    }
+
+    /// Tells whoever waits for the file that something has changed.
+    pub(super) fn tell(&self, file: FileId) {
+        let ready = self.is_ready(file, Readiness::Readable);
+        if let Some(open) = self.file(file) {
+            open.signal.readable.set(ready);
+            open.signal.changed.notify_all();
+        }
+    }
+
+    /// As [`tell`](Self::tell), all files of an interface.
+    pub(super) fn tell_all(&self, id: InterfaceId) {
+        let files = self.device(id).map(|device| [&device.attached[..], &device.detached].concat());
+        for file in files.unwrap_or_default() {
+            self.tell(file);
+        }
+    }
+}
+
+/// The last queue takes the place of the one that goes.
+fn remove_queue(queues: &mut Vec<FileId>, file: FileId) {
+    if let Some(position) = queues.iter().position(|&other| other == file) {
+        queues.swap_remove(position);
+    }
+}

@@ -1,0 +1,151 @@
+//! Packets from the program: what is malformed, and who gets the others.
+
+use std::io::IoSlice;
+
+use tunctl_core::{Cause, CreateFlags, Layer, State};
+
+use super::{FileId, InterfaceId, NetDevice, World, vnet};
+use crate::refusal::{Answer, Refusal};
+use crate::wire::Way;
+use crate::{Errno, KernelProfile};
+
+/// The packet information header: two bytes of flags, and the EtherType.
+pub(super) const PACKET_INFORMATION: usize = 4;
+/// Addresses and EtherType.
+pub(super) const ETHERNET_HEADER: usize = 14;
+
+/// What a test has not taken is kept up to this many packets an interface; what comes then is counted.
+const UNTAKEN: usize = 65_536;
+
+/// The packet makes no sense.
+pub(super) struct Malformed;
+
+impl World {
+    /// The program sends one packet; how many bytes it had.
+    pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Answer<usize> {
+        let device = self.attached(file)?;
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        // What is malformed is refused first, also by an interface that is down.
+        let Ok(headers) = device.check(pieces, &self.profile) else {
+            let cause = if length < device.least_length() { Cause::TooShort } else { Cause::MalformedPacket };
+            return Err(Refusal::new(Errno::EINVAL, cause));
+        };
+        if device.state == State::Down {
+            return Err(Refusal::new(Errno::EIO, Cause::Down));
+        }
+        // Neither the MTU nor a queue bounds what comes from the program. A detached queue sends as well.
+        let id = device.id;
+        self.emit(id, gather(pieces, headers));
+        Ok(length)
+    }
+
+    /// A packet leaves the interface, towards whoever is at the other end.
+    fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        for packet in self.pass(id, Way::FromDevice, packet) {
+            self.arrive(id, packet);
+        }
+    }
+
+    /// The system receives it, or a far end that was put in the system's place.
+    pub(crate) fn arrive(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        let far = self.wires.far_ends(id, self.device(id).map(NetDevice::layer), &packet);
+        let Some(far) = far else {
+            return self.receive_from(id, packet);
+        };
+        for other in far {
+            let delivery = self.carry(other, packet.clone());
+            self.account(other, delivery);
+        }
+    }
+
+    fn receive_from(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        if let Some(device) = self.device_mut(id) {
+            if device.received.len() < UNTAKEN {
+                device.received.push_back(packet);
+            } else {
+                device.missed += 1;
+            }
+        }
+    }
+}
+
+impl NetDevice {
+    /// The rules in the kernel's order; how many bytes stand in front of the packet.
+    fn check(&self, pieces: &[IoSlice<'_>], profile: &KernelProfile) -> Result<usize, Malformed> {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let mut headers = 0;
+        if self.has_packet_information() {
+            // Whatever EtherType it names is taken.
+            headers += PACKET_INFORMATION;
+            require(length >= headers)?;
+        }
+        let mut told = 0;
+        if self.has_vnet_header() {
+            let mut header = [0; vnet::LENGTH];
+            require(length >= headers + vnet::LENGTH)?;
+            copy(pieces, headers, &mut header);
+            headers += vnet::LENGTH;
+            told = vnet::check(&header, length - headers, profile)?;
+        }
+        match self.layer {
+            Layer::Tap => {
+                require(length - headers >= ETHERNET_HEADER && (told == 0 || told >= ETHERNET_HEADER))?;
+            }
+            // Without packet information, the first four bits tell the protocol.
+            Layer::Tun if !self.has_packet_information() => {
+                let mut first = [0];
+                copy(pieces, headers, &mut first);
+                require(matches!(first[0] >> 4, 4 | 6))?;
+            }
+            Layer::Tun => {}
+        }
+        Ok(headers)
+    }
+
+    /// The bytes that a packet has at least, headers included.
+    fn least_length(&self) -> usize {
+        let packet = match self.layer {
+            Layer::Tun => 1,
+            Layer::Tap => ETHERNET_HEADER,
+        };
+        self.headers_length() + packet
+    }
+
+    /// The bytes in front of each packet.
+    pub(super) fn headers_length(&self) -> usize {
+        let information = if self.has_packet_information() { PACKET_INFORMATION } else { 0 };
+        let vnet = if self.has_vnet_header() { vnet::LENGTH } else { 0 };
+        information + vnet
+    }
+
+    pub(super) const fn has_packet_information(&self) -> bool {
+        !self.flags.contains(CreateFlags::NO_PI)
+    }
+
+    pub(super) const fn has_vnet_header(&self) -> bool {
+        self.flags.contains(CreateFlags::VNET_HDR)
+    }
+}
+
+const fn require(condition: bool) -> Result<(), Malformed> {
+    if condition { Ok(()) } else { Err(Malformed) }
+}
+
+/// Copies bytes from a position of a packet in pieces; where it ends, what is left of `into` stays.
+fn copy(pieces: &[IoSlice<'_>], from: usize, into: &mut [u8]) {
+    let bytes = pieces.iter().flat_map(|piece| piece.iter()).skip(from);
+    for (slot, &byte) in into.iter_mut().zip(bytes) {
+        *slot = byte;
+    }
+}
+
+/// The packet behind its headers, in one piece.
+fn gather(pieces: &[IoSlice<'_>], headers: usize) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+    let mut skip = headers;
+    for piece in pieces {
+        packet.extend_from_slice(piece.get(skip..).unwrap_or_default());
+        skip = skip.saturating_sub(piece.len());
+    }
+    packet
+}

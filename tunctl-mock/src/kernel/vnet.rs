@@ -1,0 +1,50 @@
+//! The virtio-net header in front of a packet that the program sends.
+
+use super::send::Malformed;
+use crate::KernelProfile;
+
+/// Its size unless a program asked for another, and there is no way here to ask.
+pub(super) const LENGTH: usize = 10;
+
+const NEEDS_CSUM: u8 = 1;
+const IP_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+/// A flag of the type: TCP with explicit congestion notification.
+const ECN: u8 = 0x80;
+const TCP_OVER_IPV4: u8 = 1;
+const UDP_FRAGMENTS: u8 = 3;
+const TCP_OVER_IPV6: u8 = 4;
+const UDP_SEGMENTS: u8 = 5;
+
+/// The rules for a header, and the length of the packet's own headers that it tells (0: it tells none).
+///
+/// Whether a segmentation type fits the packet behind it is not looked at, other than the kernel, which dissects the packet.
+pub(super) fn check(
+    header: &[u8; LENGTH],
+    packet: usize,
+    profile: &KernelProfile,
+) -> Result<usize, Malformed> {
+    let &[flags, gso_type, h0, h1, g0, g1, s0, s1, o0, o1] = header;
+    let number = |low, high| usize::from(u16::from_ne_bytes([low, high]));
+    let (start, offset) = (number(s0, s1), number(o0, o1));
+    let needs_checksum = flags & NEEDS_CSUM != 0;
+    let told = number(h0, h1);
+    let headers = if needs_checksum { told.max(start + offset + 2) } else { told };
+    if headers > packet {
+        return Err(Malformed);
+    }
+    if gso_type == 0 {
+        let misplaced = needs_checksum && start < IP_HEADER && profile.checksum_behind_ip();
+        return if misplaced { Err(Malformed) } else { Ok(headers) };
+    }
+    let network_header = match gso_type & !ECN {
+        TCP_OVER_IPV4 | UDP_FRAGMENTS | UDP_SEGMENTS => IP_HEADER,
+        TCP_OVER_IPV6 => IPV6_HEADER,
+        _ => return Err(Malformed),
+    };
+    // Segments have a size, and their checksum starts behind the network header.
+    if number(g0, g1) == 0 || (needs_checksum && start < network_header) {
+        return Err(Malformed);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,158 @@
+//! In what one kernel differs from another: data, so that the rules stay one text.
+
+use std::fmt;
+
+/// In what the kernel that a [`MockBackend`](crate::MockBackend) stands for differs from others.
+///
+/// A profile says whether it was [proved](Self::is_proved): whether the conformance suite was run on that very kernel, and
+/// the model under this profile agreed. The others are put together from what is known of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelProfile {
+    release: &'static str,
+    proved: bool,
+    ownerless_attach: bool,
+    rename_while_up: bool,
+    checksum_behind_ip: bool,
+    offloads: u32,
+}
+
+impl KernelProfile {
+    /// Linux 6.1, as in Debian 12.
+    pub const LINUX_6_1: Self = Self {
+        release: "6.1",
+        proved: true,
+        ownerless_attach: true,
+        rename_while_up: false,
+        checksum_behind_ip: false,
+        offloads: 0x1f,
+    };
+    /// Linux 6.12, as in Debian 13: up to 6.12.107 at least.
+    pub const LINUX_6_12: Self = Self {
+        release: "6.12",
+        rename_while_up: true,
+        checksum_behind_ip: true,
+        offloads: 0x7f,
+        ..Self::LINUX_6_1
+    };
+    /// Linux 6.12.117, by when an interface of nobody's was closed to those without privilege.
+    pub const LINUX_6_12_117: Self =
+        Self { release: "6.12.117", proved: false, ownerless_attach: false, ..Self::LINUX_6_12 };
+    /// Linux 6.18.
+    pub const LINUX_6_18: Self =
+        Self { release: "6.18", checksum_behind_ip: false, offloads: 0x1ff, ..Self::LINUX_6_12 };
+    /// Linux 7.3.
+    pub const LINUX_7_3: Self =
+        Self { release: "7.3", proved: false, ownerless_attach: false, ..Self::LINUX_6_18 };
+
+    /// All of them, oldest first.
+    pub const ALL: &[Self] =
+        &[Self::LINUX_6_1, Self::LINUX_6_12, Self::LINUX_6_12_117, Self::LINUX_6_18, Self::LINUX_7_3];
+
+    /// The profile of the kernel with this release, as `uname -r` prints it: the newest one that is not newer, or the oldest
+    /// if all are.
+    ///
+    /// ```
+    /// use tunctl_mock::KernelProfile;
+    ///
+    /// assert_eq!(KernelProfile::of_release("6.12.107+deb13-cloud-amd64"), KernelProfile::LINUX_6_12);
+    /// assert_eq!(KernelProfile::of_release("6.12.120"), KernelProfile::LINUX_6_12_117);
+    /// ```
+    #[must_use]
+    pub fn of_release(release: &str) -> Self {
+        let wanted = version(release);
+        let older = Self::ALL.iter().rev().find(|profile| version(profile.release) <= wanted);
+        *older.unwrap_or(&Self::LINUX_6_1)
+    }
+
+    /// The kernel series.
+    #[must_use]
+    pub const fn release(&self) -> &'static str {
+        self.release
+    }
+
+    /// Whether the suite ran on that kernel, and the model agreed.
+    #[must_use]
+    pub const fn is_proved(&self) -> bool {
+        self.proved
+    }
+
+    /// Whether a caller without privilege may attach to a persistent interface that belongs to nobody.
+    #[must_use]
+    pub const fn ownerless_attach(&self) -> bool {
+        self.ownerless_attach
+    }
+
+    /// Whether an interface may be renamed while it is up.
+    #[must_use]
+    pub const fn rename_while_up(&self) -> bool {
+        self.rename_while_up
+    }
+
+    /// Whether a checksum that a virtio-net header asks for must start behind an IP header, also where the header tells of no
+    /// segments.
+    #[must_use]
+    pub const fn checksum_behind_ip(&self) -> bool {
+        self.checksum_behind_ip
+    }
+
+    /// The offloads that a reader may announce, as a mask of `TUN_F_` bits.
+    #[doc(alias = "TUNSETOFFLOAD")]
+    #[must_use]
+    pub const fn offloads(&self) -> u32 {
+        self.offloads
+    }
+
+    /// What the conformance suite has to know of it.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub const fn conformance(&self) -> tunctl_core::conformance::Profile {
+        tunctl_core::conformance::Profile::LINUX_6_18
+            .with_ownerless_attach(self.ownerless_attach)
+            .with_rename_while_up(self.rename_while_up)
+            .with_checksum_behind_ip(self.checksum_behind_ip)
+    }
+
+    /// The same with another rule for interfaces that belong to nobody.
+    #[must_use]
+    pub const fn with_ownerless_attach(self, permitted: bool) -> Self {
+        Self { ownerless_attach: permitted, proved: false, ..self }
+    }
+}
+
+impl Default for KernelProfile {
+    fn default() -> Self {
+        Self::LINUX_6_18
+    }
+}
+
+impl fmt::Display for KernelProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Linux {}{}", self.release, if self.proved { "" } else { " (unproved)" })
+    }
+}
+
+/// The three numbers in front; 0 for what is none.
+fn version(release: &str) -> [u32; 3] {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse);
+    [(); 3].map(|()| numbers.next().and_then(Result::ok).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_finds_its_series_or_the_one_before() {
+        for (release, series) in [
+            ("5.10.0-28-amd64", "6.1"),
+            ("6.1.0-18-amd64", "6.1"),
+            ("6.12.107+deb13-cloud-amd64", "6.12"),
+            ("6.17.2", "6.12.117"),
+            ("6.18.44", "6.18"),
+            ("7.3.4", "7.3"),
+            ("9", "7.3"),
+        ] {
+            assert_eq!(KernelProfile::of_release(release).release(), series, "{release}");
+        }
+    }
+}

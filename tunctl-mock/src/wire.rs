@@ -1,0 +1,235 @@
+//! What stands at the other end of an interface instead of the system, and what happens on the way there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tunctl_core::Layer;
+
+use crate::impairment::{Fate, Impaired, Impairment};
+use crate::kernel::{Delivery, InterfaceId, World};
+
+/// Which way packets go, seen from the program that holds the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Way {
+    /// From the system, or another end, to the program.
+    ToDevice,
+    /// From the program.
+    FromDevice,
+}
+
+/// All wires, and the clock.
+#[derive(Debug, Default)]
+pub(crate) struct Wires {
+    far: HashMap<InterfaceId, Far>,
+    switches: Vec<Ports>,
+    impaired: HashMap<(InterfaceId, Way), Impaired>,
+    lost: HashMap<InterfaceId, u64>,
+    now: Duration,
+    /// By due time, then in the order in which they came.
+    late: BTreeMap<(Duration, u64), (InterfaceId, Way, Vec<u8>)>,
+    sequence: u64,
+    trace: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Far {
+    Cable(InterfaceId),
+    Switch(usize),
+}
+
+/// A switch: who is plugged in, and where each station was last heard.
+#[derive(Debug, Default)]
+struct Ports {
+    plugged: Vec<InterfaceId>,
+    stations: HashMap<Vec<u8>, InterfaceId>,
+}
+
+impl Wires {
+    pub(crate) fn plug(&mut self, one: InterfaceId, other: InterfaceId) {
+        self.unplug(one);
+        self.unplug(other);
+        self.far.insert(one, Far::Cable(other));
+        self.far.insert(other, Far::Cable(one));
+    }
+
+    pub(crate) fn new_switch(&mut self) -> usize {
+        self.switches.push(Ports::default());
+        self.switches.len() - 1
+    }
+
+    pub(crate) fn plug_into(&mut self, switch: usize, one: InterfaceId) {
+        self.unplug(one);
+        self.switches[switch].plugged.push(one);
+        self.far.insert(one, Far::Switch(switch));
+    }
+
+    /// Both ends of a cable belong to the system again.
+    pub(crate) fn unplug(&mut self, one: InterfaceId) {
+        match self.far.remove(&one) {
+            Some(Far::Cable(other)) => drop(self.far.remove(&other)),
+            Some(Far::Switch(switch)) => {
+                let ports = &mut self.switches[switch];
+                ports.plugged.retain(|&plugged| plugged != one);
+                ports.stations.retain(|_, &mut port| port != one);
+            }
+            None => {}
+        }
+    }
+
+    /// The interface is deleted, and with it what was on its way.
+    pub(crate) fn forget(&mut self, one: InterfaceId) {
+        self.unplug(one);
+        self.impaired.retain(|&(id, _), _| id != one);
+        self.late.retain(|_, (id, _, _)| *id != one);
+    }
+
+    /// Where a packet from an interface comes out; `None` if the system itself receives it.
+    pub(crate) fn far_ends(
+        &mut self,
+        from: InterfaceId,
+        layer: Option<Layer>,
+        packet: &[u8],
+    ) -> Option<Vec<InterfaceId>> {
+        match *self.far.get(&from)? {
+            Far::Cable(other) => Some(vec![other]),
+            Far::Switch(switch) => Some(self.switches[switch].forward(from, layer?, packet)),
+        }
+    }
+
+    pub(crate) fn is_impaired(&self, id: InterfaceId, way: Way) -> bool {
+        !self.impaired.is_empty() && self.impaired.contains_key(&(id, way))
+    }
+
+    pub(crate) fn lose(&mut self, id: InterfaceId) {
+        *self.lost.entry(id).or_default() += 1;
+    }
+
+    pub(crate) fn lost(&self, id: InterfaceId) -> u64 {
+        self.lost.get(&id).copied().unwrap_or_default()
+    }
+
+    pub(crate) const fn now(&self) -> Duration {
+        self.now
+    }
+
+    pub(crate) fn record(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    pub(crate) fn trace(&self) -> String {
+        self.trace.clone().unwrap_or_default()
+    }
+}
+
+impl Ports {
+    /// To the port where the destination was last heard; to all others if it never was, or is nobody's in particular.
+    fn forward(&mut self, from: InterfaceId, layer: Layer, packet: &[u8]) -> Vec<InterfaceId> {
+        let Some((source, destination)) = stations(layer, packet) else {
+            return self.all_but(from);
+        };
+        self.stations.insert(source, from);
+        match self.stations.get(&destination) {
+            Some(&port) if port == from => Vec::new(),
+            Some(&port) => vec![port],
+            None => self.all_but(from),
+        }
+    }
+
+    fn all_but(&self, from: InterfaceId) -> Vec<InterfaceId> {
+        self.plugged.iter().copied().filter(|&port| port != from).collect()
+    }
+}
+
+/// Who sends, and to whom: by MAC address on a tap, by IP address on a tun.
+fn stations(layer: Layer, packet: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (source, destination) = match (layer, packet.first()? >> 4) {
+        (Layer::Tap, _) => (packet.get(6..12)?, packet.get(..6)?),
+        (Layer::Tun, 4) => (packet.get(12..16)?, packet.get(16..20)?),
+        (Layer::Tun, 6) => (packet.get(8..24)?, packet.get(24..40)?),
+        _ => return None,
+    };
+    Some((source.to_vec(), destination.to_vec()))
+}
+
+impl World {
+    /// A packet sets out: those that arrive at once. Held ones are overtaken by it, late ones come with time.
+    pub(crate) fn pass(&mut self, id: InterfaceId, way: Way, packet: Vec<u8>) -> Vec<Vec<u8>> {
+        let name = self.device(id).map(|device| device.name().to_string()).unwrap_or_default();
+        let now = self.wires.now;
+        let Some(wire) = self.wires.impaired.get_mut(&(id, way)) else { return vec![packet] };
+        let Fate { copies, held, delay, story } = wire.treat(packet);
+        if let Some(trace) = &mut self.wires.trace {
+            let arrow = if way == Way::ToDevice { "to" } else { "from" };
+            trace.push_str(&format!("{} µs, {arrow} {name}: {story}\n", now.as_micros()));
+        }
+        if copies.is_empty() {
+            self.wires.lose(id);
+            return copies;
+        }
+        if held {
+            wire.held.extend(copies);
+            return Vec::new();
+        }
+        let overtaken = std::mem::take(&mut wire.held);
+        if delay == Duration::ZERO {
+            return [copies, overtaken].concat();
+        }
+        for packet in copies {
+            self.wires.sequence += 1;
+            self.wires.late.insert((now + delay, self.wires.sequence), (id, way, packet));
+        }
+        overtaken
+    }
+
+    /// A new wire, or a perfect one; what the old one held back arrives.
+    pub(crate) fn impair(&mut self, id: InterfaceId, way: Way, plan: Option<Impairment>) {
+        let old = match plan {
+            Some(plan) => self.wires.impaired.insert((id, way), Impaired::new(plan)),
+            None => self.wires.impaired.remove(&(id, way)),
+        };
+        for packet in old.map(|wire| wire.held).unwrap_or_default() {
+            self.land(id, way, packet);
+        }
+    }
+
+    /// Time passes: what is due arrives, each packet at its own time; what was held back arrives first.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        let until = self.wires.now + by;
+        let mut held: Vec<_> = self
+            .wires
+            .impaired
+            .iter_mut()
+            .map(|(&(id, way), wire)| ((id, way), std::mem::take(&mut wire.held)))
+            .collect();
+        held.sort_by_key(|&(wire, _)| wire);
+        for ((id, way), packets) in held {
+            packets.into_iter().for_each(|packet| self.land(id, way, packet));
+        }
+        while let Some((&(due, sequence), _)) =
+            self.wires.late.first_key_value().filter(|((due, _), _)| *due <= until)
+        {
+            self.wires.now = due;
+            if let Some((id, way, packet)) = self.wires.late.remove(&(due, sequence)) {
+                self.land(id, way, packet);
+            }
+        }
+        self.wires.now = until;
+    }
+
+    /// Nobody sees what becomes of a packet from a wire, so each loss is counted.
+    pub(crate) fn account(&mut self, id: InterfaceId, delivery: Delivery) {
+        if matches!(delivery, Delivery::Down | Delivery::Refused) {
+            self.wires.lose(id);
+        }
+    }
+
+    fn land(&mut self, id: InterfaceId, way: Way, packet: Vec<u8>) {
+        match way {
+            Way::ToDevice => {
+                let delivery = self.deliver(id, packet);
+                self.account(id, delivery);
+            }
+            Way::FromDevice => self.arrive(id, packet),
+        }
+    }
+}

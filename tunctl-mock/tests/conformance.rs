@@ -1,0 +1,22 @@
+//! The conformance suite, on the mock: the same cases that the kernel passes.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use tunctl_core::conformance;
+use tunctl_mock::KernelProfile;
+use tunctl_mock::conformance::MockHarness;
+
+fn main() -> ExitCode {
+    let trials = KernelProfile::ALL.iter().flat_map(|&profile| {
+        conformance::cases::<MockHarness>().into_iter().map(move |case| {
+            let name = format!("{}::{}::{}", profile.release(), case.subject(), case.name());
+            Trial::test(name, move || {
+                let _ = case.run(&MockHarness::new(profile));
+                Ok(())
+            })
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}

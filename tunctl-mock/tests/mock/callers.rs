@@ -1,0 +1,77 @@
+//! Who the system takes the program for.
+
+use tunctl_core::{Cause, CreateOptions, Interface, TunBackend, TunDevice, Uid};
+use tunctl_mock::{Caller, KernelProfile, MockBackend};
+
+use crate::tun;
+
+#[test]
+fn the_caller_is_whoever_the_test_says() {
+    let kernel = MockBackend::new();
+    kernel.set_caller(Caller::user(1000, 1000));
+    let error = kernel.create(&CreateOptions::tun()).unwrap_err();
+    assert_eq!(error.cause(), Cause::MissingCapability);
+    assert_eq!(
+        error.to_string().split(". ").next(),
+        Some("create: Operation not permitted (os error 1): CAP_NET_ADMIN is missing")
+    );
+    kernel.set_caller(Caller::user(1000, 1000).capable(true));
+    kernel.create(&CreateOptions::tun()).unwrap();
+}
+
+#[test]
+fn somebody_else_is_somebody_else_only_meanwhile() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    let failed = kernel.as_caller(Caller::user(1000, 1000), || device.down());
+    assert_eq!(failed.unwrap_err().cause(), Cause::MissingCapability);
+    device.down().unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        kernel.as_caller(Caller::user(1000, 1000), || panic!("in between"))
+    }));
+    assert!(panicked.is_err());
+    device.interface().set_mtu("1400".parse().unwrap()).unwrap();
+}
+
+#[test]
+fn a_group_is_had_in_several_ways() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    device.set_persist(true).unwrap();
+    device.set_owner(Uid::new(1000).unwrap()).unwrap();
+    device.set_group(tunctl_core::Gid::new(50).unwrap()).unwrap();
+    drop(device);
+    let options = CreateOptions::tun().name("tun0").unwrap();
+    let open_as =
+        |caller| kernel.as_caller(caller, || kernel.open(&options).map(drop).map_err(|error| error.cause()));
+    assert_eq!(open_as(Caller::user(1000, 50)), Ok(()));
+    assert_eq!(open_as(Caller::user(1000, 100).with_group(50)), Ok(()));
+    assert_eq!(open_as(Caller::user(1000, 100)), Err(Cause::NotOwner));
+    assert_eq!(open_as(Caller::user(1001, 50)), Err(Cause::NotOwner));
+}
+
+#[test]
+fn kernels_differ_in_interfaces_of_nobody() {
+    for profile in KernelProfile::ALL {
+        let kernel = MockBackend::with_profile(*profile);
+        tun(&kernel, "tun0").set_persist(true).unwrap();
+        kernel.set_caller(Caller::user(1000, 1000));
+        let opened = kernel.open(&CreateOptions::tun().name("tun0").unwrap());
+        assert_eq!(opened.is_ok(), profile.ownerless_attach(), "{profile}");
+    }
+}
+
+#[test]
+fn offloads_are_those_of_the_kernel() {
+    // Checksums; with TCP; ECN without TCP; USO by halves; USO; tunnels without segments; tunnels; unknown.
+    let masks = [0x1, 0x3, 0x9, 0x21, 0x61, 0x81, 0x83, 0x200];
+    for (profile, accepted) in [
+        (KernelProfile::LINUX_6_1, [true, true, false, false, false, false, false, false]),
+        (KernelProfile::LINUX_6_12, [true, true, false, false, true, false, false, false]),
+        (KernelProfile::LINUX_6_18, [true, true, false, false, true, false, true, false]),
+    ] {
+        let device = tun(&MockBackend::with_profile(profile), "tun0");
+        assert_eq!(masks.map(|mask| device.set_offloads(mask).is_ok()), accepted, "{profile}");
+        device.set_offloads(0).unwrap();
+    }
+}
