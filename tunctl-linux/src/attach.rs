@@ -102,8 +102,11 @@ impl<'a> Attach<'a> {
     /// Attaches to an interface that was just seen. `None`: it has gone since, and its name with it; what the kernel
     /// then created under that name goes when its descriptor does.
     fn attach_to(&self, existing: &InterfaceInfo) -> Result<Option<LinuxDevice>> {
-        let shared = existing.flags.contains(CreateFlags::MULTI_QUEUE) && existing.queues != Some(0);
-        if shared && headers(existing.flags) != headers(self.options.flags()) {
+        let several = CreateFlags::MULTI_QUEUE;
+        let shared = existing.flags.contains(several) && existing.queues != Some(0);
+        // Of another layer, or with a single queue, the kernel refuses it anyway, and says so better.
+        let joins = self.options.flags().contains(several) && self.options.layer() == existing.layer;
+        if shared && joins && headers(existing.flags) != headers(self.options.flags()) {
             // Attaching would change the headers of the other queues' packets.
             return Err(self.fail(remedy::header_mismatch(headers(existing.flags))));
         }

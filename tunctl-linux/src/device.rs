@@ -61,6 +61,19 @@ impl LinuxDevice {
         })
     }
 
+    fn set_queue(&self, operation: Operation, attached: bool) -> Result<()> {
+        let Err(error) = tun::set_queue(self.fd.as_fd(), attached) else { return Ok(()) };
+        let errno = errno(&error);
+        // The kernel does not tell a deleted interface from a queue that is as it should be already.
+        let is_gone = attached_name(&self.fd).is_err();
+        let verdict = if is_gone {
+            remedy::gone()
+        } else {
+            remedy::configure(errno, operation, &diagnose::situation())
+        };
+        Err(self.told(operation, errno, verdict))
+    }
+
     fn not_destroyed(self, errno: Errno) -> DestroyError<Self> {
         let verdict = remedy::configure(errno, Operation::Destroy, &diagnose::situation());
         DestroyError::new(self.told(Operation::Destroy, errno, verdict), Some(self))
@@ -91,9 +104,10 @@ impl LinuxDevice {
         let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
         let attached = match here {
             Some(_) => holders::attached(&name, self.interface.netlink().namespace()),
-            // Somewhere else, a descriptor of that name may be a stranger's. A single queue has no other but ours.
+            // Somewhere else, a descriptor of that name may be a stranger's; another queue can't be told from that, a duplicate
+            // of this one can.
             None if self.flags.contains(CreateFlags::MULTI_QUEUE) => holders::attached_anywhere(&name),
-            None => Vec::new(),
+            None => holders::duplicates(holders::attached_anywhere(&name), self.fd.as_raw_fd()),
         };
         let this = (holders::this_process(), self.fd.as_raw_fd());
         let others: Vec<_> = attached.into_iter().filter(|one| (Some(one.pid), one.fd) != this).collect();
@@ -189,7 +203,9 @@ impl TunDevice for LinuxDevice {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let interest = match readiness {
             Readiness::Readable => PollFlags::POLLIN,
-            Readiness::Writable => PollFlags::POLLOUT,
+            // When the interface is deleted, the kernel wakes only those who wait for something to read. A tun never has
+            // anything urgent: to ask for that costs nothing, and is to be woken.
+            Readiness::Writable => PollFlags::POLLOUT | PollFlags::POLLPRI,
         };
         loop {
             let left =
@@ -251,10 +267,10 @@ impl TunDevice for LinuxDevice {
 
 impl Queues for LinuxDevice {
     fn attach_queue(&self) -> Result<()> {
-        self.configured(Operation::AttachQueue, tun::set_queue(self.fd.as_fd(), true))
+        self.set_queue(Operation::AttachQueue, true)
     }
 
     fn detach_queue(&self) -> Result<()> {
-        self.configured(Operation::DetachQueue, tun::set_queue(self.fd.as_fd(), false))
+        self.set_queue(Operation::DetachQueue, false)
     }
 }

@@ -9,7 +9,8 @@ use tunctl_core::{Cause, Error, Operation};
 
 use crate::remedy::{self, Situation};
 
-const CAP_NET_ADMIN: u32 = 12;
+/// The number of `CAP_NET_ADMIN`.
+pub(crate) const CAP_NET_ADMIN: u32 = 12;
 
 /// The errno of an I/O error; `EIO` if it is not the system's.
 pub(crate) fn errno(error: &io::Error) -> Errno {
@@ -30,6 +31,7 @@ pub(crate) fn situation() -> Situation {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     Situation {
         container: in_container(),
+        opened_without: false,
         net_admin: has_net_admin(&status, "CapEff:"),
         net_admin_in_reach: has_net_admin(&status, "CapBnd:"),
         uid: nix::unistd::geteuid().as_raw(),

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use tunctl_core::{Holder, InterfaceName};
+use tunctl_sys::linux::process;
 
 /// One open descriptor of the driver that is attached to the interface.
 pub(crate) struct Attached {
@@ -26,6 +27,14 @@ pub(crate) fn attached(name: &InterfaceName, namespace: &Path) -> Vec<Attached> 
 /// As [`attached`], to an interface of that name in whatever namespace.
 pub(crate) fn attached_anywhere(name: &InterfaceName) -> Vec<Attached> {
     attached_where(name, |_| true)
+}
+
+/// Those among them that are the very file of `fd`: duplicates, and what other processes inherited. Where the system does not
+/// tell, they are taken for it.
+pub(crate) fn duplicates(attached: Vec<Attached>, fd: i32) -> Vec<Attached> {
+    let Some(this) = this_process() else { return attached };
+    let is_same = |one: &Attached| process::is_same_file((this, fd), (one.pid, one.fd)).unwrap_or(true);
+    attached.into_iter().filter(is_same).collect()
 }
 
 fn attached_where(name: &InterfaceName, counts: impl Fn(u32) -> bool) -> Vec<Attached> {

@@ -15,7 +15,7 @@ use tunctl_core::{
 use crate::diagnose::{self, errno};
 use crate::holders;
 use crate::netlink::{Link, Netlink, Probing};
-use crate::remedy;
+use crate::remedy::{self, Situation};
 
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
 const SETTLED: Duration = Duration::from_millis(100);
@@ -99,7 +99,9 @@ impl LinuxInterface {
             return self.told(diagnose::plain(operation, error));
         }
         let errno = errno(error);
-        let verdict = remedy::configure(errno, operation, &diagnose::situation());
+        let opened_without = !self.netlink.opener_was_capable();
+        let situation = Situation { opened_without, ..diagnose::situation() };
+        let verdict = remedy::configure(errno, operation, &situation);
         self.told(verdict.into_error(operation).with_errno(errno as i32))
     }
 

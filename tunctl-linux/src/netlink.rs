@@ -21,6 +21,9 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use tunctl_sys::linux::process;
+
+use crate::diagnose::CAP_NET_ADMIN;
 
 pub(crate) use address::Probing;
 pub(crate) use link::Link;
@@ -33,6 +36,8 @@ pub(crate) struct Netlink {
     socket: Mutex<Socket>,
     sequence: AtomicU32,
     namespace: PathBuf,
+    // The kernel grants what both the opener and the asking thread may.
+    opener_was_capable: bool,
 }
 
 impl Netlink {
@@ -44,7 +49,14 @@ impl Netlink {
         // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we choose.
         let _ = socket.set_netlink_get_strict_chk(true);
         let namespace = current_namespace();
-        Ok(Self { socket: Mutex::new(socket), sequence: AtomicU32::new(1), namespace })
+        let opener_was_capable =
+            process::capabilities().is_ok_and(|sets| sets.effective & 1 << CAP_NET_ADMIN != 0);
+        Ok(Self { socket: Mutex::new(socket), sequence: AtomicU32::new(1), namespace, opener_was_capable })
+    }
+
+    /// Whether the thread that opened it had `CAP_NET_ADMIN`.
+    pub(crate) const fn opener_was_capable(&self) -> bool {
+        self.opener_was_capable
     }
 
     /// The network namespace of the socket, as `/proc/PID/ns/net` links to it. Empty if it could not be learnt.

@@ -57,6 +57,8 @@ pub(crate) struct Situation {
     pub(crate) container: bool,
     /// The thread has `CAP_NET_ADMIN` in its effective set.
     pub(crate) net_admin: bool,
+    /// The handle was made by a thread without `CAP_NET_ADMIN`.
+    pub(crate) opened_without: bool,
     /// `CAP_NET_ADMIN` is in the bounding set: root, or a program with a file capability, can have it here.
     pub(crate) net_admin_in_reach: bool,
     /// The caller's effective uid.
@@ -136,7 +138,8 @@ pub(crate) fn attach(
         (Errno::EINVAL, None) => Verdict::new(Cause::InvalidName).because("the kernel refuses the name"),
         (Errno::E2BIG, _) => Verdict::new(Cause::TooManyQueues)
             .remedy("A queue of yours that you no longer need makes room when it is closed."),
-        (Errno::ENFILE, None) => Verdict::new(Cause::Exists)
+        // With a longer number the name would have 16 bytes; the kernel cuts it, and finds that one taken.
+        (Errno::ENFILE | Errno::EEXIST, None) => Verdict::new(Cause::Exists)
             .because("every number that the pattern could take is taken")
             .remedy("Choose another pattern, or delete interfaces that nobody needs."),
         (Errno::EPERM, Some(Link::Tun(info))) if info.owner.is_some() || info.group.is_some() => {
@@ -306,6 +309,11 @@ fn busy() -> Verdict {
 }
 
 fn unprivileged(situation: &Situation) -> Verdict {
+    if situation.net_admin && situation.opened_without {
+        return Verdict::new(Cause::MissingCapability)
+            .because("it was opened without CAP_NET_ADMIN, and is configured with no more rights than that")
+            .remedy("Open it again, now that the program has the capability.");
+    }
     if situation.net_admin {
         return Verdict::new(Cause::ForeignNamespace)
             .remedy("Enter a network namespace together with the user namespace: unshare --user --map-root-user --net.");

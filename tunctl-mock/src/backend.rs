@@ -141,7 +141,10 @@ impl Step<'_> {
     /// The library's own rule: nobody changes the headers of packets that others read.
     fn attach_to(self, name: &InterfaceName) -> Answer<Attached> {
         let existing = self.world.named(self.namespace, name);
-        let shared = existing.filter(|device| device.is_multi_queue() && device.queues() > 0);
+        let joins = self.options.flags().contains(CreateFlags::MULTI_QUEUE);
+        let shared = existing.filter(|device| {
+            joins && device.is_multi_queue() && device.layer() == self.options.layer() && device.queues() > 0
+        });
         if let Some(theirs) = shared.map(|device| headers(device.info().flags))
             && theirs != headers(self.options.flags())
         {

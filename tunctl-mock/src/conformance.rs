@@ -5,7 +5,7 @@ use tunctl_core::{
     Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Queues, State, TunBackend,
 };
 
-use crate::kernel::NetDevice;
+use crate::kernel::{InterfaceId, NetDevice};
 use crate::{Caller, Delivery, KernelProfile, MockBackend, MockDevice};
 
 /// A system in memory, and another namespace of it.
@@ -31,14 +31,15 @@ impl Default for MockHarness {
     }
 }
 
+/// It follows the interface, whatever that is called.
 struct Received {
     backend: MockBackend,
-    name: InterfaceName,
+    id: InterfaceId,
 }
 
 impl Observation for Received {
     fn take(&mut self) -> Option<Vec<u8>> {
-        self.backend.take(self.name)
+        self.backend.kernel.enter().device_mut(self.id)?.take_received()
     }
 }
 
@@ -76,7 +77,9 @@ impl Harness for MockHarness {
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
         drop(self.backend.packets(*name));
-        Box::new(Received { backend: self.backend.clone(), name: *name })
+        let found = self.backend.kernel.enter().named(self.backend.namespace, name).map(NetDevice::id);
+        let Some(id) = found else { panic!("there is no {name} to observe") };
+        Box::new(Received { backend: self.backend.clone(), id })
     }
 
     fn delete(&self, name: &InterfaceName) {

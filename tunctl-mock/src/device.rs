@@ -13,7 +13,7 @@ use tunctl_core::{
 use crate::Errno;
 use crate::backend::this_process;
 use crate::interface::{MockInterface, unreachable};
-use crate::kernel::{FileId, Kernel, Signal, World};
+use crate::kernel::{FileId, Kernel, NetDevice, Signal, World};
 use crate::refusal::{Answer, Refusal};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
@@ -110,14 +110,11 @@ impl MockDevice {
     }
 
     /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
-    fn destroy_by_closing(self, is_here: bool) -> Result<(), DestroyError<Self>> {
+    fn destroy_by_closing(self) -> Result<(), DestroyError<Self>> {
         let mut world = self.kernel().enter();
         let device = world.interface_of(self.file.id).and_then(|id| world.device(id));
-        let (queues, several) =
-            device.map_or((0, false), |device| (device.queues(), device.is_multi_queue()));
-        // Somewhere else, a clone cannot be told from a stranger's descriptor. A queue can.
-        let clones = Arc::strong_count(&self.file) > 1 && (is_here || several);
-        if queues > 1 || clones {
+        let queues = device.map_or(0, NetDevice::queues);
+        if queues > 1 || Arc::strong_count(&self.file) > 1 {
             let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
             let refusal = Refusal::without_errno(Cause::Busy)
                 .because("other descriptors keep the interface alive")
@@ -235,7 +232,7 @@ impl TunDevice for MockDevice {
             return Ok(());
         }
         drop(world);
-        self.destroy_by_closing(is_here)
+        self.destroy_by_closing()
     }
 
     fn up(&self, address: InterfaceAddress) -> Result<()> {
@@ -251,10 +248,10 @@ impl TunDevice for MockDevice {
 
 impl Queues for MockDevice {
     fn attach_queue(&self) -> Result<()> {
-        self.step(Operation::AttachQueue, |world, file| world.attach_queue(file))
+        self.step(Operation::AttachQueue, World::attach_queue)
     }
 
     fn detach_queue(&self) -> Result<()> {
-        self.step(Operation::DetachQueue, |world, file| world.detach_queue(file))
+        self.step(Operation::DetachQueue, World::detach_queue)
     }
 }

@@ -38,8 +38,7 @@ impl KernelProfile {
     pub const LINUX_6_12_117: Self =
         Self { release: "6.12.117", proved: false, ownerless_attach: false, ..Self::LINUX_6_12 };
     /// Linux 6.18.
-    pub const LINUX_6_18: Self =
-        Self { release: "6.18", checksum_behind_ip: false, offloads: 0x1ff, ..Self::LINUX_6_12 };
+    pub const LINUX_6_18: Self = Self { release: "6.18", offloads: 0x1ff, ..Self::LINUX_6_12 };
     /// Linux 7.3.
     pub const LINUX_7_3: Self =
         Self { release: "7.3", proved: false, ownerless_attach: false, ..Self::LINUX_6_18 };

@@ -1,12 +1,14 @@
 //! What a case is, and what it needs.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One test: a name that states the behaviour, a function that panics if it is not so, and what the function needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Case {
     pub(crate) name: String,
-    pub(crate) body: fn(),
+    pub(crate) body: Arc<dyn Fn() + Send + Sync>,
     pub(crate) entries: Vec<(&'static str, fn())>,
     pub(crate) root: bool,
     pub(crate) tools: Vec<&'static str>,
@@ -17,10 +19,10 @@ pub struct Case {
 impl Case {
     /// A case that starts in a namespace of its own, as root there, and has 60 seconds.
     #[must_use]
-    pub fn new(name: impl Into<String>, body: fn()) -> Self {
+    pub fn new(name: impl Into<String>, body: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             name: name.into(),
-            body,
+            body: Arc::new(body),
             entries: Vec::new(),
             root: false,
             tools: Vec::new(),
@@ -64,6 +66,12 @@ impl Case {
     pub const fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -76,7 +76,11 @@ fn enter() {
 
 /// Covers `/dev/net`, for this process only, with a directory that holds device nodes of the case's own. It is done
 /// before the user namespace is entered, because no device node works that was made in one.
-fn mount_nodes() -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `unshare(2)`, `mount(2)` and `mknod(2)`: it takes root of the machine.
+pub fn mount_nodes() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&Path>, "/", None::<&Path>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&Path>)?;
     let driver = nix::sys::stat::fstat(File::open(OPEN_NODE)?)?.st_rdev;

@@ -1,7 +1,7 @@
 //! A second network namespace.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::{process, thread};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -50,5 +50,12 @@ impl OtherNamespace {
 impl Default for OtherNamespace {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The descriptor of the namespace, by which interfaces are moved there.
+impl AsFd for OtherNamespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }

@@ -29,6 +29,12 @@
 //! What a library did is not to be read from the library's own getters: [`link`], [`addresses`] ask iproute2,
 //! [`Strace`] asks the kernel about system calls, [`Snapshot`] counts what is left behind.
 //!
+//! # The conformance suite
+//!
+//! [`LinuxHarness`] puts the Linux backend and the running kernel under the suite of `tunctl-core`, and
+//! [`conformance_cases`] makes cases of it. It runs no program, so that it is fast, and works where none is installed: its
+//! evidence comes from [`sysfs`], [`rtnetlink`] and [`packets`].
+//!
 //! # Platform
 //!
 //! Linux. On another system the crate is empty.
@@ -36,21 +42,28 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a case fails")]
 
+pub mod caller;
 mod case;
 mod child;
 mod elsewhere;
+mod harness;
 mod ip;
 mod launcher;
+pub mod packets;
 mod process;
+mod profile;
+pub mod rtnetlink;
 mod snapshot;
 mod strace;
+pub mod sysfs;
 
 use std::env;
 use std::process::ExitCode;
 
 pub use case::Case;
-pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, skip};
+pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, mount_nodes, skip};
 pub use elsewhere::OtherNamespace;
+pub use harness::{LinuxHarness, conformance_cases, poll_state};
 pub use ip::{addresses, driver_report, exists, has_flag, ip, ip_json, link, links, others};
 pub use process::{Background, entry, finish};
 pub use snapshot::{Snapshot, is_close_on_exec, open_files};

@@ -121,6 +121,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         super::gone::cases(),
         super::persistence::cases(),
         super::permission::cases(),
+        super::rights::cases(),
         super::queues::cases(),
         super::joining::cases(),
         super::reading::cases(),

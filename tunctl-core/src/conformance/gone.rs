@@ -35,6 +35,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_moved_interface_is_destroyed_where_it_is,
         a_moved_interface_goes_with_its_last_device,
         a_moved_interface_is_not_destroyed_under_another_queue,
+        a_moved_interface_is_not_destroyed_under_a_clone,
     ]
 }
 
@@ -314,4 +315,18 @@ fn a_moved_interface_is_not_destroyed_under_another_queue<H: Harness>(harness: &
     drop(second);
     first.destroy().unwrap();
     assert!(harness.report_elsewhere(&name("mover")).is_none());
+}
+
+fn a_moved_interface_is_not_destroyed_under_a_clone<H: Harness>(harness: &H) {
+    let device = tun(harness, "mover");
+    let clone = device.try_clone().unwrap();
+    harness.move_to_namespace(&name("mover"));
+    // Of the same name, and none of its business.
+    let _stranger = tun(harness, "mover");
+    let device = super::expect::given_back(device.destroy());
+    assert!(harness.report_elsewhere(&name("mover")).is_some());
+    drop(clone);
+    device.destroy().unwrap();
+    assert!(harness.report_elsewhere(&name("mover")).is_none());
+    assert!(harness.report(&name("mover")).is_some());
 }

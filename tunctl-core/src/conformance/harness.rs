@@ -103,7 +103,7 @@ impl Profile {
     pub const LINUX_6_18: Self = Self {
         ownerless_attach: true,
         rename_while_up: true,
-        checksum_behind_ip: false,
+        checksum_behind_ip: true,
         tun_queue_length: 500,
         tap_queue_length: 1000,
         most_queues: 256,

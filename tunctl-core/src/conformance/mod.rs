@@ -42,6 +42,7 @@ mod queues;
 mod readiness;
 mod reading;
 mod replacing;
+mod rights;
 mod virtio_net;
 mod writing;
 

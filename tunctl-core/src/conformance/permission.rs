@@ -33,7 +33,6 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         without_the_capability_everything_is_listed,
         that_it_exists_is_told_before_who_may_create_it,
         a_mismatch_is_told_before_who_may_open_it,
-        other_headers_are_told_before_any_other_mismatch_and_who_may_open_it,
         who_may_create_it_is_told_before_that_the_name_is_refused,
         who_may_open_it_is_told_before_that_it_is_busy,
         the_owner_destroys_by_closing_what_only_he_holds,
@@ -303,18 +302,6 @@ fn a_mismatch_is_told_before_who_may_open_it<H: Harness>(harness: &H) {
         refused_with(open(harness, CreateOptions::tap(), "mine"), Cause::LayerMismatch, errno::EINVAL);
         let several = CreateOptions::tun().multi_queue(true);
         refused_with(open(harness, several, "mine"), Cause::QueueMismatch, errno::EINVAL);
-    });
-}
-
-fn other_headers_are_told_before_any_other_mismatch_and_who_may_open_it<H: Harness>(harness: &H) {
-    let several = CreateOptions::tun().multi_queue(true);
-    owned(harness, several.clone(), "mine", Some(uid(4001)), None);
-    let _first = open(harness, several.clone(), "mine").unwrap();
-    let others = [several, CreateOptions::tun(), CreateOptions::tap()].map(|one| one.vnet_header(true));
-    as_user(harness, 4003, 4003, || {
-        for options in &others {
-            refused(open(harness, options.clone(), "mine"), Cause::HeaderMismatch);
-        }
     });
 }
 

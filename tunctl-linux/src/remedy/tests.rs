@@ -5,6 +5,7 @@ use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Uid};
 
 fn user() -> Situation {
     Situation {
+        opened_without: false,
         container: false,
         net_admin: false,
         net_admin_in_reach: false,

@@ -7,7 +7,7 @@ use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, State, Uid,
 };
 
-use super::name::is_other;
+use super::name::{check_reserved, is_other};
 use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
 use crate::Errno;
 use crate::refusal::{Answer, Refusal};
@@ -108,6 +108,8 @@ impl World {
         }
         let name = self.choose_name(wanted.namespace, wanted.name, wanted.layer)?;
         let index = self.next_index(wanted.namespace);
+        // Too late to give the number back.
+        check_reserved(&name)?;
         let id = InterfaceId(self.next_interface);
         self.next_interface += 1;
         let device = NetDevice {

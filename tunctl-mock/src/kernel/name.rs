@@ -9,6 +9,9 @@ use crate::refusal::{Answer, Refusal};
 /// The most interfaces that a pattern is tried for: the bits of a page, by which the kernel looks for a free number.
 const MOST_NUMBERS: u32 = 8 * 4096;
 
+/// The most bytes that a name has.
+const LONGEST: usize = 15;
+
 const REFUSED: Refusal = Refusal::new(Errno::EINVAL, Cause::InvalidName);
 
 impl World {
@@ -32,15 +35,19 @@ impl World {
         let Some(after) = after.strip_prefix(b"d").filter(|rest| !rest.contains(&b'%')) else {
             return Err(REFUSED);
         };
-        // The first number that is free.
-        let numbered = (0..MOST_NUMBERS).filter_map(|number| {
-            InterfaceName::from_kernel(&[before, number.to_string().as_bytes(), after].concat()).ok()
-        });
-        let mut free = numbered.filter(|name| !self.is_taken(namespace, name));
-        free.next().ok_or_else(|| {
-            Refusal::new(Errno::ENFILE, Cause::Exists)
-                .because("every number that the pattern could take is taken")
-        })
+        // The first number whose name is free; one that would be too long is cut, and that need not be free.
+        for number in 0..MOST_NUMBERS {
+            let mut whole = [before, number.to_string().as_bytes(), after].concat();
+            let is_cut = whole.len() > LONGEST;
+            whole.truncate(LONGEST);
+            let name = InterfaceName::from_kernel(&whole).map_err(|_| REFUSED)?;
+            match self.is_taken(namespace, &name) {
+                false => return Ok(name),
+                true if is_cut => return Err(exhausted(Errno::EEXIST)),
+                true => {}
+            }
+        }
+        Err(exhausted(Errno::ENFILE))
     }
 
     /// Whether any interface of the namespace has the name, also one that is no TUN/TAP interface.
@@ -49,15 +56,24 @@ impl World {
     }
 }
 
+fn exhausted(errno: Errno) -> Refusal {
+    Refusal::new(errno, Cause::Exists).because("every number that the pattern could take is taken")
+}
+
 /// Whether it is the name of an interface of another kind.
 pub(crate) fn is_other(name: &InterfaceName) -> bool {
     name.as_bytes() == LOOPBACK.as_bytes()
 }
 
+/// A directory under `/proc/sys` bears the name, where these two have a meaning.
+pub(super) fn check_reserved(name: &InterfaceName) -> Answer {
+    if matches!(name.as_bytes(), b"all" | b"default") { Err(REFUSED) } else { Ok(()) }
+}
+
 /// The bytes that a name may have.
 pub(super) fn check(name: &[u8]) -> Answer {
-    // A directory under /sys and one under /proc/sys bear the name, where these four have a meaning.
-    let reserved: [&[u8]; 4] = [b".", b"..", b"all", b"default"];
+    // A directory under /sys bears the name, where these two have a meaning.
+    let reserved: [&[u8]; 2] = [b".", b".."];
     // The kernel's isspace() counts the no-break space of Latin-1.
     let refused = |&byte: &u8| matches!(byte, b'/' | b':' | b' ' | b'\t'..=b'\r' | 0xa0);
     if name.is_empty() || reserved.contains(&name) || name.iter().any(refused) {

@@ -8,6 +8,9 @@ use crate::refusal::{Answer, DETACHED, Refusal};
 
 const INVALID: Refusal = Refusal::new(Errno::EINVAL, Cause::InvalidQueue);
 
+/// Of a deleted interface, the kernel says the same as of a wrong request.
+const NO_QUEUE: Refusal = Refusal::new(Errno::EINVAL, Cause::Gone);
+
 impl World {
     /// The interface of a file; every call on a file whose interface is gone answers `EBADFD`.
     pub(super) fn attached(&self, file: FileId) -> Answer<&NetDevice> {
@@ -67,7 +70,7 @@ impl World {
 
     /// Puts a detached queue back. It need not be allowed to open the interface.
     pub(crate) fn attach_queue(&mut self, file: FileId) -> Answer {
-        let id = self.attached(file)?.id;
+        let id = self.attached(file).map_err(|_| NO_QUEUE)?.id;
         if !self.file(file).is_some_and(|file| file.detached) {
             return Err(INVALID);
         }
@@ -83,7 +86,7 @@ impl World {
 
     /// Takes a queue out of service; what waits in it is lost.
     pub(crate) fn detach_queue(&mut self, file: FileId) -> Answer {
-        let device = self.attached(file)?;
+        let device = self.attached(file).map_err(|_| NO_QUEUE)?;
         let (id, several) = (device.id, device.is_multi_queue());
         if !several || self.file(file).is_some_and(|file| file.detached) {
             return Err(INVALID);

@@ -156,12 +156,13 @@ fn packet_information(layer: Layer, packet: &[u8], stripped: bool) -> [u8; PACKE
     header
 }
 
-/// What the packet information header calls a packet: on a tun from the IP version, 0 if it is neither.
+/// What the packet information header calls a packet: on a tun from the IP version, 0 if it is neither, or the IP header is
+/// not all there.
 fn ether_type(layer: Layer, packet: &[u8]) -> EtherType {
     let number = match layer {
-        Layer::Tun => match packet.first().map(|first| first >> 4) {
-            Some(4) => 0x0800,
-            Some(6) => 0x86dd,
+        Layer::Tun => match (packet.first().map(|first| first >> 4), packet.len()) {
+            (Some(4), 20..) => 0x0800,
+            (Some(6), 40..) => 0x86dd,
             _ => 0,
         },
         Layer::Tap => packet.get(12..14).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]])),

@@ -1,7 +1,10 @@
 //! Packet sockets (`AF_PACKET`): what passes an interface, both ways, without taking it from anyone.
 //!
 //! Manual page: `packet(7)`. Receiving needs nothing from here: a packet socket is read like any other.
-#![allow(unsafe_code, reason = "binding a packet socket and reading its counters have no safe wrapper")]
+#![allow(
+    unsafe_code,
+    reason = "the addresses, options and counters of a packet socket have no safe wrappers"
+)]
 
 use std::ffi::c_int;
 use std::io;
@@ -28,6 +31,65 @@ const _: () = assert!(size_of::<Statistics>() == size_of::<libc::tpacket_stats>(
 ///
 /// `EPERM`: `CAP_NET_RAW` is missing. `ENODEV`: no interface has that index.
 pub fn open(index: u32) -> io::Result<OwnedFd> {
+    let socket = socket()?;
+    bind(&socket, index)?;
+    Ok(socket)
+}
+
+/// Opens a packet socket for [`send_to`] alone: nothing is received, and what is sent goes to the driver at once, past the
+/// queueing discipline.
+///
+/// Other packet sockets do not see what goes out this way.
+///
+/// # Errors
+///
+/// `EPERM`: `CAP_NET_RAW` is missing. `ENOPROTOOPT`: Linux is older than 3.14.
+#[doc(alias = "PACKET_QDISC_BYPASS")]
+pub fn open_to_send() -> io::Result<OwnedFd> {
+    // A socket of protocol 0 receives nothing.
+    let socket = socket()?;
+    let on: c_int = 1;
+    // SAFETY: the kernel reads at most the length given, which is that of the initialised `int` that the pointer names
+    // and that lives until the call returns; it writes nothing.
+    let answer = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_QDISC_BYPASS,
+            ptr::from_ref(&on).cast(),
+            length_of::<c_int>(),
+        )
+    };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
+}
+
+/// Sends a packet, with its link-layer header if there is one, out of the interface with this index. The kernel finds out
+/// which protocol it is.
+///
+/// # Errors
+///
+/// Through a socket of [`open_to_send`], the driver's own: `ENOBUFS` if it dropped the packet, or has no carrier. Else
+/// `ENETDOWN`; `ENXIO`: no interface has that index; `EMSGSIZE`: it is longer than the MTU; `EINVAL`: it is shorter than the
+/// link-layer header.
+pub fn send_to(fd: BorrowedFd<'_>, index: u32, packet: &[u8]) -> io::Result<usize> {
+    let address = address(index, 0);
+    // SAFETY: the kernel reads `packet.len()` bytes of the packet, which are initialised, and at most the length given of
+    // the address, which is that of the initialised, padding-free `sockaddr_ll`; both live until the call returns, and it
+    // writes nothing.
+    let sent = unsafe {
+        libc::sendto(
+            fd.as_raw_fd(),
+            packet.as_ptr().cast(),
+            packet.len(),
+            0,
+            ptr::from_ref(&address).cast(),
+            length_of::<libc::sockaddr_ll>(),
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+fn socket() -> io::Result<OwnedFd> {
     // With protocol 0 nothing is received until the bind: else packets of other interfaces would come first.
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: socket() takes integers only.
@@ -36,30 +98,33 @@ pub fn open(index: u32) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: `fd` was just opened, and nothing else owns it.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    bind(&socket, index)?;
-    Ok(socket)
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn bind(socket: &OwnedFd, index: u32) -> io::Result<()> {
     const ALL: u16 = 0x0003; // ETH_P_ALL, which libc types as an int
-    const FAMILY: u16 = 17; // AF_PACKET, which libc types as an int
-    const _: () = assert!(ALL as c_int == libc::ETH_P_ALL && FAMILY as c_int == libc::AF_PACKET);
-    let address = libc::sockaddr_ll {
-        sll_family: FAMILY,
-        sll_protocol: ALL.to_be(),
-        sll_ifindex: index.cast_signed(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
+    const _: () = assert!(ALL as c_int == libc::ETH_P_ALL);
+    let address = address(index, ALL);
     // SAFETY: the kernel reads at most the length given, which is that of the initialised, padding-free
     // `sockaddr_ll` that the pointer names and that lives until the call returns.
     let answer = unsafe {
         libc::bind(socket.as_raw_fd(), ptr::from_ref(&address).cast(), length_of::<libc::sockaddr_ll>())
     };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn address(index: u32, protocol: u16) -> libc::sockaddr_ll {
+    const FAMILY: u16 = 17; // AF_PACKET, which libc types as an int
+    const _: () = assert!(FAMILY as c_int == libc::AF_PACKET);
+    libc::sockaddr_ll {
+        sll_family: FAMILY,
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: index.cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    }
 }
 
 /// Reads the socket's counters, which sets them to zero.

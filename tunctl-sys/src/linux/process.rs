@@ -1,5 +1,8 @@
-//! Other processes: a copy of this one, and programs that it starts.
-#![allow(unsafe_code, reason = "fork(2), and what runs between it and execve(2), have no safe wrappers")]
+//! Other processes: a copy of this one, and programs that it starts. And what a thread may do.
+#![allow(
+    unsafe_code,
+    reason = "fork(2), what runs between it and execve(2), and capset(2) have no safe wrappers"
+)]
 
 use std::ffi::c_int;
 use std::fs;
@@ -55,4 +58,128 @@ pub fn unblock_signals(command: &mut Command) {
     // SAFETY: between fork and exec the closure makes two calls that POSIX lists as safe in a signal handler, and
     // reads errno; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(unblock) };
+}
+
+/// The capabilities of a thread: bit `n` stands for capability number `n`.
+///
+/// Manual page: `capabilities(7)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapabilitySets {
+    /// What it may do now.
+    pub effective: u64,
+    /// What it may make effective.
+    pub permitted: u64,
+    /// What a program that it starts may keep.
+    pub inheritable: u64,
+}
+
+/// `struct __user_cap_header_struct` of `<linux/capability.h>`.
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+/// `struct __user_cap_data_struct`: 32 of the bits of each set.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilityWords {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const _: () = assert!(size_of::<CapabilityHeader>() == 8 && size_of::<CapabilityWords>() == 12);
+
+impl CapabilityHeader {
+    /// `_LINUX_CAPABILITY_VERSION_3`, which has two words for each set, and the calling thread.
+    const THIS_THREAD: Self = Self { version: 0x2008_0522, pid: 0 };
+}
+
+/// The capabilities of the calling thread.
+///
+/// # Errors
+///
+/// None that are known, on Linux 2.6.26 and later.
+#[doc(alias = "capget")]
+pub fn capabilities() -> io::Result<CapabilitySets> {
+    let mut header = CapabilityHeader::THIS_THREAD;
+    let mut words = [CapabilityWords::default(); 2];
+    // SAFETY: the kernel reads the header, which is initialised, and may write its version; version 3 has it write two
+    // data structures at most, which is what `words` holds, and any bytes are valid ones. Both are exclusively borrowed
+    // until the call returns.
+    let answer = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let join = |of: fn(&CapabilityWords) -> u32| u64::from(of(&words[1])) << 32 | u64::from(of(&words[0]));
+    Ok(CapabilitySets {
+        effective: join(|word| word.effective),
+        permitted: join(|word| word.permitted),
+        inheritable: join(|word| word.inheritable),
+    })
+}
+
+/// Gives the calling thread these capabilities; the process's other threads keep theirs.
+///
+/// # Errors
+///
+/// `EPERM`: a set holds more than the thread may have.
+#[doc(alias = "capset")]
+pub fn set_capabilities(sets: CapabilitySets) -> io::Result<()> {
+    let mut header = CapabilityHeader::THIS_THREAD;
+    let word = |shift: u32| {
+        #[allow(clippy::cast_possible_truncation, reason = "the other half is the other word's")]
+        let half = |set: u64| (set >> shift) as u32;
+        CapabilityWords {
+            effective: half(sets.effective),
+            permitted: half(sets.permitted),
+            inheritable: half(sets.inheritable),
+        }
+    };
+    let words = [word(0), word(32)];
+    // SAFETY: the kernel reads the header, which is initialised, exclusively borrowed, and may have its version written;
+    // version 3 has it read two data structures, which is what `words` holds, and write none. Both live until the call
+    // returns.
+    let answer = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether two descriptors, each of a process, are of one open file: one is a duplicate of the other, or was inherited.
+///
+/// # Errors
+///
+/// `EPERM`: the caller may not look into one of the processes. `ENOSYS`: the kernel was built without it. `ESRCH`, `EBADF`:
+/// one of them is gone.
+#[doc(alias = "kcmp")]
+pub fn is_same_file((pid, fd): (u32, c_int), (other_pid, other_fd): (u32, c_int)) -> io::Result<bool> {
+    /// `KCMP_FILE`, from <linux/kcmp.h>.
+    const FILE: c_int = 0;
+    // SAFETY: for this kind, kcmp() takes integers only, and changes nothing.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, pid, other_pid, FILE, fd, other_fd) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer == 0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_agrees_with_its_own_status_file() {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let told = |set: &str| {
+            let digits = status.lines().find_map(|line| line.strip_prefix(set)).unwrap();
+            u64::from_str_radix(digits.trim(), 16).unwrap()
+        };
+        let sets = capabilities().unwrap();
+        assert_eq!(sets.effective, told("CapEff:"));
+        assert_eq!(sets.permitted, told("CapPrm:"));
+        assert_eq!(sets.inheritable, told("CapInh:"));
+        // To have what one has, one needs no permission.
+        set_capabilities(sets).unwrap();
+        assert_eq!(capabilities().unwrap(), sets);
+        // Nobody may do what he is not permitted.
+        let senseless = CapabilitySets { permitted: 0, effective: 1, ..sets };
+        assert_eq!(set_capabilities(senseless).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
 }

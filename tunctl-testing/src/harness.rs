@@ -1,0 +1,205 @@
+//! The Linux backend, and the kernel around it, for the conformance suite.
+
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+use std::{fs, io};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use tunctl_core::conformance::{self, DeviceOf, Harness, Need, Observation, Profile};
+use tunctl_core::{
+    Cause, CreateOptions, Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState,
+    Queues, Result, TunBackend, TunDevice,
+};
+use tunctl_linux::{LinuxBackend, Observer, netns};
+use tunctl_sys::linux::process;
+
+use crate::caller::{as_caller, as_root};
+use crate::packets::{Injector, Watch};
+use crate::{Case, OtherNamespace, profile, rtnetlink, skip, sysfs};
+
+/// The running kernel, as the conformance suite sees it: in the namespace of the case that makes this.
+///
+/// What it reports comes from sysfs, netlink and packet sockets, by code of this crate's own; no program is run.
+#[derive(Debug, Default)]
+pub struct LinuxHarness {
+    backend: LinuxBackend,
+    elsewhere: OnceLock<OtherNamespace>,
+    injector: OnceLock<Injector>,
+}
+
+impl LinuxHarness {
+    /// Silences the namespace in which the case is, which must be its own. Ends the process if it cannot be used: the
+    /// case is skipped.
+    #[must_use]
+    pub fn new() -> Self {
+        if !sysfs::is_ours() {
+            skip("sysfs could not be mounted anew");
+        }
+        if let Err(error) = silence() {
+            skip(&format!("/proc/sys/net: {error}"));
+        }
+        Self::default()
+    }
+
+    fn elsewhere(&self) -> &OtherNamespace {
+        self.elsewhere.get_or_init(OtherNamespace::new)
+    }
+}
+
+/// Has the kernel send nothing of its own: no link-local address, no question for routers, and none for another who has an
+/// address. Addresses of IPv6 can still be added.
+///
+/// One thing no switch stops: an Ethernet interface that is up reports to multicast routers (MLD) when it gets an IPv6
+/// address. So a case in which a tap has one must not count what it receives. A tun reports nothing.
+fn silence() -> io::Result<()> {
+    const SWITCHES: [(&str, &str); 4] =
+        [("addr_gen_mode", "1"), ("accept_ra", "0"), ("router_solicitations", "0"), ("dad_transmits", "0")];
+    for scope in ["all", "default"] {
+        for (switch, value) in SWITCHES {
+            match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/{switch}"), value) {
+                // A kernel without IPv6.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                outcome => outcome?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The cases of the suite, each over a harness of its own.
+#[must_use]
+pub fn conformance_cases() -> Vec<Case> {
+    conformance::cases::<LinuxHarness>().into_iter().map(conformance_case).collect()
+}
+
+fn conformance_case(case: conformance::Case<LinuxHarness>) -> Case {
+    let name = format!("{}::{}", case.subject(), case.name());
+    let ours = Case::new(name, move || drop(case.run(&LinuxHarness::new())));
+    match case.need() {
+        Need::OtherUsers => ours.needs_root(),
+        _ => ours,
+    }
+}
+
+impl Harness for LinuxHarness {
+    type Backend = LinuxBackend;
+
+    fn backend(&self) -> &LinuxBackend {
+        &self.backend
+    }
+
+    fn profile(&self) -> Profile {
+        profile::running_kernel().conformance()
+    }
+
+    /// From sysfs. An interface that is no TUN/TAP interface is reported as none.
+    fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        sysfs::report(name)
+    }
+
+    fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress> {
+        rtnetlink::addresses_of(name)
+    }
+
+    fn dropped(&self, name: &InterfaceName) -> u64 {
+        sysfs::dropped(name)
+    }
+
+    fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
+        self.injector.get_or_init(|| as_root(Injector::new)).inject(name, packet)
+    }
+
+    /// A frame that carries a VLAN tag comes without it: the kernel has put it aside by then.
+    fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
+        Box::new(as_root(|| Watch::new(name)))
+    }
+
+    fn delete(&self, name: &InterfaceName) {
+        as_root(|| rtnetlink::delete(name));
+    }
+
+    fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
+        as_root(|| rtnetlink::rename(from, to))
+    }
+
+    fn move_to_namespace(&self, name: &InterfaceName) {
+        as_root(|| rtnetlink::move_to(name, self.elsewhere()));
+    }
+
+    fn report_elsewhere(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        let look = || {
+            sysfs::mount_for_thread();
+            sysfs::report(name)
+        };
+        as_root(|| self.elsewhere().run(look))
+    }
+
+    fn set_up(&self, name: &InterfaceName, up: bool) {
+        as_root(|| rtnetlink::set_up(name, up));
+    }
+
+    fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
+        as_caller(uid, gid, capable, work);
+    }
+
+    fn poll_state(&self, device: &DeviceOf<Self>) -> PollState {
+        poll_state(device)
+    }
+
+    fn other_interface(&self) -> InterfaceName {
+        "lo".parse().expect("it is a name")
+    }
+
+    fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>> {
+        Some(if attached { device.attach_queue() } else { device.detach_queue() })
+    }
+
+    fn attempt(&self, operation: Operation) -> Option<std::result::Result<(), Error>> {
+        match operation {
+            Operation::Observe => {
+                let device = as_root(|| self.backend.create(&CreateOptions::tun()));
+                let device = device.unwrap_or_else(|error| panic!("{error}"));
+                Some(Observer::new(device.interface()).map(drop))
+            }
+            Operation::EnterNamespace => Some(enter_in_copy()),
+            _ => None,
+        }
+    }
+}
+
+/// What a poll reports of a descriptor at this moment.
+#[must_use]
+pub fn poll_state(file: impl AsFd) -> PollState {
+    let mut files = [PollFd::new(file.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+    poll(&mut files, PollTimeout::ZERO).expect("a descriptor can be polled");
+    let told = files[0].revents().expect("the kernel reports bits that exist");
+    PollState {
+        readable: told.contains(PollFlags::POLLIN),
+        writable: told.contains(PollFlags::POLLOUT),
+        error: told.contains(PollFlags::POLLERR),
+    }
+}
+
+/// Enters a new namespace in a copy of this process, which ends with it: there is no way back.
+fn enter_in_copy() -> Result<()> {
+    const UNKNOWN: i32 = 255;
+    let enter = || match netns::enter_new() {
+        Ok(()) => 0,
+        Err(error) => {
+            let position = Cause::ALL.iter().position(|&cause| cause == error.cause());
+            position.and_then(|position| i32::try_from(position + 1).ok()).unwrap_or(UNKNOWN)
+        }
+    };
+    let failed = |cause| Error::new(Operation::EnterNamespace, cause);
+    let pid = process::in_copy(enter).map_err(|_| failed(Cause::SeveralThreads))?;
+    match waitpid(Pid::from_raw(pid), None).expect("the copy is our child") {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        WaitStatus::Exited(_, position) => {
+            let cause = usize::try_from(position - 1).ok().and_then(|position| Cause::ALL.get(position));
+            Err(failed(cause.copied().unwrap_or(Cause::Other)))
+        }
+        other => panic!("the copy ended with {other:?}"),
+    }
+}

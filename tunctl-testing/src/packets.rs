@@ -1,0 +1,96 @@
+//! Packets that the system sends to a device, and those that it receives from one: packet sockets.
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
+use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg, setsockopt};
+use tunctl_core::InterfaceName;
+use tunctl_core::conformance::Observation;
+use tunctl_sys::linux::packet_socket;
+
+use crate::rtnetlink::index;
+
+/// `PACKET_OUTGOING`: what the system sends.
+const OUTGOING: u8 = 4;
+
+/// The bytes that may wait to be taken.
+const BUFFER: usize = 4 << 20;
+
+/// Has the system send packets.
+///
+/// They go past the queueing discipline, which comes and goes behind the scenes when an interface goes up or its carrier
+/// changes. The system tells which protocol a packet is of by its version of IP, or by the frame's header.
+#[derive(Debug)]
+pub struct Injector {
+    // One for all packets and interfaces: to close a packet socket takes the kernel some ten milliseconds.
+    socket: OwnedFd,
+}
+
+impl Injector {
+    /// For the interfaces of the calling thread's network namespace.
+    #[must_use]
+    pub fn new() -> Self {
+        let socket = packet_socket::open_to_send().unwrap_or_else(|error| panic!("inject: {error}"));
+        Self { socket }
+    }
+
+    /// Sends one out of an interface; whether it is in a queue of the driver now.
+    #[must_use]
+    pub fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
+        let sent = packet_socket::send_to(self.socket.as_fd(), index(name), packet);
+        match sent.map_err(|error| (error.raw_os_error().map(Errno::from_raw), error)) {
+            Ok(length) => {
+                assert_eq!(length, packet.len(), "a packet is sent whole");
+                true
+            }
+            // It is down; the queue is full, or there is none; it has just gone.
+            Err((Some(Errno::ENETDOWN | Errno::ENOBUFS | Errno::ENXIO), _)) => false,
+            Err((_, error)) => panic!("inject {} bytes into {name}: {error}", packet.len()),
+        }
+    }
+}
+
+impl Default for Injector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the system receives from the devices of an interface, since this was made.
+#[derive(Debug)]
+pub struct Watch {
+    socket: OwnedFd,
+}
+
+impl Watch {
+    /// Watches an interface from now on.
+    #[must_use]
+    pub fn new(name: &InterfaceName) -> Self {
+        let socket = packet_socket::open(index(name)).unwrap_or_else(|error| panic!("watch {name}: {error}"));
+        let _ = setsockopt(&socket, RcvBufForce, &BUFFER).or_else(|_| setsockopt(&socket, RcvBuf, &BUFFER));
+        Self { socket }
+    }
+}
+
+impl Observation for Watch {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let mut packet = vec![0; 1 << 17];
+        loop {
+            let mut parts = [IoSliceMut::new(&mut packet)];
+            match recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty()) {
+                Ok(message) if message.address.is_some_and(|from| from.pkttype() == OUTGOING) => {}
+                Ok(message) => {
+                    let length = message.bytes;
+                    packet.truncate(length);
+                    return Some(packet);
+                }
+                // Told once when the interface goes down; what came before it is still there.
+                Err(Errno::ENETDOWN) => {}
+                Err(Errno::EAGAIN) => return None,
+                Err(errno) => panic!("watch: {errno}"),
+            }
+        }
+    }
+}
