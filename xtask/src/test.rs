@@ -9,11 +9,11 @@ use crate::{Outcome, root};
 
 /// What one stage did.
 #[derive(Default)]
-struct Report {
-    passed: usize,
-    failed: usize,
-    skipped: usize,
-    reasons: Vec<String>,
+pub(crate) struct Report {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+    pub(crate) reasons: Vec<String>,
 }
 
 struct Finished {
@@ -136,7 +136,7 @@ fn tests(arguments: &[&str]) -> Outcome<Report> {
 }
 
 impl Report {
-    fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         if line.starts_with("skipped: ") {
             self.reasons.push(line.to_owned());
         }

@@ -129,6 +129,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         super::virtio_net::cases(),
         super::readiness::cases(),
         super::configuration::cases(),
+        super::found::cases(),
         super::addresses::cases(),
         super::replacing::cases(),
     ]

@@ -30,6 +30,7 @@ mod addresses;
 mod case;
 mod configuration;
 mod expect;
+mod found;
 mod gone;
 mod harness;
 mod joining;

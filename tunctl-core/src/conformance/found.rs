@@ -1,0 +1,55 @@
+//! What nobody would think of: each was found by comparing long random sequences of operations, or by chance.
+
+use super::Harness;
+use super::case::{Case, suite};
+use super::expect::{create, errno, name, received, refused_with, tun, up};
+use crate::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, TunDevice};
+
+pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+    [
+        suite![Names: a_pattern_is_exhausted_when_its_next_number_would_be_cut],
+        suite![Lifetime: a_name_that_is_refused_late_uses_up_an_index],
+        suite![Reading: a_packet_shorter_than_its_ip_header_has_no_protocol],
+        suite![Queues: a_deleted_interface_has_no_queue_to_change],
+    ]
+    .concat()
+}
+
+fn a_pattern_is_exhausted_when_its_next_number_would_be_cut<H: Harness>(harness: &H) {
+    let options = CreateOptions::tun().name("abcdefghijklm%d").unwrap();
+    let _all: Vec<_> = (0..100).map(|_| harness.backend().create(&options).unwrap()).collect();
+    // 100 would make 16 bytes; what is left of them, "abcdefghijklm10", is there.
+    refused_with(harness.backend().create(&options), Cause::Exists, errno::EEXIST);
+}
+
+fn a_name_that_is_refused_late_uses_up_an_index<H: Harness>(harness: &H) {
+    let index = |device: &super::DeviceOf<H>| device.interface().index().get();
+    let before = index(&tun(harness, "tun0"));
+    for late in ["all", "default"] {
+        let pattern = InterfaceName::from_kernel(late.as_bytes()).unwrap();
+        let options = CreateOptions::tun().pattern(pattern);
+        refused_with(harness.backend().create(&options), Cause::InvalidName, errno::EINVAL);
+    }
+    let early = CreateOptions::tun().pattern(InterfaceName::from_kernel(b"a:b").unwrap());
+    refused_with(harness.backend().create(&early), Cause::InvalidName, errno::EINVAL);
+    assert_eq!(index(&tun(harness, "tun0")), before + 3);
+}
+
+fn a_packet_shorter_than_its_ip_header_has_no_protocol<H: Harness>(harness: &H) {
+    let device = up(harness, CreateOptions::tun().packet_information(true), "tun0");
+    for (version, length, protocol) in
+        [(0x45, 19, [0, 0]), (0x45, 20, [8, 0]), (0x60, 39, [0, 0]), (0x60, 40, [0x86, 0xdd])]
+    {
+        assert!(harness.inject(&name("tun0"), &vec![version; length]));
+        assert_eq!(received(&device)[2..4], protocol, "{length} bytes");
+    }
+}
+
+fn a_deleted_interface_has_no_queue_to_change<H: Harness>(harness: &H) {
+    let device = create(harness, CreateOptions::tun().multi_queue(true), "tun0");
+    harness.delete(&name("tun0"));
+    for attached in [true, false] {
+        let Some(outcome) = harness.set_queue(&device, attached) else { return };
+        refused_with(outcome, Cause::Gone, errno::EINVAL);
+    }
+}

@@ -1,0 +1,124 @@
+//! `cargo xtask kernels`: the conformance suite on kernels that this machine does not run.
+//!
+//! Debian's own kernels, in qemu without hardware virtualisation, so that it needs nothing that a CI machine lacks: they
+//! boot from an initramfs that holds the suite, statically linked, and little else.
+
+mod guest;
+mod initramfs;
+mod modules;
+mod packages;
+mod suite;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::test::Report;
+use crate::{Outcome, root};
+use guest::{Machine, Transcript};
+
+/// A kernel, and the release of Debian that has it.
+struct Kernel {
+    series: &'static str,
+    suite: &'static str,
+}
+
+/// The oldest kernel that is supported, and the newest of a Debian release.
+const KERNELS: &[Kernel] =
+    &[Kernel { series: "6.1", suite: "bookworm" }, Kernel { series: "6.12", suite: "trixie" }];
+
+/// How long one kernel may take to boot and to run the suite: an emulated processor is ten times slower, or more.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// What became of one kernel.
+struct Finished {
+    /// The release that it gave itself, or its series if it did not get that far.
+    name: String,
+    report: Report,
+    /// From power on to power off.
+    took: Duration,
+    problem: Option<String>,
+}
+
+/// Runs the suite on the kernels that are named, or on all; what follows `--` is for the suite.
+pub(crate) fn run(options: &[&str]) -> Outcome {
+    let (series, for_suite) = match options.iter().position(|option| *option == "--") {
+        Some(at) => (&options[..at], &options[at + 1..]),
+        None => (options, [].as_slice()),
+    };
+    if let Some(unknown) = series.iter().find(|name| !KERNELS.iter().any(|kernel| kernel.series == **name)) {
+        let known: Vec<_> = KERNELS.iter().map(|kernel| kernel.series).collect();
+        return Err(format!("{unknown} is no kernel of this task: those are {}", known.join(", ")));
+    }
+    packages::provide_qemu()?;
+    let suite = suite::build()?;
+    let mut finished = Vec::new();
+    for kernel in KERNELS.iter().filter(|kernel| series.is_empty() || series.contains(&kernel.series)) {
+        println!("\n── Linux {}", kernel.series);
+        finished.push(Finished::new(kernel, examine(kernel, &suite, for_suite)));
+    }
+    conclude(&finished)
+}
+
+/// Boots a kernel with the suite.
+fn examine(kernel: &Kernel, suite: &Path, for_suite: &[&str]) -> Outcome<Transcript> {
+    let folder = cache().join(kernel.suite);
+    let unpacked = packages::unpacked(&folder, kernel.suite)?;
+    let archive = initramfs::build(&unpacked, suite, for_suite)?;
+    let initramfs = folder.join("initramfs");
+    fs::write(&initramfs, archive).map_err(|error| format!("write {}: {error}", initramfs.display()))?;
+    let machine = Machine { image: &unpacked.image(), initramfs: &initramfs };
+    guest::run(&machine, kernel.series, LIMIT)
+}
+
+impl Finished {
+    fn new(kernel: &Kernel, outcome: Outcome<Transcript>) -> Self {
+        let (transcript, problem) = match outcome {
+            Ok(transcript) => {
+                let problem = transcript.problem(kernel.series);
+                (transcript, problem)
+            }
+            Err(why) => (Transcript::default(), Some(why)),
+        };
+        if let Some(problem) = &problem {
+            println!("FAILED: {problem}");
+        }
+        let Transcript { release, report, took, .. } = transcript;
+        Self { name: release.unwrap_or_else(|| kernel.series.to_owned()), report, took, problem }
+    }
+}
+
+fn conclude(finished: &[Finished]) -> Outcome {
+    println!("\n── summary");
+    for Finished { name, report, took, problem } in finished {
+        let Report { passed, failed, skipped, .. } = report;
+        // The first line: a kernel that did not boot has a long story.
+        let verdict = problem.as_deref().and_then(|problem| problem.lines().next());
+        let verdict = verdict.map_or("ok".to_owned(), |problem| format!("FAILED: {problem}"));
+        println!(
+            "{name:<30} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
+            took.as_secs_f64()
+        );
+    }
+    let total =
+        |count: fn(&Report) -> usize| finished.iter().map(|kernel| count(&kernel.report)).sum::<usize>();
+    let broken = finished.iter().filter(|kernel| kernel.problem.is_some()).count();
+    // A kernel that broke without a failed test counts as one.
+    let failed = total(|report| report.failed).max(broken);
+    println!(
+        "{} passed, {failed} failed, {} skipped",
+        total(|report| report.passed),
+        total(|report| report.skipped)
+    );
+    match broken {
+        0 => Ok(()),
+        broken => Err(format!("the suite failed on {broken} of {} kernels", finished.len())),
+    }
+}
+
+/// Where packages and what is made of them are kept.
+fn cache() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(target).join("kernels")
+}
