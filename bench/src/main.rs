@@ -8,6 +8,7 @@
 mod devices;
 mod figures;
 mod methods;
+mod mock;
 mod raw;
 mod report;
 mod rounds;
@@ -21,9 +22,10 @@ use crate::devices::Devices;
 use crate::figures::Figures;
 
 const HELP: &str = "\
-cargo xtask bench [--seconds N] [--json]
+cargo xtask bench [--seconds N] [--json] [--mock]
 
   --seconds N  measure for so long (20)
+  --mock       measure the mock instead, which needs no namespace
   --json       one JSON object a line on standard output; the table then goes to standard error
 
 Measures recv and send of one packet a call, on TUN interfaces in a new user and network namespace.
@@ -32,15 +34,17 @@ Measures recv and send of one packet a call, on TUN interfaces in a new user and
 struct Options {
     time: Duration,
     json: bool,
+    mock: bool,
 }
 
 impl Options {
     /// `None`: they are not understood, or ask for help.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self { time: Duration::from_secs(20), json: false };
+        let mut options = Self { time: Duration::from_secs(20), json: false, mock: false };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--json" => options.json = true,
+                "--mock" => options.mock = true,
                 "--seconds" => {
                     let seconds = arguments.next()?.parse().ok()?;
                     options.time = Duration::try_from_secs_f64(seconds).ok()?;
@@ -48,7 +52,8 @@ impl Options {
                 _ => return None,
             }
         }
-        Some(options)
+        // Of the mock there is a table only.
+        (!(options.mock && options.json)).then_some(options)
     }
 }
 
@@ -72,6 +77,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if options.mock {
+        println!("{}", mock::run(options.time)?);
+        return Ok(());
+    }
     tunctl_linux::netns::enter_new().map_err(|error| error.to_string())?;
     traffic::settle_namespace();
     let devices = Devices::open()?;
@@ -106,7 +115,9 @@ mod tests {
     fn options_are_understood_or_refused() {
         assert_eq!(parse(&[]), Some((20.0, false)));
         assert_eq!(parse(&["--json", "--seconds", "2.5"]), Some((2.5, true)));
-        for wrong in [&["--seconds"][..], &["--seconds", "-1"], &["--seconds", "x"], &["20"]] {
+        for wrong in
+            [&["--seconds"][..], &["--mock", "--json"], &["--seconds", "-1"], &["--seconds", "x"], &["20"]]
+        {
             assert_eq!(parse(wrong), None);
         }
     }

@@ -1,7 +1,7 @@
 //! Order statistics: on a shared machine the mean tells more of the neighbours than of the code.
 
 /// The middle of some samples, and where the outer tenths begin.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) p10: f64,
     pub(crate) median: f64,

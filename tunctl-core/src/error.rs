@@ -69,6 +69,13 @@ impl Error {
         self
     }
 
+    /// The same, of another operation: the one that was asked for, where it failed at another that is a step of it.
+    #[must_use]
+    pub const fn in_the_course_of(mut self, operation: Operation) -> Self {
+        self.operation = operation;
+        self
+    }
+
     /// With the name of the interface, or the pattern that was asked for.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<NamePattern>) -> Self {

@@ -145,8 +145,8 @@ fn would_block(operation: Operation) -> Error {
 impl AsFd for LinuxDevice {
     /// Lends the descriptor, for an event loop to wait on.
     ///
-    /// When the interface is deleted, Linux reports an error alone, neither readable nor writable: a loop must wait for
-    /// errors too.
+    /// When the interface is deleted, Linux reports an error alone, neither readable nor writable, and wakes only those who
+    /// wait for it to be readable: a loop must wait for that and for errors, also if it only wants to send.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -90,8 +90,9 @@ impl LinuxInterface {
         }
     }
 
-    fn has(&self, address: InterfaceAddress) -> Result<bool> {
-        Ok(self.addresses()?.iter().any(|present| present.same_as(&address)))
+    fn has(&self, address: InterfaceAddress, operation: Operation) -> Result<bool> {
+        let present = self.addresses().map_err(|error| error.in_the_course_of(operation))?;
+        Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
@@ -130,7 +131,7 @@ impl Interface for LinuxInterface {
         let addresses = listed.map_err(|error| self.fail(Operation::ListAddresses, &error))?;
         if addresses.is_empty() {
             // An interface without addresses looks like one that does not exist.
-            self.info()?;
+            self.info().map_err(|error| error.in_the_course_of(Operation::ListAddresses))?;
         }
         Ok(addresses)
     }
@@ -138,7 +139,7 @@ impl Interface for LinuxInterface {
     /// On a tun, which has no neighbours to ask, an IPv6 address is in service when this returns. On a tap, Linux first asks on the
     /// link whether another has it, and for about a second a socket cannot be bound to it.
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
-        if self.has(address)? {
+        if self.has(address, Operation::AddAddress)? {
             return Ok(false);
         }
         // Linux would not ask on a tun either, but would find that out only later.
@@ -155,7 +156,7 @@ impl Interface for LinuxInterface {
             }
             // Another was faster, or it is there in another form.
             Err(error) if errno(&error) == Errno::EEXIST => {
-                if self.has(address)? {
+                if self.has(address, Operation::AddAddress)? {
                     Ok(false)
                 } else {
                     Err(self.fail(Operation::AddAddress, &error))
@@ -171,7 +172,7 @@ impl Interface for LinuxInterface {
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
         // The kernel would take any peer of the same network for this one.
-        let removed = if self.has(address)? {
+        let removed = if self.has(address, Operation::RemoveAddress)? {
             self.netlink.remove_address(self.index, address)
         } else {
             Err(Errno::EADDRNOTAVAIL.into())

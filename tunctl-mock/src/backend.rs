@@ -1,6 +1,6 @@
 //! The backend: a kernel in memory.
 
-use std::sync::{Arc, Condvar};
+use std::sync::Arc;
 
 use tunctl_core::{
     Capabilities, Cause, CreateFlags, CreateOptions, Error, Holder, InterfaceName, InvalidOptions,
@@ -10,7 +10,6 @@ use tunctl_core::{
 use crate::device::{MockDevice, OpenFile};
 use crate::interface::MockInterface;
 use crate::kernel::{Attached, Kernel, NamespaceId, Signal, Wanted, World, is_other};
-use crate::readable::Readable;
 use crate::refusal::{Answer, Refusal};
 use crate::{Errno, KernelProfile};
 
@@ -88,8 +87,8 @@ impl Default for MockBackend {
 }
 
 fn signal() -> Answer<Arc<Signal>> {
-    let readable = Readable::new().map_err(|_| Refusal::new(Errno::EMFILE, Cause::TooManyOpenFiles))?;
-    Ok(Arc::new(Signal { changed: Condvar::new(), readable }))
+    let signal = Signal::new().map_err(|_| Refusal::new(Errno::EMFILE, Cause::TooManyOpenFiles))?;
+    Ok(Arc::new(signal))
 }
 
 /// One call of `create`, `open` or `open_or_create`: what the Linux backend does between options and device.

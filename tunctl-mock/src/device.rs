@@ -2,7 +2,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
@@ -179,22 +179,16 @@ impl TunDevice for MockDevice {
         // A time too far off to be told is no limit.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.step(Operation::Wait, |_, _| Ok(()))?;
-        let changed = &self.file.signal.changed;
         let mut world = self.kernel().enter();
         loop {
             if world.is_ready(self.file.id, readiness) {
                 return Ok(true);
             }
-            world = match deadline {
-                None => changed.wait(world).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Ok(false);
-                    }
-                    changed.wait_timeout(world, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(false);
+            }
+            world = self.file.signal.wait(world, left);
         }
     }
 

@@ -73,8 +73,9 @@ impl MockInterface {
         })
     }
 
-    fn has(&self, address: InterfaceAddress) -> Result<bool> {
-        Ok(self.addresses()?.iter().any(|present| present.same_as(&address)))
+    fn has(&self, address: InterfaceAddress, operation: Operation) -> Result<bool> {
+        let present = self.addresses().map_err(|error| error.in_the_course_of(operation))?;
+        Ok(present.iter().any(|present| present.same_as(&address)))
     }
 }
 
@@ -93,13 +94,13 @@ impl Interface for MockInterface {
         })?;
         if found.is_empty() {
             // An interface without addresses looks like one that does not exist.
-            self.info()?;
+            self.info().map_err(|error| error.in_the_course_of(Operation::ListAddresses))?;
         }
         Ok(found)
     }
 
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
-        if self.has(address)? {
+        if self.has(address, Operation::AddAddress)? {
             return Ok(false);
         }
         let rights = self.rights;
@@ -108,7 +109,7 @@ impl Interface for MockInterface {
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
-        let there = self.has(address)?;
+        let there = self.has(address, Operation::RemoveAddress)?;
         self.step(Operation::RemoveAddress, |world| {
             if there {
                 world.remove_address(self.place, self.rights, address)

@@ -7,7 +7,8 @@
 //! | creating and attaching: what `TUNSETIFF` answers | `attach.rs` |
 //! | names, and numbers for patterns | `name.rs` |
 //! | queues: attached, detached, closed; when an interface goes | `queue.rs` |
-//! | packets to the program: queueing, headers, truncation | `receive.rs` |
+//! | packets to the program: dropping, headers, truncation | `receive.rs` |
+//! | a queue, and when it is full | `ring.rs` |
 //! | packets from the program: what is malformed, who gets them | `send.rs` |
 //! | virtio-net headers | `vnet.rs` |
 //! | state, MTU, name, namespace, deletion | `link.rs` |
@@ -22,17 +23,23 @@ mod link;
 mod name;
 mod queue;
 mod receive;
+mod ring;
 mod send;
 mod vnet;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tunctl_core::{
     CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, Operation,
     State, Uid,
 };
+
+use ring::Ring;
 
 use crate::fault::{Effect, Faults};
 use crate::readable::Readable;
@@ -148,15 +155,47 @@ struct TunFile {
     /// `None` once the interface is deleted.
     interface: Option<InterfaceId>,
     detached: bool,
-    queue: VecDeque<Vec<u8>>,
+    queue: Ring,
     signal: Arc<Signal>,
 }
 
 /// By what a device is told that it is ready.
 pub(crate) struct Signal {
-    /// Notified at each change that may end a wait. Its lock is the kernel's.
-    pub(crate) changed: Condvar,
     pub(crate) readable: Readable,
+    /// Notified at each change that may end a wait. Its lock is the kernel's.
+    changed: Condvar,
+    /// To notify costs a system call, also if nobody waits.
+    waiting: AtomicUsize,
+}
+
+impl Signal {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { readable: Readable::new()?, changed: Condvar::new(), waiting: AtomicUsize::new(0) })
+    }
+
+    /// Sleeps until something has changed, or `limit` has passed.
+    pub(crate) fn wait<'a>(
+        &self,
+        world: MutexGuard<'a, World>,
+        limit: Option<Duration>,
+    ) -> MutexGuard<'a, World> {
+        // The count changes under the lock, so a change that comes after it is seen.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let world = match limit {
+            None => self.changed.wait(world).unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => self.changed.wait_timeout(world, limit).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        world
+    }
+
+    /// Says what a receive would do now, to whoever waits to know.
+    fn tell(&self, readable: bool) {
+        self.readable.set(readable);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_all();
+        }
+    }
 }
 
 impl World {
@@ -276,10 +315,6 @@ impl NetDevice {
 
     pub(crate) const fn missed(&self) -> u64 {
         self.missed
-    }
-
-    pub(crate) fn set_queue_length(&mut self, packets: usize) {
-        self.queue_length = packets;
     }
 
     pub(crate) fn take_received(&mut self) -> Option<Vec<u8>> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Errno;
+
 /// In what the kernel that a [`MockBackend`](crate::MockBackend) stands for differs from others.
 ///
 /// A profile says whether it was [proved](Self::is_proved): whether the conformance suite was run on that very kernel, and
@@ -13,6 +15,7 @@ pub struct KernelProfile {
     ownerless_attach: bool,
     rename_while_up: bool,
     checksum_behind_ip: bool,
+    exhausted: Errno,
     offloads: u32,
 }
 
@@ -24,6 +27,7 @@ impl KernelProfile {
         ownerless_attach: true,
         rename_while_up: false,
         checksum_behind_ip: false,
+        exhausted: Errno::ENFILE,
         offloads: 0x1f,
     };
     /// Linux 6.12, as in Debian 13: up to 6.12.107 at least.
@@ -31,6 +35,7 @@ impl KernelProfile {
         release: "6.12",
         rename_while_up: true,
         checksum_behind_ip: true,
+        exhausted: Errno::EEXIST,
         offloads: 0x7f,
         ..Self::LINUX_6_1
     };
@@ -94,6 +99,12 @@ impl KernelProfile {
         self.checksum_behind_ip
     }
 
+    /// What the kernel answers to a pattern whose next number would make the name too long.
+    #[must_use]
+    pub const fn exhausted(&self) -> Errno {
+        self.exhausted
+    }
+
     /// The offloads that a reader may announce, as a mask of `TUN_F_` bits.
     #[doc(alias = "TUNSETOFFLOAD")]
     #[must_use]
@@ -109,6 +120,7 @@ impl KernelProfile {
             .with_ownerless_attach(self.ownerless_attach)
             .with_rename_while_up(self.rename_while_up)
             .with_checksum_behind_ip(self.checksum_behind_ip)
+            .with_exhausted_errno(self.exhausted.number())
     }
 
     /// The same with another rule for interfaces that belong to nobody.

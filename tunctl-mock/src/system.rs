@@ -180,13 +180,11 @@ impl MockBackend {
         });
     }
 
-    /// Sets how many packets a queue of the interface holds; at first 500 on a tun, 1000 on a tap.
+    /// Sets how many packets a queue of the interface holds; at first 500 on a tun, 1000 on a tap. Packets
+    /// that wait and have no room any more are gone.
     #[doc(alias = "txqueuelen")]
     pub fn set_queue_length(&self, of: impl Target, packets: usize) {
-        self.with(of, |world, id| {
-            world.device_mut(id).ok_or(NO_DEVICE)?.set_queue_length(packets);
-            Ok(())
-        });
+        self.with(of, |world, id| world.set_queue_length(id, packets));
     }
 
     /// A new network namespace of this system: a backend that makes and finds interfaces there.

@@ -65,6 +65,10 @@ fn silence() -> io::Result<()> {
             }
         }
     }
+    // Else some systems keep the later addresses of a network when its first goes.
+    for scope in ["all", "default"] {
+        fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/promote_secondaries"), "0")?;
+    }
     Ok(())
 }
 

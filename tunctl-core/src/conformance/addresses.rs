@@ -15,6 +15,8 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         addresses_stand_side_by_side,
         addresses_are_added_while_down,
         addresses_are_told_as_the_system_reports_them,
+        the_first_address_of_each_ipv4_network_stands_before_the_later_ones,
+        ipv6_addresses_stand_by_their_scope_and_the_newest_first,
         an_address_may_be_on_two_interfaces,
         an_address_that_is_there_is_not_new,
         an_ipv4_address_with_another_prefix_is_another,
@@ -172,6 +174,20 @@ fn addresses_are_told_as_the_system_reports_them<H: Harness>(harness: &H) {
     assert_eq!(told.len(), 4);
     assert!(reported.iter().all(|address| told.contains(address)), "{told:?} {reported:?}");
     assert_eq!(reported.len(), 4);
+}
+
+fn the_first_address_of_each_ipv4_network_stands_before_the_later_ones<H: Harness>(harness: &H) {
+    let device = tun(harness, "tun0");
+    add(&device, &["10.1.1.1/24", "10.1.1.2/24", "10.2.2.1/24", "10.2.2.2/24", "10.3.3.1/24"]);
+    let told = ["10.1.1.1/24", "10.2.2.1/24", "10.3.3.1/24", "10.1.1.2/24", "10.2.2.2/24"];
+    assert_eq!(device.interface().addresses().unwrap(), told.map(address));
+}
+
+fn ipv6_addresses_stand_by_their_scope_and_the_newest_first<H: Harness>(harness: &H) {
+    let device = tun(harness, "tun0");
+    add(&device, &["fd77::1/64", "fec0::1/64", "fe80::1/64", "feff::2/64", "2001:db8::2/64", "fe80::2/64"]);
+    let told = ["2001:db8::2/64", "fd77::1/64", "feff::2/64", "fec0::1/64", "fe80::2/64", "fe80::1/64"];
+    assert_eq!(device.interface().addresses().unwrap(), told.map(address));
 }
 
 fn an_address_may_be_on_two_interfaces<H: Harness>(harness: &H) {

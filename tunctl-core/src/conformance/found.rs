@@ -1,15 +1,20 @@
 //! What nobody would think of: each was found by comparing long random sequences of operations, or by chance.
 
+use std::iter;
+
 use super::Harness;
 use super::case::{Case, suite};
-use super::expect::{create, errno, name, received, refused_with, tun, up};
+use super::expect::{create, errno, ipv4, name, received, refused_with, tun, up};
 use crate::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, TunDevice};
 
 pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
     [
         suite![Names: a_pattern_is_exhausted_when_its_next_number_would_be_cut],
         suite![Lifetime: a_name_that_is_refused_late_uses_up_an_index],
-        suite![Reading: a_packet_shorter_than_its_ip_header_has_no_protocol],
+        suite![Reading:
+            a_packet_shorter_than_its_ip_header_has_no_protocol,
+            room_in_a_full_queue_comes_back_in_batches,
+        ],
         suite![Queues: a_deleted_interface_has_no_queue_to_change],
     ]
     .concat()
@@ -19,7 +24,7 @@ fn a_pattern_is_exhausted_when_its_next_number_would_be_cut<H: Harness>(harness:
     let options = CreateOptions::tun().name("abcdefghijklm%d").unwrap();
     let _all: Vec<_> = (0..100).map(|_| harness.backend().create(&options).unwrap()).collect();
     // 100 would make 16 bytes; what is left of them, "abcdefghijklm10", is there.
-    refused_with(harness.backend().create(&options), Cause::Exists, errno::EEXIST);
+    refused_with(harness.backend().create(&options), Cause::Exists, harness.profile().exhausted_errno);
 }
 
 fn a_name_that_is_refused_late_uses_up_an_index<H: Harness>(harness: &H) {
@@ -43,6 +48,20 @@ fn a_packet_shorter_than_its_ip_header_has_no_protocol<H: Harness>(harness: &H) 
         assert!(harness.inject(&name("tun0"), &vec![version; length]));
         assert_eq!(received(&device)[2..4], protocol, "{length} bytes");
     }
+}
+
+fn room_in_a_full_queue_comes_back_in_batches<H: Harness>(harness: &H) {
+    let device = up(harness, CreateOptions::tun(), "tun0");
+    let fill = || {
+        iter::repeat_with(|| harness.inject(&name("tun0"), &ipv4(20))).take_while(|&queued| queued).count()
+    };
+    assert_eq!(fill(), harness.profile().tun_queue_length);
+    for _ in 1..harness.profile().queue_batch {
+        received(&device);
+        assert_eq!(fill(), 0);
+    }
+    received(&device);
+    assert_eq!(fill(), harness.profile().queue_batch);
 }
 
 fn a_deleted_interface_has_no_queue_to_change<H: Harness>(harness: &H) {

@@ -90,10 +90,14 @@ pub struct Profile {
     /// A checksum that a virtio-net header asks for must start behind an IP header, also where the header tells of no
     /// segments.
     pub checksum_behind_ip: bool,
+    /// The errno of a pattern whose next number would make the name too long.
+    pub exhausted_errno: i32,
     /// The packets that a queue holds unless told otherwise, on a tun.
     pub tun_queue_length: usize,
     /// The packets that a queue holds unless told otherwise, on a tap.
     pub tap_queue_length: usize,
+    /// How many packets must be read from a full queue before there is room for as many: a matter of cache lines.
+    pub queue_batch: usize,
     /// The most queues that an interface may have.
     pub most_queues: usize,
 }
@@ -104,8 +108,10 @@ impl Profile {
         ownerless_attach: true,
         rename_while_up: true,
         checksum_behind_ip: true,
+        exhausted_errno: 17,
         tun_queue_length: 500,
         tap_queue_length: 1000,
+        queue_batch: 16,
         most_queues: 256,
     };
 
@@ -120,6 +126,13 @@ impl Profile {
     #[must_use]
     pub const fn with_checksum_behind_ip(mut self, demanded: bool) -> Self {
         self.checksum_behind_ip = demanded;
+        self
+    }
+
+    /// With another errno for a pattern whose next number would make the name too long.
+    #[must_use]
+    pub const fn with_exhausted_errno(mut self, errno: i32) -> Self {
+        self.exhausted_errno = errno;
         self
     }
 

@@ -8,6 +8,7 @@ use tunctl_core::{
 };
 
 use super::name::{check_reserved, is_other};
+use super::ring::Ring;
 use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
 use crate::Errno;
 use crate::refusal::{Answer, Refusal};
@@ -161,7 +162,8 @@ impl World {
     }
 
     fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> FileId {
-        let file = Some(TunFile { interface: Some(id), detached: false, queue: VecDeque::new(), signal });
+        let size = self.device(id).map_or(0, |device| device.queue_length);
+        let file = Some(TunFile { interface: Some(id), detached: false, queue: Ring::new(size), signal });
         match self.files.iter().position(Option::is_none) {
             Some(free) => {
                 self.files[free] = file;

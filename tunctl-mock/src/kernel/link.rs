@@ -47,6 +47,19 @@ impl World {
         self.tell_all(id);
     }
 
+    /// The length is that of each queue; those that are open get a new one.
+    pub(crate) fn set_queue_length(&mut self, id: InterfaceId, packets: usize) -> Answer {
+        let device = self.device_mut(id).ok_or(NO_DEVICE)?;
+        device.queue_length = packets;
+        for file in [&device.attached[..], &device.detached].concat() {
+            if let Some(open) = self.file_mut(file) {
+                open.queue.resize(packets);
+            }
+            self.tell(file);
+        }
+        Ok(())
+    }
+
     /// The greatest MTU leaves room for the link-layer header in 65535 bytes.
     pub(crate) fn change_mtu(&mut self, place: Place, rights: Rights, mtu: Mtu) -> Answer {
         self.may_configure(rights)?;

@@ -43,7 +43,7 @@ impl World {
             let name = InterfaceName::from_kernel(&whole).map_err(|_| REFUSED)?;
             match self.is_taken(namespace, &name) {
                 false => return Ok(name),
-                true if is_cut => return Err(exhausted(Errno::EEXIST)),
+                true if is_cut => return Err(exhausted(self.profile.exhausted())),
                 true => {}
             }
         }

@@ -154,8 +154,7 @@ impl World {
     pub(super) fn tell(&self, file: FileId) {
         let ready = self.is_ready(file, Readiness::Readable);
         if let Some(open) = self.file(file) {
-            open.signal.readable.set(ready);
-            open.signal.changed.notify_all();
+            open.signal.tell(ready);
         }
     }
 

@@ -53,20 +53,18 @@ impl World {
         if !device.is_sendable(&packet) {
             return Delivery::Refused;
         }
-        let queue_length = device.queue_length;
         let Some(file) = device.choose_queue(&packet).filter(|_| !packet.is_empty()) else {
             device.dropped += 1;
             return Delivery::Unattached;
         };
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
-        if open.queue.len() >= queue_length {
+        if open.queue.is_full() {
             if let Some(device) = self.device_mut(id) {
                 device.dropped += 1;
             }
             return Delivery::Full;
         }
-        open.queue.push_back(packet);
-        if open.queue.len() == 1 {
+        if open.queue.push(packet) {
             self.tell(file);
         }
         Delivery::Queued
@@ -101,7 +99,7 @@ impl World {
     fn take(&mut self, file: FileId) -> Answer<Vec<u8>> {
         const NOTHING: Refusal = Refusal::new(Errno::EAGAIN, Cause::WouldBlock);
         let open = self.file_mut(file).ok_or(NOTHING)?;
-        let packet = open.queue.pop_front().ok_or(NOTHING)?;
+        let packet = open.queue.pop().ok_or(NOTHING)?;
         if open.queue.is_empty() {
             open.signal.readable.set(false);
         }

@@ -1,0 +1,116 @@
+//! The queue of one open file (`struct ptr_ring`).
+
+use std::collections::VecDeque;
+
+/// How many places are given back at a time: as many pointers as two cache lines of 64 bytes hold.
+const BATCH: usize = 16;
+
+/// Packets that wait for the program.
+pub(super) struct Ring {
+    packets: VecDeque<Vec<u8>>,
+    size: usize,
+    /// The place that is read next.
+    head: usize,
+    /// Places that were read, and not given back yet.
+    unreleased: usize,
+}
+
+impl Ring {
+    pub(super) const fn new(size: usize) -> Self {
+        Self { packets: VecDeque::new(), size, head: 0, unreleased: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Whether the next packet is dropped. A place is free only once it was given back, so a queue that was full is so for
+    /// some packets more.
+    pub(super) fn is_full(&self) -> bool {
+        self.packets.len() + self.unreleased >= self.size
+    }
+
+    /// Whether it is the only one now.
+    pub(super) fn push(&mut self, packet: Vec<u8>) -> bool {
+        self.packets.push_back(packet);
+        self.packets.len() == 1
+    }
+
+    /// Places are given back in batches, and at the end of the ring.
+    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
+        let packet = self.packets.pop_front()?;
+        self.head += 1;
+        self.unreleased += 1;
+        let batch = if BATCH > self.size / 2 { 1 } else { BATCH };
+        if self.unreleased >= batch || self.head >= self.size {
+            self.unreleased = 0;
+        }
+        if self.head >= self.size {
+            self.head = 0;
+        }
+        Some(packet)
+    }
+
+    /// Takes everything out.
+    pub(super) fn clear(&mut self) {
+        while self.pop().is_some() {}
+    }
+
+    /// The packets move to a new ring, as far as they have room there.
+    pub(super) fn resize(&mut self, size: usize) {
+        self.packets.truncate(size);
+        (self.size, self.head, self.unreleased) = (size, 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(ring: &mut Ring) -> usize {
+        let mut pushed = 0;
+        while !ring.is_full() {
+            ring.push(Vec::new());
+            pushed += 1;
+        }
+        pushed
+    }
+
+    #[test]
+    fn room_comes_back_in_batches() {
+        let mut ring = Ring::new(500);
+        assert_eq!(fill(&mut ring), 500);
+        for _ in 0..15 {
+            ring.pop();
+            assert!(ring.is_full());
+        }
+        ring.pop();
+        assert_eq!(fill(&mut ring), 16);
+    }
+
+    #[test]
+    fn all_room_comes_back_at_the_end_of_the_ring() {
+        let mut ring = Ring::new(100);
+        fill(&mut ring);
+        (0..100).for_each(|_| drop(ring.pop()));
+        // 96 came back in batches, the last four with the end.
+        assert_eq!(fill(&mut ring), 100);
+    }
+
+    #[test]
+    fn in_a_small_ring_each_place_comes_back_at_once() {
+        let mut ring = Ring::new(31);
+        fill(&mut ring);
+        ring.pop();
+        assert_eq!(fill(&mut ring), 1);
+    }
+
+    #[test]
+    fn what_has_no_room_in_a_smaller_ring_is_gone() {
+        let mut ring = Ring::new(3);
+        fill(&mut ring);
+        ring.resize(2);
+        assert!(ring.is_full());
+        assert_eq!([ring.pop().is_some(), ring.pop().is_some(), ring.pop().is_some()], [true, true, false]);
+    }
+}
