@@ -110,11 +110,13 @@ impl MockDevice {
     }
 
     /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
-    fn destroy_by_closing(self) -> Result<(), DestroyError<Self>> {
+    fn destroy_by_closing(self, is_here: bool) -> Result<(), DestroyError<Self>> {
         let mut world = self.kernel().enter();
         let device = world.interface_of(self.file.id).and_then(|id| world.device(id));
         let queues = device.map_or(0, NetDevice::queues);
-        if queues > 1 || Arc::strong_count(&self.file) > 1 {
+        // From here, the other queues of an interface elsewhere cannot be told from those of another that has its name.
+        let may_have_others = !is_here && device.is_some_and(|device| world.has_held_namesake(device));
+        if queues > 1 || may_have_others || Arc::strong_count(&self.file) > 1 {
             let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
             let refusal = Refusal::without_errno(Cause::Busy)
                 .because("other descriptors keep the interface alive")
@@ -226,7 +228,7 @@ impl TunDevice for MockDevice {
             return Ok(());
         }
         drop(world);
-        self.destroy_by_closing()
+        self.destroy_by_closing(is_here)
     }
 
     fn up(&self, address: InterfaceAddress) -> Result<()> {

@@ -60,8 +60,11 @@ mod interface;
 mod kernel;
 mod profile;
 mod readable;
+pub mod record;
 mod refusal;
 mod solicitation;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 mod system;
 mod wire;
 

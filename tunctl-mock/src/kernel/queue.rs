@@ -115,6 +115,13 @@ impl World {
         }
     }
 
+    /// Whether a device is attached to another interface of the name of this one, which has several queues.
+    pub(crate) fn has_held_namesake(&self, device: &NetDevice) -> bool {
+        let is_namesake = |other: &NetDevice| other.id != device.id && other.name == device.name;
+        device.is_multi_queue()
+            && self.interfaces.values().any(|other| is_namesake(other) && other.queues() > 0)
+    }
+
     /// The interface is deleted, whoever has it open.
     pub(crate) fn unregister(&mut self, id: InterfaceId) {
         let Some(device) = self.interfaces.remove(&id) else { return };

@@ -1,0 +1,113 @@
+//! The log of a recorder, which its clones share.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tunctl_core::{InterfaceName, Layer};
+
+use super::{Direction, pcapng};
+
+/// Why a log is not whole: how its writer failed first, and how much is missing.
+///
+/// Nothing is written after a failure, since nobody knows how much of a block the writer had taken. What came before stands.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the log of packets ends early, {lost} are missing from it: {error}")]
+pub struct LogError {
+    error: Arc<io::Error>,
+    lost: u64,
+}
+
+impl LogError {
+    /// The writer's first failure.
+    #[must_use]
+    pub fn io_error(&self) -> &io::Error {
+        &self.error
+    }
+
+    /// How many packets passed the device and are not in the log, so far.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+impl From<LogError> for io::Error {
+    /// The kind is kept, and the error itself inside.
+    fn from(error: LogError) -> Self {
+        Self::new(error.error.kind(), error)
+    }
+}
+
+/// The time of a packet, since the beginning of 1970 or whatever the user of the recorder chose.
+pub(super) type Clock = Box<dyn FnMut() -> Duration + Send>;
+
+pub(super) struct Log<W> {
+    /// `None` when the log is finished.
+    writer: Option<W>,
+    clock: Clock,
+    failure: Option<Arc<io::Error>>,
+    lost: u64,
+    /// One block, kept for its allocation.
+    block: Vec<u8>,
+}
+
+impl<W: Write> Log<W> {
+    /// A log that starts with what is known of the interface. It is a log even if the writer fails at once.
+    pub(super) fn new(writer: W, clock: Clock, layer: Layer, name: Option<InterfaceName>) -> Self {
+        let mut log = Self { writer: Some(writer), clock, failure: None, lost: 0, block: Vec::new() };
+        pcapng::start(&mut log.block, layer, name);
+        log.write();
+        log
+    }
+
+    /// Adds a packet, of which `original_length` bytes are known to have been there.
+    pub(super) fn add(&mut self, direction: Direction, packet: &[u8], original_length: usize) {
+        // It is lost until it is written: the clock and the writer are the user's, and may panic.
+        self.lost += 1;
+        if self.failure.is_none() {
+            let time = (self.clock)();
+            self.block.clear();
+            pcapng::packet(&mut self.block, direction, time, packet, original_length);
+            self.write();
+        }
+        if self.failure.is_none() {
+            self.lost -= 1;
+        }
+    }
+
+    fn write(&mut self) {
+        let outcome = match &mut self.writer {
+            Some(writer) => writer.write_all(&self.block),
+            None => Err(finished()),
+        };
+        self.failure = outcome.err().map(Arc::new);
+    }
+
+    /// Notes a failure that is told in no result: nothing is written from now on.
+    pub(super) fn fail(&mut self, reason: &'static str) {
+        self.failure.get_or_insert_with(|| Arc::new(io::Error::other(reason)));
+    }
+
+    pub(super) fn error(&self) -> Option<LogError> {
+        self.failure.clone().map(|error| LogError { error, lost: self.lost })
+    }
+
+    /// Flushes the log and gives its writer back.
+    pub(super) fn finish(&mut self) -> Result<W, LogError> {
+        let outcome = match (&self.failure, self.writer.take()) {
+            (Some(failure), _) => Err(Arc::clone(failure)),
+            (None, None) => Err(Arc::new(finished())),
+            (None, Some(mut writer)) => writer.flush().map(|()| writer).map_err(Arc::new),
+        };
+        outcome.map_err(|error| {
+            self.failure = Some(Arc::clone(&error));
+            LogError { error, lost: self.lost }
+        })
+    }
+}
+
+#[cold]
+fn finished() -> io::Error {
+    io::Error::other("another clone of the recorder has finished the log")
+}

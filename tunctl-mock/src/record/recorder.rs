@@ -1,0 +1,256 @@
+//! A device that logs what passes it.
+
+use std::fmt;
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tunctl_core::{
+    CreateFlags, DestroyError, Gid, InterfaceAddress, InterfaceName, Layer, Queues, Readiness, Result,
+    TunDevice, Uid,
+};
+use tunctl_packet::PacketInfo;
+
+use super::log::Log;
+use super::{Direction, LogError};
+
+/// How long a virtio-net header is, in bytes.
+pub(super) const VNET_HEADER_LENGTH: usize = 10;
+
+/// A device that writes each packet that the program received or sent to a pcapng log, and else is the device it wraps.
+///
+/// The log has packets as they passed the interface: packet information and virtio-net headers are left out of it. (Behind
+/// a virtio-net header, a packet may be a super-segment, and its checksum left open; the log has it so.) A packet that a
+/// short buffer cut stands there as it was received, with its original length where its IP header tells. Clones of a
+/// recorder share its log. When several threads use a device, the order of the log is that in which they came to it.
+///
+/// A writer that fails loses no packet and breaks no call: the log ends there, and [`log_error`](Self::log_error) and
+/// [`finish`](Self::finish) tell. Finish a recorder before you destroy its device, or drop it, if you want to know.
+///
+/// Each packet is one write. Nothing is flushed before the end, so a [`BufWriter`](std::io::BufWriter) makes sense.
+pub struct Recorder<D, W> {
+    device: D,
+    log: Arc<Mutex<Log<W>>>,
+}
+
+impl<D: TunDevice, W: Write> Recorder<D, W> {
+    /// Records what passes a device from now on, with the time of the system.
+    ///
+    /// The start of the log is written at once; should that fail, [`log_error`](Self::log_error) tells.
+    pub fn new(device: D, writer: W) -> Self {
+        Self::with_clock(device, writer, || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    /// As [`new`](Self::new), with a clock of your own: it is asked once for each packet, for the time since the beginning
+    /// of 1970. Where it gives the same times, the log has the same bytes; so does that of a mock,
+    /// [`now`](crate::MockBackend::now).
+    pub fn with_clock(device: D, writer: W, clock: impl FnMut() -> Duration + Send + 'static) -> Self {
+        let log = Log::new(writer, Box::new(clock), device.layer(), device.name().ok());
+        Self { device, log: Arc::new(Mutex::new(log)) }
+    }
+
+    /// The device inside. What passes it by this way is not recorded.
+    #[must_use]
+    pub const fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// Why the log is not whole, if it isn't.
+    #[must_use]
+    pub fn log_error(&self) -> Option<LogError> {
+        self.log().error()
+    }
+
+    /// Ends the log: gives the device back, and the flushed writer if the log is whole.
+    ///
+    /// Clones of the recorder go on without a log, and say so in [`log_error`](Self::log_error) when a packet passes them.
+    pub fn finish(self) -> (D, Result<W, LogError>) {
+        let outcome = self.log().finish();
+        (self.device, outcome)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log<W>> {
+        self.log.lock().unwrap_or_else(|poisoned| {
+            let mut log = poisoned.into_inner();
+            log.fail("the writer of the log, or its clock, panicked");
+            log
+        })
+    }
+
+    /// Logs the packet of which a buffer received `length` bytes, headers counted.
+    fn received(&self, buffer: &[u8], length: usize) {
+        // An empty buffer takes no packet.
+        let bytes = buffer.get(..length).filter(|bytes| !bytes.is_empty());
+        if let Some(packet) = bytes.and_then(|bytes| self.without_headers(bytes)) {
+            let was_filled = length == buffer.len();
+            let stated = if was_filled { stated_length(self.device.layer(), packet) } else { None };
+            self.log().add(Direction::Received, packet, stated.unwrap_or_default().max(packet.len()));
+        }
+    }
+
+    fn sent(&self, bytes: &[u8]) {
+        if let Some(packet) = self.without_headers(bytes) {
+            self.log().add(Direction::Sent, packet, packet.len());
+        }
+    }
+
+    fn without_headers<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let flags = self.device.flags();
+        let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { PacketInfo::LENGTH };
+        let vnet = if flags.contains(CreateFlags::VNET_HDR) { VNET_HEADER_LENGTH } else { 0 };
+        bytes.get(information + vnet..)
+    }
+}
+
+fn joined<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    pieces.flatten().copied().collect()
+}
+
+/// How long a packet is by its IP header, where it has one.
+fn stated_length(layer: Layer, packet: &[u8]) -> Option<usize> {
+    match layer {
+        Layer::Tun => stated_ip_length(packet),
+        Layer::Tap => {
+            let mut type_at = 12;
+            while let Some([0x81, 0x00] | [0x88, 0xa8]) = packet.get(type_at..type_at + 2) {
+                type_at += 4;
+            }
+            match packet.get(type_at..type_at + 2)? {
+                [0x08, 0x00] | [0x86, 0xdd] => Some(type_at + 2 + stated_ip_length(&packet[type_at + 2..])?),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn stated_ip_length(packet: &[u8]) -> Option<usize> {
+    match *packet.first_chunk()? {
+        [0x40..=0x4f, _, high, low, _, _] => Some(u16::from_be_bytes([high, low]).into()),
+        // 0 is a jumbogram's.
+        [0x60..=0x6f, _, _, _, high, low] if (high, low) != (0, 0) => {
+            Some(40 + usize::from(u16::from_be_bytes([high, low])))
+        }
+        _ => None,
+    }
+}
+
+impl<D: fmt::Debug, W> fmt::Debug for Recorder<D, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+impl<D: AsFd, W> AsFd for Recorder<D, W> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
+
+impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
+    type Interface = D::Interface;
+
+    fn interface(&self) -> &Self::Interface {
+        self.device.interface()
+    }
+
+    fn name(&self) -> Result<InterfaceName> {
+        self.device.name()
+    }
+
+    fn flags(&self) -> CreateFlags {
+        self.device.flags()
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.device.try_recv(buffer).inspect(|&length| self.received(buffer, length))
+    }
+
+    fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let length = self.device.try_recv_vectored(buffers)?;
+        self.received(&joined(buffers.iter().map(|buffer| &**buffer)), length);
+        Ok(length)
+    }
+
+    fn try_send(&self, packet: &[u8]) -> Result<usize> {
+        self.device.try_send(packet).inspect(|_| self.sent(packet))
+    }
+
+    fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        let length = self.device.try_send_vectored(pieces)?;
+        self.sent(&joined(pieces.iter().map(|piece| &**piece)));
+        Ok(length)
+    }
+
+    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
+        self.device.wait(readiness, timeout)
+    }
+
+    fn set_persist(&self, persistent: bool) -> Result<()> {
+        self.device.set_persist(persistent)
+    }
+
+    fn set_owner(&self, owner: Uid) -> Result<()> {
+        self.device.set_owner(owner)
+    }
+
+    fn set_group(&self, group: Gid) -> Result<()> {
+        self.device.set_group(group)
+    }
+
+    fn try_clone(&self) -> Result<Self> {
+        Ok(Self { device: self.device.try_clone()?, log: Arc::clone(&self.log) })
+    }
+
+    fn destroy(self) -> Result<(), DestroyError<Self>> {
+        let Self { device, log } = self;
+        device.destroy().map_err(|failed| {
+            let error = failed.error().clone();
+            DestroyError::new(error, failed.into_device().map(|device| Self { device, log }))
+        })
+    }
+
+    // What follows has a default, which a device may have made better.
+
+    fn layer(&self) -> Layer {
+        self.device.layer()
+    }
+
+    fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.device.recv(buffer).inspect(|&length| self.received(buffer, length))
+    }
+
+    fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let length = self.device.recv_vectored(buffers)?;
+        self.received(&joined(buffers.iter().map(|buffer| &**buffer)), length);
+        Ok(length)
+    }
+
+    fn send(&self, packet: &[u8]) -> Result<usize> {
+        self.device.send(packet).inspect(|_| self.sent(packet))
+    }
+
+    fn send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        let length = self.device.send_vectored(pieces)?;
+        self.sent(&joined(pieces.iter().map(|piece| &**piece)));
+        Ok(length)
+    }
+
+    fn up(&self, address: InterfaceAddress) -> Result<()> {
+        self.device.up(address)
+    }
+
+    fn down(&self) -> Result<()> {
+        self.device.down()
+    }
+}
+
+impl<D: Queues, W: Write + Send> Queues for Recorder<D, W> {
+    fn attach_queue(&self) -> Result<()> {
+        self.device.attach_queue()
+    }
+
+    fn detach_queue(&self) -> Result<()> {
+        self.device.detach_queue()
+    }
+}
