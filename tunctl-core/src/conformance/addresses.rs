@@ -359,6 +359,8 @@ fn an_ipv6_address_is_refused_while_the_mtu_is_too_small<H: Harness>(harness: &H
         refused_with(outcome, Cause::InvalidAddress, errno::EINVAL);
         assert_held(harness, text, &[]);
         add(&device, &["10.1.1.1/24"]);
+        device.interface().set_mtu(Mtu::new(1280).unwrap()).unwrap();
+        add(&device, &["fd77::1/64"]);
         drop(device);
     }
 }

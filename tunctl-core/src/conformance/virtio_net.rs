@@ -1,7 +1,7 @@
 //! Sending behind a virtio-net header, by which a sender has the system finish a packet.
 
 use super::case::{Case, suite};
-use super::expect::{create, errno, frame, ipv4, ipv6, up};
+use super::expect::{create, errno, frame, ipv4, ipv6, refused_with, up};
 use super::writing::{assert_refused, assert_sent};
 use super::{DeviceOf, Harness};
 use crate::{Cause, CreateOptions, TunDevice};
@@ -17,6 +17,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         both_headers_cut_short_are_too_short,
         a_checksum_must_lie_inside_of_the_packet,
         a_checksum_starts_behind_an_ip_header_where_the_system_demands_it,
+        a_checksum_does_not_start_beyond_what_the_system_can_count,
         a_checksum_that_is_not_asked_for_may_be_anywhere,
         an_unknown_kind_of_segments_is_malformed,
         segments_without_a_size_are_malformed,
@@ -152,6 +153,15 @@ fn a_checksum_starts_behind_an_ip_header_where_the_system_demands_it<H: Harness>
             }
         }
         assert_sent(harness, &device, &checksum(20, 6).to_bytes(), &packet);
+    }
+}
+
+fn a_checksum_does_not_start_beyond_what_the_system_can_count<H: Harness>(harness: &H) {
+    for device in [vnet_tun(harness), vnet_tap(harness)] {
+        let send = |start| device.try_send(&[&checksum(start, 0).to_bytes()[..], &[0x45; 70_000]].concat());
+        // It counts in 16 bits, from 64 bytes before the packet.
+        assert_eq!(send(65_470).unwrap(), 70_010);
+        refused_with(send(65_471), Cause::MalformedPacket, errno::EINVAL);
     }
 }
 

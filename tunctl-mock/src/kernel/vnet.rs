@@ -7,6 +7,9 @@ use crate::KernelProfile;
 pub(super) const LENGTH: usize = 10;
 
 const NEEDS_CSUM: u8 = 1;
+/// What the kernel keeps free in front of each packet, and the last place that its 16 bits can tell, counted from there.
+const HEADROOM: usize = 64;
+const LAST_START: usize = 65_534;
 const IP_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 /// A flag of the type: TCP with explicit congestion notification.
@@ -30,7 +33,7 @@ pub(super) fn check(
     let needs_checksum = flags & NEEDS_CSUM != 0;
     let told = number(h0, h1);
     let headers = if needs_checksum { told.max(start + offset + 2) } else { told };
-    if headers > packet {
+    if headers > packet || (needs_checksum && HEADROOM + start > LAST_START) {
         return Err(Malformed);
     }
     if gso_type == 0 {
