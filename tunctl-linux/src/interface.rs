@@ -18,7 +18,7 @@ use crate::netlink::{Link, Netlink, Probing};
 use crate::remedy::{self, Situation};
 
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
-const SETTLED: Duration = Duration::from_millis(100);
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// A TUN/TAP interface of Linux: a handle by index, in the namespace where it was found.
 ///

@@ -28,17 +28,35 @@
 //!
 //! # Features
 //!
-//! `command`, on by default, builds the command `tunctl`. As a library alone: `default-features = false`.
+//! | feature | on by default | what it brings |
+//! |---|---|---|
+//! | `command` | yes | the command `tunctl`, and with it `mock` |
+//! | `mock` | by `command` | `tunctl::mock`: a driver in memory, for the tests of your program |
+//!
+//! As a library alone, with the mock in its tests:
+//!
+//! ```toml
+//! [dependencies]
+//! tunctl = { version = "0.1", default-features = false }
+//!
+//! [dev-dependencies]
+//! tunctl = { version = "0.1", default-features = false, features = ["mock"] }
+//! ```
+//!
+//! How to test a program that uses it, in plain `cargo test` or on the real driver without root, is in the repository's
+//! `docs/testing.md`.
 //!
 //! # Platform
 //!
-//! Linux. Elsewhere the traits and types compile, and there is no [`native`] backend.
+//! Linux. On other Unix systems the traits, the types and the mock compile and work, and there is no [`native`] backend.
 
 #![forbid(unsafe_code)]
 
 pub use tunctl_core::*;
 #[cfg(target_os = "linux")]
 pub use tunctl_linux as linux;
+#[cfg(feature = "mock")]
+pub use tunctl_mock as mock;
 pub use tunctl_packet as packet;
 
 /// What most programs need: `use tunctl::prelude::*`.
@@ -61,7 +79,12 @@ pub fn native() -> Native {
     Native::new()
 }
 
-/// The README's example, compiled.
-#[cfg(all(doctest, target_os = "linux"))]
+/// The README's examples, compiled.
+#[cfg(all(doctest, target_os = "linux", feature = "mock"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The testing guide's examples, run.
+#[cfg(all(doctest, target_os = "linux", feature = "mock"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;

@@ -1,30 +1,33 @@
 //! `tunctl lab`: a TUN interface in a namespace of its own, with hosts in user space that answer.
 
+mod kernel;
+mod kind;
+mod memory;
 mod probe;
 mod responder;
+mod summary;
+mod within;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-use tunctl::linux::{LinuxDevice, netns};
+use tunctl::linux::LinuxDevice;
 use tunctl::{CreateOptions, InterfaceAddress, TunBackend, TunDevice};
-use tunctl_sys::linux::process::unblock_signals;
 
 use super::arguments::seconds;
 use super::output::{Form, PacketPrinter};
-use super::signals::{Caught, Signals};
+use super::signals::Signals;
 use super::{Failure, Outcome, complain, output};
-use probe::{Plan, Summary};
+use kernel::Sockets;
+use probe::{Path, Plan};
 use responder::Responder;
+use summary::Summary;
 
 const DEVICE: &str = "lab0";
 /// The kernel's own addresses on the interface.
@@ -32,6 +35,9 @@ const ADDRESS_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
 const PREFIX_V4: u8 = 24;
 const PREFIX_V6: u8 = 64;
+/// Why the mock runs no command.
+const NO_COMMAND: &str = "with --backend mock no command can run inside: it would use the kernel's sockets, which know \
+                          nothing of a driver in memory. Leave --backend out, or the command";
 
 /// See packets now: a TUN interface in a network of its own, whose other hosts answer
 ///
@@ -41,6 +47,8 @@ const PREFIX_V6: u8 = 64;
 ///
 /// Alone, it sends such requests through the kernel's own sockets, prints each packet as it passes, and fails if one went
 /// unanswered. With a command, it runs that inside, and ends with its exit status: tunctl lab -- ping -c3 10.77.0.2
+///
+/// Where the kernel's driver can't be used, it says why, and does the same on a driver in memory, where a command can't run.
 #[derive(Args)]
 pub(super) struct Lab {
     /// Rounds of requests, one a kind (as many as seconds, unless --for says otherwise)
@@ -62,26 +70,56 @@ pub(super) struct Lab {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum BackendChoice {
-    /// The best that there is here: the kernel
+    /// The best that there is here: the kernel; where it can't be had, it says why, and takes the mock
     Auto,
     /// The running kernel's driver
     Kernel,
+    /// A driver in this program's memory, which needs no privilege, no device node and no namespace
+    Mock,
+}
+
+impl BackendChoice {
+    /// A device of the kernel's, unless there is to be none.
+    fn kernel_device(self) -> Outcome<Option<LinuxDevice>> {
+        if self == Self::Mock {
+            return Ok(None);
+        }
+        match kernel::device() {
+            Err(error) if self == Self::Auto && kernel::is_out_of_reach(&error) => {
+                complain(&error);
+                complain(&"so it goes on with the driver in memory, as with --backend mock");
+                Ok(None)
+            }
+            device => Ok(Some(device?)),
+        }
+    }
 }
 
 impl Lab {
     pub(super) fn run(self) -> Outcome<ExitCode> {
-        let device = match self.backend {
-            BackendChoice::Auto | BackendChoice::Kernel => Arc::new(device()?),
-        };
         if let Some((program, arguments)) = self.command.split_first() {
-            return run_command(&device, program, arguments);
+            if self.backend == BackendChoice::Mock {
+                return Err(Failure::Usage(NO_COMMAND.into()));
+            }
+            return within::run(kernel::device()?, program, arguments);
         }
+        match self.backend.kernel_device()? {
+            Some(device) => self.probe(device, &Sockets::open()?),
+            None => {
+                let (device, cable) = memory::device()?;
+                self.probe(device, &cable)
+            }
+        }
+    }
+
+    fn probe<D: TunDevice + 'static, P: Path>(&self, device: D, path: &P) -> Outcome<ExitCode> {
         let form = Form::choose(self.json);
         if form != Form::Json {
             writeln!(
                 io::stdout(),
-                "{DEVICE} is up in a namespace of its own, as {ADDRESS_V4}/{PREFIX_V4} and {ADDRESS_V6}/{PREFIX_V6}; \
-                 this program plays the other hosts"
+                "{DEVICE} is up {}, as {ADDRESS_V4}/{PREFIX_V4} and {ADDRESS_V6}/{PREFIX_V6}; {}",
+                P::WHERE,
+                P::PLAYED,
             )?;
         }
         let signals = Signals::catch()?;
@@ -91,7 +129,8 @@ impl Lab {
             let responder = responder.clone();
             thread::spawn(move || responder.answer(Some(&printer)))
         };
-        let summary = probe::run(&Plan::new(self.count, self.duration), &signals, &responder.stop);
+        let plan = Plan::new(self.count, self.duration);
+        let summary = probe::run(path, &plan, &signals, &responder.stop);
         responder.stop.store(true, Ordering::Relaxed);
         answering.join().map_err(|_| Failure::Said("the answering thread panicked".into()))??;
         let summary = summary?.with_responder(&responder.counts());
@@ -100,10 +139,9 @@ impl Lab {
     }
 }
 
-fn device() -> tunctl::Result<LinuxDevice> {
-    // First of all, while there is one thread.
-    netns::enter_new()?;
-    let device = tunctl::native().create(&CreateOptions::tun().name(DEVICE)?)?;
+/// Makes the lab's device.
+fn create<B: TunBackend>(backend: &B) -> tunctl::Result<B::Device> {
+    let device = backend.create(&CreateOptions::tun().name(DEVICE)?)?;
     device.up(InterfaceAddress::with_prefix(ADDRESS_V4, PREFIX_V4)?)?;
     device.up(InterfaceAddress::with_prefix(ADDRESS_V6, PREFIX_V6)?)?;
     Ok(device)
@@ -127,55 +165,6 @@ fn is_played(address: IpAddr) -> bool {
 
 fn print_summary(summary: &Summary, form: Form) -> io::Result<()> {
     if form == Form::Json { output::json(summary) } else { write!(io::stdout(), "\n{summary}") }
-}
-
-fn run_command(device: &Arc<LinuxDevice>, program: &str, arguments: &[String]) -> Outcome<ExitCode> {
-    // We are to outlive the command, and to pass on what is sent to us alone.
-    let signals = Signals::catch()?;
-    let responder = Responder::new(device.clone());
-    thread::spawn(move || {
-        if let Err(failure) = responder.answer(None) {
-            failure.report();
-        }
-    });
-    let mut command = Command::new(program);
-    command.args(arguments).env("TUNCTL_DEVICE", DEVICE);
-    unblock_signals(&mut command);
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => {
-            // The statuses by which shells tell the two apart from a command's own failure.
-            let (status, advice) = match error.kind() {
-                io::ErrorKind::NotFound => (127, "Is it installed, and in PATH?"),
-                _ => (126, "Is it a program, and executable?"),
-            };
-            complain(&format_args!("run {program}: {error}. {advice}"));
-            return Ok(ExitCode::from(status));
-        }
-    };
-    let pid = process_id(&child)?;
-    thread::spawn(move || {
-        while let Ok(Caught { signal, by_terminal }) = signals.wait() {
-            if !by_terminal {
-                // It may have ended a moment ago.
-                let _ = kill(pid, signal);
-            }
-        }
-    });
-    let status = child.wait().map_err(|error| Failure::Said(format!("wait for {program}: {error}")))?;
-    Ok(exit_code(status))
-}
-
-fn process_id(child: &Child) -> Outcome<Pid> {
-    i32::try_from(child.id())
-        .map(Pid::from_raw)
-        .map_err(|_| Failure::Said("the process id is out of range".into()))
-}
-
-/// The command's own status, or as shells have it, 128 and the number of the signal that ended it.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 #[cfg(test)]

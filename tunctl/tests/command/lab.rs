@@ -31,10 +31,10 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-const KINDS: [&str; 4] = ["icmp", "icmpv6", "udp4", "udp6"];
+pub(crate) const KINDS: [&str; 4] = ["icmp", "icmpv6", "udp4", "udp6"];
 
 /// The lines as objects: the packets, and the summary, which is the last.
-fn events(printed: &str) -> (Vec<Value>, Value) {
+pub(crate) fn events(printed: &str) -> (Vec<Value>, Value) {
     let mut events: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let summary = events.pop().expect("there is a summary");
     assert_eq!(summary["event"], "summary", "{printed}");
@@ -71,7 +71,12 @@ fn every_kind_of_request_is_answered() {
 }
 
 fn every_request_and_reply_is_shown() {
-    let (packets, _) = events(&tunctl("lab --count 2 --json").ok());
+    assert_all_shown(&tunctl("lab --count 2 --json").ok());
+}
+
+/// Asserts that the requests of two rounds, and the replies to them, are printed.
+pub(crate) fn assert_all_shown(printed: &str) {
+    let (packets, _) = events(printed);
     let protocols = [("ICMP", "."), ("ICMPv6", ":"), ("UDP", "."), ("UDP", ":")];
     for (direction, from) in [("out", "source"), ("in", "destination")] {
         for (protocol, separator) in protocols {
@@ -94,7 +99,11 @@ fn every_request_and_reply_is_shown() {
 fn in_text_it_prints_a_line_a_packet_and_a_table() {
     let run = tunctl("lab --count 2");
     assert!(!run.stderr.contains('\x1b'), "{run:#?}");
-    let printed = run.ok();
+    assert_lines_and_table(&run.ok());
+}
+
+/// Asserts what two rounds print as text.
+pub(crate) fn assert_lines_and_table(printed: &str) {
     assert!(!printed.contains('\x1b'), "no colour in a pipe: {printed}");
     let lines =
         |words: &[&str]| printed.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
@@ -184,7 +193,7 @@ fn signals_end_it() {
 }
 
 /// Forbids namespaces of a kind to this case.
-fn forbid(kind: &str) {
+pub(crate) fn forbid(kind: &str) {
     fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), "0")
         .expect("this user namespace is the case's own");
 }
@@ -198,7 +207,7 @@ fn root_needs_no_user_namespace() {
 
 fn a_refused_network_namespace_is_explained() {
     forbid("net");
-    for words in ["lab --count 1", "lab -- true"] {
+    for words in ["lab --count 1 --backend kernel", "lab -- true"] {
         tunctl(words).failed(1, &["network namespace", "max_net_namespaces"]);
     }
     assert!(others().is_empty());
@@ -210,7 +219,7 @@ fn a_missing_device_node_is_explained() {
     assert!(!fs::exists("/dev/net/tun").unwrap());
     // In a container there is nothing to load.
     let remedy = if fs::exists("/.dockerenv").unwrap() { "--device /dev/net/tun" } else { "modprobe tun" };
-    for words in ["lab --count 1", "lab -- true", "create t0"] {
+    for words in ["lab --count 1 --backend kernel", "lab -- true", "create t0"] {
         tunctl(words).failed(1, &["/dev/net/tun", "does not exist", remedy]);
     }
 }

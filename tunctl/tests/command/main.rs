@@ -10,6 +10,7 @@ mod create_hold;
 mod delete;
 mod lab;
 mod lab_command;
+mod lab_mock;
 mod messages;
 mod process;
 mod show;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let cases = [
         // First the slow ones, so that the others run beside them.
         lab::cases(),
+        lab_mock::cases(),
         lab_command::cases(),
         watch::cases(),
         unprivileged::cases(),

@@ -38,12 +38,12 @@ pub(crate) fn cases() -> Vec<Case> {
 const NOBODY: u32 = 65534;
 
 /// A copy of the program where everyone can run it: the build directory may be closed to others.
-struct Program {
+pub(crate) struct Program {
     directory: PathBuf,
 }
 
 impl Program {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = env::temp_dir().join(format!("tunctl-command-{}", process::id()));
         fs::create_dir(&directory).unwrap();
         let program = Self { directory };
@@ -59,13 +59,13 @@ impl Program {
     }
 
     /// The program with these words, not started, for a user and a group without privilege.
-    fn command(&self, user: u32, group: u32, words: &str) -> Command {
+    pub(crate) fn command(&self, user: u32, group: u32, words: &str) -> Command {
         let mut command = Command::new(self.path());
         command.args(words.split_whitespace()).current_dir("/").uid(user).gid(group);
         command
     }
 
-    fn run(&self, words: &str) -> Run {
+    pub(crate) fn run(&self, words: &str) -> Run {
         run(self.command(NOBODY, NOBODY, words))
     }
 }
@@ -115,7 +115,7 @@ fn lab_is_refused_at_a_closed_node() {
     let program = Program::new();
     program.run("lab --count 1 --json").ok();
     close_the_node();
-    for words in ["lab --count 1", "lab --count 1 --json", "lab -- true"] {
+    for words in ["lab --backend kernel --count 1", "lab --backend kernel --count 1 --json", "lab -- true"] {
         let said = program.run(words).failed(1, &[OPEN_NODE, "Permission denied"]);
         assert_remedy(&said);
     }
@@ -124,7 +124,7 @@ fn lab_is_refused_at_a_closed_node() {
 fn lab_is_refused_where_users_have_no_namespaces() {
     let program = Program::new();
     fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
-    for words in ["lab --count 1", "lab -- true"] {
+    for words in ["lab --backend kernel --count 1", "lab -- true"] {
         let said = program.run(words).failed(1, &["max_user_namespaces", "user namespace"]);
         assert_remedy(&said);
     }

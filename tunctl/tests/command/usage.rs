@@ -184,7 +184,7 @@ fn help_names_the_options_of_the_specification() {
         ("show", "--json"),
         ("list", "--json"),
         ("watch", "--count --for --attach --json"),
-        ("lab", "--count --for --backend --json auto kernel"),
+        ("lab", "--count --for --backend --json auto kernel mock"),
     ] {
         let printed = tunctl(&format!("{verb} --help")).ok();
         for option in options.split_whitespace() {

@@ -1,10 +1,9 @@
 //! The other hosts: whatever asks for an echo gets one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tunctl::linux::{Direction, LinuxDevice};
+use tunctl::linux::Direction;
 use tunctl::packet::{EchoResponder, Packet};
 use tunctl::{Layer, Readiness, TunDevice};
 
@@ -18,21 +17,21 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// More than any IP packet.
 const BUFFER: usize = 65536;
 
-pub(super) struct Responder {
-    device: Arc<LinuxDevice>,
+pub(super) struct Responder<D> {
+    device: D,
     pub(super) stop: AtomicBool,
     received: AtomicU64,
     answered: AtomicU64,
 }
 
-/// What became of the packets that the kernel sent.
+/// What became of the packets that the kernel's side sent.
 pub(super) struct Counts {
     pub(super) received: u64,
     pub(super) answered: u64,
 }
 
-impl Responder {
-    pub(super) fn new(device: Arc<LinuxDevice>) -> Self {
+impl<D: TunDevice> Responder<D> {
+    pub(super) const fn new(device: D) -> Self {
         Self {
             device,
             stop: AtomicBool::new(false),
