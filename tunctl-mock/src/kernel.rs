@@ -27,7 +27,7 @@ mod ring;
 mod send;
 mod vnet;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -109,6 +109,8 @@ pub(crate) struct World {
     interfaces: BTreeMap<InterfaceId, NetDevice>,
     next_interface: u64,
     files: Vec<Option<TunFile>>,
+    /// What the system had received from interfaces that are deleted, until another has the name.
+    remains: HashMap<(NamespaceId, InterfaceName), VecDeque<Vec<u8>>>,
 }
 
 /// A network namespace.
@@ -209,6 +211,7 @@ impl World {
             interfaces: BTreeMap::new(),
             next_interface: 0,
             files: Vec::new(),
+            remains: HashMap::new(),
         }
     }
 
@@ -270,6 +273,11 @@ impl World {
         let mut found: Vec<_> = here.map(NetDevice::info).collect();
         found.sort_by_key(|info| info.index);
         found
+    }
+
+    /// The oldest packet that the system received from an interface which is deleted.
+    pub(crate) fn take_remains(&mut self, namespace: NamespaceId, name: InterfaceName) -> Option<Vec<u8>> {
+        self.remains.get_mut(&(namespace, name))?.pop_front()
     }
 
     /// What an open file is attached to; the model gives up a file only when nobody can ask any more.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tunctl_core::{Cause, InterfaceName, Operation, Result, State};
+use tunctl_core::{Cause, InterfaceName, Operation, Result, State, TunDevice};
 
 use crate::kernel::{Delivery, InterfaceId, Kernel, NamespaceId, NetDevice, World};
 use crate::refusal::{Answer, NO_DEVICE, Refusal};
@@ -66,6 +66,16 @@ impl<T: Target + ?Sized> Target for Arc<T> {
 }
 
 impl Whom<'_> {
+    /// Where it was, and what it was called, if it is not there any more.
+    fn last_known(&self, backend: &MockBackend) -> Option<(NamespaceId, InterfaceName)> {
+        let handle = |interface: &MockInterface| (interface.place().namespace, interface.last_name());
+        match self.0 {
+            Which::Device(device) => Some(handle(device.interface())),
+            Which::Interface(interface) => Some(handle(interface)),
+            Which::Name(name) => Some((backend.namespace, InterfaceName::from_kernel(name).ok()?)),
+        }
+    }
+
     /// What was meant, if it is there.
     fn resolve(&self, backend: &MockBackend, world: &World) -> Option<InterfaceId> {
         match self.0 {
@@ -100,12 +110,19 @@ impl MockBackend {
     }
 
     /// Takes the oldest packet that the system has received from the program, without headers in front; `None` if there is
-    /// none. Up to 65,536 wait for each interface; see [`missed`](Self::missed).
+    /// none. Up to 65,536 wait for each interface; see [`missed`](Self::missed). Those of an interface that is deleted can be
+    /// taken until another gets its name.
     #[must_use]
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
         let mut world = self.kernel.enter();
-        let id = from.whom().resolve(self, &world)?;
-        world.device_mut(id)?.take_received()
+        let whom = from.whom();
+        match whom.resolve(self, &world) {
+            Some(id) => world.device_mut(id)?.take_received(),
+            None => {
+                let (namespace, name) = whom.last_known(self)?;
+                world.take_remains(namespace, name)
+            }
+        }
     }
 
     /// Takes all packets that the system has received from the program.

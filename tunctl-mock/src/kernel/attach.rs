@@ -111,6 +111,7 @@ impl World {
         let index = self.next_index(wanted.namespace);
         // Too late to give the number back.
         check_reserved(&name)?;
+        self.remains.remove(&(wanted.namespace, name));
         let id = InterfaceId(self.next_interface);
         self.next_interface += 1;
         let device = NetDevice {

@@ -126,6 +126,9 @@ impl World {
     pub(crate) fn unregister(&mut self, id: InterfaceId) {
         let Some(device) = self.interfaces.remove(&id) else { return };
         self.wires.forget(id);
+        if !device.received.is_empty() {
+            self.remains.insert((device.namespace, device.name), device.received);
+        }
         for file in device.attached.into_iter().chain(device.detached) {
             if let Some(open) = self.file_mut(file) {
                 open.interface = None;

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how to fail")]
 
 mod callers;
+mod errors;
 mod faults;
 mod impairments;
+mod namespaces;
+mod queues;
 mod readiness;
+mod system;
 mod threads;
 mod wires;
 

@@ -111,6 +111,10 @@ fn no_system_would_send_what_is_longer_than_the_mtu() {
     assert_eq!(kernel.inject(&tap, vec![0; 1514]), Delivery::Queued);
     assert_eq!(kernel.inject(&tap, vec![0; 1515]), Delivery::Refused);
     assert_eq!(kernel.inject(&tap, vec![0; 13]), Delivery::Refused);
+    // A VLAN tag comes on top.
+    let tagged = |length: usize| [&frame(1, 2, 0)[..12], &[0x81, 0x00], &vec![0; length - 14]].concat();
+    assert_eq!(kernel.inject(&tap, tagged(1518)), Delivery::Queued);
+    assert_eq!(kernel.inject(&tap, tagged(1519)), Delivery::Refused);
 }
 
 #[test]
@@ -121,4 +125,24 @@ fn an_unsolicited_packet_is_there_when_asked_for() {
     assert_eq!(kernel.solicit_routers(&device), Delivery::Queued);
     let solicitation = received(&device).remove(0);
     assert_eq!((solicitation[0] >> 4, solicitation[6], solicitation[40]), (6, 58, 133));
+}
+
+#[test]
+fn what_was_sent_before_a_deletion_can_be_taken_after_it() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    device.send(&packet(1, 2, 7)).unwrap();
+    device.destroy().unwrap();
+    assert_eq!(kernel.packets("tun0"), [packet(1, 2, 7)]);
+    let device = tun(&kernel, "tun0");
+    device.send(&packet(1, 2, 8)).unwrap();
+    kernel.delete("tun0");
+    assert_eq!(kernel.take(&device), Some(packet(1, 2, 8)));
+    device.name().unwrap_err();
+    // Another of the name is another.
+    let last = tun(&kernel, "tun1");
+    last.send(&packet(1, 2, 9)).unwrap();
+    last.destroy().unwrap();
+    let _next = tun(&kernel, "tun1");
+    assert_eq!(kernel.take("tun1"), None);
 }

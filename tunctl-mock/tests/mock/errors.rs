@@ -1,0 +1,42 @@
+//! What errors say beyond their cause: the particulars that a user needs.
+
+use tunctl_core::{CreateOptions, Error, Gid, TunBackend, TunDevice, Uid};
+use tunctl_mock::{Caller, MockBackend, MockDevice};
+
+/// Another one opens a persistent interface.
+fn refused(kernel: &MockBackend, device: MockDevice, options: CreateOptions) -> Error {
+    let options = options.name(&device.name().unwrap().to_string()).unwrap();
+    device.set_persist(true).unwrap();
+    drop(device);
+    kernel.as_caller(Caller::user(1001, 100), || kernel.open(&options).unwrap_err())
+}
+
+#[track_caller]
+fn assert_says(error: &Error, particulars: &str) {
+    assert!(error.to_string().contains(particulars), "{error}");
+}
+
+#[test]
+fn a_mismatch_says_what_the_interface_is() {
+    let kernel = MockBackend::new();
+    let error = refused(&kernel, crate::tun(&kernel, "tun0"), CreateOptions::tap());
+    assert_says(&error, "the interface exists as a tun (IP packets)");
+    let error = refused(&kernel, crate::tap(&kernel, "tap0"), CreateOptions::tun());
+    assert_says(&error, "the interface exists as a tap (Ethernet frames)");
+}
+
+#[test]
+fn a_stranger_is_told_whose_the_interface_is() {
+    let kernel = MockBackend::new();
+    let (owner, group) = (Uid::new(1000).unwrap(), Gid::new(50).unwrap());
+    let [users, groups, boths] = ["users", "groups", "boths"].map(|name| crate::tun(&kernel, name));
+    users.set_owner(owner).unwrap();
+    groups.set_group(group).unwrap();
+    boths.set_owner(owner).unwrap();
+    boths.set_group(group).unwrap();
+    for (device, whose) in [(users, "user 1000,"), (groups, "group 50,"), (boths, "user 1000 and group 50,")]
+    {
+        let error = refused(&kernel, device, CreateOptions::tun());
+        assert_says(&error, &format!("the interface belongs to {whose} and this process runs as uid 1001"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Several network namespaces of one system.
+
+use tunctl_core::{Cause, Interface, TunBackend, TunDevice};
+use tunctl_mock::MockBackend;
+
+use crate::tun;
+
+/// The names and indices of a namespace.
+fn listed(kernel: &MockBackend) -> Vec<(String, u32)> {
+    let told = |interface: &tunctl_mock::MockInterface| {
+        (interface.name().unwrap().to_string(), interface.index().get())
+    };
+    kernel.interfaces().unwrap().iter().map(told).collect()
+}
+
+#[test]
+fn each_namespace_has_names_and_numbers_of_its_own() {
+    let first = MockBackend::new();
+    let (second, third) = (first.new_namespace(), first.new_namespace());
+    let _devices = [&first, &second, &second].map(|kernel| tun(kernel, "vpn%d"));
+    assert_eq!(listed(&first), [("vpn0".into(), 2)]);
+    assert_eq!(listed(&second), [("vpn0".into(), 2), ("vpn1".into(), 3)]);
+    assert_eq!(listed(&third), []);
+}
+
+#[test]
+fn a_moved_interface_keeps_its_index_if_that_is_free() {
+    let here = MockBackend::new();
+    let there = here.new_namespace();
+    let _devices = ["two", "three", "four"].map(|name| tun(&here, name));
+    let _stranger = tun(&there, "stranger");
+    here.move_to_namespace("three", &there).unwrap();
+    assert_eq!(listed(&there), [("stranger".into(), 2), ("three".into(), 3)]);
+    // 2 is taken there, and so is the next number by now.
+    here.move_to_namespace("two", &there).unwrap();
+    assert_eq!(listed(&there), [("stranger".into(), 2), ("three".into(), 3), ("two".into(), 4)]);
+    // What left leaves its number free, which is not given again.
+    there.move_to_namespace("two", &here).unwrap();
+    assert_eq!(listed(&here), [("four".into(), 4), ("two".into(), 5)]);
+    there.move_to_namespace("stranger", &here).unwrap();
+    assert_eq!(listed(&here), [("stranger".into(), 2), ("four".into(), 4), ("two".into(), 5)]);
+}
+
+#[test]
+fn ipv6_is_switched_in_one_namespace() {
+    let here = MockBackend::new();
+    let there = here.new_namespace();
+    let [device, stranger] = [&here, &there].map(|kernel| tun(kernel, "tun0"));
+    let [ipv4, ipv6] = ["10.1.1.1/24", "fd77::1/64"].map(|text| text.parse().unwrap());
+    for device in [&device, &stranger] {
+        device.interface().add_address(ipv6).unwrap();
+    }
+    here.set_ipv6(true);
+    assert_eq!(device.interface().addresses().unwrap(), [ipv4, ipv6], "it was on");
+    here.set_ipv6(false);
+    assert_eq!(device.interface().addresses().unwrap(), [ipv4]);
+    assert_eq!(stranger.interface().addresses().unwrap(), [ipv4, ipv6]);
+    let error = device.interface().add_address(ipv6).unwrap_err();
+    assert_eq!((error.cause(), error.raw_os_error()), (Cause::NoIpv6, Some(13)));
+    assert_eq!(device.interface().addresses().unwrap(), [ipv4]);
+    here.set_ipv6(true);
+    assert_eq!(device.interface().addresses().unwrap(), [ipv4], "it brings none back");
+    assert!(device.interface().add_address(ipv6).unwrap());
+}

@@ -1,0 +1,27 @@
+//! What the test sees as the system.
+
+use tunctl_core::TunDevice;
+use tunctl_mock::MockBackend;
+
+use crate::{packet, tun};
+
+#[test]
+fn packets_that_nobody_takes_are_kept_up_to_a_limit_and_then_counted() {
+    const KEPT: usize = 65_536;
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    let bytes = packet(1, 2, 0);
+    for _ in 0..KEPT {
+        device.send(&bytes).unwrap();
+    }
+    assert_eq!(kernel.missed(&device), 0);
+    for number in 1..=3 {
+        device.send(&packet(1, 2, 1)).unwrap();
+        assert_eq!(kernel.missed(&device), number);
+    }
+    // The oldest were kept, and what is taken makes room.
+    let taken = kernel.packets(&device);
+    assert_eq!((taken.len(), taken.last()), (KEPT, Some(&bytes)));
+    device.send(&bytes).unwrap();
+    assert_eq!((kernel.take(&device), kernel.missed(&device)), (Some(bytes), 3));
+}
