@@ -17,9 +17,9 @@ use crate::Operation;
 /// assert!(!capabilities.supports(Operation::SetOwner));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Capabilities(u32);
+pub struct Capabilities(u64);
 
-const _: () = assert!(Operation::ALL.len() <= 32);
+const _: () = assert!(Operation::ALL.len() <= 64);
 
 impl Capabilities {
     /// The operations listed. A backend lists what it supports by name: so it claims nothing that came after it.
@@ -52,8 +52,8 @@ impl Capabilities {
     }
 }
 
-const fn bit(operation: Operation) -> u32 {
-    1 << operation as u32
+const fn bit(operation: Operation) -> u64 {
+    1 << operation as u64
 }
 
 impl fmt::Debug for Capabilities {

@@ -77,6 +77,12 @@ operations! {
     RemoveAddress = "remove an address from",
     /// [`Interface::delete`](crate::Interface::delete).
     Delete = "delete",
+    /// Renaming, where a backend can.
+    Rename = "rename",
+    /// Moving an interface to another network namespace, where a backend can.
+    Move = "move to another namespace",
+    /// Plugging an interface into a wire, where a backend can.
+    Connect = "connect",
     /// Watching what passes an interface, where a backend can.
     Observe = "observe",
     /// Leaving for a network namespace of the process's own, where a backend can.

@@ -103,7 +103,12 @@ impl LinuxDevice {
     fn destroy_by_closing(self, here: Option<&InterfaceInfo>) -> Result<(), DestroyError<Self>> {
         let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
         let attached = match here {
-            Some(_) => holders::attached(&name, self.interface.netlink().namespace()),
+            Some(info) => {
+                let attached = holders::attached(&name, self.interface.netlink().namespace());
+                // The kernel counts queues. If there is this one, only its duplicates count: others have the name elsewhere.
+                let is_only_queue = info.queues.is_none_or(|queues| queues <= 1);
+                if is_only_queue { holders::duplicates(attached, self.fd.as_raw_fd()) } else { attached }
+            }
             // Somewhere else, a descriptor of that name may be a stranger's; another queue can't be told from that, a duplicate
             // of this one can.
             None if self.flags.contains(CreateFlags::MULTI_QUEUE) => holders::attached_anywhere(&name),

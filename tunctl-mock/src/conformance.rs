@@ -8,7 +8,7 @@ use tunctl_core::{
 };
 
 use crate::kernel::{InterfaceId, NetDevice};
-use crate::{Caller, Delivery, KernelProfile, MockBackend, MockDevice};
+use crate::{Caller, Delivery, Errno, KernelProfile, MockBackend, MockDevice};
 
 /// A system in memory, and another namespace of it.
 #[derive(Debug)]
@@ -42,9 +42,8 @@ struct Received {
 impl Observation for Received {
     fn take(&mut self) -> Option<Vec<u8>> {
         let mut world = self.backend.kernel.enter();
-        let device = world.device_mut(self.id)?;
         // Whoever observes an interface is never shown an empty packet.
-        iter::from_fn(|| device.take_received()).find(|packet| !packet.is_empty())
+        iter::from_fn(|| world.take_received(self.id)).find(|packet| !packet.is_empty())
     }
 }
 
@@ -92,7 +91,11 @@ impl Harness for MockHarness {
     }
 
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
-        self.backend.rename(*from, *to).is_ok()
+        match self.backend.rename(*from, *to) {
+            Ok(()) => true,
+            Err(error) if error.raw_os_error() == Some(Errno::EBUSY.number()) => false,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn move_to_namespace(&self, name: &InterfaceName) {

@@ -2,12 +2,13 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Gid, Interface, InterfaceAddress, InterfaceName, Operation, PollState,
-    Queues, Readiness, Result, TunDevice, Uid,
+    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Operation,
+    PollState, Queues, Readiness, Result, TunDevice, Uid,
 };
 
 use crate::Errno;
@@ -29,6 +30,8 @@ pub struct MockDevice {
     file: Arc<OpenFile>,
     interface: MockInterface,
     flags: CreateFlags,
+    /// A clone lends a descriptor of its own, as a duplicate is on a real system.
+    lent: Option<UnixStream>,
 }
 
 /// An open file: it is closed when its last descriptor is.
@@ -52,7 +55,7 @@ impl std::fmt::Debug for OpenFile {
 
 impl MockDevice {
     pub(crate) const fn new(file: Arc<OpenFile>, interface: MockInterface, flags: CreateFlags) -> Self {
-        Self { file, interface, flags }
+        Self { file, interface, flags, lent: None }
     }
 
     pub(crate) fn file(&self) -> FileId {
@@ -87,14 +90,45 @@ impl MockDevice {
         let mut world = self.kernel().enter();
         let interface = world.interface_of(self.file.id);
         let outcome = world.meet_fault(operation, interface).and_then(|()| step(&mut world, self.file.id));
-        outcome.map_err(|refusal| {
-            let name = world.name_of(self.file.id);
-            drop(world);
-            match refusal.cause() {
-                Cause::WouldBlock => refusal.into_error(operation),
-                _ => refusal.of(operation, name.unwrap_or(self.interface.last_name())),
+        outcome.map_err(|refusal| self.error(&world, operation, refusal))
+    }
+
+    /// A step that waits where it would have to.
+    fn until_done<T>(
+        &self,
+        operation: Operation,
+        readiness: Readiness,
+        mut step: impl FnMut(&mut World, FileId) -> Answer<T>,
+    ) -> Result<T> {
+        let file = self.file.id;
+        let mut world = self.kernel().enter();
+        let interface = world.interface_of(file);
+        match world.meet_fault(operation, interface) {
+            // As if nothing were there at first.
+            Err(refusal) if refusal.cause() == Cause::WouldBlock => {}
+            met => met.map_err(|refusal| self.error(&world, operation, refusal))?,
+        }
+        loop {
+            match step(&mut world, file) {
+                Err(refusal) if refusal.cause() == Cause::WouldBlock => {
+                    while !world.is_ready(file, readiness) {
+                        world = self.file.signal.wait(world, None);
+                    }
+                }
+                outcome => return outcome.map_err(|refusal| self.error(&world, operation, refusal)),
             }
-        })
+        }
+    }
+
+    #[cold]
+    fn error(&self, world: &World, operation: Operation, refusal: Refusal) -> Error {
+        match refusal.cause() {
+            Cause::WouldBlock => refusal.into_error(operation),
+            _ => {
+                let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
+                refusal.of(operation, name)
+            }
+        }
     }
 
     /// Refuses to configure a stranger that has the index of an interface which was moved away.
@@ -134,7 +168,14 @@ impl AsFd for MockDevice {
     /// Lends a descriptor that is readable while there is something to receive, the news of a deletion included.
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _world = self.kernel().enter();
-        self.file.signal.readable.lend()
+        let readable = &self.file.signal.readable;
+        match &self.lent {
+            None => readable.lend(),
+            Some(own) => {
+                readable.begin_lending();
+                own.as_fd()
+            }
+        }
     }
 }
 
@@ -177,6 +218,20 @@ impl TunDevice for MockDevice {
         self.step(Operation::Send, |world, file| world.send(file, pieces))
     }
 
+    // Each call meets its fault once, however long it waits: so which call a fault is for does not depend on time.
+    fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.until_done(Operation::Receive, Readiness::Readable, |world, file| {
+            world.receive(file, &mut [IoSliceMut::new(buffer)])
+        })
+    }
+
+    fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Ok(0);
+        }
+        self.until_done(Operation::Receive, Readiness::Readable, |world, file| world.receive(file, buffers))
+    }
+
     fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
         // A time too far off to be told is no limit.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -207,8 +262,12 @@ impl TunDevice for MockDevice {
     }
 
     fn try_clone(&self) -> Result<Self> {
-        self.step(Operation::Duplicate, |_, _| Ok(()))?;
-        Ok(Self { file: self.file.clone(), interface: self.interface.clone(), flags: self.flags })
+        let lent = self.step(Operation::Duplicate, |_, _| {
+            let full = |_| Refusal::new(Errno::EMFILE, Cause::TooManyOpenFiles);
+            self.file.signal.readable.duplicate().map_err(full)
+        })?;
+        let (file, interface) = (self.file.clone(), self.interface.clone());
+        Ok(Self { file, interface, flags: self.flags, lent: Some(lent) })
     }
 
     /// With the capability the interface is deleted, whoever else has it open. Without, it goes with the last descriptor,

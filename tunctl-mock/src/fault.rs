@@ -7,6 +7,12 @@ use crate::refusal::Refusal;
 
 /// What goes wrong at a certain call of an operation, whatever its arguments.
 ///
+/// A call is one of a method of the traits: a `recv` is one however long it waits, and so are the calls that a provided method
+/// makes (`up` inspects the interface, brings it up, lists its addresses and adds one). A fault comes when its call begins, so a
+/// `recv` that waits already is not disturbed: for that, [delete](crate::MockBackend::delete) the interface.
+/// [`pending_faults`](crate::MockBackend::pending_faults) tells whether all have come. Operations that the mock does not have, and
+/// an interface that is to be deleted before it is there, wait for ever or do nothing.
+///
 /// ```
 /// use tunctl_core::{CreateOptions, Operation, TunBackend, TunDevice};
 /// use tunctl_mock::{Errno, Fault, MockBackend};
@@ -128,6 +134,10 @@ impl Faults {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.scripted.is_empty()
+    }
+
+    pub(crate) const fn pending(&self) -> usize {
+        self.scripted.len()
     }
 }
 

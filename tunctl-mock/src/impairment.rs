@@ -43,37 +43,57 @@ impl Impairment {
     }
 
     /// Loses packets.
+    ///
+    /// # Panics
+    ///
+    /// The chance is not from 0 to 1.
     #[must_use]
     pub const fn drop(mut self, chance: f64) -> Self {
-        self.drop = chance;
+        self.drop = checked(chance);
         self
     }
 
     /// Carries packets twice.
+    ///
+    /// # Panics
+    ///
+    /// The chance is not from 0 to 1.
     #[must_use]
     pub const fn duplicate(mut self, chance: f64) -> Self {
-        self.duplicate = chance;
+        self.duplicate = checked(chance);
         self
     }
 
     /// Holds packets back until the next one has overtaken them, or time goes on.
+    ///
+    /// # Panics
+    ///
+    /// The chance is not from 0 to 1.
     #[must_use]
     pub const fn reorder(mut self, chance: f64) -> Self {
-        self.reorder = chance;
+        self.reorder = checked(chance);
         self
     }
 
     /// Flips one bit of a packet.
+    ///
+    /// # Panics
+    ///
+    /// The chance is not from 0 to 1.
     #[must_use]
     pub const fn corrupt(mut self, chance: f64) -> Self {
-        self.corrupt = chance;
+        self.corrupt = checked(chance);
         self
     }
 
     /// Cuts the tail of a packet off.
+    ///
+    /// # Panics
+    ///
+    /// The chance is not from 0 to 1.
     #[must_use]
     pub const fn shorten(mut self, chance: f64) -> Self {
-        self.shorten = chance;
+        self.shorten = checked(chance);
         self
     }
 
@@ -83,6 +103,11 @@ impl Impairment {
         self.delay = between;
         self
     }
+}
+
+const fn checked(chance: f64) -> f64 {
+    assert!(chance >= 0.0 && chance <= 1.0, "a chance is from 0 to 1");
+    chance
 }
 
 /// What a wire does to one packet.
@@ -101,7 +126,8 @@ pub(crate) struct Fate {
 pub(crate) struct Impaired {
     plan: Impairment,
     dice: Dice,
-    pub(crate) held: Vec<Vec<u8>>,
+    /// Packets that the next one is to overtake, each with its own delay.
+    pub(crate) held: Vec<(Duration, Vec<u8>)>,
 }
 
 impl Impaired {
@@ -130,7 +156,8 @@ impl Impaired {
             story.push_str(&format!(", cut to {end}"));
         }
         let (least, most) = (*self.plan.delay.start(), *self.plan.delay.end());
-        let delay = least + most.saturating_sub(least).mul_f64(wait);
+        let spread = most.saturating_sub(least);
+        let delay = least.saturating_add(spread.mul_f64(wait).min(spread));
         if delay > Duration::ZERO {
             story.push_str(&format!(", {} µs late", delay.as_micros()));
         }

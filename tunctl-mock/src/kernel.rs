@@ -32,7 +32,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tunctl_core::{
     CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, Operation,
@@ -93,6 +93,31 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// Asks again after each change, until there is an answer or `limit` has passed.
+    pub(crate) fn wait_for<T>(
+        &self,
+        limit: Duration,
+        mut answer: impl FnMut(&mut World) -> Option<T>,
+    ) -> Option<T> {
+        let deadline = Instant::now().checked_add(limit);
+        let mut world = self.enter();
+        let watch = world.watch.clone();
+        loop {
+            if let Some(answer) = answer(&mut world) {
+                return Some(answer);
+            }
+            let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return None;
+            }
+            watch.waiting.fetch_add(1, Ordering::Relaxed);
+            world = watch.changed.wait_timeout(world, left).unwrap_or_else(PoisonError::into_inner).0;
+            watch.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kernel").finish_non_exhaustive()
@@ -109,8 +134,13 @@ pub(crate) struct World {
     interfaces: BTreeMap<InterfaceId, NetDevice>,
     next_interface: u64,
     files: Vec<Option<TunFile>>,
-    /// What the system had received from interfaces that are deleted, until another has the name.
-    remains: HashMap<(NamespaceId, InterfaceName), VecDeque<Vec<u8>>>,
+    /// Interfaces that are deleted, which the test may still ask about: while a device that was attached is open, and until
+    /// another interface has the name.
+    deleted: HashMap<InterfaceId, NetDevice>,
+    /// Who has a name, or had it last.
+    bearers: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
+    /// Notified at each change that a test may wait for.
+    pub(crate) watch: Arc<Watch>,
 }
 
 /// A network namespace.
@@ -156,9 +186,25 @@ pub(crate) struct NetDevice {
 struct TunFile {
     /// `None` once the interface is deleted.
     interface: Option<InterfaceId>,
+    last: InterfaceId,
     detached: bool,
     queue: Ring,
     signal: Arc<Signal>,
+}
+
+/// By what a test is told that something has changed.
+#[derive(Default)]
+pub(crate) struct Watch {
+    changed: Condvar,
+    waiting: AtomicUsize,
+}
+
+impl Watch {
+    fn tell(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_all();
+        }
+    }
 }
 
 /// By what a device is told that it is ready.
@@ -211,7 +257,9 @@ impl World {
             interfaces: BTreeMap::new(),
             next_interface: 0,
             files: Vec::new(),
-            remains: HashMap::new(),
+            deleted: HashMap::new(),
+            bearers: HashMap::new(),
+            watch: Arc::default(),
         }
     }
 
@@ -275,9 +323,44 @@ impl World {
         found
     }
 
-    /// The oldest packet that the system received from an interface which is deleted.
-    pub(crate) fn take_remains(&mut self, namespace: NamespaceId, name: InterfaceName) -> Option<Vec<u8>> {
-        self.remains.get_mut(&(namespace, name))?.pop_front()
+    /// As [`device`](Self::device), also of one that is deleted.
+    pub(crate) fn remembered(&self, id: InterfaceId) -> Option<&NetDevice> {
+        self.interfaces.get(&id).or_else(|| self.deleted.get(&id))
+    }
+
+    /// As [`remembered`](Self::remembered), to take from it what the system received.
+    pub(crate) fn take_received(&mut self, id: InterfaceId) -> Option<Vec<u8>> {
+        let device = self.interfaces.get_mut(&id).or_else(|| self.deleted.get_mut(&id))?;
+        device.received.pop_front()
+    }
+
+    /// Who has a name in a namespace, or had it last.
+    pub(crate) fn bearer(&self, namespace: NamespaceId, name: InterfaceName) -> Option<InterfaceId> {
+        self.bearers.get(&(namespace, name)).copied()
+    }
+
+    /// An interface has a name from now on.
+    fn bear(&mut self, namespace: NamespaceId, name: InterfaceName, id: InterfaceId) {
+        if let Some(before) = self.bearers.insert((namespace, name), id) {
+            self.forget_if_unknown(before);
+        }
+        self.watch.tell();
+    }
+
+    /// A deleted interface that neither its last name nor an open device leads to cannot be asked about.
+    fn forget_if_unknown(&mut self, id: InterfaceId) {
+        let Some(device) = self.deleted.get(&id) else { return };
+        let is_named = self.bearer(device.namespace, device.name) == Some(id);
+        let is_open = self.files.iter().flatten().any(|file| file.last == id);
+        if !is_named && !is_open {
+            self.deleted.remove(&id);
+            self.wires.forget_losses(id);
+        }
+    }
+
+    /// The interface that an open file is, or was, attached to.
+    pub(crate) fn last_interface_of(&self, file: FileId) -> Option<InterfaceId> {
+        Some(self.file(file)?.last)
     }
 
     /// What an open file is attached to; the model gives up a file only when nobody can ask any more.
@@ -323,10 +406,6 @@ impl NetDevice {
 
     pub(crate) const fn missed(&self) -> u64 {
         self.missed
-    }
-
-    pub(crate) fn take_received(&mut self) -> Option<Vec<u8>> {
-        self.received.pop_front()
     }
 
     /// How many queues there are, in service or not.

@@ -23,17 +23,12 @@
 //!
 //! // Its test, which plays the system.
 //! let kernel = MockBackend::new();
+//! let soon = std::time::Duration::from_secs(10);
 //! std::thread::scope(|scope| {
 //!     let program = scope.spawn(|| echo(&kernel));
-//!     while kernel.inject("vpn0", [0x45; 20]) != tunctl_mock::Delivery::Queued {
-//!         std::thread::yield_now();
-//!     }
-//!     let answer = loop {
-//!         if let Some(packet) = kernel.take("vpn0") {
-//!             break packet;
-//!         }
-//!     };
-//!     assert_eq!(answer, [0x45; 20]);
+//!     assert!(kernel.wait_until_up("vpn0", soon));
+//!     kernel.inject("vpn0", [0x45; 20]);
+//!     assert_eq!(kernel.take_within("vpn0", soon).unwrap(), [0x45; 20]);
 //!     kernel.delete("vpn0");
 //!     program.join().unwrap()
 //! })?;
@@ -66,7 +61,9 @@ mod solicitation;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod system;
+mod target;
 mod wire;
+mod wiring;
 
 pub use backend::MockBackend;
 pub use caller::Caller;
@@ -77,5 +74,5 @@ pub use impairment::Impairment;
 pub use interface::MockInterface;
 pub use kernel::Delivery;
 pub use profile::KernelProfile;
-pub use system::Target;
+pub use target::Target;
 pub use wire::Way;

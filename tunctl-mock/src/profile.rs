@@ -6,12 +6,13 @@ use crate::Errno;
 
 /// In what the kernel that a [`MockBackend`](crate::MockBackend) stands for differs from others.
 ///
-/// A profile says whether it was [proved](Self::is_proved): whether the conformance suite was run on that very kernel, and
-/// the model under this profile agreed. The others are put together from what is known of them.
+/// A profile says whether it was [proved](Self::is_proved): whether the conformance suite was run on that kernel, or a later one
+/// of its series, and the model under this profile agreed. The others are put together from what is known of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelProfile {
     release: &'static str,
-    proved: bool,
+    /// The last release of the series that was run; `None`: none was.
+    proved_until: Option<[u32; 3]>,
     ownerless_attach: bool,
     rename_while_up: bool,
     checksum_behind_ip: bool,
@@ -23,7 +24,7 @@ impl KernelProfile {
     /// Linux 6.1, as in Debian 12.
     pub const LINUX_6_1: Self = Self {
         release: "6.1",
-        proved: true,
+        proved_until: Some(SERIES_OF_6_1),
         ownerless_attach: true,
         rename_while_up: false,
         checksum_behind_ip: false,
@@ -33,6 +34,7 @@ impl KernelProfile {
     /// Linux 6.12, as in Debian 13: up to 6.12.107 at least.
     pub const LINUX_6_12: Self = Self {
         release: "6.12",
+        proved_until: Some([6, 12, 107]),
         rename_while_up: true,
         checksum_behind_ip: true,
         exhausted: Errno::EEXIST,
@@ -41,16 +43,25 @@ impl KernelProfile {
     };
     /// Linux 6.12.117, by when an interface of nobody's was closed to those without privilege.
     pub const LINUX_6_12_117: Self =
-        Self { release: "6.12.117", proved: false, ownerless_attach: false, ..Self::LINUX_6_12 };
+        Self { release: "6.12.117", proved_until: None, ownerless_attach: false, ..Self::LINUX_6_12 };
+    /// Linux 6.17, the first with offloads of UDP tunnels.
+    pub const LINUX_6_17: Self =
+        Self { release: "6.17", proved_until: None, offloads: 0x1ff, ..Self::LINUX_6_12 };
     /// Linux 6.18.
     pub const LINUX_6_18: Self = Self { release: "6.18", offloads: 0x1ff, ..Self::LINUX_6_12 };
     /// Linux 7.3.
     pub const LINUX_7_3: Self =
-        Self { release: "7.3", proved: false, ownerless_attach: false, ..Self::LINUX_6_18 };
+        Self { release: "7.3", proved_until: None, ownerless_attach: false, ..Self::LINUX_6_18 };
 
     /// All of them, oldest first.
-    pub const ALL: &[Self] =
-        &[Self::LINUX_6_1, Self::LINUX_6_12, Self::LINUX_6_12_117, Self::LINUX_6_18, Self::LINUX_7_3];
+    pub const ALL: &[Self] = &[
+        Self::LINUX_6_1,
+        Self::LINUX_6_12,
+        Self::LINUX_6_12_117,
+        Self::LINUX_6_17,
+        Self::LINUX_6_18,
+        Self::LINUX_7_3,
+    ];
 
     /// The profile of the kernel with this release, as `uname -r` prints it: the newest one that is not newer, or the oldest
     /// if all are.
@@ -60,12 +71,15 @@ impl KernelProfile {
     ///
     /// assert_eq!(KernelProfile::of_release("6.12.107+deb13-cloud-amd64"), KernelProfile::LINUX_6_12);
     /// assert_eq!(KernelProfile::of_release("6.12.120"), KernelProfile::LINUX_6_12_117);
+    /// assert!(!KernelProfile::of_release("6.12.110").is_proved());
     /// ```
     #[must_use]
     pub fn of_release(release: &str) -> Self {
         let wanted = version(release);
         let older = Self::ALL.iter().rev().find(|profile| version(profile.release) <= wanted);
-        *older.unwrap_or(&Self::LINUX_6_1)
+        let profile = *older.unwrap_or(&Self::LINUX_6_1);
+        // What was run says nothing of a later release.
+        Self { proved_until: profile.proved_until.filter(|&last| wanted <= last), ..profile }
     }
 
     /// The kernel series.
@@ -77,7 +91,7 @@ impl KernelProfile {
     /// Whether the suite ran on that kernel, and the model agreed.
     #[must_use]
     pub const fn is_proved(&self) -> bool {
-        self.proved
+        self.proved_until.is_some()
     }
 
     /// Whether a caller without privilege may attach to a persistent interface that belongs to nobody.
@@ -126,7 +140,7 @@ impl KernelProfile {
     /// The same with another rule for interfaces that belong to nobody.
     #[must_use]
     pub const fn with_ownerless_attach(self, permitted: bool) -> Self {
-        Self { ownerless_attach: permitted, proved: false, ..self }
+        Self { ownerless_attach: permitted, proved_until: None, ..self }
     }
 }
 
@@ -138,9 +152,12 @@ impl Default for KernelProfile {
 
 impl fmt::Display for KernelProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Linux {}{}", self.release, if self.proved { "" } else { " (unproved)" })
+        write!(f, "Linux {}{}", self.release, if self.is_proved() { "" } else { " (unproved)" })
     }
 }
+
+/// Debian's kernels of this series tell no third number.
+const SERIES_OF_6_1: [u32; 3] = [6, 1, 0];
 
 /// The three numbers in front; 0 for what is none.
 fn version(release: &str) -> [u32; 3] {
@@ -158,7 +175,8 @@ mod tests {
             ("5.10.0-28-amd64", "6.1"),
             ("6.1.0-18-amd64", "6.1"),
             ("6.12.107+deb13-cloud-amd64", "6.12"),
-            ("6.17.2", "6.12.117"),
+            ("6.16.9", "6.12.117"),
+            ("6.17.2", "6.17"),
             ("6.18.44", "6.18"),
             ("7.3.4", "7.3"),
             ("9", "7.3"),

@@ -37,6 +37,26 @@ impl Readable {
         }
     }
 
+    /// Says that there will always be something: that the interface is deleted. Also who has seen it readable before, and
+    /// waits for it to become so again, is woken.
+    pub(crate) fn set_for_ever(&self) {
+        if self.is_lent.load(Ordering::Relaxed) {
+            // One byte more than is ever read back.
+            let _ = (&self.other).write(&[0]);
+        }
+        self.set(true);
+    }
+
+    /// A second descriptor of the same end, for a clone of the device.
+    pub(crate) fn duplicate(&self) -> std::io::Result<UnixStream> {
+        self.lent.try_clone()
+    }
+
+    /// Shows the state from now on, in every descriptor of this end.
+    pub(crate) fn begin_lending(&self) {
+        self.lend();
+    }
+
     /// The descriptor; from now on it shows the state.
     pub(crate) fn lend(&self) -> BorrowedFd<'_> {
         if !self.is_lent.swap(true, Ordering::Relaxed) {

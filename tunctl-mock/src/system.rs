@@ -1,128 +1,77 @@
-//! The test's side: it plays the system, and whoever is at the other end of the wire.
+//! The test's side: it plays the system, and the programs beside the one that is tested.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tunctl_core::{Cause, InterfaceName, Operation, Result, State, TunDevice};
+use tunctl_core::{InterfaceName, Operation, Result, State};
 
-use crate::kernel::{Delivery, InterfaceId, Kernel, NamespaceId, NetDevice, World};
-use crate::refusal::{Answer, NO_DEVICE, Refusal};
-use crate::{Caller, Fault, Impairment, KernelProfile, MockBackend, MockDevice, MockInterface, Way};
-
-/// Whom the test means: a device, an interface, or the name that an interface has in the backend's namespace.
-///
-/// A device means its interface wherever that was moved, and under whatever name.
-pub trait Target {
-    #[doc(hidden)]
-    fn whom(&self) -> Whom<'_>;
-}
-
-/// A target, whatever it was.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Whom<'a>(Which<'a>);
-
-#[derive(Debug)]
-enum Which<'a> {
-    Device(&'a MockDevice),
-    Interface(&'a MockInterface),
-    Name(&'a [u8]),
-}
-
-impl Target for MockDevice {
-    fn whom(&self) -> Whom<'_> {
-        Whom(Which::Device(self))
-    }
-}
-
-impl Target for MockInterface {
-    fn whom(&self) -> Whom<'_> {
-        Whom(Which::Interface(self))
-    }
-}
-
-impl Target for InterfaceName {
-    fn whom(&self) -> Whom<'_> {
-        Whom(Which::Name(self.as_bytes()))
-    }
-}
-
-impl Target for str {
-    fn whom(&self) -> Whom<'_> {
-        Whom(Which::Name(self.as_bytes()))
-    }
-}
-
-impl<T: Target + ?Sized> Target for &T {
-    fn whom(&self) -> Whom<'_> {
-        (**self).whom()
-    }
-}
-
-impl<T: Target + ?Sized> Target for Arc<T> {
-    fn whom(&self) -> Whom<'_> {
-        (**self).whom()
-    }
-}
-
-impl Whom<'_> {
-    /// Where it was, and what it was called, if it is not there any more.
-    fn last_known(&self, backend: &MockBackend) -> Option<(NamespaceId, InterfaceName)> {
-        let handle = |interface: &MockInterface| (interface.place().namespace, interface.last_name());
-        match self.0 {
-            Which::Device(device) => Some(handle(device.interface())),
-            Which::Interface(interface) => Some(handle(interface)),
-            Which::Name(name) => Some((backend.namespace, InterfaceName::from_kernel(name).ok()?)),
-        }
-    }
-
-    /// What was meant, if it is there.
-    fn resolve(&self, backend: &MockBackend, world: &World) -> Option<InterfaceId> {
-        match self.0 {
-            Which::Device(device) => {
-                backend.same(device.kernel()).then(|| world.interface_of(device.file()))?
-            }
-            Which::Interface(interface) => backend
-                .same(interface.kernel())
-                .then(|| world.at(interface.place()).ok().map(NetDevice::id))?,
-            Which::Name(name) => {
-                let name = InterfaceName::from_kernel(name).ok()?;
-                world.named(backend.namespace, &name).map(NetDevice::id)
-            }
-        }
-    }
-}
+use crate::kernel::{Delivery, NamespaceId, NetDevice};
+use crate::refusal::NO_DEVICE;
+use crate::{Caller, Fault, KernelProfile, MockBackend, Target};
 
 /// The system's side.
-///
-/// What cannot be done because there is no such interface panics, since the test means one that it knows to be there;
-/// only [`inject`](Self::inject) says so in what it returns.
 impl MockBackend {
     /// The system sends a packet out of an interface: it waits in a queue for the program to receive it, unless the system
     /// would not send it, or has to drop it. On a tun an IP packet, on a tap an Ethernet frame; the headers that the device
     /// was created with come on top.
     pub fn inject(&self, to: impl Target, packet: impl AsRef<[u8]>) -> Delivery {
+        let packet = packet.as_ref().to_vec();
         let mut world = self.kernel.enter();
         match to.whom().resolve(self, &world) {
-            Some(id) => world.carry(id, packet.as_ref().to_vec()),
+            Some(id) => world.carry(id, packet),
             None => Delivery::Refused,
         }
     }
 
-    /// Takes the oldest packet that the system has received from the program, without headers in front; `None` if there is
-    /// none. Up to 65,536 wait for each interface; see [`missed`](Self::missed). Those of an interface that is deleted can be
-    /// taken until another gets its name.
+    /// Takes the oldest packet that the system has received from the program, without headers in front. `None` if there is
+    /// none, or no such interface.
+    ///
+    /// Up to 65,536 wait for each interface; see [`missed`](Self::missed). Those of an interface that is deleted can be taken
+    /// while a device that was attached to it is open, and by name until another interface gets the name.
     #[must_use]
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
         let mut world = self.kernel.enter();
+        let id = from.whom().remember(self, &world)?;
+        world.take_received(id)
+    }
+
+    /// As [`take`](Self::take), waiting for a packet, and for the interface to be there, for as long as `limit`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
+    /// use tunctl_mock::MockBackend;
+    ///
+    /// let kernel = MockBackend::new();
+    /// std::thread::scope(|scope| {
+    ///     let program = scope.spawn(|| {
+    ///         let tun = kernel.create(&CreateOptions::tun().name("vpn0")?)?;
+    ///         tun.up("10.1.1.1/24".parse()?)?;
+    ///         tun.send(&[0x45; 20])
+    ///     });
+    ///     let packet = kernel.take_within("vpn0", Duration::from_secs(10));
+    ///     assert_eq!(packet.unwrap(), [0x45; 20]);
+    ///     program.join().unwrap()
+    /// })?;
+    /// # Ok::<(), tunctl_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn take_within(&self, from: impl Target, limit: Duration) -> Option<Vec<u8>> {
         let whom = from.whom();
-        match whom.resolve(self, &world) {
-            Some(id) => world.device_mut(id)?.take_received(),
-            None => {
-                let (namespace, name) = whom.last_known(self)?;
-                world.take_remains(namespace, name)
-            }
-        }
+        self.kernel.wait_for(limit, |world| {
+            let id = whom.remember(self, world)?;
+            world.take_received(id)
+        })
+    }
+
+    /// Waits until the interface is there and up, so that a packet can be injected, for as long as `limit`; whether it is.
+    #[must_use]
+    pub fn wait_until_up(&self, which: impl Target, limit: Duration) -> bool {
+        let whom = which.whom();
+        let is_up = self.kernel.wait_for(limit, |world| {
+            let id = whom.resolve(self, world)?;
+            world.device(id).filter(|device| device.info().state == State::Up).map(drop)
+        });
+        is_up.is_some()
     }
 
     /// Takes all packets that the system has received from the program.
@@ -132,31 +81,48 @@ impl MockBackend {
     }
 
     /// How many packets the system received and nobody took in time.
+    ///
+    /// # Panics
+    ///
+    /// There never was such an interface. One that is deleted is remembered, as for [`take`](Self::take).
     #[must_use]
+    #[track_caller]
     pub fn missed(&self, from: impl Target) -> u64 {
-        self.ask(from, NetDevice::missed)
+        self.ask(&from, |_, device| device.missed())
     }
 
     /// How many packets the system dropped on the way to the program: the queue was full, or none was in service.
+    ///
+    /// # Panics
+    ///
+    /// There never was such an interface. One that is deleted is remembered, as for [`take`](Self::take).
     #[doc(alias = "tx_dropped")]
     #[must_use]
+    #[track_caller]
     pub fn dropped(&self, on: impl Target) -> u64 {
-        self.ask(on, NetDevice::dropped)
+        self.ask(&on, |_, device| device.dropped())
     }
 
-    /// How many packets got lost on a wire of this interface: an impairment lost them, or they came from another end and
-    /// the interface was down.
+    /// How many packets got lost on a wire of this interface: an impairment lost them or made them unfit, they came from
+    /// another end and the interface was down, or they were still under way when it was deleted.
+    ///
+    /// # Panics
+    ///
+    /// There never was such an interface. One that is deleted is remembered, as for [`take`](Self::take).
     #[must_use]
+    #[track_caller]
     pub fn lost(&self, on: impl Target) -> u64 {
-        self.with(on, |world, id| Ok(world.wires.lost(id)))
+        self.ask(&on, |world, device| world.wires.lost(device.id()))
     }
 
     /// Another program deletes the interface.
+    ///
+    /// # Panics
+    ///
+    /// There is no such interface.
+    #[track_caller]
     pub fn delete(&self, which: impl Target) {
-        self.with(which, |world, id| {
-            world.unregister(id);
-            Ok(())
-        });
+        self.with(&which, |world, id| world.unregister(id));
     }
 
     /// Another program renames the interface.
@@ -164,9 +130,9 @@ impl MockBackend {
     /// # Errors
     ///
     /// As the kernel answers that program: `Exists`, `InvalidName`; `Other`, with `EBUSY`, if it is up and the kernel does
-    /// not permit that.
+    /// not permit that. `NotFound`.
     pub fn rename(&self, which: impl Target, to: InterfaceName) -> Result<()> {
-        self.try_with(which, |world, id| {
+        self.try_with(&which, Operation::Rename, |world, id| {
             let place = world.device(id).ok_or(NO_DEVICE)?.place();
             world.rename(place, to)
         })
@@ -176,32 +142,53 @@ impl MockBackend {
     ///
     /// # Errors
     ///
-    /// `Exists`, if its name is taken there.
+    /// `Exists`, if its name is taken there; `NotFound`.
     ///
     /// # Panics
     ///
     /// `namespace` is of another system.
+    #[track_caller]
     pub fn move_to_namespace(&self, which: impl Target, namespace: &Self) -> Result<()> {
         assert!(self.same(&namespace.kernel), "an interface can move within one system only");
-        self.try_with(which, |world, id| {
+        self.try_with(&which, Operation::Move, |world, id| {
             let place = world.device(id).ok_or(NO_DEVICE)?.place();
             world.move_to(place, namespace.namespace)
         })
     }
 
     /// Another program switches the interface on or off.
+    ///
+    /// # Panics
+    ///
+    /// There is no such interface.
+    #[track_caller]
     pub fn set_state(&self, of: impl Target, state: State) {
-        self.with(of, |world, id| {
-            world.set_state(id, state);
-            Ok(())
-        });
+        self.with(&of, |world, id| world.set_state(id, state));
     }
 
-    /// Sets how many packets a queue of the interface holds; at first 500 on a tun, 1000 on a tap. Packets
-    /// that wait and have no room any more are gone.
+    /// Sets how many packets a queue of the interface holds; at first 500 on a tun, 1000 on a tap. Packets that wait and have
+    /// no room any more are gone.
+    ///
+    /// # Panics
+    ///
+    /// There is no such interface.
     #[doc(alias = "txqueuelen")]
+    #[track_caller]
     pub fn set_queue_length(&self, of: impl Target, packets: usize) {
-        self.with(of, |world, id| world.set_queue_length(id, packets));
+        self.with(&of, |world, id| world.set_queue_length(id, packets));
+    }
+
+    /// The system sends a router solicitation out of the interface, as Linux does on its own after `up` where IPv6 is on:
+    /// a program must expect packets that nobody asked for. On a tap it has an Ethernet header in front.
+    pub fn solicit_routers(&self, on: impl Target) -> Delivery {
+        let mut world = self.kernel.enter();
+        match on.whom().resolve(self, &world) {
+            Some(id) => {
+                let packet = crate::solicitation::router_solicitation(world.device(id).map(NetDevice::layer));
+                world.carry(id, packet)
+            }
+            None => Delivery::Refused,
+        }
     }
 
     /// A new network namespace of this system: a backend that makes and finds interfaces there.
@@ -246,140 +233,9 @@ impl MockBackend {
         self.kernel.enter().faults.add(fault);
     }
 
-    /// Makes a wire treat packets badly, in one direction; see [`Impairment`].
-    pub fn impair(&self, which: impl Target, way: Way, plan: Impairment) {
-        self.with(which, |world, id| {
-            world.impair(id, way, Some(plan));
-            Ok(())
-        });
-    }
-
-    /// Makes the wire perfect again; what it held back arrives.
-    pub fn repair(&self, which: impl Target, way: Way) {
-        self.with(which, |world, id| {
-            world.impair(id, way, None);
-            Ok(())
-        });
-    }
-
-    /// Lets time pass on the wires: packets that are late arrive when they are due, those that were held back at once.
-    pub fn advance(&self, by: Duration) {
-        self.kernel.enter().advance(by);
-    }
-
-    /// How much time has passed on the wires.
+    /// How many of the scripted faults have not come yet: a test that expects all of them asserts that it is 0.
     #[must_use]
-    pub fn now(&self) -> Duration {
-        self.kernel.enter().wires.now()
+    pub fn pending_faults(&self) -> usize {
+        self.kernel.enter().faults.pending()
     }
-
-    /// From now on, [`trace`](Self::trace) tells what the wires do.
-    pub fn record_trace(&self) {
-        self.kernel.enter().wires.record();
-    }
-
-    /// What impaired wires did to each packet, a line each. With the same seeds and packets it is the same text.
-    #[must_use]
-    pub fn trace(&self) -> String {
-        self.kernel.enter().wires.trace()
-    }
-
-    /// Links two interfaces: what the program sends on one, it receives on the other. A tun cable carries packets, a tap
-    /// cable frames. What was plugged in before is unplugged; [`unplug`](Self::unplug) gives both back to the system.
-    ///
-    /// # Errors
-    ///
-    /// `LayerMismatch`.
-    pub fn cable(&self, one: impl Target, other: impl Target) -> Result<()> {
-        let mut world = self.kernel.enter();
-        let (one, other) = (self.find(&world, one), self.find(&world, other));
-        let (one, other) = (one?, other?);
-        same_layer(&world, &[one, other])?;
-        world.wires.plug(one, other);
-        Ok(())
-    }
-
-    /// Plugs interfaces into a new switch, which learns where each station is: by MAC address on taps, by IP address on
-    /// tuns. What goes to a station that was never heard comes out everywhere else.
-    ///
-    /// # Errors
-    ///
-    /// `LayerMismatch`: all must be taps, or all tuns.
-    pub fn switch<T: Target>(&self, ports: impl IntoIterator<Item = T>) -> Result<()> {
-        let mut world = self.kernel.enter();
-        let found: Result<Vec<_>> = ports.into_iter().map(|port| self.find(&world, port)).collect();
-        let found = found?;
-        same_layer(&world, &found)?;
-        let switch = world.wires.new_switch();
-        for port in found {
-            world.wires.plug_into(switch, port);
-        }
-        Ok(())
-    }
-
-    /// Unplugs an interface from its cable or switch: the system receives what it sends, as at first.
-    pub fn unplug(&self, which: impl Target) {
-        self.with(which, |world, id| {
-            world.wires.unplug(id);
-            Ok(())
-        });
-    }
-
-    /// The system sends a router solicitation out of the interface, as Linux does on its own after `up` where IPv6 is on:
-    /// a program must expect packets that nobody asked for. Only a tun's; on a tap it has an Ethernet header in front.
-    pub fn solicit_routers(&self, on: impl Target) -> Delivery {
-        let mut world = self.kernel.enter();
-        match on.whom().resolve(self, &world) {
-            Some(id) => {
-                let packet = crate::solicitation::router_solicitation(world.device(id).map(NetDevice::layer));
-                world.carry(id, packet)
-            }
-            None => Delivery::Refused,
-        }
-    }
-
-    /// Whether a handle is of this system.
-    fn same(&self, kernel: &Arc<Kernel>) -> bool {
-        Arc::ptr_eq(&self.kernel, kernel)
-    }
-
-    fn find(&self, world: &World, target: impl Target) -> Result<InterfaceId> {
-        target
-            .whom()
-            .resolve(self, world)
-            .ok_or_else(|| Refusal::without_errno(Cause::NotFound).into_error(Operation::Lookup))
-    }
-
-    fn try_with<T>(
-        &self,
-        target: impl Target,
-        step: impl FnOnce(&mut World, InterfaceId) -> Answer<T>,
-    ) -> Result<T> {
-        let mut world = self.kernel.enter();
-        let id = self.find(&world, target)?;
-        step(&mut world, id).map_err(|refusal| refusal.into_error(Operation::Inspect))
-    }
-
-    #[track_caller]
-    fn with<T>(&self, target: impl Target, step: impl FnOnce(&mut World, InterfaceId) -> Answer<T>) -> T {
-        self.try_with(target, step)
-            .unwrap_or_else(|error| panic!("the mock was asked for what is not there: {error}"))
-    }
-
-    #[track_caller]
-    fn ask<T>(&self, target: impl Target, answer: impl FnOnce(&NetDevice) -> T) -> T {
-        self.with(target, |world, id| world.device(id).map(answer).ok_or(NO_DEVICE))
-    }
-}
-
-fn same_layer(world: &World, interfaces: &[InterfaceId]) -> Result<()> {
-    let mut layers = interfaces.iter().filter_map(|&id| world.device(id)).map(NetDevice::layer);
-    let first = layers.next();
-    if layers.all(|layer| Some(layer) == first) {
-        return Ok(());
-    }
-    let refusal = Refusal::without_errno(Cause::LayerMismatch);
-    Err(refusal
-        .because("a wire carries IP packets or Ethernet frames, not both")
-        .into_error(Operation::Inspect))
 }

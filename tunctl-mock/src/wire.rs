@@ -108,6 +108,16 @@ impl Wires {
         self.lost.get(&id).copied().unwrap_or_default()
     }
 
+    /// Nobody can ask any more.
+    pub(crate) fn forget_losses(&mut self, id: InterfaceId) {
+        self.lost.remove(&id);
+    }
+
+    fn schedule(&mut self, id: InterfaceId, way: Way, delay: Duration, packet: Vec<u8>) {
+        self.sequence += 1;
+        self.late.insert((self.now.saturating_add(delay), self.sequence), (id, way, packet));
+    }
+
     pub(crate) const fn now(&self) -> Duration {
         self.now
     }
@@ -167,18 +177,21 @@ impl World {
             return copies;
         }
         if held {
-            wire.held.extend(copies);
+            wire.held.extend(copies.into_iter().map(|packet| (delay, packet)));
             return Vec::new();
         }
         let overtaken = std::mem::take(&mut wire.held);
-        if delay == Duration::ZERO {
-            return [copies, overtaken].concat();
+        let mut at_once = Vec::new();
+        // Nothing arrives before what has overtaken it.
+        let overtaken = overtaken.into_iter().map(|(own, packet)| (own.max(delay), packet));
+        for (delay, packet) in copies.into_iter().map(|packet| (delay, packet)).chain(overtaken) {
+            if delay == Duration::ZERO {
+                at_once.push(packet);
+            } else {
+                self.wires.schedule(id, way, delay, packet);
+            }
         }
-        for packet in copies {
-            self.wires.sequence += 1;
-            self.wires.late.insert((now + delay, self.wires.sequence), (id, way, packet));
-        }
-        overtaken
+        at_once
     }
 
     /// A new wire, or a perfect one; what the old one held back arrives.
@@ -187,14 +200,14 @@ impl World {
             Some(plan) => self.wires.impaired.insert((id, way), Impaired::new(plan)),
             None => self.wires.impaired.remove(&(id, way)),
         };
-        for packet in old.map(|wire| wire.held).unwrap_or_default() {
+        for (_, packet) in old.map(|wire| wire.held).unwrap_or_default() {
             self.land(id, way, packet);
         }
     }
 
-    /// Time passes: what is due arrives, each packet at its own time; what was held back arrives first.
+    /// Time passes: what is due arrives, each packet at its own time. What was held back sets out first.
     pub(crate) fn advance(&mut self, by: Duration) {
-        let until = self.wires.now + by;
+        let until = self.wires.now.saturating_add(by);
         let mut held: Vec<_> = self
             .wires
             .impaired
@@ -203,7 +216,9 @@ impl World {
             .collect();
         held.sort_by_key(|&(wire, _)| wire);
         for ((id, way), packets) in held {
-            packets.into_iter().for_each(|packet| self.land(id, way, packet));
+            for (delay, packet) in packets {
+                self.wires.schedule(id, way, delay, packet);
+            }
         }
         while let Some((&(due, sequence), _)) =
             self.wires.late.first_key_value().filter(|((due, _), _)| *due <= until)
@@ -214,6 +229,14 @@ impl World {
             }
         }
         self.wires.now = until;
+    }
+
+    /// An interface is deleted: what is under way to it, and what it sent last, gets lost.
+    pub(crate) fn lose_what_is_on_its_way(&mut self, id: InterfaceId) {
+        let late = self.wires.late.values().filter(|(of, _, _)| *of == id).count();
+        let held = self.wires.impaired.iter().filter(|((of, _), _)| *of == id);
+        let lost = late + held.map(|(_, wire)| wire.held.len()).sum::<usize>();
+        (0..lost).for_each(|_| self.wires.lose(id));
     }
 
     /// Nobody sees what becomes of a packet from a wire, so each loss is counted.

@@ -127,6 +127,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         super::reading::cases(),
         super::writing::cases(),
         super::virtio_net::cases(),
+        super::segments::cases(),
         super::readiness::cases(),
         super::configuration::cases(),
         super::found::cases(),

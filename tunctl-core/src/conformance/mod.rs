@@ -44,6 +44,7 @@ mod readiness;
 mod reading;
 mod replacing;
 mod rights;
+mod segments;
 mod virtio_net;
 mod writing;
 

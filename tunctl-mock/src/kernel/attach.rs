@@ -111,7 +111,6 @@ impl World {
         let index = self.next_index(wanted.namespace);
         // Too late to give the number back.
         check_reserved(&name)?;
-        self.remains.remove(&(wanted.namespace, name));
         let id = InterfaceId(self.next_interface);
         self.next_interface += 1;
         let device = NetDevice {
@@ -140,6 +139,7 @@ impl World {
             missed: 0,
         };
         self.interfaces.insert(id, device);
+        self.bear(wanted.namespace, name, id);
         Ok(id)
     }
 
@@ -164,7 +164,8 @@ impl World {
 
     fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> FileId {
         let size = self.device(id).map_or(0, |device| device.queue_length);
-        let file = Some(TunFile { interface: Some(id), detached: false, queue: Ring::new(size), signal });
+        let file =
+            Some(TunFile { interface: Some(id), last: id, detached: false, queue: Ring::new(size), signal });
         match self.files.iter().position(Option::is_none) {
             Some(free) => {
                 self.files[free] = file;

@@ -45,11 +45,12 @@ impl World {
             device.ipv6.clear();
         }
         self.tell_all(id);
+        self.watch.tell();
     }
 
     /// The length is that of each queue; those that are open get a new one.
-    pub(crate) fn set_queue_length(&mut self, id: InterfaceId, packets: usize) -> Answer {
-        let device = self.device_mut(id).ok_or(NO_DEVICE)?;
+    pub(crate) fn set_queue_length(&mut self, id: InterfaceId, packets: usize) {
+        let Some(device) = self.device_mut(id) else { return };
         device.queue_length = packets;
         for file in [&device.attached[..], &device.detached].concat() {
             if let Some(open) = self.file_mut(file) {
@@ -57,7 +58,6 @@ impl World {
             }
             self.tell(file);
         }
-        Ok(())
     }
 
     /// The greatest MTU leaves room for the link-layer header in 65535 bytes.
@@ -99,7 +99,10 @@ impl World {
         if self.is_taken(place.namespace, &to) {
             return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
         }
-        self.at_mut(place)?.name = to;
+        let device = self.at_mut(place)?;
+        device.name = to;
+        let id = device.id;
+        self.bear(place.namespace, to, id);
         Ok(())
     }
 
@@ -121,6 +124,7 @@ impl World {
         device.ipv4.clear();
         device.ipv6.clear();
         self.set_state(id, State::Down);
+        self.bear(namespace, name, id);
         Ok(())
     }
 

@@ -106,7 +106,9 @@ impl World {
     /// The last descriptor of a file is closed. An interface that is not persistent goes with its last file.
     pub(crate) fn close(&mut self, file: FileId) {
         let Some(closed) = self.files.get_mut(file.0).and_then(Option::take) else { return };
-        let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else { return };
+        let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else {
+            return self.forget_if_unknown(closed.last);
+        };
         remove_queue(&mut device.attached, file);
         device.detached.retain(|&other| other != file);
         let id = device.id;
@@ -124,18 +126,21 @@ impl World {
 
     /// The interface is deleted, whoever has it open.
     pub(crate) fn unregister(&mut self, id: InterfaceId) {
-        let Some(device) = self.interfaces.remove(&id) else { return };
+        let Some(mut device) = self.interfaces.remove(&id) else { return };
+        self.lose_what_is_on_its_way(id);
         self.wires.forget(id);
-        if !device.received.is_empty() {
-            self.remains.insert((device.namespace, device.name), device.received);
-        }
-        for file in device.attached.into_iter().chain(device.detached) {
+        let files = [std::mem::take(&mut device.attached), std::mem::take(&mut device.detached)].concat();
+        self.deleted.insert(id, device);
+        for file in files {
             if let Some(open) = self.file_mut(file) {
                 open.interface = None;
                 open.queue.clear();
+                open.signal.readable.set_for_ever();
             }
             self.tell(file);
         }
+        self.watch.tell();
+        self.forget_if_unknown(id);
     }
 
     /// What a poll reports: an error alone once the interface is gone; packets also while it is down; room while it is up.

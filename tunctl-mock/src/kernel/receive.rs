@@ -13,7 +13,7 @@ use crate::refusal::{Answer, Refusal};
 use crate::wire::Way;
 
 /// What became of a packet that the system sent out of an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
     /// It waits in a queue.
@@ -22,26 +22,38 @@ pub enum Delivery {
     Full,
     /// It was dropped and counted: no queue is in service.
     Unattached,
+    /// It was dropped and counted: it has no bytes.
+    Empty,
     /// It was not sent: the interface is down.
     Down,
     /// It was not sent, as no system would: it is longer than the MTU, or shorter than an Ethernet header on a tap, or
     /// there is no such interface.
     Refused,
-    /// It is on its way: a wire lost it, holds it back, or has another end.
+    /// It is on a bad wire, which has lost it, holds it back, or takes its time.
     Impaired,
 }
 
 impl World {
-    /// The system sends a packet out of an interface, through the impairments of that way.
+    /// The system sends a packet out of an interface, through the impairments of that way: the best that became of it.
     pub(crate) fn carry(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
         if !self.wires.is_impaired(id, Way::ToDevice) {
             return self.deliver(id, packet);
         }
-        let mut last = Delivery::Impaired;
-        for packet in self.pass(id, Way::ToDevice, packet) {
-            last = self.deliver(id, packet);
+        let arrived = self.pass(id, Way::ToDevice, packet).into_iter().map(|packet| {
+            let delivery = self.deliver(id, packet);
+            self.account(id, delivery);
+            delivery
+        });
+        arrived.min().unwrap_or(Delivery::Impaired)
+    }
+
+    /// As [`carry`](Self::carry), from another end, which does not see what becomes of it.
+    pub(crate) fn carry_over(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        let is_impaired = self.wires.is_impaired(id, Way::ToDevice);
+        let delivery = self.carry(id, packet);
+        if !is_impaired {
+            self.account(id, delivery);
         }
-        last
     }
 
     /// A packet reaches the interface, as if the system had sent it.
@@ -53,10 +65,14 @@ impl World {
         if !device.is_sendable(&packet) {
             return Delivery::Refused;
         }
-        let Some(file) = device.choose_queue(&packet).filter(|_| !packet.is_empty()) else {
+        let Some(file) = device.choose_queue(&packet) else {
             device.dropped += 1;
             return Delivery::Unattached;
         };
+        if packet.is_empty() {
+            device.dropped += 1;
+            return Delivery::Empty;
+        }
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
         if open.queue.is_full() {
             if let Some(device) = self.device_mut(id) {

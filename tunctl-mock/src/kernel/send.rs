@@ -53,8 +53,7 @@ impl World {
             return self.receive_from(id, packet);
         };
         for other in far {
-            let delivery = self.carry(other, packet.clone());
-            self.account(other, delivery);
+            self.carry_over(other, packet.clone());
         }
     }
 
@@ -62,6 +61,7 @@ impl World {
         if let Some(device) = self.device_mut(id) {
             if device.received.len() < UNTAKEN {
                 device.received.push_back(packet);
+                self.watch.tell();
             } else {
                 device.missed += 1;
             }

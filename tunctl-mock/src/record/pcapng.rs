@@ -1,8 +1,6 @@
 //! The pcapng file format (draft-ietf-opsawg-pcapng), as much of it as recordings need.
 //!
-//! Written here since no crate fits (November 2026). `pcap-file` 2.0 takes every timestamp for nanoseconds, whatever
-//! `if_tsresol` says, reads through a buffer of 8 MB, and has unsafe code; 3.0 has been a release candidate since 2025 and
-//! wants a newer compiler than this workspace. `pcapng-writer` only writes, `pcap-parser` only reads and brings `nom`.
+//! Why it is written here stands in ARCHITECTURE.md.
 
 mod read;
 

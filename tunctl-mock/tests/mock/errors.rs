@@ -1,6 +1,6 @@
 //! What errors say beyond their cause: the particulars that a user needs.
 
-use tunctl_core::{CreateOptions, Error, Gid, TunBackend, TunDevice, Uid};
+use tunctl_core::{Cause, CreateOptions, Error, Gid, Holder, TunBackend, TunDevice, Uid};
 use tunctl_mock::{Caller, MockBackend, MockDevice};
 
 /// Another one opens a persistent interface.
@@ -39,4 +39,31 @@ fn a_stranger_is_told_whose_the_interface_is() {
         let error = refused(&kernel, device, CreateOptions::tun());
         assert_says(&error, &format!("the interface belongs to {whose} and this process runs as uid 1001"));
     }
+}
+
+#[test]
+fn an_error_that_comes_with_every_empty_queue_has_no_particulars() {
+    let kernel = MockBackend::new();
+    let error = crate::tun(&kernel, "tun0").try_recv(&mut [0; 100]).unwrap_err();
+    assert_eq!((error.cause(), error.interface()), (Cause::WouldBlock, None));
+}
+
+#[test]
+fn an_interface_in_use_says_that_this_process_has_it() {
+    let kernel = MockBackend::new();
+    let held = crate::tun(&kernel, "held");
+    let idle = crate::tun(&kernel, "idle");
+    idle.set_persist(true).unwrap();
+    drop(idle);
+    let program = std::env::current_exe().unwrap();
+    let us = Holder::new(std::process::id(), &program.file_name().unwrap().to_string_lossy());
+    let create = |name| kernel.create(&CreateOptions::tun().name(name).unwrap()).unwrap_err();
+    let open = |options: CreateOptions| kernel.open(&options.name("held").unwrap()).unwrap_err();
+    assert_eq!(create("held").holders(), [us.clone()]);
+    assert_eq!(open(CreateOptions::tun()).holders(), [us.clone()]);
+    assert_eq!(create("idle").holders(), []);
+    assert_eq!(open(CreateOptions::tap()).holders(), [], "that is not why");
+    let clone = held.try_clone().unwrap();
+    let refused = kernel.as_caller(Caller::user(1001, 100), || clone.destroy().unwrap_err());
+    assert_eq!(refused.error().holders(), [us]);
 }

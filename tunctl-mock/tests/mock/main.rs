@@ -10,6 +10,7 @@ mod namespaces;
 mod queues;
 mod readiness;
 mod system;
+mod targets;
 mod threads;
 mod wires;
 

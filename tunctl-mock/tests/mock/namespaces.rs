@@ -1,15 +1,13 @@
 //! Several network namespaces of one system.
 
-use tunctl_core::{Cause, Interface, TunBackend, TunDevice};
-use tunctl_mock::MockBackend;
+use tunctl_core::{Cause, Interface, State, TunBackend, TunDevice};
+use tunctl_mock::{MockBackend, MockDevice, MockInterface};
 
 use crate::tun;
 
 /// The names and indices of a namespace.
 fn listed(kernel: &MockBackend) -> Vec<(String, u32)> {
-    let told = |interface: &tunctl_mock::MockInterface| {
-        (interface.name().unwrap().to_string(), interface.index().get())
-    };
+    let told = |interface: &MockInterface| (interface.name().unwrap().to_string(), interface.index().get());
     kernel.interfaces().unwrap().iter().map(told).collect()
 }
 
@@ -61,4 +59,35 @@ fn ipv6_is_switched_in_one_namespace() {
     here.set_ipv6(true);
     assert_eq!(device.interface().addresses().unwrap(), [ipv4], "it brings none back");
     assert!(device.interface().add_address(ipv6).unwrap());
+}
+
+/// A device whose interface was moved away, to where nobody looks, and a stranger that has come to its place: with its
+/// index, and another name.
+fn replaced(here: &MockBackend) -> (MockDevice, MockDevice) {
+    let (there, elsewhere) = (here.new_namespace(), here.new_namespace());
+    let (device, stranger) = (tun(here, "mine"), tun(&there, "stranger"));
+    here.move_to_namespace(&device, &elsewhere).unwrap();
+    there.move_to_namespace(&stranger, here).unwrap();
+    assert_eq!(listed(here), [("stranger".into(), device.interface().index().get())]);
+    (device, stranger)
+}
+
+#[test]
+fn a_stranger_in_the_place_of_a_moved_interface_is_not_configured() {
+    let here = MockBackend::new();
+    let (device, _stranger) = replaced(&here);
+    assert_eq!(device.up("10.2.2.2/24".parse().unwrap()).unwrap_err().cause(), Cause::Gone);
+    let stranger = here.interface(&"stranger".parse().unwrap()).unwrap();
+    assert_eq!((stranger.state().unwrap(), stranger.addresses().unwrap()), (State::Down, vec![]));
+    stranger.set_state(State::Up).unwrap();
+    assert_eq!(device.down().unwrap_err().cause(), Cause::Gone);
+    assert_eq!(stranger.state().unwrap(), State::Up);
+}
+
+#[test]
+fn a_stranger_in_the_place_of_a_moved_interface_is_not_destroyed() {
+    let here = MockBackend::new();
+    let (device, stranger) = replaced(&here);
+    device.destroy().unwrap();
+    assert_eq!(stranger.name().unwrap().to_string(), "stranger");
 }

@@ -79,8 +79,49 @@ fn a_deletion_wakes_who_polls_the_descriptor() {
     });
 }
 
+#[cfg(target_os = "linux")]
+mod epoll {
+    use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+    use super::*;
+
+    /// How often an event loop was woken, of those that wait now.
+    fn events(epoll: &Epoll) -> usize {
+        epoll.wait(&mut [EpollEvent::empty(); 4], EpollTimeout::ZERO).unwrap()
+    }
+
+    #[test]
+    fn a_clone_is_a_source_of_its_own() {
+        let kernel = MockBackend::new();
+        let device = tun(&kernel, "tun0");
+        let clone = device.try_clone().unwrap();
+        let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
+        epoll.add(&device, EpollEvent::new(EpollFlags::EPOLLIN, 1)).unwrap();
+        epoll.add(&clone, EpollEvent::new(EpollFlags::EPOLLIN, 2)).unwrap();
+        assert_eq!(events(&epoll), 0);
+        kernel.inject(&device, packet(2, 1, 0));
+        assert_eq!(events(&epoll), 2);
+        received(&clone);
+        assert_eq!(events(&epoll), 0);
+    }
+
+    #[test]
+    fn an_edge_comes_with_a_burst_and_with_the_deletion() {
+        let kernel = MockBackend::new();
+        let device = tun(&kernel, "tun0");
+        let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
+        epoll.add(&device, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 1)).unwrap();
+        kernel.inject(&device, packet(2, 1, 0));
+        kernel.inject(&device, packet(2, 1, 1));
+        assert_eq!((events(&epoll), events(&epoll)), (1, 0));
+        // Not drained, and still woken.
+        kernel.delete(&device);
+        assert_eq!(events(&epoll), 1);
+    }
+}
+
 #[test]
-fn clones_share_the_queue_and_the_descriptor() {
+fn clones_share_the_queue() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
     let clone = device.try_clone().unwrap();

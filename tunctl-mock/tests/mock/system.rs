@@ -1,6 +1,6 @@
 //! What the test sees as the system.
 
-use tunctl_core::TunDevice;
+use tunctl_core::{Cause, TunDevice};
 use tunctl_mock::MockBackend;
 
 use crate::{packet, tun};
@@ -24,4 +24,17 @@ fn packets_that_nobody_takes_are_kept_up_to_a_limit_and_then_counted() {
     assert_eq!((taken.len(), taken.last()), (KEPT, Some(&bytes)));
     device.send(&bytes).unwrap();
     assert_eq!((kernel.take(&device), kernel.missed(&device)), (Some(bytes), 3));
+}
+
+#[test]
+fn a_handle_counts_what_was_dropped() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    kernel.set_queue_length(&device, 1);
+    for dropped in 0..3 {
+        assert_eq!(device.interface().dropped().unwrap(), dropped.max(1) - 1);
+        kernel.inject(&device, packet(2, 1, 0));
+    }
+    kernel.delete(&device);
+    assert_eq!(device.interface().dropped().unwrap_err().cause(), Cause::Gone);
 }

@@ -92,6 +92,68 @@ fn a_switch_of_tuns_learns_addresses() {
 }
 
 #[test]
+fn a_switch_of_tuns_learns_ipv6_addresses() {
+    let kernel = MockBackend::new();
+    let tuns = ["tun1", "tun2", "tun3"].map(|name| tun(&kernel, name));
+    kernel.switch(&tuns).unwrap();
+    let packet = |from: u8, to: u8| {
+        let mut packet = vec![0; 40];
+        (packet[0], packet[23], packet[39]) = (0x60, from, to);
+        packet
+    };
+    tuns[1].send(&packet(2, 9)).unwrap();
+    tuns[0].send(&packet(1, 2)).unwrap();
+    assert_eq!(received(&tuns[1]), [packet(1, 2)]);
+    assert_eq!(received(&tuns[2]), [packet(2, 9)]);
+}
+
+#[test]
+fn what_is_for_a_station_at_the_same_port_goes_nowhere() {
+    let kernel = MockBackend::new();
+    let taps = ["tap1", "tap2"].map(|name| tap(&kernel, name));
+    kernel.switch(&taps).unwrap();
+    for (from, to, arrives) in [(1, 9, 1), (5, 1, 0), (5, 9, 1)] {
+        taps[0].send(&frame(from, to, 0)).unwrap();
+        assert_eq!([received(&taps[0]).len(), received(&taps[1]).len()], [0, arrives]);
+    }
+}
+
+#[test]
+fn two_switches_have_nothing_to_do_with_each_other() {
+    let kernel = MockBackend::new();
+    let taps = ["tap1", "tap2", "tap3", "tap4"].map(|name| tap(&kernel, name));
+    kernel.switch(&taps[..2]).unwrap();
+    kernel.switch(&taps[2..]).unwrap();
+    taps[0].send(&frame(1, 9, 0)).unwrap();
+    taps[2].send(&frame(1, 9, 1)).unwrap();
+    let arrived = taps.each_ref().map(received);
+    assert_eq!(arrived, [vec![], vec![frame(1, 9, 0)], vec![], vec![frame(1, 9, 1)]]);
+}
+
+#[test]
+fn what_is_unplugged_from_a_switch_is_forgotten_there_and_the_rest_goes_on() {
+    let kernel = MockBackend::new();
+    let taps = ["tap1", "tap2", "tap3"].map(|name| tap(&kernel, name));
+    kernel.switch(&taps).unwrap();
+    for (number, tap) in (1..).zip(&taps) {
+        tap.send(&frame(number, 9, 0)).unwrap();
+    }
+    taps.iter().for_each(|tap| drop(received(tap)));
+    kernel.unplug(&taps[1]);
+    taps[1].send(&frame(2, 1, 1)).unwrap();
+    assert_eq!(kernel.packets(&taps[1]), [frame(2, 1, 1)], "the system has it");
+    // 2 was heard at the port that is gone, 3 is where it was.
+    taps[0].send(&frame(1, 2, 2)).unwrap();
+    taps[0].send(&frame(1, 3, 3)).unwrap();
+    assert_eq!(received(&taps[2]), [frame(1, 2, 2), frame(1, 3, 3)]);
+    assert_eq!(received(&taps[1]), [[0; 0]; 0]);
+    // 1 is still known: nobody else hears what is for it.
+    kernel.switch([&taps[1]]).unwrap();
+    taps[2].send(&frame(3, 1, 4)).unwrap();
+    assert_eq!([received(&taps[0]).len(), received(&taps[1]).len()], [1, 0]);
+}
+
+#[test]
 fn a_deleted_end_leaves_the_other_to_the_system() {
     let kernel = MockBackend::new();
     let (left, right) = (tun(&kernel, "left"), tun(&kernel, "right"));

@@ -9,13 +9,18 @@ use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::Command;
 use std::ptr;
+
+/// As which exit status the standard library tells a panic.
+const PANICKED: c_int = 101;
 
 /// Starts a copy of this process that does `work` and ends with what it returns as its exit status; the id of the copy,
 /// which the caller must wait for.
 ///
-/// The copy ends without running destructors or writing out buffers: these are the original's.
+/// The copy ends without running destructors or writing out buffers: these are the original's. If `work` panics, its exit status
+/// is 101.
 ///
 /// # Errors
 ///
@@ -31,7 +36,8 @@ pub fn in_copy(work: impl FnOnce() -> c_int) -> io::Result<c_int> {
     let pid = unsafe { libc::fork() };
     match pid {
         0 => {
-            let status = work();
+            // A panic would go on into what is the original's.
+            let status = panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(PANICKED);
             // SAFETY: _exit() takes an integer and does not return; it runs nothing of the process's.
             unsafe { libc::_exit(status) }
         }
