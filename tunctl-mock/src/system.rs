@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Operation, Result, State};
 
-use crate::kernel::{Delivery, NamespaceId, NetDevice};
+use crate::kernel::{Delivery, NamespaceId, NetDevice, World};
 use crate::refusal::NO_DEVICE;
 use crate::{Caller, Fault, KernelProfile, MockBackend, Target};
 
@@ -122,7 +122,7 @@ impl MockBackend {
     /// There is no such interface.
     #[track_caller]
     pub fn delete(&self, which: impl Target) {
-        self.with(&which, |world, id| world.unregister(id));
+        self.with(&which, World::unregister);
     }
 
     /// Another program renames the interface.

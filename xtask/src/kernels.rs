@@ -1,6 +1,6 @@
 //! `cargo xtask kernels`: the conformance suite on kernels that this machine does not run.
 //!
-//! Debian's own kernels, in qemu without hardware virtualisation, so that it needs nothing that a CI machine lacks: they
+//! Debian's own kernels, in qemu without hardware virtualisation, which not every machine has: they
 //! boot from an initramfs that holds the suite, statically linked, and little else.
 
 mod guest;

@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod differential;
+mod kernels;
+mod mutate;
 mod test;
 mod tidy;
 
@@ -14,7 +17,10 @@ cargo xtask TASK
 
   test        check the format, lint, build the documentation, run all tests; says what was skipped, and why
   tidy        check that ARCHITECTURE.md tells the truth, and that the layers are kept
-  bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json]
+  kernels     run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
+  differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
+  mutate      change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
+  bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 
 The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
 with TUNCTL_REQUIRE_KERNEL=1, a test that is skipped is a failure.
@@ -29,6 +35,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
+        ["kernels", options @ ..] => kernels::run(options),
+        ["differential", options @ ..] => differential::run(options),
+        ["mutate", options @ ..] => mutate::run(options),
         ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

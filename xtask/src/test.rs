@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::differential;
 use crate::tidy::{self, KERNEL_TESTS, PURE_TESTS};
 use crate::{Outcome, root};
 
@@ -35,7 +36,7 @@ pub(crate) fn run() -> Outcome {
     stage(&mut finished, "tidy", || tidy::run().map(|()| Report { passed: 1, ..Report::default() }));
     stage(&mut finished, "unit tests", || tests(&["--workspace", "--lib", "--bins", "--examples"]));
     for package in PURE_TESTS {
-        stage(&mut finished, &format!("bytes: {package}"), || tests(&["--package", package, "--test", "*"]));
+        stage(&mut finished, &format!("memory: {package}"), || tests(&["--package", package, "--test", "*"]));
     }
     stage(&mut finished, "documentation tests", || tests(&["--workspace", "--doc"]));
     for (package, test) in KERNEL_TESTS {
@@ -43,7 +44,28 @@ pub(crate) fn run() -> Outcome {
             tests(&["--package", package, "--test", test])
         });
     }
+    stage(&mut finished, "differential", compare_with_kernel);
     conclude(&finished)
+}
+
+/// Random sequences on the mock and the kernel, other ones each time.
+fn compare_with_kernel() -> Outcome<Report> {
+    const SEQUENCES: &str = "2000";
+    if let Some(why) = differential::obstacle() {
+        if std::env::var_os("TUNCTL_REQUIRE_KERNEL").is_some_and(|value| value != "0" && !value.is_empty()) {
+            return Err(why);
+        }
+        return Ok(Report {
+            skipped: 1,
+            reasons: vec![format!("skipped: differential: {why}")],
+            ..Report::default()
+        });
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seed = now.as_secs().to_string();
+    println!("cargo xtask differential --cases {SEQUENCES} --seed {seed}");
+    differential::run(&["--cases", SEQUENCES, "--seed", &seed])?;
+    Ok(Report { passed: 1, ..Report::default() })
 }
 
 /// Runs a stage, whatever became of those before it: one run shows everything that is wrong.

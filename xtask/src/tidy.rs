@@ -19,9 +19,17 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-packet", below: &[] },
     Crate { name: "tunctl-core", below: &["tunctl-packet"] },
     Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-sys"] },
-    Crate { name: "tunctl", below: &["tunctl-core", "tunctl-packet", "tunctl-linux", "tunctl-sys"] },
+    Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet"] },
+    Crate {
+        name: "tunctl",
+        below: &["tunctl-core", "tunctl-packet", "tunctl-linux", "tunctl-mock", "tunctl-sys"],
+    },
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
-    Crate { name: "tunctl-testing", below: &["tunctl-core", "tunctl-linux"] },
+    Crate { name: "tunctl-testing", below: &["tunctl-core", "tunctl-linux", "tunctl-mock", "tunctl-sys"] },
+    Crate {
+        name: "tunctl-differential",
+        below: &["tunctl-core", "tunctl-linux", "tunctl-mock", "tunctl-sys", "tunctl-testing"],
+    },
     Crate { name: "xtask", below: &[] },
 ];
 

@@ -59,8 +59,8 @@ fn an_interface_in_use_says_that_this_process_has_it() {
     let us = Holder::new(std::process::id(), &program.file_name().unwrap().to_string_lossy());
     let create = |name| kernel.create(&CreateOptions::tun().name(name).unwrap()).unwrap_err();
     let open = |options: CreateOptions| kernel.open(&options.name("held").unwrap()).unwrap_err();
-    assert_eq!(create("held").holders(), [us.clone()]);
-    assert_eq!(open(CreateOptions::tun()).holders(), [us.clone()]);
+    assert_eq!(create("held").holders(), std::slice::from_ref(&us));
+    assert_eq!(open(CreateOptions::tun()).holders(), std::slice::from_ref(&us));
     assert_eq!(create("idle").holders(), []);
     assert_eq!(open(CreateOptions::tap()).holders(), [], "that is not why");
     let clone = held.try_clone().unwrap();

@@ -4,11 +4,15 @@ use super::CRATES;
 use crate::{Outcome, root};
 
 /// Test binaries that need a kernel, by package: they make their own namespaces, and skip what they may not do.
-pub(crate) const KERNEL_TESTS: &[(&str, &str)] =
-    &[("tunctl-testing", "launcher"), ("tunctl-linux", "kernel"), ("tunctl", "command")];
+pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
+    ("tunctl-testing", "launcher"),
+    ("tunctl-linux", "kernel"),
+    ("tunctl-linux", "conformance"),
+    ("tunctl", "command"),
+];
 
 /// Other test binaries beside the sources.
-pub(crate) const PURE_TESTS: &[&str] = &["tunctl-packet"];
+pub(crate) const PURE_TESTS: &[&str] = &["tunctl-packet", "tunctl-mock"];
 
 pub(super) fn check() -> Outcome<Vec<String>> {
     let mut problems = Vec::new();

@@ -1,0 +1,255 @@
+//! The next operation of a sequence: at random, but with an eye on what is there, so that most meet an open device.
+
+use tunctl_core::{CreateFlags, Readiness};
+
+use crate::op::{Caller, On, Op, SLOTS, System, Verb};
+use crate::packets;
+use crate::random::Random;
+use crate::world::{Held, Known, View};
+
+/// Few names, so that sequences meet an interface again.
+const NAMES: &[&str] = &["a", "b", "c"];
+/// `lo` is no TUN/TAP interface; the kernel refuses the others.
+const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x y", "..", "a%"];
+const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
+const IDS: &[u32] = &[0, 4001, 4002];
+/// No id that is mapped: the user namespace maps all but those from 2^32 - 1.
+const UNMAPPED: u32 = u32::MAX - 1;
+const MTUS: &[u32] = &[68, 576, 1279, 1280, 1400, 1500, 9000, 65_521, 65_522, 65_535];
+const IPV4: &[&str] = &[
+    "10.77.0.1/24",
+    "10.77.0.2/24",
+    "10.77.0.1/16",
+    "10.77.0.1/32",
+    "10.77.1.1",
+    "10.78.0.1/31",
+    "10.77.0.1 peer 10.77.0.9/32",
+    "10.77.0.1 peer 10.77.0.8/24",
+    "192.168.77.1",
+];
+/// For tuns alone: on a tap the kernel would announce and probe them, in its own time.
+const IPV6: &[&str] = &["fd77::1/64", "fd77::2/64", "fd77::1/128", "fd77::1 peer fd77::9/128", "fe80::77/64"];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Attach,
+    Device,
+    Interface,
+    System,
+    Caller,
+    All,
+}
+
+/// The next operation.
+pub(crate) fn next(random: &mut Random, view: &View) -> Op {
+    let open = view.slots.iter().flatten().count();
+    let attach = match open {
+        0 => 60,
+        1 => 14,
+        2 => 8,
+        _ => 2,
+    };
+    let kinds = [
+        (attach, Kind::Attach),
+        (if open > 0 { 52 } else { 1 }, Kind::Device),
+        (if view.interfaces.is_empty() { 1 } else { 14 }, Kind::Interface),
+        (if view.interfaces.is_empty() { 1 } else { 18 }, Kind::System),
+        (if view.capable { 3 } else { 9 }, Kind::Caller),
+        (2, Kind::All),
+    ];
+    match random.weighted(&kinds).unwrap_or(Kind::All) {
+        Kind::Attach => attach_op(random, view),
+        Kind::Device => device(random, view),
+        Kind::Interface => interface(random, view),
+        Kind::System => Op::System(system(random, view)),
+        Kind::Caller => Op::Caller(caller(random)),
+        Kind::All if random.one_of(2, 3) => Op::List,
+        Kind::All => Op::Survey,
+    }
+}
+
+fn attach_op(random: &mut Random, view: &View) -> Op {
+    let slot = empty_slot(random, view);
+    // Seldom: it costs as much as ten sequences.
+    if let Some(op) = crowd(random, view, slot).filter(|_| random.one_of(1, 200)) {
+        return op;
+    }
+    // The queue of an interface that is open: its flags, as they must be.
+    if let Some(held) = some_held(random, view).filter(|_| random.one_of(1, 3)) {
+        let name = held.name.clone().unwrap_or_else(|| existing(random, view));
+        let verb = *random.pick(&[Verb::Open, Verb::Open, Verb::OpenOrCreate]);
+        return Op::Attach {
+            verb,
+            slot,
+            flags: held.flags & !CreateFlags::TUN_EXCL.bits(),
+            name: Some(name),
+        };
+    }
+    let verb = *random.pick(&[Verb::Create, Verb::Create, Verb::Open, Verb::OpenOrCreate]);
+    let name = match random.below(24) {
+        0 => None,
+        1 | 2 => Some((*random.pick(PATTERNS)).to_owned()),
+        3 => Some((*random.pick(ODD_NAMES)).to_owned()),
+        4..=7 => Some(existing(random, view)),
+        _ => Some((*random.pick(NAMES)).to_owned()),
+    };
+    Op::Attach { verb, slot, flags: flags(random), name }
+}
+
+/// More queues for a multi-queue interface that is open.
+fn crowd(random: &mut Random, view: &View, slot: usize) -> Option<Op> {
+    let held = some_held(random, view)?;
+    let name = held.name.clone().filter(|_| held.flags & CreateFlags::MULTI_QUEUE.bits() != 0)?;
+    Some(Op::Crowd { slot, flags: held.flags & !CreateFlags::TUN_EXCL.bits(), name })
+}
+
+/// A layer, and each of the others now and then.
+fn flags(random: &mut Random) -> u16 {
+    let mut flags = if random.one_of(1, 2) { CreateFlags::TUN } else { CreateFlags::TAP };
+    for (flag, times) in [
+        (CreateFlags::NO_PI, 6),
+        (CreateFlags::VNET_HDR, 3),
+        (CreateFlags::MULTI_QUEUE, 4),
+        (CreateFlags::ONE_QUEUE, 1),
+        (CreateFlags::TUN_EXCL, 1),
+    ] {
+        flags.set(flag, random.one_of(times, 10));
+    }
+    flags.bits()
+}
+
+fn device(random: &mut Random, view: &View) -> Op {
+    let slot = full_slot(random, view);
+    let held = view.slots[slot].as_ref();
+    let flags = CreateFlags::from_bits_truncate(held.map_or(0, |held| held.flags));
+    let is_tun = flags.contains(CreateFlags::TUN);
+    let readable = held.is_some_and(|held| held.poll.readable);
+    match random.below(100) {
+        0..=25 => {
+            let packet = packets::to_send(random, flags);
+            let cuts = random.one_of(1, 4).then(|| cuts(random, packet.len()));
+            Op::Send { slot, packet, cuts }
+        }
+        26..=47 => Op::Receive { slot, room: room(random, readable) },
+        48..=54 => {
+            let rooms = (0..random.below(4)).map(|_| room(random, readable) / 2).collect();
+            Op::ReceiveVectored { slot, rooms }
+        }
+        55..=58 => {
+            let readiness = *random.pick(&[Readiness::Readable, Readiness::Writable]);
+            Op::Wait { slot, readiness }
+        }
+        59..=61 => Op::Name { slot },
+        62..=66 => Op::SetPersist { slot, on: random.one_of(2, 3) },
+        67..=69 => Op::SetOwner { slot, id: id(random) },
+        70..=72 => Op::SetGroup { slot, id: id(random) },
+        73..=78 => Op::Queue { slot, attached: random.one_of(1, 2) },
+        79..=84 => Op::Up { slot, address: address(random, is_tun) },
+        85..=86 => Op::Down { slot },
+        87..=90 => Op::SetState { on: On::Slot(slot), up: random.one_of(3, 4) },
+        91..=93 => Op::Duplicate { from: slot, to: empty_slot(random, view) },
+        94..=97 => Op::Close { slot },
+        _ => Op::Destroy { slot },
+    }
+}
+
+fn interface(random: &mut Random, view: &View) -> Op {
+    let (on, name) = if random.one_of(1, 2) && view.slots.iter().any(Option::is_some) {
+        let slot = full_slot(random, view);
+        (On::Slot(slot), view.slots[slot].as_ref().and_then(|held| held.name.clone()).unwrap_or_default())
+    } else {
+        let odd = random.one_of(1, 12);
+        let name = if odd { (*random.pick(&["lo", "nix"])).to_owned() } else { existing(random, view) };
+        (On::Name(name.clone()), name)
+    };
+    let known = known(view, &name);
+    let is_tun = known.is_some_and(|known| known.is_tun);
+    let present = known.map_or(&[][..], |known| &known.addresses);
+    match random.below(20) {
+        0..=4 => Op::SetState { on, up: random.one_of(2, 3) },
+        5..=7 => Op::SetMtu { on, mtu: *random.pick(MTUS) },
+        8..=10 => Op::AddAddress { on, address: address(random, is_tun) },
+        11..=13 if !present.is_empty() && random.one_of(2, 3) => {
+            Op::RemoveAddress { on, address: random.pick(present).clone() }
+        }
+        11..=13 => Op::RemoveAddress { on, address: address(random, is_tun) },
+        14..=15 => Op::Addresses { on },
+        16..=18 => Op::Info { on },
+        _ => Op::Delete { on },
+    }
+}
+
+fn system(random: &mut Random, view: &View) -> System {
+    let name = existing(random, view);
+    match random.below(40) {
+        0 => System::Delete { name },
+        1..=3 => {
+            let to = (*random.pick(NAMES)).to_owned();
+            System::Rename { from: name, to }
+        }
+        4 if random.one_of(1, 2) => System::Move { name },
+        4..=13 => System::SetUp { name, up: random.one_of(4, 5) },
+        _ => {
+            let is_tun = known(view, &name).is_some_and(|known| known.is_tun);
+            // Seldom enough to fill a queue of 500, or of 1000.
+            let times = *random.weighted(&[(100, &1), (10, &2), (1, &503), (1, &1002)]).unwrap_or(&1);
+            System::Inject { packet: packets::to_inject(random, is_tun), name, times }
+        }
+    }
+}
+
+fn caller(random: &mut Random) -> Caller {
+    if random.one_of(1, 2) {
+        return Caller::ROOT;
+    }
+    Caller { uid: *random.pick(IDS), gid: *random.pick(IDS), capable: random.one_of(1, 4) }
+}
+
+fn id(random: &mut Random) -> u32 {
+    if random.one_of(1, 10) { UNMAPPED } else { *random.pick(IDS) }
+}
+
+fn address(random: &mut Random, is_tun: bool) -> String {
+    let pool = if is_tun && random.one_of(1, 5) { IPV6 } else { IPV4 };
+    (*random.pick(pool)).to_owned()
+}
+
+/// Bytes to receive into: enough for all, or around the headers.
+fn room(random: &mut Random, readable: bool) -> usize {
+    if random.one_of(if readable { 2 } else { 1 }, 3) { 2048 } else { random.below(48) }
+}
+
+fn cuts(random: &mut Random, length: usize) -> Vec<usize> {
+    (0..random.below(4)).map(|_| random.below((length + 1).min(40))).collect()
+}
+
+/// Most often an interface that exists.
+fn existing(random: &mut Random, view: &View) -> String {
+    if view.interfaces.is_empty() || random.one_of(1, 16) {
+        (*random.pick(NAMES)).to_owned()
+    } else {
+        random.pick(&view.interfaces).name.clone()
+    }
+}
+
+fn known<'a>(view: &'a View, name: &str) -> Option<&'a Known> {
+    view.interfaces.iter().find(|known| known.name == name)
+}
+
+fn some_held<'a>(random: &mut Random, view: &'a View) -> Option<&'a Held> {
+    view.slots[full_slot(random, view)].as_ref()
+}
+
+fn full_slot(random: &mut Random, view: &View) -> usize {
+    slot_where(random, |slot| view.slots[slot].is_some())
+}
+
+fn empty_slot(random: &mut Random, view: &View) -> usize {
+    slot_where(random, |slot| view.slots[slot].is_none())
+}
+
+/// Any slot, if there is none of that kind.
+fn slot_where(random: &mut Random, is_wanted: impl Fn(usize) -> bool) -> usize {
+    let wanted: Vec<usize> = (0..SLOTS).filter(|&slot| is_wanted(slot)).collect();
+    if wanted.is_empty() { random.below(SLOTS) } else { *random.pick(&wanted) }
+}

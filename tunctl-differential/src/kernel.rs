@@ -1,0 +1,178 @@
+//! The running kernel, in a network namespace of each sequence's own.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+use std::{fs, io};
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
+use tunctl_core::conformance::{DeviceOf, Harness, Observation, Profile};
+use tunctl_core::{Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, TunBackend};
+use tunctl_linux::LinuxBackend;
+use tunctl_sys::linux::packet_socket;
+use tunctl_testing::{LinuxHarness, rtnetlink};
+
+/// `PACKET_OUTGOING`: what the system sends.
+const OUTGOING: u8 = 4;
+
+/// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a sysfs, takes ten
+/// milliseconds. So one socket observes all interfaces, and counters come from netlink.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    harness: LinuxHarness,
+    tap: Rc<RefCell<Tap>>,
+}
+
+impl Kernel {
+    /// Enters a new network namespace. The one before goes away by itself, in the background, with all that is in it.
+    pub(crate) fn new() -> Self {
+        let entered = unshare(CloneFlags::CLONE_NEWNET);
+        entered.unwrap_or_else(|errno| panic!("enter a network namespace: {errno}"));
+        silence().unwrap_or_else(|error| panic!("/proc/sys/net: {error}"));
+        // Index 0 is all interfaces.
+        let socket = packet_socket::open(0).unwrap_or_else(|error| panic!("observe: {error}"));
+        let tap = Tap { socket, waiting: BTreeMap::new(), buffer: vec![0; 1 << 17] };
+        Self { harness: LinuxHarness::default(), tap: Rc::new(RefCell::new(tap)) }
+    }
+}
+
+/// Has the kernel send nothing of its own accord, as [`LinuxHarness::new`] does.
+fn silence() -> io::Result<()> {
+    for scope in ["all", "default"] {
+        for (switch, value) in [
+            ("addr_gen_mode", "1"),
+            ("accept_ra", "0"),
+            ("router_solicitations", "0"),
+            ("dad_transmits", "0"),
+        ] {
+            match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/{switch}"), value) {
+                // A kernel without IPv6.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                outcome => outcome?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the system receives from any interface, sorted by interface.
+#[derive(Debug)]
+struct Tap {
+    socket: OwnedFd,
+    waiting: BTreeMap<u32, VecDeque<Vec<u8>>>,
+    buffer: Vec<u8>,
+}
+
+impl Tap {
+    /// Takes what the socket has. Packets of interfaces that nobody observes are let go.
+    fn sort(&mut self) {
+        loop {
+            let mut parts = [IoSliceMut::new(&mut self.buffer)];
+            let told = recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
+            let (length, from) = match told {
+                Ok(message) => (message.bytes, message.address),
+                Err(Errno::EAGAIN) => return,
+                Err(errno) => panic!("observe: {errno}"),
+            };
+            let from = from.filter(|from| from.pkttype() != OUTGOING);
+            let index = from.and_then(|from| u32::try_from(from.ifindex()).ok());
+            if let Some(waiting) = index.and_then(|index| self.waiting.get_mut(&index)) {
+                waiting.push_back(self.buffer[..length].to_vec());
+            }
+        }
+    }
+}
+
+struct Observer {
+    tap: Rc<RefCell<Tap>>,
+    index: u32,
+}
+
+impl Observation for Observer {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let mut tap = self.tap.borrow_mut();
+        tap.sort();
+        tap.waiting.get_mut(&self.index)?.pop_front()
+    }
+}
+
+impl Harness for Kernel {
+    type Backend = LinuxBackend;
+
+    fn backend(&self) -> &LinuxBackend {
+        self.harness.backend()
+    }
+
+    fn profile(&self) -> Profile {
+        self.harness.profile()
+    }
+
+    fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        self.harness.report(name)
+    }
+
+    fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress> {
+        self.harness.reported_addresses(name)
+    }
+
+    fn dropped(&self, name: &InterfaceName) -> u64 {
+        let counted = self.backend().interface(name).and_then(|interface| interface.dropped());
+        counted.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
+        self.harness.inject(name, packet)
+    }
+
+    fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
+        let index = rtnetlink::index(name);
+        let mut tap = self.tap.borrow_mut();
+        tap.sort();
+        tap.waiting.insert(index, VecDeque::new());
+        Box::new(Observer { tap: self.tap.clone(), index })
+    }
+
+    fn delete(&self, name: &InterfaceName) {
+        self.harness.delete(name);
+    }
+
+    fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
+        self.harness.rename(from, to)
+    }
+
+    fn move_to_namespace(&self, name: &InterfaceName) {
+        self.harness.move_to_namespace(name);
+    }
+
+    fn report_elsewhere(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        self.harness.report_elsewhere(name)
+    }
+
+    fn set_up(&self, name: &InterfaceName, up: bool) {
+        self.harness.set_up(name, up);
+    }
+
+    fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
+        self.harness.as_caller(uid, gid, capable, work);
+    }
+
+    fn poll_state(&self, device: &DeviceOf<Self>) -> PollState {
+        self.harness.poll_state(device)
+    }
+
+    fn other_interface(&self) -> InterfaceName {
+        self.harness.other_interface()
+    }
+
+    fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<tunctl_core::Result<()>> {
+        self.harness.set_queue(device, attached)
+    }
+
+    fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {
+        self.harness.attempt(operation)
+    }
+}

@@ -1,0 +1,248 @@
+//! The operations that a sequence is made of, as plain values: so they can be replayed, shrunk and printed.
+
+use tunctl_core::{Operation, Readiness};
+
+/// How many devices a sequence may hold open at once. Not all are used often: see `generate.rs`.
+pub(crate) const SLOTS: usize = 6;
+
+/// One step of a sequence. Devices are named by the slot that they lie in; an operation on an empty slot, or one that would
+/// open a device into a full one, does nothing on either side, so that any operation can be left out of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// `create`, `open`, `open_or_create`.
+    Attach {
+        verb: Verb,
+        slot: usize,
+        flags: u16,
+        name: Option<String>,
+    },
+    /// Opens queues of an interface until one is refused, and closes them again but one.
+    Crowd {
+        slot: usize,
+        flags: u16,
+        name: String,
+    },
+    Duplicate {
+        from: usize,
+        to: usize,
+    },
+    Close {
+        slot: usize,
+    },
+    Destroy {
+        slot: usize,
+    },
+    /// `try_send`, or `try_send_vectored` of the pieces between the cuts.
+    Send {
+        slot: usize,
+        packet: Vec<u8>,
+        cuts: Option<Vec<usize>>,
+    },
+    Receive {
+        slot: usize,
+        room: usize,
+    },
+    ReceiveVectored {
+        slot: usize,
+        rooms: Vec<usize>,
+    },
+    Wait {
+        slot: usize,
+        readiness: Readiness,
+    },
+    Name {
+        slot: usize,
+    },
+    SetPersist {
+        slot: usize,
+        on: bool,
+    },
+    SetOwner {
+        slot: usize,
+        id: u32,
+    },
+    SetGroup {
+        slot: usize,
+        id: u32,
+    },
+    Queue {
+        slot: usize,
+        attached: bool,
+    },
+    /// `TunDevice::up`.
+    Up {
+        slot: usize,
+        address: String,
+    },
+    /// `TunDevice::down`.
+    Down {
+        slot: usize,
+    },
+    SetState {
+        on: On,
+        up: bool,
+    },
+    SetMtu {
+        on: On,
+        mtu: u32,
+    },
+    AddAddress {
+        on: On,
+        address: String,
+    },
+    RemoveAddress {
+        on: On,
+        address: String,
+    },
+    Addresses {
+        on: On,
+    },
+    Info {
+        on: On,
+    },
+    Delete {
+        on: On,
+    },
+    List,
+    /// From now on, the caller is another.
+    Caller(Caller),
+    /// Another program, or the system itself, does something.
+    System(System),
+    /// Everything that can be seen of all interfaces.
+    Survey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Create,
+    Open,
+    OpenOrCreate,
+}
+
+/// By what an interface is reached: through a device, or looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Slot(usize),
+    Name(String),
+}
+
+/// What happens outside of the library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum System {
+    Delete {
+        name: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Move {
+        name: String,
+    },
+    SetUp {
+        name: String,
+        up: bool,
+    },
+    /// The same packet some times, more often than a queue has room for in the extreme.
+    Inject {
+        name: String,
+        packet: Vec<u8>,
+        times: usize,
+    },
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) capable: bool,
+}
+
+impl Caller {
+    /// Root of the namespace.
+    pub(crate) const ROOT: Self = Self { uid: 0, gid: 0, capable: true };
+}
+
+impl Op {
+    /// The operation that it is a call of; `None` if it is no single call of the library's.
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        Some(match self {
+            Self::Attach { verb: Verb::Create, .. } => Operation::Create,
+            Self::Attach { verb: Verb::Open, .. } | Self::Crowd { .. } => Operation::Open,
+            Self::Attach { verb: Verb::OpenOrCreate, .. } => Operation::OpenOrCreate,
+            Self::Duplicate { .. } => Operation::Duplicate,
+            Self::Destroy { .. } => Operation::Destroy,
+            Self::Send { .. } => Operation::Send,
+            Self::Receive { .. } | Self::ReceiveVectored { .. } => Operation::Receive,
+            Self::Wait { .. } => Operation::Wait,
+            Self::Name { .. } => Operation::Name,
+            Self::SetPersist { .. } => Operation::SetPersist,
+            Self::SetOwner { .. } => Operation::SetOwner,
+            Self::SetGroup { .. } => Operation::SetGroup,
+            Self::Queue { attached: true, .. } => Operation::AttachQueue,
+            Self::Queue { attached: false, .. } => Operation::DetachQueue,
+            Self::Up { .. } | Self::SetState { up: true, .. } => Operation::Up,
+            Self::Down { .. } | Self::SetState { up: false, .. } => Operation::Down,
+            Self::SetMtu { .. } => Operation::SetMtu,
+            Self::AddAddress { .. } => Operation::AddAddress,
+            Self::RemoveAddress { .. } => Operation::RemoveAddress,
+            Self::Addresses { .. } => Operation::ListAddresses,
+            Self::Info { .. } => Operation::Inspect,
+            Self::Delete { .. } => Operation::Delete,
+            Self::List => Operation::List,
+            Self::Close { .. } | Self::Caller(_) | Self::System(_) | Self::Survey => return None,
+        })
+    }
+
+    /// Its row in the table of outcomes.
+    pub(crate) fn row(&self) -> String {
+        match (self.operation(), self) {
+            (Some(operation), _) => format!("{operation:?}"),
+            (None, Self::Close { .. }) => "(close)".into(),
+            (None, Self::Caller(_)) => "(change of caller)".into(),
+            (None, Self::System(System::Delete { .. })) => "(deleted by another)".into(),
+            (None, Self::System(System::Rename { .. })) => "(renamed by another)".into(),
+            (None, Self::System(System::Move { .. })) => "(moved by another)".into(),
+            (None, Self::System(System::SetUp { .. })) => "(switched by another)".into(),
+            (None, Self::System(System::Inject { .. })) => "(packet from the system)".into(),
+            (None, _) => "(survey)".into(),
+        }
+    }
+
+    /// The slot of the device, or the name of the interface, that it is about.
+    pub(crate) fn subject(&self) -> Option<On> {
+        match self {
+            Self::Duplicate { from: slot, .. }
+            | Self::Close { slot }
+            | Self::Destroy { slot }
+            | Self::Send { slot, .. }
+            | Self::Receive { slot, .. }
+            | Self::ReceiveVectored { slot, .. }
+            | Self::Wait { slot, .. }
+            | Self::Name { slot }
+            | Self::SetPersist { slot, .. }
+            | Self::SetOwner { slot, .. }
+            | Self::SetGroup { slot, .. }
+            | Self::Queue { slot, .. }
+            | Self::Up { slot, .. }
+            | Self::Down { slot } => Some(On::Slot(*slot)),
+            Self::SetState { on, .. }
+            | Self::SetMtu { on, .. }
+            | Self::AddAddress { on, .. }
+            | Self::RemoveAddress { on, .. }
+            | Self::Addresses { on }
+            | Self::Info { on }
+            | Self::Delete { on } => Some(on.clone()),
+            Self::Attach { name: Some(name), .. } | Self::Crowd { name, .. } => Some(On::Name(name.clone())),
+            Self::System(
+                System::Delete { name }
+                | System::Move { name }
+                | System::Rename { from: name, .. }
+                | System::SetUp { name, .. }
+                | System::Inject { name, .. },
+            ) => Some(On::Name(name.clone())),
+            Self::Attach { name: None, .. } | Self::List | Self::Caller(_) | Self::Survey => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The calls of a test, and the values in them, as Rust.
+
+use tunctl_core::{InterfaceName, NamePattern};
+
+use crate::op::{On, Op, Verb};
+
+/// The call that an operation is.
+pub(super) fn expression(op: &Op) -> String {
+    match op {
+        Op::Attach { verb, flags, name, .. } => {
+            let verb = match verb {
+                Verb::Create => "create",
+                Verb::Open => "open",
+                Verb::OpenOrCreate => "open_or_create",
+            };
+            format!("backend.{verb}(&{})", options(*flags, name.as_deref()))
+        }
+        Op::Duplicate { from, .. } => format!("d{from}.try_clone()"),
+        Op::Destroy { slot } => format!("d{slot}.destroy()"),
+        Op::Send { slot, packet, cuts: None } => format!("d{slot}.try_send(&{})", literal(packet)),
+        Op::Send { slot, packet, cuts: Some(cuts) } => {
+            let pieces = crate::world::pieces(packet, cuts);
+            let pieces: Vec<_> =
+                pieces.iter().map(|piece| format!("std::io::IoSlice::new(&{})", literal(piece))).collect();
+            format!("d{slot}.try_send_vectored(&[{}])", pieces.join(", "))
+        }
+        Op::Receive { slot, .. } => format!("d{slot}.try_recv(&mut buffer)"),
+        Op::ReceiveVectored { slot, .. } => {
+            format!(
+                "d{slot}.try_recv_vectored(&mut buffers.each_mut().map(|buffer| std::io::IoSliceMut::new(buffer)))"
+            )
+        }
+        Op::Wait { slot, readiness } => {
+            format!("d{slot}.wait(Readiness::{readiness:?}, Some(std::time::Duration::ZERO))")
+        }
+        Op::Name { slot } => format!("d{slot}.name()"),
+        Op::SetPersist { slot, on } => format!("d{slot}.set_persist({on})"),
+        Op::SetOwner { slot, id } => format!("d{slot}.set_owner(Uid::new({id}).unwrap())"),
+        Op::SetGroup { slot, id } => format!("d{slot}.set_group(Gid::new({id}).unwrap())"),
+        Op::Queue { slot, attached } => format!("harness.set_queue(&d{slot}, {attached}).unwrap()"),
+        Op::Up { slot, address } => format!("d{slot}.up({address:?}.parse().unwrap())"),
+        Op::Down { slot } => format!("d{slot}.down()"),
+        Op::List => {
+            "backend.interfaces().map(|all| all.iter().map(|one| one.info().unwrap()).collect::<Vec<_>>())"
+                .into()
+        }
+        op => on_interface(op),
+    }
+}
+
+fn on_interface(op: &Op) -> String {
+    let (on, method) = match op {
+        Op::SetState { on, up } => (on, format!("set_state(State::{})", if *up { "Up" } else { "Down" })),
+        Op::SetMtu { on, mtu } => (on, format!("set_mtu(Mtu::new({mtu}).unwrap())")),
+        Op::AddAddress { on, address } => (on, format!("add_address({address:?}.parse().unwrap())")),
+        Op::RemoveAddress { on, address } => (on, format!("remove_address({address:?}.parse().unwrap())")),
+        Op::Addresses { on } => (on, "addresses()".into()),
+        Op::Info { on } => (on, "info()".into()),
+        Op::Delete { on } => (on, "delete()".into()),
+        _ => return "()".into(),
+    };
+    match on {
+        On::Slot(slot) => format!("d{slot}.interface().{method}"),
+        On::Name(name) => format!("backend.interface(&name({name:?})).and_then(|one| one.{method})"),
+    }
+}
+
+pub(super) fn options(flags: u16, name: Option<&str>) -> String {
+    let options = format!("CreateOptions::from_bits({flags:#06x}).unwrap()");
+    match name {
+        None => options,
+        Some(text) if NamePattern::new(text).is_ok() => {
+            format!("{options}.name({text:?}).unwrap()")
+        }
+        Some(text) => format!("{options}.pattern(name({text:?}))"),
+    }
+}
+
+pub(super) fn quoted(name: &InterfaceName) -> String {
+    format!("name({:?})", name.to_string())
+}
+
+/// Equal bytes in a row that are told by their number.
+const RUN: usize = 16;
+
+/// Bytes as an array, or as several one after the other, where some are long and uniform.
+pub(super) fn literal(bytes: &[u8]) -> String {
+    let mut parts = Vec::new();
+    let mut single = Vec::new();
+    for run in bytes.chunk_by(|one, next| one == next) {
+        if run.len() < RUN {
+            single.extend_from_slice(run);
+            continue;
+        }
+        if !single.is_empty() {
+            parts.push(array(&std::mem::take(&mut single)));
+        }
+        parts.push(format!("[{:#x}u8; {}]", run[0], run.len()));
+    }
+    if !single.is_empty() || parts.is_empty() {
+        parts.push(array(&single));
+    }
+    match parts.as_slice() {
+        [one] => one.clone(),
+        several => format!(
+            "[{}].concat()",
+            several.iter().map(|part| format!("&{part}[..]")).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn array(bytes: &[u8]) -> String {
+    let mut told: Vec<_> = bytes.iter().map(|byte| format!("{byte:#x}")).collect();
+    match told.first_mut() {
+        Some(first) => first.push_str("u8"),
+        None => return "[0u8; 0]".into(),
+    }
+    format!("[{}]", told.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_of_bytes_are_told_in_short() {
+        assert_eq!(literal(&[]), "[0u8; 0]");
+        assert_eq!(literal(&[1, 2, 2]), "[0x1u8, 0x2, 0x2]");
+        assert_eq!(literal(&[0; 300]), "[0x0u8; 300]");
+        let mixed = [&[1, 2][..], &[0; 20], &[3]].concat();
+        assert_eq!(literal(&mixed), "[&[0x1u8, 0x2][..], &[0x0u8; 20][..], &[0x3u8][..]].concat()");
+    }
+}

@@ -1,0 +1,210 @@
+//! One side of the comparison: a system, the devices that a sequence has open in it, and what it is seen to do.
+
+mod devices;
+mod interfaces;
+mod outside;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+pub(crate) use devices::pieces;
+use tunctl_core::conformance::{DeviceOf, Harness, InterfaceOf, Observation};
+use tunctl_core::{Interface, InterfaceIndex, PollState, TunBackend, TunDevice};
+
+use crate::op::{Caller, On, Op, SLOTS};
+use crate::seen::{Answer, Refusal, Seen};
+
+/// A system and a sequence's state in it. Both sides run this very code: only the harness differs.
+pub(crate) struct World<H: Harness> {
+    // Shared, because it lends itself while an operation runs as another caller.
+    harness: Rc<H>,
+    slots: [Option<Slot<DeviceOf<H>>>; SLOTS],
+    watches: Vec<Watch>,
+    caller: Caller,
+    queues_opened: usize,
+    /// The names of interfaces that were moved elsewhere, where each can be once.
+    moved: BTreeSet<String>,
+}
+
+/// An open device.
+struct Slot<D> {
+    device: D,
+    /// Which queue it is a descriptor of: duplicates share one.
+    queue: usize,
+}
+
+/// What the system receives from one interface.
+struct Watch {
+    index: InterfaceIndex,
+    observation: Box<dyn Observation>,
+}
+
+/// What a generator may know of a world.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) slots: [Option<Held>; SLOTS],
+    pub(crate) interfaces: Vec<Known>,
+    pub(crate) capable: bool,
+}
+
+/// A TUN/TAP interface, as a generator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) name: String,
+    pub(crate) is_tun: bool,
+    pub(crate) addresses: Vec<String>,
+}
+
+/// An open device, as a generator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) flags: u16,
+    /// `None`: its interface is gone.
+    pub(crate) name: Option<String>,
+    pub(crate) poll: PollState,
+}
+
+impl<H: Harness> World<H> {
+    pub(crate) fn new(harness: H) -> Self {
+        Self {
+            harness: Rc::new(harness),
+            slots: Default::default(),
+            watches: Vec::new(),
+            caller: Caller::ROOT,
+            queues_opened: 0,
+            moved: BTreeSet::new(),
+        }
+    }
+
+    /// Does one operation, and looks around.
+    pub(crate) fn run(&mut self, op: &Op) -> Seen {
+        let answer = match op {
+            Op::Caller(caller) => {
+                self.caller = *caller;
+                Answer::Done
+            }
+            Op::System(system) => self.system(system),
+            Op::Survey => self.survey(),
+            op => self.as_caller(op),
+        };
+        self.watch_new_interfaces();
+        Seen { answer, polls: self.polls(), received: self.received() }
+    }
+
+    /// A lasting change of caller is a change around each operation that follows: the harness itself stays root.
+    fn as_caller(&mut self, op: &Op) -> Answer {
+        if self.caller == Caller::ROOT {
+            return self.perform(op);
+        }
+        let (harness, Caller { uid, gid, capable }) = (self.harness.clone(), self.caller);
+        let mut answer = Answer::Absent;
+        harness.as_caller(uid, gid, capable, &mut || answer = self.perform(op));
+        answer
+    }
+
+    fn perform(&mut self, op: &Op) -> Answer {
+        match op {
+            Op::Attach { verb, slot, flags, name } => self.attach(*verb, *slot, *flags, name.as_deref()),
+            Op::Crowd { slot, flags, name } => self.crowd(*slot, *flags, name),
+            Op::Duplicate { from, to } => self.duplicate(*from, *to),
+            Op::Close { slot } => match self.slots[*slot].take() {
+                Some(_) => Answer::Done,
+                None => Answer::Absent,
+            },
+            Op::Destroy { slot } => self.destroy(*slot),
+            Op::SetState { on, .. }
+            | Op::SetMtu { on, .. }
+            | Op::AddAddress { on, .. }
+            | Op::RemoveAddress { on, .. }
+            | Op::Addresses { on }
+            | Op::Info { on }
+            | Op::Delete { on } => match self.interface(on) {
+                Ok(interface) => interfaces::perform::<H>(&interface, op),
+                Err(answer) => answer,
+            },
+            Op::List => Answer::of(self.infos(), Answer::Infos),
+            op => self.on_device(op),
+        }
+    }
+
+    fn on_device(&self, op: &Op) -> Answer {
+        let Some(On::Slot(slot)) = op.subject() else { return Answer::Absent };
+        match &self.slots[slot] {
+            Some(slot) => devices::perform(&*self.harness, &slot.device, op),
+            None => Answer::Absent,
+        }
+    }
+
+    fn interface(&self, on: &On) -> Result<InterfaceOf<H>, Answer> {
+        match on {
+            On::Slot(slot) => {
+                let slot = self.slots[*slot].as_ref().ok_or(Answer::Absent)?;
+                Ok(slot.device.interface().clone())
+            }
+            On::Name(name) => {
+                let found = self.harness.backend().interface(&outside::name(name));
+                found.map_err(|error| Answer::Refused(Refusal::from(&error)))
+            }
+        }
+    }
+
+    fn polls(&self) -> [Option<PollState>; SLOTS] {
+        self.slots.each_ref().map(|slot| Some(self.harness.poll_state(&slot.as_ref()?.device)))
+    }
+
+    /// An interface is watched from the operation on that made a device for it.
+    fn watch_new_interfaces(&mut self) {
+        for slot in self.slots.iter().flatten() {
+            let index = slot.device.interface().index();
+            if self.watches.iter().any(|watch| watch.index == index) {
+                continue;
+            }
+            if let Ok(name) = slot.device.name() {
+                let observation = self.harness.observe(&name);
+                self.watches.push(Watch { index, observation });
+            }
+        }
+    }
+
+    fn received(&mut self) -> Vec<Vec<Vec<u8>>> {
+        let take = |watch: &mut Watch| std::iter::from_fn(|| watch.observation.take()).collect();
+        self.watches.iter_mut().map(take).collect()
+    }
+
+    /// Whether an operation meets an open device that is attached: its own, or one of the interface that it names.
+    pub(crate) fn meets_a_device(&self, op: &Op) -> bool {
+        let attached = |slot: &&Slot<DeviceOf<H>>| !self.harness.poll_state(&slot.device).error;
+        match op.subject() {
+            Some(On::Slot(slot)) => self.slots[slot].as_ref().is_some_and(|slot| attached(&slot)),
+            Some(On::Name(name)) => {
+                let name = outside::name(&name);
+                self.slots.iter().flatten().filter(attached).any(|slot| slot.device.name() == Ok(name))
+            }
+            None => {
+                matches!(op, Op::List | Op::Survey) && self.slots.iter().flatten().any(|slot| attached(&slot))
+            }
+        }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let held = |slot: &Slot<DeviceOf<H>>| Held {
+            flags: slot.device.flags().bits(),
+            name: slot.device.name().ok().map(|name| name.to_string()),
+            poll: self.harness.poll_state(&slot.device),
+        };
+        View {
+            slots: self.slots.each_ref().map(|slot| slot.as_ref().map(held)),
+            interfaces: self.infos().unwrap_or_default().iter().map(|info| self.known(info)).collect(),
+            capable: self.caller.capable,
+        }
+    }
+
+    /// Leaves everything as it is, to die with its namespace. The last close of an interface that is not persistent waits
+    /// 20 ms for the kernel; interfaces that die with their namespace wait together, and for nobody.
+    pub(crate) fn abandon(self) {
+        for slot in self.slots.into_iter().flatten() {
+            // Refused if it is gone already, and then there is nothing to wait for.
+            let _ = slot.device.set_persist(true);
+        }
+    }
+}

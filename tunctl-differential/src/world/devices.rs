@@ -1,0 +1,159 @@
+//! Operations that make, use or close devices.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::time::Duration;
+
+use tunctl_core::conformance::{DeviceOf, Harness};
+use tunctl_core::{CreateOptions, Gid, Interface, InterfaceName, NamePattern, TunBackend, TunDevice, Uid};
+
+use super::{Slot, World};
+use crate::op::{Op, Verb};
+use crate::seen::{Answer, Refusal};
+
+/// More queues than any kernel gives an interface.
+const CROWD: usize = 300;
+
+impl<H: Harness> World<H> {
+    pub(super) fn attach(&mut self, verb: Verb, slot: usize, flags: u16, name: Option<&str>) -> Answer {
+        if self.slots[slot].is_some() {
+            return Answer::Absent;
+        }
+        let options = options(flags, name);
+        let backend = self.harness.backend();
+        let opened = match verb {
+            Verb::Create => backend.create(&options),
+            Verb::Open => backend.open(&options),
+            Verb::OpenOrCreate => backend.open_or_create(&options),
+        };
+        Answer::of(opened, |device| self.keep(slot, device))
+    }
+
+    /// Puts a new queue into its slot, and tells of it.
+    fn keep(&mut self, slot: usize, device: DeviceOf<H>) -> Answer {
+        let answer = Answer::of(device.name(), |name| Answer::Attached {
+            name,
+            index: device.interface().index(),
+            flags: device.flags(),
+        });
+        self.slots[slot] = Some(Slot { device, queue: self.queues_opened });
+        self.queues_opened += 1;
+        answer
+    }
+
+    pub(super) fn crowd(&mut self, slot: usize, flags: u16, name: &str) -> Answer {
+        if self.slots[slot].is_some() {
+            return Answer::Absent;
+        }
+        let options = options(flags, Some(name));
+        let mut opened = Vec::new();
+        while opened.len() < CROWD {
+            match self.harness.backend().open(&options) {
+                Ok(device) => opened.push(device),
+                Err(error) => {
+                    let count = opened.len();
+                    if let Some(device) = opened.pop() {
+                        self.keep(slot, device);
+                    }
+                    return Answer::Crowded(count, Refusal::from(&error));
+                }
+            }
+        }
+        Answer::Length(opened.len())
+    }
+
+    pub(super) fn duplicate(&mut self, from: usize, to: usize) -> Answer {
+        let (Some(original), None) = (&self.slots[from], &self.slots[to]) else { return Answer::Absent };
+        let queue = original.queue;
+        Answer::of(original.device.try_clone(), |device| {
+            self.slots[to] = Some(Slot { device, queue });
+            Answer::Done
+        })
+    }
+
+    pub(super) fn destroy(&mut self, slot: usize) -> Answer {
+        let Some(Slot { device, queue }) = self.slots[slot].take() else { return Answer::Absent };
+        let Err(failed) = device.destroy() else { return Answer::Done };
+        let refusal = Refusal::from(failed.error());
+        self.slots[slot] = failed.into_device().map(|device| Slot { device, queue });
+        Answer::NotDestroyed(refusal, self.slots[slot].is_some())
+    }
+}
+
+/// What an operation asks for. Its text was checked when it was made, but for names that no user may choose, which are
+/// taken as if a kernel had reported them.
+fn options(flags: u16, name: Option<&str>) -> CreateOptions {
+    let options = CreateOptions::from_bits(flags).unwrap_or_default();
+    let pattern = |name: &str| {
+        let raw = || InterfaceName::from_kernel(name.as_bytes()).map(NamePattern::from);
+        NamePattern::new(name).or_else(|_| raw()).ok()
+    };
+    match name.and_then(pattern) {
+        Some(pattern) => options.pattern(pattern),
+        None => options,
+    }
+}
+
+/// An operation on an open device.
+pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) -> Answer {
+    let done = |()| Answer::Done;
+    match op {
+        Op::Send { packet, cuts, .. } => Answer::of(send(device, packet, cuts.as_deref()), Answer::Length),
+        Op::Receive { room, .. } => receive(device, *room),
+        Op::ReceiveVectored { rooms, .. } => receive_vectored(device, rooms),
+        Op::Wait { readiness, .. } => Answer::of(device.wait(*readiness, Some(Duration::ZERO)), Answer::Bool),
+        Op::Name { .. } => Answer::of(device.name(), Answer::Name),
+        Op::SetPersist { on, .. } => Answer::of(device.set_persist(*on), done),
+        Op::SetOwner { id, .. } => match Uid::new(*id) {
+            Some(uid) => Answer::of(device.set_owner(uid), done),
+            None => Answer::Absent,
+        },
+        Op::SetGroup { id, .. } => match Gid::new(*id) {
+            Some(gid) => Answer::of(device.set_group(gid), done),
+            None => Answer::Absent,
+        },
+        Op::Queue { attached, .. } => match harness.set_queue(device, *attached) {
+            Some(outcome) => Answer::of(outcome, done),
+            None => Answer::Absent,
+        },
+        Op::Up { address, .. } => match address.parse() {
+            Ok(address) => Answer::of(device.up(address), done),
+            Err(_) => Answer::Absent,
+        },
+        Op::Down { .. } => Answer::of(device.down(), done),
+        _ => Answer::Absent,
+    }
+}
+
+fn send<D: TunDevice>(device: &D, packet: &[u8], cuts: Option<&[usize]>) -> tunctl_core::Result<usize> {
+    let Some(cuts) = cuts else { return device.try_send(packet) };
+    let pieces = pieces(packet, cuts);
+    device.try_send_vectored(&pieces.iter().map(|piece| IoSlice::new(piece)).collect::<Vec<_>>())
+}
+
+/// The packet in pieces, of which some may be empty. Cuts are kept within it, so that shrinking may shorten the packet.
+pub(crate) fn pieces<'a>(packet: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut ends: Vec<usize> = cuts.iter().map(|&cut| cut.min(packet.len())).collect();
+    ends.sort_unstable();
+    ends.push(packet.len());
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, &end)| &packet[start..end]).collect()
+}
+
+fn receive<D: TunDevice>(device: &D, room: usize) -> Answer {
+    let mut buffer = vec![0; room];
+    Answer::of(device.try_recv(&mut buffer), |length| {
+        buffer.truncate(length);
+        Answer::Packet(length, buffer)
+    })
+}
+
+fn receive_vectored<D: TunDevice>(device: &D, rooms: &[usize]) -> Answer {
+    let mut buffers: Vec<Vec<u8>> = rooms.iter().map(|&room| vec![0; room]).collect();
+    let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+    let outcome = device.try_recv_vectored(&mut slices);
+    Answer::of(outcome, |length| {
+        let mut bytes = buffers.concat();
+        bytes.truncate(length);
+        Answer::Packet(length, bytes)
+    })
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask differential`: holds the mock to the running kernel.
+
+use std::fs;
+use std::process::Command;
+
+use crate::{Outcome, root};
+
+/// Why it cannot run here: it takes other users' ids and device nodes of its own.
+pub(crate) fn obstacle() -> Option<String> {
+    let ids = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_whole = ids.split_whitespace().eq(["0", "0", "4294967295"]);
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    // Real, effective, saved, of the file system.
+    let is_root = uids.split_whitespace().nth(1) == Some("0");
+    (!(is_root && is_whole)).then(|| "it needs root".to_owned())
+}
+
+/// Builds the comparison optimised, since it is to run a hundred sequences a second, and runs it.
+pub(crate) fn run(options: &[&str]) -> Outcome {
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--release", "--quiet", "--package", "tunctl-differential", "--"])
+        .args(options)
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the mock and the kernel are not shown to agree".into()) }
+}

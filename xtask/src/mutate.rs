@@ -1,0 +1,194 @@
+//! `cargo xtask mutate`: is each rule of the mock's model held by a test?
+//!
+//! cargo-mutants changes the model in one place after the other, and runs the conformance suite and the mock's own tests on
+//! each mutant. One that they do not notice shows a rule that nothing tests: it fails the task, unless it is on the list of
+//! those that were [reviewed](reviewed), with the reason why no test could, or should, notice it.
+
+mod mutant;
+mod reviewed;
+mod tool;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::{Outcome, root};
+use mutant::Mutant;
+use reviewed::Reviewed;
+
+const PACKAGE: &str = "tunctl-mock";
+
+/// The model, and what the test's side of it is made of.
+const FILES: &[&str] = &[
+    "tunctl-mock/src/kernel.rs",
+    "tunctl-mock/src/kernel/*.rs",
+    "tunctl-mock/src/backend.rs",
+    "tunctl-mock/src/caller.rs",
+    "tunctl-mock/src/device.rs",
+    "tunctl-mock/src/fault.rs",
+    "tunctl-mock/src/impairment.rs",
+    "tunctl-mock/src/interface.rs",
+    "tunctl-mock/src/readable.rs",
+    "tunctl-mock/src/wire.rs",
+];
+
+/// What nobody promises: the text of `{:?}`.
+const UNPROMISED: &str = "<impl (std::)?fmt::Debug for ";
+
+/// The tests take a second. A mutant that needs so long makes one of them wait for what never comes.
+const LIMIT: &str = "30";
+
+/// Cases wait more than they compute. What stands beside the model proves nothing of it, and takes its time.
+const TESTS: &[&str] = &["--test-threads=16", "--skip", "strategy::", "--skip", "record::"];
+
+/// Mutates files, all of the model unless some are named, and judges what survives.
+pub(crate) fn run(options: &[&str]) -> Outcome {
+    let Options { files, jobs } = Options::parse(options)?;
+    let whole = files.is_empty();
+    let reviewed = reviewed::read()?;
+    let tool = tool::provide()?;
+    let folder = tool::folder();
+    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    let mut command = Command::new(tool);
+    command.args(["mutants", "--package", PACKAGE, "--test-package", PACKAGE]);
+    for file in if whole { FILES } else { &files } {
+        command.args(["--file", file]);
+    }
+    let status = command
+        .args(["--exclude-re", UNPROMISED, "--jobs", jobs, "--timeout", LIMIT, "--cap-lints", "true"])
+        .arg("--output")
+        .arg(&folder)
+        // The examples in the documentation would take most of the time.
+        .args(["--cargo-arg=--lib", "--cargo-arg=--tests", "--", "--"])
+        .args(TESTS)
+        .current_dir(root())
+        // Each job builds in a copy of its own.
+        .env_remove("CARGO_TARGET_DIR")
+        .env("CARGO_PROFILE_TEST_DEBUG", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .status()
+        .map_err(|error| format!("run cargo-mutants: {error}"))?;
+    // Mutants that were missed, or that took too long, are for us to judge.
+    if !matches!(status.code(), Some(0 | 2 | 3)) {
+        return Err(format!("cargo-mutants failed, {status}: see {}", folder.display()));
+    }
+    let fates = Fates::read(&folder.join("mutants.out"))?;
+    conclude(&fates, &reviewed, whole)
+}
+
+struct Options<'a> {
+    files: Vec<&'a str>,
+    jobs: &'a str,
+}
+
+impl<'a> Options<'a> {
+    fn parse(mut options: &[&'a str]) -> Outcome<Self> {
+        let mut parsed = Self { files: Vec::new(), jobs: "1" };
+        while let [option, rest @ ..] = options {
+            let [value, rest @ ..] = rest else { return Err(format!("{option}: it takes a value")) };
+            match *option {
+                "--file" => parsed.files.push(value),
+                "--jobs" => parsed.jobs = value,
+                _ => {
+                    return Err(format!(
+                        "{option}: the options are --file GLOB, as often as you like, and --jobs N"
+                    ));
+                }
+            }
+            options = rest;
+        }
+        Ok(parsed)
+    }
+}
+
+/// What became of the mutants.
+#[derive(Default)]
+struct Fates {
+    caught: Vec<Mutant>,
+    endless: Vec<Mutant>,
+    unviable: Vec<Mutant>,
+    missed: Vec<Mutant>,
+}
+
+impl Fates {
+    fn read(folder: &Path) -> Outcome<Self> {
+        let read = |file: &str| {
+            let path = folder.join(file);
+            fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))
+        };
+        let texts = [read("caught.txt")?, read("timeout.txt")?, read("unviable.txt")?, read("missed.txt")?];
+        let [caught, endless, unviable, missed] = mutant::parse(texts.each_ref().map(String::as_str))?;
+        Ok(Self { caught, endless, unviable, missed })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Mutant> {
+        [&self.caught, &self.endless, &self.unviable, &self.missed].into_iter().flatten()
+    }
+}
+
+fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Outcome {
+    let on_the_list = |mutant: &&Mutant| reviewed.iter().any(|entry| entry.mutant == mutant.name);
+    let (expected, unexpected): (Vec<_>, Vec<_>) = fates.missed.iter().partition(on_the_list);
+    // A run of some files says nothing of the others.
+    let was_run = |file: &str| whole || fates.all().any(|mutant| mutant.file() == file);
+    let survives = |entry: &Reviewed| fates.missed.iter().any(|mutant| mutant.name == entry.mutant);
+    let stale: Vec<_> = reviewed.iter().filter(|entry| was_run(entry.file()) && !survives(entry)).collect();
+
+    println!("\n── summary");
+    println!("{:>5} mutants", fates.all().count());
+    println!("{:>5} caught by a test that fails", fates.caught.len());
+    println!("{:>5} caught by a test that waits for ever", fates.endless.len());
+    println!("{:>5} do not compile", fates.unviable.len());
+    println!("{:>5} missed, reviewed", expected.len());
+    println!("{:>5} missed", unexpected.len());
+    for mutant in &fates.endless {
+        println!("endless: {mutant}");
+    }
+    for mutant in &unexpected {
+        println!("missed:  {mutant}");
+    }
+    for entry in &stale {
+        println!("stale:   {} (line {} of {})", entry.mutant, entry.line, reviewed::LIST);
+    }
+    match (unexpected.len(), stale.len()) {
+        (0, 0) => Ok(()),
+        (0, stale) => Err(format!(
+            "{stale} on the list of survivors survive no more: remove them from {}",
+            reviewed::LIST
+        )),
+        (missed, _) => {
+            Err(format!("no test notices {missed} mutants: write one, or add them to {}", reviewed::LIST))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fates(missed: &str) -> Fates {
+        let caught = "a/x.rs:1:1: replace y with z\n";
+        let [caught, missed] = mutant::parse([caught, missed]).unwrap_or_default();
+        Fates { caught, missed, ..Fates::default() }
+    }
+
+    #[test]
+    fn survivors_and_the_list_must_agree() {
+        let list = reviewed::parse("a/x.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
+        assert_eq!(list.len(), 1);
+        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &list, true).is_ok());
+        assert!(conclude(&fates(""), &list, false).is_err(), "stale");
+        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &[], false).is_err(), "missed");
+        let elsewhere = reviewed::parse("b.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
+        assert!(conclude(&fates(""), &elsewhere, false).is_ok(), "its file was not run");
+        assert!(conclude(&fates(""), &elsewhere, true).is_err(), "its file is gone");
+    }
+
+    #[test]
+    fn options_have_values() {
+        let options = Options::parse(&["--file", "a", "--jobs", "2", "--file", "b"]);
+        assert!(options.is_ok_and(|options| options.files == ["a", "b"] && options.jobs == "2"));
+        assert!(Options::parse(&["--jobs"]).is_err());
+        assert!(Options::parse(&["--fast", "1"]).is_err());
+    }
+}
