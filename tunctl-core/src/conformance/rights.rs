@@ -11,6 +11,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         another_layer_or_number_of_queues_is_told_before_other_headers,
         a_device_opened_without_the_capability_configures_nothing_with_it,
         a_handle_found_without_the_capability_configures_nothing_with_it,
+        a_namesake_elsewhere_keeps_nobody_from_destroying_by_closing,
     ];
     cases.into_iter().map(|case| case.needs(Need::OtherUsers)).collect()
 }
@@ -64,4 +65,13 @@ fn a_handle_found_without_the_capability_configures_nothing_with_it<H: Harness>(
     mine.set_mtu("1400".parse().unwrap()).unwrap();
     assert_eq!(report(harness, "mine").mtu.get(), 1400);
     mine.delete().unwrap();
+}
+
+fn a_namesake_elsewhere_keeps_nobody_from_destroying_by_closing<H: Harness>(harness: &H) {
+    let _moved = create(harness, CreateOptions::tun(), "mine");
+    harness.move_to_namespace(&name("mine"));
+    let mut here = Some(create(harness, CreateOptions::tun(), "mine"));
+    harness.as_caller(4001, 4001, false, &mut || here.take().unwrap().destroy().unwrap());
+    assert!(harness.report(&name("mine")).is_none());
+    assert!(harness.report_elsewhere(&name("mine")).is_some());
 }
