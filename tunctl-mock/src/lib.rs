@@ -35,6 +35,10 @@
 //! # Ok::<(), tunctl_core::Error>(())
 //! ```
 //!
+//! # Platform
+//!
+//! Any Unix: it has nothing of Linux but the rules and the numbers. Compiled and run on Linux alone so far.
+//!
 //! # What it does not model
 //!
 //! Routing, sockets and neighbours: the test is the system's IP stack, and says what it sends. IPv6 link-local addresses,

@@ -32,6 +32,7 @@
 //! |---|---|---|
 //! | `command` | yes | the command `tunctl`, and with it `mock` |
 //! | `mock` | by `command` | `tunctl::mock`: a driver in memory, for the tests of your program |
+//! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |
 //!
 //! As a library alone, with the mock in its tests:
 //!
@@ -48,7 +49,8 @@
 //!
 //! # Platform
 //!
-//! Linux. On other Unix systems the traits, the types and the mock compile and work, and there is no [`native`] backend.
+//! Linux. The traits, the types and the mock are written for any Unix system, and were compiled on Linux alone so far; elsewhere
+//! there is no [`native`] backend.
 
 #![forbid(unsafe_code)]
 
@@ -85,6 +87,6 @@ pub fn native() -> Native {
 struct Readme;
 
 /// The testing guide's examples, run.
-#[cfg(all(doctest, target_os = "linux", feature = "mock"))]
+#[cfg(all(doctest, target_os = "linux", feature = "proptest"))]
 #[doc = include_str!("../../docs/testing.md")]
 struct Testing;

@@ -125,7 +125,7 @@ fn late_packets_stay_in_order_and_survive_the_end_of_another_interface() {
             assert_eq!(kernel.inject(device, packet(2, 1, number)), Delivery::Impaired);
         }
     }
-    kernel.delete(other);
+    kernel.delete(&other);
     kernel.advance(tenth);
     assert_eq!(received(&device), [0, 1, 2].map(|number| packet(2, 1, number)));
     assert_eq!(kernel.inject(&device, packet(2, 1, 3)), Delivery::Impaired, "its wire is as it was");
