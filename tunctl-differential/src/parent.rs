@@ -85,8 +85,11 @@ fn named_refusals() -> (BTreeSet<(String, String)>, Vec<String>) {
     panic::set_hook(Box::new(|_| {}));
     for case in conformance::cases::<MockHarness>() {
         match catch_unwind(AssertUnwindSafe(|| case.run(&fresh_model()))) {
-            Ok(refusals) => named.extend(
-                refusals.iter().map(|(operation, cause)| (format!("{operation:?}"), format!("{cause:?}"))),
+            Ok(outcome) => named.extend(
+                outcome
+                    .refusals
+                    .iter()
+                    .map(|(operation, cause)| (format!("{operation:?}"), format!("{cause:?}"))),
             ),
             Err(_) => failures.push(format!("the model fails the conformance case {case:?}")),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Harness, Refusal, expect};
+use super::{Harness, Outcome, expect};
 
 /// What a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,8 +91,9 @@ impl<H: Harness> Case<H> {
         self.need
     }
 
-    /// Runs it over a harness that nothing has used yet; the refusals that it asked for, and got.
-    pub fn run(&self, harness: &H) -> Vec<Refusal> {
+    /// Runs it over a harness that nothing has used yet.
+    #[must_use]
+    pub fn run(&self, harness: &H) -> Outcome {
         expect::recorded(|| (self.body)(harness))
     }
 }

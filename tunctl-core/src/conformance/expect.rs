@@ -11,23 +11,42 @@ use crate::{
 /// A refusal that a case asked for, and got: the operation, and why.
 pub type Refusal = (Operation, Cause);
 
-thread_local! {
-    static REFUSALS: RefCell<Vec<Refusal>> = const { RefCell::new(Vec::new()) };
+/// What a case that did not panic has shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The refusals that it asked for, and got.
+    pub refusals: Vec<Refusal>,
+    /// Why it has shown nothing: the backend has no such thing.
+    pub not_applicable: Option<&'static str>,
 }
 
-/// Runs a case, and returns the refusals that it expected.
-pub(super) fn recorded(case: impl FnOnce()) -> Vec<Refusal> {
-    REFUSALS.take();
-    case();
-    REFUSALS.take()
+thread_local! {
+    static OUTCOME: RefCell<Outcome> = const {
+        RefCell::new(Outcome { refusals: Vec::new(), not_applicable: None })
+    };
 }
+
+/// Runs a case, and returns what it has told of itself.
+pub(super) fn recorded(case: impl FnOnce()) -> Outcome {
+    OUTCOME.take();
+    case();
+    OUTCOME.take()
+}
+
+/// The case does not concern this backend, for a reason that ends a sentence: "it has no …".
+pub(super) fn not_applicable(why: &'static str) {
+    OUTCOME.with_borrow_mut(|outcome| outcome.not_applicable = Some(why));
+}
+
+/// Why a case of queues does not concern a backend.
+pub(super) const NO_QUEUES: &str = "it has no queues that come and go";
 
 /// Asserts that an operation was refused for this cause, and returns the error.
 #[track_caller]
 pub fn refused<T, E: Into<Error>>(outcome: Result<T, E>, cause: Cause) -> Error {
     let Err(error) = outcome.map_err(Into::into) else { panic!("it succeeded, and {cause:?} was expected") };
     assert_eq!(error.cause(), cause, "{error}");
-    REFUSALS.with_borrow_mut(|refusals| refusals.push((error.operation(), cause)));
+    OUTCOME.with_borrow_mut(|outcome| outcome.refusals.push((error.operation(), cause)));
     error
 }
 

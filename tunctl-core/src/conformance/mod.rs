@@ -11,7 +11,10 @@
 //!
 //! fn run_all<H: Harness>(fresh: impl Fn() -> H) {
 //!     for case in conformance::cases::<H>() {
-//!         case.run(&fresh());
+//!         let outcome = case.run(&fresh());
+//!         if let Some(why) = outcome.not_applicable {
+//!             println!("skipped: {}: {why}", case.name());
+//!         }
 //!     }
 //! }
 //! ```
@@ -49,5 +52,5 @@ mod virtio_net;
 mod writing;
 
 pub use case::{Case, Need, Subject, cases};
-pub use expect::{Refusal, refused};
+pub use expect::{Outcome, Refusal, refused};
 pub use harness::{DeviceOf, Harness, InterfaceOf, Observation, Profile};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::case::{Case, suite};
 use super::expect::{
-    assert_empty, create, errno, exists, ipv4, name, open, received, refused_with, report, tap, tun, up,
+    NO_QUEUES, assert_empty, create, errno, exists, ipv4, name, not_applicable, open, received, refused_with,
+    report, tap, tun, up,
 };
 use super::{DeviceOf, Harness};
 use crate::{Cause, CreateOptions, Interface, TunBackend, TunDevice};
@@ -52,8 +53,11 @@ pub(super) fn join<H: Harness>(harness: &H) -> DeviceOf<H> {
 /// Detaches the device's queue, or attaches it; false if the backend has no such thing, and the case no point.
 #[track_caller]
 pub(super) fn switched<H: Harness>(harness: &H, device: &DeviceOf<H>, attached: bool) -> bool {
-    let outcome = harness.set_queue(device, attached);
-    outcome.is_some_and(|outcome| outcome.map(|()| true).unwrap_or_else(|error| panic!("{error}")))
+    let Some(outcome) = harness.set_queue(device, attached) else {
+        not_applicable(NO_QUEUES);
+        return false;
+    };
+    outcome.map(|()| true).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn inject<H: Harness>(harness: &H, packet: &[u8]) -> bool {
@@ -258,7 +262,7 @@ fn a_queue_is_detached_and_attached_while_down<H: Harness>(harness: &H) {
 
 fn a_queue_is_detached_once_and_attached_once<H: Harness>(harness: &H) {
     let device = create(harness, several(), "many");
-    let Some(outcome) = harness.set_queue(&device, true) else { return };
+    let Some(outcome) = harness.set_queue(&device, true) else { return not_applicable(NO_QUEUES) };
     refused_with(outcome, Cause::InvalidQueue, errno::EINVAL);
     for _ in 0..2 {
         switched(harness, &device, false);
@@ -271,7 +275,9 @@ fn a_queue_is_detached_once_and_attached_once<H: Harness>(harness: &H) {
 fn a_single_queue_stays_attached<H: Harness>(harness: &H) {
     for (device, text) in [(tun(harness, "tun0"), "tun0"), (tap(harness, "tap0"), "tap0")] {
         for attached in [false, true, false] {
-            let Some(outcome) = harness.set_queue(&device, attached) else { return };
+            let Some(outcome) = harness.set_queue(&device, attached) else {
+                return not_applicable(NO_QUEUES);
+            };
             let error = refused_with(outcome, Cause::InvalidQueue, errno::EINVAL);
             assert_eq!(error.interface(), Some(name(text)));
         }

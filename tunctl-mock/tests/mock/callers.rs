@@ -48,6 +48,7 @@ fn a_group_is_had_in_several_ways() {
     assert_eq!(open_as(Caller::user(1000, 100).with_group(50)), Ok(()));
     assert_eq!(open_as(Caller::user(1000, 100)), Err(Cause::NotOwner));
     assert_eq!(open_as(Caller::user(1001, 50)), Err(Cause::NotOwner));
+    assert_eq!(open_as(Caller::user(1001, 100).with_group(50)), Err(Cause::NotOwner));
 }
 
 #[test]
