@@ -6,11 +6,9 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use tunctl_core::{Cause, Error, Operation};
+use tunctl_sys::linux::process::CAP_NET_ADMIN;
 
 use crate::remedy::{self, Situation};
-
-/// The number of `CAP_NET_ADMIN`.
-pub(crate) const CAP_NET_ADMIN: u32 = 12;
 
 /// The errno of an I/O error; `EIO` if it is not the system's.
 pub(crate) fn errno(error: &io::Error) -> Errno {

@@ -21,9 +21,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
-use tunctl_sys::linux::process;
-
-use crate::diagnose::CAP_NET_ADMIN;
+use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 
 pub(crate) use address::Probing;
 pub(crate) use link::Link;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use tunctl_core::{
-    Capabilities, Cause, CreateFlags, CreateOptions, Error, Holder, InterfaceName, InvalidOptions,
-    NamePattern, Operation, Result, TunBackend,
+    Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, InvalidOptions, NamePattern,
+    Operation, Result, TunBackend,
 };
 
-use crate::device::{MockDevice, OpenFile};
+use crate::device::{MockDevice, OpenFile, this_process};
 use crate::interface::MockInterface;
 use crate::kernel::{Attached, Kernel, NamespaceId, Signal, Wanted, World, is_other};
 use crate::refusal::{Answer, Refusal};
@@ -176,13 +176,6 @@ impl World {
     fn is_held(&self, namespace: NamespaceId, name: &InterfaceName) -> bool {
         self.named(namespace, name).is_some_and(|device| device.queues() > 0)
     }
-}
-
-/// Whoever holds an interface of the mock's is in this process.
-pub(crate) fn this_process() -> Holder {
-    let program = std::env::current_exe().ok();
-    let name = program.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::to_string_lossy);
-    Holder::new(std::process::id(), &name.unwrap_or_default())
 }
 
 /// The flags that decide what stands in front of each packet.

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Operation,
-    PollState, Queues, Readiness, Result, TunDevice, Uid,
+    Cause, CreateFlags, DestroyError, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceName,
+    Operation, PollState, Queues, Readiness, Result, TunDevice, Uid,
 };
 
 use crate::Errno;
-use crate::backend::this_process;
 use crate::interface::{MockInterface, unreachable};
 use crate::kernel::{FileId, Kernel, NetDevice, Signal, World};
 use crate::refusal::{Answer, Refusal};
@@ -162,6 +161,13 @@ impl MockDevice {
         let _ = world.set_persist(self.file.id, false);
         Ok(())
     }
+}
+
+/// Whoever holds an interface of the mock's is in this process.
+pub(crate) fn this_process() -> Holder {
+    let program = std::env::current_exe().ok();
+    let name = program.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::to_string_lossy);
+    Holder::new(std::process::id(), &name.unwrap_or_default())
 }
 
 impl AsFd for MockDevice {

@@ -14,6 +14,9 @@
 //! | state, MTU, name, namespace, deletion | `link.rs` |
 //! | addresses | `address.rs` |
 //!
+//! Not of the kernel's, but under its lock: what stands at the other end of an interface (`wire.rs`), and how those who wait are
+//! told of a change (`signal.rs`).
+//!
 //! A rule answers with a [`Refusal`](crate::refusal::Refusal): the number of the kernel's, and the cause that the Linux
 //! backend would make of it. Everything happens under one lock, so each operation is a step that none other divides.
 
@@ -25,14 +28,13 @@ mod queue;
 mod receive;
 mod ring;
 mod send;
+mod signal;
 mod vnet;
+mod wire;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
-use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tunctl_core::{
     CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, Operation,
@@ -42,15 +44,16 @@ use tunctl_core::{
 use ring::Ring;
 
 use crate::fault::{Effect, Faults};
-use crate::readable::Readable;
 use crate::refusal::{Answer, NO_DEVICE};
-use crate::wire::Wires;
 use crate::{Caller, KernelProfile};
 
 pub(crate) use attach::{Attached, Wanted};
 pub(crate) use link::Rights;
 pub(crate) use name::is_other;
 pub use receive::Delivery;
+pub(crate) use signal::{Signal, Watch};
+pub use wire::Way;
+use wire::Wires;
 
 /// Which interface, for ever: unlike an index, it is never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,31 +93,6 @@ impl Kernel {
     pub(crate) fn enter(&self) -> MutexGuard<'_, World> {
         // A thread that panicked in here, in a test that failed, has left a world as whole as before its step.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kernel {
-    /// Asks again after each change, until there is an answer or `limit` has passed.
-    pub(crate) fn wait_for<T>(
-        &self,
-        limit: Duration,
-        mut answer: impl FnMut(&mut World) -> Option<T>,
-    ) -> Option<T> {
-        let deadline = Instant::now().checked_add(limit);
-        let mut world = self.enter();
-        let watch = world.watch.clone();
-        loop {
-            if let Some(answer) = answer(&mut world) {
-                return Some(answer);
-            }
-            let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return None;
-            }
-            watch.waiting.fetch_add(1, Ordering::Relaxed);
-            world = watch.changed.wait_timeout(world, left).unwrap_or_else(PoisonError::into_inner).0;
-            watch.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }
 
@@ -190,60 +168,6 @@ struct TunFile {
     detached: bool,
     queue: Ring,
     signal: Arc<Signal>,
-}
-
-/// By what a test is told that something has changed.
-#[derive(Default)]
-pub(crate) struct Watch {
-    changed: Condvar,
-    waiting: AtomicUsize,
-}
-
-impl Watch {
-    fn tell(&self) {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.changed.notify_all();
-        }
-    }
-}
-
-/// By what a device is told that it is ready.
-pub(crate) struct Signal {
-    pub(crate) readable: Readable,
-    /// Notified at each change that may end a wait. Its lock is the kernel's.
-    changed: Condvar,
-    /// To notify costs a system call, also if nobody waits.
-    waiting: AtomicUsize,
-}
-
-impl Signal {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { readable: Readable::new()?, changed: Condvar::new(), waiting: AtomicUsize::new(0) })
-    }
-
-    /// Sleeps until something has changed, or `limit` has passed.
-    pub(crate) fn wait<'a>(
-        &self,
-        world: MutexGuard<'a, World>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, World> {
-        // The count changes under the lock, so a change that comes after it is seen.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let world = match limit {
-            None => self.changed.wait(world).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => self.changed.wait_timeout(world, limit).unwrap_or_else(PoisonError::into_inner).0,
-        };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        world
-    }
-
-    /// Says what a receive would do now, to whoever waits to know.
-    fn tell(&self, readable: bool) {
-        self.readable.set(readable);
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.changed.notify_all();
-        }
-    }
 }
 
 impl World {

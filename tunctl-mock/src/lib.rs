@@ -66,7 +66,6 @@ mod solicitation;
 pub mod strategy;
 mod system;
 mod target;
-mod wire;
 mod wiring;
 
 pub use backend::MockBackend;
@@ -76,7 +75,6 @@ pub use errno::Errno;
 pub use fault::Fault;
 pub use impairment::Impairment;
 pub use interface::MockInterface;
-pub use kernel::Delivery;
+pub use kernel::{Delivery, Way};
 pub use profile::KernelProfile;
 pub use target::Target;
-pub use wire::Way;

@@ -12,7 +12,6 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         several_queues_do_not_become_a_single_one,
         a_detached_queue_keeps_the_interface_one_of_several_queues,
         queues_of_other_headers_are_refused,
-        a_mismatch_of_the_interface_is_told_before_that_of_headers,
         a_detached_queue_holds_on_to_its_headers,
         an_interface_without_devices_takes_other_headers,
         there_is_a_limit_to_queues,
@@ -65,14 +64,6 @@ fn queues_of_other_headers_are_refused<H: Harness>(harness: &H) {
         assert!(open(harness, kept.clone().one_queue(true), "many").is_ok());
         assert!(open(harness, kept, "many").is_ok());
     }
-}
-
-fn a_mismatch_of_the_interface_is_told_before_that_of_headers<H: Harness>(harness: &H) {
-    let _held = create(harness, several(), "many");
-    let other_layer = CreateOptions::tap().multi_queue(true).vnet_header(true);
-    refused_with(open(harness, other_layer, "many"), Cause::LayerMismatch, errno::EINVAL);
-    let single = CreateOptions::tun().vnet_header(true);
-    refused_with(open(harness, single, "many"), Cause::QueueMismatch, errno::EINVAL);
 }
 
 fn a_detached_queue_holds_on_to_its_headers<H: Harness>(harness: &H) {

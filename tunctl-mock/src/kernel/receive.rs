@@ -7,10 +7,10 @@ use tunctl_core::{Cause, Layer, State};
 use tunctl_packet::header::{EtherType, PacketInfo};
 
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
+use super::wire::Way;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
 use crate::Errno;
 use crate::refusal::{Answer, Refusal};
-use crate::wire::Way;
 
 /// What became of a packet that the system sent out of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,9 +4,10 @@ use std::io::IoSlice;
 
 use tunctl_core::{Cause, CreateFlags, Layer, State};
 
+use super::vnet::Malformed;
+use super::wire::Way;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
 use crate::refusal::{Answer, Refusal};
-use crate::wire::Way;
 use crate::{Errno, KernelProfile};
 
 /// The packet information header: two bytes of flags, and the EtherType.
@@ -16,9 +17,6 @@ pub(super) const ETHERNET_HEADER: usize = 14;
 
 /// What a test has not taken is kept up to this many packets an interface; what comes then is counted.
 const UNTAKEN: usize = 65_536;
-
-/// The packet makes no sense.
-pub(super) struct Malformed;
 
 impl World {
     /// The program sends one packet; how many bytes it had.

@@ -1,7 +1,9 @@
 //! The virtio-net header in front of a packet that the program sends.
 
-use super::send::Malformed;
 use crate::KernelProfile;
+
+/// The packet makes no sense.
+pub(super) struct Malformed;
 
 /// Its size unless a program asked for another, and there is no way here to ask.
 pub(super) const LENGTH: usize = 10;

@@ -147,3 +147,13 @@ fn an_interface_goes_down_in_the_middle_of_a_send() {
     assert_eq!(device.send(&packet(1, 2, 0)).unwrap_err().cause(), Cause::Down);
     assert_eq!(kernel.take(&device), None);
 }
+
+#[test]
+fn a_blocking_receive_waits_through_a_scripted_would_block() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    kernel.inject(&device, packet(2, 1, 0));
+    kernel.script(Fault::on(Operation::Receive).errno(Errno::EAGAIN));
+    let mut buffer = [0; 100];
+    assert_eq!(device.recv(&mut buffer).unwrap(), 21);
+}

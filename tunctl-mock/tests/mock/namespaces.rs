@@ -1,7 +1,7 @@
 //! Several network namespaces of one system.
 
-use tunctl_core::{Cause, Interface, State, TunBackend, TunDevice};
-use tunctl_mock::{MockBackend, MockDevice, MockInterface};
+use tunctl_core::{Cause, CreateOptions, Interface, State, TunBackend, TunDevice};
+use tunctl_mock::{Caller, MockBackend, MockDevice, MockInterface};
 
 use crate::tun;
 
@@ -90,4 +90,23 @@ fn a_stranger_in_the_place_of_a_moved_interface_is_not_destroyed() {
     let (device, stranger) = replaced(&here);
     device.destroy().unwrap();
     assert_eq!(stranger.name().unwrap().to_string(), "stranger");
+}
+
+#[test]
+fn a_namesake_in_use_keeps_an_interface_of_several_queues_that_was_moved() {
+    let here = MockBackend::new();
+    let there = here.new_namespace();
+    let many = CreateOptions::tun().multi_queue(true).name("many").unwrap();
+    let device = here.create(&many).unwrap();
+    here.move_to_namespace(&device, &there).unwrap();
+    let namesake = here.create(&many).unwrap();
+    let refused = device.destroy().unwrap_err();
+    assert_eq!(refused.error().cause(), Cause::Busy);
+    drop(namesake);
+    refused.into_device().unwrap().destroy().unwrap();
+    // Where an interface was not moved, it is not taken for another.
+    let (device, _namesake) = (here.create(&many).unwrap(), there.create(&many).unwrap());
+    here.set_caller(Caller::user(1000, 1000));
+    device.destroy().unwrap();
+    assert_eq!(listed(&here), []);
 }

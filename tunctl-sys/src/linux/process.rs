@@ -66,6 +66,9 @@ pub fn unblock_signals(command: &mut Command) {
     unsafe { command.pre_exec(unblock) };
 }
 
+/// The number of the capability to configure networks.
+pub const CAP_NET_ADMIN: u32 = 12;
+
 /// The capabilities of a thread: bit `n` stands for capability number `n`.
 ///
 /// Manual page: `capabilities(7)`.
