@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setegid, seteuid, setgroups};
-use tunctl_sys::linux::process::{CapabilitySets, capabilities, set_capabilities};
+use tunctl_sys::linux::process::{CAP_NET_ADMIN, CapabilitySets, capabilities, set_capabilities};
 
-const NET_ADMIN: u64 = 1 << process::CAP_NET_ADMIN;
+const NET_ADMIN: u64 = 1 << CAP_NET_ADMIN;
 
 /// Does something with these effective ids, no other groups, and with or without `CAP_NET_ADMIN`; afterwards, or when it
 /// panics, the process is as it was.
