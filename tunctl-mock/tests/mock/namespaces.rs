@@ -102,8 +102,10 @@ fn a_namesake_in_use_keeps_an_interface_of_several_queues_that_was_moved() {
     let namesake = here.create(&many).unwrap();
     let refused = device.destroy().unwrap_err();
     assert_eq!(refused.error().cause(), Cause::Busy);
+    namesake.set_persist(true).unwrap();
     drop(namesake);
     refused.into_device().unwrap().destroy().unwrap();
+    here.delete("many");
     // Where an interface was not moved, it is not taken for another.
     let (device, _namesake) = (here.create(&many).unwrap(), there.create(&many).unwrap());
     here.set_caller(Caller::user(1000, 1000));

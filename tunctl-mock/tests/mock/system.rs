@@ -38,3 +38,15 @@ fn a_handle_counts_what_was_dropped() {
     kernel.delete(&device);
     assert_eq!(device.interface().dropped().unwrap_err().cause(), Cause::Gone);
 }
+
+#[test]
+fn what_a_deleted_interface_sent_is_there_while_its_device_is_open() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    device.send(&packet(1, 2, 7)).unwrap();
+    kernel.delete(&device);
+    // Its name leads to another by now.
+    let _next = tun(&kernel, "tun0");
+    assert_eq!(kernel.packets("tun0"), [[0; 0]; 0]);
+    assert_eq!(kernel.packets(&device), [packet(1, 2, 7)]);
+}
