@@ -111,7 +111,7 @@ impl MockDevice {
             match step(&mut world, file) {
                 Err(refusal) if refusal.cause() == Cause::WouldBlock => {
                     while !world.is_ready(file, readiness) {
-                        world = self.file.signal.wait(world, None);
+                        world = self.file.signal.waiters.wait(world, None);
                     }
                 }
                 outcome => return outcome.map_err(|refusal| self.error(&world, operation, refusal)),
@@ -251,7 +251,7 @@ impl TunDevice for MockDevice {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(false);
             }
-            world = self.file.signal.wait(world, left);
+            world = self.file.signal.waiters.wait(world, left);
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) use attach::{Attached, Wanted};
 pub(crate) use link::Rights;
 pub(crate) use name::is_other;
 pub use receive::Delivery;
-pub(crate) use signal::{Signal, Watch};
+pub(crate) use signal::{Signal, Waiters};
 pub use wire::Way;
 use wire::Wires;
 
@@ -118,7 +118,7 @@ pub(crate) struct World {
     /// Who has a name, or had it last.
     bearers: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
     /// Notified at each change that a test may wait for.
-    pub(crate) watch: Arc<Watch>,
+    tests: Arc<Waiters>,
 }
 
 /// A network namespace.
@@ -183,7 +183,7 @@ impl World {
             files: Vec::new(),
             deleted: HashMap::new(),
             bearers: HashMap::new(),
-            watch: Arc::default(),
+            tests: Arc::default(),
         }
     }
 
@@ -268,7 +268,7 @@ impl World {
         if let Some(before) = self.bearers.insert((namespace, name), id) {
             self.forget_if_unknown(before);
         }
-        self.watch.tell();
+        self.tests.wake();
     }
 
     /// A deleted interface that neither its last name nor an open device leads to cannot be asked about.

@@ -29,7 +29,6 @@ const FILES: &[&str] = &[
     "tunctl-mock/src/impairment.rs",
     "tunctl-mock/src/interface.rs",
     "tunctl-mock/src/readable.rs",
-    "tunctl-mock/src/wire.rs",
 ];
 
 /// What nobody promises: the text of `{:?}`.

@@ -54,7 +54,7 @@ impl World {
         let device = self.interfaces.get_mut(&id).ok_or(crate::refusal::NO_DEVICE)?;
         device.attached.push(file);
         // A further queue takes the headers as they are; a first one brings its own.
-        if device.queues() == 1 || !device.is_multi_queue() {
+        if device.queues() == 1 {
             device.flags = wanted.flags & KEPT;
         }
         Ok(Attached { file, info: device.info() })
@@ -119,7 +119,8 @@ impl World {
             index,
             name,
             layer: wanted.layer,
-            flags: wanted.flags & KEPT,
+            // Those come with its first queue.
+            flags: CreateFlags::empty(),
             mtu: Mtu::from_kernel(1500),
             state: State::Down,
             persistent: false,

@@ -45,7 +45,7 @@ impl World {
             device.ipv6.clear();
         }
         self.tell_all(id);
-        self.watch.tell();
+        self.tests.wake();
     }
 
     /// The length is that of each queue; those that are open get a new one.

@@ -46,9 +46,9 @@ impl World {
     /// Offloads stay with the interface. Bits that the kernel does not know, or that do not go together, are refused.
     pub(crate) fn set_offloads(&mut self, file: FileId, offloads: u32) -> Answer {
         const CSUM: u32 = 1;
-        const TSO: u32 = 2 | 4;
+        const TSO: u32 = 0x6;
         const ECN: u32 = 8;
-        const USO: u32 = 0x20 | 0x40;
+        const USO: u32 = 0x60;
         const TUNNEL: u32 = 0x80;
         const TUNNEL_CSUM: u32 = 0x100;
         let known = self.profile.offloads();
@@ -139,7 +139,7 @@ impl World {
             }
             self.tell(file);
         }
-        self.watch.tell();
+        self.tests.wake();
         self.forget_if_unknown(id);
     }
 

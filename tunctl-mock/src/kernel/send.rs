@@ -59,7 +59,7 @@ impl World {
         if let Some(device) = self.device_mut(id) {
             if device.received.len() < UNTAKEN {
                 device.received.push_back(packet);
-                self.watch.tell();
+                self.tests.wake();
             } else {
                 device.missed += 1;
             }

@@ -8,16 +8,35 @@ use std::time::{Duration, Instant};
 use super::{Kernel, World};
 use crate::readable::Readable;
 
-/// By what a test is told that something has changed.
+/// Those who wait for a change.
 #[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct Waiters {
+    /// Its lock is the kernel's.
     changed: Condvar,
-    waiting: AtomicUsize,
+    /// To notify costs a system call, also if nobody waits.
+    count: AtomicUsize,
 }
 
-impl Watch {
-    pub(super) fn tell(&self) {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
+impl Waiters {
+    /// Sleeps until something has changed, or `limit` has passed.
+    pub(crate) fn wait<'a>(
+        &self,
+        world: MutexGuard<'a, World>,
+        limit: Option<Duration>,
+    ) -> MutexGuard<'a, World> {
+        // The count changes under the lock, so a change that comes after it is seen.
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let world = match limit {
+            None => self.changed.wait(world).unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => self.changed.wait_timeout(world, limit).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        world
+    }
+
+    /// Something has changed.
+    pub(super) fn wake(&self) {
+        if self.count.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
         }
     }
@@ -26,39 +45,18 @@ impl Watch {
 /// By what a device is told that it is ready.
 pub(crate) struct Signal {
     pub(crate) readable: Readable,
-    /// Notified at each change that may end a wait. Its lock is the kernel's.
-    changed: Condvar,
-    /// To notify costs a system call, also if nobody waits.
-    waiting: AtomicUsize,
+    pub(crate) waiters: Waiters,
 }
 
 impl Signal {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { readable: Readable::new()?, changed: Condvar::new(), waiting: AtomicUsize::new(0) })
-    }
-
-    /// Sleeps until something has changed, or `limit` has passed.
-    pub(crate) fn wait<'a>(
-        &self,
-        world: MutexGuard<'a, World>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, World> {
-        // The count changes under the lock, so a change that comes after it is seen.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let world = match limit {
-            None => self.changed.wait(world).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => self.changed.wait_timeout(world, limit).unwrap_or_else(PoisonError::into_inner).0,
-        };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        world
+        Ok(Self { readable: Readable::new()?, waiters: Waiters::default() })
     }
 
     /// Says what a receive would do now, to whoever waits to know.
     pub(super) fn tell(&self, readable: bool) {
         self.readable.set(readable);
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.changed.notify_all();
-        }
+        self.waiters.wake();
     }
 }
 
@@ -71,7 +69,7 @@ impl Kernel {
     ) -> Option<T> {
         let deadline = Instant::now().checked_add(limit);
         let mut world = self.enter();
-        let watch = world.watch.clone();
+        let tests = world.tests.clone();
         loop {
             if let Some(answer) = answer(&mut world) {
                 return Some(answer);
@@ -80,9 +78,7 @@ impl Kernel {
             if left.is_zero() {
                 return None;
             }
-            watch.waiting.fetch_add(1, Ordering::Relaxed);
-            world = watch.changed.wait_timeout(world, left).unwrap_or_else(PoisonError::into_inner).0;
-            watch.waiting.fetch_sub(1, Ordering::Relaxed);
+            world = tests.wait(world, Some(left));
         }
     }
 }

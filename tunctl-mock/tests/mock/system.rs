@@ -1,9 +1,9 @@
 //! What the test sees as the system.
 
 use tunctl_core::{Cause, TunDevice};
-use tunctl_mock::MockBackend;
+use tunctl_mock::{Delivery, MockBackend};
 
-use crate::{packet, tun};
+use crate::{packet, received, tun};
 
 #[test]
 fn packets_that_nobody_takes_are_kept_up_to_a_limit_and_then_counted() {
@@ -49,4 +49,17 @@ fn what_a_deleted_interface_sent_is_there_while_its_device_is_open() {
     let _next = tun(&kernel, "tun0");
     assert_eq!(kernel.packets("tun0"), [[0; 0]; 0]);
     assert_eq!(kernel.packets(&device), [packet(1, 2, 7)]);
+}
+
+#[test]
+fn room_comes_back_in_batches_of_at_most_half_a_queue() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    for (length, after_one) in [(31, Delivery::Queued), (32, Delivery::Full), (33, Delivery::Full)] {
+        kernel.set_queue_length(&device, length);
+        while kernel.inject(&device, packet(2, 1, 0)) == Delivery::Queued {}
+        device.try_recv(&mut [0; 100]).unwrap();
+        assert_eq!(kernel.inject(&device, packet(2, 1, 0)), after_one, "{length}");
+        drop(received(&device));
+    }
 }
