@@ -40,7 +40,7 @@ pub(crate) fn run() -> Outcome {
     }
     stage(&mut finished, "documentation tests", || tests(&["--workspace", "--doc"]));
     for (package, test) in KERNEL_TESTS {
-        stage(&mut finished, &format!("kernel: {package}"), || {
+        stage(&mut finished, &format!("{test}: {package}"), || {
             tests(&["--package", package, "--test", test])
         });
     }
@@ -97,7 +97,7 @@ fn conclude(finished: &[Finished]) -> Outcome {
             None => "ok".to_owned(),
         };
         println!(
-            "{name:<22} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
+            "{name:<26} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped {:>6.1} s  {verdict}",
             took.as_secs_f64()
         );
     }
