@@ -106,8 +106,7 @@ impl KernelProfile {
         self.rename_while_up
     }
 
-    /// Whether a checksum that a virtio-net header asks for must start behind an IP header, also where the header tells of no
-    /// segments.
+    /// Whether a checksum that a virtio-net header asks for must start behind an IP header.
     #[must_use]
     pub const fn checksum_behind_ip(&self) -> bool {
         self.checksum_behind_ip

@@ -87,8 +87,7 @@ pub struct Profile {
     pub ownerless_attach: bool,
     /// An interface may be renamed while it is up.
     pub rename_while_up: bool,
-    /// A checksum that a virtio-net header asks for must start behind an IP header, also where the header tells of no
-    /// segments.
+    /// A checksum that a virtio-net header asks for must start behind an IP header.
     pub checksum_behind_ip: bool,
     /// The errno of a pattern whose next number would make the name too long.
     pub exhausted_errno: i32,

@@ -38,17 +38,17 @@ pub(super) fn check(
     if headers > packet || (needs_checksum && HEADROOM + start > LAST_START) {
         return Err(Malformed);
     }
-    if gso_type == 0 {
-        let misplaced = needs_checksum && start < IP_HEADER && profile.checksum_behind_ip();
-        return if misplaced { Err(Malformed) } else { Ok(headers) };
-    }
-    let network_header = match gso_type & !ECN {
-        TCP_OVER_IPV4 | UDP_FRAGMENTS | UDP_SEGMENTS => IP_HEADER,
-        TCP_OVER_IPV6 => IPV6_HEADER,
-        _ => return Err(Malformed),
+    let network_header = match gso_type {
+        0 => IP_HEADER,
+        _ => match gso_type & !ECN {
+            TCP_OVER_IPV4 | UDP_FRAGMENTS | UDP_SEGMENTS => IP_HEADER,
+            TCP_OVER_IPV6 => IPV6_HEADER,
+            _ => return Err(Malformed),
+        },
     };
-    // Segments have a size, and their checksum starts behind the network header.
-    if number(g0, g1) == 0 || (needs_checksum && start < network_header) {
+    // A checksum starts behind the network header, where the kernel looks; segments have a size.
+    let misplaced = needs_checksum && start < network_header && profile.checksum_behind_ip();
+    if misplaced || (gso_type != 0 && number(g0, g1) == 0) {
         return Err(Malformed);
     }
     Ok(headers)
