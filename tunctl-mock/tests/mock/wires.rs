@@ -180,6 +180,14 @@ fn no_system_would_send_what_is_longer_than_the_mtu() {
 }
 
 #[test]
+fn a_packet_of_no_bytes_is_dropped_and_counted() {
+    let kernel = MockBackend::new();
+    let device = tun(&kernel, "tun0");
+    assert_eq!(kernel.inject(&device, []), Delivery::Empty);
+    assert_eq!((kernel.dropped(&device), received(&device)), (1, Vec::new()));
+}
+
+#[test]
 fn an_unsolicited_packet_is_there_when_asked_for() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
