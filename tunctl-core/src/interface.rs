@@ -100,6 +100,19 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     /// `Gone`.
     fn info(&self) -> Result<InterfaceInfo>;
 
+    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
+    /// attached.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// On Linux, `tx_dropped` of the interface's statistics.
+    #[doc(alias = "tx_dropped")]
+    fn dropped(&self) -> Result<u64>;
+
     /// Its addresses, in the kernel's order; IPv6 link-local addresses that the kernel made are among them.
     ///
     /// # Errors

@@ -11,7 +11,9 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
 use tunctl_core::conformance::{DeviceOf, Harness, Observation, Profile};
-use tunctl_core::{Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, TunBackend};
+use tunctl_core::{
+    Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, TunBackend,
+};
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
 use tunctl_testing::{LinuxHarness, rtnetlink};

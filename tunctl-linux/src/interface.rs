@@ -54,23 +54,6 @@ impl LinuxInterface {
         Ok(holders::processes(&attached))
     }
 
-    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
-    /// attached.
-    ///
-    /// # Errors
-    ///
-    /// `Gone`.
-    ///
-    /// # Platform
-    ///
-    /// Linux only: `tx_dropped` of the interface's statistics.
-    #[doc(alias = "tx_dropped")]
-    pub fn dropped(&self) -> Result<u64> {
-        let counted =
-            self.netlink.dropped(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
-        counted.ok_or_else(|| self.told(remedy::gone().into_error(Operation::Inspect)))
-    }
-
     pub(crate) fn netlink(&self) -> &Netlink {
         &self.netlink
     }
@@ -124,6 +107,12 @@ impl Interface for LinuxInterface {
             // Another interface may have been given the index since.
             Some(Link::Other(_)) | None => Err(self.told(remedy::gone().into_error(Operation::Inspect))),
         }
+    }
+
+    fn dropped(&self) -> Result<u64> {
+        let counted =
+            self.netlink.dropped(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
+        counted.ok_or_else(|| self.told(remedy::gone().into_error(Operation::Inspect)))
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {

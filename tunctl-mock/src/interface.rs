@@ -47,17 +47,6 @@ impl MockInterface {
         self.name
     }
 
-    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
-    /// attached.
-    ///
-    /// # Errors
-    ///
-    /// `Gone`.
-    #[doc(alias = "tx_dropped")]
-    pub fn dropped(&self) -> Result<u64> {
-        self.ask(Operation::Inspect, NetDevice::dropped)
-    }
-
     fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World) -> Answer<T>) -> Result<T> {
         let mut world = self.kernel.enter();
         let id = world.at(self.place).ok().map(NetDevice::id);
@@ -86,6 +75,10 @@ impl Interface for MockInterface {
 
     fn info(&self) -> Result<InterfaceInfo> {
         self.ask(Operation::Inspect, NetDevice::info)
+    }
+
+    fn dropped(&self) -> Result<u64> {
+        self.ask(Operation::Inspect, NetDevice::dropped)
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {

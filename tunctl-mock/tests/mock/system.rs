@@ -1,6 +1,6 @@
 //! What the test sees as the system.
 
-use tunctl_core::{Cause, TunDevice};
+use tunctl_core::{Cause, Interface, TunDevice};
 use tunctl_mock::{Delivery, MockBackend};
 
 use crate::{packet, received, tun};

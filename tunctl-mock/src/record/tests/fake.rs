@@ -58,6 +58,10 @@ impl Interface for FakeInterface {
         Ok(InterfaceInfo::new(name, self.index(), layer, Mtu::MIN))
     }
 
+    fn dropped(&self) -> Result<u64> {
+        unsupported(Operation::Inspect)
+    }
+
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
         unsupported(Operation::ListAddresses)
     }
