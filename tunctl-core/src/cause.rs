@@ -93,6 +93,11 @@ causes! {
     Gone = "the interface is gone", NotConnected;
     /// Nothing is there to receive, or there is no room to send; only the `try_` forms answer so.
     WouldBlock = "the operation would have to wait", WouldBlock;
+    /// Nothing came in the time that the caller was willing to wait.
+    TimedOut = "nothing came in time", TimedOut;
+    /// An [`Interrupter`](crate::Interrupter) ended the wait. Its kind of I/O error is not `Interrupted`, which by convention
+    /// asks for another try, and that would end the same until it is reset.
+    Interrupted = "the wait was interrupted", Other;
     /// This process, or the whole system, has as many open files as it may.
     TooManyOpenFiles = "too many files are open", QuotaExceeded;
     /// New namespaces are refused to this user.

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{CreateFlags, DestroyError, Gid, Interface, InterfaceAddress, InterfaceName, Layer, Result, Uid};
+use crate::{
+    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
+    Layer, Operation, Result, Uid, Wake,
+};
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,15 +100,22 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     #[doc(alias = "writev")]
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize>;
 
-    /// Waits until the device is ready, or `timeout` has passed: which of the two. Without a timeout, for ever.
+    /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, which comes first if it was used
+    /// before: which of the three. What is `None` does not end the wait.
     ///
-    /// A device whose interface is deleted is ready, so that the next call can say so.
+    /// [`wait`](Self::wait) and all receives that wait are made of this. A device whose interface is deleted is ready, so that
+    /// the next call can say so.
     ///
     /// # Errors
     ///
     /// Those of the system call.
     #[doc(alias = "poll")]
-    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool>;
+    fn wait_interruptible(
+        &self,
+        readiness: Readiness,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<Wake>;
 
     /// Makes the interface outlive its last device, or not.
     ///
@@ -154,7 +164,22 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
         if self.flags().contains(CreateFlags::TUN) { Layer::Tun } else { Layer::Tap }
     }
 
+    /// Waits until the device is ready, or `timeout` has passed: whether it is ready. Without a timeout, for ever.
+    ///
+    /// A device whose interface is deleted is ready, so that the next call can say so.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call.
+    #[doc(alias = "poll")]
+    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
+        Ok(self.wait_interruptible(readiness, timeout, None)? == Wake::Ready)
+    }
+
     /// Receives one packet, waiting for it if none is there, and returns its length.
+    ///
+    /// It sleeps until a packet comes or the interface is deleted; taking the interface down, or setting a flag, does not wake
+    /// it. To stop it from another thread, use [`recv_interruptible`](Self::recv_interruptible) instead.
     ///
     /// A packet that is there costs one system call; see [`try_recv`](Self::try_recv) for what becomes of long ones.
     ///
@@ -164,6 +189,45 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     #[doc(alias = "read")]
     fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         waiting(self, Readiness::Readable, || self.try_recv(buffer))
+    }
+
+    /// As [`recv`](Self::recv), for no longer than `timeout`.
+    ///
+    /// ```no_run
+    /// # use tunctl_core::{Result, TunDevice};
+    /// # use std::time::Duration;
+    /// # fn keep_alive<D: TunDevice>(tun: &D) -> Result<()> {
+    /// let mut packet = [0; 1500];
+    /// loop {
+    ///     match tun.recv_timeout(&mut packet, Duration::from_secs(25)) {
+    ///         Ok(length) => println!("{length} bytes"),
+    ///         Err(error) if error.is_timed_out() => println!("quiet: time to show that we are there"),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`; those of [`recv`](Self::recv). A packet that is there is received however short the timeout.
+    #[doc(alias = "SO_RCVTIMEO")]
+    fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
+        patient(self, Some(timeout), None, || self.try_recv(buffer))
+    }
+
+    /// As [`recv`](Self::recv), until the [`Interrupter`] is used, for no longer than `timeout` if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted`, also if a packet is there: it stays. `TimedOut`; those of [`recv`](Self::recv).
+    fn recv_interruptible(
+        &self,
+        buffer: &mut [u8],
+        interrupter: &Interrupter,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        patient(self, timeout, Some(interrupter), || self.try_recv(buffer))
     }
 
     /// As [`recv`](Self::recv), into several buffers, filled one after the other.
@@ -227,5 +291,35 @@ fn waiting<D: TunDevice>(
             Err(error) if error.is_would_block() => device.wait(readiness, None)?,
             outcome => return outcome,
         };
+    }
+}
+
+/// Tries to receive until there is a packet, or the caller's patience ends.
+fn patient<D: TunDevice>(
+    device: &D,
+    timeout: Option<Duration>,
+    interrupter: Option<&Interrupter>,
+    mut attempt: impl FnMut() -> Result<usize>,
+) -> Result<usize> {
+    let ended = |cause| Err(Error::new(Operation::Receive, cause));
+    let mut deadline = None;
+    loop {
+        if interrupter.is_some_and(Interrupter::is_interrupted) {
+            return ended(Cause::Interrupted);
+        }
+        match attempt() {
+            Err(error) if error.is_would_block() => {}
+            outcome => return outcome,
+        }
+        // Another reader may take the packet that we were woken for: what is left of the time is what counts. A time too far
+        // off to be told is no limit.
+        let now = timeout.map(|_| Instant::now());
+        let until = *deadline.get_or_insert_with(|| now?.checked_add(timeout?));
+        let left = until.and_then(|until| Some(until.saturating_duration_since(now?)));
+        match device.wait_interruptible(Readiness::Readable, left, interrupter)? {
+            Wake::Ready => {}
+            Wake::TimedOut => return ended(Cause::TimedOut),
+            Wake::Interrupted => return ended(Cause::Interrupted),
+        }
     }
 }

@@ -163,6 +163,18 @@ impl Error {
         self.cause == Cause::WouldBlock
     }
 
+    /// Nothing came in the time given: [`TunDevice::recv_timeout`](crate::TunDevice::recv_timeout) says so.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        self.cause == Cause::TimedOut
+    }
+
+    /// An [`Interrupter`](crate::Interrupter) was used: stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.cause == Cause::Interrupted
+    }
+
     /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the errno, or the
     /// errno is not the host's, the cause's.
     #[must_use]

@@ -59,6 +59,8 @@ operations! {
     Send = "send to",
     /// [`TunDevice::wait`](crate::TunDevice::wait).
     Wait = "wait for",
+    /// [`Interrupter::new`](crate::Interrupter::new) and [`Interrupter::trigger`](crate::Interrupter::trigger).
+    Interrupt = "make an interrupter",
     /// [`TunDevice::name`](crate::TunDevice::name).
     Name = "ask for the name of",
     /// [`Interface::info`](crate::Interface::info) and what follows from it.

@@ -2,7 +2,7 @@
 
 use tunctl_core::{CreateFlags, Readiness};
 
-use crate::op::{Caller, On, Op, SLOTS, System, Verb};
+use crate::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::packets;
 use crate::random::Random;
 use crate::world::{Held, Known, View};
@@ -118,6 +118,16 @@ fn flags(random: &mut Random) -> u16 {
     flags.bits()
 }
 
+fn patience(random: &mut Random) -> Patience {
+    let among = [
+        (6, Patience::None),
+        (1, Patience::NoTime),
+        (1, Patience::Interruptible { used: false }),
+        (1, Patience::Interruptible { used: true }),
+    ];
+    random.weighted(&among).unwrap_or(Patience::None)
+}
+
 fn device(random: &mut Random, view: &View) -> Op {
     let slot = full_slot(random, view);
     let held = view.slots[slot].as_ref();
@@ -130,7 +140,7 @@ fn device(random: &mut Random, view: &View) -> Op {
             let cuts = random.one_of(1, 4).then(|| cuts(random, packet.len()));
             Op::Send { slot, packet, cuts }
         }
-        26..=47 => Op::Receive { slot, room: room(random, readable) },
+        26..=47 => Op::Receive { slot, room: room(random, readable), patience: patience(random) },
         48..=54 => {
             let rooms = (0..random.below(4)).map(|_| room(random, readable) / 2).collect();
             Op::ReceiveVectored { slot, rooms }

@@ -41,6 +41,7 @@ pub(crate) enum Op {
     Receive {
         slot: usize,
         room: usize,
+        patience: Patience,
     },
     ReceiveVectored {
         slot: usize,
@@ -110,6 +111,17 @@ pub(crate) enum Op {
     System(System),
     /// Everything that can be seen of all interfaces.
     Survey,
+}
+
+/// In which of its forms a receive is called. None may wait, since nothing would come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// `try_recv`.
+    None,
+    /// `recv_timeout`, of no time.
+    NoTime,
+    /// `recv_interruptible`, of no time, with an interrupter that was used or was not.
+    Interruptible { used: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use calls::{expression, literal, options, quoted};
 
-use crate::op::{Caller, Op, System};
+use crate::op::{Caller, Op, Patience, System};
 use crate::pair::Difference;
 use crate::seen::{Answer, Refusal, Seen};
 
@@ -66,8 +66,14 @@ impl Writer {
                 self.refused(&call, refusal);
                 self.line("drop(crowd);");
             }
-            (Op::Receive { room, .. }, _) => {
+            (Op::Receive { room, patience, .. }, _) => {
                 self.line(&format!("let mut buffer = vec![0; {room}];"));
+                if let Patience::Interruptible { used } = patience {
+                    self.line("let stop = Interrupter::new().unwrap();");
+                    if *used {
+                        self.line("stop.interrupt();");
+                    }
+                }
                 self.call(op, answer);
             }
             (Op::ReceiveVectored { rooms, .. }, _) => {

@@ -1,6 +1,6 @@
 //! From a long sequence that ends in a difference to a short one.
 
-use crate::op::{Caller, Op, System};
+use crate::op::{Caller, Op, Patience, System};
 
 /// Shrinks a sequence for which `still_differs`, which replays it on both sides, `budget` times at most.
 pub(crate) fn shrink(ops: Vec<Op>, budget: usize, still_differs: &mut dyn FnMut(&[Op]) -> bool) -> Vec<Op> {
@@ -76,9 +76,14 @@ fn simpler(op: &Op) -> Vec<Op> {
                 .collect()
         }
         Op::ReceiveVectored { slot, rooms } => {
-            vec![Op::Receive { slot: *slot, room: rooms.iter().sum() }]
+            vec![Op::Receive { slot: *slot, room: rooms.iter().sum(), patience: Patience::None }]
         }
-        Op::Receive { slot, room } if *room > 100 => vec![Op::Receive { slot: *slot, room: 100 }],
+        Op::Receive { slot, room, patience } if *room > 100 || *patience != Patience::None => {
+            let with = |room, patience| Op::Receive { slot: *slot, room, patience };
+            let shorter = (*room > 100).then(|| with(100, *patience));
+            let plainer = (*patience != Patience::None).then(|| with(*room, Patience::None));
+            shorter.into_iter().chain(plainer).collect()
+        }
         Op::Attach { verb, slot, flags, name } => single_bits(*flags)
             .map(|bit| Op::Attach { verb: *verb, slot: *slot, flags: flags & !bit, name: name.clone() })
             .collect(),

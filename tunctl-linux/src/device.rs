@@ -10,7 +10,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
     CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
-    Operation, Queues, Readiness, Result, TunDevice, Uid,
+    Interrupter, Operation, Queues, Readiness, Result, TunDevice, Uid, Wake,
 };
 use tunctl_sys::linux::tun;
 
@@ -143,6 +143,18 @@ fn kept_alive() -> Verdict {
     )
 }
 
+/// Who has ended a poll. An interrupt comes first, since it is to end a reader also under a flood of packets.
+fn woken(polled: &[PollFd<'_>], interrupter: Option<&Interrupter>) -> Wake {
+    match (polled, interrupter) {
+        ([_, told], Some(interrupter)) if told.any() == Some(true) => {
+            // It may have come through a trigger, of which nobody knows yet.
+            interrupter.interrupt();
+            Wake::Interrupted
+        }
+        _ => Wake::Ready,
+    }
+}
+
 fn would_block(operation: Operation) -> Error {
     Error::new(operation, tunctl_core::Cause::WouldBlock).with_errno(Errno::EAGAIN as i32)
 }
@@ -203,7 +215,12 @@ impl TunDevice for LinuxDevice {
         }
     }
 
-    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
+    fn wait_interruptible(
+        &self,
+        readiness: Readiness,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<Wake> {
         // A time too far off to be told is no limit.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let interest = match readiness {
@@ -212,11 +229,16 @@ impl TunDevice for LinuxDevice {
             // anything urgent: to ask for that costs nothing, and is to be woken.
             Readiness::Writable => PollFlags::POLLOUT | PollFlags::POLLPRI,
         };
+        // Without an interrupter the device stands there twice, and only the first is polled.
+        let other = interrupter.map_or(self.fd.as_fd(), Interrupter::as_fd);
+        let mut polled = [PollFd::new(self.fd.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
+        let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
         loop {
             let left =
                 deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
-            match ppoll(&mut [PollFd::new(self.fd.as_fd(), interest)], left, None) {
-                Ok(ready) => return Ok(ready > 0),
+            match ppoll(polled, left, None) {
+                Ok(0) => return Ok(Wake::TimedOut),
+                Ok(_) => return Ok(woken(polled, interrupter)),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(self.told(Operation::Wait, errno, remedy::general(errno))),
             }

@@ -3,17 +3,17 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceName,
-    Operation, PollState, Queues, Readiness, Result, TunDevice, Uid,
+    Interrupter, Operation, PollState, Queues, Readiness, Result, TunDevice, Uid, Wake,
 };
 
 use crate::Errno;
 use crate::interface::{MockInterface, unreachable};
-use crate::kernel::{FileId, Kernel, NetDevice, Signal, World};
+use crate::kernel::{FileId, Kernel, NetDevice, Signal, World, is_used};
 use crate::refusal::{Answer, Refusal};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
@@ -31,6 +31,21 @@ pub struct MockDevice {
     flags: CreateFlags,
     /// A clone lends a descriptor of its own, as a duplicate is on a real system.
     lent: Option<UnixStream>,
+}
+
+/// What ends a wait for a device that is not ready.
+#[derive(Default)]
+struct Patience<'a> {
+    deadline: Option<Instant>,
+    interrupter: Option<&'a Interrupter>,
+}
+
+impl<'a> Patience<'a> {
+    /// A time too far off to be told is no limit.
+    fn new(timeout: Option<Duration>, interrupter: Option<&'a Interrupter>) -> Self {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Self { deadline, interrupter }
+    }
 }
 
 /// An open file: it is closed when its last descriptor is.
@@ -97,8 +112,12 @@ impl MockDevice {
         &self,
         operation: Operation,
         readiness: Readiness,
+        patience: &Patience<'_>,
         mut step: impl FnMut(&mut World, FileId) -> Answer<T>,
     ) -> Result<T> {
+        if patience.interrupter.is_some_and(Interrupter::is_interrupted) {
+            return Err(Error::new(operation, Cause::Interrupted));
+        }
         let file = self.file.id;
         let mut world = self.kernel().enter();
         let interface = world.interface_of(file);
@@ -109,14 +128,50 @@ impl MockDevice {
         }
         loop {
             match step(&mut world, file) {
-                Err(refusal) if refusal.cause() == Cause::WouldBlock => {
-                    while !world.is_ready(file, readiness) {
-                        world = self.file.signal.waiters.wait(world, None);
-                    }
-                }
+                Err(refusal) if refusal.cause() == Cause::WouldBlock => {}
                 outcome => return outcome.map_err(|refusal| self.error(&world, operation, refusal)),
             }
+            let (again, wake) = self.sleep(world, readiness, patience)?;
+            match wake {
+                Wake::Ready => world = again,
+                Wake::TimedOut => return Err(Error::new(operation, Cause::TimedOut)),
+                Wake::Interrupted => return Err(Error::new(operation, Cause::Interrupted)),
+            }
         }
+    }
+
+    /// Sleeps until the device is ready, or patience ends.
+    fn sleep<'a>(
+        &'a self,
+        mut world: MutexGuard<'a, World>,
+        readiness: Readiness,
+        patience: &Patience<'_>,
+    ) -> Result<(MutexGuard<'a, World>, Wake)> {
+        let waiters = &self.file.signal.waiters;
+        loop {
+            if patience.interrupter.is_some_and(is_used) {
+                return Ok((world, Wake::Interrupted));
+            }
+            if world.is_ready(self.file.id, readiness) {
+                return Ok((world, Wake::Ready));
+            }
+            let left = patience.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok((world, Wake::TimedOut));
+            }
+            world = match patience.interrupter {
+                None => waiters.wait(world, left),
+                Some(interrupter) => waiters
+                    .wait_interruptible(self.kernel(), world, left, interrupter)
+                    .map_err(|_| Error::new(Operation::Wait, Cause::TooManyOpenFiles))?,
+            };
+        }
+    }
+
+    fn receive(&self, buffer: &mut [u8], patience: &Patience<'_>) -> Result<usize> {
+        self.until_done(Operation::Receive, Readiness::Readable, patience, |world, file| {
+            world.receive(file, &mut [IoSliceMut::new(buffer)])
+        })
     }
 
     #[cold]
@@ -226,33 +281,40 @@ impl TunDevice for MockDevice {
 
     // Each call meets its fault once, however long it waits: so which call a fault is for does not depend on time.
     fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
-        self.until_done(Operation::Receive, Readiness::Readable, |world, file| {
-            world.receive(file, &mut [IoSliceMut::new(buffer)])
-        })
+        self.receive(buffer, &Patience::default())
+    }
+
+    fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
+        self.receive(buffer, &Patience::new(Some(timeout), None))
+    }
+
+    fn recv_interruptible(
+        &self,
+        buffer: &mut [u8],
+        interrupter: &Interrupter,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        self.receive(buffer, &Patience::new(timeout, Some(interrupter)))
     }
 
     fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
         }
-        self.until_done(Operation::Receive, Readiness::Readable, |world, file| world.receive(file, buffers))
+        self.until_done(Operation::Receive, Readiness::Readable, &Patience::default(), |world, file| {
+            world.receive(file, buffers)
+        })
     }
 
-    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
-        // A time too far off to be told is no limit.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    fn wait_interruptible(
+        &self,
+        readiness: Readiness,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<Wake> {
+        let patience = Patience::new(timeout, interrupter);
         self.step(Operation::Wait, |_, _| Ok(()))?;
-        let mut world = self.kernel().enter();
-        loop {
-            if world.is_ready(self.file.id, readiness) {
-                return Ok(true);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(false);
-            }
-            world = self.file.signal.waiters.wait(world, left);
-        }
+        self.sleep(self.kernel().enter(), readiness, &patience).map(|(_, wake)| wake)
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {

@@ -130,6 +130,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         super::virtio_net::cases(),
         super::segments::cases(),
         super::readiness::cases(),
+        super::stopping::cases(),
         super::configuration::cases(),
         super::found::cases(),
         super::addresses::cases(),

@@ -48,6 +48,7 @@ mod reading;
 mod replacing;
 mod rights;
 mod segments;
+mod stopping;
 mod virtio_net;
 mod writing;
 

@@ -2,7 +2,7 @@
 
 use tunctl_core::{InterfaceName, NamePattern};
 
-use crate::op::{On, Op, Verb};
+use crate::op::{On, Op, Patience, Verb};
 
 /// The call that an operation is.
 pub(super) fn expression(op: &Op) -> String {
@@ -24,7 +24,13 @@ pub(super) fn expression(op: &Op) -> String {
                 pieces.iter().map(|piece| format!("std::io::IoSlice::new(&{})", literal(piece))).collect();
             format!("d{slot}.try_send_vectored(&[{}])", pieces.join(", "))
         }
-        Op::Receive { slot, .. } => format!("d{slot}.try_recv(&mut buffer)"),
+        Op::Receive { slot, patience, .. } => match patience {
+            Patience::None => format!("d{slot}.try_recv(&mut buffer)"),
+            Patience::NoTime => format!("d{slot}.recv_timeout(&mut buffer, std::time::Duration::ZERO)"),
+            Patience::Interruptible { .. } => {
+                format!("d{slot}.recv_interruptible(&mut buffer, &stop, Some(std::time::Duration::ZERO))")
+            }
+        },
         Op::ReceiveVectored { slot, .. } => {
             format!(
                 "d{slot}.try_recv_vectored(&mut buffers.each_mut().map(|buffer| std::io::IoSliceMut::new(buffer)))"

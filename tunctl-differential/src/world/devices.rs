@@ -4,10 +4,12 @@ use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 
 use tunctl_core::conformance::{DeviceOf, Harness};
-use tunctl_core::{CreateOptions, Gid, Interface, InterfaceName, NamePattern, TunBackend, TunDevice, Uid};
+use tunctl_core::{
+    CreateOptions, Gid, Interface, InterfaceName, Interrupter, NamePattern, TunBackend, TunDevice, Uid,
+};
 
 use super::{Slot, World};
-use crate::op::{Op, Verb};
+use crate::op::{Op, Patience, Verb};
 use crate::seen::{Answer, Refusal};
 
 /// More queues than any kernel gives an interface.
@@ -98,7 +100,7 @@ pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) ->
     let done = |()| Answer::Done;
     match op {
         Op::Send { packet, cuts, .. } => Answer::of(send(device, packet, cuts.as_deref()), Answer::Length),
-        Op::Receive { room, .. } => receive(device, *room),
+        Op::Receive { room, patience, .. } => receive(device, *room, *patience),
         Op::ReceiveVectored { rooms, .. } => receive_vectored(device, rooms),
         Op::Wait { readiness, .. } => Answer::of(device.wait(*readiness, Some(Duration::ZERO)), Answer::Bool),
         Op::Name { .. } => Answer::of(device.name(), Answer::Name),
@@ -139,9 +141,19 @@ pub(crate) fn pieces<'a>(packet: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     starts.zip(&ends).map(|(start, &end)| &packet[start..end]).collect()
 }
 
-fn receive<D: TunDevice>(device: &D, room: usize) -> Answer {
+fn receive<D: TunDevice>(device: &D, room: usize, patience: Patience) -> Answer {
     let mut buffer = vec![0; room];
-    Answer::of(device.try_recv(&mut buffer), |length| {
+    let received = match patience {
+        Patience::None => device.try_recv(&mut buffer),
+        Patience::NoTime => device.recv_timeout(&mut buffer, Duration::ZERO),
+        Patience::Interruptible { used } => Interrupter::new().and_then(|stop| {
+            if used {
+                stop.interrupt();
+            }
+            device.recv_interruptible(&mut buffer, &stop, Some(Duration::ZERO))
+        }),
+    };
+    Answer::of(received, |length| {
         buffer.truncate(length);
         Answer::Packet(length, buffer)
     })

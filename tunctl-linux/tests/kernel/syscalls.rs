@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use tunctl_core::{CreateOptions, TunBackend, TunDevice};
+use tunctl_core::{CreateOptions, Interrupter, TunBackend, TunDevice};
 use tunctl_packet::udp_packet;
 use tunctl_testing::{Call, Case, Strace, case, mark};
 
@@ -20,6 +20,12 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(an_empty_queue_costs_read_poll_read).entry("wait", receive_late).needs_tool("strace"),
         case!(a_packet_costs_one_write).entry("send", send_many).needs_tool("strace"),
         case!(trying_in_vain_costs_one_read).entry("try", try_in_vain).needs_tool("strace"),
+        case!(an_interrupt_is_one_write_and_another_none)
+            .entry("interrupt", interrupt_twice)
+            .needs_tool("strace"),
+        case!(a_packet_that_is_there_costs_an_interruptible_receive_one_read)
+            .entry("interruptible", receive_interruptibly)
+            .needs_tool("strace"),
     ]
 }
 
@@ -193,4 +199,46 @@ fn trying_in_vain_costs_one_read() {
     assert_eq!(calls.len(), 1, "{calls:#?}");
     assert_eq!(calls[0].name, "read");
     assert!(calls[0].result.contains("EAGAIN"), "{calls:#?}");
+}
+
+fn interrupt_twice() {
+    let stop = Interrupter::new().unwrap();
+    mark("interrupt");
+    stop.interrupt();
+    mark("again");
+    stop.interrupt();
+    mark("done");
+}
+
+/// So a signal handler may do it.
+fn an_interrupt_is_one_write_and_another_none() {
+    let trace = Strace::new("interrupt").run();
+    let calls = trace.between("interrupt", "again");
+    let names: Vec<_> = calls.iter().map(|call| call.name.as_str()).collect();
+    assert!(matches!(names[..], ["write" | "sendto"]), "{calls:#?}");
+    assert!(trace.between("again", "done").is_empty());
+}
+
+fn receive_interruptibly() {
+    let (device, socket) = quiet_tun(CreateOptions::tun());
+    for _ in 0..2 * MANY {
+        socket.send_to(b"waiting", far()).unwrap();
+    }
+    let stop = Interrupter::new().unwrap();
+    let mut buffer = [0; 1500];
+    mark("interruptible");
+    for _ in 0..MANY {
+        device.recv_interruptible(&mut buffer, &stop, None).unwrap();
+    }
+    mark("timed");
+    for _ in 0..MANY {
+        device.recv_timeout(&mut buffer, Duration::from_secs(1)).unwrap();
+    }
+    mark("done");
+}
+
+fn a_packet_that_is_there_costs_an_interruptible_receive_one_read() {
+    let trace = Strace::new("interruptible").run();
+    assert_each(trace.between("interruptible", "timed"), "read", MANY);
+    assert_each(trace.between("timed", "done"), "read", MANY);
 }

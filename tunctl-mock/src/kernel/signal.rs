@@ -1,9 +1,14 @@
 //! How devices and tests are told that something has changed.
 
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tunctl_core::Interrupter;
 
 use super::{Kernel, World};
 use crate::readable::Readable;
@@ -15,6 +20,8 @@ pub(crate) struct Waiters {
     changed: Condvar,
     /// To notify costs a system call, also if nobody waits.
     count: AtomicUsize,
+    /// Those who wait for an interrupt as well, which comes through a descriptor, so that a signal handler can send it.
+    bells: Mutex<Vec<Arc<UnixStream>>>,
 }
 
 impl Waiters {
@@ -34,12 +41,63 @@ impl Waiters {
         world
     }
 
+    /// As [`wait`](Self::wait), or until the interrupter is used.
+    pub(crate) fn wait_interruptible<'a>(
+        &self,
+        kernel: &'a Kernel,
+        world: MutexGuard<'a, World>,
+        limit: Option<Duration>,
+        interrupter: &Interrupter,
+    ) -> io::Result<MutexGuard<'a, World>> {
+        let (heard, rung) = UnixStream::pair()?;
+        rung.set_nonblocking(true)?;
+        let rung = Arc::new(rung);
+        self.bells().push(rung.clone());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        drop(world);
+        // Whatever ended it, also a signal: who called looks again.
+        let _ = poll(&mut [readable(&heard), readable(interrupter)], at_least(limit));
+        let world = kernel.enter();
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.bells().retain(|other| !Arc::ptr_eq(other, &rung));
+        Ok(world)
+    }
+
     /// Something has changed.
     pub(super) fn wake(&self) {
         if self.count.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
+            for bell in &*self.bells() {
+                // If there is no room, it has been rung.
+                let _ = (&**bell).write(&[0]);
+            }
         }
     }
+
+    fn bells(&self) -> MutexGuard<'_, Vec<Arc<UnixStream>>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the interrupter was used, by a trigger too.
+pub(crate) fn is_used(interrupter: &Interrupter) -> bool {
+    let is_told = || poll(&mut [readable(interrupter)], PollTimeout::ZERO).is_ok_and(|count| count > 0);
+    if !interrupter.is_interrupted() && is_told() {
+        // So that those who need not wait know it too.
+        interrupter.interrupt();
+    }
+    interrupter.is_interrupted()
+}
+
+fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
+    PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)
+}
+
+/// In whole milliseconds, of which there may be too many: a wait that ends early is begun again.
+fn at_least(limit: Option<Duration>) -> PollTimeout {
+    let Some(limit) = limit else { return PollTimeout::NONE };
+    let milliseconds = limit.as_nanos().div_ceil(1_000_000);
+    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
 }
 
 /// By what a device is told that it is ready.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tunctl_core::{
-    CreateFlags, DestroyError, Gid, InterfaceAddress, InterfaceName, Layer, Queues, Readiness, Result,
-    TunDevice, Uid,
+    CreateFlags, DestroyError, Gid, InterfaceAddress, InterfaceName, Interrupter, Layer, Queues, Readiness,
+    Result, TunDevice, Uid, Wake,
 };
 use tunctl_packet::PacketInfo;
 
@@ -182,8 +182,13 @@ impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
         Ok(length)
     }
 
-    fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
-        self.device.wait(readiness, timeout)
+    fn wait_interruptible(
+        &self,
+        readiness: Readiness,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<Wake> {
+        self.device.wait_interruptible(readiness, timeout, interrupter)
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {
@@ -218,6 +223,20 @@ impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
 
     fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         self.device.recv(buffer).inspect(|&length| self.received(buffer, length))
+    }
+
+    fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
+        self.device.recv_timeout(buffer, timeout).inspect(|&length| self.received(buffer, length))
+    }
+
+    fn recv_interruptible(
+        &self,
+        buffer: &mut [u8],
+        interrupter: &Interrupter,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        let outcome = self.device.recv_interruptible(buffer, interrupter, timeout);
+        outcome.inspect(|&length| self.received(buffer, length))
     }
 
     fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
-    InterfaceName, Mtu, Operation, Queues, Readiness, Result, State, TunDevice, Uid,
+    InterfaceName, Interrupter, Mtu, Operation, Queues, Readiness, Result, State, TunDevice, Uid, Wake,
 };
 
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ impl TunDevice for Fake {
         Ok(length)
     }
 
-    fn wait(&self, _: Readiness, _: Option<Duration>) -> Result<bool> {
+    fn wait_interruptible(&self, _: Readiness, _: Option<Duration>, _: Option<&Interrupter>) -> Result<Wake> {
         unsupported(Operation::Wait)
     }
 

@@ -1,0 +1,216 @@
+//! Ending a wait from outside.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{Cause, Error, Operation, Result};
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wake {
+    /// The device is ready, or its interface was deleted: the next call tells.
+    Ready,
+    /// The time has passed.
+    TimedOut,
+    /// The [`Interrupter`] was used.
+    Interrupted,
+}
+
+/// Ends the waits of other threads: of all that were given a clone of it.
+///
+/// ```no_run
+/// # use tunctl_core::{Interrupter, Result, TunBackend, TunDevice, CreateOptions};
+/// # fn program<B: TunBackend>(backend: &B) -> Result<()> {
+/// let tun = backend.create(&CreateOptions::tun())?;
+/// let stop = Interrupter::new()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let mut packet = [0; 1500];
+///         loop {
+///             match tun.recv_interruptible(&mut packet, &stop, None) {
+///                 Ok(length) => println!("{length} bytes"),
+///                 Err(error) if error.is_interrupted() => break,
+///                 Err(error) => panic!("{error}"),
+///             }
+///         }
+///     });
+///     std::thread::sleep(std::time::Duration::from_secs(1));
+///     stop.interrupt();
+/// });
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it means
+///
+/// - **It is sticky.** From [`interrupt`](Self::interrupt) until [`reset`](Self::reset), whoever waits with it is told at once,
+///   and so is whoever begins to: it does not matter which comes first.
+/// - **All readers see it**, however many there are, at one device or at several.
+/// - **No packet is lost.** An interrupted call has taken none; what waits, waits on, and the next call without an interrupt
+///   receives it. An interrupt comes before packets: under a flood, too, the next call is the last.
+/// - **It reaches a call that was given it**, and no other: a plain [`recv`](crate::TunDevice::recv) sleeps on.
+///
+/// # From a signal handler
+///
+/// `interrupt` may be called there: it is one atomic exchange and at most one `write(2)`, takes no lock, allocates nothing, and
+/// leaves `errno` as it was. For a library that handles signals by writing into a descriptor, [`trigger`](Self::trigger) is
+/// that descriptor.
+///
+/// # In an event loop
+///
+/// [`AsFd`] lends a descriptor that is readable while it is interrupted.
+#[derive(Clone, Debug)]
+pub struct Interrupter {
+    shared: Arc<Shared>,
+}
+
+/// While there is a byte to read, it is interrupted.
+#[derive(Debug)]
+struct Shared {
+    /// Spares those who need not wait a system call: set no later than the byte is there, but for bytes of a trigger.
+    interrupted: AtomicBool,
+    watched: UnixStream,
+    written: UnixStream,
+}
+
+impl Interrupter {
+    /// One that nobody has used yet. It takes two descriptors.
+    ///
+    /// # Errors
+    ///
+    /// `TooManyOpenFiles`.
+    pub fn new() -> Result<Self> {
+        let pair = || {
+            let (watched, written) = UnixStream::pair()?;
+            watched.set_nonblocking(true)?;
+            // A writer must never wait: bytes that have no room say nothing new.
+            written.set_nonblocking(true)?;
+            Ok(Shared { interrupted: AtomicBool::new(false), watched, written })
+        };
+        Ok(Self { shared: Arc::new(pair().map_err(|error| refused(&error))?) })
+    }
+
+    /// Ends the waits of all that have a clone of it, now and until it is [reset](Self::reset). Once more changes nothing.
+    #[doc(alias = "wake")]
+    #[doc(alias = "stop")]
+    pub fn interrupt(&self) {
+        if !self.shared.interrupted.swap(true, Ordering::SeqCst) {
+            // If there is no room, there are bytes: it is interrupted.
+            let _ = (&self.shared.written).write(&[0]);
+        }
+    }
+
+    /// Whether it is interrupted, as far as can be told without a system call: what came by a
+    /// [trigger](Self::trigger) is known once somebody has waited.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.shared.interrupted.load(Ordering::SeqCst)
+    }
+
+    /// Takes the interrupt back, so that calls wait again. Of an interrupt at the same moment, either may come first.
+    pub fn reset(&self) {
+        // First the bytes: an interrupt in between is then one that came before.
+        while (&self.shared.watched).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+        self.shared.interrupted.store(false, Ordering::SeqCst);
+    }
+
+    /// A descriptor into which any byte that is written is an interrupt: for a signal handler of another library, a parent or a
+    /// child process. It is non-blocking and close-on-exec. Closing it interrupts nothing.
+    ///
+    /// # Errors
+    ///
+    /// `TooManyOpenFiles`.
+    pub fn trigger(&self) -> Result<OwnedFd> {
+        self.shared.written.try_clone().map(OwnedFd::from).map_err(|error| refused(&error))
+    }
+}
+
+impl AsFd for Interrupter {
+    /// Lends a descriptor to wait on, which is readable while it is interrupted. Nothing is to be read from it or written.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.watched.as_fd()
+    }
+}
+
+fn refused(error: &io::Error) -> Error {
+    // The standard library has no kind for them, and they are the same on every Unix system: ENFILE, EMFILE.
+    let cause = match error.raw_os_error() {
+        Some(23 | 24) => Cause::TooManyOpenFiles,
+        _ => Cause::Other,
+    };
+    let refused = Error::new(Operation::Interrupt, cause);
+    error.raw_os_error().map_or(refused.clone(), |errno| refused.with_errno(errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    /// Whether a poll would say that it is readable. What is taken to see it is put back.
+    fn is_readable(interrupter: &Interrupter) -> bool {
+        match (&interrupter.shared.watched).read(&mut [0]) {
+            Ok(length) => {
+                assert_eq!(length, 1);
+                // Of very many bytes, one may be missing.
+                let _ = (&interrupter.shared.written).write(&[0]);
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn it_stays_until_it_is_reset() {
+        let interrupter = Interrupter::new().unwrap();
+        assert!(!interrupter.is_interrupted() && !is_readable(&interrupter));
+        for _ in 0..3 {
+            interrupter.interrupt();
+            interrupter.interrupt();
+            assert!(interrupter.is_interrupted() && is_readable(&interrupter));
+            interrupter.reset();
+            assert!(!interrupter.is_interrupted() && !is_readable(&interrupter));
+        }
+    }
+
+    #[test]
+    fn clones_are_one() {
+        let interrupter = Interrupter::new().unwrap();
+        interrupter.clone().interrupt();
+        assert!(interrupter.is_interrupted());
+    }
+
+    #[test]
+    fn a_trigger_is_full_at_some_time_and_reset_empties_it() {
+        let interrupter = Interrupter::new().unwrap();
+        let mut trigger = File::from(interrupter.trigger().unwrap());
+        while trigger.write(&[1; 4096]).is_ok() {}
+        assert!(is_readable(&interrupter));
+        interrupter.interrupt();
+        assert!(interrupter.is_interrupted());
+        interrupter.reset();
+        assert!(!interrupter.is_interrupted() && !is_readable(&interrupter));
+    }
+
+    #[test]
+    fn the_last_of_many_interrupts_and_resets_is_what_counts() {
+        let interrupter = Interrupter::new().unwrap();
+        for _ in 0..200 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| interrupter.interrupt());
+                scope.spawn(|| interrupter.reset());
+            });
+            interrupter.interrupt();
+            assert!(interrupter.is_interrupted() && is_readable(&interrupter));
+            interrupter.reset();
+            assert!(!interrupter.is_interrupted() && !is_readable(&interrupter));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A signal handler ends a receive that waits. It stands here because to install a handler is unsafe, and unsafe code is in
+//! this crate only.
+#![allow(unsafe_code, reason = "sigaction(2) has no safe wrapper: any function may be installed")]
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how to fail")]
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tunctl_core::{Cause, CreateOptions, Interrupter, TunBackend, TunDevice};
+use tunctl_mock::MockBackend;
+
+static STOP: OnceLock<Interrupter> = OnceLock::new();
+
+extern "C" fn interrupt(_: c_int) {
+    if let Some(stop) = STOP.get() {
+        stop.interrupt();
+    }
+}
+
+fn install(signal: c_int) {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask, the default handler, no restorer.
+    let action = unsafe {
+        let action = action.assume_init_mut();
+        action.sa_sigaction = interrupt as extern "C" fn(c_int) as libc::sighandler_t;
+        *action
+    };
+    // SAFETY: `action` is initialised and outlives the call, and a null third argument asks for nothing back. The handler does
+    // what a handler may: an atomic load, an atomic exchange and a write(2).
+    let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    assert_eq!(answer, 0);
+}
+
+#[test]
+fn it_ends_a_receive_that_waits() {
+    let stop = STOP.get_or_init(|| Interrupter::new().unwrap());
+    install(libc::SIGUSR1);
+    let kernel = MockBackend::new();
+    let tun = kernel.create(&CreateOptions::tun()).unwrap();
+    thread::scope(|scope| {
+        let receiver = scope.spawn(|| tun.recv_interruptible(&mut [0; 100], stop, None));
+        thread::sleep(Duration::from_millis(100));
+        assert!(!receiver.is_finished());
+        let begun = Instant::now();
+        // SAFETY: it takes two integers. Which thread runs the handler is the kernel's choice.
+        assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) }, 0);
+        assert_eq!(receiver.join().unwrap().unwrap_err().cause(), Cause::Interrupted);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    });
+}
