@@ -5,6 +5,7 @@
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::process;
 use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
@@ -46,8 +47,9 @@ fn it_ends_a_receive_that_waits() {
         thread::sleep(Duration::from_millis(100));
         assert!(!receiver.is_finished());
         let begun = Instant::now();
+        let own = i32::try_from(process::id()).unwrap();
         // SAFETY: it takes two integers. Which thread runs the handler is the kernel's choice.
-        assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) }, 0);
+        assert_eq!(unsafe { libc::kill(own, libc::SIGUSR1) }, 0);
         assert_eq!(receiver.join().unwrap().unwrap_err().cause(), Cause::Interrupted);
         assert!(begun.elapsed() < Duration::from_secs(10));
     });
