@@ -220,9 +220,12 @@ mod tests {
         assert!(fate(Impairment::seeded(1).drop(1.0)).copies.is_empty());
         assert_eq!(fate(Impairment::seeded(1).duplicate(1.0)).copies, [packet(), packet()]);
         assert!(fate(Impairment::seeded(1).reorder(1.0)).held);
-        let damaged = fate(Impairment::seeded(1).corrupt(1.0)).copies.remove(0);
-        let differing: u32 = damaged.iter().zip(packet()).map(|(a, b)| (a ^ b).count_ones()).sum();
-        assert_eq!(differing, 1);
+        for bits in [0x45, 0xff, 0] {
+            let damaged =
+                Impaired::new(Impairment::seeded(1).corrupt(1.0)).treat(vec![bits; 100]).copies.remove(0);
+            let differing: u32 = damaged.iter().map(|byte| (byte ^ bits).count_ones()).sum();
+            assert_eq!(differing, 1);
+        }
         assert!(fate(Impairment::seeded(1).shorten(1.0)).copies[0].len() < 100);
         let slow = Duration::from_millis(5)..=Duration::from_millis(9);
         assert!(slow.contains(&fate(Impairment::seeded(1).delay(slow.clone())).delay));

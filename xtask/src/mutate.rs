@@ -28,7 +28,11 @@ const FILES: &[&str] = &[
     "tunctl-mock/src/fault.rs",
     "tunctl-mock/src/impairment.rs",
     "tunctl-mock/src/interface.rs",
+    "tunctl-mock/src/profile.rs",
     "tunctl-mock/src/readable.rs",
+    "tunctl-mock/src/system.rs",
+    "tunctl-mock/src/target.rs",
+    "tunctl-mock/src/wiring.rs",
 ];
 
 /// What nobody promises: the text of `{:?}`.

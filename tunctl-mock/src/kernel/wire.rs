@@ -97,7 +97,7 @@ impl Wires {
     }
 
     pub(crate) fn is_impaired(&self, id: InterfaceId, way: Way) -> bool {
-        !self.impaired.is_empty() && self.impaired.contains_key(&(id, way))
+        self.impaired.contains_key(&(id, way))
     }
 
     pub(crate) fn lose(&mut self, id: InterfaceId) {

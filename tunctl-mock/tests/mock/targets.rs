@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tunctl_core::{Operation, State, TunBackend, TunDevice};
+use tunctl_core::{Cause, InterfaceName, Operation, State, TunBackend, TunDevice};
 use tunctl_mock::{Delivery, Errno, Fault, MockBackend};
 
 use crate::{packet, tun};
@@ -106,4 +106,20 @@ fn a_fault_is_for_the_nth_call_however_long_that_waits() {
     assert_eq!(kernel.pending_faults(), 1);
     assert_eq!(device.recv(&mut [0; 100]).unwrap_err().raw_os_error(), Some(14));
     assert_eq!(kernel.pending_faults(), 0);
+}
+
+#[test]
+fn a_handle_of_another_system_means_nothing_here() {
+    let (here, there) = (MockBackend::new(), MockBackend::new());
+    let (_ours, theirs) = (tun(&here, "tun0"), tun(&there, "tun0"));
+    assert_eq!(here.inject(&theirs, packet(2, 1, 0)), Delivery::Refused);
+    assert_eq!(here.inject(theirs.interface(), packet(2, 1, 0)), Delivery::Refused);
+    let wanted: InterfaceName = "tun7".parse().unwrap();
+    for refused in [here.rename(&theirs, wanted), here.rename(theirs.interface(), wanted)] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.cause(), Cause::NotFound);
+        // The name of the handle, although there is one of that name here too.
+        assert_eq!(error.interface(), Some("tun0".parse().unwrap()));
+    }
+    assert_eq!(there.inject(&theirs, packet(2, 1, 0)), Delivery::Queued);
 }
