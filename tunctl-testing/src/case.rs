@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tunctl_mock::conformance::MockHarness;
+
+use crate::LinuxHarness;
+
 /// One test: a name that states the behaviour, a function that panics if it is not so, and what the function needs.
 #[derive(Clone)]
 pub struct Case {
@@ -86,4 +90,30 @@ macro_rules! case {
             $body,
         )
     };
+}
+
+/// A [`Case`] of each function for each system: `on_both![first, second]`. The functions are generic over a
+/// [`Harness`](tunctl_core::conformance::Harness), and run once on the driver in memory, where nothing is needed, and once on the
+/// kernel.
+#[macro_export]
+macro_rules! on_both {
+    ($($body:ident),* $(,)?) => {
+        [$($crate::on_both(
+            concat!(module_path!(), "::", stringify!($body))
+                .split_once("::")
+                .map_or(stringify!($body), |(_, name)| name),
+            $body,
+            $body,
+        )),*]
+        .concat()
+    };
+}
+
+/// See the macro [`on_both!`](crate::on_both!), which names the function twice: it is one function for each system.
+#[must_use]
+pub fn on_both(name: &str, memory: fn(&MockHarness), kernel: fn(&LinuxHarness)) -> Vec<Case> {
+    vec![
+        Case::new(format!("memory::{name}"), move || memory(&MockHarness::default())).outside_namespace(),
+        Case::new(format!("kernel::{name}"), move || kernel(&LinuxHarness::new())),
+    ]
 }

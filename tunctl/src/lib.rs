@@ -32,6 +32,7 @@
 //! |---|---|---|
 //! | `command` | yes | the command `tunctl`, and with it `mock` |
 //! | `mock` | by `command` | `tunctl::mock`: a driver in memory, for the tests of your program |
+//! | `mio` | no | `tunctl::mio`: devices in event loops of mio's, and packets delivered as events |
 //! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |
 //!
 //! As a library alone, with the mock in its tests:
@@ -57,6 +58,8 @@
 pub use tunctl_core::*;
 #[cfg(target_os = "linux")]
 pub use tunctl_linux as linux;
+#[cfg(feature = "mio")]
+pub use tunctl_mio as mio;
 #[cfg(feature = "mock")]
 pub use tunctl_mock as mock;
 pub use tunctl_packet as packet;

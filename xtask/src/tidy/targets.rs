@@ -8,6 +8,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-testing", "launcher"),
     ("tunctl-linux", "kernel"),
     ("tunctl-linux", "conformance"),
+    ("tunctl-mio", "adapter"),
     ("tunctl", "command"),
 ];
 

@@ -1,0 +1,278 @@
+//! What the reader and the consumer share.
+//!
+//! Two locks. Who holds the *gate* says what may be taken from the device: the reader holds it for as long as it reads a burst,
+//! so that a change of mode is in force when it returns. The *store* has the events that wait and the buffers that are free; it
+//! is held for moments only. The gate comes first where both are held.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+
+use super::{Active, Event, Options};
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    options: Options,
+    gate: Mutex<Gate>,
+    /// The mode is another one.
+    moved: Condvar,
+    store: Mutex<Store>,
+    /// An event was added, or the last one was.
+    filled: Condvar,
+    /// Enough buffers came back.
+    refilled: Condvar,
+}
+
+/// What may be taken from the device, and what was.
+#[derive(Debug)]
+pub(super) struct Gate {
+    mode: Active,
+    received: u64,
+    /// The device's holder, or the consumer, has had enough.
+    stopped: bool,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    events: VecDeque<Event>,
+    /// There will be no more.
+    closed: bool,
+    free: Vec<Vec<u8>>,
+    made: usize,
+    /// The reader waits for buffers.
+    starved: bool,
+    /// The consumer has asked in vain: it has nothing, and may yet hold buffers for good.
+    hungry: bool,
+    stopped: bool,
+    waker: Option<Arc<Waker>>,
+}
+
+impl Gate {
+    /// How many packets may be taken now.
+    pub(super) const fn allowed(&self) -> usize {
+        match self.mode {
+            _ if self.stopped => 0,
+            Active::Off => 0,
+            Active::Once => 1,
+            Active::Count(left) => left,
+            Active::On => usize::MAX,
+        }
+    }
+
+    /// So many were taken; whether a count came to its end.
+    pub(super) fn spend(&mut self, packets: usize) -> bool {
+        self.received += u64::try_from(packets).unwrap_or(u64::MAX);
+        let (mode, is_over) = match self.mode {
+            Active::Once if packets > 0 => (Active::Off, false),
+            Active::Count(left) if left <= packets => (Active::Off, true),
+            Active::Count(left) => (Active::Count(left - packets), false),
+            other => (other, false),
+        };
+        self.mode = mode;
+        is_over
+    }
+
+    pub(super) const fn turn_off(&mut self) {
+        self.mode = Active::Off;
+    }
+}
+
+/// The holder's side.
+impl Channel {
+    pub(super) fn new(options: Options, mode: Active) -> Self {
+        Self {
+            options,
+            gate: Mutex::new(Gate { mode, received: 0, stopped: false }),
+            moved: Condvar::new(),
+            store: Mutex::default(),
+            filled: Condvar::new(),
+            refilled: Condvar::new(),
+        }
+    }
+
+    pub(super) fn set_mode(&self, mode: Active) {
+        let mut gate = self.gate();
+        if !gate.stopped {
+            gate.mode = mode;
+            self.moved.notify_all();
+        }
+    }
+
+    pub(super) fn mode(&self) -> Active {
+        self.gate().mode
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.gate().received
+    }
+
+    /// The reader is to end. If it waits for the device, it must be interrupted.
+    pub(super) fn stop(&self) {
+        let mut gate = self.gate();
+        (gate.stopped, gate.mode) = (true, Active::Off);
+        self.store().stopped = true;
+        self.moved.notify_all();
+        self.refilled.notify_all();
+    }
+
+    // A panic of another thread while it had the lock left nothing half done: each change is one assignment, or a push.
+    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the reader waits for.
+pub(super) enum Permission {
+    /// It may go on.
+    Granted {
+        /// It had to wait: the kernel's queue may have run over.
+        after_a_pause: bool,
+    },
+    /// It is to end.
+    Stopped,
+}
+
+/// The reader's side.
+impl Channel {
+    /// Waits until something may be taken from the device.
+    pub(super) fn wait_for_permission(&self) -> Permission {
+        let gate = self.gate();
+        let after_a_pause = gate.allowed() == 0;
+        let idle = |gate: &mut Gate| gate.allowed() == 0 && !gate.stopped;
+        let gate = self.moved.wait_while(gate, idle).unwrap_or_else(PoisonError::into_inner);
+        if gate.stopped { Permission::Stopped } else { Permission::Granted { after_a_pause } }
+    }
+
+    /// Adds to `spare` until it has `wanted` buffers, if there are so many, and waits for the first. A reader that found none
+    /// goes on when half of all are back, so that it then works in bursts again, or when the consumer has nothing else to do.
+    pub(super) fn provide(&self, spare: &mut Vec<Vec<u8>>, wanted: usize) -> Permission {
+        let (capacity, length) = (self.options.capacity.get(), self.options.packet_length.get());
+        let mut store = self.store();
+        let after_a_pause = spare.is_empty() && store.free.is_empty() && store.made == capacity;
+        if after_a_pause {
+            store.starved = true;
+            let starved = |store: &mut Store| store.starved && !store.stopped;
+            store = self.refilled.wait_while(store, starved).unwrap_or_else(PoisonError::into_inner);
+        }
+        if store.stopped {
+            return Permission::Stopped;
+        }
+        while spare.len() < wanted {
+            match store.free.pop() {
+                Some(buffer) => spare.push(buffer),
+                None if store.made < capacity => {
+                    store.made += 1;
+                    spare.push(vec![0; length]);
+                }
+                None => break,
+            }
+        }
+        Permission::Granted { after_a_pause }
+    }
+
+    /// Hands events on, and leaves `events` empty.
+    pub(super) fn deliver(&self, events: &mut Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut store = self.store();
+        let was_empty = store.events.is_empty();
+        for event in events.drain(..) {
+            match (store.events.back_mut(), event) {
+                (Some(Event::Dropped(sum)), Event::Dropped(more)) => *sum = sum.saturating_add(more),
+                (_, event) => store.events.push_back(event),
+            }
+        }
+        store.hungry = false;
+        self.tell(&store, was_empty);
+    }
+
+    /// There will be no more events.
+    pub(super) fn close(&self) {
+        self.stop();
+        let mut store = self.store();
+        store.closed = true;
+        self.tell(&store, true);
+    }
+
+    fn tell(&self, store: &Store, first: bool) {
+        if first {
+            self.filled.notify_all();
+            if let Some(waker) = &store.waker {
+                // It can fail if the system has no memory for it, and then there is no other way to tell.
+                let _ = waker.wake();
+            }
+        }
+    }
+}
+
+/// The consumer's side.
+impl Channel {
+    pub(super) fn give_back(&self, buffer: Vec<u8>) {
+        let mut store = self.store();
+        store.free.push(buffer);
+        self.feed(&mut store);
+    }
+
+    /// Lets the reader go on if it should.
+    fn feed(&self, store: &mut Store) {
+        let enough = if store.hungry { 1 } else { self.options.capacity.get().div_ceil(2) };
+        if store.starved && store.free.len() >= enough {
+            store.starved = false;
+            self.refilled.notify_all();
+        }
+    }
+
+    /// Moves all events that wait into `taken`, which is empty.
+    pub(super) fn take_what_waits(&self, taken: &mut VecDeque<Event>) {
+        let mut store = self.store();
+        self.ask(&mut store);
+        std::mem::swap(taken, &mut store.events);
+    }
+
+    fn ask(&self, store: &mut Store) {
+        store.hungry = store.events.is_empty();
+        self.feed(store);
+    }
+
+    /// The same, but waits for an event, or for the end; until then at the latest, if it is said.
+    pub(super) fn take(&self, taken: &mut VecDeque<Event>, until: Option<Instant>) {
+        let mut store = self.store();
+        self.ask(&mut store);
+        while store.events.is_empty() && !store.closed {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            store = match left {
+                None => self.filled.wait(store).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return,
+                Some(left) => self.filled.wait_timeout(store, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        std::mem::swap(taken, &mut store.events);
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        let store = self.store();
+        store.closed && store.events.is_empty()
+    }
+
+    pub(super) fn notify(&self, waker: Option<Arc<Waker>>, is_due: bool) {
+        let mut store = self.store();
+        store.waker = waker;
+        let is_due = is_due || store.closed || !store.events.is_empty();
+        self.tell(&store, is_due);
+    }
+
+    /// Nobody will take events any more.
+    pub(super) fn abandon(&self) {
+        self.stop();
+        // Packets give their buffers back to the store, which must not be held then.
+        let events = std::mem::take(&mut self.store().events);
+        drop(events);
+    }
+}

@@ -1,0 +1,106 @@
+//! The consumer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+use tunctl_core::{Error, Interrupter};
+
+use super::PacketBuffer;
+use super::channel::Channel;
+
+/// What active mode tells.
+#[derive(Debug)]
+pub enum Event {
+    /// A packet.
+    Packet(PacketBuffer),
+    /// The kernel dropped so many packets since the last event of this kind, or since the start: its queue was full, because this
+    /// program, or the machine, was too slow. It is told within about a tenth of a second, or when reading goes on after a pause.
+    Dropped(u64),
+    /// All packets of an [`Active::Count`](super::Active::Count) have come: delivery is off.
+    #[doc(alias = "tcp_passive")]
+    Passive,
+    /// The device could not be read, and delivery is off. If the error is [`Gone`](Error::is_gone), the interface was deleted and
+    /// the end follows; after any other, active mode may be tried again.
+    Failed(Error),
+}
+
+/// Where the events of a device in active mode come out.
+///
+/// There is one of it: who has it is the consumer. To hand over to another thread, move it there; nothing is lost or reordered.
+/// As an iterator it waits for each event, until there are no more: the interface is gone, or the
+/// [`ActiveDevice`](super::ActiveDevice).
+///
+/// Dropping it ends the delivery. What it had not given out is lost with it, so turn delivery [`Off`](super::Active::Off) and
+/// take what is left first, if it matters; what was not taken from the device, the device has.
+#[derive(Debug)]
+pub struct Events {
+    channel: Arc<Channel>,
+    stop: Interrupter,
+    /// Taken from the channel all at once, so that there is a lock for many events.
+    taken: VecDeque<Event>,
+}
+
+impl Events {
+    pub(super) const fn new(channel: Arc<Channel>, stop: Interrupter) -> Self {
+        Self { channel, stop, taken: VecDeque::new() }
+    }
+
+    /// The next event, for which it waits. `None`: there are no more.
+    pub fn recv(&mut self) -> Option<Event> {
+        self.next_until(None)
+    }
+
+    /// The next event, for which it waits so long. `None`: none came, or there are no more, which
+    /// [`is_ended`](Self::is_ended) tells.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Option<Event> {
+        // A time too far off to be told is no limit.
+        self.next_until(Instant::now().checked_add(timeout))
+    }
+
+    /// The next event if there is one. `None`: there is none now, or there are no more, which [`is_ended`](Self::is_ended) tells.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        if let Some(event) = self.taken.pop_front() {
+            return Some(event);
+        }
+        self.channel.take_what_waits(&mut self.taken);
+        self.taken.pop_front()
+    }
+
+    /// Whether all events were given out, and there will be no more.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.taken.is_empty() && self.channel.is_ended()
+    }
+
+    /// Has an event loop told of events: when there were none and one comes, and at the end. After that, call
+    /// [`try_recv`](Self::try_recv) until it answers `None`. `None` undoes it.
+    ///
+    /// If events wait already, it is told at once.
+    pub fn notify(&mut self, waker: impl Into<Option<Arc<Waker>>>) {
+        self.channel.notify(waker.into(), !self.taken.is_empty());
+    }
+
+    fn next_until(&mut self, until: Option<Instant>) -> Option<Event> {
+        if self.taken.is_empty() {
+            self.channel.take(&mut self.taken, until);
+        }
+        self.taken.pop_front()
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.recv()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.channel.abandon();
+        self.stop.interrupt();
+    }
+}

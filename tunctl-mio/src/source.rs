@@ -1,0 +1,203 @@
+//! A device as a source of events.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token, event};
+use tunctl_core::{Error, Operation, Result, TunDevice};
+
+/// A device as a source of events for a [`Poll`](mio::Poll).
+///
+/// # The contract
+///
+/// mio tells of changes, once each (it is *edge-triggered*): after an event, receive until nothing is left, or the packets that
+/// remain wait for one more to come. [`drain`](Self::drain) does that, and if it stops early, for its budget or an error, it has
+/// the next poll tell of what is left. So:
+///
+/// 1. Register for [`Interest::READABLE`], also if you only want to send: see below.
+/// 2. On an event for which [`may_receive`] is true, call `drain`. Nothing else is needed.
+/// 3. When `drain` answers `Gone`, the interface was deleted: deregister, or drop the source.
+///
+/// Of sending: a TUN device takes packets whenever its interface is up, so send without waiting; it is writable from the start.
+/// An event for which [`may_send`] is true says that a `WouldBlock` is over.
+///
+/// # Deletion
+///
+/// | system | what the event says |
+/// |---|---|
+/// | Linux | [`is_error`](event::Event::is_error), neither readable nor writable |
+/// | the mock | [`is_readable`](event::Event::is_readable): a socket of ours cannot be in error alone |
+///
+/// [`may_receive`] is true of either, and `drain` then answers `Gone`. Linux wakes only those who wait for input, so a source
+/// that is registered for writing alone asks for urgent data as well, of which there never is any.
+///
+/// # Lifetime
+///
+/// Dropping the source, or taking the [device](Self::into_device) back, deregisters it. That is more than closing does: while a
+/// [clone](TunDevice::try_clone) of the device is open, an event loop would go on hearing of it.
+#[derive(Debug)]
+pub struct Source<D> {
+    // Before the device, whose descriptor it names: fields are dropped in this order.
+    registration: Option<Registration>,
+    device: D,
+}
+
+/// What [`Source::drain`] has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drained {
+    /// Nothing: an event tells of the next packet.
+    Empty,
+    /// Perhaps packets: the next poll tells of them at once, if the source is registered.
+    MoreWaits,
+}
+
+/// Where a source is registered. It is undone when this goes.
+#[derive(Debug)]
+struct Registration {
+    registry: Registry,
+    fd: RawFd,
+    token: Token,
+    interests: Interest,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // If the registry has forgotten it, so much the better.
+        let _ = SourceFd(&self.fd).deregister(&self.registry);
+    }
+}
+
+use event::Source as _;
+
+impl<D: TunDevice> Source<D> {
+    /// A source that is not registered yet.
+    #[must_use]
+    pub const fn new(device: D) -> Self {
+        Self { registration: None, device }
+    }
+
+    /// The device.
+    #[must_use]
+    pub const fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// The device, deregistered.
+    #[must_use]
+    pub fn into_device(self) -> D {
+        let Self { registration, device } = self;
+        drop(registration);
+        device
+    }
+
+    /// Receives what waits, at most `budget` packets of it, and hands each to `each`; what it has left.
+    ///
+    /// With the budget a loop shares its time: a device that is flooded does not keep it from other sources, or from its timers.
+    /// 64 is a good one. A packet that is longer than `buffer` loses its tail, as in [`try_recv`](TunDevice::try_recv).
+    ///
+    /// # Errors
+    ///
+    /// `Gone`, as the device's own; else the first error of `each` or of a receive, and the next poll tells of what is left.
+    pub fn drain(
+        &self,
+        buffer: &mut [u8],
+        budget: usize,
+        mut each: impl FnMut(&mut [u8]) -> Result<()>,
+    ) -> Result<Drained> {
+        for _ in 0..budget {
+            let outcome = match self.device.try_recv(buffer) {
+                Ok(length) => each(buffer.get_mut(..length).unwrap_or_default()),
+                Err(error) if error.is_would_block() => return Ok(Drained::Empty),
+                // There is nothing to be told of any more.
+                Err(error) if error.is_gone() => return Err(error),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                return self.tell_again().and(Err(error));
+            }
+        }
+        self.tell_again()?;
+        Ok(Drained::MoreWaits)
+    }
+
+    /// Has the next poll tell of packets that wait already.
+    fn tell_again(&self) -> Result<()> {
+        let Some(Registration { registry, fd, token, interests }) = &self.registration else { return Ok(()) };
+        SourceFd(fd).reregister(registry, *token, *interests).map_err(|error| {
+            let refused = Error::new(Operation::Wait, tunctl_core::Cause::Other);
+            match error.raw_os_error() {
+                Some(errno) => refused.with_errno(errno),
+                None => refused,
+            }
+        })
+    }
+}
+
+impl<D: AsFd> AsFd for Source<D> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
+
+impl<D: TunDevice> event::Source for Source<D> {
+    /// # Errors
+    ///
+    /// `AlreadyExists`: it is registered, here or with another poll.
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        if self.registration.is_some() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the device is registered already"));
+        }
+        let (registry, fd, interests) =
+            (registry.try_clone()?, self.device.as_fd().as_raw_fd(), with_deletion(interests));
+        SourceFd(&fd).register(&registry, token, interests)?;
+        self.registration = Some(Registration { registry, fd, token, interests });
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// `NotFound`: it is not registered.
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        let registration = self.registration.as_mut().ok_or_else(not_registered)?;
+        let interests = with_deletion(interests);
+        SourceFd(&registration.fd).reregister(registry, token, interests)?;
+        (registration.token, registration.interests) = (token, interests);
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// `NotFound`: it is not registered.
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        let registration = self.registration.take().ok_or_else(not_registered)?;
+        SourceFd(&registration.fd).deregister(registry)
+    }
+}
+
+fn not_registered() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the device is not registered")
+}
+
+/// Those interests, so that Linux also wakes for a deletion.
+fn with_deletion(interests: Interest) -> Interest {
+    if interests.is_readable() { interests } else { interests | URGENT }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const URGENT: Interest = Interest::PRIORITY;
+/// Elsewhere a deletion is told to those who wait to write, too.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const URGENT: Interest = Interest::WRITABLE;
+
+/// Whether an event says that something can be received: a packet, or the news that the interface is gone.
+#[must_use]
+pub fn may_receive(event: &event::Event) -> bool {
+    event.is_readable() || event.is_error() || event.is_read_closed()
+}
+
+/// Whether an event says that something can be sent, or that the interface is gone, which the next send tells.
+#[must_use]
+pub fn may_send(event: &event::Event) -> bool {
+    event.is_writable() || event.is_error() || event.is_write_closed()
+}

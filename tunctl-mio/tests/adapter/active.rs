@@ -1,0 +1,354 @@
+//! What is delivered in active mode, and when.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mio::{Poll, Token, Waker};
+use tunctl_core::conformance::DeviceOf;
+use tunctl_core::{Cause, Operation, TunDevice};
+use tunctl_mio::{Active, ActiveDevice, Event, Events, Options, activate};
+use tunctl_mock::{Errno, Fault, MockBackend};
+use tunctl_testing::{Case, on_both};
+
+use crate::support::{A_MOMENT, LONG, System, events, inject, name, number, tun};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = on_both![
+        packets_come_in_order,
+        off_delivers_nothing_and_the_device_is_the_programs,
+        once_is_one,
+        a_count_is_so_many_and_tells_of_its_end,
+        a_count_begins_anew,
+        a_count_of_nothing_is_off,
+        the_mode_tells_how_many_are_left,
+        after_active_mode_plain_receives_work,
+        what_was_taken_before_a_change_is_delivered,
+        a_hand_over_keeps_every_packet_and_their_order,
+        buffers_go_round,
+        a_consumer_that_keeps_packets_is_served_with_the_rest,
+        a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing,
+        a_receive_ends_in_time,
+        an_event_loop_is_woken,
+        a_packet_may_be_changed_in_place,
+        what_is_received_is_counted,
+    ];
+    cases.push(Case::new(
+        "memory::active::an_error_is_told_and_turns_it_off",
+        an_error_is_told_and_turns_it_off,
+    ));
+    cases.into_iter().collect()
+}
+
+pub(crate) type Activated<H> = (ActiveDevice<DeviceOf<H>>, Events);
+
+pub(crate) fn activated<H: System>(harness: &H, active: Active) -> Activated<H> {
+    activate(tun(harness, "tun0"), Options::default(), active).unwrap()
+}
+
+pub(crate) fn options(capacity: usize) -> Options {
+    Options::default().capacity(NonZeroUsize::new(capacity).unwrap())
+}
+
+/// The number that the next event's packet bears.
+#[track_caller]
+pub(crate) fn next(events: &mut Events) -> u32 {
+    match events.recv_timeout(LONG) {
+        Some(Event::Packet(packet)) => number(&packet),
+        other => panic!("no packet, but {other:?}"),
+    }
+}
+
+#[track_caller]
+fn nothing(events: &mut Events) {
+    let told = events.recv_timeout(A_MOMENT);
+    assert!(told.is_none() && !events.is_ended(), "{told:?}");
+}
+
+fn fill<H: System>(harness: &H, numbers: std::ops::Range<u32>) {
+    numbers.for_each(|number| inject(harness, "tun0", number));
+}
+
+fn packets_come_in_order<H: System>(harness: &H) {
+    let (_tun, mut events) = activated(harness, Active::On);
+    for round in 0..50 {
+        fill(harness, round * 10..round * 10 + 10);
+        (0..10).for_each(|number| assert_eq!(next(&mut events), round * 10 + number));
+    }
+    nothing(&mut events);
+}
+
+fn off_delivers_nothing_and_the_device_is_the_programs<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Off);
+    fill(harness, 0..3);
+    nothing(&mut events);
+    let mut buffer = [0; 100];
+    let length = tun.device().try_recv(&mut buffer).unwrap();
+    assert_eq!(number(&buffer[..length]), 0);
+    tun.set_active(Active::On);
+    assert_eq!([next(&mut events), next(&mut events)], [1, 2]);
+}
+
+fn once_is_one<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Once);
+    fill(harness, 0..3);
+    for expected in 0..3 {
+        assert_eq!(next(&mut events), expected);
+        nothing(&mut events);
+        assert_eq!(tun.active(), Active::Off);
+        tun.set_active(Active::Once);
+    }
+}
+
+fn a_count_is_so_many_and_tells_of_its_end<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Count(2));
+    fill(harness, 0..5);
+    for expected in [[0, 1], [2, 3]] {
+        assert_eq!([next(&mut events), next(&mut events)], expected);
+        assert!(matches!(events.recv_timeout(LONG), Some(Event::Passive)));
+        nothing(&mut events);
+        assert_eq!(tun.active(), Active::Off);
+        tun.set_active(Active::Count(2));
+    }
+    assert_eq!(next(&mut events), 4);
+    nothing(&mut events);
+    assert_eq!(tun.active(), Active::Count(1));
+}
+
+fn a_count_begins_anew<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Count(10));
+    fill(harness, 0..1);
+    assert_eq!(next(&mut events), 0);
+    tun.set_active(Active::Count(1));
+    fill(harness, 1..3);
+    assert_eq!(next(&mut events), 1);
+    assert!(matches!(events.recv_timeout(LONG), Some(Event::Passive)));
+    nothing(&mut events);
+}
+
+fn a_count_of_nothing_is_off<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Count(0));
+    fill(harness, 0..1);
+    nothing(&mut events);
+    tun.set_active(Active::On);
+    assert_eq!(next(&mut events), 0);
+}
+
+fn the_mode_tells_how_many_are_left<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Count(5));
+    assert_eq!(tun.active(), Active::Count(5));
+    fill(harness, 0..3);
+    for _ in 0..3 {
+        next(&mut events);
+    }
+    assert_eq!(tun.active(), Active::Count(2));
+}
+
+/// The original hands a device to its poller, and a plain read after that waits for ever.
+fn after_active_mode_plain_receives_work<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Off);
+    let mut buffer = [0; 100];
+    for round in 0..100 {
+        tun.set_active(Active::On);
+        inject(harness, "tun0", 2 * round);
+        assert_eq!(next(&mut events), 2 * round);
+        tun.set_active(Active::Off);
+        inject(harness, "tun0", 2 * round + 1);
+        let length = tun.device().recv_timeout(&mut buffer, LONG).unwrap();
+        assert_eq!(number(&buffer[..length]), 2 * round + 1);
+    }
+    assert!(events.try_recv().is_none());
+}
+
+fn what_was_taken_before_a_change_is_delivered<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::Off);
+    for round in 0..100 {
+        fill(harness, 0..20);
+        tun.set_active(Active::On);
+        if round % 2 == 0 {
+            thread::yield_now();
+        }
+        tun.set_active(Active::Off);
+        let mut delivered: Vec<u32> = std::iter::from_fn(|| events.try_recv())
+            .map(|event| match event {
+                Event::Packet(packet) => number(&packet),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        // What was not taken, the device has.
+        let mut buffer = [0; 100];
+        while let Ok(length) = tun.device().try_recv(&mut buffer) {
+            delivered.push(number(&buffer[..length]));
+        }
+        assert_eq!(delivered, Vec::from_iter(0..20));
+    }
+}
+
+fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
+    const PACKETS: u32 = 2000;
+    let (tun, events) = activate(tun(harness, "tun0"), options(64), Active::On).unwrap();
+    let consumers = thread::spawn(move || {
+        let (mut events, mut taken) = (events, Vec::new());
+        while taken.len() < PACKETS as usize {
+            // Each takes a few, and gives the rest to the next.
+            (events, taken) = thread::spawn(move || {
+                for _ in 0..taken.len() % 7 + 1 {
+                    match events.recv_timeout(LONG) {
+                        Some(Event::Packet(packet)) => taken.push(number(&packet)),
+                        other => panic!("{other:?}"),
+                    }
+                    if taken.len() == PACKETS as usize {
+                        break;
+                    }
+                }
+                (events, taken)
+            })
+            .join()
+            .unwrap();
+        }
+        taken
+    });
+    for number in 0..PACKETS {
+        inject(harness, "tun0", number);
+        // The kernel's queue holds 500: those to come must not be dropped there.
+        while u64::from(number) > tun.statistics().received + 300 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    assert_eq!(consumers.join().unwrap(), Vec::from_iter(0..PACKETS));
+}
+
+fn buffers_go_round<H: System>(harness: &H) {
+    const CAPACITY: usize = 8;
+    let (_tun, mut events) = activate(tun(harness, "tun0"), options(CAPACITY), Active::On).unwrap();
+    let mut places = HashSet::new();
+    for expected in 0..1000 {
+        inject(harness, "tun0", expected);
+        match events.recv_timeout(LONG) {
+            Some(Event::Packet(packet)) => {
+                assert_eq!(number(&packet), expected);
+                places.insert(packet.as_ptr() as usize);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(places.len() <= CAPACITY, "{} buffers", places.len());
+}
+
+fn a_consumer_that_keeps_packets_is_served_with_the_rest<H: System>(harness: &H) {
+    let (_tun, mut events) = activate(tun(harness, "tun0"), options(4), Active::On).unwrap();
+    fill(harness, 0..3);
+    let kept: Vec<_> = (0..3).map(|_| events.recv_timeout(LONG)).collect();
+    for expected in 3..20 {
+        inject(harness, "tun0", expected);
+        assert_eq!(next(&mut events), expected);
+    }
+    assert_eq!(kept.len(), 3);
+}
+
+fn a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing<H: System>(harness: &H) {
+    let (tun, mut events) = activate(tun(harness, "tun0"), options(4), Active::On).unwrap();
+    fill(harness, 0..10);
+    let mut kept: Vec<_> = (0..4).map(|_| events.recv_timeout(LONG).unwrap()).collect();
+    nothing(&mut events);
+    assert_eq!(tun.statistics().received, 4);
+    // One that comes back is filled at once, as there is nothing else to be had.
+    drop(kept.pop());
+    assert_eq!(next(&mut events), 4);
+    drop(kept);
+    assert_eq!(Vec::from_iter((5..10).map(|_| next(&mut events))), Vec::from_iter(5..10));
+}
+
+fn a_receive_ends_in_time<H: System>(harness: &H) {
+    let (_tun, mut events) = activated(harness, Active::On);
+    assert!(events.try_recv().is_none());
+    let begun = std::time::Instant::now();
+    assert!(events.recv_timeout(A_MOMENT).is_none());
+    assert!((A_MOMENT..LONG).contains(&begun.elapsed()));
+    assert!(!events.is_ended());
+    inject(harness, "tun0", 1);
+    assert_eq!(next(&mut events), 1);
+    // No time, and all there is.
+    assert!(events.recv_timeout(Duration::ZERO).is_none());
+    inject(harness, "tun0", 2);
+    assert!(matches!(events.recv_timeout(Duration::MAX), Some(Event::Packet(_))));
+}
+
+fn an_event_loop_is_woken<H: System>(harness: &H) {
+    const ACTIVE: Token = Token(3);
+    let (tun, mut packets) = activated(harness, Active::On);
+    let mut poll = Poll::new().unwrap();
+    let waker = Arc::new(Waker::new(poll.registry(), ACTIVE).unwrap());
+    // A packet that has come before is told at once.
+    inject(harness, "tun0", 0);
+    while tun.statistics().received < 1 {
+        thread::yield_now();
+    }
+    packets.notify(waker);
+    for round in 0..100 {
+        assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
+        while let Some(event) = packets.try_recv() {
+            assert!(matches!(event, Event::Packet(packet) if number(&packet) == round));
+        }
+        inject(harness, "tun0", round + 1);
+    }
+    assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
+    assert!(packets.try_recv().is_some());
+    // So is the end.
+    harness.delete(&name("tun0"));
+    while !packets.is_ended() {
+        assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
+        while packets.try_recv().is_some() {}
+    }
+    // And after it is undone, nothing is.
+    packets.notify(None);
+    drop(tun);
+    assert!(events(&mut poll, A_MOMENT).len() <= 1);
+    assert!(events(&mut poll, A_MOMENT).is_empty());
+}
+
+fn a_packet_may_be_changed_in_place<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::On);
+    inject(harness, "tun0", 9);
+    let mut seen = harness.observe(&name("tun0"));
+    let Some(Event::Packet(mut packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
+    packet[12..20].rotate_left(4);
+    assert_eq!(tun.device().send(&packet).unwrap(), 24);
+    assert_eq!(seen.take().as_deref(), Some(packet.as_ref()));
+}
+
+fn what_is_received_is_counted<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, Active::On);
+    let dropped = harness.dropped(&name("tun0"));
+    fill(harness, 0..5);
+    for _ in 0..5 {
+        next(&mut events);
+    }
+    let statistics = tun.statistics();
+    assert_eq!((statistics.received, statistics.dropped), (5, Some(dropped)));
+}
+
+fn an_error_is_told_and_turns_it_off() {
+    let kernel = MockBackend::new();
+    let device =
+        tunctl_core::TunBackend::create(&kernel, &tunctl_core::CreateOptions::tun().name("tun0").unwrap());
+    let device = device.unwrap();
+    device.up("10.1.1.1/24".parse().unwrap()).unwrap();
+    let (tun, mut events) = activate(device, Options::default(), Active::Off).unwrap();
+    kernel.inject("tun0", crate::support::packet(1));
+    kernel.script(Fault::on(Operation::Receive).errno(Errno::ENOMEM));
+    tun.set_active(Active::On);
+    match events.recv_timeout(LONG) {
+        Some(Event::Failed(error)) => {
+            assert_eq!((error.operation(), error.cause()), (Operation::Receive, Cause::Other));
+        }
+        other => panic!("{other:?}"),
+    }
+    nothing(&mut events);
+    assert_eq!(tun.active(), Active::Off);
+    // The packet is where it was.
+    tun.set_active(Active::On);
+    assert_eq!(next(&mut events), 1);
+}

@@ -1,0 +1,132 @@
+//! Active mode under more packets than its consumer can take.
+//!
+//! The original loses four packets in ten at 200,000 a second, and tells nobody. Here each packet is delivered, or was dropped by
+//! the kernel, which counts it.
+
+use std::ops::Range;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tunctl_core::{Interface, TunDevice};
+use tunctl_mio::{Active, Event, Events, Options, activate};
+use tunctl_testing::{Case, on_both};
+
+use crate::active::options;
+use crate::support::{A_MOMENT, System, name, number, packet, tun};
+
+pub(crate) fn cases() -> Vec<Case> {
+    on_both![
+        a_slow_consumer_loses_nothing_that_the_kernel_did_not_count,
+        a_consumer_that_stands_still_is_told_what_it_missed,
+        a_change_is_in_force_when_it_returns_also_under_load,
+        a_device_that_is_flooded_can_leave_active_mode,
+    ]
+}
+
+/// What a consumer got, in all.
+#[derive(Debug, Default)]
+struct Account {
+    delivered: u64,
+    dropped: u64,
+}
+
+/// Takes events until the end, at this pace, and asserts that each packet is newer than the one before.
+fn consume(mut events: Events, pause: Duration) -> JoinHandle<Account> {
+    thread::spawn(move || {
+        let (mut account, mut last) = (Account::default(), None);
+        for event in &mut events {
+            match event {
+                Event::Packet(packet) => {
+                    let number = number(&packet);
+                    assert!(last < Some(number), "{number} comes after {last:?}");
+                    (last, account.delivered) = (Some(number), account.delivered + 1);
+                    if account.delivered.is_multiple_of(64) {
+                        thread::sleep(pause);
+                    }
+                }
+                Event::Dropped(packets) => account.dropped += packets,
+                other => panic!("{other:?}"),
+            }
+        }
+        account
+    })
+}
+
+/// Injects packets as fast as it can.
+fn flood<H: System>(harness: &H, numbers: Range<u32>) {
+    let tun = name("tun0");
+    for number in numbers {
+        harness.inject(&tun, &packet(number));
+    }
+}
+
+fn a_slow_consumer_loses_nothing_that_the_kernel_did_not_count<H: System>(harness: &H) {
+    const PACKETS: u32 = 200_000;
+    let (tun, events) = activate(tun(harness, "tun0"), options(64), Active::On).unwrap();
+    let consumer = consume(events, Duration::from_millis(1));
+    flood(harness, 0..PACKETS);
+    // What is in the kernel's queue now still comes.
+    let dropped = harness.dropped(&name("tun0"));
+    let expected = u64::from(PACKETS) - dropped;
+    while tun.statistics().received < expected {
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(tun);
+    let account = consumer.join().unwrap();
+    assert_eq!((account.delivered, account.dropped), (expected, dropped));
+    assert!(dropped > 0, "the consumer was to be too slow");
+}
+
+fn a_consumer_that_stands_still_is_told_what_it_missed<H: System>(harness: &H) {
+    let (_tun, mut events) = activate(tun(harness, "tun0"), options(16), Active::On).unwrap();
+    flood(harness, 0..5000);
+    let dropped = harness.dropped(&name("tun0"));
+    assert!(dropped > 4000);
+    let (mut told, mut delivered) = (0, 0);
+    while told + delivered < 5000 {
+        match events.recv().unwrap() {
+            Event::Packet(_) => delivered += 1,
+            Event::Dropped(packets) => told += packets,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told, dropped);
+}
+
+fn a_change_is_in_force_when_it_returns_also_under_load<H: System>(harness: &H) {
+    let (tun, events) = activate(tun(harness, "tun0"), options(256), Active::Off).unwrap();
+    let consumer = consume(events, Duration::ZERO);
+    let mut first = 0;
+    for _ in 0..20 {
+        // It has work for longer than this thread takes to change its mind.
+        flood(harness, first..first + 500);
+        first += 500;
+        tun.set_active(Active::On);
+        let begun = Instant::now();
+        tun.set_active(Active::Off);
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        let received = tun.statistics().received;
+        thread::sleep(Duration::from_millis(2));
+        assert_eq!(tun.statistics().received, received);
+    }
+    drop(tun);
+    consumer.join().unwrap();
+}
+
+fn a_device_that_is_flooded_can_leave_active_mode<H: System>(harness: &H) {
+    let (tun, mut events) = activate(tun(harness, "tun0"), Options::default(), Active::On).unwrap();
+    flood(harness, 0..3000);
+    tun.set_active(Active::Off);
+    let device = tun.into_device();
+    let delivered = (&mut events).filter(|event| matches!(event, Event::Packet(_))).count();
+    let mut left = 0;
+    while device.recv_timeout(&mut [0; 100], A_MOMENT).is_ok() {
+        left += 1;
+    }
+    let all = u64::try_from(delivered + left).unwrap() + harness.dropped(&name("tun0"));
+    assert_eq!(all, 3000);
+    // It is as it was before.
+    assert!(harness.inject(&name("tun0"), &packet(7)));
+    assert_eq!(device.recv(&mut [0; 100]).unwrap(), 24);
+    assert_eq!(device.interface().dropped().unwrap(), harness.dropped(&name("tun0")));
+}
