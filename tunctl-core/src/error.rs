@@ -55,6 +55,25 @@ impl Error {
         Self { operation, cause, errno: None, name: None, particulars: None }
     }
 
+    /// An error of the standard library, or of an event loop: for what is done with a device's descriptor beside the driver.
+    ///
+    /// Its cause is `TooManyOpenFiles` or `Other`.
+    #[must_use]
+    pub fn from_io(operation: Operation, error: &io::Error) -> Self {
+        let of = |cause| Self::new(operation, cause);
+        match error.raw_os_error() {
+            // The standard library has no kind for them, and they are the same on every Unix system.
+            Some(enfile @ 23) => of(Cause::TooManyOpenFiles)
+                .with_errno(enfile)
+                .with_remedy("Raise the system's limit of open files, or close some."),
+            Some(emfile @ 24) => of(Cause::TooManyOpenFiles)
+                .with_errno(emfile)
+                .with_remedy("Raise the limit (ulimit -n), or close some."),
+            Some(errno) => of(Cause::Other).with_errno(errno),
+            None => of(Cause::Other).with_detail(error.to_string()),
+        }
+    }
+
     /// With the errno of the system call that failed.
     #[must_use]
     pub const fn with_errno(mut self, errno: i32) -> Self {
@@ -329,6 +348,17 @@ mod tests {
             .with_errno(1)
             .with_name(NamePattern::new("vpn%d").unwrap())
             .with_remedy("Run it with sudo.")
+    }
+
+    #[test]
+    fn an_error_of_a_library_tells_what_it_can() {
+        let of = |errno| Error::from_io(Operation::Wait, &io::Error::from_raw_os_error(errno));
+        assert_eq!((of(24).cause(), of(24).raw_os_error()), (Cause::TooManyOpenFiles, Some(24)));
+        assert_eq!((of(23).cause(), of(12).cause()), (Cause::TooManyOpenFiles, Cause::Other));
+        assert!(of(24).remedy().is_some_and(|remedy| remedy.contains("ulimit -n")));
+        let told = Error::from_io(Operation::Wait, &io::Error::other("the loop is closed"));
+        assert_eq!((told.cause(), told.raw_os_error()), (Cause::Other, None));
+        assert!(told.to_string().ends_with("the loop is closed"), "{told}");
     }
 
     #[test]

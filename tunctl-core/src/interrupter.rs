@@ -1,12 +1,12 @@
 //! Ending a wait from outside.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Cause, Error, Operation, Result};
+use crate::{Error, Operation, Result};
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,7 +90,7 @@ impl Interrupter {
             written.set_nonblocking(true)?;
             Ok(Shared { interrupted: AtomicBool::new(false), watched, written })
         };
-        Ok(Self { shared: Arc::new(pair().map_err(|error| refused(&error))?) })
+        Ok(Self { shared: Arc::new(pair().map_err(|error| Error::from_io(Operation::Interrupt, &error))?) })
     }
 
     /// Ends the waits of all that have a clone of it, now and until it is [reset](Self::reset). Once more changes nothing.
@@ -124,7 +124,11 @@ impl Interrupter {
     ///
     /// `TooManyOpenFiles`.
     pub fn trigger(&self) -> Result<OwnedFd> {
-        self.shared.written.try_clone().map(OwnedFd::from).map_err(|error| refused(&error))
+        self.shared
+            .written
+            .try_clone()
+            .map(OwnedFd::from)
+            .map_err(|error| Error::from_io(Operation::Interrupt, &error))
     }
 }
 
@@ -135,19 +139,10 @@ impl AsFd for Interrupter {
     }
 }
 
-fn refused(error: &io::Error) -> Error {
-    // The standard library has no kind for them, and they are the same on every Unix system: ENFILE, EMFILE.
-    let cause = match error.raw_os_error() {
-        Some(23 | 24) => Cause::TooManyOpenFiles,
-        _ => Cause::Other,
-    };
-    let refused = Error::new(Operation::Interrupt, cause);
-    error.raw_os_error().map_or(refused.clone(), |errno| refused.with_errno(errno))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::io;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tunctl_core::{Cause, Error, Interface, Interrupter, Operation, Result, TunDevice};
+use tunctl_core::{Error, Interface, Interrupter, Operation, Result, TunDevice};
 
 pub use buffer::PacketBuffer;
 use channel::Channel;
@@ -154,9 +154,8 @@ where
     let reader = Reader::new(device.try_clone()?, channel.clone(), stop.clone());
     let reader = thread::Builder::new().name("tunctl active".to_owned()).spawn(move || reader.run());
     let reader = reader.map_err(|error| {
-        let refused = Error::new(Operation::Receive, Cause::Other);
-        let refused = refused.with_detail("no thread could be started to receive packets");
-        error.raw_os_error().map_or(refused.clone(), |errno| refused.with_errno(errno))
+        Error::from_io(Operation::Receive, &error)
+            .with_detail("no thread could be started to receive packets")
     })?;
     let events = Events::new(channel.clone(), stop.clone());
     Ok((ActiveDevice { device, delivery: Delivery { channel, stop, reader: Some(reader) } }, events))

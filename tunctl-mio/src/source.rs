@@ -124,13 +124,8 @@ impl<D: TunDevice> Source<D> {
     /// Has the next poll tell of packets that wait already.
     fn tell_again(&self) -> Result<()> {
         let Some(Registration { registry, fd, token, interests }) = &self.registration else { return Ok(()) };
-        SourceFd(fd).reregister(registry, *token, *interests).map_err(|error| {
-            let refused = Error::new(Operation::Wait, tunctl_core::Cause::Other);
-            match error.raw_os_error() {
-                Some(errno) => refused.with_errno(errno),
-                None => refused,
-            }
-        })
+        let told = SourceFd(fd).reregister(registry, *token, *interests);
+        told.map_err(|error| Error::from_io(Operation::Wait, &error))
     }
 }
 

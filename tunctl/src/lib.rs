@@ -33,6 +33,8 @@
 //! | `command` | yes | the command `tunctl`, and with it `mock` |
 //! | `mock` | by `command` | `tunctl::mock`: a driver in memory, for the tests of your program |
 //! | `mio` | no | `tunctl::mio`: devices in event loops of mio's, and packets delivered as events |
+//! | `tokio` | no | `tunctl::tokio`: devices in tasks |
+//! | `stream` | no | `tokio`, and packets as streams and sinks |
 //! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |
 //!
 //! As a library alone, with the mock in its tests:
@@ -63,6 +65,8 @@ pub use tunctl_mio as mio;
 #[cfg(feature = "mock")]
 pub use tunctl_mock as mock;
 pub use tunctl_packet as packet;
+#[cfg(feature = "tokio")]
+pub use tunctl_tokio as tokio;
 
 /// What most programs need: `use tunctl::prelude::*`.
 pub mod prelude {

@@ -21,9 +21,18 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-sys"] },
     Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet"] },
     Crate { name: "tunctl-mio", below: &["tunctl-core"] },
+    Crate { name: "tunctl-tokio", below: &["tunctl-core"] },
     Crate {
         name: "tunctl",
-        below: &["tunctl-core", "tunctl-packet", "tunctl-linux", "tunctl-mock", "tunctl-mio", "tunctl-sys"],
+        below: &[
+            "tunctl-core",
+            "tunctl-packet",
+            "tunctl-linux",
+            "tunctl-mock",
+            "tunctl-mio",
+            "tunctl-tokio",
+            "tunctl-sys",
+        ],
     },
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
     Crate { name: "tunctl-testing", below: &["tunctl-core", "tunctl-linux", "tunctl-mock", "tunctl-sys"] },

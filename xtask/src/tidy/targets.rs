@@ -9,6 +9,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-linux", "kernel"),
     ("tunctl-linux", "conformance"),
     ("tunctl-mio", "adapter"),
+    ("tunctl-tokio", "adapter"),
     ("tunctl", "command"),
 ];
 

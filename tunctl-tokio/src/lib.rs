@@ -1,0 +1,58 @@
+//! TUN/TAP devices in [tokio](https://docs.rs/tokio) programs.
+//!
+//! | you want | see |
+//! |---|---|
+//! | to receive and send in tasks | [`AsyncDevice`] |
+//! | to receive in one task and send in another | an `Arc<AsyncDevice>`, or [`AsyncDevice::into_split`] |
+//! | packets as a `Stream`, and a `Sink` for them | `PacketStream` and `PacketSink`, with the feature `stream` |
+//!
+//! It works over any [`TunDevice`](tunctl_core::TunDevice): a kernel's, or the mock's in a test.
+//!
+//! ```
+//! use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};
+//! use tunctl_tokio::AsyncDevice;
+//!
+//! /// Turns packets around until the interface is gone.
+//! async fn echo<D: TunDevice>(tun: AsyncDevice<D>) -> Result<()> {
+//!     let mut packet = [0; 1500];
+//!     loop {
+//!         match tun.recv(&mut packet).await {
+//!             Ok(length) => tun.send(&packet[..length]).await?,
+//!             Err(error) if error.is_gone() => return Ok(()),
+//!             Err(error) => return Err(error),
+//!         };
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! # let kernel = tunctl_mock::MockBackend::new();
+//! # let backend = &kernel;
+//! let tun = backend.create(&CreateOptions::tun().name("tun0")?)?;
+//! tun.up("10.1.1.1/24".parse()?)?;
+//! let echo = tokio::spawn(echo(AsyncDevice::new(tun)?));
+//! # kernel.inject("tun0", [0x45; 20]);
+//! # while kernel.take("tun0").is_none() {
+//! #     tokio::task::yield_now().await;
+//! # }
+//! # kernel.delete("tun0");
+//! echo.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Several queues
+//!
+//! A multi-queue interface has a device for each queue. Each gets a task of its own; nothing is shared between them.
+
+#![forbid(unsafe_code)]
+
+mod device;
+mod split;
+#[cfg(feature = "stream")]
+mod stream;
+
+pub use device::AsyncDevice;
+pub use split::{RecvHalf, SendHalf};
+#[cfg(feature = "stream")]
+pub use stream::{PacketSink, PacketStream};
