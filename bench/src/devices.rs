@@ -4,10 +4,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use tunctl_core::{CreateFlags, CreateOptions, Interface, InterfaceAddress, InterfaceName, Mtu, TunBackend};
+use tunctl_core::{
+    CreateFlags, CreateOptions, Interface, InterfaceAddress, InterfaceName, Mtu, TunBackend, TunDevice,
+};
 use tunctl_linux::{LinuxBackend, LinuxDevice};
 
-use crate::methods::{Method, Raw, Tappers, Timed, TunRs, Tunctl, TunctlVectored};
+use crate::methods::{Names, Raw, Tappers, Timed, TunRs, Tunctl, TunctlVectored};
+use crate::task::Task;
 use crate::traffic::KernelSide;
 
 const MTU: u32 = 1500;
@@ -18,6 +21,8 @@ const MTU: u32 = 1500;
 /// descriptors: in the library's own mode (ours is non-blocking, the others block), with the same objects in the kernel.
 pub(crate) struct Devices {
     tunctl: (LinuxDevice, KernelSide),
+    /// Of the same queue.
+    task: Task,
     tun_rs: (tun_rs::SyncDevice, KernelSide),
     tappers: (tappers::Tun, KernelSide),
 }
@@ -29,6 +34,7 @@ impl Devices {
             .map_err(tunctl_core::Error::from)
             .and_then(|options| LinuxBackend::new().create(&options))
             .map_err(|error| error.to_string())?;
+        let task = Task::new(tunctl.try_clone().map_err(|error| error.to_string())?)?;
         let tun_rs = tun_rs::DeviceBuilder::new()
             .name("tun-rs")
             .build_sync()
@@ -37,6 +43,7 @@ impl Devices {
             .and_then(tappers::Tun::new_named)
             .map_err(|error| refused("tappers", &error))?;
         Ok(Self {
+            task,
             tunctl: (tunctl, configure("tunctl", 1)?),
             tun_rs: (tun_rs, configure("tun-rs", 2)?),
             tappers: (tappers, configure("tappers", 3)?),
@@ -48,7 +55,8 @@ impl Devices {
         let (tunctl, tun_rs, tappers) = (&self.tunctl, &self.tun_rs, &self.tappers);
         vec![
             Subject::new(tunctl, Raw(tunctl.0.as_fd()), Role::Raw),
-            Subject::new(tunctl, Tunctl(&tunctl.0), Role::Goal),
+            Subject::new(tunctl, Tunctl(&tunctl.0), Role::Plain),
+            Subject::new(tunctl, &self.task, Role::Task),
             Subject::new(tunctl, TunctlVectored(&tunctl.0), Role::Compared),
             Subject::new(tun_rs, Raw(tun_rs.0.as_fd()), Role::Raw),
             Subject::new(tun_rs, TunRs(&tun_rs.0), Role::Compared),
@@ -85,8 +93,10 @@ fn configure(name: &'static str, network: u8) -> Result<KernelSide, String> {
 pub(crate) enum Role {
     /// The reference of the subjects on the same interface.
     Raw,
-    /// Ours, which the goal is about.
-    Goal,
+    /// Ours, which has a goal.
+    Plain,
+    /// Ours in a task of tokio's, which has one of its own.
+    Task,
     /// For comparison.
     Compared,
 }
@@ -103,15 +113,8 @@ pub(crate) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn new<D: AsFd, M: Method + 'a>(on: &'a (D, KernelSide), method: M, role: Role) -> Self {
-        Self {
-            library: M::LIBRARY,
-            receive: M::RECEIVE,
-            send: M::SEND,
-            role,
-            kernel: &on.1,
-            fd: on.0.as_fd(),
-            method: Box::new(method),
-        }
+    fn new<D: AsFd, M: Timed + 'a>(on: &'a (D, KernelSide), method: M, role: Role) -> Self {
+        let Names { library, receive, send } = method.names();
+        Self { library, receive, send, role, kernel: &on.1, fd: on.0.as_fd(), method: Box::new(method) }
     }
 }

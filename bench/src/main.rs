@@ -13,6 +13,7 @@ mod raw;
 mod report;
 mod rounds;
 mod statistics;
+mod task;
 mod traffic;
 
 use std::process::ExitCode;

@@ -127,11 +127,23 @@ pub(crate) struct Timing {
 
 /// A method behind a pointer: one dynamic call a loop, none a packet.
 pub(crate) trait Timed {
+    fn names(&self) -> Names;
     fn time_receive(&self, buffer: &mut [u8], packets: usize) -> Result<Timing, String>;
     fn time_send(&self, packet: &[u8], packets: usize) -> Result<Timing, String>;
 }
 
+/// What a method is called.
+pub(crate) struct Names {
+    pub(crate) library: &'static str,
+    pub(crate) receive: &'static str,
+    pub(crate) send: &'static str,
+}
+
 impl<M: Method> Timed for M {
+    fn names(&self) -> Names {
+        Names { library: M::LIBRARY, receive: M::RECEIVE, send: M::SEND }
+    }
+
     fn time_receive(&self, buffer: &mut [u8], packets: usize) -> Result<Timing, String> {
         time(packets, || self.receive(buffer))
     }

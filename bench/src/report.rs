@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::devices::Role;
-use crate::figures::{Figure, Figures, GOAL};
+use crate::figures::{Figure, Figures, GOALS};
 use crate::rounds::{CASES, Direction, Measurement};
 use crate::statistics::Summary;
 
@@ -32,14 +32,16 @@ pub(crate) fn text(figures: &Figures, measurement: &Measurement) -> String {
         let repeated = measurement.repeated;
         lines.push(format!("void:  {repeated} batches did not pass their check, and were measured again"));
     }
-    let outcome = figures.worst().map_or_else(
-        || "not measured".to_owned(),
-        |(ratio, case)| {
-            let met = if ratio <= GOAL { "met" } else { "not met" };
-            format!("{met} (worst {ratio:.3}: {}, {} bytes)", case.direction, case.size)
-        },
-    );
-    lines.push(format!("goal: recv and send within {GOAL:.2} of raw: {outcome}"));
+    for goal in &GOALS {
+        let outcome = figures.worst(goal).map_or_else(
+            || "not measured".to_owned(),
+            |(ratio, case)| {
+                let met = if ratio <= goal.limit { "met" } else { "not met" };
+                format!("{met} (worst {ratio:.3}: {}, {} bytes)", case.direction, case.size)
+            },
+        );
+        lines.push(format!("goal: {} within {:.2} of raw: {outcome}", goal.of, goal.limit));
+    }
     lines.join("\n")
 }
 
@@ -102,15 +104,17 @@ pub(crate) fn json(figures: &Figures, measurement: &Measurement) -> Vec<Value> {
             "ratio": figure.ratio.map(|ratio| rounded(ratio, 4)),
         })
     }));
-    lines.extend(figures.worst().map(|(ratio, case)| {
-        json!({
+    lines.extend(GOALS.iter().filter_map(|goal| {
+        let (ratio, case) = figures.worst(goal)?;
+        Some(json!({
             "type": "goal",
-            "limit": GOAL,
-            "met": ratio <= GOAL,
+            "of": goal.of,
+            "limit": goal.limit,
+            "met": ratio <= goal.limit,
             "worst": ratio,
             "direction": case.direction.to_string(),
             "bytes": case.size,
-        })
+        }))
     }));
     lines
 }

@@ -168,14 +168,6 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.ready(Interest::WRITABLE).await
     }
 
-    pub(crate) fn poll_try_recv(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize>> {
-        self.poll_attempt(context, Interest::READABLE, |device| device.try_recv(buffer))
-    }
-
-    pub(crate) fn poll_try_send(&self, context: &mut Context<'_>, packet: &[u8]) -> Poll<Result<usize>> {
-        self.poll_attempt(context, Interest::WRITABLE, |device| device.try_send(packet))
-    }
-
     async fn waiting(&self, kind: Interest, mut operation: impl FnMut(&D) -> Result<usize>) -> Result<usize> {
         loop {
             match poll_fn(|context| self.poll_attempt(context, kind, &mut operation)).await {
@@ -186,7 +178,7 @@ impl<D: TunDevice> AsyncDevice<D> {
     }
 
     /// An attempt, when the task has budget for it. It is spent if something came of the attempt.
-    fn poll_attempt(
+    pub(crate) fn poll_attempt(
         &self,
         context: &mut Context<'_>,
         kind: Interest,
@@ -200,8 +192,22 @@ impl<D: TunDevice> AsyncDevice<D> {
         Poll::Ready(outcome)
     }
 
-    /// One attempt, whatever the runtime knows of the device. If that thought it ready, and it is not, it forgets it.
+    /// An attempt, whatever the runtime knows of the device. If that thought it ready, and it is not, it forgets it.
+    #[inline]
     fn attempt(&self, kind: Interest, mut operation: impl FnMut(&D) -> Result<usize>) -> Result<usize> {
+        match operation(&self.device) {
+            Err(error) if error.is_would_block() => self.attempt_and_note(kind, operation),
+            outcome => outcome,
+        }
+    }
+
+    /// What is to be forgotten has to be known before an attempt is made, so this makes another: who must wait has the time.
+    #[cold]
+    fn attempt_and_note(
+        &self,
+        kind: Interest,
+        mut operation: impl FnMut(&D) -> Result<usize>,
+    ) -> Result<usize> {
         // A poll may show the error a moment before a receive says that the interface is gone. It comes again with the wake-up.
         self.noting(Interest::ERROR, &mut || self.noting(kind, &mut || operation(&self.device)))
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
+use tokio::io::Interest;
 use tunctl_core::{Error, Result, TunDevice};
 
 use crate::AsyncDevice;
@@ -88,7 +89,7 @@ impl<D: TunDevice + 'static> Stream for PacketStream<D> {
             if let Err(error) = ready!(poll_waiting(waiting, context)) {
                 break Err(error);
             }
-            match ready!(device.poll_try_recv(context, buffer)) {
+            match ready!(device.poll_attempt(context, Interest::READABLE, |device| device.try_recv(buffer))) {
                 Err(error) if error.is_would_block() => {
                     let device = device.clone();
                     *waiting = Some(Box::pin(async move { device.readable().await }));
@@ -131,7 +132,9 @@ impl<D: TunDevice + 'static, P: AsRef<[u8]> + Unpin> Sink<P> for PacketSink<D, P
         let Self { device, held, waiting } = self.get_mut();
         while let Some(packet) = held {
             ready!(poll_waiting(waiting, context))?;
-            match ready!(device.poll_try_send(context, packet.as_ref())) {
+            match ready!(
+                device.poll_attempt(context, Interest::WRITABLE, |device| device.try_send(packet.as_ref()))
+            ) {
                 Err(error) if error.is_would_block() => {
                     let device = device.clone();
                     *waiting = Some(Box::pin(async move { device.writable().await }));

@@ -28,7 +28,11 @@ pub(crate) fn run() -> Outcome {
     let mut finished = Vec::new();
     stage(&mut finished, "format", || checks(&[&["fmt", "--all", "--check"]], &[]));
     stage(&mut finished, "lints", || {
-        checks(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]], &[])
+        // Together, tests turn features on; so the libraries once more with what a user may have left out.
+        let alone =
+            ["clippy", "--package", "tunctl", "--lib", "--no-default-features", "--features", "mio,tokio"];
+        let alone = [&alone[..], &["--", "-D", "warnings"]].concat();
+        checks(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &alone], &[])
     });
     stage(&mut finished, "documentation", || {
         checks(&[&["doc", "--workspace", "--no-deps"]], &[("RUSTDOCFLAGS", "-D warnings")])
