@@ -12,6 +12,7 @@ mod mock;
 mod raw;
 mod report;
 mod rounds;
+mod soak;
 mod statistics;
 mod task;
 mod traffic;
@@ -23,10 +24,11 @@ use crate::devices::Devices;
 use crate::figures::Figures;
 
 const HELP: &str = "\
-cargo xtask bench [--seconds N] [--json] [--mock]
+cargo xtask bench [--seconds N] [--json | --soak] [--mock]
 
   --seconds N  measure for so long (20)
   --mock       measure the mock instead, which needs no namespace
+  --soak       active mode with more packets than its consumer takes: is each of them accounted for?
   --json       one JSON object a line on standard output; the table then goes to standard error
 
 Measures recv and send of one packet a call, on TUN interfaces in a new user and network namespace.
@@ -36,16 +38,18 @@ struct Options {
     time: Duration,
     json: bool,
     mock: bool,
+    soak: bool,
 }
 
 impl Options {
     /// `None`: they are not understood, or ask for help.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self { time: Duration::from_secs(20), json: false, mock: false };
+        let mut options = Self { time: Duration::from_secs(20), json: false, mock: false, soak: false };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--json" => options.json = true,
                 "--mock" => options.mock = true,
+                "--soak" => options.soak = true,
                 "--seconds" => {
                     let seconds = arguments.next()?.parse().ok()?;
                     options.time = Duration::try_from_secs_f64(seconds).ok()?;
@@ -53,8 +57,8 @@ impl Options {
                 _ => return None,
             }
         }
-        // Of the mock there is a table only.
-        (!(options.mock && options.json)).then_some(options)
+        // Of the mock, and of a soak, there is text only.
+        (!(options.json && (options.mock || options.soak))).then_some(options)
     }
 }
 
@@ -79,11 +83,16 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), String> {
     if options.mock {
-        println!("{}", mock::run(options.time)?);
+        let run = if options.soak { soak::mock } else { mock::run };
+        println!("{}", run(options.time)?);
         return Ok(());
     }
     tunctl_linux::netns::enter_new().map_err(|error| error.to_string())?;
     traffic::settle_namespace();
+    if options.soak {
+        println!("{}", soak::kernel(options.time)?);
+        return Ok(());
+    }
     let devices = Devices::open()?;
     let subjects = devices.subjects();
     eprintln!("measuring for {:?} …", options.time);
@@ -116,9 +125,14 @@ mod tests {
     fn options_are_understood_or_refused() {
         assert_eq!(parse(&[]), Some((20.0, false)));
         assert_eq!(parse(&["--json", "--seconds", "2.5"]), Some((2.5, true)));
-        for wrong in
-            [&["--seconds"][..], &["--mock", "--json"], &["--seconds", "-1"], &["--seconds", "x"], &["20"]]
-        {
+        for wrong in [
+            &["--seconds"][..],
+            &["--mock", "--json"],
+            &["--soak", "--json"],
+            &["--seconds", "-1"],
+            &["--seconds", "x"],
+            &["20"],
+        ] {
             assert_eq!(parse(wrong), None);
         }
     }

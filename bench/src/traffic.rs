@@ -58,11 +58,13 @@ impl KernelSide {
     /// Has the kernel send packets of `size` bytes through the interface, where they wait for the reader.
     pub(crate) fn fill(&self, size: usize, packets: usize) -> Result<(), String> {
         let payload = vec![0x55; size - HEADERS];
-        for _ in 0..packets {
-            let sent = self.sender.send(&payload);
-            sent.map_err(|error| format!("send {size} bytes to {}: {error}", self.peer))?;
-        }
-        Ok(())
+        (0..packets).try_for_each(|_| self.send(&payload))
+    }
+
+    /// Has the kernel send one with this payload.
+    pub(crate) fn send(&self, payload: &[u8]) -> Result<(), String> {
+        let sent = self.sender.send(payload);
+        sent.map(drop).map_err(|error| format!("send to {}: {error}", self.peer))
     }
 
     /// A packet of `size` bytes for the writer, well-formed and of use to nobody.
