@@ -7,6 +7,7 @@
 //! |---|---|
 //! | to know what a packet of the device starts with | [`Layer`] |
 //! | the four bytes in front of a packet when the device has packet information | [`header::PacketInfo`] |
+//! | those that BSD systems and macOS put there instead | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
 //! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |

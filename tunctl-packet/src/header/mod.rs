@@ -1,8 +1,10 @@
 //! Headers that stand in front of a packet, and the numbers in them.
 
+mod address_family;
 mod ether_type;
 mod packet_info;
 
 pub use crate::error::Truncated;
+pub use address_family::{AddressFamily, OtherFamily, System};
 pub use ether_type::EtherType;
 pub use packet_info::PacketInfo;

@@ -12,8 +12,8 @@ use super::{EtherType, Truncated};
 /// It comes first, then the virtio-net header if the device has one, then the packet. On reading, the kernel
 /// fills it in; on writing, a TUN device takes the protocol from it, and the flags should be 0.
 ///
-/// It is not the header of the same size that BSD systems put in front of packets: theirs is an address
-/// family.
+/// It is not the header of the same size that BSD systems put in front of packets: theirs is an
+/// [`AddressFamily`](super::AddressFamily).
 ///
 /// ```
 /// use tunctl_packet::{EtherType, PacketInfo};
@@ -44,6 +44,14 @@ impl PacketInfo {
     #[must_use]
     pub const fn new(protocol: EtherType) -> Self {
         PacketInfo { flags: 0, protocol }
+    }
+
+    /// The same header with these flags instead of its own.
+    ///
+    /// On writing, the kernel looks at none. It is for who makes up what a device would give.
+    #[must_use]
+    pub const fn with_flags(self, flags: u16) -> Self {
+        PacketInfo { flags, ..self }
     }
 
     /// The header that an IP packet needs, from the version in its first nibble.
@@ -147,6 +155,14 @@ mod tests {
         assert_eq!(header.write(&mut short), Err(Truncated { need: 4, have: 3 }));
         assert_eq!(short, [9; 3]);
         assert_eq!(PacketInfo::parse(&short), Err(Truncated { need: 4, have: 3 }));
+    }
+
+    #[test]
+    fn flags_can_be_made_up() {
+        let header = PacketInfo::new(EtherType::ARP).with_flags(1);
+        assert!(header.is_stripped());
+        assert_eq!(header.protocol(), EtherType::ARP);
+        assert_eq!(PacketInfo::parse(&header.to_bytes()).unwrap().0, header);
     }
 
     #[test]
