@@ -7,7 +7,8 @@
 //! |---|---|
 //! | to know what a packet of the device starts with | [`Layer`] |
 //! | the four bytes in front of a packet when the device has packet information | [`header::PacketInfo`] |
-//! | those that BSD systems and macOS put there instead | [`header::AddressFamily`] |
+//! | the virtio-net header, with offloaded checksums and segmentation | [`header::VnetHeader`] |
+//! | the four bytes that BSD systems and macOS put there | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
 //! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |

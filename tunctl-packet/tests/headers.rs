@@ -5,13 +5,21 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tunctl_packet::PacketInfo;
-use tunctl_packet::header::{AddressFamily, System, Truncated};
+use tunctl_packet::header::{
+    AddressFamily, Endian, GsoType, System, Truncated, VnetFormat, VnetHeader, VnetLength,
+};
 
 const SYSTEMS: [System; 5] =
     [System::FreeBsd, System::OpenBsd, System::NetBsd, System::DragonFly, System::MacOs];
 
 fn system() -> impl Strategy<Value = System> {
     proptest::sample::select(&SYSTEMS[..])
+}
+
+fn format() -> impl Strategy<Value = VnetFormat> {
+    let endian = proptest::sample::select(vec![Endian::Native, Endian::Little, Endian::Big]);
+    (proptest::sample::select(&VnetLength::ALL[..]), endian)
+        .prop_map(|(length, endian)| VnetFormat::new(length, endian))
 }
 
 /// No file of failures beside the source.
@@ -62,5 +70,52 @@ proptest! {
     fn families_are_equal_as_their_bytes_are(system in system(), a in 0..40_u32, b in 0..40_u32) {
         let [a, b] = [a, b].map(|number| AddressFamily::from_number(system, number));
         prop_assert_eq!(a == b, a.to_bytes(system) == b.to_bytes(system));
+    }
+
+    #[test]
+    fn virtio_net_headers_keep_every_bit(bytes in vec(any::<u8>(), 0..40), format in format()) {
+        let length = format.length.bytes();
+        match VnetHeader::parse(format, &bytes) {
+            Ok((header, rest)) => {
+                let mut written = vec![7; bytes.len()];
+                header.write(format, &mut written).unwrap();
+                prop_assert_eq!(&written[..length], &bytes[..length]);
+                prop_assert!(written[length..].iter().all(|byte| *byte == 7));
+                prop_assert_eq!(rest, &bytes[length..]);
+                // What the accessors say is all there is to the type.
+                let again = header.with_segments(header.gso_type(), header.segment_size());
+                prop_assert_eq!(again, header);
+            }
+            Err(error) => prop_assert_eq!(error, Truncated { need: length, have: bytes.len() }),
+        }
+    }
+
+    #[test]
+    fn virtio_net_headers_are_read_as_they_were_made(
+        place: (u16, u16),
+        sizes: (u16, u16),
+        rest: (u16, u32, u16, u16, u16),
+        ecn: bool,
+        endian in proptest::sample::select(vec![Endian::Native, Endian::Little, Endian::Big]),
+    ) {
+        let header = VnetHeader::default()
+            .with_checksum(place.0, place.1)
+            .with_segments(GsoType::TcpV6, sizes.0)
+            .with_ecn(ecn)
+            .with_header_length(sizes.1)
+            .with_buffers(rest.0)
+            .with_hash(rest.1, rest.2)
+            .with_tunnel_offsets(rest.3, rest.4);
+        let format = VnetFormat::new(VnetLength::Tunnel, endian);
+        let mut bytes = [0; 24];
+        header.write(format, &mut bytes).unwrap();
+        let (read, _) = VnetHeader::parse(format, &bytes).unwrap();
+        prop_assert_eq!(read, header);
+        prop_assert_eq!((read.needs_checksum(), read.has_ecn()), (Some(place), ecn));
+        prop_assert_eq!((read.gso_type(), read.segment_size(), read.header_length()), (
+            GsoType::TcpV6,
+            sizes.0,
+            sizes.1,
+        ));
     }
 }

@@ -3,8 +3,10 @@
 mod address_family;
 mod ether_type;
 mod packet_info;
+mod vnet;
 
 pub use crate::error::Truncated;
 pub use address_family::{AddressFamily, OtherFamily, System};
 pub use ether_type::EtherType;
 pub use packet_info::PacketInfo;
+pub use vnet::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
