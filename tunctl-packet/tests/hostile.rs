@@ -23,6 +23,13 @@ fn exercise(bytes: &[u8]) -> Option<Vec<u8>> {
             assert_eq!(packet.source().is_some(), packet.destination().is_some());
             assert_eq!(packet.source_port().is_some(), packet.destination_port().is_some());
             assert_eq!(packet.source_mac().is_some(), layer == Layer::Tap);
+            let (network, transport) = (packet.network_header(), packet.transport_header());
+            if let Some(transport) = transport {
+                // It is right behind the network's, and the payload is in what is behind that.
+                let end = transport.as_ptr_range().end;
+                assert_eq!(network.unwrap().as_ptr_range().end, transport.as_ptr());
+                assert!(packet.payload().as_ptr() == end);
+            }
             let _ = (packet.ether_type().to_string(), packet.is_fragment(), packet.vlan_id());
             let _ = format!("{packet:?}");
         }

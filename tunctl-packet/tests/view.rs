@@ -92,6 +92,30 @@ fn addresses_ports_and_payload() {
 }
 
 #[test]
+fn headers_are_slices_of_the_packet() {
+    for (layer, packet, network, transport) in [
+        (Layer::Tun, common::TCP_SYN, Some(0..20), Some(20..60)),
+        (Layer::Tun, common::UDP_V6, Some(0..40), Some(40..48)),
+        (Layer::Tun, common::PING_V4, Some(0..20), Some(20..28)),
+        // A router alert: in IPv4 as an option, in IPv6 as an extension header.
+        (Layer::Tun, common::IGMP_REPORT, Some(0..24), Some(24..32)),
+        (Layer::Tap, common::TAP_MLD_REPORT, Some(14..62), Some(62..70)),
+        (Layer::Tap, common::TAP_ARP, None, None),
+    ] {
+        let bytes = hex(packet);
+        let view = Packet::parse(layer, &bytes).unwrap();
+        assert_eq!(view.network_header(), network.map(|range| &bytes[range]), "{packet}");
+        assert_eq!(view.transport_header(), transport.map(|range| &bytes[range]), "{packet}");
+    }
+    let syn = hex(common::TCP_SYN);
+    let cut = Packet::parse(Layer::Tun, &syn[..59]).unwrap();
+    assert_eq!((cut.network_header(), cut.transport_header()), (Some(&syn[..20]), None));
+    let [_, second] = fragments_v6();
+    let fragment = Packet::parse(Layer::Tun, &second).unwrap();
+    assert_eq!((fragment.network_header(), fragment.transport_header()), (Some(&second[..48]), None));
+}
+
+#[test]
 fn arp_gives_protocol_addresses() {
     let bytes = hex(common::TAP_ARP);
     let packet = Packet::parse(Layer::Tap, &bytes).unwrap();

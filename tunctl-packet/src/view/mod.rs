@@ -35,6 +35,8 @@ pub struct Packet<'a> {
     bytes: &'a [u8],
     link: Option<Link>,
     ether_type: EtherType,
+    /// Where the body begins, in bytes.
+    network: usize,
     body: Body<'a>,
 }
 
@@ -62,12 +64,13 @@ impl<'a> Packet<'a> {
             Layer::Tun => {
                 let ip = Ip::parse(bytes)?;
                 let ether_type = if ip.source.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
-                Ok(Packet { bytes, link: None, ether_type, body: Body::Ip(ip) })
+                Ok(Packet { bytes, link: None, ether_type, network: 0, body: Body::Ip(ip) })
             }
             Layer::Tap => {
                 let (link, ether_type, rest) = Link::parse(bytes)?;
+                let network = bytes.len().saturating_sub(rest.len());
                 let body = Body::parse(ether_type, rest);
-                Ok(Packet { bytes, link: Some(link), ether_type, body })
+                Ok(Packet { bytes, link: Some(link), ether_type, network, body })
             }
         }
     }
@@ -173,6 +176,32 @@ impl<'a> Packet<'a> {
         matches!(&self.body, Body::Ip(Ip { fragment: Some(_), .. }))
     }
 
+    /// The IP header, with its options or extension headers as far as they could be decoded; `None` if it is
+    /// no IP packet.
+    ///
+    /// Of an Ethernet frame, it is what stands behind the header and all tags.
+    #[must_use]
+    #[doc(alias = "struct iphdr")]
+    #[doc(alias = "struct ipv6hdr")]
+    pub fn network_header(&self) -> Option<&'a [u8]> {
+        self.bytes.get(self.network..self.transport_offset()?)
+    }
+
+    /// The header of TCP with its options, or the eight bytes of that of UDP, ICMP, ICMPv6 or IGMP.
+    ///
+    /// `None` if it is none of these, is cut off, or is in another fragment.
+    #[must_use]
+    #[doc(alias = "struct tcphdr")]
+    #[doc(alias = "struct udphdr")]
+    pub fn transport_header(&self) -> Option<&'a [u8]> {
+        let transport = self.transport()?;
+        match self.protocol() {
+            Protocol::Tcp => Some(TcpHeaderSlice::from_slice(transport).ok()?.slice()),
+            Protocol::Udp | Protocol::Icmp | Protocol::Icmpv6 | Protocol::Igmp => transport.get(..8),
+            _ => None,
+        }
+    }
+
     /// What follows the last header decoded; empty if nothing does.
     ///
     /// That of ICMP, ICMPv6 and IGMP counts 8 bytes. What the lengths in the headers leave over, such as the
@@ -196,12 +225,21 @@ impl<'a> Packet<'a> {
         summary::Summary(self)
     }
 
-    /// The transport's header and all behind it, unless it is cut off or in another fragment.
-    fn transport(&self) -> Option<&'a [u8]> {
+    pub(crate) fn ip(&self) -> Option<&Ip<'a>> {
         match &self.body {
-            Body::Ip(ip) => ip.transport(),
+            Body::Ip(ip) => Some(ip),
             Body::Arp(_) | Body::Other(_) => None,
         }
+    }
+
+    /// Where [`transport`](Self::transport) begins, in bytes from the start of the packet.
+    pub(crate) fn transport_offset(&self) -> Option<usize> {
+        Some(self.network + self.ip()?.upper_offset)
+    }
+
+    /// The transport's header and all behind it, unless it is cut off or in another fragment.
+    fn transport(&self) -> Option<&'a [u8]> {
+        self.ip()?.transport()
     }
 
     fn ports(&self) -> Option<(u16, u16)> {
@@ -213,18 +251,15 @@ impl<'a> Packet<'a> {
     }
 
     fn transport_payload(&self) -> Option<&'a [u8]> {
-        let transport = self.transport()?;
-        match self.protocol() {
-            Protocol::Tcp => transport.get(TcpHeaderSlice::from_slice(transport).ok()?.slice().len()..),
-            Protocol::Udp => {
-                let &[_, _, _, _, l0, l1, _, _] = transport.first_chunk()?;
-                // A length that can't be: of a jumbogram, left open for the hardware, or cut off.
-                let stated = usize::from(u16::from_be_bytes([l0, l1]));
-                transport.get(8..stated).or_else(|| transport.get(8..))
+        let (transport, header) = (self.transport()?, self.transport_header()?);
+        if let (Protocol::Udp, &[_, _, _, _, l0, l1, _, _]) = (self.protocol(), header) {
+            // A length that can't be: of a jumbogram, left open for the hardware, or cut off.
+            let stated = usize::from(u16::from_be_bytes([l0, l1]));
+            if let Some(payload) = transport.get(header.len()..stated) {
+                return Some(payload);
             }
-            Protocol::Icmp | Protocol::Icmpv6 | Protocol::Igmp => transport.get(8..),
-            _ => None,
         }
+        transport.get(header.len()..)
     }
 }
 
