@@ -37,3 +37,20 @@ pub enum ParseError {
         stated: usize,
     },
 }
+
+impl Truncated {
+    /// The same, counted from a place that is this many bytes in front.
+    pub(crate) fn behind(self, bytes: usize) -> Truncated {
+        Truncated { need: self.need.saturating_add(bytes), have: self.have.saturating_add(bytes) }
+    }
+}
+
+impl ParseError {
+    /// The same, counted from a place that is this many bytes in front.
+    pub(crate) fn behind(self, bytes: usize) -> ParseError {
+        match self {
+            ParseError::Truncated(truncated) => ParseError::Truncated(truncated.behind(bytes)),
+            other => other,
+        }
+    }
+}

@@ -14,6 +14,10 @@ use crate::{ParseError, Truncated};
 pub(crate) const V4_LENGTH: usize = 20;
 /// The IPv6 header, in bytes.
 pub(crate) const V6_LENGTH: usize = 40;
+/// The TCP header without options, in bytes.
+pub(crate) const TCP_LENGTH: usize = 20;
+/// The UDP header, in bytes.
+pub(crate) const UDP_LENGTH: usize = 8;
 
 /// The IP headers of a packet, extension headers included.
 #[derive(Clone, Copy, Debug)]
@@ -203,6 +207,34 @@ impl<'a> Ip<'a> {
     /// The transport's header and what follows it, where there is one.
     pub(crate) fn transport(&self) -> Option<&'a [u8]> {
         (self.complete && !self.is_later_fragment()).then_some(self.upper)
+    }
+
+    /// The header of a packet's TCP, with its options.
+    ///
+    /// # Errors
+    ///
+    /// If it isn't all there, or states a length that cannot be.
+    pub(crate) fn tcp_header(&self) -> Result<&'a [u8], ParseError> {
+        let offset = self.leading(TCP_LENGTH)?.get(12).copied().unwrap_or_default();
+        match usize::from(offset >> 4) * 4 {
+            stated if stated < TCP_LENGTH => Err(ParseError::Length { header: "TCP header", stated }),
+            stated => self.leading(stated),
+        }
+    }
+
+    /// The first bytes of the transport's header.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer.
+    pub(crate) fn leading(&self, length: usize) -> Result<&'a [u8], ParseError> {
+        let end = self.upper_offset + self.upper.len();
+        match (self.transport(), self.fault) {
+            (None, Some(fault)) => Err(fault),
+            (upper, _) => {
+                upper.unwrap_or_default().get(..length).ok_or(truncated(self.upper_offset + length, end))
+            }
+        }
     }
 }
 

@@ -9,4 +9,4 @@ pub use crate::error::Truncated;
 pub use address_family::{AddressFamily, OtherFamily, System};
 pub use ether_type::EtherType;
 pub use packet_info::PacketInfo;
-pub use vnet::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
+pub use vnet::{ChecksumError, Endian, GsoMismatch, GsoType, VnetFormat, VnetHeader, VnetLength};

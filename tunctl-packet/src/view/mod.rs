@@ -184,7 +184,7 @@ impl<'a> Packet<'a> {
     #[doc(alias = "struct iphdr")]
     #[doc(alias = "struct ipv6hdr")]
     pub fn network_header(&self) -> Option<&'a [u8]> {
-        self.bytes.get(self.network..self.transport_offset()?)
+        self.bytes.get(self.network..self.network + self.ip()?.upper_offset)
     }
 
     /// The header of TCP with its options, or the eight bytes of that of UDP, ICMP, ICMPv6 or IGMP.
@@ -232,9 +232,9 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Where [`transport`](Self::transport) begins, in bytes from the start of the packet.
-    pub(crate) fn transport_offset(&self) -> Option<usize> {
-        Some(self.network + self.ip()?.upper_offset)
+    /// Where the IP header begins, in bytes.
+    pub(crate) fn network_offset(&self) -> usize {
+        self.network
     }
 
     /// The transport's header and all behind it, unless it is cut off or in another fragment.

@@ -89,3 +89,33 @@ pub(crate) fn fix_checksums(packet: &mut [u8]) {
     };
     packet[field..field + 2].copy_from_slice(&sum.to_be_bytes());
 }
+
+/// The TCP SYN, its payload and IP header set to this length of data behind the options, of either version.
+/// Checksums are not right.
+pub(crate) fn tcp(v6: bool, payload: &[u8]) -> Vec<u8> {
+    let syn = hex(TCP_SYN);
+    let length = u16::try_from(40 + payload.len()).unwrap();
+    let mut packet = if v6 {
+        let mut header = hex(UDP_V6)[..40].to_vec();
+        header[4..6].copy_from_slice(&length.to_be_bytes());
+        header[6] = 6;
+        header
+    } else {
+        let mut header = syn[..20].to_vec();
+        header[2..4].copy_from_slice(&(20 + length).to_be_bytes());
+        header
+    };
+    packet.extend_from_slice(&syn[20..]);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// Puts the sum of the pseudo-header where the transport's checksum is, as for an offload; the field is this
+/// many bytes into the transport's header, of a packet without options and extension headers.
+pub(crate) fn offload_checksum(packet: &mut [u8], offset: usize) {
+    let start = if packet[0] >> 4 == 4 { 20 } else { 40 };
+    let length = packet.len() - start;
+    // The sum of nothing but the pseudo-header: that over zeros of the same length.
+    let sum = !transport_checksum(packet, &vec![0; length]);
+    packet[start + offset..start + offset + 2].copy_from_slice(&sum.to_be_bytes());
+}

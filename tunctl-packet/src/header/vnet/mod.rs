@@ -1,10 +1,14 @@
 //! The virtio-net header.
 
+mod check;
 mod format;
 mod gso;
+mod partial;
 
+pub use self::check::GsoMismatch;
 pub use self::format::{Endian, VnetFormat, VnetLength};
 pub use self::gso::GsoType;
+pub use self::partial::ChecksumError;
 use super::Truncated;
 
 /// The checksum is not all there yet: it is to be made from a place that the header tells.
@@ -157,7 +161,9 @@ impl VnetHeader {
     /// Where the packet's checksum is to be made: from which byte of the packet on, and where behind that
     /// byte it stands. `None` if nothing is left to do.
     ///
-    /// Until then, the sum of the pseudo-header stands in its place.
+    /// Until then, the sum of the pseudo-header stands in its place. [`complete_checksum`] makes it.
+    ///
+    /// [`complete_checksum`]: Self::complete_checksum
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HDR_F_NEEDS_CSUM")]
     #[doc(alias = "csum_start")]
@@ -281,6 +287,13 @@ impl VnetHeader {
     pub const fn with_checksum(self, start: u16, offset: u16) -> Self {
         let flags = self.flags | NEEDS_CHECKSUM;
         VnetHeader { flags, checksum_start: start, checksum_offset: offset, ..self }
+    }
+
+    /// With no checksum left to be made.
+    #[must_use]
+    pub const fn without_checksum(self) -> Self {
+        let flags = self.flags & !NEEDS_CHECKSUM;
+        VnetHeader { flags, checksum_start: 0, checksum_offset: 0, ..self }
     }
 
     /// With a packet to be cut into this, with so many bytes of payload to a segment.
