@@ -10,6 +10,7 @@
 //! | the virtio-net header, with offloaded checksums and segmentation | [`header::VnetHeader`] |
 //! | the four bytes that BSD systems and macOS put there | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
+//! | a packet together with the headers of the device, or those to be written | [`Framed`], [`header::HeaderKind`] |
 //! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |
 //! | to ping through a raw socket | [`icmp_echo_request`], [`icmpv6_echo_request`], [`parse_echo_reply`] |
@@ -51,6 +52,7 @@ mod build;
 mod checksum;
 mod echo;
 mod error;
+mod framed;
 pub mod header;
 mod ip;
 mod layer;
@@ -62,6 +64,7 @@ pub use build::{
 };
 pub use echo::{EchoMessage, parse_echo_reply};
 pub use error::{ParseError, Truncated};
+pub use framed::Framed;
 pub use header::{EtherType, PacketInfo};
 pub use layer::Layer;
 pub use reply::{EchoResponder, NoReply, echo_reply};

@@ -4,10 +4,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tunctl_packet::PacketInfo;
 use tunctl_packet::header::{
-    AddressFamily, Endian, GsoType, System, Truncated, VnetFormat, VnetHeader, VnetLength,
+    AddressFamily, Endian, GsoType, HeaderKind, System, Truncated, VnetFormat, VnetHeader, VnetLength,
 };
+use tunctl_packet::{Framed, Layer, Packet, PacketInfo};
 
 const SYSTEMS: [System; 5] =
     [System::FreeBsd, System::OpenBsd, System::NetBsd, System::DragonFly, System::MacOs];
@@ -20,6 +20,16 @@ fn format() -> impl Strategy<Value = VnetFormat> {
     let endian = proptest::sample::select(vec![Endian::Native, Endian::Little, Endian::Big]);
     (proptest::sample::select(&VnetLength::ALL[..]), endian)
         .prop_map(|(length, endian)| VnetFormat::new(length, endian))
+}
+
+fn kind() -> impl Strategy<Value = HeaderKind> {
+    prop_oneof![
+        Just(HeaderKind::Bare),
+        Just(HeaderKind::PacketInfo),
+        format().prop_map(HeaderKind::Vnet),
+        format().prop_map(HeaderKind::PacketInfoAndVnet),
+        system().prop_map(HeaderKind::AddressFamily),
+    ]
 }
 
 /// No file of failures beside the source.
@@ -117,5 +127,49 @@ proptest! {
             sizes.0,
             sizes.1,
         ));
+    }
+
+    #[test]
+    fn headers_of_all_kinds_keep_every_bit(bytes in vec(any::<u8>(), 0..100), kind in kind(), tap: bool) {
+        let layer = if tap { Layer::Tap } else { Layer::Tun };
+        let framed = Framed::parse(layer, kind, &bytes);
+        let Ok((headers, rest)) = kind.parse(&bytes) else {
+            prop_assert!(bytes.len() < kind.length() && framed.is_err());
+            return Ok(());
+        };
+        let mut written = vec![7; bytes.len()];
+        prop_assert_eq!(headers.write(&mut written), Ok(kind.length()));
+        prop_assert_eq!(&written[..kind.length()], &bytes[..kind.length()]);
+        prop_assert_eq!([&written[..kind.length()], rest].concat(), &bytes[..]);
+        match (framed, Packet::parse(layer, rest)) {
+            (Ok(framed), Ok(packet)) => {
+                prop_assert_eq!(framed.headers(), headers);
+                prop_assert_eq!(framed.packet().bytes(), packet.bytes());
+            }
+            (framed, packet) => prop_assert!(framed.is_err() && packet.is_err()),
+        }
+    }
+
+    /// What is written for a packet is read as that packet's.
+    #[test]
+    fn headers_that_are_made_fit(mut packet in vec(any::<u8>(), 0..60), kind in kind(), v6: bool, tap: bool) {
+        if let Some(first) = packet.first_mut() {
+            *first = if v6 { 0x60 } else { 0x45 };
+        }
+        let layer = if tap { Layer::Tap } else { Layer::Tun };
+        let mut buffer = [7; HeaderKind::MAX_LENGTH];
+        let Ok(length) = kind.write(layer, &packet, &mut buffer) else {
+            prop_assert!(packet.len() < 14 || tap);
+            return Ok(());
+        };
+        let read = [&buffer[..length], &packet].concat();
+        let (headers, rest) = kind.parse(&read).unwrap();
+        prop_assert_eq!(rest, &packet[..]);
+        prop_assert_eq!(headers, kind.headers_for(layer, &packet).unwrap());
+        prop_assert!(headers.vnet().is_none_or(|vnet| vnet == VnetHeader::default()));
+        if !tap {
+            prop_assert!(headers.packet_info().is_none_or(|info| Some(info) == PacketInfo::for_packet(&packet)));
+            prop_assert!(headers.address_family().is_none_or(|af| Some(af) == AddressFamily::for_packet(&packet)));
+        }
     }
 }
