@@ -11,6 +11,7 @@
 //! | the four bytes that BSD systems and macOS put there | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
 //! | a packet together with the headers of the device, or those to be written | [`Framed`], [`header::HeaderKind`] |
+//! | to tell flows apart | [`FlowKey`] |
 //! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |
 //! | to ping through a raw socket | [`icmp_echo_request`], [`icmpv6_echo_request`], [`parse_echo_reply`] |
@@ -68,4 +69,4 @@ pub use framed::Framed;
 pub use header::{EtherType, PacketInfo};
 pub use layer::Layer;
 pub use reply::{EchoResponder, NoReply, echo_reply};
-pub use view::{Packet, Protocol};
+pub use view::{FlowKey, Packet, Protocol};

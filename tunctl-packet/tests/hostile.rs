@@ -30,6 +30,14 @@ fn exercise(bytes: &[u8]) -> Option<Vec<u8>> {
                 assert_eq!(network.unwrap().as_ptr_range().end, transport.as_ptr());
                 assert!(packet.payload().as_ptr() == end);
             }
+            if let Some(key) = packet.flow_key() {
+                assert_eq!(
+                    (Some(key.source), Some(key.destination)),
+                    (packet.source(), packet.destination())
+                );
+                assert_eq!((key.protocol(), key.reversed().reversed()), (packet.protocol(), key));
+                assert!(!key.to_string().is_empty());
+            }
             let _ = (packet.ether_type().to_string(), packet.is_fragment(), packet.vlan_id());
             let _ = format!("{packet:?}");
         }

@@ -116,6 +116,55 @@ fn headers_are_slices_of_the_packet() {
 }
 
 #[test]
+fn flows() {
+    let key = |layer, bytes: &[u8]| Packet::parse(layer, bytes).unwrap().flow_key();
+    for (packet, expected) in [
+        (common::TCP_SYN, "10.1.0.1:52530 > 10.1.0.2:80 TCP"),
+        (common::UDP_V6, "[fd77::1]:48592 > [fd77::2]:53 UDP"),
+        (common::PING_V4, "10.1.0.1 > 10.1.0.2 ICMP"),
+        (common::PING_V6, "fd77::1 > fd77::2 ICMPv6"),
+        (common::IGMP_REPORT, "10.1.0.1 > 224.0.0.22 IGMP"),
+    ] {
+        let key = key(Layer::Tun, &hex(packet)).unwrap();
+        assert_eq!(key.to_string(), expected);
+        assert_eq!(key.reversed().reversed(), key);
+        assert_ne!(key.reversed(), key);
+    }
+    let there = key(Layer::Tun, &hex(common::UDP_V6)).unwrap();
+    assert_eq!((there.ports, there.number, there.protocol()), (Some((48592, 53)), 17, Protocol::Udp));
+    assert_eq!(there.reversed().ports, Some((53, 48592)));
+    assert_eq!(there.reversed().source, there.destination);
+
+    assert_eq!(key(Layer::Tap, &hex(common::TAP_ARP)), None);
+    let mut other = hex(common::PING_V4);
+    other[9] = 47;
+    assert_eq!(key(Layer::Tun, &other).unwrap().to_string(), "10.1.0.1 > 10.1.0.2 IP proto 47");
+}
+
+#[test]
+fn fragments_are_of_one_flow() {
+    for mut fragments in [fragments_v4(), fragments_v6()] {
+        let at = if fragments[0][0] >> 4 == 4 { 9 } else { 40 };
+        for packet in &mut fragments {
+            packet[at] = 17;
+        }
+        let keys = fragments.map(|packet| Packet::parse(Layer::Tun, &packet).unwrap().flow_key().unwrap());
+        assert_eq!((keys[0], keys[0].ports), (keys[1], None));
+    }
+}
+
+#[test]
+fn what_is_cut_off_before_the_ports_is_of_no_flow() {
+    let bytes = hex(common::TCP_SYN);
+    for length in 20..bytes.len() {
+        let key = Packet::parse(Layer::Tun, &bytes[..length]).unwrap().flow_key();
+        assert_eq!(key.is_some(), length >= 24);
+    }
+    let options = hex(common::IGMP_REPORT);
+    assert_eq!(Packet::parse(Layer::Tun, &options[..23]).unwrap().flow_key(), None);
+}
+
+#[test]
 fn arp_gives_protocol_addresses() {
     let bytes = hex(common::TAP_ARP);
     let packet = Packet::parse(Layer::Tap, &bytes).unwrap();

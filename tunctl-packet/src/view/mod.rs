@@ -1,5 +1,6 @@
 //! The decoded view of a packet: who talks to whom, and about what.
 
+mod flow;
 mod link;
 mod protocol;
 mod summary;
@@ -7,8 +8,9 @@ mod summary;
 use core::fmt;
 use core::net::IpAddr;
 
-use etherparse::{TcpHeaderSlice, ip_number};
+use etherparse::TcpHeaderSlice;
 
+pub use self::flow::FlowKey;
 use self::link::{Arp, Link};
 pub use self::protocol::Protocol;
 use crate::ip::Ip;
@@ -153,14 +155,7 @@ impl<'a> Packet<'a> {
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         match &self.body {
-            Body::Ip(ip) => match (ip.number, ip.source.is_ipv4()) {
-                (ip_number::ICMP, true) => Protocol::Icmp,
-                (ip_number::IGMP, true) => Protocol::Igmp,
-                (ip_number::IPV6_ICMP, false) => Protocol::Icmpv6,
-                (ip_number::TCP, _) => Protocol::Tcp,
-                (ip_number::UDP, _) => Protocol::Udp,
-                (other, _) => Protocol::OtherIp(other.0),
-            },
+            Body::Ip(ip) => Protocol::of_ip(ip.number.0, ip.source.is_ipv4()),
             Body::Arp(_) => Protocol::Arp,
             // An ARP message cut short is one still.
             Body::Other(_) if self.ether_type == EtherType::ARP => Protocol::Arp,

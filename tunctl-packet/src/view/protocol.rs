@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use etherparse::{IpNumber, ip_number};
+
 use crate::EtherType;
 
 /// The innermost protocol of a packet that this crate knows, or its number.
@@ -29,6 +31,20 @@ pub enum Protocol {
     OtherIp(u8),
     /// Any other in an Ethernet frame. IPv4 and IPv6 stand here only where their header could not be decoded.
     OtherEther(EtherType),
+}
+
+impl Protocol {
+    /// What a number means in an IP packet of this version.
+    pub(crate) fn of_ip(number: u8, is_v4: bool) -> Protocol {
+        match (IpNumber(number), is_v4) {
+            (ip_number::ICMP, true) => Protocol::Icmp,
+            (ip_number::IGMP, true) => Protocol::Igmp,
+            (ip_number::IPV6_ICMP, false) => Protocol::Icmpv6,
+            (ip_number::TCP, _) => Protocol::Tcp,
+            (ip_number::UDP, _) => Protocol::Udp,
+            (IpNumber(other), _) => Protocol::OtherIp(other),
+        }
+    }
 }
 
 /// As in a sniffer's column: `ICMPv6`, `IP proto 47`, `0x88cc`.
