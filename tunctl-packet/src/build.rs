@@ -8,12 +8,10 @@ use etherparse::{
 };
 
 use crate::EtherType;
-use crate::ip::V4_LENGTH;
+use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH};
 
 /// The TTL or hop limit of the packets made here: the Internet's default.
 const HOPS: u8 = 64;
-/// The header of ICMP and ICMPv6 echo messages and of UDP.
-const TRANSPORT_LENGTH: usize = 8;
 /// The largest value of a length field: that of a whole IPv4 packet, or of what is behind an IPv6 header.
 const LENGTH_MAX: usize = u16::MAX as usize;
 

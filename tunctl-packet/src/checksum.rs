@@ -16,17 +16,15 @@ pub(crate) fn is_right(bytes: &[u8]) -> bool {
     of(bytes) == [0, 0]
 }
 
-/// Whether the checksum among the bytes of a transport is right that sums the addresses too.
-pub(crate) fn is_right_with_pseudo_header(
+/// The checksum of a transport that sums the addresses too; 0 for one with a right checksum among its bytes.
+pub(crate) fn of_with_pseudo_header(
     source: IpAddr,
     destination: IpAddr,
     number: IpNumber,
     bytes: &[u8],
-) -> bool {
+) -> [u8; 2] {
     // A transport in an IP packet is shorter than 2^16, save jumbograms, which nobody sums here.
-    let Ok(length) = u32::try_from(bytes.len()) else {
-        return false;
-    };
+    let length = u32::try_from(bytes.len()).unwrap_or_default();
     let mut sum = Sum16BitWords::new();
     for address in [source, destination] {
         sum = match address {
@@ -34,7 +32,21 @@ pub(crate) fn is_right_with_pseudo_header(
             IpAddr::V6(address) => sum.add_16bytes(address.octets()),
         };
     }
-    sum.add_4bytes(length.to_be_bytes()).add_2bytes([0, number.0]).add_slice(bytes).ones_complement() == 0
+    sum.add_4bytes(length.to_be_bytes())
+        .add_2bytes([0, number.0])
+        .add_slice(bytes)
+        .ones_complement()
+        .to_ne_bytes()
+}
+
+/// Whether the checksum among the bytes of a transport is right that sums the addresses too.
+pub(crate) fn is_right_with_pseudo_header(
+    source: IpAddr,
+    destination: IpAddr,
+    number: IpNumber,
+    bytes: &[u8],
+) -> bool {
+    of_with_pseudo_header(source, destination, number, bytes) == [0, 0]
 }
 
 /// The checksum after one of the words that it covers has changed from `old` to `new` (RFC 1624, equation 3).

@@ -1,4 +1,4 @@
-//! The IP headers of a packet, decoded once for the lax view and the strict echo side.
+//! The IP headers of a packet, decoded once for the lax view and the strict answers.
 //!
 //! Etherparse could walk them too, but it reads on behind the header of a later fragment, where there is
 //! data, gives up a packet whose options are cut off, and doesn't tell where the upper layer begins. Both
@@ -16,8 +16,8 @@ pub(crate) const V4_LENGTH: usize = 20;
 pub(crate) const V6_LENGTH: usize = 40;
 /// The TCP header without options, in bytes.
 pub(crate) const TCP_LENGTH: usize = 20;
-/// The UDP header, in bytes.
-pub(crate) const UDP_LENGTH: usize = 8;
+/// The header of ICMP and ICMPv6 messages and of UDP, in bytes.
+pub(crate) const TRANSPORT_LENGTH: usize = 8;
 
 /// The IP headers of a packet, extension headers included.
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,7 @@
 //! | a packet together with the headers of the device, or those to be written | [`Framed`], [`header::HeaderKind`] |
 //! | to tell flows apart | [`FlowKey`] |
 //! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
+//! | to answer that nothing is there | [`unreachable()`], and [`reset`] to TCP |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |
 //! | to ping through a raw socket | [`icmp_echo_request`], [`icmpv6_echo_request`], [`parse_echo_reply`] |
 //!
@@ -44,7 +45,7 @@
 //! # Lax and strict
 //!
 //! [`Packet`] is lax, because one looks at packets when something is wrong with them: what can be decoded is,
-//! the rest is payload. The echo side is strict: lengths must fit and checksums must be right, or it says why
+//! the rest is payload. What answers is strict: lengths must fit and checksums must be right, or it says why
 //! it didn't answer ([`NoReply`]).
 
 #![forbid(unsafe_code)]
@@ -68,5 +69,5 @@ pub use error::{ParseError, Truncated};
 pub use framed::Framed;
 pub use header::{EtherType, PacketInfo};
 pub use layer::Layer;
-pub use reply::{EchoResponder, NoReply, echo_reply};
+pub use reply::{EchoResponder, NoReply, Unreachable, echo_reply, reset, unreachable};
 pub use view::{FlowKey, Packet, Protocol};

@@ -8,9 +8,17 @@ use common::{checksum, fragments_v4, fragments_v6, hex, transport_checksum};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tunctl_packet::{
-    EchoMessage, EchoResponder, Layer, Packet, PacketInfo, echo_reply, parse_echo_reply, ping_packet,
-    udp_packet,
+    EchoMessage, EchoResponder, FlowKey, Layer, NoReply, Packet, PacketInfo, Unreachable, echo_reply,
+    parse_echo_reply, ping_packet, reset, udp_packet, unreachable,
 };
+
+const CODES: [Unreachable; 5] = [
+    Unreachable::Network,
+    Unreachable::Host,
+    Unreachable::Protocol,
+    Unreachable::Port,
+    Unreachable::AdminProhibited,
+];
 
 /// Runs every function over the bytes; gives what was answered.
 fn exercise(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -49,6 +57,7 @@ fn exercise(bytes: &[u8]) -> Option<Vec<u8>> {
     let _ = (parse_echo_reply(bytes), EchoMessage::parse_icmp(bytes));
     let _ = (EchoMessage::parse_icmp_packet(bytes), EchoMessage::parse_icmpv6(bytes));
 
+    exercise_refusals(bytes);
     let mut answer = vec![0; bytes.len()];
     let stateless = echo_reply(bytes, &mut answer);
     if let Ok(length) = stateless {
@@ -56,6 +65,51 @@ fn exercise(bytes: &[u8]) -> Option<Vec<u8>> {
         assert_eq!(EchoResponder::new().respond(bytes, &mut vec![0; bytes.len()]), stateless);
     }
     stateless.ok().map(|_| answer)
+}
+
+/// Says of the bytes that there is nothing, in all ways; what is said must be right.
+fn exercise_refusals(bytes: &[u8]) {
+    let mut answer = [0; 1280];
+    for code in CODES {
+        if let Ok(length) = unreachable(bytes, code, None, &mut answer) {
+            assert_refuses(bytes, &answer[..length]);
+            let again = answer[..length].to_vec();
+            assert_eq!(unreachable(&again, code, None, &mut answer), Err(NoReply::IcmpError));
+        }
+    }
+    if let Ok(length) = reset(bytes, &mut answer) {
+        assert_refuses(bytes, &answer[..length]);
+        let again = answer[..length].to_vec();
+        assert_eq!(reset(&again, &mut answer), Err(NoReply::Reset));
+    }
+}
+
+/// That this is a whole and right packet to the sender of that one.
+fn assert_refuses(request: &[u8], answer: &[u8]) {
+    let (before, after) =
+        (Packet::parse(Layer::Tun, request).unwrap(), Packet::parse(Layer::Tun, answer).unwrap());
+    assert_eq!((before.source(), before.destination()), (after.destination(), after.source()));
+    let (transport, number, length) = if answer[0] >> 4 == 4 {
+        assert_eq!(checksum(&answer[..20]), 0);
+        (&answer[20..], answer[9], usize::from(u16::from_be_bytes([answer[2], answer[3]])))
+    } else {
+        (&answer[40..], answer[6], 40 + usize::from(u16::from_be_bytes([answer[4], answer[5]])))
+    };
+    assert_eq!(length, answer.len());
+    match number {
+        1 => assert_eq!((checksum(transport), transport[0]), (0, 3)),
+        58 => {
+            assert_eq!(transport_checksum(answer, transport), 0);
+            assert!(matches!(transport[..2], [1, _] | [4, 1]));
+        }
+        6 => {
+            assert_eq!((transport_checksum(answer, transport), transport.len()), (0, 20));
+            assert_eq!(after.flow_key(), before.flow_key().map(FlowKey::reversed));
+            return;
+        }
+        other => panic!("answered with protocol {other}"),
+    }
+    assert!(request.starts_with(after.payload()));
 }
 
 /// That this is the answer to that request, whole and right.
@@ -163,6 +217,62 @@ proptest! {
         let mut responder = EchoResponder::new();
         for request in fragments_v4().iter().chain([&packet]) {
             let _ = responder.respond(request, &mut [0; 1600]);
+        }
+    }
+
+    /// Packets whose checksums are right, however odd the rest of them is.
+    #[test]
+    fn what_is_nearly_right_is_refused_rightly(
+        mut packet in prop_oneof![request(), any::<bool>().prop_map(|v6| common::tcp(v6, b"data"))],
+        flips in vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let start = if packet[0] >> 4 == 4 { 20 } else { 40 };
+        for (at, value) in flips {
+            let at = start + at.index(packet.len() - start);
+            packet[at] = value;
+        }
+        common::fix_checksums(&mut packet);
+        exercise(&packet);
+    }
+
+    #[test]
+    fn every_segment_is_reset_and_refused(payload in vec(any::<u8>(), 0..1400), flags: u8, numbers: [u8; 8], v6: bool) {
+        let mut segment = common::tcp(v6, &payload);
+        let start = if v6 { 40 } else { 20 };
+        segment[start + 4..start + 12].copy_from_slice(&numbers);
+        segment[start + 13] = flags;
+        common::fix_checksums(&mut segment);
+        exercise_refusals(&segment);
+        let mut answer = [0; 1280];
+        let length = unreachable(&segment, Unreachable::Host, None, &mut answer).unwrap();
+        let most = if v6 { 1280 } else { 576 };
+        prop_assert_eq!(length, most.min(start + 8 + segment.len()));
+        if flags & 4 != 0 {
+            prop_assert_eq!(reset(&segment, &mut answer), Err(NoReply::Reset));
+            return Ok(());
+        }
+        prop_assert_eq!(reset(&segment, &mut answer), Ok(start + 20));
+        let header = &answer[start..start + 20];
+        if flags & 0x10 != 0 {
+            prop_assert_eq!((&header[4..8], &header[8..12], header[13]), (&numbers[4..], &[0; 4][..], 4));
+        } else {
+            let [sequence, acknowledged] =
+                [&numbers[..4], &header[8..12]].map(|bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
+            let taken = payload.len() + usize::from(flags & 2 != 0) + usize::from(flags & 1 != 0);
+            prop_assert_eq!(acknowledged.wrapping_sub(sequence), u32::try_from(taken).unwrap());
+            prop_assert_eq!((&header[4..8], header[13]), (&[0; 4][..], 0x14));
+        }
+    }
+
+    #[test]
+    fn every_request_is_refused(request in request(), surplus in vec(any::<u8>(), 0..4)) {
+        let mut answer = [0; 1280];
+        for code in CODES {
+            let bytes = [&request[..], &surplus].concat();
+            let length = unreachable(&bytes, code, None, &mut answer).unwrap();
+            let headers = if request[0] >> 4 == 4 { 28 } else { 48 };
+            prop_assert_eq!(&answer[headers..length], &request[..]);
+            assert_refuses(&request, &answer[..length]);
         }
     }
 

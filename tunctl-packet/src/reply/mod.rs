@@ -1,25 +1,50 @@
-//! The answering half of a ping.
+//! Answers to packets: of who is pinged, and of who is not there.
 
+mod envelope;
 mod request;
+mod reset;
 mod responder;
+mod unreachable;
+
+use core::net::IpAddr;
 
 use self::request::Request;
+pub use self::reset::reset;
 pub use self::responder::EchoResponder;
+pub use self::unreachable::{Unreachable, unreachable};
 use crate::{ParseError, Truncated};
 
 /// Why there is no answer to a packet.
 ///
-/// Most packets that a device gives are no echo requests, so this is an ordinary outcome rather than a
-/// failure; none of it allocates.
+/// Most packets that a device gives are no echo requests, for one, so this is an ordinary outcome rather than
+/// a failure; none of it allocates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoReply {
     /// It is neither an ICMP or ICMPv6 echo request nor a UDP datagram to port 7.
     #[error("no echo request")]
     NotAnEchoRequest,
+    /// It is no TCP segment, and only those are reset.
+    #[error("no TCP segment")]
+    NotTcp,
+    /// It is a TCP reset, which is never answered with another (RFC 9293, section 3.10.7.1).
+    #[error("a reset is not answered")]
+    Reset,
+    /// It is an ICMP or ICMPv6 error, or an ICMP message of a type that could be one; an error about an error
+    /// is never sent (RFC 1122, section 3.2.2).
+    #[error("an ICMP error is not answered with another")]
+    IcmpError,
+    /// The address that the answer was to come from is not one host's, or of another IP version than the
+    /// packet.
+    #[error("{address} cannot be the sender of the answer")]
+    Sender {
+        /// The address.
+        address: IpAddr,
+    },
     /// The source or the destination is no single host elsewhere: multicast, the broadcast address
-    /// 255.255.255.255, unspecified or loopback.
-    #[error("an address of it is multicast, broadcast, unspecified or loopback")]
+    /// 255.255.255.255, unspecified or loopback. To a reserved source (from 240.0.0.0 up), nothing
+    /// is [unreachable](unreachable()).
+    #[error("an address of it is multicast, broadcast, unspecified, reserved or loopback")]
     NotUnicast,
     /// A datagram whose source port is 7, which would make two responders answer each other for ever, or 0,
     /// which says that no answer is wanted (RFC 768).
@@ -37,8 +62,9 @@ pub enum NoReply {
     /// not that of the packet without: a source route, for one, would have to be turned around.
     #[error("packets with IPv4 options or IPv6 extension headers are not answered")]
     HeaderOptions,
-    /// It is a fragment, and only an [`EchoResponder`] answers those.
-    #[error("a fragment, which takes an EchoResponder to answer")]
+    /// It is a fragment. Of echo requests, an [`EchoResponder`] answers them all; [`unreachable()`] is said
+    /// of the first one of a datagram only.
+    #[error("a fragment, which is not answered on its own")]
     Fragment,
     /// It is a later fragment of a datagram whose first one was not answered: it was refused, has not come
     /// yet, or came too long ago.
@@ -47,7 +73,7 @@ pub enum NoReply {
     /// It is no IP packet, or a broken one.
     #[error("malformed: {0}")]
     Malformed(#[from] ParseError),
-    /// The answer is as long as the request, and doesn't fit.
+    /// The answer doesn't fit. An echo reply is as long as the request.
     #[error("no room for the answer: {0}")]
     BufferTooSmall(Truncated),
 }

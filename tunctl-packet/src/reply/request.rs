@@ -9,15 +9,13 @@ use core::net::IpAddr;
 use etherparse::{IpNumber, icmpv4, icmpv6, ip_number};
 
 use super::NoReply;
-use crate::ip::{Fragment, Ip, V4_LENGTH, V6_LENGTH, truncated};
+use crate::ip::{Fragment, Ip, TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH, truncated};
 use crate::{ParseError, Truncated, checksum};
 
 /// The port of the echo protocol (RFC 862).
 const ECHO_PORT: u16 = 7;
 /// The TTL or hop limit of answers: the Internet's default.
-const HOPS: u8 = 64;
-/// The header of ICMP and ICMPv6 echo messages and of UDP.
-const TRANSPORT_LENGTH: usize = 8;
+pub(super) const HOPS: u8 = 64;
 /// What a datagram put together from fragments can have at most behind its headers.
 const DATAGRAM_MAX: usize = 65_535;
 
@@ -58,6 +56,15 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
+    pub(super) fn ip(&self) -> &Ip<'a> {
+        &self.ip
+    }
+
+    /// Up to the packet's stated end.
+    pub(super) fn packet(&self) -> &'a [u8] {
+        self.packet
+    }
+
     pub(super) fn fragment(&self) -> Option<Fragment> {
         self.ip.fragment
     }
@@ -76,7 +83,7 @@ impl<'a> Request<'a> {
 
     pub(super) fn answer_whole(&self, answer: &mut [u8]) -> Result<usize, NoReply> {
         let echo = self.check()?;
-        self.check_checksum(echo)?;
+        self.check_checksum()?;
         self.turn(Some(echo), answer)
     }
 
@@ -108,9 +115,7 @@ impl<'a> Request<'a> {
     fn check(&self) -> Result<Echo, NoReply> {
         let (echo, header) = self.kind()?;
         self.check_extensions()?;
-        if !(is_other_host(self.ip.source) && is_other_host(self.ip.destination)) {
-            return Err(NoReply::NotUnicast);
-        }
+        self.check_addresses()?;
         if echo == Echo::Udp {
             self.check_datagram(header)?;
         }
@@ -137,11 +142,19 @@ impl<'a> Request<'a> {
         if is_request { Ok((echo, header)) } else { Err(NoReply::NotAnEchoRequest) }
     }
 
-    fn check_datagram(&self, &[p0, p1, _, _, l0, l1, _, _]: &[u8; TRANSPORT_LENGTH]) -> Result<(), NoReply> {
+    fn check_datagram(&self, &[p0, p1, ..]: &[u8; TRANSPORT_LENGTH]) -> Result<(), NoReply> {
         let port = u16::from_be_bytes([p0, p1]);
         if port == ECHO_PORT || port == 0 {
             return Err(NoReply::SourcePort { port });
         }
+        self.check_datagram_length()
+    }
+
+    /// That the length which a UDP header states can be.
+    pub(super) fn check_datagram_length(&self) -> Result<(), NoReply> {
+        let &[_, _, _, _, l0, l1, ..] = self.ip.leading(TRANSPORT_LENGTH)? else {
+            return Ok(());
+        };
         let stated = usize::from(u16::from_be_bytes([l0, l1]));
         // Of a fragment, the stated length is that of the whole datagram.
         let fits = self.ip.fragment.is_some() || stated <= self.ip.upper.len();
@@ -151,18 +164,25 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    fn check_extensions(&self) -> Result<(), NoReply> {
+    pub(super) fn check_extensions(&self) -> Result<(), NoReply> {
         if self.ip.extended { Err(NoReply::HeaderOptions) } else { Ok(()) }
     }
 
-    fn check_checksum(&self, echo: Echo) -> Result<(), NoReply> {
+    /// That it is from one host to another.
+    pub(super) fn check_addresses(&self) -> Result<(), NoReply> {
+        let are = is_other_host(self.ip.source) && is_other_host(self.ip.destination);
+        if are { Ok(()) } else { Err(NoReply::NotUnicast) }
+    }
+
+    /// That the transport's checksum is right, of those that are known and whole.
+    pub(super) fn check_checksum(&self) -> Result<(), NoReply> {
         let Ip { source, destination, number, upper, .. } = self.ip;
         let with_addresses =
             |bytes| checksum::is_right_with_pseudo_header(source, destination, number, bytes);
-        let is_right = match echo {
-            Echo::Icmp => checksum::is_right(upper),
-            Echo::Icmpv6 => with_addresses(upper),
-            Echo::Udp => match *upper {
+        let is_right = match (number, source) {
+            (ip_number::ICMP, IpAddr::V4(_)) => checksum::is_right(upper),
+            (ip_number::IPV6_ICMP, IpAddr::V6(_)) | (ip_number::TCP, _) => with_addresses(upper),
+            (ip_number::UDP, _) => match *upper {
                 // None at all, which IPv4 allows.
                 [_, _, _, _, _, _, 0, 0, ..] => source.is_ipv4(),
                 // What is behind the datagram is not under its checksum.
@@ -172,6 +192,7 @@ impl<'a> Request<'a> {
                 }
                 _ => false,
             },
+            _ => true,
         };
         if is_right { Ok(()) } else { Err(NoReply::BadChecksum) }
     }
@@ -200,7 +221,7 @@ impl<'a> Request<'a> {
 }
 
 /// Whether a packet from or to this address concerns exactly one host, and it isn't the host's own business.
-fn is_other_host(address: IpAddr) -> bool {
+pub(super) fn is_other_host(address: IpAddr) -> bool {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     !(is_broadcast || address.is_multicast() || address.is_unspecified() || address.is_loopback())
 }

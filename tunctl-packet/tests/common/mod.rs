@@ -71,7 +71,7 @@ pub(crate) fn transport_checksum(packet: &[u8], transport: &[u8]) -> u16 {
     checksum(&[addresses, &length, &[0, 0, 0, number], transport].concat())
 }
 
-/// Sets the IPv4 header checksum and that of the ICMP, ICMPv6 or UDP in a whole packet, as its sender would.
+/// Sets the IPv4 header checksum and that of the ICMP, ICMPv6, TCP or UDP in a whole packet, as its sender would.
 pub(crate) fn fix_checksums(packet: &mut [u8]) {
     let (number, start, end) = if packet[0] >> 4 == 4 {
         packet[10..12].fill(0);
@@ -81,7 +81,11 @@ pub(crate) fn fix_checksums(packet: &mut [u8]) {
     } else {
         (packet[6], 40, 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]])))
     };
-    let field = if number == 17 { start + 6 } else { start + 2 };
+    let field = match number {
+        6 => start + 16,
+        17 => start + 6,
+        _ => start + 2,
+    };
     packet[field..field + 2].fill(0);
     let sum = match number {
         1 => checksum(&packet[start..end]),

@@ -2,7 +2,7 @@
 
 use super::partial::UDP_OFFSET;
 use super::{GsoType, VnetHeader};
-use crate::ip::UDP_LENGTH;
+use crate::ip::TRANSPORT_LENGTH;
 use crate::{EtherType, Layer, Packet, ParseError, Protocol};
 
 /// Where the checksum of TCP stands in its header.
@@ -173,7 +173,7 @@ impl VnetHeader {
         }
         let header = match protocol {
             Protocol::Tcp => ip.tcp_header(),
-            _ => ip.leading(UDP_LENGTH),
+            _ => ip.leading(TRANSPORT_LENGTH),
         }
         .map_err(|error| error.behind(packet.network_offset()))?;
         let transport = packet.network_offset() + ip.upper_offset;

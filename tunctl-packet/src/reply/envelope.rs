@@ -1,0 +1,135 @@
+//! The IP header of an answer that is not its request turned around.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use etherparse::{IpNumber, ip_number};
+
+use super::NoReply;
+use super::request::HOPS;
+use crate::ip::{V4_LENGTH, V6_LENGTH};
+use crate::{Truncated, checksum};
+
+/// Where an answer comes from and goes to, and what it is.
+#[derive(Clone, Copy)]
+pub(super) struct Envelope {
+    pub(super) addresses: Addresses,
+    pub(super) number: IpNumber,
+    /// The type of service, or traffic class.
+    pub(super) class: u8,
+}
+
+/// Source and destination, of the same version.
+#[derive(Clone, Copy)]
+pub(super) enum Addresses {
+    V4(Ipv4Addr, Ipv4Addr),
+    V6(Ipv6Addr, Ipv6Addr),
+}
+
+impl Addresses {
+    /// `None` if they are of two versions.
+    pub(super) fn new(source: IpAddr, destination: IpAddr) -> Option<Addresses> {
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => Some(Addresses::V4(source, destination)),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Some(Addresses::V6(source, destination)),
+            _ => None,
+        }
+    }
+
+    fn pair(self) -> (IpAddr, IpAddr) {
+        match self {
+            Addresses::V4(source, destination) => (source.into(), destination.into()),
+            Addresses::V6(source, destination) => (source.into(), destination.into()),
+        }
+    }
+}
+
+impl Envelope {
+    /// Writes the packet that has the parts of `upper` behind its IP header; returns its length.
+    ///
+    /// The checksum among them, at byte `sum_at`, must be zero; it is filled in.
+    pub(super) fn seal(&self, upper: [&[u8]; 2], sum_at: usize, answer: &mut [u8]) -> Result<usize, NoReply> {
+        let [head, tail] = upper;
+        let length = head.len() + tail.len();
+        let header = match self.addresses {
+            Addresses::V4(..) => V4_LENGTH,
+            Addresses::V6(..) => V6_LENGTH,
+        };
+        let room = Truncated { need: header + length, have: answer.len() };
+        let packet = answer.get_mut(..header + length).ok_or(NoReply::BufferTooSmall(room))?;
+        let rest = match self.addresses {
+            Addresses::V4(source, destination) => {
+                let (place, rest) = packet.split_first_chunk_mut().ok_or(NoReply::BufferTooSmall(room))?;
+                *place = self.header_v4(source, destination, length);
+                rest
+            }
+            Addresses::V6(source, destination) => {
+                let (place, rest) = packet.split_first_chunk_mut().ok_or(NoReply::BufferTooSmall(room))?;
+                *place = self.header_v6(source, destination, length);
+                rest
+            }
+        };
+        for (to, from) in rest.iter_mut().zip(head.iter().chain(tail)) {
+            *to = *from;
+        }
+        let sum = self.checksum(rest);
+        if let Some(place) = rest.get_mut(sum_at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = sum;
+        }
+        Ok(header + length)
+    }
+
+    fn header_v4(&self, source: Ipv4Addr, destination: Ipv4Addr, upper: usize) -> [u8; V4_LENGTH] {
+        let [l0, l1] = length_field(V4_LENGTH + upper);
+        let [s0, s1, s2, s3] = source.octets();
+        let [d0, d1, d2, d3] = destination.octets();
+        // "Don't fragment": so an identification of zero is nobody's (RFC 6864, section 4.1).
+        let mut header = [
+            0x45,
+            self.class,
+            l0,
+            l1,
+            0,
+            0,
+            0x40,
+            0,
+            HOPS,
+            self.number.0,
+            0,
+            0,
+            s0,
+            s1,
+            s2,
+            s3,
+            d0,
+            d1,
+            d2,
+            d3,
+        ];
+        let [c0, c1] = checksum::of(&header);
+        (header[10], header[11]) = (c0, c1);
+        header
+    }
+
+    fn header_v6(&self, source: Ipv6Addr, destination: Ipv6Addr, upper: usize) -> [u8; V6_LENGTH] {
+        let mut header = [0; V6_LENGTH];
+        (header[0], header[1]) = (0x60 | self.class >> 4, self.class << 4);
+        [header[4], header[5]] = length_field(upper);
+        (header[6], header[7]) = (self.number.0, HOPS);
+        header[8..24].copy_from_slice(&source.octets());
+        header[24..40].copy_from_slice(&destination.octets());
+        header
+    }
+
+    fn checksum(&self, upper: &[u8]) -> [u8; 2] {
+        let (source, destination) = self.addresses.pair();
+        match self.number {
+            ip_number::ICMP => checksum::of(upper),
+            number => checksum::of_with_pseudo_header(source, destination, number, upper),
+        }
+    }
+}
+
+/// A length field; answers are far shorter than what it takes.
+fn length_field(length: usize) -> [u8; 2] {
+    u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes()
+}

@@ -1,0 +1,211 @@
+//! The answer of a router or host that has nowhere to give a packet to.
+
+use core::net::IpAddr;
+
+use etherparse::{icmpv4, icmpv6, ip_number};
+
+use super::NoReply;
+use super::envelope::{Addresses, Envelope};
+use super::request::{Request, is_other_host};
+use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH};
+
+/// What an ICMP error is long at most with its IP header, in bytes (RFC 1812, section 4.3.2.3).
+const V4_MAX: usize = 576;
+/// The same of ICMPv6: what every link takes (RFC 4443, section 3.1).
+const V6_MAX: usize = 1280;
+/// The precedence that ICMP errors have, internetwork control (RFC 1812, section 4.3.2.5).
+const V4_CLASS: u8 = 0xc0;
+/// Where the checksum stands in the ICMP header, of either version.
+const SUM_AT: usize = 2;
+/// ICMP's "communication administratively prohibited" (RFC 1812, section 5.2.7.1).
+const V4_PROHIBITED: u8 = 13;
+
+/// What it is that could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// There is no route: ICMP code 0, ICMPv6 code 0.
+    #[doc(alias = "ICMP_NET_UNREACH")]
+    #[doc(alias = "ICMPV6_NOROUTE")]
+    Network,
+    /// The host doesn't answer: ICMP code 1, ICMPv6 code 3.
+    #[doc(alias = "ICMP_HOST_UNREACH")]
+    #[doc(alias = "ICMPV6_ADDR_UNREACH")]
+    Host,
+    /// The host doesn't speak the protocol: ICMP code 2.
+    ///
+    /// ICMPv6 has no code for it, but another message: a parameter problem that points to the protocol's
+    /// number (type 4, code 1).
+    #[doc(alias = "ICMP_PROT_UNREACH")]
+    #[doc(alias = "ICMPV6_UNK_NEXTHDR")]
+    Protocol,
+    /// Nobody listens at the port: ICMP code 3, ICMPv6 code 4.
+    #[doc(alias = "ICMP_PORT_UNREACH")]
+    #[doc(alias = "ICMPV6_PORT_UNREACH")]
+    Port,
+    /// A filter doesn't let it pass: ICMP code 13, ICMPv6 code 1.
+    #[doc(alias = "ICMP_PKT_FILTERED")]
+    #[doc(alias = "ICMPV6_ADM_PROHIBITED")]
+    AdminProhibited,
+}
+
+impl Unreachable {
+    /// The first eight bytes of the ICMP message, without its checksum.
+    fn header_v4(self) -> [u8; TRANSPORT_LENGTH] {
+        let code = match self {
+            Unreachable::Network => 0,
+            Unreachable::Host => 1,
+            Unreachable::Protocol => 2,
+            Unreachable::Port => 3,
+            Unreachable::AdminProhibited => V4_PROHIBITED,
+        };
+        [icmpv4::TYPE_DEST_UNREACH, code, 0, 0, 0, 0, 0, 0]
+    }
+
+    /// The same of ICMPv6; `number_at` is where the packet has its protocol's number.
+    fn header_v6(self, number_at: usize) -> [u8; TRANSPORT_LENGTH] {
+        let code = match self {
+            Unreachable::Network => 0,
+            Unreachable::AdminProhibited => 1,
+            Unreachable::Host => 3,
+            Unreachable::Port => 4,
+            Unreachable::Protocol => {
+                let [p0, p1, p2, p3] = u32::try_from(number_at).unwrap_or_default().to_be_bytes();
+                return [icmpv6::TYPE_PARAMETER_PROBLEM, 1, 0, 0, p0, p1, p2, p3];
+            }
+        };
+        [icmpv6::TYPE_DST_UNREACH, code, 0, 0, 0, 0, 0, 0]
+    }
+}
+
+/// Writes to `answer` the ICMP or ICMPv6 error that tells a packet's sender what could not be reached; returns
+/// its length in bytes.
+///
+/// `request` is a bare IP packet, as a TUN device without packet information gives it. The error comes from
+/// `from`, a router's address; or from where the packet was sent to, if that is `None`. It quotes as much of
+/// the packet as fits within 576 bytes, or 1280 in IPv6.
+///
+/// Nothing is said where RFC 1122 (section 3.2.2) and RFC 4443 (section 2.4) forbid it: about an ICMP error,
+/// a later fragment, or a packet from or to other than a single host. There is no limit of how many errors
+/// are sent in a time, which is the caller's to keep.
+///
+/// For user-space network stacks and tests, as [`echo_reply`](crate::echo_reply) is, and as strict: a packet
+/// whose checksum is wrong may not be from whom it seems to be.
+///
+/// ```
+/// use tunctl_packet::{Layer, NoReply, Packet, Unreachable, udp_packet, unreachable};
+///
+/// let request = udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, b"query")?;
+/// let mut answer = [0; 576];
+/// let length = unreachable(&request, Unreachable::Port, None, &mut answer)?;
+///
+/// let packet = Packet::parse(Layer::Tun, &answer[..length])?;
+/// assert_eq!(packet.destination(), Some("10.0.0.1".parse()?));
+/// assert_eq!(packet.summary().to_string(), "port unreachable for UDP 10.0.0.2:53");
+///
+/// let error = answer[..length].to_vec();
+/// assert_eq!(unreachable(&error, Unreachable::Port, None, &mut answer), Err(NoReply::IcmpError));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`NoReply`], by cause, with `answer` unchanged: among others for [ICMP errors](NoReply::IcmpError), for
+/// [later fragments](NoReply::Fragment), and if `from` [cannot send it](NoReply::Sender).
+#[doc(alias = "ICMP_DEST_UNREACH")]
+#[doc(alias = "ICMPV6_DEST_UNREACH")]
+pub fn unreachable(
+    request: &[u8],
+    code: Unreachable,
+    from: Option<IpAddr>,
+    answer: &mut [u8],
+) -> Result<usize, NoReply> {
+    let request = Request::parse(request)?;
+    if request.ip().is_later_fragment() {
+        return Err(NoReply::Fragment);
+    }
+    request.check_extensions()?;
+    request.check_addresses()?;
+    check_source(request.source())?;
+    check_transport(&request)?;
+    let source = match from {
+        None => request.destination(),
+        Some(address) if is_other_host(address) => address,
+        Some(address) => return Err(NoReply::Sender { address }),
+    };
+    let addresses = Addresses::new(source, request.source()).ok_or(NoReply::Sender { address: source })?;
+    let (header, number, class, room) = match addresses {
+        Addresses::V4(..) => (code.header_v4(), ip_number::ICMP, V4_CLASS, V4_MAX - V4_LENGTH),
+        Addresses::V6(..) => {
+            let header = code.header_v6(number_offset(&request));
+            (header, ip_number::IPV6_ICMP, 0, V6_MAX - V6_LENGTH)
+        }
+    };
+    let quoted = request.packet();
+    let quoted = quoted.get(..room - TRANSPORT_LENGTH).unwrap_or(quoted);
+    Envelope { addresses, number, class }.seal([&header, quoted], SUM_AT, answer)
+}
+
+/// IPv4 addresses from 240.0.0.0 up are no hosts' (RFC 1122, section 3.2.2).
+fn check_source(source: IpAddr) -> Result<(), NoReply> {
+    match source {
+        IpAddr::V4(address) if address.octets()[0] >= 240 => Err(NoReply::NotUnicast),
+        _ => Ok(()),
+    }
+}
+
+/// That there is a transport about which something may be said.
+fn check_transport(request: &Request<'_>) -> Result<(), NoReply> {
+    let ip = request.ip();
+    let whole = ip.fragment.is_none();
+    match (ip.number, ip.source) {
+        (ip_number::ICMP, IpAddr::V4(_)) if !is_query(ip.leading(TRANSPORT_LENGTH)?) => {
+            return Err(NoReply::IcmpError);
+        }
+        (ip_number::IPV6_ICMP, IpAddr::V6(_)) if !is_informational(ip.leading(TRANSPORT_LENGTH)?) => {
+            return Err(NoReply::IcmpError);
+        }
+        (ip_number::UDP, _) => request.check_datagram_length()?,
+        (ip_number::TCP, _) if whole => {
+            ip.tcp_header()?;
+        }
+        _ => {}
+    }
+    // The checksum of a fragment covers what isn't here.
+    if whole { request.check_checksum() } else { Ok(()) }
+}
+
+/// Whether an ICMP message is known to be no error; one of a type that is not known could be.
+fn is_query(message: &[u8]) -> bool {
+    use icmpv4::{
+        TYPE_ADDRESS, TYPE_ADDRESSREPLY, TYPE_ECHO_REPLY, TYPE_ECHO_REQUEST, TYPE_ROUTER_ADVERTISEMENT,
+        TYPE_ROUTER_SOLICITATION, TYPE_TIMESTAMP, TYPE_TIMESTAMP_REPLY,
+    };
+    matches!(
+        message.first(),
+        Some(
+            &(TYPE_ECHO_REQUEST
+                | TYPE_ECHO_REPLY
+                | TYPE_TIMESTAMP
+                | TYPE_TIMESTAMP_REPLY
+                | TYPE_ADDRESS
+                | TYPE_ADDRESSREPLY
+                | TYPE_ROUTER_SOLICITATION
+                | TYPE_ROUTER_ADVERTISEMENT)
+        )
+    )
+}
+
+/// Whether an ICMPv6 message is no error, and no redirect, which RFC 4443 counts among them.
+fn is_informational(message: &[u8]) -> bool {
+    message.first().is_some_and(|kind| *kind >= 128 && *kind != icmpv6::TYPE_REDIRECT_MESSAGE)
+}
+
+/// Where an IPv6 packet without extension headers has its protocol's number: in a fragment header if it has
+/// one.
+fn number_offset(request: &Request<'_>) -> usize {
+    match request.ip().upper_offset {
+        V6_LENGTH => 6,
+        behind => behind.saturating_sub(8),
+    }
+}
