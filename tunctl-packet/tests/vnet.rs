@@ -78,6 +78,44 @@ fn makes_the_checksums_that_a_kernel_made() {
     }
 }
 
+/// Datagrams as Linux 6.18 gave them to a device with `TUN_F_CSUM`, `TUN_F_USO4` and `TUN_F_USO6`, with the
+/// virtio-net header in front: a small one, and one to be cut into segments of 1,000 bytes, in both versions.
+#[cfg(target_endian = "little")]
+const OFFLOADED: [(&str, usize); 4] = [
+    ("0100000000001400060045000021f4ee4000401131d90a0100010a0100020fa00035000d142368656c6c6f", 0),
+    ("01051c00e80314000600450009e0f4ef0000401168190a0100010a0100020fa0003509cc1de2", 2500),
+    (
+        "01000000000028000600600a854f000d1140fd770000000000000000000000000001fd7700000000000000000000000\
+         000020fa00035000dfb1068656c6c6f",
+        0,
+    ),
+    (
+        "01053000e80328000600600a854f09cc1140fd770000000000000000000000000001fd7700000000000000000000000\
+         000020fa0003509cc04d0",
+        2500,
+    ),
+];
+
+#[cfg(target_endian = "little")]
+#[test]
+fn understands_what_a_kernel_left_open() {
+    for (bytes, more) in OFFLOADED {
+        let bytes = [hex(bytes), vec![b'x'; more]].concat();
+        let (header, packet) = VnetHeader::parse(VnetFormat::default(), &bytes).unwrap();
+        let is_large = more != 0;
+        let gso_type = if is_large { GsoType::UdpL4 } else { GsoType::None };
+        assert_eq!((header.gso_type(), header.segment_size() == 1000), (gso_type, is_large));
+        assert_eq!(header.check(Layer::Tun, packet), Ok(()));
+        let start = if packet[0] >> 4 == 4 { 20 } else { 40 };
+        assert_eq!(header.needs_checksum(), Some((u16::try_from(start).unwrap(), 6)));
+
+        let mut packet = packet.to_vec();
+        assert_ne!(transport_checksum(&packet, &packet[start..]), 0);
+        assert_eq!(header.complete_checksum(&mut packet), Ok(true));
+        assert_eq!(transport_checksum(&packet, &packet[start..]), 0);
+    }
+}
+
 #[test]
 fn without_the_flag_nothing_happens() {
     let mut packet = hex(common::UDP_V6);
