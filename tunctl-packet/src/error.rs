@@ -21,8 +21,9 @@ pub enum ParseError {
     Truncated(#[from] Truncated),
     /// The first nibble is the version of an IP packet, and it is neither 4 nor 6.
     ///
-    /// On a device with headers in front of its packets, the likely cause is that these were not taken off: see
-    /// [`Framed`](crate::Framed). On a TAP device, it is an Ethernet frame read as [`Layer::Tun`](crate::Layer::Tun).
+    /// On a device with headers in front of its packets, the likely cause is that these were not taken off:
+    /// see [`Framed`](crate::Framed). On a TAP device, it is an Ethernet frame read as
+    /// [`Layer::Tun`](crate::Layer::Tun).
     #[error("neither IPv4 nor IPv6: the first byte is {first_byte:#04x}")]
     NotIp {
         /// The byte with the version, whole.

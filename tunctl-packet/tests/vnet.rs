@@ -121,6 +121,7 @@ fn without_the_flag_nothing_happens() {
     let mut packet = hex(common::UDP_V6);
     let header = VnetHeader::default().with_checksum(40, 6).without_checksum();
     assert_eq!(header, VnetHeader::default());
+    assert_eq!(VnetHeader::default().with_flags(0xff).without_checksum().flags(), 0xfe);
     assert_eq!(VnetHeader::default().with_flags(0xfe).complete_checksum(&mut packet), Ok(false));
     assert_eq!(packet, hex(common::UDP_V6));
 }

@@ -14,8 +14,8 @@ use crate::{Truncated, checksum};
 pub(super) struct Envelope {
     pub(super) addresses: Addresses,
     pub(super) number: IpNumber,
-    /// The type of service, or traffic class.
-    pub(super) class: u8,
+    /// The type of service in IPv4; the traffic class of IPv6 is zero.
+    pub(super) service: u8,
 }
 
 /// Source and destination, of the same version.
@@ -85,7 +85,7 @@ impl Envelope {
         // "Don't fragment": so an identification of zero is nobody's (RFC 6864, section 4.1).
         let mut header = [
             0x45,
-            self.class,
+            self.service,
             l0,
             l1,
             0,
@@ -112,7 +112,7 @@ impl Envelope {
 
     fn header_v6(&self, source: Ipv6Addr, destination: Ipv6Addr, upper: usize) -> [u8; V6_LENGTH] {
         let mut header = [0; V6_LENGTH];
-        (header[0], header[1]) = (0x60 | self.class >> 4, self.class << 4);
+        header[0] = 0x60;
         [header[4], header[5]] = length_field(upper);
         (header[6], header[7]) = (self.number.0, HOPS);
         header[8..24].copy_from_slice(&source.octets());

@@ -70,7 +70,7 @@ pub fn reset(request: &[u8], answer: &mut [u8]) -> Result<usize, NoReply> {
         return Err(NoReply::NotUnicast);
     };
     let payload = request.ip().upper.len().saturating_sub(header.len());
-    let envelope = Envelope { addresses, number: ip_number::TCP, class: 0 };
+    let envelope = Envelope { addresses, number: ip_number::TCP, service: 0 };
     envelope.seal([&answer_to(fixed, payload), &[]], SUM_AT, answer)
 }
 

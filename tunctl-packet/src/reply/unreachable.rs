@@ -14,7 +14,7 @@ const V4_MAX: usize = 576;
 /// The same of ICMPv6: what every link takes (RFC 4443, section 3.1).
 const V6_MAX: usize = 1280;
 /// The precedence that ICMP errors have, internetwork control (RFC 1812, section 4.3.2.5).
-const V4_CLASS: u8 = 0xc0;
+const V4_SERVICE: u8 = 0xc0;
 /// Where the checksum stands in the ICMP header, of either version.
 const SUM_AT: usize = 2;
 /// ICMP's "communication administratively prohibited" (RFC 1812, section 5.2.7.1).
@@ -134,8 +134,8 @@ pub fn unreachable(
         Some(address) => return Err(NoReply::Sender { address }),
     };
     let addresses = Addresses::new(source, request.source()).ok_or(NoReply::Sender { address: source })?;
-    let (header, number, class, room) = match addresses {
-        Addresses::V4(..) => (code.header_v4(), ip_number::ICMP, V4_CLASS, V4_MAX - V4_LENGTH),
+    let (header, number, service, room) = match addresses {
+        Addresses::V4(..) => (code.header_v4(), ip_number::ICMP, V4_SERVICE, V4_MAX - V4_LENGTH),
         Addresses::V6(..) => {
             let header = code.header_v6(number_offset(&request));
             (header, ip_number::IPV6_ICMP, 0, V6_MAX - V6_LENGTH)
@@ -143,7 +143,7 @@ pub fn unreachable(
     };
     let quoted = request.packet();
     let quoted = quoted.get(..room - TRANSPORT_LENGTH).unwrap_or(quoted);
-    Envelope { addresses, number, class }.seal([&header, quoted], SUM_AT, answer)
+    Envelope { addresses, number, service }.seal([&header, quoted], SUM_AT, answer)
 }
 
 /// IPv4 addresses from 240.0.0.0 up are no hosts' (RFC 1122, section 3.2.2).
