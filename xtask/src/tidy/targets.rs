@@ -11,6 +11,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-mio", "adapter"),
     ("tunctl-tokio", "adapter"),
     ("tunctl", "command"),
+    ("tunctl", "examples"),
 ];
 
 /// Other test binaries beside the sources.

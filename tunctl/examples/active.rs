@@ -1,0 +1,157 @@
+//! Packets that come to the program, as events: an Erlang process's `{active, N}`, in Rust.
+//!
+//! A greeter takes packets one at a time and answers the first ping; then it hands over to a worker, which asks for them by the
+//! hundred. Nothing is lost or reordered on the way, and what the kernel drops because both are too slow is told.
+//!
+//! ```text
+//! cargo run -p tunctl --example active --features mio -- mock      nothing is needed; the example pings itself
+//! sudo -E cargo run -p tunctl --example active --features mio -- kernel     then: ping 10.78.0.2
+//! ```
+//!
+//! It ends when its interface is deleted (`sudo tunctl delete active0`).
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use tunctl::mio::{Active, ActiveDevice, Event, Events, Options, activate};
+use tunctl::mock::MockBackend;
+use tunctl::packet::{echo_reply, ping_packet};
+use tunctl::prelude::*;
+
+/// How many packets the worker asks for at a time.
+const PORTION: usize = 100;
+
+/// What has happened.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    answered: usize,
+    portions: usize,
+    dropped: u64,
+}
+
+/// An interface with a network behind it.
+fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
+    let tun = backend.create(&CreateOptions::tun().name("active%d")?)?;
+    tun.up("10.78.0.1/24".parse()?)?;
+    Ok(tun)
+}
+
+/// Answers pings, until the interface is gone.
+fn serve<D: TunDevice + 'static>(tun: D) -> Result<Account> {
+    let (tun, mut events) = activate(tun, Options::default(), Active::Once)?;
+    let mut account = Account::default();
+    if greet(&tun, &mut events, &mut account)? {
+        // Whoever has the events is the consumer; what has come by now comes to the worker.
+        thread::scope(|scope| scope.spawn(|| work(&tun, events, &mut account)).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    }
+    Ok(account)
+}
+
+/// Takes packets one at a time, until one is a ping. False: there will be none.
+fn greet<D: TunDevice>(tun: &ActiveDevice<D>, events: &mut Events, account: &mut Account) -> Result<bool> {
+    for event in events {
+        if let Event::Packet(packet) = event {
+            if reply(tun.device(), &packet)? {
+                account.answered += 1;
+                return Ok(true);
+            }
+            tun.set_active(Active::Once);
+        }
+    }
+    Ok(false)
+}
+
+/// Takes packets by portions, until the end.
+fn work<D: TunDevice>(tun: &ActiveDevice<D>, events: Events, account: &mut Account) -> Result<()> {
+    tun.set_active(Active::Count(PORTION));
+    for event in events {
+        match event {
+            Event::Packet(packet) => account.answered += usize::from(reply(tun.device(), &packet)?),
+            Event::Passive => {
+                account.portions += 1;
+                tun.set_active(Active::Count(PORTION));
+            }
+            Event::Dropped(packets) => account.dropped += packets,
+            Event::Failed(error) if error.is_gone() => {}
+            Event::Failed(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether it was a ping, and is answered.
+fn reply<D: TunDevice>(tun: &D, packet: &[u8]) -> Result<bool> {
+    let mut answer = [0; 1500];
+    let Ok(length) = echo_reply(packet, &mut answer) else { return Ok(false) };
+    tun.send(&answer[..length])?;
+    Ok(true)
+}
+
+/// The system's side of the mock: pings, takes the answers, and deletes the interface.
+fn ping(system: &MockBackend, count: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
+    for number in 1..=count {
+        system.inject(
+            "active0",
+            ping_packet("10.78.0.1".parse()?, "10.78.0.2".parse()?, 7, number, b"active")?,
+        );
+        let answer = system.take_within("active0", Duration::from_secs(10)).ok_or("no answer")?;
+        let summary = Packet::parse(Layer::Tun, &answer)?.summary().to_string();
+        let expected = format!("echo reply id 7 seq {number}");
+        (summary == expected).then_some(()).ok_or(summary)?;
+    }
+    system.delete("active0");
+    Ok(())
+}
+
+fn on_the_mock() -> Result<Account, Box<dyn Error>> {
+    let system = MockBackend::new();
+    let tun = start(&system)?;
+    let pinging = thread::spawn(move || ping(&system, 250));
+    let account = serve(tun)?;
+    pinging.join().map_err(|_| "the system panicked")?.map_err(|error| error as Box<dyn Error>)?;
+    Ok(account)
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn on_the_kernel() -> Result<Account, Box<dyn Error>> {
+    let tun = start(&tunctl::native())?;
+    println!("{} is up: ping 10.78.0.2", tun.name()?);
+    Ok(serve(tun)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn on_the_kernel() -> Result<Account, Box<dyn Error>> {
+    Err("there is no backend for this system yet".into())
+}
+
+fn main() -> ExitCode {
+    let account = match std::env::args().nth(1).as_deref() {
+        Some("mock") => on_the_mock(),
+        Some("kernel") => on_the_kernel(),
+        _ => {
+            eprintln!("say where: mock or kernel");
+            return ExitCode::from(2);
+        }
+    };
+    match account {
+        Ok(Account { answered, portions, dropped }) => {
+            println!(
+                "{answered} pings answered, {portions} portions of {PORTION}, {dropped} dropped by the kernel"
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[test]
+fn every_ping_is_answered_across_the_hand_over() {
+    // One to the greeter; of the 249 to the worker, two whole portions.
+    assert_eq!(on_the_mock().unwrap(), Account { answered: 250, portions: 2, dropped: 0 });
+}

@@ -1,0 +1,116 @@
+//! A host that answers pings, in an event loop of mio's.
+//!
+//! ```text
+//! cargo run -p tunctl --example mio_echo --features mio -- mock      nothing is needed; the example pings itself
+//! sudo -E cargo run -p tunctl --example mio_echo --features mio -- kernel     then: ping 10.78.0.2
+//! ```
+//!
+//! It ends when its interface is deleted (`sudo tunctl delete echo0`).
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use tunctl::mio::{Source, may_receive};
+use tunctl::mock::MockBackend;
+use tunctl::packet::{echo_reply, ping_packet};
+use tunctl::prelude::*;
+
+const TUN: Token = Token(0);
+/// Packets at a time, so that a flood keeps nobody else in the loop waiting.
+const BUDGET: usize = 64;
+
+/// An interface with a network behind it.
+fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
+    let tun = backend.create(&CreateOptions::tun().name("echo%d")?)?;
+    tun.up("10.78.0.1/24".parse()?)?;
+    Ok(tun)
+}
+
+/// Answers each ping, whoever it is for, until the interface is gone; how many those were.
+fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
+    let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(16));
+    let mut tun = Source::new(tun);
+    poll.registry().register(&mut tun, TUN, Interest::READABLE)?;
+    let (mut request, mut reply) = ([0; 1500], [0; 1500]);
+    let mut answered = 0;
+    loop {
+        poll.poll(&mut events, None)?;
+        for event in events.iter().filter(|event| event.token() == TUN && may_receive(event)) {
+            // What the budget leaves, the next poll tells of.
+            let drained = tun.drain(&mut request, BUDGET, |request| {
+                if let Ok(length) = echo_reply(request, &mut reply) {
+                    tun.device().try_send(&reply[..length])?;
+                    answered += 1;
+                }
+                Ok(())
+            });
+            match drained {
+                Ok(_) => {}
+                Err(error) if error.is_gone() => return Ok(answered),
+                // On Linux, `event.is_error()` alone; `drain` has told why.
+                Err(error) => eprintln!("{event:?}: {error}"),
+            }
+        }
+    }
+}
+
+/// The system's side of the mock: pings, takes the answers, and deletes the interface.
+fn ping(system: &MockBackend, count: u16) -> Result<usize, Box<dyn Error>> {
+    let mut answered = 0;
+    for number in 1..=count {
+        system.inject("echo0", ping_packet("10.78.0.1".parse()?, "10.78.0.2".parse()?, 7, number, b"mio")?);
+        let answer = system.take_within("echo0", Duration::from_secs(10)).ok_or("no answer")?;
+        println!("{}", Packet::parse(Layer::Tun, &answer)?.summary());
+        answered += 1;
+    }
+    system.delete("echo0");
+    Ok(answered)
+}
+
+fn on_the_mock() -> Result<(usize, usize), Box<dyn Error>> {
+    let system = MockBackend::new();
+    let tun = start(&system)?;
+    let host = thread::spawn(move || answer(tun));
+    let pinged = ping(&system, 5)?;
+    Ok((pinged, host.join().map_err(|_| "the host panicked")??))
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn on_the_kernel() -> Result<usize, Box<dyn Error>> {
+    let tun = start(&tunctl::native())?;
+    println!("{} is up: ping 10.78.0.2", tun.name()?);
+    Ok(answer(tun)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn on_the_kernel() -> Result<usize, Box<dyn Error>> {
+    Err("there is no backend for this system yet".into())
+}
+
+fn main() -> ExitCode {
+    let answered = match std::env::args().nth(1).as_deref() {
+        Some("mock") => on_the_mock().map(|(_, answered)| answered),
+        Some("kernel") => on_the_kernel(),
+        _ => {
+            eprintln!("say where: mock or kernel");
+            return ExitCode::from(2);
+        }
+    };
+    match answered {
+        Ok(count) => println!("{count} answered"),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+#[test]
+fn every_ping_is_answered() {
+    assert_eq!(on_the_mock().unwrap(), (5, 5));
+}
