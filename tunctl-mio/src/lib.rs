@@ -21,7 +21,10 @@
 //!     poll.registry().register(&mut tun, TUN, Interest::READABLE)?;
 //!     let mut buffer = [0; 1500];
 //!     loop {
-//!         poll.poll(&mut events, None)?;
+//!         match poll.poll(&mut events, None) {
+//!             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue, // a signal came
+//!             polled => polled?,
+//!         }
 //!         for event in events.iter().filter(|event| event.token() == TUN) {
 //!             assert!(tunctl_mio::may_receive(event));
 //!             match tun.drain(&mut buffer, 64, |packet| tun.device().try_send(packet).map(drop)) {

@@ -38,7 +38,11 @@ fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
     let (mut request, mut reply) = ([0; 1500], [0; 1500]);
     let mut answered = 0;
     loop {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            // A signal came, and nothing else.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         for event in events.iter().filter(|event| event.token() == TUN && may_receive(event)) {
             // What the budget leaves, the next poll tells of.
             let drained = tun.drain(&mut request, BUDGET, |request| {

@@ -1,5 +1,6 @@
 //! What the cases have in common.
 
+use std::io;
 use std::time::Duration;
 
 use mio::event::Event;
@@ -78,7 +79,10 @@ impl<H: Harness> Loop<H> {
 
 pub(crate) fn events(poll: &mut Poll, timeout: Duration) -> Vec<Event> {
     let mut events = Events::with_capacity(16);
-    poll.poll(&mut events, Some(timeout)).unwrap();
+    while let Err(error) = poll.poll(&mut events, Some(timeout)) {
+        // Signals come and go.
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+    }
     events.iter().cloned().collect()
 }
 

@@ -17,14 +17,16 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use tunctl_testing::{Case, addresses, case, exists, ip};
 
 /// Runs an example until its host has answered five pings, and deletes its interface; what it tells.
 fn running<T: Debug>(interface: &str, example: fn() -> Result<T, Box<dyn Error>>) -> String {
     thread::scope(|scope| {
         let host = scope.spawn(|| format!("{:?}", example()));
-        let is_ready = || exists(interface) && !addresses(interface).is_empty();
-        while !host.is_finished() && !is_ready() {
+        let has_address = |address: &Value| address["local"] == "10.78.0.1";
+        while !exists(interface) || !addresses(interface).iter().any(has_address) {
+            assert!(!host.is_finished(), "it ended by itself: {}", host.join().unwrap());
             thread::sleep(Duration::from_millis(10));
         }
         let ping = Command::new("ping").args(["-c5", "-i0.01", "-W5", "10.78.0.2"]).output().unwrap();
