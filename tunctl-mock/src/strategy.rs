@@ -56,7 +56,7 @@ use tunctl_core::Layer;
 pub use self::action::{Action, operations};
 pub use self::configuration::{create_options, interface_addresses, interface_names, mtus, name_patterns};
 pub use self::frame::{arp_frames, ethernet_frames};
-pub use self::gso::{GsoKind, GsoPacket, gso_packets};
+pub use self::gso::{GsoPacket, gso_packets};
 pub use self::hostile::hostile_packets;
 pub use self::icmp::{icmp_packets, icmpv6_packets};
 pub use self::ip::{ipv4_packets, ipv6_packets, tcp_packets, udp_packets};

@@ -20,6 +20,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_checksum_does_not_start_beyond_what_the_system_can_count,
         a_checksum_that_is_not_asked_for_may_be_anywhere,
         an_unknown_kind_of_segments_is_malformed,
+        segments_in_a_tunnel_are_malformed_in_a_short_header,
         segments_without_a_size_are_malformed,
         a_size_of_segments_of_no_kind_is_passed_over,
         a_length_of_headers_beyond_the_packet_is_malformed,
@@ -175,6 +176,21 @@ fn an_unknown_kind_of_segments_is_malformed<H: Harness>(harness: &H) {
     let device = vnet_tun(harness);
     for segments in [2, 6, UNKNOWN] {
         assert_malformed(harness, &device, Header { segments, ..Header::default() }, &ipv4(60));
+    }
+}
+
+/// A header of ten bytes has no room for where the tunnel's headers are.
+fn segments_in_a_tunnel_are_malformed_in_a_short_header<H: Harness>(harness: &H) {
+    let device = vnet_tun(harness);
+    let checksum = checksum(20, 16);
+    for tunnel in [0x20, 0x40, 0x60] {
+        let header = Header { segments: TCP_IPV4 | tunnel, headers_length: 40, segment_size: 10, ..checksum };
+        assert_malformed(harness, &device, header, &ipv4(60));
+    }
+    // What is said beside a kind says nothing without one.
+    for alone in [0x20, 0x40, 0x80] {
+        let header = Header { segments: alone, headers_length: 40, segment_size: 10, ..checksum };
+        assert_malformed(harness, &device, header, &ipv4(60));
     }
 }
 

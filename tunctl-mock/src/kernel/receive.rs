@@ -5,6 +5,7 @@ use std::io::IoSliceMut;
 
 use tunctl_core::{Cause, Layer, State};
 use tunctl_packet::header::{EtherType, PacketInfo};
+use tunctl_packet::{FlowKey, Packet};
 
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
 use super::wire::Way;
@@ -153,21 +154,15 @@ impl NetDevice {
     }
 }
 
-/// The two ends of a flow, in an order that does not depend on the direction.
-fn flow(layer: Layer, packet: &[u8]) -> Option<[Vec<u8>; 2]> {
-    let parsed = tunctl_packet::Packet::parse(layer, packet).ok()?;
-    let (source, destination) = (parsed.source()?, parsed.destination()?);
-    let end = |address: std::net::IpAddr, port: Option<u16>| format!("{address} {port:?}").into_bytes();
-    let mut ends = [end(source, parsed.source_port()), end(destination, parsed.destination_port())];
-    ends.sort();
-    Some(ends)
+/// The flow of a packet, the same in both directions.
+fn flow(layer: Layer, packet: &[u8]) -> Option<FlowKey> {
+    let flow = Packet::parse(layer, packet).ok()?.flow_key()?;
+    Some(flow.min(flow.reversed()))
 }
 
 /// The packet information header: two bytes of flags in the host's order, of which there is one, and the EtherType.
 fn packet_information(layer: Layer, packet: &[u8], stripped: bool) -> [u8; PACKET_INFORMATION] {
-    let mut header = PacketInfo::new(ether_type(layer, packet)).to_bytes();
-    header[..2].copy_from_slice(&u16::from(stripped).to_ne_bytes());
-    header
+    PacketInfo::new(ether_type(layer, packet)).with_flags(stripped.into()).to_bytes()
 }
 
 /// What the packet information header calls a packet: on a tun from the IP version, 0 if it is neither, or the IP header is

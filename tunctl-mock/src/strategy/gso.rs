@@ -3,76 +3,34 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use tunctl_core::Layer;
+use tunctl_packet::header::{GsoType, VnetFormat, VnetHeader};
 
 use super::frame::around;
 use super::ip::{V4Head, V6Head, v4_heads, v6_heads};
 use super::message::{ACK, PSH, TCP_OPTIONS, TcpFields, checksum_offset, filler, tcp, tcp_fields, udp};
 
-/// "The checksum is to be completed", in the flags of a virtio-net header.
-const NEEDS_CHECKSUM: u8 = 1;
-
-/// What the segments of a super-segment are.
-#[doc(alias = "VIRTIO_NET_HDR_GSO")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GsoKind {
-    /// TCP in IPv4.
-    #[doc(alias = "VIRTIO_NET_HDR_GSO_TCPV4")]
-    TcpV4,
-    /// TCP in IPv6.
-    #[doc(alias = "VIRTIO_NET_HDR_GSO_TCPV6")]
-    TcpV6,
-    /// UDP, in IPv4 or IPv6.
-    #[doc(alias = "VIRTIO_NET_HDR_GSO_UDP_L4")]
-    Udp,
-}
-
-impl GsoKind {
-    /// The number in the virtio-net header.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::TcpV4 => 1,
-            Self::TcpV6 => 4,
-            Self::Udp => 5,
-        }
-    }
-}
-
 /// A TCP or UDP super-segment, and what its virtio-net header says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GsoPacket {
-    /// What its segments are.
-    pub kind: GsoKind,
-    /// How long all headers together are, that of Ethernet included: what each segment gets a copy of, in bytes.
-    pub header_length: u16,
-    /// How much payload each segment but the last has, in bytes.
-    pub segment_size: u16,
-    /// Where the TCP or UDP header starts, in bytes from the start of the packet.
-    pub checksum_start: u16,
-    /// Where its checksum stands, in bytes from there.
-    pub checksum_offset: u16,
-    /// The packet. The checksum of TCP or UDP covers the pseudo-header only, and is to be completed.
+    /// What its segments are, how much payload each but the last has, how long all headers together are, that of Ethernet
+    /// included, and where the checksum of TCP or UDP is to be completed.
+    pub header: VnetHeader,
+    /// The packet. The checksum of TCP or UDP covers the pseudo-header only.
     pub packet: Vec<u8>,
 }
 
 impl GsoPacket {
-    /// The virtio-net header: 10 bytes, numbers in the byte order of the host.
-    #[doc(alias = "struct virtio_net_hdr")]
-    #[must_use]
-    pub fn header(&self) -> [u8; 10] {
-        let mut header = [0; 10];
-        header[0] = NEEDS_CHECKSUM;
-        header[1] = self.kind.number();
-        let numbers = [self.header_length, self.segment_size, self.checksum_start, self.checksum_offset];
-        header[2..].copy_from_slice(numbers.map(u16::to_ne_bytes).as_flattened());
-        header
-    }
-
-    /// The header and the packet: what is written to a device without packet information, or read from it.
+    /// The header, in 10 bytes of the host's order, and the packet: what is written to a device without packet information, or read
+    /// from it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.header()[..], &self.packet].concat()
+        let format = VnetFormat::default();
+        let mut bytes = vec![0; format.length.bytes()];
+        // There is room, by the line above.
+        let _ = self.header.write(format, &mut bytes);
+        bytes.extend_from_slice(&self.packet);
+        bytes
     }
 }
 
@@ -117,9 +75,9 @@ fn super_segment(
     payload: &[u8],
 ) -> GsoPacket {
     let (kind, header, message) = match (transport, &head) {
-        (Transport::Udp(source, destination), _) => (GsoKind::Udp, 8, udp(*source, *destination, payload)),
+        (Transport::Udp(source, destination), _) => (GsoType::UdpL4, 8, udp(*source, *destination, payload)),
         (Transport::Tcp(fields, options), head) => {
-            let kind = if matches!(head, Head::V4(_)) { GsoKind::TcpV4 } else { GsoKind::TcpV6 };
+            let kind = if matches!(head, Head::V4(_)) { GsoType::TcpV4 } else { GsoType::TcpV6 };
             (kind, 20 + options.len(), tcp(fields, ACK | PSH, options, payload))
         }
     };
@@ -135,5 +93,9 @@ fn super_segment(
     let [header_length, checksum_start, checksum_offset] =
         [link_header + ip_header + header, link_header + ip_header, checksum_offset]
             .map(|length| u16::try_from(length).unwrap_or(u16::MAX));
-    GsoPacket { kind, header_length, segment_size, checksum_start, checksum_offset, packet }
+    let header = VnetHeader::default()
+        .with_segments(kind, segment_size)
+        .with_header_length(header_length)
+        .with_checksum(checksum_start, checksum_offset);
+    GsoPacket { header, packet }
 }

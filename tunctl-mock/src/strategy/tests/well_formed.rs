@@ -175,10 +175,10 @@ fn of_a_layer() {
 
 /// What a receiver of the packet would do: sums from where the header says, and puts the sum where it says.
 fn completed(gso: &GsoPacket) -> Vec<u8> {
-    let start = usize::from(gso.checksum_start);
-    let sum = Sum16BitWords::new().add_slice(&gso.packet[start..]).to_ones_complement_with_no_zero();
+    let (start, offset) = gso.header.needs_checksum().unwrap();
+    let sum = Sum16BitWords::new().add_slice(&gso.packet[start.into()..]).to_ones_complement_with_no_zero();
     let mut packet = gso.packet.clone();
-    packet[start + usize::from(gso.checksum_offset)..][..2].copy_from_slice(&sum.to_ne_bytes());
+    packet[usize::from(start + offset)..][..2].copy_from_slice(&sum.to_ne_bytes());
     packet
 }
 
@@ -186,24 +186,28 @@ fn completed(gso: &GsoPacket) -> Vec<u8> {
 fn super_segments_are_what_their_header_says() {
     for layer in [Layer::Tun, Layer::Tap] {
         let check = |gso: &GsoPacket| {
+            gso.header.check(layer, &gso.packet).unwrap();
             assert_eq!(fault(layer, &completed(gso)), None, "{gso:?}");
+            let mut packet = gso.packet.clone();
+            assert!(gso.header.complete_checksum(&mut packet).unwrap());
+            assert_eq!(packet, completed(gso));
             let packet = Packet::parse(layer, &gso.packet).unwrap();
             let payload = packet.payload().len();
-            assert_eq!(payload, gso.packet.len() - usize::from(gso.header_length));
-            assert!(payload > usize::from(gso.segment_size));
-            let header = gso.header();
-            assert_eq!((header[0], header[1]), (1, gso.kind.number()));
-            assert_eq!(header[4..6], gso.segment_size.to_ne_bytes());
-            assert_eq!(gso.to_bytes()[..10], header);
-            (gso.kind, packet.protocol().to_string(), packet.source().unwrap().is_ipv4())
+            assert_eq!(payload, gso.packet.len() - usize::from(gso.header.header_length()));
+            assert!(payload > usize::from(gso.header.segment_size()));
+            let bytes = gso.to_bytes();
+            assert_eq!(bytes[..2], [1, gso.header.gso_byte()]);
+            assert_eq!(bytes[4..6], gso.header.segment_size().to_ne_bytes());
+            assert_eq!(bytes[10..], gso.packet);
+            (gso.header.gso_byte(), packet.protocol().to_string(), packet.source().unwrap().is_ipv4())
         };
         let all = samples(gso_packets(layer), 60);
         let found = kinds(&all, check);
         let expected = [
-            (GsoKind::TcpV4, "TCP".to_owned(), true),
-            (GsoKind::TcpV6, "TCP".to_owned(), false),
-            (GsoKind::Udp, "UDP".to_owned(), true),
-            (GsoKind::Udp, "UDP".to_owned(), false),
+            (1, "TCP".to_owned(), true),
+            (4, "TCP".to_owned(), false),
+            (5, "UDP".to_owned(), true),
+            (5, "UDP".to_owned(), false),
         ];
         assert_eq!(found, HashSet::from(expected));
         assert!(all.iter().any(|gso| gso.packet.len() > 40_000));
