@@ -166,6 +166,20 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     #[doc(alias = "SIOCSIFMTU")]
     fn set_mtu(&self, mtu: Mtu) -> Result<()>;
 
+    /// Gives it another name. To the one that it has, it succeeds.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `Exists` if another interface has the name; `InvalidName` if the kernel refuses it; `Busy` if the
+    /// interface is up and a kernel renames none that is; `Unsupported`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux, from about 6.3 on also while it is up; FreeBSD and DragonFly. The other systems cannot.
+    #[doc(alias = "SIOCSIFNAME")]
+    #[doc(alias = "IFLA_IFNAME")]
+    fn rename(&self, name: &InterfaceName) -> Result<()>;
+
     /// Deletes the interface, persistent or not, whoever has it open: their devices answer `Gone` from then on.
     ///
     /// # Errors

@@ -175,7 +175,7 @@ fn interface(random: &mut Random, view: &View) -> Op {
     let known = known(view, &name);
     let is_tun = known.is_some_and(|known| known.is_tun);
     let present = known.map_or(&[][..], |known| &known.addresses);
-    match random.below(20) {
+    match random.below(22) {
         0..=4 => Op::SetState { on, up: random.one_of(2, 3) },
         5..=7 => Op::SetMtu { on, mtu: *random.pick(MTUS) },
         8..=10 => Op::AddAddress { on, address: address(random, is_tun) },
@@ -185,6 +185,10 @@ fn interface(random: &mut Random, view: &View) -> Op {
         11..=13 => Op::RemoveAddress { on, address: address(random, is_tun) },
         14..=15 => Op::Addresses { on },
         16..=18 => Op::Info { on },
+        19..=20 => {
+            let names = if random.one_of(1, 4) { ODD_NAMES } else { NAMES };
+            Op::Rename { on, to: (*random.pick(names)).to_owned() }
+        }
         _ => Op::Delete { on },
     }
 }

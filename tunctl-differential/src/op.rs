@@ -101,6 +101,10 @@ pub(crate) enum Op {
     Info {
         on: On,
     },
+    Rename {
+        on: On,
+        to: String,
+    },
     Delete {
         on: On,
     },
@@ -197,6 +201,7 @@ impl Op {
             Self::Up { .. } | Self::SetState { up: true, .. } => Operation::Up,
             Self::Down { .. } | Self::SetState { up: false, .. } => Operation::Down,
             Self::SetMtu { .. } => Operation::SetMtu,
+            Self::Rename { .. } => Operation::Rename,
             Self::AddAddress { .. } => Operation::AddAddress,
             Self::RemoveAddress { .. } => Operation::RemoveAddress,
             Self::Addresses { .. } => Operation::ListAddresses,
@@ -241,6 +246,7 @@ impl Op {
             | Self::Down { slot } => Some(On::Slot(*slot)),
             Self::SetState { on, .. }
             | Self::SetMtu { on, .. }
+            | Self::Rename { on, .. }
             | Self::AddAddress { on, .. }
             | Self::RemoveAddress { on, .. }
             | Self::Addresses { on }

@@ -69,6 +69,7 @@ impl TunBackend for LinuxBackend {
             Operation::AddAddress,
             Operation::RemoveAddress,
             Operation::Delete,
+            Operation::Rename,
             Operation::Observe,
             Operation::EnterNamespace,
         ]);

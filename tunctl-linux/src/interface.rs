@@ -78,6 +78,15 @@ impl LinuxInterface {
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
+    /// An index may have been given to another kind of interface since: that one is not ours to change for good.
+    fn check_is_ours(&self, operation: Operation) -> Result<()> {
+        let info = self.info();
+        info.map(drop).map_err(|error| match error.cause() {
+            Cause::Gone => self.told(remedy::gone().into_error(operation)),
+            _ => error,
+        })
+    }
+
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
         if error.raw_os_error().is_none() {
             return self.told(diagnose::plain(operation, error));
@@ -181,12 +190,13 @@ impl Interface for LinuxInterface {
         self.netlink.set_mtu(self.index, mtu).map_err(|error| self.fail(Operation::SetMtu, &error))
     }
 
+    fn rename(&self, name: &InterfaceName) -> Result<()> {
+        self.check_is_ours(Operation::Rename)?;
+        self.netlink.rename(self.index, name).map_err(|error| self.fail(Operation::Rename, &error))
+    }
+
     fn delete(&self) -> Result<()> {
-        // An index may have been given to another kind of interface since: that one is not ours to delete.
-        self.info().map_err(|error| match error.cause() {
-            Cause::Gone => self.told(remedy::gone().into_error(Operation::Delete)),
-            _ => error,
-        })?;
+        self.check_is_ours(Operation::Delete)?;
         self.netlink.delete_link(self.index).map_err(|error| self.fail(Operation::Delete, &error))
     }
 }

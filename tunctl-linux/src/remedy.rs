@@ -170,6 +170,11 @@ pub(crate) fn configure(errno: Errno, operation: Operation, situation: &Situatio
         (Errno::EINVAL | Errno::ERANGE, Operation::SetMtu) => {
             Verdict::new(Cause::InvalidMtu).remedy("A tun takes 68 to 65535 bytes, a tap at most 65521.")
         }
+        (Errno::EEXIST, Operation::Rename) => Verdict::new(Cause::Exists),
+        (Errno::EINVAL, Operation::Rename) => Verdict::new(Cause::InvalidName),
+        (Errno::EBUSY, Operation::Rename) => Verdict::new(Cause::Busy)
+            .because("the interface is up, and this kernel renames only what is down")
+            .remedy("Take it down first."),
         (Errno::EADDRNOTAVAIL, Operation::RemoveAddress) => Verdict::new(Cause::AddressNotFound)
             .remedy("Prefix length and peer must be those of the address that is there."),
         (Errno::EEXIST, Operation::AddAddress) => Verdict::new(Cause::AddressExists)

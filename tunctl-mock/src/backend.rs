@@ -214,6 +214,7 @@ impl TunBackend for MockBackend {
             Operation::AddAddress,
             Operation::RemoveAddress,
             Operation::Delete,
+            Operation::Rename,
         ]);
         SUPPORTED
     }

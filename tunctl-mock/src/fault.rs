@@ -107,6 +107,8 @@ const fn cause(operation: Operation, errno: Errno) -> Cause {
         (Errno::EACCES, Operation::AddAddress) => Cause::NoIpv6,
         (Errno::EEXIST, Operation::AddAddress) => Cause::AddressExists,
         (Errno::EADDRNOTAVAIL, Operation::RemoveAddress) => Cause::AddressNotFound,
+        (Errno::EEXIST, Operation::Rename) => Cause::Exists,
+        (Errno::EINVAL, Operation::Rename) => Cause::InvalidName,
         _ => Cause::Other,
     }
 }

@@ -124,6 +124,14 @@ impl Interface for MockInterface {
         self.step(Operation::SetMtu, |world| world.change_mtu(self.place, self.rights, mtu))
     }
 
+    fn rename(&self, name: &InterfaceName) -> Result<()> {
+        self.step(Operation::Rename, |world| {
+            // As in the Linux backend, which must not rename an interface of another kind.
+            world.at(self.place).map_err(|_| Refusal::without_errno(Cause::Gone))?;
+            world.change_name(self.place, self.rights, *name)
+        })
+    }
+
     fn delete(&self) -> Result<()> {
         self.step(Operation::Delete, |world| {
             // As in the Linux backend, which must not delete an interface of another kind.

@@ -135,6 +135,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         super::found::cases(),
         super::addresses::cases(),
         super::replacing::cases(),
+        super::renaming::cases(),
     ]
     .concat()
 }

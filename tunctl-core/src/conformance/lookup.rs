@@ -154,6 +154,7 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::AddAddress => interface.add_address(address).map(drop),
         Operation::RemoveAddress => interface.remove_address(address),
         Operation::Delete => interface.delete(),
+        Operation::Rename => interface.rename(&name("tun9")),
         _ => return None,
     })
 }

@@ -45,6 +45,7 @@ mod persistence;
 mod queues;
 mod readiness;
 mod reading;
+mod renaming;
 mod replacing;
 mod rights;
 mod segments;

@@ -62,6 +62,7 @@ fn on_interface(op: &Op) -> String {
         Op::RemoveAddress { on, address } => (on, format!("remove_address({address:?}.parse().unwrap())")),
         Op::Addresses { on } => (on, "addresses()".into()),
         Op::Info { on } => (on, "info()".into()),
+        Op::Rename { on, to } => (on, format!("rename(&name({to:?}))")),
         Op::Delete { on } => (on, "delete()".into()),
         _ => return "()".into(),
     };

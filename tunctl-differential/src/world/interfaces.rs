@@ -28,6 +28,10 @@ pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer
         },
         Op::Addresses { .. } => Answer::of(interface.addresses(), Answer::Addresses),
         Op::Info { .. } => Answer::of(interface.info(), |info| Answer::Info(Box::new(info))),
+        Op::Rename { to, .. } => match to.parse() {
+            Ok(to) => Answer::of(interface.rename(&to), done),
+            Err(_) => Answer::Absent,
+        },
         Op::Delete { .. } => Answer::of(interface.delete(), done),
         _ => Answer::Absent,
     }

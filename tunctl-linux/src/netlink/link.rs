@@ -49,11 +49,8 @@ impl Link {
 impl Netlink {
     /// `None`: there is no such interface here.
     pub(crate) fn link_by_name(&self, name: &InterfaceName) -> io::Result<Option<Link>> {
-        let mut bytes = Vec::with_capacity(NAME_SIZE);
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(0);
         let mut question = LinkMessage::default();
-        question.attributes.push(LinkAttribute::Other(DefaultNla::new(IFLA_IFNAME, bytes)));
+        question.attributes.push(named(name));
         Ok(self.link(question)?.as_ref().and_then(parse))
     }
 
@@ -112,9 +109,23 @@ impl Netlink {
         self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
     }
 
+    pub(crate) fn rename(&self, index: InterfaceIndex, name: &InterfaceName) -> io::Result<()> {
+        let mut change = about(index);
+        change.attributes.push(named(name));
+        self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
+    }
+
     pub(crate) fn delete_link(&self, index: InterfaceIndex) -> io::Result<()> {
         self.request(RouteNetlinkMessage::DelLink(about(index)), 0).map(drop)
     }
+}
+
+/// A name as it is, which need not be UTF-8.
+fn named(name: &InterfaceName) -> LinkAttribute {
+    let mut bytes = Vec::with_capacity(NAME_SIZE);
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.push(0);
+    LinkAttribute::Other(DefaultNla::new(IFLA_IFNAME, bytes))
 }
 
 fn about(index: InterfaceIndex) -> LinkMessage {

@@ -85,12 +85,17 @@ impl World {
         Ok(())
     }
 
-    /// Another program renames it: to a name that is free, and while it is up only on kernels that permit that.
+    pub(crate) fn change_name(&mut self, place: Place, rights: Rights, to: InterfaceName) -> Answer {
+        self.may_configure(rights)?;
+        self.rename(place, to)
+    }
+
+    /// Somebody who may renames it: to a name that is free, and while it is up only on kernels that permit that.
     pub(crate) fn rename(&mut self, place: Place, to: InterfaceName) -> Answer {
         let live = self.profile.rename_while_up();
         let device = self.at(place)?;
         if device.state == State::Up && !live {
-            return Err(Refusal::new(Errno::EBUSY, Cause::Other).because("the interface is up"));
+            return Err(Refusal::new(Errno::EBUSY, Cause::Busy).because("the interface is up"));
         }
         if device.name == to {
             return Ok(());

@@ -22,6 +22,9 @@ pub(super) struct Set {
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Changes {
+    /// Give it another name; what else is changed is changed under the new one
+    #[arg(long = "name", value_name = "NEW")]
+    renamed: Option<InterfaceName>,
     /// The most bytes that a packet may have
     #[arg(long, value_name = "BYTES")]
     mtu: Option<Mtu>,
@@ -55,8 +58,11 @@ fn on_or_off(text: &str) -> Result<bool, &'static str> {
 
 impl Set {
     pub(super) fn run(self) -> Outcome {
-        let Changes { mtu, add, remove, replace, owner, group, persist } = self.changes;
+        let Changes { renamed, mtu, add, remove, replace, owner, group, persist } = self.changes;
         let interface = tunctl::native().interface(&self.name)?;
+        if let Some(new) = renamed {
+            interface.rename(&new)?;
+        }
         if let Some(mtu) = mtu {
             interface.set_mtu(mtu)?;
         }

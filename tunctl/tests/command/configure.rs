@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(up_adds_another_and_repeats_the_same),
         case!(down_keeps_ipv4),
         case!(set_changes_the_mtu),
+        case!(set_gives_another_name),
         case!(set_adds_removes_and_replaces_addresses),
         case!(set_changes_owner_and_group).needs_root(),
         case!(set_makes_persistent_and_not),
@@ -107,6 +108,16 @@ fn down_keeps_ipv4() {
     tunctl("up a").ok();
     assert!(is_up("a"));
     assert_eq!(addresses_of("a"), ["10.1.1.1/24 brd 10.1.1.255"]);
+}
+
+fn set_gives_another_name() {
+    tun_and_tap();
+    tunctl("up a 10.1.1.1/24").ok();
+    assert_eq!(tunctl("set a --name vpn --mtu 1400").ok(), "");
+    assert!(!exists("a") && is_up("vpn"));
+    assert_eq!(mtu("vpn"), 1400);
+    tunctl("set b --name vpn").failed(1, &["rename b: ", "an interface of that name exists already"]);
+    assert!(exists("b"));
 }
 
 fn set_changes_the_mtu() {

@@ -82,6 +82,10 @@ impl Interface for FakeInterface {
         unsupported(Operation::SetMtu)
     }
 
+    fn rename(&self, _: &InterfaceName) -> Result<()> {
+        unsupported(Operation::Rename)
+    }
+
     fn delete(&self) -> Result<()> {
         unsupported(Operation::Delete)
     }
