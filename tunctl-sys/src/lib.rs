@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`ioctl`] | the typed seam: an `ioctl` request is declared once, with its argument and its direction |
 //! | [`linux`] | Linux: numbers and layouts (compiled on every host), and the calls (on Linux) |
+//! | [`bsd`] | the BSD systems and macOS: numbers and layouts (compiled on every host), and the calls (on these systems) |
 //!
 //! # Safety policy
 //!
@@ -20,5 +21,6 @@
 //! - Numbers and layouts are data: they compile on every host and are held by constant assertions, against
 //!   `libc`'s own where it has them.
 
+pub mod bsd;
 pub mod ioctl;
 pub mod linux;

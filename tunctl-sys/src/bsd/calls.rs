@@ -1,0 +1,128 @@
+//! The calls: requests as the `Abi`s declare them, and the sockets of macOS's tuns.
+#![allow(unsafe_code, reason = "this module makes the system calls of these systems")]
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::layout::{IFR_ARGUMENT, InterfaceRequest};
+use super::{Name, Rename, Request};
+
+/// Makes a request and returns the driver's answer, which for most requests is 0; what the kernel fills in is left in
+/// `argument`.
+///
+/// # Errors
+///
+/// The driver's errno; `EINVAL` also if the argument's length is not the request's.
+pub fn ioctl(fd: BorrowedFd<'_>, request: Request, argument: &mut [u8]) -> io::Result<c_int> {
+    if argument.len() != request.length() {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: `fd` is open for the length of the borrow. The kernel reads and writes as many bytes at the address as the
+    // number says, which was checked on the lines above, of initialised memory that is borrowed exclusively; any bytes
+    // are valid there, and it asks for no alignment. The declaration guarantees that no address among them is followed.
+    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), argument.as_mut_ptr()) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Renames an interface.
+///
+/// # Errors
+///
+/// `EEXIST`: the new name is taken. `ENXIO`: there is no interface of the old name. `EPERM`.
+#[doc(alias = "SIOCSIFNAME")]
+pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
+    type Ifreq = InterfaceRequest<16>;
+    const _: () = assert!(
+        align_of::<Ifreq>() >= align_of::<usize>() && IFR_ARGUMENT.is_multiple_of(align_of::<usize>())
+    );
+    let mut argument = Ifreq { name: *old.padded(), argument: [0; 16] };
+    let data = argument.argument.as_mut_ptr().cast::<*const u8>();
+    let string = new.padded().as_ptr();
+    // SAFETY: the union has room for a pointer, and stands at a pointer's alignment, as asserted above.
+    unsafe { data.write(string) };
+    // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads an `ifreq`,
+    // which `argument` is, and the string that it points to up to its NUL: `new` has one, and outlives the call.
+    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(target_os = "macos")]
+pub use control::{connect_control, getsockopt_name, utun_socket};
+
+/// The sockets of macOS's kernel controls.
+#[cfg(target_os = "macos")]
+mod control {
+    use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+    use crate::bsd::Name;
+    use crate::bsd::layout::NAME_SIZE;
+    use crate::bsd::macos::{AF_SYSTEM, SYSPROTO_CONTROL, SocketAddressControl, UTUN_OPT_IFNAME};
+
+    /// A socket that can become a tun: the kernel's to control, and not connected yet. It is close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOBUFS`.
+    #[doc(alias = "PF_SYSTEM")]
+    pub fn utun_socket() -> io::Result<OwnedFd> {
+        // SAFETY: the call takes integers only.
+        let fd = unsafe { libc::socket(AF_SYSTEM.into(), libc::SOCK_DGRAM, SYSPROTO_CONTROL) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just opened the descriptor, and nobody else knows of it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // There is no `SOCK_CLOEXEC` here.
+        // SAFETY: the descriptor is open, and the request takes an integer.
+        let answer = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
+    }
+
+    /// Connects a socket to a unit of a control, as [`sockaddr_ctl`](crate::bsd::macos::sockaddr_ctl) names it: for a
+    /// tun's control, that creates the interface.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: the unit is taken. `EPERM`: the caller is not root. `EISCONN`.
+    #[doc(alias = "connect")]
+    pub fn connect_control(
+        fd: BorrowedFd<'_>,
+        address: &[u8; size_of::<SocketAddressControl>()],
+    ) -> io::Result<()> {
+        #[allow(clippy::cast_possible_truncation, reason = "32")]
+        const LENGTH: libc::socklen_t = size_of::<SocketAddressControl>() as libc::socklen_t;
+        // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes as it is told, which are the
+        // array's, and asks for no alignment.
+        let answer = unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr().cast(), LENGTH) };
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// The name of the interface that a socket was connected to.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` or `ENOTCONN`: it is not connected. `InvalidData`: the kernel told no name.
+    #[doc(alias = "UTUN_OPT_IFNAME")]
+    pub fn getsockopt_name(fd: BorrowedFd<'_>) -> io::Result<Name> {
+        let mut name = [0_u8; NAME_SIZE];
+        #[allow(clippy::cast_possible_truncation, reason = "16")]
+        let mut length = NAME_SIZE as libc::socklen_t;
+        // SAFETY: `fd` is open for the length of the borrow; the kernel writes no more bytes to `name` than `length`
+        // says, which is its size, and the new length to `length`; both are initialised and ours.
+        let answer = unsafe {
+            libc::getsockopt(
+                fd.as_raw_fd(),
+                SYSPROTO_CONTROL,
+                UTUN_OPT_IFNAME,
+                name.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        if answer < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Name::parse(&name).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}

@@ -1,0 +1,234 @@
+//! FreeBSD: `<net/if_tun.h>`, `<net/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`, `netintro(4)`.
+//!
+//! It alone ends the requests that add addresses with a host number of CARP, and so their numbers are its own.
+#![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
+
+use core::mem::offset_of;
+
+use super::abi::{AliasLayout, AliasLayoutV6, TunInfoLayout};
+use super::layout::{
+    self, LifetimesV6, NAME_SIZE, RequestV6, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
+};
+use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, ior, iow, iowr, table};
+use crate::ioctl::Opcode;
+
+/// IPv6.
+pub const AF_INET6: u8 = 28;
+/// Adds an IPv6 address without looking for duplicates.
+pub const IN6_IFF_NODAD: u32 = 0x20;
+
+/// The argument of requests that name an interface.
+#[doc(alias = "ifreq")]
+pub type InterfaceRequest = layout::InterfaceRequest<16>;
+/// A link-level address.
+pub type SocketAddressLink = layout::SocketAddressLink<46>;
+
+/// The argument of the request that adds an IPv4 address.
+#[doc(alias = "ifaliasreq")]
+#[doc(alias = "in_aliasreq")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AliasRequest {
+    /// The name, with its NUL.
+    pub name: [u8; NAME_SIZE],
+    /// The address.
+    pub address: SocketAddressV4,
+    /// The peer's address, or the broadcast address.
+    pub destination: SocketAddressV4,
+    /// The netmask.
+    pub mask: SocketAddressV4,
+    /// The virtual host of CARP that the address is of; 0 for none.
+    pub vhid: i32,
+}
+
+/// The argument of the request that adds an IPv6 address.
+#[doc(alias = "in6_aliasreq")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AliasRequestV6 {
+    /// The name, with its NUL.
+    pub name: [u8; NAME_SIZE],
+    /// The address.
+    pub address: SocketAddressV6,
+    /// The peer's address.
+    pub destination: SocketAddressV6,
+    /// The netmask.
+    pub mask: SocketAddressV6,
+    /// `IN6_IFF_…`.
+    pub flags: i32,
+    /// How long it is valid.
+    pub lifetimes: LifetimesV6,
+    /// The virtual host of CARP that the address is of; 0 for none.
+    pub vhid: i32,
+}
+
+/// `ifreq`, both ways: the flags of an interface.
+pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
+/// `ifreq`: sets them.
+pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
+/// `ifreq`, both ways: the MTU.
+pub const SIOCGIFMTU: Opcode = iowr(b'i', 51, size_of::<InterfaceRequest>());
+/// `ifreq`: sets it.
+pub const SIOCSIFMTU: Opcode = iow(b'i', 52, size_of::<InterfaceRequest>());
+/// `ifreq`, both ways: makes an interface.
+pub const SIOCIFCREATE: Opcode = iowr(b'i', 122, size_of::<InterfaceRequest>());
+/// `ifreq`: removes an interface.
+pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
+/// `ifreq` with the address of a string: renames an interface.
+pub const SIOCSIFNAME: Opcode = iow(b'i', 40, size_of::<InterfaceRequest>());
+/// `ifreq` with a link-level address: sets the MAC.
+pub const SIOCSIFLLADDR: Opcode = iow(b'i', 60, size_of::<InterfaceRequest>());
+/// [`AliasRequest`]: adds an IPv4 address.
+pub const SIOCAIFADDR: Opcode = iow(b'i', 43, size_of::<AliasRequest>());
+/// `ifreq` with the address: removes it.
+pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
+/// [`AliasRequestV6`]: adds an IPv6 address.
+pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 27, size_of::<AliasRequestV6>());
+/// [`RequestV6`] with the address: removes it.
+pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
+/// [`RequestV6`], both ways: the flags of an address.
+pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
+/// `int`: whether packets have the address family in front.
+pub const TUNSIFHEAD: Opcode = iow(b't', 96, INT);
+/// `int`, filled in.
+pub const TUNGIFHEAD: Opcode = ior(b't', 97, INT);
+/// `int`: point-to-point or broadcast.
+pub const TUNSIFMODE: Opcode = iow(b't', 94, INT);
+/// `int`: whether packets have a link-level address in front.
+pub const TUNSLMODE: Opcode = iow(b't', 93, INT);
+/// [`TunInfoNarrow`]: MTU and kind.
+pub const TUNSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfoNarrow>());
+/// [`TunInfoNarrow`], filled in.
+pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfoNarrow>());
+/// [`TunInfoNarrow`]: MTU and kind, of a tap.
+pub const TAPSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfoNarrow>());
+/// `ifreq`, filled in: the name of the interface.
+pub const TUNGIFNAME: Opcode = ior(b't', 93, size_of::<InterfaceRequest>());
+/// `int`: whether the interface goes when it is closed.
+pub const TUNSTRANSIENT: Opcode = iow(b't', 98, INT);
+/// `ifreq`, filled in: the name of the interface, of a tap.
+pub const TAPGIFNAME: Opcode = ior(b't', 93, size_of::<InterfaceRequest>());
+/// `int`: the size of the virtio-net header. Only its size tells this number from [`TUNSIFINFO`].
+pub const TAPSVNETHDR: Opcode = iow(b't', 91, INT);
+/// `int`, filled in.
+pub const TAPGVNETHDR: Opcode = ior(b't', 94, INT);
+
+/// What FreeBSD has.
+pub const ABI: Abi = Abi {
+    name: "FreeBSD",
+    af_inet6: AF_INET6,
+    wide_flags: true,
+    ifreq: size_of::<InterfaceRequest>(),
+    ifreq_v6: size_of::<RequestV6>(),
+    alias: AliasLayout {
+        size: size_of::<AliasRequest>(),
+        address: offset_of!(AliasRequest, address),
+        destination: offset_of!(AliasRequest, destination),
+        mask: offset_of!(AliasRequest, mask),
+    },
+    alias_v6: AliasLayoutV6 {
+        size: size_of::<AliasRequestV6>(),
+        address: offset_of!(AliasRequestV6, address),
+        destination: offset_of!(AliasRequestV6, destination),
+        mask: offset_of!(AliasRequestV6, mask),
+        flags: offset_of!(AliasRequestV6, flags),
+        valid: offset_of!(AliasRequestV6, lifetimes) + offset_of!(LifetimesV6, valid),
+        preferred: offset_of!(AliasRequestV6, lifetimes) + offset_of!(LifetimesV6, preferred),
+    },
+    tun_info: Some(TunInfoLayout::Narrow),
+    no_duplicate_detection: Some(IN6_IFF_NODAD),
+    requests: {
+        const NUMBERS: Requests<Opcode> = Requests {
+            get_flags: SIOCGIFFLAGS,
+            set_flags: SIOCSIFFLAGS,
+            get_mtu: SIOCGIFMTU,
+            set_mtu: SIOCSIFMTU,
+            create: SIOCIFCREATE,
+            destroy: SIOCIFDESTROY,
+            add_address: SIOCAIFADDR,
+            delete_address: SIOCDIFADDR,
+            add_address_v6: SIOCAIFADDR_IN6,
+            delete_address_v6: SIOCDIFADDR_IN6,
+            get_address_flags_v6: SIOCGIFAFLAG_IN6,
+            attach_family: None,
+            set_mac: Some(SIOCSIFLLADDR),
+            tun_set_head: Some(TUNSIFHEAD),
+            tun_get_head: Some(TUNGIFHEAD),
+            tun_set_mode: Some(TUNSIFMODE),
+            tun_set_link_mode: Some(TUNSLMODE),
+            tun_set_info: Some(TUNSIFINFO),
+            tun_get_info: Some(TUNGIFINFO),
+            tun_name: Some(TUNGIFNAME),
+            set_transient: Some(TUNSTRANSIENT),
+            tap_name: Some(TAPGIFNAME),
+            tap_set_info: Some(TAPSIFINFO),
+            tap_set_vnet_header: Some(TAPSVNETHDR),
+            tap_get_vnet_header: Some(TAPGVNETHDR),
+            control_info: None,
+            set_nonblocking: FIONBIO,
+            waiting: FIONREAD,
+        };
+        // SAFETY: each number is that of FreeBSD, and the assertions of the table hold it.
+        unsafe { NUMBERS.declare() }
+    },
+    rename: Some(
+        // SAFETY: `ifr_data` is the address of the new name, which FreeBSD copies in as a string of at most
+        // `IFNAMSIZ` bytes.
+        unsafe { Rename::new(SIOCSIFNAME) },
+    ),
+};
+
+table::table! {
+    /// FreeBSD's own, for its own compiler.
+    TABLE:
+    "AF_INET6" => AF_INET6 => 28;
+    "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
+    "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;
+    "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 54;
+    "offsetof(struct sockaddr_dl, sdl_data)" => offset_of!(SocketAddressLink, data) => 8;
+    "sizeof(struct ifaliasreq)" => size_of::<AliasRequest>() => 68;
+    "offsetof(struct ifaliasreq, ifra_name)" => offset_of!(AliasRequest, name) => 0;
+    "offsetof(struct ifaliasreq, ifra_addr)" => offset_of!(AliasRequest, address) => 16;
+    "offsetof(struct ifaliasreq, ifra_broadaddr)" => offset_of!(AliasRequest, destination) => 32;
+    "offsetof(struct ifaliasreq, ifra_mask)" => offset_of!(AliasRequest, mask) => 48;
+    "offsetof(struct ifaliasreq, ifra_vhid)" => offset_of!(AliasRequest, vhid) => 64;
+    "sizeof(struct in6_aliasreq)" => size_of::<AliasRequestV6>() => 136;
+    "offsetof(struct in6_aliasreq, ifra_name)" => offset_of!(AliasRequestV6, name) => 0;
+    "offsetof(struct in6_aliasreq, ifra_addr)" => offset_of!(AliasRequestV6, address) => 16;
+    "offsetof(struct in6_aliasreq, ifra_dstaddr)" => offset_of!(AliasRequestV6, destination) => 44;
+    "offsetof(struct in6_aliasreq, ifra_prefixmask)" => offset_of!(AliasRequestV6, mask) => 72;
+    "offsetof(struct in6_aliasreq, ifra_flags)" => offset_of!(AliasRequestV6, flags) => 100;
+    "offsetof(struct in6_aliasreq, ifra_lifetime)" => offset_of!(AliasRequestV6, lifetimes) => 104;
+    "offsetof(struct in6_aliasreq, ifra_vhid)" => offset_of!(AliasRequestV6, vhid) => 128;
+    "sizeof(struct tuninfo)" => size_of::<TunInfoNarrow>() => 8;
+    "offsetof(struct tuninfo, baudrate)" => offset_of!(TunInfoNarrow, baudrate) => 0;
+    "offsetof(struct tuninfo, mtu)" => offset_of!(TunInfoNarrow, mtu) => 4;
+    "offsetof(struct tuninfo, type)" => offset_of!(TunInfoNarrow, kind) => 6;
+    "sizeof(struct tapinfo)" => size_of::<TunInfoNarrow>() => 8;
+    "SIOCGIFFLAGS" => SIOCGIFFLAGS => 0xc020_6911;
+    "SIOCSIFFLAGS" => SIOCSIFFLAGS => 0x8020_6910;
+    "SIOCGIFMTU" => SIOCGIFMTU => 0xc020_6933;
+    "SIOCSIFMTU" => SIOCSIFMTU => 0x8020_6934;
+    "SIOCIFCREATE" => SIOCIFCREATE => 0xc020_697a;
+    "SIOCIFDESTROY" => SIOCIFDESTROY => 0x8020_6979;
+    "SIOCSIFNAME" => SIOCSIFNAME => 0x8020_6928;
+    "SIOCSIFLLADDR" => SIOCSIFLLADDR => 0x8020_693c;
+    "SIOCAIFADDR" => SIOCAIFADDR => 0x8044_692b;
+    "SIOCDIFADDR" => SIOCDIFADDR => 0x8020_6919;
+    "SIOCAIFADDR_IN6" => SIOCAIFADDR_IN6 => 0x8088_691b;
+    "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
+    "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
+    "TUNSIFHEAD" => TUNSIFHEAD => 0x8004_7460;
+    "TUNGIFHEAD" => TUNGIFHEAD => 0x4004_7461;
+    "TUNSIFMODE" => TUNSIFMODE => 0x8004_745e;
+    "TUNSLMODE" => TUNSLMODE => 0x8004_745d;
+    "TUNSIFINFO" => TUNSIFINFO => 0x8008_745b;
+    "TUNGIFINFO" => TUNGIFINFO => 0x4008_745c;
+    "TAPSIFINFO" => TAPSIFINFO => 0x8008_745b;
+    "TUNGIFNAME" => TUNGIFNAME => 0x4020_745d;
+    "TUNSTRANSIENT" => TUNSTRANSIENT => 0x8004_7462;
+    "TAPGIFNAME" => TAPGIFNAME => 0x4020_745d;
+    "TAPSVNETHDR" => TAPSVNETHDR => 0x8004_745b;
+    "TAPGVNETHDR" => TAPGVNETHDR => 0x4004_745e;
+    "TAPSTRANSIENT" => TUNSTRANSIENT => 0x8004_7462;
+}

@@ -1,0 +1,231 @@
+//! macOS: `<net/if_utun.h>`, `<sys/kern_control.h>`, `<sys/sys_domain.h>`, `<sys/sockio.h>`.
+//!
+//! It has no device node: a tun is a socket, connected to a control of the kernel's, and its packets always have the
+//! address family in front. A tap is nothing that it has.
+#![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
+
+use core::mem::offset_of;
+
+use super::abi::usual;
+use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::{Abi, FIONBIO, FIONREAD, Requests, iow, iowr, table};
+use crate::ioctl::Opcode;
+
+/// IPv6.
+pub const AF_INET6: u8 = 30;
+/// Adds an IPv6 address without looking for duplicates.
+pub const IN6_IFF_NODAD: u32 = 0x20;
+/// The kernel, as a domain of sockets.
+#[doc(alias = "PF_SYSTEM")]
+pub const AF_SYSTEM: u8 = 32;
+/// An address in that domain: of a control.
+pub const AF_SYS_CONTROL: u16 = 2;
+/// The protocol of controls, and the level of their socket options.
+pub const SYSPROTO_CONTROL: i32 = 2;
+/// The option that tells the interface's name.
+pub const UTUN_OPT_IFNAME: i32 = 2;
+
+macro_rules! utun_control {
+    () => {
+        "com.apple.net.utun_control"
+    };
+}
+
+/// The control that makes tuns.
+pub const UTUN_CONTROL_NAME: &str = utun_control!();
+
+/// The argument of requests that name an interface.
+#[doc(alias = "ifreq")]
+pub type InterfaceRequest = layout::InterfaceRequest<16>;
+/// A link-level address.
+pub type SocketAddressLink = layout::SocketAddressLink<12>;
+
+/// The name of a control, and its number.
+#[doc(alias = "ctl_info")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ControlInfo {
+    /// The number, which is filled in.
+    pub id: u32,
+    /// The name, with its NUL.
+    pub name: [u8; 96],
+}
+
+/// The address of a control.
+#[doc(alias = "sockaddr_ctl")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SocketAddressControl {
+    /// The bytes in use: all.
+    pub length: u8,
+    /// [`AF_SYSTEM`].
+    pub family: u8,
+    /// [`AF_SYS_CONTROL`].
+    pub subfamily: u16,
+    /// The number of the control.
+    pub id: u32,
+    /// Which of its units; of the one that makes tuns, the interface's number and one more, or 0 for any.
+    pub unit: u32,
+    /// Nothing.
+    pub reserved: [u32; 5],
+}
+
+/// `ifreq`, both ways: the flags of an interface.
+pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
+/// `ifreq`: sets them.
+pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
+/// `ifreq`, both ways: the MTU.
+pub const SIOCGIFMTU: Opcode = iowr(b'i', 51, size_of::<InterfaceRequest>());
+/// `ifreq`: sets it.
+pub const SIOCSIFMTU: Opcode = iow(b'i', 52, size_of::<InterfaceRequest>());
+/// `ifreq`, both ways: makes an interface.
+pub const SIOCIFCREATE: Opcode = iowr(b'i', 120, size_of::<InterfaceRequest>());
+/// `ifreq`: removes an interface.
+pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
+/// `ifreq` with a link-level address: sets the MAC.
+pub const SIOCSIFLLADDR: Opcode = iow(b'i', 60, size_of::<InterfaceRequest>());
+/// [`AliasRequest`]: adds an IPv4 address.
+pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
+/// `ifreq` with the address: removes it.
+pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
+/// [`AliasRequestV6`]: adds an IPv6 address.
+pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 26, size_of::<AliasRequestV6>());
+/// [`RequestV6`] with the address: removes it.
+pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
+/// [`RequestV6`], both ways: the flags of an address.
+pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
+/// [`ControlInfo`], both ways: the number of a kernel control, by its name.
+pub const CTLIOCGINFO: Opcode = iowr(b'N', 3, size_of::<ControlInfo>());
+
+/// What macOS has.
+pub const ABI: Abi = Abi {
+    name: "macOS",
+    af_inet6: AF_INET6,
+    wide_flags: false,
+    ifreq: size_of::<InterfaceRequest>(),
+    ifreq_v6: size_of::<RequestV6>(),
+    alias: usual::ALIAS,
+    alias_v6: usual::ALIAS_V6,
+    tun_info: None,
+    no_duplicate_detection: Some(IN6_IFF_NODAD),
+    requests: {
+        const NUMBERS: Requests<Opcode> = Requests {
+            get_flags: SIOCGIFFLAGS,
+            set_flags: SIOCSIFFLAGS,
+            get_mtu: SIOCGIFMTU,
+            set_mtu: SIOCSIFMTU,
+            create: SIOCIFCREATE,
+            destroy: SIOCIFDESTROY,
+            add_address: SIOCAIFADDR,
+            delete_address: SIOCDIFADDR,
+            add_address_v6: SIOCAIFADDR_IN6,
+            delete_address_v6: SIOCDIFADDR_IN6,
+            get_address_flags_v6: SIOCGIFAFLAG_IN6,
+            attach_family: None,
+            set_mac: Some(SIOCSIFLLADDR),
+            tun_set_head: None,
+            tun_get_head: None,
+            tun_set_mode: None,
+            tun_set_link_mode: None,
+            tun_set_info: None,
+            tun_get_info: None,
+            tun_name: None,
+            set_transient: None,
+            tap_name: None,
+            tap_set_info: None,
+            tap_set_vnet_header: None,
+            tap_get_vnet_header: None,
+            control_info: Some(CTLIOCGINFO),
+            set_nonblocking: FIONBIO,
+            waiting: FIONREAD,
+        };
+        // SAFETY: each number is that of macOS, and the assertions of the table hold it.
+        unsafe { NUMBERS.declare() }
+    },
+    rename: None,
+};
+
+/// The argument of [`CTLIOCGINFO`] for the control that makes tuns.
+#[must_use]
+pub fn control_info() -> [u8; size_of::<ControlInfo>()] {
+    let mut argument = [0; size_of::<ControlInfo>()];
+    let name = offset_of!(ControlInfo, name);
+    argument[name..name + UTUN_CONTROL_NAME.len()].copy_from_slice(UTUN_CONTROL_NAME.as_bytes());
+    argument
+}
+
+/// The number of the control, which [`CTLIOCGINFO`] has filled in.
+#[must_use]
+pub fn control_id(argument: &[u8; size_of::<ControlInfo>()]) -> u32 {
+    let [a, b, c, d, ..] = *argument;
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+/// The address of a unit of a control: the interface `utunN` is unit N + 1, and 0 leaves the choice to the kernel.
+#[must_use]
+pub fn sockaddr_ctl(id: u32, unit: u32) -> [u8; size_of::<SocketAddressControl>()] {
+    const SIZE: usize = size_of::<SocketAddressControl>();
+    let mut address = [0; SIZE];
+    #[allow(clippy::cast_possible_truncation, reason = "the table holds it to 32")]
+    let length = SIZE as u8;
+    address[offset_of!(SocketAddressControl, length)] = length;
+    address[offset_of!(SocketAddressControl, family)] = AF_SYSTEM;
+    let mut put = |at: usize, bytes: &[u8]| address[at..at + bytes.len()].copy_from_slice(bytes);
+    put(offset_of!(SocketAddressControl, subfamily), &AF_SYS_CONTROL.to_ne_bytes());
+    put(offset_of!(SocketAddressControl, id), &id.to_ne_bytes());
+    put(offset_of!(SocketAddressControl, unit), &unit.to_ne_bytes());
+    address
+}
+
+const _: () = assert!(UTUN_CONTROL_NAME.len() < 96 && NAME_SIZE == 16);
+
+table::table! {
+    /// macOS's own, for its own compiler.
+    TABLE:
+    "AF_SYSTEM" => AF_SYSTEM => 32;
+    "PF_SYSTEM" => AF_SYSTEM => 32;
+    "AF_SYS_CONTROL" => AF_SYS_CONTROL => 2;
+    "SYSPROTO_CONTROL" => SYSPROTO_CONTROL => 2;
+    "UTUN_OPT_IFNAME" => UTUN_OPT_IFNAME => 2;
+    concat!("__builtin_strcmp(UTUN_CONTROL_NAME, \"", utun_control!(), "\")") => 0 => 0;
+    "AF_INET6" => AF_INET6 => 30;
+    "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
+    "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;
+    "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 20;
+    "offsetof(struct sockaddr_dl, sdl_data)" => offset_of!(SocketAddressLink, data) => 8;
+    "sizeof(struct ifaliasreq)" => size_of::<AliasRequest>() => 64;
+    "offsetof(struct ifaliasreq, ifra_name)" => offset_of!(AliasRequest, name) => 0;
+    "offsetof(struct ifaliasreq, ifra_addr)" => offset_of!(AliasRequest, address) => 16;
+    "offsetof(struct ifaliasreq, ifra_broadaddr)" => offset_of!(AliasRequest, destination) => 32;
+    "offsetof(struct ifaliasreq, ifra_mask)" => offset_of!(AliasRequest, mask) => 48;
+    "sizeof(struct in6_aliasreq)" => size_of::<AliasRequestV6>() => 128;
+    "offsetof(struct in6_aliasreq, ifra_name)" => offset_of!(AliasRequestV6, name) => 0;
+    "offsetof(struct in6_aliasreq, ifra_addr)" => offset_of!(AliasRequestV6, address) => 16;
+    "offsetof(struct in6_aliasreq, ifra_dstaddr)" => offset_of!(AliasRequestV6, destination) => 44;
+    "offsetof(struct in6_aliasreq, ifra_prefixmask)" => offset_of!(AliasRequestV6, mask) => 72;
+    "offsetof(struct in6_aliasreq, ifra_flags)" => offset_of!(AliasRequestV6, flags) => 100;
+    "offsetof(struct in6_aliasreq, ifra_lifetime)" => offset_of!(AliasRequestV6, lifetimes) => 104;
+    "sizeof(struct ctl_info)" => size_of::<ControlInfo>() => 100;
+    "offsetof(struct ctl_info, ctl_id)" => offset_of!(ControlInfo, id) => 0;
+    "offsetof(struct ctl_info, ctl_name)" => offset_of!(ControlInfo, name) => 4;
+    "sizeof(struct sockaddr_ctl)" => size_of::<SocketAddressControl>() => 32;
+    "offsetof(struct sockaddr_ctl, sc_len)" => offset_of!(SocketAddressControl, length) => 0;
+    "offsetof(struct sockaddr_ctl, sc_family)" => offset_of!(SocketAddressControl, family) => 1;
+    "offsetof(struct sockaddr_ctl, ss_sysaddr)" => offset_of!(SocketAddressControl, subfamily) => 2;
+    "offsetof(struct sockaddr_ctl, sc_id)" => offset_of!(SocketAddressControl, id) => 4;
+    "offsetof(struct sockaddr_ctl, sc_unit)" => offset_of!(SocketAddressControl, unit) => 8;
+    "offsetof(struct sockaddr_ctl, sc_reserved)" => offset_of!(SocketAddressControl, reserved) => 12;
+    "SIOCGIFFLAGS" => SIOCGIFFLAGS => 0xc020_6911;
+    "SIOCSIFFLAGS" => SIOCSIFFLAGS => 0x8020_6910;
+    "SIOCGIFMTU" => SIOCGIFMTU => 0xc020_6933;
+    "SIOCSIFMTU" => SIOCSIFMTU => 0x8020_6934;
+    "SIOCIFCREATE" => SIOCIFCREATE => 0xc020_6978;
+    "SIOCIFDESTROY" => SIOCIFDESTROY => 0x8020_6979;
+    "SIOCSIFLLADDR" => SIOCSIFLLADDR => 0x8020_693c;
+    "SIOCAIFADDR" => SIOCAIFADDR => 0x8040_691a;
+    "SIOCDIFADDR" => SIOCDIFADDR => 0x8020_6919;
+    "SIOCAIFADDR_IN6" => SIOCAIFADDR_IN6 => 0x8080_691a;
+    "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
+    "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
+    "CTLIOCGINFO" => CTLIOCGINFO => 0xc064_4e03;
+}

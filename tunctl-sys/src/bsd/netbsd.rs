@@ -1,0 +1,142 @@
+//! NetBSD: `<net/if_tun.h>`, `<net/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`, `netintro(4)`.
+//!
+//! Its `ifreq` has room for an address of any family, and so its numbers are like nobody else's.
+#![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
+
+use core::mem::offset_of;
+
+use super::abi::usual;
+use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6};
+use super::{Abi, FIONBIO, FIONREAD, INT, Requests, ior, iow, iowr, table};
+use crate::ioctl::Opcode;
+
+/// IPv6.
+pub const AF_INET6: u8 = 24;
+/// Adds an IPv6 address without looking for duplicates.
+pub const IN6_IFF_NODAD: u32 = 0x20;
+
+/// The argument of requests that name an interface.
+#[doc(alias = "ifreq")]
+pub type InterfaceRequest = layout::InterfaceRequest<128>;
+/// A link-level address.
+pub type SocketAddressLink = layout::SocketAddressLink<24>;
+
+/// `ifreq`, both ways: the flags of an interface.
+pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
+/// `ifreq`: sets them.
+pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
+/// `ifreq`, both ways: the MTU.
+pub const SIOCGIFMTU: Opcode = iowr(b'i', 126, size_of::<InterfaceRequest>());
+/// `ifreq`: sets it.
+pub const SIOCSIFMTU: Opcode = iow(b'i', 127, size_of::<InterfaceRequest>());
+/// `ifreq`: makes an interface.
+pub const SIOCIFCREATE: Opcode = iow(b'i', 122, size_of::<InterfaceRequest>());
+/// `ifreq`: removes an interface.
+pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
+/// [`AliasRequest`]: adds an IPv4 address.
+pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
+/// `ifreq` with the address: removes it.
+pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
+/// [`AliasRequestV6`]: adds an IPv6 address.
+pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 107, size_of::<AliasRequestV6>());
+/// [`RequestV6`] with the address: removes it.
+pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
+/// [`RequestV6`], both ways: the flags of an address.
+pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
+/// `int`: whether packets have the address family in front.
+pub const TUNSIFHEAD: Opcode = iow(b't', 66, INT);
+/// `int`, filled in: any number but 0 for yes.
+pub const TUNGIFHEAD: Opcode = ior(b't', 65, INT);
+/// `int`: point-to-point or broadcast.
+pub const TUNSIFMODE: Opcode = iow(b't', 88, INT);
+/// `int`: whether packets have a link-level address in front.
+pub const TUNSLMODE: Opcode = iow(b't', 87, INT);
+/// `ifreq`, filled in: the name of the interface, of a tap.
+pub const TAPGIFNAME: Opcode = ior(b'e', 0, size_of::<InterfaceRequest>());
+
+/// What NetBSD has.
+pub const ABI: Abi = Abi {
+    name: "NetBSD",
+    af_inet6: AF_INET6,
+    wide_flags: false,
+    ifreq: size_of::<InterfaceRequest>(),
+    ifreq_v6: size_of::<RequestV6>(),
+    alias: usual::ALIAS,
+    alias_v6: usual::ALIAS_V6,
+    tun_info: None,
+    no_duplicate_detection: Some(IN6_IFF_NODAD),
+    requests: {
+        const NUMBERS: Requests<Opcode> = Requests {
+            get_flags: SIOCGIFFLAGS,
+            set_flags: SIOCSIFFLAGS,
+            get_mtu: SIOCGIFMTU,
+            set_mtu: SIOCSIFMTU,
+            create: SIOCIFCREATE,
+            destroy: SIOCIFDESTROY,
+            add_address: SIOCAIFADDR,
+            delete_address: SIOCDIFADDR,
+            add_address_v6: SIOCAIFADDR_IN6,
+            delete_address_v6: SIOCDIFADDR_IN6,
+            get_address_flags_v6: SIOCGIFAFLAG_IN6,
+            attach_family: None,
+            set_mac: None,
+            tun_set_head: Some(TUNSIFHEAD),
+            tun_get_head: Some(TUNGIFHEAD),
+            tun_set_mode: Some(TUNSIFMODE),
+            tun_set_link_mode: Some(TUNSLMODE),
+            tun_set_info: None,
+            tun_get_info: None,
+            tun_name: None,
+            set_transient: None,
+            tap_name: Some(TAPGIFNAME),
+            tap_set_info: None,
+            tap_set_vnet_header: None,
+            tap_get_vnet_header: None,
+            control_info: None,
+            set_nonblocking: FIONBIO,
+            waiting: FIONREAD,
+        };
+        // SAFETY: each number is that of NetBSD, and the assertions of the table hold it.
+        unsafe { NUMBERS.declare() }
+    },
+    rename: None,
+};
+
+table::table! {
+    /// NetBSD's own, for its own compiler.
+    TABLE:
+    "AF_INET6" => AF_INET6 => 24;
+    "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
+    "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 144;
+    "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 32;
+    "offsetof(struct sockaddr_dl, sdl_data)" => offset_of!(SocketAddressLink, data) => 8;
+    "sizeof(struct ifaliasreq)" => size_of::<AliasRequest>() => 64;
+    "offsetof(struct ifaliasreq, ifra_name)" => offset_of!(AliasRequest, name) => 0;
+    "offsetof(struct ifaliasreq, ifra_addr)" => offset_of!(AliasRequest, address) => 16;
+    "offsetof(struct ifaliasreq, ifra_broadaddr)" => offset_of!(AliasRequest, destination) => 32;
+    "offsetof(struct ifaliasreq, ifra_dstaddr)" => offset_of!(AliasRequest, destination) => 32;
+    "offsetof(struct ifaliasreq, ifra_mask)" => offset_of!(AliasRequest, mask) => 48;
+    "sizeof(struct in6_aliasreq)" => size_of::<AliasRequestV6>() => 128;
+    "offsetof(struct in6_aliasreq, ifra_name)" => offset_of!(AliasRequestV6, name) => 0;
+    "offsetof(struct in6_aliasreq, ifra_addr)" => offset_of!(AliasRequestV6, address) => 16;
+    "offsetof(struct in6_aliasreq, ifra_dstaddr)" => offset_of!(AliasRequestV6, destination) => 44;
+    "offsetof(struct in6_aliasreq, ifra_prefixmask)" => offset_of!(AliasRequestV6, mask) => 72;
+    "offsetof(struct in6_aliasreq, ifra_flags)" => offset_of!(AliasRequestV6, flags) => 100;
+    "offsetof(struct in6_aliasreq, ifra_lifetime)" => offset_of!(AliasRequestV6, lifetimes) => 104;
+    "SIOCGIFFLAGS" => SIOCGIFFLAGS => 0xc090_6911;
+    "SIOCSIFFLAGS" => SIOCSIFFLAGS => 0x8090_6910;
+    "SIOCGIFMTU" => SIOCGIFMTU => 0xc090_697e;
+    "SIOCSIFMTU" => SIOCSIFMTU => 0x8090_697f;
+    "SIOCIFCREATE" => SIOCIFCREATE => 0x8090_697a;
+    "SIOCIFDESTROY" => SIOCIFDESTROY => 0x8090_6979;
+    "SIOCAIFADDR" => SIOCAIFADDR => 0x8040_691a;
+    "SIOCDIFADDR" => SIOCDIFADDR => 0x8090_6919;
+    "SIOCAIFADDR_IN6" => SIOCAIFADDR_IN6 => 0x8080_696b;
+    "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
+    "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
+    "TUNSIFHEAD" => TUNSIFHEAD => 0x8004_7442;
+    "TUNGIFHEAD" => TUNGIFHEAD => 0x4004_7441;
+    "TUNSIFMODE" => TUNSIFMODE => 0x8004_7458;
+    "TUNSLMODE" => TUNSLMODE => 0x8004_7457;
+    "TAPGIFNAME" => TAPGIFNAME => 0x4090_6500;
+}

@@ -1,0 +1,182 @@
+//! OpenBSD: `<net/if_tun.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`, `netintro(4)`.
+//!
+//! The packets of its tun always have the address family in front; there is nothing to switch.
+#![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
+
+use core::mem::offset_of;
+
+use super::abi::{TunInfoLayout, usual};
+use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, ior, iow, iowr, table};
+use crate::ioctl::Opcode;
+
+/// IPv6.
+pub const AF_INET6: u8 = 24;
+
+/// The argument of requests that name an interface.
+#[doc(alias = "ifreq")]
+pub type InterfaceRequest = layout::InterfaceRequest<16>;
+/// A link-level address.
+pub type SocketAddressLink = layout::SocketAddressLink<24>;
+
+/// The argument of requests that name an interface and a family of addresses.
+#[doc(alias = "if_afreq")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyRequest {
+    /// The name, with its NUL.
+    pub name: [u8; NAME_SIZE],
+    /// The family.
+    pub family: u8,
+}
+
+/// What a tun is told of itself.
+#[doc(alias = "tuninfo")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TunInfo {
+    /// The MTU.
+    pub mtu: u32,
+    /// The kind of interface (`IFT_…`).
+    pub kind: u16,
+    /// The interface's flags that may be set so: point-to-point or broadcast, multicast.
+    pub flags: u16,
+    /// Bits a second.
+    pub baudrate: u32,
+}
+
+/// `ifreq`, both ways: the flags of an interface.
+pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
+/// `ifreq`: sets them.
+pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
+/// `ifreq`, both ways: the MTU.
+pub const SIOCGIFMTU: Opcode = iowr(b'i', 126, size_of::<InterfaceRequest>());
+/// `ifreq`: sets it.
+pub const SIOCSIFMTU: Opcode = iow(b'i', 127, size_of::<InterfaceRequest>());
+/// `ifreq`: makes an interface.
+pub const SIOCIFCREATE: Opcode = iow(b'i', 122, size_of::<InterfaceRequest>());
+/// `ifreq`: removes an interface.
+pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
+/// `ifreq` with a link-level address: sets the MAC.
+pub const SIOCSIFLLADDR: Opcode = iow(b'i', 31, size_of::<InterfaceRequest>());
+/// [`AliasRequest`]: adds an IPv4 address.
+pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
+/// `ifreq` with the address: removes it.
+pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
+/// [`AliasRequestV6`]: adds an IPv6 address.
+pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 26, size_of::<AliasRequestV6>());
+/// [`RequestV6`] with the address: removes it.
+pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
+/// [`RequestV6`], both ways: the flags of an address.
+pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
+/// [`FamilyRequest`]: lets an interface have addresses of a family.
+pub const SIOCIFAFATTACH: Opcode = iow(b'i', 171, size_of::<FamilyRequest>());
+/// `int`: point-to-point or broadcast.
+pub const TUNSIFMODE: Opcode = iow(b't', 93, INT);
+/// [`TunInfo`]: MTU, kind and flags.
+pub const TUNSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfo>());
+/// [`TunInfo`], filled in.
+pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfo>());
+
+/// What OpenBSD has.
+pub const ABI: Abi = Abi {
+    name: "OpenBSD",
+    af_inet6: AF_INET6,
+    wide_flags: false,
+    ifreq: size_of::<InterfaceRequest>(),
+    ifreq_v6: size_of::<RequestV6>(),
+    alias: usual::ALIAS,
+    alias_v6: usual::ALIAS_V6,
+    tun_info: Some(TunInfoLayout::Wide),
+    no_duplicate_detection: None,
+    requests: {
+        const NUMBERS: Requests<Opcode> = Requests {
+            get_flags: SIOCGIFFLAGS,
+            set_flags: SIOCSIFFLAGS,
+            get_mtu: SIOCGIFMTU,
+            set_mtu: SIOCSIFMTU,
+            create: SIOCIFCREATE,
+            destroy: SIOCIFDESTROY,
+            add_address: SIOCAIFADDR,
+            delete_address: SIOCDIFADDR,
+            add_address_v6: SIOCAIFADDR_IN6,
+            delete_address_v6: SIOCDIFADDR_IN6,
+            get_address_flags_v6: SIOCGIFAFLAG_IN6,
+            attach_family: Some(SIOCIFAFATTACH),
+            set_mac: Some(SIOCSIFLLADDR),
+            tun_set_head: None,
+            tun_get_head: None,
+            tun_set_mode: Some(TUNSIFMODE),
+            tun_set_link_mode: None,
+            tun_set_info: Some(TUNSIFINFO),
+            tun_get_info: Some(TUNGIFINFO),
+            tun_name: None,
+            set_transient: None,
+            tap_name: None,
+            tap_set_info: None,
+            tap_set_vnet_header: None,
+            tap_get_vnet_header: None,
+            control_info: None,
+            set_nonblocking: FIONBIO,
+            waiting: FIONREAD,
+        };
+        // SAFETY: each number is that of OpenBSD, and the assertions of the table hold it.
+        unsafe { NUMBERS.declare() }
+    },
+    rename: None,
+};
+
+/// The argument of [`SIOCIFAFATTACH`] that lets `name` have IPv6 addresses.
+#[must_use]
+pub fn attach_v6(name: &Name) -> [u8; size_of::<FamilyRequest>()] {
+    let mut argument = [0; size_of::<FamilyRequest>()];
+    argument[..NAME_SIZE].copy_from_slice(name.padded());
+    argument[offset_of!(FamilyRequest, family)] = AF_INET6;
+    argument
+}
+
+table::table! {
+    /// OpenBSD's own, for its own compiler.
+    TABLE:
+    "AF_INET6" => AF_INET6 => 24;
+    "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;
+    "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 32;
+    "offsetof(struct sockaddr_dl, sdl_data)" => offset_of!(SocketAddressLink, data) => 8;
+    "sizeof(struct ifaliasreq)" => size_of::<AliasRequest>() => 64;
+    "offsetof(struct ifaliasreq, ifra_name)" => offset_of!(AliasRequest, name) => 0;
+    "offsetof(struct ifaliasreq, ifra_addr)" => offset_of!(AliasRequest, address) => 16;
+    "offsetof(struct ifaliasreq, ifra_broadaddr)" => offset_of!(AliasRequest, destination) => 32;
+    "offsetof(struct ifaliasreq, ifra_dstaddr)" => offset_of!(AliasRequest, destination) => 32;
+    "offsetof(struct ifaliasreq, ifra_mask)" => offset_of!(AliasRequest, mask) => 48;
+    "sizeof(struct in6_aliasreq)" => size_of::<AliasRequestV6>() => 128;
+    "offsetof(struct in6_aliasreq, ifra_name)" => offset_of!(AliasRequestV6, name) => 0;
+    "offsetof(struct in6_aliasreq, ifra_addr)" => offset_of!(AliasRequestV6, address) => 16;
+    "offsetof(struct in6_aliasreq, ifra_dstaddr)" => offset_of!(AliasRequestV6, destination) => 44;
+    "offsetof(struct in6_aliasreq, ifra_prefixmask)" => offset_of!(AliasRequestV6, mask) => 72;
+    "offsetof(struct in6_aliasreq, ifra_flags)" => offset_of!(AliasRequestV6, flags) => 100;
+    "offsetof(struct in6_aliasreq, ifra_lifetime)" => offset_of!(AliasRequestV6, lifetimes) => 104;
+    "sizeof(struct if_afreq)" => size_of::<FamilyRequest>() => 17;
+    "offsetof(struct if_afreq, ifar_name)" => offset_of!(FamilyRequest, name) => 0;
+    "offsetof(struct if_afreq, ifar_af)" => offset_of!(FamilyRequest, family) => 16;
+    "sizeof(struct tuninfo)" => size_of::<TunInfo>() => 12;
+    "offsetof(struct tuninfo, mtu)" => offset_of!(TunInfo, mtu) => 0;
+    "offsetof(struct tuninfo, type)" => offset_of!(TunInfo, kind) => 4;
+    "offsetof(struct tuninfo, flags)" => offset_of!(TunInfo, flags) => 6;
+    "offsetof(struct tuninfo, baudrate)" => offset_of!(TunInfo, baudrate) => 8;
+    "SIOCGIFFLAGS" => SIOCGIFFLAGS => 0xc020_6911;
+    "SIOCSIFFLAGS" => SIOCSIFFLAGS => 0x8020_6910;
+    "SIOCGIFMTU" => SIOCGIFMTU => 0xc020_697e;
+    "SIOCSIFMTU" => SIOCSIFMTU => 0x8020_697f;
+    "SIOCIFCREATE" => SIOCIFCREATE => 0x8020_697a;
+    "SIOCIFDESTROY" => SIOCIFDESTROY => 0x8020_6979;
+    "SIOCSIFLLADDR" => SIOCSIFLLADDR => 0x8020_691f;
+    "SIOCAIFADDR" => SIOCAIFADDR => 0x8040_691a;
+    "SIOCDIFADDR" => SIOCDIFADDR => 0x8020_6919;
+    "SIOCAIFADDR_IN6" => SIOCAIFADDR_IN6 => 0x8080_691a;
+    "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
+    "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
+    "SIOCIFAFATTACH" => SIOCIFAFATTACH => 0x8011_69ab;
+    "TUNSIFMODE" => TUNSIFMODE => 0x8004_745d;
+    "TUNSIFINFO" => TUNSIFINFO => 0x800c_745b;
+    "TUNGIFINFO" => TUNGIFINFO => 0x400c_745c;
+}
