@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+mod abi;
 mod bench;
 mod differential;
 mod kernels;
 mod mutate;
 mod test;
 mod tidy;
-#[allow(dead_code, reason = "the tasks that compile and link for other systems are to come")]
 mod zig;
 
 use std::path::Path;
@@ -19,6 +19,7 @@ cargo xtask TASK
 
   test        check the format, lint, build the documentation, run all tests; says what was skipped, and why
   tidy        check that ARCHITECTURE.md tells the truth, and that the layers are kept
+  abi         hold our numbers and layouts of the BSD systems and macOS against those systems' headers
   kernels     run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
   mutate      change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
+        ["abi"] => abi::run(),
         ["kernels", options @ ..] => kernels::run(options),
         ["differential", options @ ..] => differential::run(options),
         ["mutate", options @ ..] => mutate::run(options),

@@ -40,7 +40,7 @@ const CRATES: &[Crate] = &[
         name: "tunctl-differential",
         below: &["tunctl-core", "tunctl-linux", "tunctl-mock", "tunctl-sys", "tunctl-testing"],
     },
-    Crate { name: "xtask", below: &[] },
+    Crate { name: "xtask", below: &["tunctl-sys"] },
 ];
 
 struct Crate {

@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 3;
 /// zig, installed.
 pub(crate) struct Zig {
     program: PathBuf,
-    cache: PathBuf,
+    folder: PathBuf,
 }
 
 impl Zig {
@@ -26,13 +26,20 @@ impl Zig {
     pub(crate) fn cc(&self, target: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["cc", "-target", target]);
-        command.env("ZIG_GLOBAL_CACHE_DIR", &self.cache).env("ZIG_LOCAL_CACHE_DIR", &self.cache);
+        let cache = self.folder.join("cache");
+        command.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
         command
     }
 
     /// The program itself, for a script that stands in for a linker.
+    #[allow(dead_code, reason = "the task that links for other systems is to come")]
     pub(crate) fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// Where it is, and room for what is made with it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 
@@ -48,7 +55,7 @@ pub(crate) fn provide() -> Outcome<Zig> {
     if !program.exists() {
         return Err(format!("{PACKAGE} {RELEASE} has no {}", program.display()));
     }
-    Ok(Zig { program, cache: folder.join("cache") })
+    Ok(Zig { program, folder })
 }
 
 fn install(unfinished: &Path, ready: &Path) -> Outcome {
