@@ -5,8 +5,19 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::layout::{IFR_ARGUMENT, InterfaceRequest};
-use super::{Name, Rename, Request};
+#[cfg(target_os = "dragonfly")]
+pub use super::dragonfly as native;
+#[cfg(target_os = "freebsd")]
+pub use super::freebsd as native;
+#[cfg(target_os = "macos")]
+pub use super::macos as native;
+#[cfg(target_os = "netbsd")]
+pub use super::netbsd as native;
+#[cfg(target_os = "openbsd")]
+pub use super::openbsd as native;
+
+use super::layout::{IFR_ARGUMENT, InterfaceRequest, NAME_SIZE, SocketAddressV4, SocketAddressV6};
+use super::{AF_INET, AF_LINK, FIONBIO, FIONREAD, Name, Rename, Request, iff};
 
 /// Makes a request and returns the driver's answer, which for most requests is 0; what the kernel fills in is left in
 /// `argument`.
@@ -47,6 +58,23 @@ pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+// What `libc` has of all five; of DragonFly's numbers, no compiler knows more.
+const _: () = {
+    const fn same(ours: u32, theirs: c_int) -> bool {
+        ours == theirs.cast_unsigned()
+    }
+    assert!(same(AF_INET as u32, libc::AF_INET) && same(AF_LINK as u32, libc::AF_LINK));
+    assert!(same(native::AF_INET6 as u32, libc::AF_INET6));
+    assert!(same(iff::UP, libc::IFF_UP) && same(iff::RUNNING, libc::IFF_RUNNING));
+    assert!(same(iff::BROADCAST, libc::IFF_BROADCAST) && same(iff::POINTOPOINT, libc::IFF_POINTOPOINT));
+    assert!(same(iff::MULTICAST, libc::IFF_MULTICAST) && same(iff::NOARP, libc::IFF_NOARP));
+    assert!(FIONBIO as libc::c_ulong == libc::FIONBIO && FIONREAD as libc::c_ulong == libc::FIONREAD);
+    assert!(NAME_SIZE == libc::IFNAMSIZ);
+    assert!(size_of::<SocketAddressV4>() == size_of::<libc::sockaddr_in>());
+    assert!(size_of::<SocketAddressV6>() == size_of::<libc::sockaddr_in6>());
+    assert!(size_of::<native::SocketAddressLink>() == size_of::<libc::sockaddr_dl>());
+};
+
 #[cfg(target_os = "macos")]
 pub use control::{connect_control, getsockopt_name, utun_socket};
 
@@ -58,7 +86,18 @@ mod control {
 
     use crate::bsd::Name;
     use crate::bsd::layout::NAME_SIZE;
-    use crate::bsd::macos::{AF_SYSTEM, SYSPROTO_CONTROL, SocketAddressControl, UTUN_OPT_IFNAME};
+    use crate::bsd::macos::{
+        AF_SYS_CONTROL, AF_SYSTEM, CTLIOCGINFO, ControlInfo, SYSPROTO_CONTROL, SocketAddressControl,
+        UTUN_OPT_IFNAME,
+    };
+
+    const _: () = {
+        assert!(AF_SYSTEM as i32 == libc::AF_SYSTEM && AF_SYS_CONTROL as i32 == libc::AF_SYS_CONTROL);
+        assert!(SYSPROTO_CONTROL == libc::SYSPROTO_CONTROL && UTUN_OPT_IFNAME == libc::UTUN_OPT_IFNAME);
+        assert!(CTLIOCGINFO as libc::c_ulong == libc::CTLIOCGINFO);
+        assert!(size_of::<ControlInfo>() == size_of::<libc::ctl_info>());
+        assert!(size_of::<SocketAddressControl>() == size_of::<libc::sockaddr_ctl>());
+    };
 
     /// A socket that can become a tun: the kernel's to control, and not connected yet. It is close-on-exec.
     ///
