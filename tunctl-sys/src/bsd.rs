@@ -200,9 +200,16 @@ table::table! {
     "offsetof(struct sockaddr_in6, sin6_scope_id)" => offset_of!(SocketAddressV6, scope) => 24;
     "offsetof(struct ifreq, ifr_name)" => 0usize => 0;
     "offsetof(struct ifreq, ifr_ifru)" => IFR_ARGUMENT => 16;
+    "offsetof(struct ifreq, ifr_addr)" => IFR_ARGUMENT => 16;
+    "offsetof(struct ifreq, ifr_data)" => IFR_ARGUMENT => 16;
+    "offsetof(struct ifreq, ifr_flags)" => IFR_ARGUMENT => 16;
+    "sizeof(((struct ifreq *)0)->ifr_flags)" => size_of::<u16>() => 2;
+    "offsetof(struct ifreq, ifr_mtu)" => IFR_ARGUMENT => 16;
+    "sizeof(((struct ifreq *)0)->ifr_mtu)" => size_of::<u32>() => 4;
     "sizeof(struct in6_ifreq)" => size_of::<RequestV6>() => 288;
     "offsetof(struct in6_ifreq, ifr_name)" => offset_of!(RequestV6, name) => 0;
     "offsetof(struct in6_ifreq, ifr_ifru)" => offset_of!(RequestV6, argument) => 16;
+    "offsetof(struct in6_ifreq, ifr_ifru.ifru_flags6)" => IFR_ARGUMENT => 16;
     "sizeof(struct in6_addrlifetime)" => size_of::<LifetimesV6>() => 24;
     "offsetof(struct in6_addrlifetime, ia6t_expire)" => offset_of!(LifetimesV6, expire) => 0;
     "offsetof(struct in6_addrlifetime, ia6t_preferred)" => offset_of!(LifetimesV6, preferred_until) => 8;

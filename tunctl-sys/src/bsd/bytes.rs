@@ -7,7 +7,7 @@ use core::mem::offset_of;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::layout::{
-    IFR_ARGUMENT, NAME_SIZE, SocketAddress, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
+    IFR_ARGUMENT, IFR_FLAGS_HIGH, NAME_SIZE, SocketAddress, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
 use super::{AF_INET, AF_LINK, Abi, FOREVER, openbsd};
 use crate::bsd::abi::TunInfoLayout;
@@ -82,7 +82,7 @@ impl Abi {
             // Two numbers of 16 bits, the lower half first whatever the byte order.
             #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
             let high = (flags >> 16) as u16;
-            put(&mut argument, IFR_ARGUMENT + 2, &high.to_ne_bytes());
+            put(&mut argument, IFR_FLAGS_HIGH, &high.to_ne_bytes());
         }
         argument
     }
@@ -91,7 +91,7 @@ impl Abi {
     #[must_use]
     pub fn flags(&self, answer: &[u8]) -> Option<u32> {
         let low = u16::from_ne_bytes(take(answer, IFR_ARGUMENT)?);
-        let high = if self.wide_flags { u16::from_ne_bytes(take(answer, IFR_ARGUMENT + 2)?) } else { 0 };
+        let high = if self.wide_flags { u16::from_ne_bytes(take(answer, IFR_FLAGS_HIGH)?) } else { 0 };
         Some(u32::from(high) << 16 | u32::from(low))
     }
 

@@ -184,6 +184,7 @@ table::table! {
     "AF_INET6" => AF_INET6 => 28;
     "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;
+    "offsetof(struct ifreq, ifr_flagshigh)" => layout::IFR_FLAGS_HIGH => 18;
     "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 54;
     "offsetof(struct sockaddr_dl, sdl_data)" => offset_of!(SocketAddressLink, data) => 8;
     "sizeof(struct ifaliasreq)" => size_of::<AliasRequest>() => 68;

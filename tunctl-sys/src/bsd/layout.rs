@@ -96,6 +96,10 @@ pub struct InterfaceRequest<const ARGUMENT: usize> {
 #[doc(alias = "ifr_ifru")]
 pub const IFR_ARGUMENT: usize = offset_of!(InterfaceRequest<16>, argument);
 
+/// Where it has the upper half of the flags, on systems that have 32 of them.
+#[doc(alias = "ifr_flagshigh")]
+pub const IFR_FLAGS_HIGH: usize = IFR_ARGUMENT + size_of::<u16>();
+
 /// The argument of the request that adds an IPv4 address, of all systems but FreeBSD.
 #[doc(alias = "ifaliasreq")]
 #[doc(alias = "in_aliasreq")]

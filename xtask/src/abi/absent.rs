@@ -22,6 +22,7 @@ pub(super) const MACOS: &[Absent] = &[
             "sizeof(struct in6_ifreq)",
             "offsetof(struct in6_ifreq, ifr_name)",
             "offsetof(struct in6_ifreq, ifr_ifru)",
+            "offsetof(struct in6_ifreq, ifr_ifru.ifru_flags6)",
             "sizeof(struct in6_addrlifetime)",
             "offsetof(struct in6_addrlifetime, ia6t_expire)",
             "offsetof(struct in6_addrlifetime, ia6t_preferred)",
