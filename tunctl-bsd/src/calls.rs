@@ -1,0 +1,122 @@
+//! The seam: what of the system is used, and nothing else.
+//!
+//! All logic of this crate stands above it, the same for five systems, and is tested on any of them, or on Linux, over models of
+//! their drivers. Below it there is [`Host`](crate::Host), the system itself.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+use tunctl_sys::bsd::{Name, Rename, Request};
+
+/// What a backend asks of its system.
+///
+/// Errors carry the system's own errno, as [`io::Error::from_raw_os_error`] has it, also where the host is another system.
+pub trait Calls: fmt::Debug + Send + Sync + 'static {
+    /// An open device, or a socket. Dropping it closes it.
+    type Handle: AsFd + fmt::Debug + Send + Sync;
+
+    /// Opens a device node to read and write, close-on-exec, and *blocking*: on NetBSD a tun that was opened non-blocking blocks all
+    /// the same, and cannot be told otherwise afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open(2)`, and the driver's.
+    fn open(&self, path: &str) -> io::Result<Self::Handle>;
+
+    /// A second handle of the same open device.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)` with `F_DUPFD_CLOEXEC`.
+    fn duplicate(&self, handle: &Self::Handle) -> io::Result<Self::Handle>;
+
+    /// Has reads and writes fail instead of wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)` with `F_SETFL`.
+    fn set_nonblocking(&self, handle: &Self::Handle) -> io::Result<()>;
+
+    /// Makes a request to an open device. What the kernel fills in is left in `argument`.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    fn ioctl(&self, handle: &Self::Handle, request: Request, argument: &mut [u8]) -> io::Result<()>;
+
+    /// Makes a request about an interface, through a socket of the family for addresses of which it is: that of IPv6 if `v6`.
+    ///
+    /// # Errors
+    ///
+    /// The system's: of opening a socket, or of the request.
+    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()>;
+
+    /// Renames an interface.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()>;
+
+    /// Makes a tun of macOS: a socket of the kernel control that is called so, connected to a unit, or to any if it is 0. The interface
+    /// of unit 1 is `utun0`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `socket(2)`, `ioctl(2)` and `connect(2)`.
+    fn connect(&self, control: &str, unit: u32) -> io::Result<Self::Handle>;
+
+    /// The name of the interface of such a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockopt(2)`.
+    fn socket_name(&self, handle: &Self::Handle) -> io::Result<Name>;
+
+    /// Reads one packet.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    fn read(&self, handle: &Self::Handle, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Writes one packet.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    fn write(&self, handle: &Self::Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// All interfaces of the system, with their addresses.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getifaddrs(3)`.
+    fn interfaces(&self) -> io::Result<Vec<Found>>;
+}
+
+/// An interface as the system lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is called now.
+    pub name: Name,
+    /// Its index.
+    pub index: u32,
+    /// Its addresses.
+    pub addresses: Vec<FoundAddress>,
+}
+
+/// An address as the system lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundAddress {
+    /// The interface's own.
+    pub address: IpAddr,
+    /// How many bits of it are the network's.
+    pub prefix_length: u8,
+    /// The peer's, on a point-to-point interface.
+    pub destination: Option<IpAddr>,
+    /// Where packets to all go, on another.
+    pub broadcast: Option<IpAddr>,
+}

@@ -1,0 +1,197 @@
+//! In what the systems differ, beside numbers and layouts: data, so that the rules stay one text.
+
+use tunctl_core::{Layer, Operation};
+use tunctl_packet::header::System;
+use tunctl_sys::bsd::{self, Abi, Request};
+
+/// What is known of a system.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) system: System,
+    pub(crate) abi: &'static Abi,
+    pub(crate) tun: Kind,
+    /// `None`: it has none.
+    pub(crate) tap: Option<Kind>,
+    /// Whether a request makes an interface go with its last descriptor.
+    pub(crate) transient: Option<Request>,
+    /// Operations that it has no way to do.
+    pub(crate) lacks: &'static [Operation],
+}
+
+/// How a system has tuns, or taps.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// What interfaces of this kind are called, before their number.
+    pub(crate) prefix: &'static str,
+    pub(crate) birth: Birth,
+    /// The first unit that is not there from the start.
+    pub(crate) first_unit: u32,
+    /// Whether an interface that no request made goes with its descriptor, whatever is asked.
+    pub(crate) ends_with_descriptor: bool,
+    /// How its device tells its name; `None`: it is the node's, or the socket's.
+    pub(crate) name: Option<Request>,
+}
+
+/// How an interface comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Birth {
+    /// By opening a node: that of all, which makes one with a free unit, if there is such a node; or that of a unit.
+    Open { any: Option<&'static str> },
+    /// The same without a unit; with one, by a request, and then it is opened.
+    Request { any: &'static str },
+    /// By connecting a socket to the kernel control of this name.
+    Socket { control: &'static str },
+}
+
+const NEVER: &[Operation] = &[
+    Operation::SetOwner,
+    Operation::SetGroup,
+    Operation::AttachQueue,
+    Operation::DetachQueue,
+    Operation::SetOffloads,
+    Operation::Move,
+    Operation::Observe,
+    Operation::EnterNamespace,
+];
+
+const fn kind(prefix: &'static str, birth: Birth, name: Option<Request>) -> Kind {
+    Kind { prefix, birth, first_unit: 0, ends_with_descriptor: false, name }
+}
+
+pub(crate) const FREEBSD: Rules = Rules {
+    system: System::FreeBsd,
+    abi: &bsd::freebsd::ABI,
+    tun: kind("tun", Birth::Open { any: Some("/dev/tun") }, bsd::freebsd::ABI.requests.tun_name),
+    tap: Some(kind("tap", Birth::Open { any: Some("/dev/tap") }, bsd::freebsd::ABI.requests.tap_name)),
+    transient: bsd::freebsd::ABI.requests.set_transient,
+    lacks: NEVER,
+};
+
+pub(crate) const NETBSD: Rules = Rules {
+    system: System::NetBsd,
+    abi: &bsd::netbsd::ABI,
+    tun: kind("tun", Birth::Open { any: None }, None),
+    tap: Some(Kind {
+        ends_with_descriptor: true,
+        ..kind("tap", Birth::Request { any: "/dev/tap" }, bsd::netbsd::ABI.requests.tap_name)
+    }),
+    transient: None,
+    lacks: NEVER,
+};
+
+pub(crate) const OPENBSD: Rules = Rules {
+    system: System::OpenBsd,
+    abi: &bsd::openbsd::ABI,
+    tun: Kind { ends_with_descriptor: true, ..kind("tun", Birth::Open { any: None }, None) },
+    tap: Some(Kind { ends_with_descriptor: true, ..kind("tap", Birth::Open { any: None }, None) }),
+    transient: None,
+    lacks: NEVER,
+};
+
+pub(crate) const DRAGONFLY: Rules = Rules {
+    system: System::DragonFly,
+    abi: &bsd::dragonfly::ABI,
+    // Units 0 to 3 are there from the start, and stay.
+    tun: Kind {
+        first_unit: 4,
+        ends_with_descriptor: true,
+        ..kind("tun", Birth::Open { any: Some("/dev/tun") }, None)
+    },
+    tap: Some(Kind {
+        first_unit: 4,
+        ends_with_descriptor: true,
+        ..kind("tap", Birth::Open { any: Some("/dev/tap") }, None)
+    }),
+    transient: None,
+    lacks: NEVER,
+};
+
+pub(crate) const MACOS: Rules = Rules {
+    system: System::MacOs,
+    abi: &bsd::macos::ABI,
+    tun: Kind {
+        ends_with_descriptor: true,
+        ..kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, None)
+    },
+    tap: None,
+    transient: None,
+    lacks: NEVER,
+};
+
+/// The rules of a system.
+pub(crate) const fn rules(system: System) -> &'static Rules {
+    match system {
+        System::NetBsd => &NETBSD,
+        System::OpenBsd => &OPENBSD,
+        System::DragonFly => &DRAGONFLY,
+        System::MacOs => &MACOS,
+        // Whatever is added there later has its rules added here: a test asks for each.
+        _ => &FREEBSD,
+    }
+}
+
+impl Rules {
+    pub(crate) fn kind(&self, layer: Layer) -> Option<&Kind> {
+        match layer {
+            Layer::Tun => Some(&self.tun),
+            Layer::Tap => self.tap.as_ref(),
+        }
+    }
+
+    /// The kind of interface that has a name, by what the name says; renamed ones are not told.
+    pub(crate) fn layer_of(&self, name: &[u8]) -> Option<Layer> {
+        [Layer::Tun, Layer::Tap]
+            .into_iter()
+            .find(|&layer| self.kind(layer).is_some_and(|kind| kind.unit(name).is_some()))
+    }
+
+    /// Whether each packet of a tun has its address family in front, as our devices are set up. It has: where it can be chosen, IPv6
+    /// cannot be sent without.
+    pub(crate) const fn has_head(&self, layer: Layer) -> bool {
+        matches!(layer, Layer::Tun)
+    }
+}
+
+impl Kind {
+    /// The unit in a name, if it is one of this kind: digits, without zeros in front.
+    pub(crate) fn unit(&self, name: &[u8]) -> Option<u32> {
+        let digits = name.strip_prefix(self.prefix.as_bytes())?;
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        if !is_number || (digits.len() > 1 && digits[0] == b'0') {
+            return None;
+        }
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+
+    pub(crate) fn named(&self, unit: u32) -> String {
+        format!("{}{unit}", self.prefix)
+    }
+
+    pub(crate) fn node(&self, unit: u32) -> String {
+        format!("/dev/{}{unit}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_from_names() {
+        let unit = |name: &str| FREEBSD.tun.unit(name.as_bytes());
+        assert_eq!([unit("tun0"), unit("tun17")], [Some(0), Some(17)]);
+        for none in ["tun", "tun01", "tun-1", "tap0", "tun0x", "vpn0", "tun99999999999"] {
+            assert_eq!(unit(none), None, "{none}");
+        }
+        assert_eq!(MACOS.tun.unit(b"utun3"), Some(3));
+        assert_eq!(NETBSD.layer_of(b"tap2"), Some(Layer::Tap));
+        assert_eq!(MACOS.layer_of(b"tap2"), None);
+    }
+
+    #[test]
+    fn each_system_has_its_own_rules() {
+        for system in [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly, System::MacOs] {
+            assert_eq!(rules(system).system, system);
+        }
+    }
+}
