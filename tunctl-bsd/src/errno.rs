@@ -7,7 +7,10 @@ use std::io;
 
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {
-        $(pub(crate) const $name: i32 = $number;)*
+        $(
+            #[allow(dead_code, reason = "some are only told")]
+            pub(crate) const $name: i32 = $number;
+        )*
 
         /// What the system calls it.
         pub(crate) const fn text(errno: i32) -> &'static str {

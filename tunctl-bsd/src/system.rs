@@ -12,8 +12,6 @@ pub(crate) struct Rules {
     pub(crate) tun: Kind,
     /// `None`: it has none.
     pub(crate) tap: Option<Kind>,
-    /// Whether a request makes an interface go with its last descriptor.
-    pub(crate) transient: Option<Request>,
     /// Operations that it has no way to do.
     pub(crate) lacks: &'static [Operation],
 }
@@ -24,10 +22,9 @@ pub(crate) struct Kind {
     /// What interfaces of this kind are called, before their number.
     pub(crate) prefix: &'static str,
     pub(crate) birth: Birth,
+    pub(crate) end: End,
     /// The first unit that is not there from the start.
     pub(crate) first_unit: u32,
-    /// Whether an interface that no request made goes with its descriptor, whatever is asked.
-    pub(crate) ends_with_descriptor: bool,
     /// How its device tells its name; `None`: it is the node's, or the socket's.
     pub(crate) name: Option<Request>,
 }
@@ -35,15 +32,31 @@ pub(crate) struct Kind {
 /// How an interface comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Birth {
-    /// By opening a node: that of all, which makes one with a free unit, if there is such a node; or that of a unit.
+    /// By opening the node of its unit; or the node of all, where there is one, which takes a free unit.
     Open { any: Option<&'static str> },
-    /// The same without a unit; with one, by a request, and then it is opened.
-    Request { any: &'static str },
+    /// By a request, and then its node is opened.
+    Request,
     /// By connecting a socket to the kernel control of this name.
     Socket { control: &'static str },
 }
 
-const NEVER: &[Operation] = &[
+/// How an interface ends that is not persistent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The kernel removes it with its last descriptor, whatever is asked.
+    WithDescriptor,
+    /// The same, if this request has asked for it; where the kernel does not know the request, as `ByRequest`.
+    Transient(Request),
+    /// It would stay: this program removes it after it has closed the last descriptor.
+    ByRequest,
+}
+
+const fn kind(prefix: &'static str, birth: Birth, end: End) -> Kind {
+    Kind { prefix, birth, end, first_unit: 0, name: None }
+}
+
+/// What is Linux's alone.
+const FOREIGN: [Operation; 8] = [
     Operation::SetOwner,
     Operation::SetGroup,
     Operation::AttachQueue,
@@ -54,68 +67,69 @@ const NEVER: &[Operation] = &[
     Operation::EnterNamespace,
 ];
 
-const fn kind(prefix: &'static str, birth: Birth, name: Option<Request>) -> Kind {
-    Kind { prefix, birth, first_unit: 0, ends_with_descriptor: false, name }
-}
-
-pub(crate) const FREEBSD: Rules = Rules {
-    system: System::FreeBsd,
-    abi: &bsd::freebsd::ABI,
-    tun: kind("tun", Birth::Open { any: Some("/dev/tun") }, bsd::freebsd::ABI.requests.tun_name),
-    tap: Some(kind("tap", Birth::Open { any: Some("/dev/tap") }, bsd::freebsd::ABI.requests.tap_name)),
-    transient: bsd::freebsd::ABI.requests.set_transient,
-    lacks: NEVER,
+pub(crate) const FREEBSD: Rules = {
+    let abi = &bsd::freebsd::ABI;
+    let end = match abi.requests.set_transient {
+        Some(request) => End::Transient(request),
+        None => End::ByRequest,
+    };
+    Rules {
+        system: System::FreeBsd,
+        abi,
+        tun: Kind { name: abi.requests.tun_name, ..kind("tun", Birth::Open { any: Some("/dev/tun") }, end) },
+        tap: Some(Kind {
+            name: abi.requests.tap_name,
+            ..kind("tap", Birth::Open { any: Some("/dev/tap") }, end)
+        }),
+        lacks: &FOREIGN,
+    }
 };
 
 pub(crate) const NETBSD: Rules = Rules {
     system: System::NetBsd,
     abi: &bsd::netbsd::ABI,
-    tun: kind("tun", Birth::Open { any: None }, None),
+    tun: kind("tun", Birth::Open { any: None }, End::ByRequest),
+    // The node of all makes one that always goes; by request it can be persistent.
     tap: Some(Kind {
-        ends_with_descriptor: true,
-        ..kind("tap", Birth::Request { any: "/dev/tap" }, bsd::netbsd::ABI.requests.tap_name)
+        name: bsd::netbsd::ABI.requests.tap_name,
+        ..kind("tap", Birth::Request, End::ByRequest)
     }),
-    transient: None,
-    lacks: NEVER,
+    lacks: &FOREIGN,
+};
+
+/// Of the three below: what is persistent there was made so by hand.
+const NEVER_PERSISTENT: [Operation; 9] = {
+    let [a, b, c, d, e, f, g, h] = FOREIGN;
+    [a, b, c, d, e, f, g, h, Operation::SetPersist]
 };
 
 pub(crate) const OPENBSD: Rules = Rules {
     system: System::OpenBsd,
     abi: &bsd::openbsd::ABI,
-    tun: Kind { ends_with_descriptor: true, ..kind("tun", Birth::Open { any: None }, None) },
-    tap: Some(Kind { ends_with_descriptor: true, ..kind("tap", Birth::Open { any: None }, None) }),
-    transient: None,
-    lacks: NEVER,
+    tun: kind("tun", Birth::Open { any: None }, End::WithDescriptor),
+    tap: Some(kind("tap", Birth::Open { any: None }, End::WithDescriptor)),
+    lacks: &NEVER_PERSISTENT,
 };
 
 pub(crate) const DRAGONFLY: Rules = Rules {
     system: System::DragonFly,
     abi: &bsd::dragonfly::ABI,
-    // Units 0 to 3 are there from the start, and stay.
-    tun: Kind {
-        first_unit: 4,
-        ends_with_descriptor: true,
-        ..kind("tun", Birth::Open { any: Some("/dev/tun") }, None)
-    },
-    tap: Some(Kind {
-        first_unit: 4,
-        ends_with_descriptor: true,
-        ..kind("tap", Birth::Open { any: Some("/dev/tap") }, None)
-    }),
-    transient: None,
-    lacks: NEVER,
+    // Units 0 to 3 are there from the start, and stay. The node of all does not tell which unit it gave.
+    tun: Kind { first_unit: 4, ..kind("tun", Birth::Request, End::ByRequest) },
+    tap: Some(Kind { first_unit: 4, ..kind("tap", Birth::Request, End::WithDescriptor) }),
+    lacks: &NEVER_PERSISTENT,
 };
 
 pub(crate) const MACOS: Rules = Rules {
     system: System::MacOs,
     abi: &bsd::macos::ABI,
-    tun: Kind {
-        ends_with_descriptor: true,
-        ..kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, None)
-    },
+    tun: kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
     tap: None,
-    transient: None,
-    lacks: NEVER,
+    // An interface of a socket goes with it, and no other way.
+    lacks: &{
+        let [a, b, c, d, e, f, g, h, i] = NEVER_PERSISTENT;
+        [a, b, c, d, e, f, g, h, i, Operation::Delete]
+    },
 };
 
 /// The rules of a system.
@@ -143,12 +157,6 @@ impl Rules {
         [Layer::Tun, Layer::Tap]
             .into_iter()
             .find(|&layer| self.kind(layer).is_some_and(|kind| kind.unit(name).is_some()))
-    }
-
-    /// Whether each packet of a tun has its address family in front, as our devices are set up. It has: where it can be chosen, IPv6
-    /// cannot be sent without.
-    pub(crate) const fn has_head(&self, layer: Layer) -> bool {
-        matches!(layer, Layer::Tun)
     }
 }
 

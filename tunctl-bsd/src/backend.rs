@@ -1,0 +1,308 @@
+//! The backend: the drivers behind `/dev/tunN` and `/dev/tapN`, and the sockets of macOS.
+
+use std::io;
+use std::sync::Arc;
+
+use tunctl_core::{
+    Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, InvalidOptions, Layer, Operation,
+    Result, TunBackend,
+};
+use tunctl_packet::header::System;
+use tunctl_sys::bsd::Name;
+
+use crate::calls::{Calls, Found};
+use crate::device::Life;
+use crate::errno;
+use crate::interface::Of;
+use crate::plan::{Birthname, Plan};
+use crate::remedy;
+use crate::system::{Birth, End, Kind, rules};
+use crate::{BsdDevice, BsdInterface};
+
+/// How often a free unit is looked for, when others are faster.
+const TRIES: usize = 64;
+
+/// The TUN/TAP drivers of one of these systems, over its calls: those of the [`Host`](crate), or a model's.
+#[derive(Debug)]
+pub struct BsdBackend<C> {
+    system: Arc<Of<C>>,
+}
+
+impl<C: Calls> BsdBackend<C> {
+    /// A backend of a system, over its calls.
+    #[must_use]
+    pub fn over(system: System, calls: C) -> Self {
+        Self { system: Arc::new(Of { calls, rules: rules(system) }) }
+    }
+
+    /// Opens what has the name by now, and sets it up as this crate uses it.
+    fn attach(&self, plan: &Plan<'_>, handle: C::Handle, name: &Name, is_ours: bool) -> Result<BsdDevice<C>> {
+        let failed = |error: &io::Error| {
+            let errno = errno::of(error);
+            plan.told(remedy::configure(errno, plan.operation), error)
+        };
+        let found = self.system.by_name(name.as_bytes()).map_err(|error| failed(&error))?;
+        let lost = || Error::new(plan.operation, Cause::Gone).with_detail("it went as soon as it was opened");
+        let found = found.ok_or_else(lost)?;
+        let interface = BsdInterface::new(self.system.clone(), &found, plan.layer).ok_or_else(lost)?;
+        // From here on, whatever fails, it goes again if it is new.
+        let ends_by_request = is_ours && plan.kind.end != End::WithDescriptor;
+        let life = Life::new(self.system.clone(), tunctl_core::Interface::index(&interface), ends_by_request);
+        let device = BsdDevice::new(handle, life, interface);
+        if let (Layer::Tun, Some(request)) = (plan.layer, self.system.rules.abi.requests.tun_set_head) {
+            device.request(request, 1).map_err(|error| failed(&error))?;
+        }
+        device.make_nonblocking().map_err(|error| failed(&error))?;
+        if let (true, End::Transient(request)) = (is_ours, plan.kind.end) {
+            match device.request(request, 1) {
+                Ok(()) => device.leave_end_to_the_kernel(),
+                // A kernel older than the request: it ends as on systems without.
+                Err(error) if errno::of(&error) == errno::ENOTTY => {}
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Ok(device)
+    }
+
+    /// What an open device is called.
+    fn name_of(&self, plan: &Plan<'_>, handle: &C::Handle, node: Option<&Name>) -> io::Result<Name> {
+        match (plan.kind.birth, plan.kind.name, node) {
+            (Birth::Socket { .. }, ..) => self.system.calls.socket_name(handle),
+            (_, Some(request), _) => {
+                let mut argument = request.zeroed();
+                self.system.calls.ioctl(handle, request, &mut argument)?;
+                self.system.rules.abi.interface_name(&argument).ok_or_else(|| errno::error(errno::EIO))
+            }
+            (_, None, Some(name)) => Ok(*name),
+            (_, None, None) => Err(errno::error(errno::EIO)),
+        }
+    }
+
+    /// A new interface of a unit.
+    fn create_unit(&self, plan: &Plan<'_>, unit: u32) -> Result<BsdDevice<C>> {
+        let text = plan.kind.named(unit);
+        let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
+        let calls = &self.system.calls;
+        let told =
+            |error: &io::Error| plan.told(remedy::node(errno::of(error), plan.system, plan.layer), error);
+        if self.system.by_name(name.as_bytes()).map_err(|error| told(&error))?.is_some() {
+            return Err(plan.error(Cause::Exists));
+        }
+        let handle = match plan.kind.birth {
+            Birth::Open { .. } => calls.open(&plan.kind.node(unit)).map_err(|error| told(&error))?,
+            Birth::Socket { control } => {
+                let connected = calls.connect(control, unit.saturating_add(1));
+                connected.map_err(|error| match errno::of(&error) {
+                    errno::EBUSY => plan.told(remedy::create(errno::EEXIST), &error),
+                    _ => told(&error),
+                })?
+            }
+            Birth::Request => self.make_and_open(plan, &name, unit)?,
+        };
+        self.attach(plan, handle, &name, true)
+    }
+
+    /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
+    fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
+        let abi = self.system.rules.abi;
+        let made = self.system.calls.configure(false, abi.requests.create, &mut abi.ifreq(name));
+        made.map_err(|error| plan.told(remedy::create(errno::of(&error)), &error))?;
+        self.system.calls.open(&plan.kind.node(unit)).map_err(|error| {
+            // The first failure is the one to tell.
+            let _ = self.system.destroy(name);
+            plan.told(remedy::node(errno::of(&error), plan.system, plan.layer), &error)
+        })
+    }
+
+    /// A new interface of any unit.
+    fn create_any(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
+        let calls = &self.system.calls;
+        let told =
+            |error: &io::Error| plan.told(remedy::node(errno::of(error), plan.system, plan.layer), error);
+        let opened = match plan.kind.birth {
+            Birth::Open { any: Some(node) } => calls.open(node),
+            Birth::Socket { control } => calls.connect(control, 0),
+            Birth::Open { any: None } | Birth::Request => return self.create_first_free(plan),
+        };
+        let handle = opened.map_err(|error| told(&error))?;
+        let name = self.name_of(plan, &handle, None).map_err(|error| told(&error))?;
+        self.attach(plan, handle, &name, true)
+    }
+
+    fn create_first_free(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
+        let mut unit = plan.kind.first_unit;
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.create_unit(plan, unit) {
+                // Somebody has it, or was faster.
+                Err(error) if matches!(error.cause(), Cause::Exists | Cause::Busy) => last = Some(error),
+                outcome => return outcome,
+            }
+            unit += 1;
+        }
+        Err(last.unwrap_or_else(|| plan.error(Cause::Exists)))
+    }
+
+    /// A new interface that is then called otherwise.
+    fn create_renamed(&self, plan: &Plan<'_>, wanted: &Birthname) -> Result<BsdDevice<C>> {
+        let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
+        if let Birthname::Exactly(name) = wanted {
+            let found = self.system.by_name(name.as_bytes());
+            match found.map_err(|error| plan.told(remedy::general(errno::of(&error)), &error))? {
+                Some(_) => return Err(plan.error(Cause::Exists)),
+                None => {}
+            }
+        }
+        let device = self.create_any(plan)?;
+        let born = device.kernel_name().ok_or_else(|| plan.refuse_name())?;
+        for number in 0.. {
+            let name = wanted.candidate(number).ok_or_else(|| plan.refuse_name())?;
+            match self.system.calls.rename(rename, &born, &name) {
+                Ok(()) => break,
+                Err(error) if errno::of(&error) == errno::EEXIST && wanted.has_number() => {}
+                Err(error) => {
+                    return Err(plan.told(remedy::configure(errno::of(&error), Operation::Rename), &error));
+                }
+            }
+        }
+        Ok(device.known_anew())
+    }
+
+    fn make(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
+        match &plan.name {
+            Birthname::Any => self.create_any(plan),
+            Birthname::Unit(unit) => self.create_unit(plan, *unit),
+            wanted => self.create_renamed(plan, wanted),
+        }
+    }
+
+    /// Opens an interface that is there.
+    fn open_found(&self, plan: &Plan<'_>, found: &Found) -> Result<BsdDevice<C>> {
+        match self.layer_of(found) {
+            None => return Err(plan.error(Cause::NotATun)),
+            Some(layer) if layer != plan.layer => return Err(plan.error(Cause::LayerMismatch)),
+            Some(_) => {}
+        }
+        if let Birth::Socket { .. } = plan.kind.birth {
+            // It is there because a program has its socket.
+            return Err(plan.error(Cause::Busy));
+        }
+        let node = format!("/dev/{}", found.name.as_bytes().escape_ascii());
+        let opened = self.system.calls.open(&node);
+        let handle = opened
+            .map_err(|error| plan.told(remedy::node(errno::of(&error), plan.system, plan.layer), &error))?;
+        self.attach(plan, handle, &found.name, false)
+    }
+
+    /// What an interface is, by its name; one that was renamed is told by its node, which has its name too.
+    fn layer_of(&self, found: &Found) -> Option<Layer> {
+        self.system.rules.layer_of(found.name.as_bytes())
+    }
+
+    fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<Found>> {
+        let found = self.system.by_name(name.as_bytes());
+        found.map_err(|error| {
+            remedy::general(errno::of(&error)).into_error(operation, &error).with_name(*name)
+        })
+    }
+
+    fn kind_of(&self, operation: Operation, layer: Layer) -> Result<&'static Kind> {
+        self.system.rules.kind(layer).ok_or_else(|| {
+            let refused = Error::new(operation, Cause::Unsupported);
+            refused
+                .with_detail("this system has no taps")
+                .with_remedy("Use a tun; a bridge of feth interfaces carries frames.")
+        })
+    }
+}
+
+impl<C: Calls> TunBackend for BsdBackend<C> {
+    type Device = BsdDevice<C>;
+    type Interface = BsdInterface<C>;
+
+    fn capabilities(&self) -> Capabilities {
+        const ALL: Capabilities = Capabilities::of(&[
+            Operation::Create,
+            Operation::Open,
+            Operation::OpenOrCreate,
+            Operation::Lookup,
+            Operation::List,
+            Operation::Destroy,
+            Operation::SetPersist,
+            Operation::Duplicate,
+            Operation::Receive,
+            Operation::Send,
+            Operation::Wait,
+            Operation::Name,
+            Operation::Inspect,
+            Operation::Up,
+            Operation::Down,
+            Operation::SetMtu,
+            Operation::ListAddresses,
+            Operation::AddAddress,
+            Operation::RemoveAddress,
+            Operation::Delete,
+        ]);
+        self.system.rules.lacks.iter().fold(ALL, |all, &lacking| all.without(lacking))
+    }
+
+    fn create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
+        let kind = self.kind_of(Operation::Create, options.layer())?;
+        self.make(&Plan::new(Operation::Create, self.system.rules, kind, options)?)
+    }
+
+    fn open(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
+        let kind = self.kind_of(Operation::Open, options.layer())?;
+        let Some(name) = options.name_pattern().and_then(tunctl_core::NamePattern::exact) else {
+            return Err(Error::from(InvalidOptions::NoName).in_the_course_of(Operation::Open));
+        };
+        if options.flags().contains(CreateFlags::TUN_EXCL) {
+            let refused = Error::from(InvalidOptions::ExclusiveOpen).in_the_course_of(Operation::Open);
+            return Err(refused.with_name(name));
+        }
+        let plan = Plan::of_existing(Operation::Open, self.system.rules, kind, options)?;
+        match self.find(Operation::Open, &name)? {
+            Some(found) => self.open_found(&plan, &found),
+            None => Err(plan.error(Cause::NotFound)),
+        }
+    }
+
+    fn open_or_create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
+        const OPERATION: Operation = Operation::OpenOrCreate;
+        let kind = self.kind_of(OPERATION, options.layer())?;
+        let existing = match options.name_pattern().and_then(tunctl_core::NamePattern::exact) {
+            Some(name) => self.find(OPERATION, &name)?,
+            None => None,
+        };
+        match existing {
+            Some(_) if options.flags().contains(CreateFlags::TUN_EXCL) => {
+                Err(Plan::of_existing(OPERATION, self.system.rules, kind, options)?.error(Cause::Exists))
+            }
+            Some(found) => {
+                self.open_found(&Plan::of_existing(OPERATION, self.system.rules, kind, options)?, &found)
+            }
+            None => self.make(&Plan::new(OPERATION, self.system.rules, kind, options)?),
+        }
+    }
+
+    fn interface(&self, name: &InterfaceName) -> Result<BsdInterface<C>> {
+        let refused = |cause| Error::new(Operation::Lookup, cause).with_name(*name);
+        let found = self.find(Operation::Lookup, name)?.ok_or_else(|| refused(Cause::NotFound))?;
+        let layer = self.layer_of(&found).ok_or_else(|| refused(Cause::NotATun))?;
+        BsdInterface::new(self.system.clone(), &found, layer).ok_or_else(|| refused(Cause::NotFound))
+    }
+
+    fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
+        let listed = self.system.calls.interfaces();
+        let listed =
+            listed.map_err(|error| remedy::general(errno::of(&error)).into_error(Operation::List, &error))?;
+        let known = |found: &Found| BsdInterface::new(self.system.clone(), found, self.layer_of(found)?);
+        Ok(listed.iter().filter_map(known).collect())
+    }
+}
+
+impl<C> Clone for BsdBackend<C> {
+    fn clone(&self) -> Self {
+        Self { system: self.system.clone() }
+    }
+}

@@ -1,0 +1,392 @@
+//! The device: an open node, or a socket of macOS.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tunctl_core::{
+    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceIndex, InterfaceName,
+    Interrupter, Layer, Operation, Readiness, Result, TunDevice, Uid, Wake,
+};
+use tunctl_packet::header::AddressFamily;
+use tunctl_sys::bsd::{Name, Request, iff};
+
+use crate::BsdInterface;
+use crate::calls::Calls;
+use crate::errno;
+use crate::head::{self, HEAD};
+use crate::interface::Of;
+use crate::remedy::{self, Verdict};
+use crate::system::End;
+
+/// An open TUN/TAP device of these systems.
+///
+/// Packets of a tun are bare, as on Linux: the address family that the kernel has in front of each is taken off by a vectored read, and
+/// put there by a vectored write, without a copy.
+pub struct BsdDevice<C: Calls> {
+    // Closed before the interface is removed: FreeBSD waits for that.
+    handle: C::Handle,
+    life: Arc<Life<C>>,
+    interface: BsdInterface<C>,
+}
+
+/// What keeps an interface there: all devices of one `create` or `open`, clones included.
+pub(crate) struct Life<C: Calls> {
+    system: Arc<Of<C>>,
+    index: InterfaceIndex,
+    /// The interface is ours to remove when the last device is closed.
+    ends_by_request: AtomicBool,
+}
+
+impl<C: Calls> Life<C> {
+    pub(crate) const fn new(system: Arc<Of<C>>, index: InterfaceIndex, ends_by_request: bool) -> Self {
+        Self { system, index, ends_by_request: AtomicBool::new(ends_by_request) }
+    }
+
+    fn set_ends_by_request(&self, ends: bool) {
+        self.ends_by_request.store(ends, Ordering::Relaxed);
+    }
+
+    /// What the interface is called now, if it is there.
+    fn name(&self) -> io::Result<Option<Name>> {
+        Ok(self.system.find(|found| found.index == self.index.get())?.map(|found| found.name))
+    }
+}
+
+impl<C: Calls> Drop for Life<C> {
+    fn drop(&mut self) {
+        if *self.ends_by_request.get_mut() {
+            // Nobody is there to be told: `destroy` tells.
+            if let Ok(Some(name)) = self.name() {
+                let _ = self.system.destroy(&name);
+            }
+        }
+    }
+}
+
+impl<C: Calls> BsdDevice<C> {
+    pub(crate) fn new(handle: C::Handle, life: Life<C>, interface: BsdInterface<C>) -> Self {
+        Self { handle, life: Arc::new(life), interface }
+    }
+
+    /// A request to the open device, with a number.
+    pub(crate) fn request(&self, request: Request, value: i32) -> io::Result<()> {
+        self.system().calls.ioctl(&self.handle, request, &mut value.to_ne_bytes())
+    }
+
+    pub(crate) fn make_nonblocking(&self) -> io::Result<()> {
+        self.system().calls.set_nonblocking(&self.handle)
+    }
+
+    /// The kernel removes the interface with its last descriptor.
+    pub(crate) fn leave_end_to_the_kernel(&self) {
+        self.life.set_ends_by_request(false);
+    }
+
+    /// What the interface is called now.
+    pub(crate) fn kernel_name(&self) -> Option<Name> {
+        self.life.name().ok().flatten()
+    }
+
+    /// The same, after its interface was renamed.
+    pub(crate) fn known_anew(self) -> Self {
+        let renamed = self.kernel_name().and_then(|name| InterfaceName::from_kernel(name.as_bytes()).ok());
+        match renamed {
+            Some(name) => Self { interface: self.interface.called(name), ..self },
+            None => self,
+        }
+    }
+
+    fn system(&self) -> &Of<C> {
+        &self.life.system
+    }
+
+    #[cold]
+    fn told(&self, operation: Operation, verdict: Verdict, error: &io::Error) -> Error {
+        verdict.into_error(operation, error).with_name(self.interface.last_name())
+    }
+
+    fn unsupported(&self, operation: Operation) -> Error {
+        Error::new(operation, Cause::Unsupported).with_name(self.interface.last_name())
+    }
+
+    fn configured(&self, operation: Operation, request: Request, value: i32) -> Result<()> {
+        self.request(request, value)
+            .map_err(|error| self.told(operation, remedy::configure(errno::of(&error), operation), &error))
+    }
+
+    fn receive_error(&self, error: &io::Error) -> Error {
+        match errno::of(error) {
+            errno::EAGAIN => remedy::receive(errno::EAGAIN).into_error(Operation::Receive, error),
+            errno => self.told(Operation::Receive, remedy::receive(errno), error),
+        }
+    }
+
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.system().calls.read(&self.handle, buffers).map_err(|error| self.receive_error(&error))
+    }
+
+    /// A packet behind its head; its own length.
+    fn receive_behind_head(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let length = self.receive(buffers)?;
+        length.checked_sub(HEAD).ok_or_else(|| {
+            let torn = Error::new(Operation::Receive, Cause::Other).with_name(self.interface.last_name());
+            torn.with_detail("the driver gave less than the address family of a packet")
+        })
+    }
+
+    fn send_refused(&self, cause: Cause) -> Error {
+        Error::new(Operation::Send, cause).with_name(self.interface.last_name())
+    }
+
+    /// The length of a packet that was sent, of which `head` bytes are not the program's.
+    fn sent(&self, outcome: io::Result<usize>, head: usize) -> Result<usize> {
+        match outcome {
+            // FreeBSD takes nothing while the interface is down, and says so in no other way.
+            Ok(length) => length
+                .checked_sub(head)
+                .filter(|&length| length > 0)
+                .ok_or_else(|| self.send_refused(Cause::Down)),
+            Err(error) if errno::of(&error) == errno::EAGAIN => {
+                Err(remedy::send(errno::EAGAIN).into_error(Operation::Send, &error))
+            }
+            Err(error) => Err(self.told(Operation::Send, remedy::send(errno::of(&error)), &error)),
+        }
+    }
+
+    /// The head of a packet, from its first byte.
+    fn head_of(&self, first: Option<u8>) -> Result<[u8; HEAD]> {
+        let first = first.ok_or_else(|| self.send_refused(Cause::TooShort))?;
+        let family =
+            AddressFamily::for_packet(&[first]).ok_or_else(|| self.send_refused(Cause::MalformedPacket))?;
+        Ok(family.to_bytes(self.system().rules.system))
+    }
+
+    /// Has a tun lead to a peer, or be of a network, as its address wants it. Only while it is down; else it stays as it is.
+    fn set_mode(&self, address: InterfaceAddress) {
+        if let (Layer::Tun, Some(request)) =
+            (self.interface.layer(), self.system().rules.abi.requests.tun_set_mode)
+        {
+            let mode = if address.peer().is_some() { iff::POINTOPOINT } else { iff::BROADCAST };
+            // Refused, it is up, and keeps its mode.
+            let _ = self.request(request, (mode | iff::MULTICAST).cast_signed());
+        }
+    }
+}
+
+/// Who has ended a poll. An interrupt comes first, since it is to end a reader also under a flood of packets.
+fn woken(polled: &[PollFd<'_>], interrupter: Option<&Interrupter>) -> Wake {
+    match (polled, interrupter) {
+        ([_, told], Some(interrupter)) if told.any() == Some(true) => {
+            // It may have come through a trigger, of which nobody knows yet.
+            interrupter.interrupt();
+            Wake::Interrupted
+        }
+        _ => Wake::Ready,
+    }
+}
+
+/// What is left of a time, in the milliseconds of `poll`, rounded up: it must not be asked again and again for the last one.
+fn left(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(milliseconds)
+        .ok()
+        .and_then(|left| PollTimeout::try_from(left).ok())
+        .unwrap_or(PollTimeout::MAX)
+}
+
+impl<C: Calls> AsFd for BsdDevice<C> {
+    /// Lends the descriptor, for an event loop to wait on. Packets of a tun that are read or written through it have their address
+    /// family in front.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+impl<C: Calls> TunDevice for BsdDevice<C> {
+    type Interface = BsdInterface<C>;
+
+    fn interface(&self) -> &BsdInterface<C> {
+        &self.interface
+    }
+
+    fn name(&self) -> Result<InterfaceName> {
+        let name = self.interface.name();
+        name.map_err(|error| error.in_the_course_of(Operation::Name))
+    }
+
+    fn flags(&self) -> CreateFlags {
+        CreateFlags::from(self.interface.layer()) | CreateFlags::NO_PI
+    }
+
+    #[inline]
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        match self.interface.layer() {
+            Layer::Tap => self.receive(&mut [IoSliceMut::new(buffer)]),
+            Layer::Tun => {
+                let mut head = [0; HEAD];
+                self.receive_behind_head(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(buffer)])
+            }
+        }
+    }
+
+    fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        match self.interface.layer() {
+            Layer::Tap => self.receive(buffers),
+            Layer::Tun => head::in_front_mut(buffers, |all| self.receive_behind_head(all)),
+        }
+    }
+
+    #[inline]
+    fn try_send(&self, packet: &[u8]) -> Result<usize> {
+        let calls = &self.system().calls;
+        match self.interface.layer() {
+            Layer::Tap if packet.is_empty() => Err(self.send_refused(Cause::TooShort)),
+            Layer::Tap => self.sent(calls.write(&self.handle, &[IoSlice::new(packet)]), 0),
+            Layer::Tun => {
+                let head = self.head_of(packet.first().copied())?;
+                self.sent(calls.write(&self.handle, &[IoSlice::new(&head), IoSlice::new(packet)]), HEAD)
+            }
+        }
+    }
+
+    fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        let calls = &self.system().calls;
+        let first = pieces.iter().find_map(|piece| piece.first().copied());
+        match self.interface.layer() {
+            Layer::Tap if first.is_none() => Err(self.send_refused(Cause::TooShort)),
+            Layer::Tap => self.sent(calls.write(&self.handle, pieces), 0),
+            Layer::Tun => {
+                let head = self.head_of(first)?;
+                self.sent(head::in_front(&head, pieces, |all| calls.write(&self.handle, all)), HEAD)
+            }
+        }
+    }
+
+    fn wait_interruptible(
+        &self,
+        readiness: Readiness,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<Wake> {
+        // A time too far off to be told is no limit.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let interest = match readiness {
+            Readiness::Readable => PollFlags::POLLIN,
+            Readiness::Writable => PollFlags::POLLOUT,
+        };
+        // Without an interrupter the device stands there twice, and only the first is polled.
+        let other = interrupter.map_or(self.handle.as_fd(), Interrupter::as_fd);
+        let mut polled = [PollFd::new(self.handle.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
+        let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
+        loop {
+            match poll(polled, left(deadline)) {
+                Ok(0) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                    return Ok(Wake::TimedOut);
+                }
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(woken(polled, interrupter)),
+                Err(errno) => {
+                    let error = io::Error::from(errno);
+                    return Err(self.told(Operation::Wait, remedy::general(errno::of(&error)), &error));
+                }
+            }
+        }
+    }
+
+    /// # Platform
+    ///
+    /// FreeBSD's kernel keeps or removes the interface. On NetBSD this program removes it when the last device is closed, unless it is
+    /// persistent: so one that is killed leaves it. The others have no such thing.
+    fn set_persist(&self, persistent: bool) -> Result<()> {
+        let rules = self.system().rules;
+        if rules.lacks.contains(&Operation::SetPersist) {
+            return Err(self.unsupported(Operation::SetPersist));
+        }
+        match rules.kind(self.interface.layer()).map(|kind| kind.end) {
+            Some(End::Transient(request)) => {
+                match self.configured(Operation::SetPersist, request, (!persistent).into()) {
+                    // A kernel older than the request.
+                    Err(error) if error.raw_os_error() == Some(errno::ENOTTY) => {
+                        self.life.set_ends_by_request(!persistent);
+                        Ok(())
+                    }
+                    outcome => outcome,
+                }
+            }
+            _ => {
+                self.life.set_ends_by_request(!persistent);
+                Ok(())
+            }
+        }
+    }
+
+    fn set_owner(&self, _: Uid) -> Result<()> {
+        Err(self.unsupported(Operation::SetOwner))
+    }
+
+    fn set_group(&self, _: Gid) -> Result<()> {
+        Err(self.unsupported(Operation::SetGroup))
+    }
+
+    fn try_clone(&self) -> Result<Self> {
+        let handle = self.system().calls.duplicate(&self.handle);
+        let handle = handle
+            .map_err(|error| self.told(Operation::Duplicate, remedy::general(errno::of(&error)), &error))?;
+        Ok(Self { handle, life: self.life.clone(), interface: self.interface.clone() })
+    }
+
+    /// # Platform
+    ///
+    /// `Busy`, and the device comes back, while a clone of it is open: the interface can go only after the last is closed. On OpenBSD,
+    /// DragonFly and macOS, an interface that was made by hand stays, and the error says so.
+    fn destroy(self) -> Result<(), DestroyError<Self>> {
+        if Arc::strong_count(&self.life) > 1 {
+            let busy = Error::new(Operation::Destroy, Cause::Busy).with_name(self.interface.last_name());
+            let busy = busy.with_detail("clones of the device are open");
+            return Err(DestroyError::new(busy.with_remedy("Drop them first."), Some(self)));
+        }
+        let Self { handle, life, interface } = self;
+        life.set_ends_by_request(false);
+        drop(handle);
+        let told = |error: &io::Error| {
+            let verdict = remedy::configure(errno::of(error), Operation::Destroy);
+            DestroyError::new(
+                verdict.into_error(Operation::Destroy, error).with_name(interface.last_name()),
+                None,
+            )
+        };
+        let Some(name) = life.name().map_err(|error| told(&error))? else { return Ok(()) };
+        match life.system.destroy(&name) {
+            Ok(()) => Ok(()),
+            // It went in between.
+            Err(_) if matches!(life.name(), Ok(None)) => Ok(()),
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    /// # Platform
+    ///
+    /// A tun that is down is set to lead to a peer, or to be of a network, as the address wants it, where the system lets it choose.
+    fn up(&self, address: InterfaceAddress) -> Result<()> {
+        self.set_mode(address);
+        self.interface.up(address)
+    }
+}
+
+impl<C: Calls> fmt::Debug for BsdDevice<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { handle, interface, .. } = self;
+        f.debug_struct("BsdDevice")
+            .field("handle", handle)
+            .field("interface", interface)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! The system itself.
+
+use std::fs::OpenOptions;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, socket};
+use nix::sys::uio::{readv, writev};
+use tunctl_packet::header::System;
+use tunctl_sys::bsd::{Name, Rename, Request, calls};
+
+use crate::calls::{Calls, Found, FoundAddress};
+use crate::{BsdBackend, errno};
+
+/// The system that this program runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Host;
+
+#[cfg(target_os = "freebsd")]
+const SYSTEM: System = System::FreeBsd;
+#[cfg(target_os = "netbsd")]
+const SYSTEM: System = System::NetBsd;
+#[cfg(target_os = "openbsd")]
+const SYSTEM: System = System::OpenBsd;
+#[cfg(target_os = "dragonfly")]
+const SYSTEM: System = System::DragonFly;
+#[cfg(target_os = "macos")]
+const SYSTEM: System = System::MacOs;
+
+impl BsdBackend<Host> {
+    /// The drivers of the system that this program runs on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::over(SYSTEM, Host)
+    }
+}
+
+impl Default for BsdBackend<Host> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// macOS cannot ask for it in the same call; the socket is open for that of one request.
+#[cfg(not(target_os = "macos"))]
+const CLOSE_ON_EXEC: SockFlag = SockFlag::SOCK_CLOEXEC;
+#[cfg(target_os = "macos")]
+const CLOSE_ON_EXEC: SockFlag = SockFlag::empty();
+
+fn datagram_socket(v6: bool) -> io::Result<OwnedFd> {
+    let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    Ok(socket(family, SockType::Datagram, CLOSE_ON_EXEC, None)?)
+}
+
+impl Calls for Host {
+    type Handle = OwnedFd;
+
+    fn open(&self, path: &str) -> io::Result<OwnedFd> {
+        OpenOptions::new().read(true).write(true).open(path).map(OwnedFd::from)
+    }
+
+    fn duplicate(&self, handle: &OwnedFd) -> io::Result<OwnedFd> {
+        handle.try_clone()
+    }
+
+    fn set_nonblocking(&self, handle: &OwnedFd) -> io::Result<()> {
+        let request = crate::system::rules(SYSTEM).abi.requests.set_nonblocking;
+        self.ioctl(handle, request, &mut 1_i32.to_ne_bytes())
+    }
+
+    fn ioctl(&self, handle: &OwnedFd, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        calls::ioctl(handle.as_fd(), request, argument).map(drop)
+    }
+
+    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        calls::ioctl(datagram_socket(v6)?.as_fd(), request, argument).map(drop)
+    }
+
+    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
+        calls::rename(datagram_socket(false)?.as_fd(), request, old, new)
+    }
+
+    #[cfg(target_os = "macos")]
+    fn connect(&self, control: &str, unit: u32) -> io::Result<OwnedFd> {
+        use tunctl_sys::bsd::macos;
+
+        let socket = calls::utun_socket()?;
+        let invalid = || errno::error(errno::EINVAL);
+        let request = macos::ABI.requests.control_info.ok_or_else(invalid)?;
+        let mut argument = macos::control_info(control).ok_or_else(invalid)?;
+        calls::ioctl(socket.as_fd(), request, &mut argument)?;
+        let id = macos::control_id(&argument).ok_or_else(invalid)?;
+        calls::connect_control(socket.as_fd(), &macos::sockaddr_ctl(id, unit))?;
+        Ok(socket)
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn connect(&self, _: &str, _: u32) -> io::Result<OwnedFd> {
+        Err(errno::error(errno::EOPNOTSUPP))
+    }
+
+    #[cfg(target_os = "macos")]
+    fn socket_name(&self, handle: &OwnedFd) -> io::Result<Name> {
+        calls::getsockopt_name(handle.as_fd())
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn socket_name(&self, _: &OwnedFd) -> io::Result<Name> {
+        Err(errno::error(errno::EOPNOTSUPP))
+    }
+
+    fn read(&self, handle: &OwnedFd, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Ok(readv(handle, buffers)?)
+    }
+
+    fn write(&self, handle: &OwnedFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(writev(handle, pieces)?)
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Found>> {
+        let mut all: Vec<Found> = Vec::new();
+        for listed in getifaddrs()? {
+            let Some(name) = Name::new(listed.interface_name.as_bytes()) else { continue };
+            let place = match all.iter().position(|found| found.name == name) {
+                Some(place) => place,
+                None => {
+                    // It may have gone since it was listed.
+                    let Ok(index) = if_nametoindex(listed.interface_name.as_str()) else { continue };
+                    all.push(Found { name, index, addresses: Vec::new() });
+                    all.len() - 1
+                }
+            };
+            all[place].addresses.extend(address(&listed));
+        }
+        Ok(all)
+    }
+}
+
+/// The address of a line of the list, if it is one of IP.
+fn address(listed: &InterfaceAddress) -> Option<FoundAddress> {
+    let address = ip(listed.address.as_ref()?)?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let ones = |mask: IpAddr| match mask {
+        IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+        IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+    };
+    let prefix_length = listed.netmask.as_ref().and_then(ip).map_or(longest, ones);
+    Some(FoundAddress {
+        address,
+        prefix_length: u8::try_from(prefix_length).ok()?,
+        destination: listed.destination.as_ref().and_then(ip),
+        broadcast: listed.broadcast.as_ref().and_then(ip),
+    })
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    match address.family()? {
+        AddressFamily::Inet => address.as_sockaddr_in().map(|address| address.ip().into()),
+        AddressFamily::Inet6 => address.as_sockaddr_in6().map(|address| address.ip().into()),
+        _ => None,
+    }
+}

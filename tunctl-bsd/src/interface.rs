@@ -1,0 +1,291 @@
+//! The interface: configured by requests to sockets, and found by its index.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tunctl_core::{
+    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
+    Operation, Result, State,
+};
+use tunctl_sys::bsd::{Name, Request, iff};
+
+use crate::calls::{Calls, Found, FoundAddress};
+use crate::errno;
+use crate::remedy;
+use crate::system::{End, Rules};
+
+/// A TUN/TAP interface of these systems: a handle by index.
+///
+/// # Platform
+///
+/// On a tun, an address brings the interface up. Where an interface is point-to-point, as tuns are that have a peer, and those of macOS
+/// always, an address without a peer has the interface's own for one, and no route to its network comes with it.
+pub struct BsdInterface<C> {
+    system: Arc<Of<C>>,
+    index: InterfaceIndex,
+    layer: Layer,
+    /// As it was when it was found, for errors.
+    name: InterfaceName,
+}
+
+/// A system, and its rules.
+#[derive(Debug)]
+pub(crate) struct Of<C> {
+    pub(crate) calls: C,
+    pub(crate) rules: &'static Rules,
+}
+
+impl<C: Calls> Of<C> {
+    pub(crate) fn find(&self, is_it: impl Fn(&Found) -> bool) -> io::Result<Option<Found>> {
+        Ok(self.calls.interfaces()?.into_iter().find(is_it))
+    }
+
+    pub(crate) fn by_name(&self, name: &[u8]) -> io::Result<Option<Found>> {
+        self.find(|found| found.name.as_bytes() == name)
+    }
+
+    /// Removes an interface.
+    pub(crate) fn destroy(&self, name: &Name) -> io::Result<()> {
+        let abi = self.rules.abi;
+        self.calls.configure(false, abi.requests.destroy, &mut abi.ifreq(name))
+    }
+}
+
+impl<C: Calls> BsdInterface<C> {
+    /// `None` if its name or index is none.
+    pub(crate) fn new(system: Arc<Of<C>>, found: &Found, layer: Layer) -> Option<Self> {
+        let name = InterfaceName::from_kernel(found.name.as_bytes()).ok()?;
+        Some(Self { system, index: InterfaceIndex::new(found.index)?, layer, name })
+    }
+
+    /// The same, under its new name.
+    pub(crate) fn called(&self, name: InterfaceName) -> Self {
+        Self { name, ..self.clone() }
+    }
+
+    pub(crate) const fn layer(&self) -> Layer {
+        self.layer
+    }
+
+    pub(crate) const fn last_name(&self) -> InterfaceName {
+        self.name
+    }
+
+    /// What the system lists under the index now.
+    fn found(&self, operation: Operation) -> Result<Found> {
+        let found = self.system.find(|found| found.index == self.index.get());
+        let found = found.map_err(|error| self.refused(operation, &error))?;
+        found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
+    }
+
+    fn refused(&self, operation: Operation, error: &io::Error) -> Error {
+        remedy::configure(errno::of(error), operation).into_error(operation, error).with_name(self.name)
+    }
+
+    fn configure(
+        &self,
+        operation: Operation,
+        v6: bool,
+        request: Request,
+        mut argument: Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        let outcome = self.system.calls.configure(v6, request, &mut argument);
+        outcome.map_err(|error| self.refused(operation, &error))?;
+        Ok(argument)
+    }
+
+    fn flags(&self, operation: Operation, name: &Name) -> Result<u32> {
+        let abi = self.system.rules.abi;
+        let answer = self.configure(operation, false, abi.requests.get_flags, abi.ifreq(name))?;
+        // It is as long as the request says.
+        Ok(abi.flags(&answer).unwrap_or_default())
+    }
+
+    fn add_v6(&self, name: &Name, address: std::net::Ipv6Addr, wanted: InterfaceAddress) -> Result<()> {
+        const OPERATION: Operation = Operation::AddAddress;
+        let abi = self.system.rules.abi;
+        if let Some(request) = abi.requests.attach_family {
+            let argument = tunctl_sys::bsd::openbsd::attach_v6(name);
+            self.configure(OPERATION, true, request, argument.to_vec())?;
+        }
+        let peer = match wanted.peer() {
+            Some(IpAddr::V6(peer)) => Some(peer),
+            _ => None,
+        };
+        // A tun has no neighbours to ask.
+        let flags = match self.layer {
+            Layer::Tun => abi.no_duplicate_detection.unwrap_or(0),
+            Layer::Tap => 0,
+        };
+        let argument = abi.alias_v6(name, address, peer, wanted.prefix_length(), flags);
+        self.configure(OPERATION, true, abi.requests.add_address_v6, argument).map(drop)
+    }
+
+    fn add_v4(&self, name: &Name, address: std::net::Ipv4Addr, wanted: InterfaceAddress) -> Result<()> {
+        const OPERATION: Operation = Operation::AddAddress;
+        let abi = self.system.rules.abi;
+        let leads_to_one = self.flags(OPERATION, name)? & iff::POINTOPOINT != 0;
+        let destination = match wanted.peer() {
+            Some(IpAddr::V4(peer)) if leads_to_one => Some(peer),
+            Some(_) => {
+                let refused = Error::new(OPERATION, Cause::InvalidAddress).with_name(self.name);
+                let refused = refused.with_detail("the interface is of a network, and has no peers");
+                return Err(
+                    refused.with_remedy("Give the peer's address to a tun that has no other and is down.")
+                );
+            }
+            None if leads_to_one => Some(address),
+            None => wanted.broadcast(),
+        };
+        let mask = u32::MAX.checked_shl(32 - u32::from(wanted.prefix_length().min(32))).unwrap_or(0);
+        let argument = abi.alias_v4(name, address, destination, mask.into());
+        self.configure(OPERATION, false, abi.requests.add_address, argument).map(drop)
+    }
+}
+
+/// As the core has it; a peer that is the interface's own address is none.
+fn translated(found: &FoundAddress) -> InterfaceAddress {
+    let peer = found.destination.filter(|&destination| destination != found.address);
+    let broadcast = match found.broadcast {
+        Some(IpAddr::V4(broadcast)) if found.destination.is_none() => Some(broadcast),
+        _ => None,
+    };
+    InterfaceAddress::from_kernel(found.address, found.prefix_length, peer, broadcast)
+}
+
+impl<C: Calls> Interface for BsdInterface<C> {
+    fn index(&self) -> InterfaceIndex {
+        self.index
+    }
+
+    fn info(&self) -> Result<InterfaceInfo> {
+        const OPERATION: Operation = Operation::Inspect;
+        let abi = self.system.rules.abi;
+        let found = self.found(OPERATION)?;
+        let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
+        let answer = self.configure(OPERATION, false, abi.requests.get_mtu, abi.ifreq(&found.name))?;
+        let mtu = Mtu::from_kernel(abi.mtu(&answer).unwrap_or_default());
+        let mut info = InterfaceInfo::new(name, self.index, self.layer, mtu);
+        info.flags |= tunctl_core::CreateFlags::NO_PI;
+        info.state = match self.flags(OPERATION, &found.name)? & iff::UP {
+            0 => State::Down,
+            _ => State::Up,
+        };
+        info.persistent =
+            self.system.rules.kind(self.layer).is_some_and(|kind| kind.end != End::WithDescriptor);
+        Ok(info)
+    }
+
+    /// # Platform
+    ///
+    /// `Unsupported` on these systems: their counter is in structures that this crate does not read yet.
+    fn dropped(&self) -> Result<u64> {
+        Err(Error::new(Operation::Inspect, Cause::Unsupported).with_name(self.name))
+    }
+
+    fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
+        Ok(self.found(Operation::ListAddresses)?.addresses.iter().map(translated).collect())
+    }
+
+    fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
+        let found = self.found(Operation::AddAddress)?;
+        if found.addresses.iter().any(|present| translated(present).same_as(&address)) {
+            return Ok(false);
+        }
+        if found.addresses.iter().any(|present| present.address == address.address()) {
+            // The request would change it.
+            return Err(Error::new(Operation::AddAddress, Cause::AddressExists).with_name(self.name));
+        }
+        match address.address() {
+            IpAddr::V4(own) => self.add_v4(&found.name, own, address)?,
+            IpAddr::V6(own) => self.add_v6(&found.name, own, address)?,
+        }
+        Ok(true)
+    }
+
+    fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
+        const OPERATION: Operation = Operation::RemoveAddress;
+        let abi = self.system.rules.abi;
+        let found = self.found(OPERATION)?;
+        if !found.addresses.iter().any(|present| translated(present).same_as(&address)) {
+            return Err(Error::new(OPERATION, Cause::AddressNotFound).with_name(self.name));
+        }
+        match address.address() {
+            IpAddr::V4(own) => {
+                let argument = abi.delete_v4(&found.name, own);
+                self.configure(OPERATION, false, abi.requests.delete_address, argument)
+            }
+            IpAddr::V6(own) => {
+                let argument = abi.delete_v6(&found.name, own);
+                self.configure(OPERATION, true, abi.requests.delete_address_v6, argument)
+            }
+        }
+        .map(drop)
+    }
+
+    fn set_state(&self, state: State) -> Result<()> {
+        let operation = match state {
+            State::Up => Operation::Up,
+            State::Down => Operation::Down,
+        };
+        let abi = self.system.rules.abi;
+        let found = self.found(operation)?;
+        let before = self.flags(operation, &found.name)?;
+        let after = match state {
+            State::Up => before | iff::UP,
+            State::Down => before & !iff::UP,
+        };
+        if after == before {
+            return Ok(());
+        }
+        self.configure(operation, false, abi.requests.set_flags, abi.ifreq_flags(&found.name, after))
+            .map(drop)
+    }
+
+    fn set_mtu(&self, mtu: Mtu) -> Result<()> {
+        const OPERATION: Operation = Operation::SetMtu;
+        let abi = self.system.rules.abi;
+        let found = self.found(OPERATION)?;
+        self.configure(OPERATION, false, abi.requests.set_mtu, abi.ifreq_mtu(&found.name, mtu.get()))
+            .map(drop)
+    }
+
+    /// # Platform
+    ///
+    /// `Busy` while a program has it open: FreeBSD would wait for that one, so this opens the node for a moment, which only one may.
+    /// On macOS it is `Unsupported`: a utun goes with its socket.
+    fn delete(&self) -> Result<()> {
+        if self.system.rules.lacks.contains(&Operation::Delete) {
+            return Err(Error::new(Operation::Delete, Cause::Unsupported).with_name(self.name));
+        }
+        let found = self.found(Operation::Delete)?;
+        let node = format!("/dev/{}", found.name.as_bytes().escape_ascii());
+        match self.system.calls.open(&node) {
+            Err(error) if errno::of(&error) == errno::EBUSY => {
+                return Err(self.refused(Operation::Delete, &error));
+            }
+            opened => drop(opened),
+        }
+        self.system.destroy(&found.name).map_err(|error| self.refused(Operation::Delete, &error))
+    }
+}
+
+// Derived, they would ask it of the system's calls too.
+impl<C> Clone for BsdInterface<C> {
+    fn clone(&self) -> Self {
+        Self { system: self.system.clone(), index: self.index, layer: self.layer, name: self.name }
+    }
+}
+
+impl<C> fmt::Debug for BsdInterface<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, layer, name, .. } = self;
+        f.debug_struct("BsdInterface")
+            .field("index", index)
+            .field("layer", layer)
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
+}

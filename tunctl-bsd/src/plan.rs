@@ -1,0 +1,137 @@
+//! What to create or to open: the options, as far as these systems can have them.
+
+use std::io;
+
+use tunctl_core::{Cause, CreateFlags, CreateOptions, Error, Layer, NamePattern, Operation, Result};
+use tunctl_packet::header::System;
+use tunctl_sys::bsd::Name;
+
+use crate::remedy::Verdict;
+use crate::system::{Kind, Rules};
+
+/// What was asked, and how it is done.
+pub(crate) struct Plan<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) system: System,
+    pub(crate) layer: Layer,
+    pub(crate) kind: &'static Kind,
+    pub(crate) name: Birthname,
+    pattern: Option<&'a NamePattern>,
+}
+
+/// What a new interface is to be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Birthname {
+    /// As the system likes.
+    Any,
+    /// By its kind and this number.
+    Unit(u32),
+    /// Something of its own.
+    Exactly(Name),
+    /// Something of its own, with the first number that is free between.
+    Numbered(Vec<u8>, Vec<u8>),
+}
+
+impl Birthname {
+    /// The name to try after so many others; `None`: there are no more.
+    pub(crate) fn candidate(&self, number: u32) -> Option<Name> {
+        match self {
+            Self::Exactly(name) => (number == 0).then_some(*name),
+            Self::Numbered(before, after) => {
+                Name::new(&[before, number.to_string().as_bytes(), after].concat())
+            }
+            Self::Any | Self::Unit(_) => None,
+        }
+    }
+
+    pub(crate) const fn has_number(&self) -> bool {
+        matches!(self, Self::Numbered(..))
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// For something new.
+    pub(crate) fn new(
+        operation: Operation,
+        rules: &Rules,
+        kind: &'static Kind,
+        options: &'a CreateOptions,
+    ) -> Result<Self> {
+        let mut plan = Self::of_existing(operation, rules, kind, options)?;
+        let Some(pattern) = plan.pattern else { return Ok(plan) };
+        plan.name = match pattern.exact() {
+            Some(name) => match kind.unit(name.as_bytes()) {
+                Some(unit) => Birthname::Unit(unit),
+                None => Birthname::Exactly(Name::new(name.as_bytes()).ok_or_else(|| plan.refuse_name())?),
+            },
+            None => {
+                let bytes = pattern.as_bytes();
+                let at = bytes.windows(2).position(|pair| pair == b"%d").unwrap_or(bytes.len());
+                let (before, after) =
+                    (bytes[..at].to_vec(), bytes.get(at + 2..).unwrap_or_default().to_vec());
+                if before == kind.prefix.as_bytes() && after.is_empty() {
+                    Birthname::Any
+                } else {
+                    Birthname::Numbered(before, after)
+                }
+            }
+        };
+        match plan.name {
+            Birthname::Exactly(_) | Birthname::Numbered(..) if rules.abi.rename.is_none() => {
+                Err(plan.refuse_name())
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// For something that is there, whose name is not to be judged.
+    pub(crate) fn of_existing(
+        operation: Operation,
+        rules: &Rules,
+        kind: &'static Kind,
+        options: &'a CreateOptions,
+    ) -> Result<Self> {
+        let pattern = options.name_pattern();
+        let plan = Self {
+            operation,
+            system: rules.system,
+            layer: options.layer(),
+            kind,
+            name: Birthname::Any,
+            pattern,
+        };
+        let flags = options.flags();
+        let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::VNET_HDR | CreateFlags::ONE_QUEUE;
+        if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {
+            let refused = plan.error(Cause::Unsupported);
+            return Err(refused.with_detail(
+                "this system has no packet information, no virtio-net header and one queue an interface",
+            ));
+        }
+        Ok(plan)
+    }
+
+    pub(crate) fn error(&self, cause: Cause) -> Error {
+        let error = Error::new(self.operation, cause);
+        match self.pattern {
+            Some(pattern) => error.with_name(*pattern),
+            None => error,
+        }
+    }
+
+    pub(crate) fn told(&self, verdict: Verdict, error: &io::Error) -> Error {
+        let told = verdict.into_error(self.operation, error);
+        match self.pattern {
+            Some(pattern) => told.with_name(*pattern),
+            None => told,
+        }
+    }
+
+    pub(crate) fn refuse_name(&self) -> Error {
+        let prefix = self.kind.prefix;
+        let refused = self.error(Cause::InvalidName);
+        refused
+            .with_detail(format!("interfaces of this kind are called {prefix}0, {prefix}1, … here"))
+            .with_remedy(format!("Ask for one of these names, for {prefix}%d, or for none."))
+    }
+}
