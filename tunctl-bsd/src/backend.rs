@@ -130,15 +130,13 @@ impl<C: Calls> BsdBackend<C> {
     }
 
     fn create_first_free(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
-        let mut unit = plan.kind.first_unit;
         let mut last = None;
-        for _ in 0..TRIES {
+        for unit in (plan.kind.first_unit..).take(TRIES) {
             match self.create_unit(plan, unit) {
                 // Somebody has it, or was faster.
                 Err(error) if matches!(error.cause(), Cause::Exists | Cause::Busy) => last = Some(error),
                 outcome => return outcome,
             }
-            unit += 1;
         }
         Err(last.unwrap_or_else(|| plan.error(Cause::Exists)))
     }
@@ -148,9 +146,8 @@ impl<C: Calls> BsdBackend<C> {
         let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
         if let Birthname::Exactly(name) = wanted {
             let found = self.system.by_name(name.as_bytes());
-            match found.map_err(|error| plan.told(remedy::general(errno::of(&error)), &error))? {
-                Some(_) => return Err(plan.error(Cause::Exists)),
-                None => {}
+            if found.map_err(|error| plan.told(remedy::general(errno::of(&error)), &error))?.is_some() {
+                return Err(plan.error(Cause::Exists));
             }
         }
         let device = self.create_any(plan)?;

@@ -87,13 +87,16 @@ impl Calls for Host {
     fn connect(&self, control: &str, unit: u32) -> io::Result<OwnedFd> {
         use tunctl_sys::bsd::macos;
 
+        let unknown = || errno::error(errno::EOPNOTSUPP);
+        if control != macos::UTUN_CONTROL_NAME {
+            return Err(unknown());
+        }
         let socket = calls::utun_socket()?;
-        let invalid = || errno::error(errno::EINVAL);
-        let request = macos::ABI.requests.control_info.ok_or_else(invalid)?;
-        let mut argument = macos::control_info(control).ok_or_else(invalid)?;
+        let request = macos::ABI.requests.control_info.ok_or_else(unknown)?;
+        let mut argument = macos::control_info();
         calls::ioctl(socket.as_fd(), request, &mut argument)?;
-        let id = macos::control_id(&argument).ok_or_else(invalid)?;
-        calls::connect_control(socket.as_fd(), &macos::sockaddr_ctl(id, unit))?;
+        let address = macos::sockaddr_ctl(macos::control_id(&argument), unit);
+        calls::connect_control(socket.as_fd(), &address)?;
         Ok(socket)
     }
 
