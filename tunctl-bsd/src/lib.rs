@@ -1,4 +1,29 @@
 //! TUN/TAP devices of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS.
+//!
+//! | | FreeBSD | NetBSD | OpenBSD | DragonFly | macOS |
+//! |---|---|---|---|---|---|
+//! | a tun is made by | opening `/dev/tun`, `/dev/tunN` | opening `/dev/tunN` | opening `/dev/tunN` | request, `/dev/tunN` | a utun socket |
+//! | a tap is made by | opening `/dev/tap`, `/dev/tapN` | request, `/dev/tapN` | opening `/dev/tapN` | request, `/dev/tapN` | – |
+//! | names | any | `tunN`, `tapN` | `tunN`, `tapN` | any | `utunN` |
+//! | it ends | with its descriptor, by the kernel | when this program closes it | with its descriptor, by the kernel | when this program closes it | with its socket |
+//! | it can be persistent | yes | yes | no | no | no |
+//!
+//! Packets are bare, as on Linux: of a tun, the address family that these kernels put in front of each is taken off and put on by this
+//! crate, with one system call and without a copy. Owners, groups, several queues, packet information and virtio-net headers are
+//! `Unsupported` here, and absent from the backend's capabilities.
+//!
+//! # How sure it is
+//!
+//! **No release of this crate was run on FreeBSD, OpenBSD, DragonFly or macOS yet, nor on NetBSD.** What is known of them, and how:
+//!
+//! | | FreeBSD | NetBSD | OpenBSD | DragonFly | macOS |
+//! |---|---|---|---|---|---|
+//! | numbers and layouts | the system's headers, by a compiler | the same | the same | its source, by hand | the same, where the headers are to be had |
+//! | what its driver does | its source and manual | its own driver, run in 2016, and source | its source and manual | its source | its source |
+//! | this crate's calls | compiled and linked for it | the same | the same | compiled for it | compiled and linked for it |
+//! | this crate's logic | tested over a model of its driver | the same | the same | the same | the same |
+//!
+//! All logic stands above a small seam, [`Calls`], and runs on any Unix over a model.
 
 #![forbid(unsafe_code)]
 
