@@ -239,8 +239,10 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
             Operation::AddAddress,
             Operation::RemoveAddress,
             Operation::Delete,
+            Operation::Rename,
         ]);
-        self.system.rules.lacks.iter().fold(ALL, |all, &lacking| all.without(lacking))
+        let all = if self.system.rules.abi.rename.is_some() { ALL } else { ALL.without(Operation::Rename) };
+        self.system.rules.lacks.iter().fold(all, |all, &lacking| all.without(lacking))
     }
 
     fn create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {

@@ -254,6 +254,23 @@ impl<C: Calls> Interface for BsdInterface<C> {
 
     /// # Platform
     ///
+    /// FreeBSD and DragonFly; elsewhere it is `Unsupported`.
+    fn rename(&self, name: &InterfaceName) -> Result<()> {
+        const OPERATION: Operation = Operation::Rename;
+        let Some(request) = self.system.rules.abi.rename else {
+            return Err(Error::new(OPERATION, Cause::Unsupported).with_name(self.name));
+        };
+        let found = self.found(OPERATION)?;
+        let refused = || Error::new(OPERATION, Cause::InvalidName).with_name(self.name);
+        let new = Name::new(name.as_bytes()).ok_or_else(refused)?;
+        if found.name == new {
+            return Ok(());
+        }
+        self.system.calls.rename(request, &found.name, &new).map_err(|error| self.refused(OPERATION, &error))
+    }
+
+    /// # Platform
+    ///
     /// `Busy` while a program has it open: FreeBSD would wait for that one, so this opens the node for a moment, which only one may.
     /// On macOS it is `Unsupported`: a utun goes with its socket.
     fn delete(&self) -> Result<()> {

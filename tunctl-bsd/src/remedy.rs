@@ -90,6 +90,7 @@ pub(crate) fn configure(errno: i32, operation: Operation) -> Verdict {
         (EEXIST, Operation::AddAddress) => verdict(Cause::AddressExists),
         (EAFNOSUPPORT, Operation::AddAddress | Operation::RemoveAddress) => verdict(Cause::NoIpv6),
         (EEXIST, Operation::Rename) => verdict(Cause::Exists),
+        (EINVAL, Operation::Rename) => verdict(Cause::InvalidName),
         (EBUSY, Operation::Destroy | Operation::Delete) => {
             verdict(Cause::Busy).because("a program has it open, and it goes only after it is closed")
         }
