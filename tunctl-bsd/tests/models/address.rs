@@ -1,0 +1,82 @@
+//! Addresses: added, removed, asked for.
+
+use std::net::IpAddr;
+
+use tunctl_bsd::FoundAddress;
+
+use super::System;
+use super::argument::Alias;
+use super::numbers::{DUPLICATED, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, NODAD, RUNNING, TENTATIVE, UP};
+use super::world::{Address, Interface, Kind, World};
+
+impl World {
+    pub(crate) fn add_address(&mut self, name: &str, alias: Alias) -> Result<(), i32> {
+        let (system, tentative_for) = (self.system, self.tentative_for);
+        let interface = self.asked_mut(name)?;
+        let found = placed(interface, alias)?;
+        // Fact: OpenBSD has no flag to do without duplicate detection.
+        let has_flag = system != System::OpenBsd && alias.flags & NODAD != 0;
+        if alias.flags & !NODAD != 0 || (system == System::OpenBsd && alias.flags != 0) {
+            return Err(EINVAL);
+        }
+        let is_detected = alias.address.is_ipv6() && !has_flag;
+        let tentative = if is_detected { tentative_for } else { 0 };
+        // Assumed: what is there already is replaced.
+        interface.addresses.retain(|address| address.found.address != alias.address);
+        interface.addresses.push(Address { found, tentative, duplicated: false });
+        if interface.kind == Kind::Tun {
+            // Fact: on a tun an address sets UP too.
+            interface.flags |= UP | RUNNING;
+            interface.additions += 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete_address(&mut self, name: &str, address: Option<IpAddr>) -> Result<(), i32> {
+        let interface = self.asked_mut(name)?;
+        let at = interface.addresses.iter().position(|one| Some(one.found.address) == address);
+        interface.addresses.remove(at.ok_or(EADDRNOTAVAIL)?);
+        Ok(())
+    }
+
+    /// The flags of an IPv6 address. Whoever asks lets time pass.
+    pub(crate) fn address_flags(&mut self, name: &str, address: Option<IpAddr>) -> Result<u32, i32> {
+        let interface = self.existing_mut(name)?;
+        let found = interface.addresses.iter_mut().find(|one| Some(one.found.address) == address);
+        let found = found.ok_or(EADDRNOTAVAIL)?;
+        if found.duplicated {
+            return Ok(DUPLICATED);
+        }
+        if found.tentative == 0 {
+            return Ok(0);
+        }
+        found.tentative -= 1;
+        Ok(TENTATIVE)
+    }
+}
+
+/// The address as the interface will have it.
+fn placed(interface: &Interface, alias: Alias) -> Result<FoundAddress, i32> {
+    let Alias { address, other, prefix, .. } = alias;
+    let mut found = FoundAddress { address, prefix_length: prefix, destination: None, broadcast: None };
+    match (address, interface.is_point_to_point()) {
+        (IpAddr::V4(_), true) => found.destination = Some(other.ok_or(EDESTADDRREQ)?),
+        (IpAddr::V4(_), false) => found.broadcast = Some(other.unwrap_or_else(|| last_of(address, prefix))),
+        // A peer is all there is of its network; an interface to many has none.
+        (IpAddr::V6(_), true) if other.is_some() && prefix != 128 => return Err(EINVAL),
+        (IpAddr::V6(_), false) if other.is_some() => return Err(EINVAL),
+        (IpAddr::V6(_), _) => found.destination = other,
+    }
+    Ok(found)
+}
+
+/// The last address of a network: for all.
+fn last_of(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            IpAddr::V4((address.to_bits() | host).into())
+        }
+        IpAddr::V6(_) => address,
+    }
+}

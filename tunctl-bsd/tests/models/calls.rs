@@ -1,0 +1,167 @@
+//! The seam.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use tunctl_bsd::{Calls, Found};
+use tunctl_sys::bsd::{Name, Rename, Request};
+
+use super::configure;
+use super::device::Device;
+use super::numbers::{EAGAIN, EINVAL, ENOTTY, ENXIO, RUNNING};
+use super::world::{Kind, World};
+use super::{Handle, Model, System};
+
+fn error(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
+}
+
+/// The errno of the host, as the modelled system has it.
+fn translated(host: Errno) -> io::Error {
+    if host == Errno::EAGAIN { error(EAGAIN) } else { error(host as i32) }
+}
+
+fn text(name: &Name) -> String {
+    String::from_utf8_lossy(name.as_bytes()).into_owned()
+}
+
+impl Model {
+    /// Opens what a call has led to, and gives the program its end.
+    fn handle(&self, world: &mut World, path: &str, index: u32) -> io::Result<Handle> {
+        let (device, socket) = Device::new(path)?;
+        let id = world.new_device_id();
+        world.devices.insert(id, device);
+        if let Some(interface) = world.indexed_mut(index) {
+            interface.device = Some(id);
+            if interface.kind == Kind::Tap {
+                interface.flags |= RUNNING;
+            }
+        }
+        Ok(Handle { world: Arc::clone(&self.world), device: id, socket })
+    }
+}
+
+impl World {
+    /// What an open device's interface is called; without one, how the device was opened.
+    fn name_of(&self, device: u64) -> String {
+        let opened = || self.devices.get(&device).map(|device| device.path.clone());
+        self.of_device(device).map(|interface| interface.name.clone()).or_else(opened).unwrap_or_default()
+    }
+
+    /// Notes a call to an open device.
+    fn device_call(&mut self, what: &str, device: u64, more: &str) -> io::Result<()> {
+        let call = format!("{what} {}{more}", self.name_of(device));
+        self.trace.call(call).map_err(error)
+    }
+}
+
+impl Calls for Model {
+    type Handle = Handle;
+
+    fn open(&self, path: &str) -> io::Result<Handle> {
+        let mut world = self.enter();
+        world.trace.call(format!("open {path}")).map_err(error)?;
+        let index = world.open(path).map_err(error)?;
+        self.handle(&mut world, path, index)
+    }
+
+    fn duplicate(&self, handle: &Handle) -> io::Result<Handle> {
+        let mut world = self.enter();
+        world.device_call("duplicate", handle.device, "")?;
+        let socket = handle.socket.try_clone()?;
+        if let Some(device) = world.devices.get_mut(&handle.device) {
+            device.handles += 1;
+        }
+        Ok(Handle { world: Arc::clone(&self.world), device: handle.device, socket })
+    }
+
+    fn set_nonblocking(&self, handle: &Handle) -> io::Result<()> {
+        self.enter().device_call("nonblocking", handle.device, "")?;
+        handle.socket.set_nonblocking(true)
+    }
+
+    fn ioctl(&self, handle: &Handle, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        let mut world = self.enter();
+        let call = world.ioctl_in_words(handle.device, request.opcode(), argument);
+        world.trace.call(call).map_err(error)?;
+        match world.ioctl(handle.device, request.opcode(), argument).map_err(error)? {
+            Some(nonblocking) => handle.socket.set_nonblocking(nonblocking),
+            None => Ok(()),
+        }
+    }
+
+    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        let mut world = self.enter();
+        let call = configure::in_words(world.system, request.opcode(), argument);
+        world.trace.call(call).map_err(error)?;
+        world.configure(v6, request.opcode(), argument).map_err(error)
+    }
+
+    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
+        let (old, new) = (text(old), text(new));
+        let mut world = self.enter();
+        world.trace.call(format!("rename {old} {new}")).map_err(error)?;
+        // SIOCSIFNAME of FreeBSD and DragonFly.
+        if request.opcode() != 0x8020_6928 {
+            return Err(error(ENOTTY));
+        }
+        world.rename(&old, &new).map_err(error)
+    }
+
+    fn connect(&self, control: &str, unit: u32) -> io::Result<Handle> {
+        let mut world = self.enter();
+        world.trace.call(format!("connect {control} {unit}")).map_err(error)?;
+        let index = world.connect(control, unit).map_err(error)?;
+        self.handle(&mut world, control, index)
+    }
+
+    fn socket_name(&self, handle: &Handle) -> io::Result<Name> {
+        let mut world = self.enter();
+        world.device_call("socket_name", handle.device, "")?;
+        if world.system != System::MacOs {
+            return Err(error(EINVAL));
+        }
+        let interface = world.of_device(handle.device).ok_or_else(|| error(EINVAL))?;
+        Name::new(interface.name.as_bytes()).ok_or_else(|| error(EINVAL))
+    }
+
+    fn read(&self, handle: &Handle, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        {
+            let mut world = self.enter();
+            world.device_call("read", handle.device, "")?;
+            world.may_read(handle.device).map_err(error)?;
+        }
+        // It may wait here, and the system goes on.
+        let length = nix::sys::uio::readv(handle.as_fd(), buffers).map_err(translated)?;
+        let mut world = self.enter();
+        if world.of_device(handle.device).is_none() {
+            return Err(error(ENXIO));
+        }
+        if let Some(device) = world.devices.get_mut(&handle.device) {
+            device.popped();
+        }
+        Ok(length)
+    }
+
+    fn write(&self, handle: &Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let message: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        let mut world = self.enter();
+        world.device_call("write", handle.device, &format!(" {}", message.len()))?;
+        world.write(handle.device, &message).map_err(error)
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Found>> {
+        let mut world = self.enter();
+        world.trace.call("interfaces".into()).map_err(error)?;
+        let found = world.interfaces.iter().filter_map(|interface| {
+            Some(Found {
+                name: Name::new(interface.name.as_bytes())?,
+                index: interface.index,
+                addresses: interface.addresses.iter().map(|address| address.found).collect(),
+            })
+        });
+        Ok(found.collect())
+    }
+}

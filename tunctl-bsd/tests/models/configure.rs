@@ -1,0 +1,189 @@
+//! Requests about an interface, through a socket.
+
+use super::System;
+use super::argument::{
+    Alias, UNION, alias_v4, alias_v6, bytes, flags, has_length, mac, name, named_v4, named_v6, number, put,
+    put_flags, put_name,
+};
+use super::numbers::{
+    Ask, EBUSY, EEXIST, EINVAL, ENODEV, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, For, Row, UNCHANGEABLE, af_inet6,
+    requests,
+};
+use super::world::{Interface, Kind, Made, World, unit};
+
+/// The request that a number is to a socket.
+pub(crate) fn of_socket(system: System, opcode: u32) -> Option<&'static Row> {
+    requests(system, opcode).find(|row| row.2 == For::Socket)
+}
+
+/// A request in words, for the trace.
+pub(crate) fn in_words(system: System, opcode: u32, argument: &[u8]) -> String {
+    let Some(&(_, called, _, ask)) = of_socket(system, opcode) else {
+        return format!("configure {opcode:#x}");
+    };
+    let of = name(argument).unwrap_or_default();
+    let detail = match ask {
+        Ask::SetFlags => flags(system, argument).map(|flags| format!(" {flags:#x}")),
+        Ask::SetMtu => number(argument, UNION).map(|mtu| format!(" {mtu}")),
+        Ask::AddV4 => alias_v4(argument).map(alias_in_words),
+        Ask::AddV6 => alias_v6(system, argument).map(alias_in_words),
+        Ask::DeleteV4 => {
+            named_v4(argument).map(|address| address.map(|address| format!(" {address}")).unwrap_or_default())
+        }
+        Ask::DeleteV6 => named_v6(system, argument)
+            .map(|address| address.map(|address| format!(" {address}")).unwrap_or_default()),
+        _ => Ok(String::new()),
+    };
+    format!("configure {called} {of}{}", detail.unwrap_or_default())
+}
+
+fn alias_in_words(alias: Alias) -> String {
+    let other = alias.other.map(|other| format!(" {other}")).unwrap_or_default();
+    format!(" {}/{}{other}", alias.address, alias.prefix)
+}
+
+impl World {
+    pub(crate) fn configure(&mut self, v6: bool, opcode: u32, argument: &mut [u8]) -> Result<(), i32> {
+        let row = of_socket(self.system, opcode).ok_or(ENOTTY)?;
+        has_length(opcode, argument)?;
+        let name = name(argument)?;
+        let system = self.system;
+        let only = match row.3 {
+            Ask::AddV4 | Ask::DeleteV4 => Some(false),
+            Ask::AddV6 | Ask::DeleteV6 | Ask::GetAddressFlags => Some(true),
+            _ => None,
+        };
+        // Assumed: a socket knows the addresses of its own family only.
+        if only.is_some_and(|only| only != v6) {
+            return Err(EOPNOTSUPP);
+        }
+        match row.3 {
+            Ask::Create => {
+                let made = self.create(&name)?;
+                // Where the argument travels both ways, the name that was chosen comes back.
+                if has_answer(opcode) { put_name(argument, &made) } else { Ok(()) }
+            }
+            Ask::Destroy => self.destroy(&name),
+            Ask::GetFlags => put_flags(system, argument, self.existing_mut(&name)?.flags),
+            Ask::SetFlags => {
+                let (new, interface) = (flags(system, argument)?, self.asked_mut(&name)?);
+                interface.flags = (interface.flags & UNCHANGEABLE) | (new & !UNCHANGEABLE);
+                Ok(())
+            }
+            Ask::GetMtu => put(argument, UNION, &self.existing_mut(&name)?.mtu.to_ne_bytes()),
+            Ask::SetMtu => self.set_mtu(&name, number(argument, UNION)?),
+            Ask::SetMac => self.set_mac(&name, mac(argument)?),
+            Ask::AddV4 => self.add_address(&name, alias_v4(argument)?),
+            Ask::AddV6 => self.add_address(&name, alias_v6(system, argument)?),
+            Ask::DeleteV4 => self.delete_address(&name, named_v4(argument)?),
+            Ask::DeleteV6 => self.delete_address(&name, named_v6(system, argument)?),
+            Ask::GetAddressFlags => {
+                let flags = self.address_flags(&name, named_v6(system, argument)?)?;
+                put(argument, UNION, &flags.to_ne_bytes())
+            }
+            Ask::AttachFamily => {
+                let [family] = bytes::<1>(argument, UNION)?;
+                self.asked_mut(&name)?;
+                if u32::from(family) == af_inet6(system) { Ok(()) } else { Err(super::numbers::EAFNOSUPPORT) }
+            }
+            _ => Err(ENOTTY),
+        }
+    }
+
+    /// The interface that anybody may ask of.
+    pub(crate) fn existing_mut(&mut self, name: &str) -> Result<&mut Interface, i32> {
+        self.named_mut(name).ok_or(ENXIO)
+    }
+
+    /// The interface that root alone may change.
+    pub(crate) fn asked_mut(&mut self, name: &str) -> Result<&mut Interface, i32> {
+        if self.root { self.existing_mut(name) } else { Err(EPERM) }
+    }
+
+    fn create(&mut self, name: &str) -> Result<String, i32> {
+        if !self.root {
+            return Err(EPERM);
+        }
+        let digits = name.strip_prefix("tun").map(|digits| (Kind::Tun, digits));
+        let digits = digits.or_else(|| name.strip_prefix("tap").map(|digits| (Kind::Tap, digits)));
+        // Fact: macOS makes its tuns by connecting sockets. Assumed: no driver, no such interface.
+        let (kind, digits) = digits.filter(|_| self.system != System::MacOs && self.loaded).ok_or(EINVAL)?;
+        let unit = match digits {
+            // Fact: NetBSD needs a unit. Assumed of OpenBSD, where no name comes back either.
+            "" if matches!(self.system, System::NetBsd | System::OpenBsd) => return Err(EINVAL),
+            "" => self.free_unit(kind),
+            digits => unit(digits).ok_or(EINVAL)?,
+        };
+        if self.of_unit(kind, unit).is_some() {
+            return Err(EEXIST);
+        }
+        let index = self.make(kind, unit, Made::Request)?;
+        Ok(self.indexed(index).map(|interface| interface.name.clone()).unwrap_or_default())
+    }
+
+    pub(crate) fn destroy(&mut self, name: &str) -> Result<(), i32> {
+        let system = self.system;
+        let interface = self.asked_mut(name)?;
+        let (index, is_open) = (interface.index, interface.device.is_some());
+        match (system, interface.kind) {
+            // Assumed: what no cloner made, no cloner destroys.
+            (_, Kind::Loopback) | (System::MacOs, _) => return Err(EINVAL),
+            // Fact: the request waits for the last descriptor, which is the caller's own.
+            (System::FreeBsd, _) if is_open => panic!("SIOCIFDESTROY of {name} would hang: it is open"),
+            (System::NetBsd | System::DragonFly, _) if is_open => return Err(EBUSY),
+            // Fact: only what SIOCIFCREATE has made.
+            (System::DragonFly, _) if interface.made != Made::Request => return Err(ENXIO),
+            _ => {}
+        }
+        self.remove(index);
+        Ok(())
+    }
+
+    fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<(), i32> {
+        let system = self.system;
+        let interface = self.asked_mut(name)?;
+        if !mtus(system, interface.kind).contains(&mtu) {
+            return Err(EINVAL);
+        }
+        interface.mtu = mtu;
+        Ok(())
+    }
+
+    fn set_mac(&mut self, name: &str, mac: [u8; 6]) -> Result<(), i32> {
+        let interface = self.asked_mut(name)?;
+        // Assumed: where there is no MAC, none can be set.
+        *interface.mac.as_mut().ok_or(ENODEV)? = mac;
+        Ok(())
+    }
+
+    pub(crate) fn rename(&mut self, old: &str, new: &str) -> Result<(), i32> {
+        // Fact: FreeBSD and DragonFly alone have the request.
+        if !matches!(self.system, System::FreeBsd | System::DragonFly) {
+            return Err(ENOTTY);
+        }
+        self.asked_mut(old)?;
+        if old != new && self.named(new).is_some() {
+            return Err(EEXIST);
+        }
+        new.clone_into(&mut self.existing_mut(old)?.name);
+        Ok(())
+    }
+}
+
+/// The MTUs that an interface can have.
+pub(crate) fn mtus(system: System, kind: Kind) -> std::ops::RangeInclusive<u32> {
+    match (system, kind) {
+        // Fact: 576 to 1500, and 9000 for a tap. Assumed: nothing above, and no less than Ethernet's least.
+        (System::NetBsd, Kind::Tun) => 576..=1500,
+        (System::NetBsd, _) => 46..=9000,
+        // Fact: up to 16384. Assumed: no less than Ethernet's least.
+        (System::OpenBsd, _) => 46..=16384,
+        // Fact: the driver has no bounds. Assumed: those of the network stack, IF_MINMTU and IF_MAXMTU.
+        _ => 72..=65535,
+    }
+}
+
+/// Whether a number says that the kernel writes the argument.
+const fn has_answer(opcode: u32) -> bool {
+    opcode & 0x4000_0000 != 0
+}

@@ -1,0 +1,170 @@
+//! Requests to an open device.
+
+use super::argument::{has_length, number, put, put_name, short};
+use super::configure::mtus;
+use super::numbers::{
+    Ask, BROADCAST, EBUSY, EINVAL, ENOENT, ENOTTY, ENXIO, EPERM, EPROTOTYPE, For, KIND_TAP, KIND_TUN,
+    MULTICAST, POINTOPOINT, Row, requests,
+};
+use super::world::{Interface, Kind, World};
+use super::{System, argument};
+
+/// The number that the model gives to the control which makes tuns.
+const CONTROL: u32 = 3;
+
+impl World {
+    /// The request that a number is to a device.
+    fn of_device_request(&self, device: u64, opcode: u32) -> Option<&'static Row> {
+        let kind = self.of_device(device).map(|interface| interface.kind);
+        requests(self.system, opcode).find(|row| match row.2 {
+            For::Device => true,
+            For::Tun => kind == Some(Kind::Tun),
+            For::Tap => kind == Some(Kind::Tap),
+            For::Socket => false,
+        })
+    }
+
+    /// A request in words, for the trace.
+    pub(crate) fn ioctl_in_words(&self, device: u64, opcode: u32, argument: &[u8]) -> String {
+        let row = self.of_device_request(device, opcode);
+        // To the wrong kind of device, it is still known what was meant.
+        let Some(row) = row.or_else(|| requests(self.system, opcode).next()) else {
+            return format!("ioctl {opcode:#x}");
+        };
+        match row.3 {
+            Ask::SetNonblocking
+            | Ask::TunSetHead
+            | Ask::TunSetMode
+            | Ask::TunSetLinkMode
+            | Ask::SetTransient
+            | Ask::SetVnetHeader => format!("ioctl {} {}", row.1, number(argument, 0).unwrap_or(0)),
+            _ => format!("ioctl {}", row.1),
+        }
+    }
+
+    /// `Some`: whether the descriptor is to be non-blocking, which is not the driver's to do.
+    pub(crate) fn ioctl(
+        &mut self,
+        device: u64,
+        opcode: u32,
+        argument: &mut [u8],
+    ) -> Result<Option<bool>, i32> {
+        let row = self.of_device_request(device, opcode).ok_or(ENOTTY)?;
+        has_length(opcode, argument)?;
+        match row.3 {
+            Ask::SetNonblocking => return Ok(Some(number(argument, 0)? != 0)),
+            Ask::ControlInfo => return control_info(argument).map(|()| None),
+            Ask::Waiting => {
+                let length = self.devices.get(&device).map_or(0, super::device::Device::next_length);
+                let length = u32::try_from(length).map_err(|_| EINVAL)?;
+                return put(argument, 0, &length.to_ne_bytes()).map(|()| None);
+            }
+            _ => {}
+        }
+        let (system, root) = (self.system, self.root);
+        let interface = self.of_device_mut(device).ok_or(ENXIO)?;
+        match row.3 {
+            Ask::TunSetHead => interface.head = number(argument, 0)? != 0,
+            Ask::TunGetHead => put(argument, 0, &head_answer(system, interface.head).to_ne_bytes())?,
+            Ask::TunSetMode => set_mode(interface, number(argument, 0)?)?,
+            // The two modes exclude each other; packets with a link-level address in front are not modelled.
+            Ask::TunSetLinkMode => interface.head &= number(argument, 0)? == 0,
+            Ask::SetInfo => set_info(system, root, interface, argument)?,
+            Ask::GetInfo => get_info(system, interface, argument)?,
+            Ask::DeviceName => {
+                argument.fill(0);
+                put_name(argument, &interface.name)?;
+            }
+            Ask::SetTransient => interface.transient = number(argument, 0)? != 0,
+            Ask::SetVnetHeader => match number(argument, 0)? {
+                // Fact: no header, or one of these sizes.
+                length @ (0 | 10 | 12) => interface.vnet = length,
+                _ => return Err(EINVAL),
+            },
+            Ask::GetVnetHeader => put(argument, 0, &interface.vnet.to_ne_bytes())?,
+            _ => return Err(ENOTTY),
+        }
+        Ok(None)
+    }
+}
+
+/// Fact: NetBSD says any number but 0 for yes.
+const fn head_answer(system: System, head: bool) -> u32 {
+    match (system, head) {
+        (_, false) => 0,
+        (System::NetBsd, true) => 0x200,
+        (_, true) => 1,
+    }
+}
+
+fn set_mode(interface: &mut Interface, mode: u32) -> Result<(), i32> {
+    // Fact: while it is down, else EBUSY.
+    if interface.is_up() {
+        return Err(EBUSY);
+    }
+    if !matches!(mode & !MULTICAST, POINTOPOINT | BROADCAST) {
+        return Err(EINVAL);
+    }
+    interface.flags = (interface.flags & !(POINTOPOINT | BROADCAST | MULTICAST)) | mode;
+    Ok(())
+}
+
+/// `tuninfo`: FreeBSD and DragonFly have the speed at 0, the MTU at 4 and the kind at 6, all 8 bytes; OpenBSD has the MTU at 0, the
+/// kind at 4, flags at 6 and the speed at 8, all 12.
+fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u8]) -> Result<(), i32> {
+    let is_wide = system == System::OpenBsd;
+    let mtu = if is_wide { number(argument, 0)? } else { short(argument, 4)?.into() };
+    let kind = if is_wide { short(argument, 4)? } else { argument::bytes::<1>(argument, 6)?[0].into() };
+    // Assumed: what it is can be said, not changed.
+    if kind != kind_number(interface) {
+        return Err(EPROTOTYPE);
+    }
+    // Assumed: another MTU is root's to set, as by SIOCSIFMTU.
+    if mtu != interface.mtu && !root {
+        return Err(EPERM);
+    }
+    if !mtus(system, interface.kind).contains(&mtu) {
+        return Err(EINVAL);
+    }
+    if is_wide {
+        let mode = u32::from(short(argument, 6)?);
+        let is_changed = mode != interface.flags & (POINTOPOINT | BROADCAST | MULTICAST);
+        if is_changed && interface.kind == Kind::Tun {
+            set_mode(interface, mode)?;
+        }
+    }
+    interface.mtu = mtu;
+    interface.baudrate = number(argument, if is_wide { 8 } else { 0 })?;
+    Ok(())
+}
+
+fn get_info(system: System, interface: &Interface, argument: &mut [u8]) -> Result<(), i32> {
+    let mode = interface.flags & (POINTOPOINT | BROADCAST | MULTICAST);
+    let [a, b, ..] = mode.to_le_bytes();
+    let kind = kind_number(interface);
+    argument.fill(0);
+    if system == System::OpenBsd {
+        put(argument, 0, &interface.mtu.to_ne_bytes())?;
+        put(argument, 4, &kind.to_ne_bytes())?;
+        put(argument, 6, &u16::from_le_bytes([a, b]).to_ne_bytes())?;
+        return put(argument, 8, &interface.baudrate.to_ne_bytes());
+    }
+    let [low, ..] = kind.to_le_bytes();
+    put(argument, 0, &interface.baudrate.to_ne_bytes())?;
+    put(argument, 4, &u16::try_from(interface.mtu).map_err(|_| EINVAL)?.to_ne_bytes())?;
+    put(argument, 6, &[low])
+}
+
+const fn kind_number(interface: &Interface) -> u16 {
+    if matches!(interface.kind, Kind::Tap) { KIND_TAP } else { KIND_TUN }
+}
+
+/// `ctl_info`: the number at 0, the name at 4.
+fn control_info(argument: &mut [u8]) -> Result<(), i32> {
+    let name = argument.get(4..).unwrap_or_default();
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    if &name[..end] != b"com.apple.net.utun_control" {
+        return Err(ENOENT);
+    }
+    put(argument, 0, &CONTROL.to_ne_bytes())
+}

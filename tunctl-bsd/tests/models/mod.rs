@@ -1,0 +1,54 @@
+//! Models of the TUN/TAP drivers of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, and of the little of their network stacks that the
+//! seam touches: they stand behind [`tunctl_bsd::Calls`], on any Unix.
+//!
+//! A rule stands where the system enforces it. *fact*: known from the system's headers, source or manual, or seen to happen.
+//! *assumed*: nobody has said so; a test that relies on it proves little.
+//!
+//! A test binary has them by `#[path = "models/mod.rs"] mod models;`, since a file of that name is a test itself.
+#![allow(dead_code, unused_imports, reason = "several test binaries have these models, and each uses a part")]
+
+mod address;
+mod argument;
+mod calls;
+mod close;
+mod configure;
+mod device;
+mod handle;
+mod ioctl;
+pub(crate) mod numbers;
+mod open;
+mod outside;
+mod packets;
+mod trace;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) use handle::Handle;
+pub(crate) use outside::Report;
+pub(crate) use tunctl_bsd::System;
+pub(crate) use world::{Kind, Made, NodeMode};
+
+use world::World;
+
+/// A system in memory. Clones are the same system.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    world: Arc<Mutex<World>>,
+}
+
+impl Model {
+    /// A system as it has just started: the caller is root, the driver is loaded.
+    pub(crate) fn new(system: System) -> Self {
+        Self { world: Arc::new(Mutex::new(World::new(system))) }
+    }
+
+    fn enter(&self) -> MutexGuard<'_, World> {
+        enter(&self.world)
+    }
+}
+
+/// A test that failed inside has said what there is to say.
+fn enter(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}

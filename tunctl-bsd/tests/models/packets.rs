@@ -1,0 +1,156 @@
+//! Packets: to the program, and from it.
+
+use super::System;
+use super::numbers::{
+    AF_INET, EAFNOSUPPORT, EHOSTDOWN, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENXIO, af_inet6,
+};
+use super::world::{Interface, Kind, World};
+
+const ETHERNET: usize = 14;
+
+/// What becomes of what a program wrote.
+enum Written {
+    /// The interface has received it.
+    Packet(Vec<u8>),
+    /// The write was fine, and that was all.
+    Nothing,
+}
+
+impl World {
+    /// The system sends a packet out of an interface.
+    pub(crate) fn send(&mut self, name: &str, packet: &[u8]) -> Result<(), i32> {
+        let (system, queue_length) = (self.system, self.queue_length);
+        let interface = self.named(name).ok_or(ENXIO)?;
+        if !interface.is_up() {
+            return Err(ENETDOWN);
+        }
+        let most = interface.mtu as usize + if interface.kind == Kind::Tap { ETHERNET } else { 0 };
+        if packet.len() > most {
+            return Err(EMSGSIZE);
+        }
+        let is_ready = self.is_ready(interface);
+        let mut message = front(system, interface, packet)?;
+        message.extend_from_slice(packet);
+        let device = interface.device.filter(|_| is_ready).and_then(|device| self.devices.get_mut(&device));
+        let sent = match device {
+            // Nobody has it open, or the driver does not carry packets yet.
+            None => Err(EHOSTDOWN),
+            Some(device) if device.waiting() >= queue_length => Err(ENOBUFS),
+            Some(device) => {
+                device.push(message);
+                Ok(())
+            }
+        };
+        if let (Err(_), Some(interface)) = (sent, self.named_mut(name)) {
+            interface.dropped += 1;
+        }
+        sent
+    }
+
+    /// Whether the driver lets a program read; the packets are at the socket.
+    pub(crate) fn may_read(&self, device: u64) -> Result<(), i32> {
+        let interface = self.of_device(device).ok_or(ENXIO)?;
+        // Fact: EHOSTDOWN until it is ready, which only NetBSD and DragonFly ask.
+        if self.is_ready(interface) { Ok(()) } else { Err(EHOSTDOWN) }
+    }
+
+    /// What a program writes: the number of bytes that the call says.
+    pub(crate) fn write(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
+        let system = self.system;
+        // Assumed: a device whose interface has gone.
+        let interface = self.of_device(device).ok_or(ENXIO)?;
+        // Fact: on FreeBSD a write while down returns 0 and sends nothing.
+        if system == System::FreeBsd && !interface.is_up() {
+            return Ok(0);
+        }
+        if !self.is_ready(interface) {
+            return Err(EHOSTDOWN);
+        }
+        let is_up = interface.is_up();
+        let written = match interface.kind {
+            Kind::Tap => frame(system, interface, message)?,
+            _ => packet(system, interface, message)?,
+        };
+        if let (Written::Packet(packet), Some(interface), true) = (written, self.of_device_mut(device), is_up)
+        {
+            interface.taken.push_back(packet);
+        }
+        Ok(message.len())
+    }
+}
+
+/// Whether a tun has the address family in front. Fact: OpenBSD's and macOS's always have.
+const fn has_head(system: System, interface: &Interface) -> bool {
+    matches!(interface.kind, Kind::Tun)
+        && (interface.head || matches!(system, System::OpenBsd | System::MacOs))
+}
+
+/// What stands in front of a packet that a program reads.
+fn front(system: System, interface: &Interface, packet: &[u8]) -> Result<Vec<u8>, i32> {
+    if interface.kind == Kind::Tap {
+        if packet.len() < ETHERNET {
+            return Err(EMSGSIZE);
+        }
+        return Ok(vec![0; interface.vnet as usize]);
+    }
+    let family = family(system, packet).ok_or(EAFNOSUPPORT)?;
+    match has_head(system, interface) {
+        true => Ok(family.to_be_bytes().to_vec()),
+        // Fact: without it, IPv6 cannot be sent.
+        false if family != AF_INET => Err(EAFNOSUPPORT),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn family(system: System, packet: &[u8]) -> Option<u32> {
+    match packet.first()? >> 4 {
+        4 => Some(AF_INET),
+        6 => Some(af_inet6(system)),
+        _ => None,
+    }
+}
+
+/// A tun's.
+fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
+    let head = if has_head(system, interface) { 4 } else { 0 };
+    match system {
+        // Fact: EMSGSIZE, too short or too long. Assumed: the most is that of the MTU.
+        System::OpenBsd if message.len() < head || message.len() > 16384 + head => return Err(EMSGSIZE),
+        System::MacOs if message.len() < head || message.len() > 65535 + head => return Err(EMSGSIZE),
+        // Fact: more than these is EIO. Assumed: the header does not count, and there must be all of it.
+        System::FreeBsd if message.len() > 65535 + head => return Err(EIO),
+        System::NetBsd if message.len() > 1500 + head => return Err(EIO),
+        System::DragonFly if message.len() > 16384 + head => return Err(EIO),
+        _ if message.is_empty() => return Ok(Written::Nothing),
+        _ if message.len() < head => return Err(EIO),
+        _ => {}
+    }
+    let (front, packet) = message.split_at(head);
+    // Without a header, all is IPv4.
+    let claimed = front.first_chunk().map_or(AF_INET, |&front| u32::from_be_bytes(front));
+    if claimed != AF_INET && claimed != af_inet6(system) {
+        return Err(EAFNOSUPPORT);
+    }
+    // IP that is not of the version which it is said to be goes no further.
+    let is_sound = family(system, packet) == Some(claimed);
+    Ok(if is_sound { Written::Packet(packet.to_vec()) } else { Written::Nothing })
+}
+
+/// A tap's.
+fn frame(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
+    let front = interface.vnet as usize;
+    match system {
+        // Fact: EMSGSIZE, too short or too long. Assumed: the most is that of the MTU.
+        System::OpenBsd if message.len() < ETHERNET || message.len() > 16384 + ETHERNET => {
+            return Err(EMSGSIZE);
+        }
+        // Fact: more than these is EIO.
+        System::FreeBsd if message.len() > 65535 + front => return Err(EIO),
+        System::DragonFly if message.len() > 16384 => return Err(EIO),
+        _ if message.len() < front => return Err(EINVAL),
+        _ => {}
+    }
+    let frame = &message[front..];
+    // Assumed: what is no frame goes no further.
+    Ok(if frame.len() < ETHERNET { Written::Nothing } else { Written::Packet(frame.to_vec()) })
+}

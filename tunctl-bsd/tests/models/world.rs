@@ -1,0 +1,270 @@
+//! What there is: interfaces, open devices, and who asks.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tunctl_bsd::FoundAddress;
+
+use super::System;
+use super::device::Device;
+use super::numbers::{BROADCAST, EEXIST, LOOPBACK, MULTICAST, POINTOPOINT, RUNNING, UP};
+use super::trace::Trace;
+
+/// A tun, a tap, or what is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Loopback,
+    Tun,
+    Tap,
+}
+
+/// How an interface came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// It was there from the start.
+    Start,
+    /// By opening a node, or connecting a socket.
+    Open,
+    /// By SIOCIFCREATE.
+    Request,
+}
+
+/// Who may open a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeMode {
+    /// There is none.
+    Missing,
+    /// Root: what all these systems come with.
+    Root,
+    /// Everybody.
+    All,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) system: System,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) devices: BTreeMap<u64, Device>,
+    next_index: u32,
+    next_device: u64,
+    next_mac: u8,
+    pub(crate) root: bool,
+    /// FreeBSD's and DragonFly's sysctl `net.link.tap.user_open`.
+    pub(crate) user_open: bool,
+    pub(crate) loaded: bool,
+    pub(crate) nodes: HashMap<String, NodeMode>,
+    /// Of those that were not said.
+    pub(crate) other_nodes: NodeMode,
+    pub(crate) queue_length: usize,
+    /// How many times an address is added before a tun of NetBSD is ready.
+    pub(crate) additions_until_ready: u32,
+    /// How many times the flags of a new IPv6 address are asked for before it is in service.
+    pub(crate) tentative_for: u32,
+    pub(crate) trace: Trace,
+}
+
+#[derive(Debug)]
+pub(crate) struct Interface {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) unit: u32,
+    pub(crate) made: Made,
+    pub(crate) flags: u32,
+    pub(crate) mtu: u32,
+    pub(crate) mac: Option<[u8; 6]>,
+    pub(crate) addresses: Vec<Address>,
+    /// FreeBSD, NetBSD and DragonFly: whether packets have their address family in front.
+    pub(crate) head: bool,
+    /// FreeBSD: bytes of the virtio-net header of a tap.
+    pub(crate) vnet: u32,
+    pub(crate) transient: bool,
+    /// FreeBSD: somebody waits for its last descriptor, to destroy it.
+    pub(crate) dying: bool,
+    /// How many times an address was added since the driver last forgot.
+    pub(crate) additions: u32,
+    pub(crate) baudrate: u32,
+    pub(crate) device: Option<u64>,
+    /// What programs sent, and nobody has looked at.
+    pub(crate) taken: VecDeque<Vec<u8>>,
+    pub(crate) dropped: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
+    pub(crate) found: FoundAddress,
+    /// How many times it still says that duplicate detection is not over.
+    pub(crate) tentative: u32,
+    pub(crate) duplicated: bool,
+}
+
+impl World {
+    pub(crate) fn new(system: System) -> Self {
+        let mut world = Self {
+            system,
+            interfaces: Vec::new(),
+            devices: BTreeMap::new(),
+            next_index: 1,
+            next_device: 1,
+            next_mac: 1,
+            root: true,
+            user_open: false,
+            loaded: true,
+            nodes: HashMap::new(),
+            other_nodes: NodeMode::Root,
+            queue_length: 50,
+            additions_until_ready: 1,
+            tentative_for: 3,
+            trace: Trace::default(),
+        };
+        let flags = UP | LOOPBACK | RUNNING | MULTICAST;
+        world.push("lo0".into(), Kind::Loopback, 0, Made::Start, flags, 16384);
+        // Fact: units 0 to 3 of DragonFly always exist.
+        if system == System::DragonFly {
+            for (kind, unit) in
+                [Kind::Tun, Kind::Tap].into_iter().flat_map(|kind| (0..4).map(move |unit| (kind, unit)))
+            {
+                // Nothing else is there to have the name.
+                let _ = world.make(kind, unit, Made::Start);
+            }
+        }
+        world
+    }
+
+    /// A new interface of the driver; it is down, but macOS's.
+    pub(crate) fn make(&mut self, kind: Kind, unit: u32, made: Made) -> Result<u32, i32> {
+        let name = format!("{}{unit}", self.prefix(kind));
+        if self.named(&name).is_some() || self.of_unit(kind, unit).is_some() {
+            return Err(EEXIST);
+        }
+        // Fact: a tun is point-to-point by default; macOS's is UP at connect.
+        let flags = match (kind, self.system) {
+            (Kind::Tap, _) => BROADCAST | MULTICAST,
+            (_, System::MacOs) => POINTOPOINT | MULTICAST | UP | RUNNING,
+            _ => POINTOPOINT | MULTICAST,
+        };
+        // TUNMTU of OpenBSD's header is 3000.
+        let mtu = if self.system == System::OpenBsd && kind == Kind::Tun { 3000 } else { 1500 };
+        Ok(self.push(name, kind, unit, made, flags, mtu))
+    }
+
+    fn push(&mut self, name: String, kind: Kind, unit: u32, made: Made, flags: u32, mtu: u32) -> u32 {
+        let index = self.next_index;
+        // An index is never used again, so that a test sees who takes another interface for its own.
+        self.next_index += 1;
+        let mac = (kind == Kind::Tap).then(|| {
+            self.next_mac = self.next_mac.wrapping_add(1);
+            [0x58, 0x9c, 0xfc, 0, 0, self.next_mac]
+        });
+        self.interfaces.push(Interface {
+            index,
+            name,
+            kind,
+            unit,
+            made,
+            flags,
+            mtu,
+            mac,
+            addresses: Vec::new(),
+            head: false,
+            vnet: 0,
+            transient: false,
+            dying: false,
+            additions: 0,
+            baudrate: 0,
+            device: None,
+            taken: VecDeque::new(),
+            dropped: 0,
+        });
+        index
+    }
+
+    pub(crate) fn new_device_id(&mut self) -> u64 {
+        self.next_device += 1;
+        self.next_device
+    }
+
+    pub(crate) fn prefix(&self, kind: Kind) -> &'static str {
+        match (kind, self.system) {
+            (Kind::Loopback, _) => "lo",
+            (Kind::Tun, System::MacOs) => "utun",
+            (Kind::Tun, _) => "tun",
+            (Kind::Tap, _) => "tap",
+        }
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.name == name)
+    }
+
+    pub(crate) fn named_mut(&mut self, name: &str) -> Option<&mut Interface> {
+        self.interfaces.iter_mut().find(|interface| interface.name == name)
+    }
+
+    pub(crate) fn indexed(&self, index: u32) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.index == index)
+    }
+
+    pub(crate) fn indexed_mut(&mut self, index: u32) -> Option<&mut Interface> {
+        self.interfaces.iter_mut().find(|interface| interface.index == index)
+    }
+
+    /// The interface of a unit, whatever it is called by now.
+    pub(crate) fn of_unit(&self, kind: Kind, unit: u32) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| (interface.kind, interface.unit) == (kind, unit))
+    }
+
+    /// The first unit that is free, and whose name is.
+    pub(crate) fn free_unit(&self, kind: Kind) -> u32 {
+        let is_free = |&unit: &u32| {
+            self.of_unit(kind, unit).is_none()
+                && self.named(&format!("{}{unit}", self.prefix(kind))).is_none()
+        };
+        (0..).find(is_free).unwrap_or(0)
+    }
+
+    /// The interface of an open device, unless it has gone.
+    pub(crate) fn of_device(&self, device: u64) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.device == Some(device))
+    }
+
+    pub(crate) fn of_device_mut(&mut self, device: u64) -> Option<&mut Interface> {
+        self.interfaces.iter_mut().find(|interface| interface.device == Some(device))
+    }
+
+    /// The interface goes, and whoever waits at its device is woken.
+    pub(crate) fn remove(&mut self, index: u32) {
+        let Some(at) = self.interfaces.iter().position(|interface| interface.index == index) else { return };
+        let gone = self.interfaces.remove(at);
+        if let Some(device) = gone.device.and_then(|device| self.devices.get_mut(&device)) {
+            device.hang_up();
+        }
+    }
+
+    /// Whether the driver carries packets for the stack. Fact: a tun of NetBSD or DragonFly only since it has an address; a tap is
+    /// assumed to have to be up.
+    pub(crate) fn is_ready(&self, interface: &Interface) -> bool {
+        let needed = if self.system == System::NetBsd { self.additions_until_ready } else { 1 };
+        match (self.system, interface.kind) {
+            (System::NetBsd | System::DragonFly, Kind::Tun) => interface.additions >= needed,
+            (System::NetBsd | System::DragonFly, Kind::Tap) => interface.is_up(),
+            _ => true,
+        }
+    }
+}
+
+impl Interface {
+    pub(crate) const fn is_up(&self) -> bool {
+        self.flags & UP != 0
+    }
+
+    pub(crate) const fn is_point_to_point(&self) -> bool {
+        self.flags & POINTOPOINT != 0
+    }
+}
+
+/// The unit in a name behind a prefix: digits, without zeroes in front.
+pub(crate) fn unit(digits: &str) -> Option<u32> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = digits.len() == 1 || !digits.starts_with('0');
+    if is_number && is_plain { digits.parse().ok() } else { None }
+}
