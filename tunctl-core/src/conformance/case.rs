@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Harness, Outcome, expect};
+use super::{Harness, Outcome, dialect, expect};
 
 /// What a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +94,7 @@ impl<H: Harness> Case<H> {
     /// Runs it over a harness that nothing has used yet.
     #[must_use]
     pub fn run(&self, harness: &H) -> Outcome {
+        dialect::speak(harness.profile());
         expect::recorded(|| (self.body)(harness))
     }
 }

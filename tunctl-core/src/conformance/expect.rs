@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::dialect::{self, native};
 use super::{DeviceOf, Harness};
 use crate::{
     Cause, CreateOptions, DestroyError, Error, Gid, InterfaceAddress, InterfaceInfo, InterfaceName,
@@ -54,7 +55,9 @@ pub fn refused<T, E: Into<Error>>(outcome: Result<T, E>, cause: Cause) -> Error 
 #[track_caller]
 pub(super) fn refused_with<T, E: Into<Error>>(outcome: Result<T, E>, cause: Cause, errno: i32) -> Error {
     let error = refused(outcome, cause);
-    assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+    if dialect::has_linux_errnos() {
+        assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+    }
     error
 }
 
@@ -81,7 +84,13 @@ pub(super) mod errno {
 }
 
 pub(super) fn name(text: &str) -> InterfaceName {
-    text.parse().expect("the suite's names are names")
+    native(text, None).parse().expect("the suite's names are names")
+}
+
+/// Options with that name, or pattern.
+pub(super) fn named(options: CreateOptions, text: &str) -> CreateOptions {
+    let name = native(text, Some(options.layer()));
+    options.name(&name).expect("the suite's names are names")
 }
 
 pub(super) fn uid(number: u32) -> Uid {
@@ -107,8 +116,7 @@ pub(super) fn tap<H: Harness>(harness: &H, name: &str) -> DeviceOf<H> {
 }
 
 pub(super) fn create<H: Harness>(harness: &H, options: CreateOptions, name: &str) -> DeviceOf<H> {
-    let options = options.name(name).expect("the suite's names are names");
-    harness.backend().create(&options).unwrap_or_else(|error| panic!("{error}"))
+    harness.backend().create(&named(options, name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A new interface that another program has brought up, and a device of it.
@@ -123,7 +131,7 @@ pub(super) fn open<H: Harness>(
     options: CreateOptions,
     name: &str,
 ) -> crate::Result<DeviceOf<H>> {
-    harness.backend().open(&options.name(name).expect("the suite's names are names"))
+    harness.backend().open(&named(options, name))
 }
 
 /// A new persistent interface to which no device is attached.

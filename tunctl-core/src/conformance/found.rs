@@ -4,7 +4,9 @@ use std::iter;
 
 use super::Harness;
 use super::case::{Case, suite};
-use super::expect::{NO_QUEUES, create, errno, ipv4, name, not_applicable, received, refused_with, tun, up};
+use super::expect::{
+    NO_QUEUES, create, errno, ipv4, name, named, not_applicable, received, refused_with, tun, up,
+};
 use crate::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, TunDevice};
 
 pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
@@ -21,7 +23,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
 }
 
 fn a_pattern_is_exhausted_when_its_next_number_would_be_cut<H: Harness>(harness: &H) {
-    let options = CreateOptions::tun().name("abcdefghijklm%d").unwrap();
+    let options = named(CreateOptions::tun(), "abcdefghijklm%d");
     let _all: Vec<_> = (0..100).map(|_| harness.backend().create(&options).unwrap()).collect();
     // 100 would make 16 bytes; what is left of them, "abcdefghijklm10", is there.
     refused_with(harness.backend().create(&options), Cause::Exists, harness.profile().exhausted_errno);

@@ -99,6 +99,25 @@ pub struct Profile {
     pub queue_batch: usize,
     /// The most queues that an interface may have.
     pub most_queues: usize,
+    /// Errnos are Linux's numbers; elsewhere the suite goes by causes alone.
+    pub linux_errnos: bool,
+    /// What interfaces may be called.
+    pub names: Names,
+}
+
+/// What interfaces may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Names {
+    /// Anything.
+    Free,
+    /// By their kind and a number. The suite then means such a name by any of its own.
+    Units {
+        /// A tun, before its number.
+        tun: &'static str,
+        /// A tap.
+        tap: &'static str,
+    },
 }
 
 impl Profile {
@@ -112,6 +131,8 @@ impl Profile {
         tap_queue_length: 1000,
         queue_batch: 16,
         most_queues: 256,
+        linux_errnos: true,
+        names: Names::Free,
     };
 
     /// With another answer to an unprivileged caller that attaches to a persistent interface of nobody's.
@@ -132,6 +153,20 @@ impl Profile {
     #[must_use]
     pub const fn with_exhausted_errno(mut self, errno: i32) -> Self {
         self.exhausted_errno = errno;
+        self
+    }
+
+    /// With errnos of its own.
+    #[must_use]
+    pub const fn with_own_errnos(mut self) -> Self {
+        self.linux_errnos = false;
+        self
+    }
+
+    /// With names by kind and number alone.
+    #[must_use]
+    pub const fn with_names(mut self, names: Names) -> Self {
+        self.names = names;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Interfaces and devices come and go.
 
 use super::case::{Case, suite};
-use super::expect::{create, errno, exists, name, open, persistent, refused_with, report, tap, tun};
+use super::expect::{create, errno, exists, name, named, open, persistent, refused_with, report, tap, tun};
 use super::{Harness, refused};
 use crate::{Cause, CreateOptions, Interface, InterfaceIndex, Operation, State, TunBackend, TunDevice};
 
@@ -77,7 +77,7 @@ fn create_refuses_what_exists<H: Harness>(harness: &H) {
     let device = create(harness, several.clone(), "tun0");
     let before = report(harness, "tun0");
     // It does not join, though there is room for a queue.
-    let second = harness.backend().create(&several.name("tun0").unwrap());
+    let second = harness.backend().create(&named(several, "tun0"));
     refused_with(second, Cause::Exists, errno::EBUSY);
     assert_eq!(report(harness, "tun0"), before);
     drop(device);
@@ -85,7 +85,7 @@ fn create_refuses_what_exists<H: Harness>(harness: &H) {
 }
 
 fn an_exclusive_open_or_create_creates_and_never_opens<H: Harness>(harness: &H) {
-    let options = CreateOptions::tun().exclusive(true).name("once").unwrap();
+    let options = named(CreateOptions::tun().exclusive(true), "once");
     let device = harness.backend().open_or_create(&options).unwrap();
     device.set_persist(true).unwrap();
     drop(device);
@@ -100,7 +100,7 @@ fn open_creates_nothing<H: Harness>(harness: &H) {
 }
 
 fn open_or_create_creates_what_is_missing<H: Harness>(harness: &H) {
-    let options = CreateOptions::tap().name("either").unwrap();
+    let options = named(CreateOptions::tap(), "either");
     let device = harness.backend().open_or_create(&options).unwrap();
     assert_eq!(report(harness, "either").layer, device.layer());
     drop(device);
@@ -110,7 +110,7 @@ fn open_or_create_creates_what_is_missing<H: Harness>(harness: &H) {
 fn open_or_create_opens_what_is_there<H: Harness>(harness: &H) {
     persistent(harness, CreateOptions::tun(), "either");
     let index = report(harness, "either").index;
-    let options = CreateOptions::tun().name("either").unwrap();
+    let options = named(CreateOptions::tun(), "either");
     let device = harness.backend().open_or_create(&options).unwrap();
     assert_eq!(report(harness, "either").index, index);
     assert_eq!(device.interface().index(), index);
@@ -121,7 +121,7 @@ fn open_or_create_opens_what_is_there<H: Harness>(harness: &H) {
 
 fn open_wants_a_whole_name_and_nothing_exclusive<H: Harness>(harness: &H) {
     persistent(harness, CreateOptions::tun(), "tun0");
-    let named = CreateOptions::tun().name("tun0").unwrap();
+    let named = named(CreateOptions::tun(), "tun0");
     refused(harness.backend().open(&CreateOptions::tun()), Cause::InvalidOptions);
     refused(harness.backend().open(&named.clone().exclusive(true)), Cause::InvalidOptions);
     refused(open(harness, CreateOptions::tun().exclusive(true), "none"), Cause::InvalidOptions);
@@ -156,7 +156,7 @@ fn the_other_layer_is_a_mismatch<H: Harness>(harness: &H) {
     persistent(harness, CreateOptions::tap(), "tap1");
     let (to_tap, to_tun) = (CreateOptions::tap(), CreateOptions::tun());
     for (options, text) in [(&to_tap, "tun0"), (&to_tun, "tap0"), (&to_tap, "tun1"), (&to_tun, "tap1")] {
-        let options = options.clone().name(text).unwrap();
+        let options = named(options.clone(), text);
         for outcome in [harness.backend().open(&options), harness.backend().open_or_create(&options)] {
             refused_with(outcome, Cause::LayerMismatch, errno::EINVAL);
         }
@@ -169,7 +169,7 @@ fn other_queues_are_a_mismatch_and_the_layer_is_told_first<H: Harness>(harness: 
     let _held = [create(harness, single.clone(), "one"), create(harness, several.clone(), "many")];
     for (options, text) in [(several, "one"), (single, "many")] {
         refused_with(open(harness, options.clone(), text), Cause::QueueMismatch, errno::EINVAL);
-        let either = harness.backend().open_or_create(&options.name(text).unwrap());
+        let either = harness.backend().open_or_create(&named(options, text));
         refused_with(either, Cause::QueueMismatch, errno::EINVAL);
     }
     let neither = CreateOptions::tap().multi_queue(true);

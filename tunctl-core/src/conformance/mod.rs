@@ -32,6 +32,7 @@
 mod addresses;
 mod case;
 mod configuration;
+mod dialect;
 mod expect;
 mod found;
 mod gone;
@@ -55,4 +56,4 @@ mod writing;
 
 pub use case::{Case, Need, Subject, cases};
 pub use expect::{Outcome, Refusal, refused};
-pub use harness::{DeviceOf, Harness, InterfaceOf, Observation, Profile};
+pub use harness::{DeviceOf, Harness, InterfaceOf, Names, Observation, Profile};

@@ -1,7 +1,9 @@
 //! Names, patterns and flags.
 
 use super::case::{Case, suite};
-use super::expect::{create, errno, exists, name, open, persistent, refused, refused_with, report, tap, tun};
+use super::expect::{
+    create, errno, exists, name, named, open, persistent, refused, refused_with, report, tap, tun,
+};
 use super::{DeviceOf, Harness};
 use crate::{
     Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, Layer, Operation, TunBackend,
@@ -112,7 +114,7 @@ fn a_pattern_of_fifteen_bytes_has_room_for_two_digits<H: Harness>(harness: &H) {
 fn a_pattern_is_never_opened<H: Harness>(harness: &H) {
     persistent(harness, CreateOptions::tun(), "vpn0");
     refused(open(harness, CreateOptions::tun(), "vpn%d"), Cause::InvalidOptions);
-    let options = CreateOptions::tun().name("vpn%d").unwrap();
+    let options = named(CreateOptions::tun(), "vpn%d");
     let device = harness.backend().open_or_create(&options).unwrap();
     assert_eq!(called::<H>(&device), "vpn1");
     assert!(report(harness, "vpn0").persistent && !report(harness, "vpn1").persistent);
@@ -185,7 +187,7 @@ fn a_name_that_exists_is_refused_and_the_interface_left_alone<H: Harness>(harnes
     for text in ["held", "idle"] {
         let before = report(harness, text);
         for options in [CreateOptions::tun(), CreateOptions::tap(), CreateOptions::tun().multi_queue(true)] {
-            let options = options.name(text).unwrap();
+            let options = named(options, text);
             let error = refused_with(harness.backend().create(&options), Cause::Exists, errno::EBUSY);
             assert_eq!(error.interface(), Some(name(text)));
             let exclusive = harness.backend().open_or_create(&options.exclusive(true));

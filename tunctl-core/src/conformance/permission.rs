@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::case::{Case, suite};
 use super::expect::{
-    address, create, errno, exists, gid, given_back, ipv4, name, open, persistent, refused_with, report, tap,
-    tun, uid,
+    address, create, errno, exists, gid, given_back, ipv4, name, named, open, persistent, refused_with,
+    report, tap, tun, uid,
 };
 use super::{Harness, Need, refused};
 use crate::{
@@ -73,7 +73,7 @@ fn mine<H: Harness>(harness: &H) {
 
 fn without_the_capability_nothing_is_created<H: Harness>(harness: &H) {
     as_user(harness, 4001, 4001, || {
-        for options in [CreateOptions::tun().name("tun0").unwrap(), CreateOptions::tap()] {
+        for options in [named(CreateOptions::tun(), "tun0"), CreateOptions::tap()] {
             let created = harness.backend().create(&options);
             refused_with(created, Cause::MissingCapability, errno::EPERM);
             let either = harness.backend().open_or_create(&options);
@@ -107,7 +107,7 @@ fn without_the_capability_what_is_missing_is_still_told<H: Harness>(harness: &H)
 fn the_owner_opens_what_is_his<H: Harness>(harness: &H) {
     mine(harness);
     let index = report(harness, "mine").index;
-    let options = CreateOptions::tun().name("mine").unwrap();
+    let options = named(CreateOptions::tun(), "mine");
     as_user(harness, 4001, 4009, || {
         let device = harness.backend().open(&options).unwrap();
         assert_eq!(device.interface().index(), index);
@@ -123,7 +123,7 @@ fn another_user_does_not_open_what_is_an_owners<H: Harness>(harness: &H) {
     // Nor does one in the group of the same number.
     as_user(harness, 4003, 4001, || {
         refused_with(open(harness, CreateOptions::tun(), "mine"), Cause::NotOwner, errno::EPERM);
-        let either = harness.backend().open_or_create(&CreateOptions::tun().name("mine").unwrap());
+        let either = harness.backend().open_or_create(&named(CreateOptions::tun(), "mine"));
         refused_with(either, Cause::NotOwner, errno::EPERM);
     });
     assert_eq!(report(harness, "mine"), before);
@@ -287,7 +287,7 @@ fn without_the_capability_everything_is_listed<H: Harness>(harness: &H) {
 fn that_it_exists_is_told_before_who_may_create_it<H: Harness>(harness: &H) {
     mine(harness);
     as_user(harness, 4003, 4003, || {
-        let options = CreateOptions::tun().name("mine").unwrap();
+        let options = named(CreateOptions::tun(), "mine");
         refused_with(harness.backend().create(&options), Cause::Exists, errno::EBUSY);
         let exclusive = harness.backend().open_or_create(&options.exclusive(true));
         refused_with(exclusive, Cause::Exists, errno::EBUSY);

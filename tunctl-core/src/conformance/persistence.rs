@@ -2,7 +2,8 @@
 
 use super::case::{Case, suite};
 use super::expect::{
-    address, create, errno, exists, gid, ipv4, name, open, persistent, refused_with, report, tap, tun, uid,
+    address, create, errno, exists, gid, ipv4, name, named, open, persistent, refused_with, report, tap, tun,
+    uid,
 };
 use super::{Harness, refused};
 use crate::{
@@ -271,7 +272,7 @@ fn the_reported_interface_opens_by_its_own_options<H: Harness>(harness: &H) {
 fn an_interface_without_devices_exists_for_create<H: Harness>(harness: &H) {
     persistent(harness, CreateOptions::tun(), "tun0");
     let before = report(harness, "tun0");
-    let options = CreateOptions::tun().name("tun0").unwrap();
+    let options = named(CreateOptions::tun(), "tun0");
     refused_with(harness.backend().create(&options), Cause::Exists, errno::EBUSY);
     assert_eq!(report(harness, "tun0"), before);
     let device = harness.backend().open_or_create(&options).unwrap();
@@ -282,7 +283,7 @@ fn an_interface_without_devices_keeps_its_layer<H: Harness>(harness: &H) {
     persistent(harness, CreateOptions::tap(), "tap0");
     let before = report(harness, "tap0");
     refused_with(open(harness, CreateOptions::tun(), "tap0"), Cause::LayerMismatch, errno::EINVAL);
-    let options = CreateOptions::tun().name("tap0").unwrap();
+    let options = named(CreateOptions::tun(), "tap0");
     let either = harness.backend().open_or_create(&options);
     refused_with(either, Cause::LayerMismatch, errno::EINVAL);
     assert_eq!(report(harness, "tap0"), before);
