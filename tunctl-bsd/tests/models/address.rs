@@ -11,7 +11,7 @@ use super::world::{Address, Interface, Kind, World};
 
 impl World {
     pub(crate) fn add_address(&mut self, name: &str, alias: Alias) -> Result<(), i32> {
-        let (system, tentative_for) = (self.system, self.tentative_for);
+        let (system, tentative_for, ups_tap) = (self.system, self.tentative_for, self.address_ups_tap);
         let interface = self.asked_mut(name)?;
         let found = placed(interface, alias)?;
         // Fact: OpenBSD has no flag to do without duplicate detection.
@@ -24,8 +24,8 @@ impl World {
         // Assumed: what is there already is replaced.
         interface.addresses.retain(|address| address.found.address != alias.address);
         interface.addresses.push(Address { found, tentative, duplicated: false });
-        if interface.kind == Kind::Tun {
-            // Fact: on a tun an address sets UP too.
+        // Fact: on a tun an address sets UP too.
+        if interface.kind == Kind::Tun || ups_tap {
             interface.flags |= UP | RUNNING;
             interface.additions += 1;
         }

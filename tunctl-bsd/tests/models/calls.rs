@@ -10,8 +10,8 @@ use tunctl_sys::bsd::{Name, Rename, Request};
 
 use super::configure;
 use super::device::Device;
-use super::numbers::{EAGAIN, EINVAL, ENOTTY, ENXIO, RUNNING};
-use super::world::{Kind, World};
+use super::numbers::{EAGAIN, EINVAL, ENOTTY};
+use super::world::World;
 use super::{Handle, Model, System};
 
 fn error(errno: i32) -> io::Error {
@@ -35,9 +35,6 @@ impl Model {
         world.devices.insert(id, device);
         if let Some(interface) = world.indexed_mut(index) {
             interface.device = Some(id);
-            if interface.kind == Kind::Tap {
-                interface.flags |= RUNNING;
-            }
         }
         Ok(Handle { world: Arc::clone(&self.world), device: id, socket })
     }
@@ -137,7 +134,7 @@ impl Calls for Model {
         let length = nix::sys::uio::readv(handle.as_fd(), buffers).map_err(translated)?;
         let mut world = self.enter();
         if world.of_device(handle.device).is_none() {
-            return Err(error(ENXIO));
+            return Err(error(world.gone()));
         }
         if let Some(device) = world.devices.get_mut(&handle.device) {
             device.popped();

@@ -1,7 +1,7 @@
 //! What happens when a device is closed.
 
 use super::System;
-use super::numbers::{RUNNING, UP};
+use super::numbers::{LINK0, RUNNING, UP};
 use super::world::{Interface, Kind, Made, World};
 
 impl World {
@@ -52,14 +52,30 @@ fn goes(system: System, interface: &Interface) -> bool {
 /// What becomes of an interface that stays.
 fn settle(system: System, interface: &mut Interface) {
     let was_running = interface.flags & RUNNING != 0;
-    interface.flags &= !(UP | RUNNING);
+    let is_tap = interface.kind == Kind::Tap;
     match system {
-        // Fact: addresses go if it was running. Assumed of DragonFly, whose driver has the same origin.
-        System::FreeBsd | System::DragonFly if was_running => {
-            interface.addresses.clear();
-            interface.additions = 0;
+        // Source: a tap whose LINK0 is set is left as it is.
+        System::FreeBsd if is_tap && interface.flags & LINK0 != 0 => {}
+        System::FreeBsd => {
+            interface.flags &= !(UP | RUNNING);
+            // Fact: addresses go if it was running.
+            if was_running {
+                interface.addresses.clear();
+            }
         }
-        // Fact: NetBSD's stays with its addresses, and UP is cleared. Assumed of OpenBSD's.
-        _ => {}
+        // Source: a tap of NetBSD is left as it is. Fact: a tun stays with its addresses, and UP is cleared.
+        System::NetBsd if is_tap => {}
+        System::NetBsd => interface.flags &= !UP,
+        // Source: what was made by request keeps its addresses; a tap stays up, too.
+        System::DragonFly if interface.made == Made::Request && is_tap => {}
+        System::DragonFly if interface.made == Made::Request => interface.flags &= !(UP | RUNNING),
+        System::DragonFly => {
+            interface.flags &= !(UP | RUNNING);
+            interface.addresses.clear();
+        }
+        // Source: OpenBSD's is down, and keeps its addresses.
+        _ => interface.flags &= !(UP | RUNNING),
     }
+    // Source: a virtio-net header does not outlast its device. An address family in front does.
+    interface.vnet = 0;
 }

@@ -6,8 +6,7 @@ use super::argument::{
     put_flags, put_name,
 };
 use super::numbers::{
-    Ask, EBUSY, EEXIST, EINVAL, ENODEV, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, For, Row, UNCHANGEABLE, af_inet6,
-    requests,
+    Ask, EEXIST, EINVAL, ENODEV, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, For, Row, UNCHANGEABLE, af_inet6, requests,
 };
 use super::world::{Interface, Kind, Made, World, unit};
 
@@ -63,7 +62,7 @@ impl World {
                 // Where the argument travels both ways, the name that was chosen comes back.
                 if has_answer(opcode) { put_name(argument, &made) } else { Ok(()) }
             }
-            Ask::Destroy => self.destroy(&name),
+            Ask::Destroy => self.destroy(&name, false),
             Ask::GetFlags => put_flags(system, argument, self.existing_mut(&name)?.flags),
             Ask::SetFlags => {
                 let (new, interface) = (flags(system, argument)?, self.asked_mut(&name)?);
@@ -121,7 +120,7 @@ impl World {
         Ok(self.indexed(index).map(|interface| interface.name.clone()).unwrap_or_default())
     }
 
-    pub(crate) fn destroy(&mut self, name: &str) -> Result<(), i32> {
+    pub(crate) fn destroy(&mut self, name: &str, by_another: bool) -> Result<(), i32> {
         let system = self.system;
         let interface = self.asked_mut(name)?;
         let (index, is_open) = (interface.index, interface.device.is_some());
@@ -130,9 +129,11 @@ impl World {
             (_, Kind::Loopback) | (System::MacOs, _) => return Err(EINVAL),
             // Fact: the request waits for the last descriptor, which is the caller's own.
             (System::FreeBsd, _) if is_open => panic!("SIOCIFDESTROY of {name} would hang: it is open"),
-            (System::NetBsd | System::DragonFly, _) if is_open => return Err(EBUSY),
             // Fact: only what SIOCIFCREATE has made.
             (System::DragonFly, _) if interface.made != Made::Request => return Err(ENXIO),
+            // Source: nothing holds the driver back, and it goes on with memory that it has given back.
+            (System::DragonFly, _) if is_open && !by_another => panic!("SIOCIFDESTROY of {name}: it is open"),
+            // Source: NetBSD and OpenBSD destroy it, open or not; what has it open finds nothing there any more.
             _ => {}
         }
         self.remove(index);
@@ -176,7 +177,7 @@ pub(crate) fn mtus(system: System, kind: Kind) -> std::ops::RangeInclusive<u32> 
         // Fact: 576 to 1500, and 9000 for a tap. Assumed: nothing above, and no less than Ethernet's least.
         (System::NetBsd, Kind::Tun) => 576..=1500,
         (System::NetBsd, _) => 46..=9000,
-        // Fact: up to 16384. Assumed: no less than Ethernet's least.
+        // Fact: up to 16384. Source: no less than Ethernet's least.
         (System::OpenBsd, _) => 46..=16384,
         // Fact: the driver has no bounds. Assumed: those of the network stack, IF_MINMTU and IF_MAXMTU.
         _ => 72..=65535,

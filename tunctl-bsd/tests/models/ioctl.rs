@@ -3,8 +3,8 @@
 use super::argument::{has_length, number, put, put_name, short};
 use super::configure::mtus;
 use super::numbers::{
-    Ask, BROADCAST, EBUSY, EINVAL, ENOENT, ENOTTY, ENXIO, EPERM, EPROTOTYPE, For, KIND_TAP, KIND_TUN,
-    MULTICAST, POINTOPOINT, Row, requests,
+    Ask, BROADCAST, EBADF, EBUSY, EINVAL, ENOENT, ENOTTY, ENXIO, EPERM, EPROTOTYPE, For, KIND_TAP, KIND_TUN,
+    KIND_TUNNEL, MULTICAST, POINTOPOINT, Row, requests,
 };
 use super::world::{Interface, Kind, World};
 use super::{System, argument};
@@ -49,6 +49,9 @@ impl World {
         opcode: u32,
         argument: &mut [u8],
     ) -> Result<Option<bool>, i32> {
+        if self.of_device(device).is_none() {
+            return Err(gone(self.system));
+        }
         let row = self.of_device_request(device, opcode).ok_or(ENOTTY)?;
         has_length(opcode, argument)?;
         match row.3 {
@@ -62,11 +65,11 @@ impl World {
             _ => {}
         }
         let (system, root) = (self.system, self.root);
-        let interface = self.of_device_mut(device).ok_or(ENXIO)?;
+        let interface = self.of_device_mut(device).ok_or(gone(system))?;
         match row.3 {
             Ask::TunSetHead => interface.head = number(argument, 0)? != 0,
             Ask::TunGetHead => put(argument, 0, &head_answer(system, interface.head).to_ne_bytes())?,
-            Ask::TunSetMode => set_mode(interface, number(argument, 0)?)?,
+            Ask::TunSetMode => set_mode(system, interface, number(argument, 0)?)?,
             // The two modes exclude each other; packets with a link-level address in front are not modelled.
             Ask::TunSetLinkMode => interface.head &= number(argument, 0)? == 0,
             Ask::SetInfo => set_info(system, root, interface, argument)?,
@@ -97,15 +100,28 @@ const fn head_answer(system: System, head: bool) -> u32 {
     }
 }
 
-fn set_mode(interface: &mut Interface, mode: u32) -> Result<(), i32> {
-    // Fact: while it is down, else EBUSY.
-    if interface.is_up() {
-        return Err(EBUSY);
-    }
-    if !matches!(mode & !MULTICAST, POINTOPOINT | BROADCAST) {
+/// Source: OpenBSD takes the descriptor of an interface that is destroyed away; elsewhere the driver looks for it in vain.
+const fn gone(system: System) -> i32 {
+    if matches!(system, System::OpenBsd) { EBADF } else { ENXIO }
+}
+
+fn set_mode(system: System, interface: &mut Interface, mode: u32) -> Result<(), i32> {
+    let kept = match system {
+        // Source: in any state, and only these are taken.
+        System::OpenBsd => POINTOPOINT | BROADCAST | MULTICAST,
+        // Fact: while it is down, else EBUSY.
+        _ if interface.is_up() => return Err(EBUSY),
+        _ => u32::MAX,
+    };
+    let mode = mode & kept;
+    // Source: NetBSD looks at two bits alone.
+    let looked_at = if matches!(system, System::NetBsd) { POINTOPOINT | BROADCAST } else { !MULTICAST };
+    if !matches!(mode & looked_at, POINTOPOINT | BROADCAST) {
         return Err(EINVAL);
     }
-    interface.flags = (interface.flags & !(POINTOPOINT | BROADCAST | MULTICAST)) | mode;
+    // Source: DragonFly never takes multicast away.
+    let multicast = if system == System::DragonFly { 0 } else { MULTICAST };
+    interface.flags = (interface.flags & !(POINTOPOINT | BROADCAST | multicast)) | mode;
     Ok(())
 }
 
@@ -115,23 +131,20 @@ fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u
     let is_wide = system == System::OpenBsd;
     let mtu = if is_wide { number(argument, 0)? } else { short(argument, 4)?.into() };
     let kind = if is_wide { short(argument, 4)? } else { argument::bytes::<1>(argument, 6)?[0].into() };
-    // Assumed: what it is can be said, not changed.
-    if kind != kind_number(interface) {
-        return Err(EPROTOTYPE);
+    // Source: what it is can be said, not changed.
+    if kind != kind_number(system, interface.kind) {
+        return Err(if is_wide { EINVAL } else { EPROTOTYPE });
     }
-    // Assumed: another MTU is root's to set, as by SIOCSIFMTU.
-    if mtu != interface.mtu && !root {
+    // Source: on FreeBSD another MTU is root's to set, as by SIOCSIFMTU; on others, whoever has it open may.
+    if system == System::FreeBsd && mtu != interface.mtu && !root {
         return Err(EPERM);
     }
     if !mtus(system, interface.kind).contains(&mtu) {
         return Err(EINVAL);
     }
     if is_wide {
-        let mode = u32::from(short(argument, 6)?);
-        let is_changed = mode != interface.flags & (POINTOPOINT | BROADCAST | MULTICAST);
-        if is_changed && interface.kind == Kind::Tun {
-            set_mode(interface, mode)?;
-        }
+        let mode = POINTOPOINT | BROADCAST | MULTICAST;
+        interface.flags = (interface.flags & !mode) | (u32::from(short(argument, 6)?) & mode);
     }
     interface.mtu = mtu;
     interface.baudrate = number(argument, if is_wide { 8 } else { 0 })?;
@@ -139,24 +152,27 @@ fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u
 }
 
 fn get_info(system: System, interface: &Interface, argument: &mut [u8]) -> Result<(), i32> {
-    let mode = interface.flags & (POINTOPOINT | BROADCAST | MULTICAST);
-    let [a, b, ..] = mode.to_le_bytes();
-    let kind = kind_number(interface);
+    let [low_flags, high_flags, ..] = interface.flags.to_le_bytes();
+    let kind = kind_number(system, interface.kind);
     argument.fill(0);
     if system == System::OpenBsd {
         put(argument, 0, &interface.mtu.to_ne_bytes())?;
         put(argument, 4, &kind.to_ne_bytes())?;
-        put(argument, 6, &u16::from_le_bytes([a, b]).to_ne_bytes())?;
+        put(argument, 6, &u16::from_le_bytes([low_flags, high_flags]).to_ne_bytes())?;
         return put(argument, 8, &interface.baudrate.to_ne_bytes());
     }
-    let [low, ..] = kind.to_le_bytes();
+    let [low_kind, ..] = kind.to_le_bytes();
     put(argument, 0, &interface.baudrate.to_ne_bytes())?;
     put(argument, 4, &u16::try_from(interface.mtu).map_err(|_| EINVAL)?.to_ne_bytes())?;
-    put(argument, 6, &[low])
+    put(argument, 6, &[low_kind])
 }
 
-const fn kind_number(interface: &Interface) -> u16 {
-    if matches!(interface.kind, Kind::Tap) { KIND_TAP } else { KIND_TUN }
+const fn kind_number(system: System, kind: Kind) -> u16 {
+    match (kind, system) {
+        (Kind::Tap, _) => KIND_TAP,
+        (_, System::OpenBsd) => KIND_TUNNEL,
+        _ => KIND_TUN,
+    }
 }
 
 /// `ctl_info`: the number at 0, the name at 4.

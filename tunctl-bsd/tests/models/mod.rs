@@ -1,8 +1,8 @@
 //! Models of the TUN/TAP drivers of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, and of the little of their network stacks that the
 //! seam touches: they stand behind [`tunctl_bsd::Calls`], on any Unix.
 //!
-//! A rule stands where the system enforces it. *fact*: known from the system's headers, source or manual, or seen to happen.
-//! *assumed*: nobody has said so; a test that relies on it proves little.
+//! A rule stands where the system enforces it. *Fact*: known from headers or manuals, or seen to happen. *Source*: read in a driver's
+//! source, of which a copy from about 2020 was at hand. *Assumed*: nobody has said so; a test that relies on it proves little.
 //!
 //! A test binary has them by `#[path = "models/mod.rs"] mod models;`, since a file of that name is a test itself.
 #![allow(dead_code, unused_imports, reason = "several test binaries have these models, and each uses a part")]

@@ -6,6 +6,7 @@ pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ENXIO: i32 = 6;
+pub(crate) const EBADF: i32 = 9;
 pub(crate) const EACCES: i32 = 13;
 pub(crate) const EBUSY: i32 = 16;
 pub(crate) const EEXIST: i32 = 17;
@@ -28,6 +29,7 @@ pub(crate) const BROADCAST: u32 = 0x2;
 pub(crate) const LOOPBACK: u32 = 0x8;
 pub(crate) const POINTOPOINT: u32 = 0x10;
 pub(crate) const RUNNING: u32 = 0x40;
+pub(crate) const LINK0: u32 = 0x1000;
 pub(crate) const MULTICAST: u32 = 0x8000;
 /// What SIOCSIFFLAGS leaves as it is: broadcast, point-to-point, running, out active (0x400), simplex (0x800), multicast, and all
 /// multicast (0x200).
@@ -40,9 +42,11 @@ pub(crate) const NODAD: u32 = 0x20;
 pub(crate) const TENTATIVE: u32 = 0x2;
 pub(crate) const DUPLICATED: u32 = 0x4;
 
-/// IFT_PPP, IFT_ETHER and macOS's IFT_OTHER.
-pub(crate) const KIND_TUN: u16 = 0x17;
+/// `IFT_ETHER`, `IFT_PPP` and `IFT_TUNNEL`.
 pub(crate) const KIND_TAP: u16 = 0x6;
+pub(crate) const KIND_TUN: u16 = 0x17;
+/// OpenBSD's.
+pub(crate) const KIND_TUNNEL: u16 = 0x83;
 
 pub(crate) const fn af_inet6(system: System) -> u32 {
     match system {
@@ -148,7 +152,7 @@ const NETBSD: &[Row] = &[
 ];
 
 const OPENBSD: &[Row] = &[
-    (0x8004_745d, "TUNSIFMODE", For::Tun, Ask::TunSetMode),
+    (0x8004_745d, "TUNSIFMODE", For::Device, Ask::TunSetMode),
     (0x800c_745b, "TUNSIFINFO", For::Device, Ask::SetInfo),
     (0x400c_745c, "TUNGIFINFO", For::Device, Ask::GetInfo),
     (0x8020_697a, "SIOCIFCREATE", For::Socket, Ask::Create),

@@ -1,7 +1,7 @@
 //! How devices are opened, and sockets connected.
 
 use super::System;
-use super::numbers::{EACCES, EAFNOSUPPORT, EBUSY, ENOENT, ENXIO, EPERM};
+use super::numbers::{EACCES, EAFNOSUPPORT, EBUSY, ENOENT, ENXIO, EPERM, RUNNING, UP};
 use super::world::{Kind, Made, NodeMode, World, unit};
 
 /// What a node stands for.
@@ -14,15 +14,9 @@ impl World {
     /// The interface that opening a node leads to, by its index.
     pub(crate) fn open(&mut self, path: &str) -> Result<u32, i32> {
         let node = self.node(path)?;
-        match self.nodes.get(path).copied().unwrap_or(self.other_nodes) {
-            NodeMode::Missing => return Err(ENOENT),
-            NodeMode::Root if !self.root => return Err(EACCES),
-            _ => {}
-        }
-        if !self.loaded {
-            // Fact: without if_tuntap there is no node on FreeBSD. Assumed: DragonFly's are made alike; NetBSD and OpenBSD have nodes
-            // on disk, behind which there is nothing.
-            return Err(if matches!(self.system, System::NetBsd | System::OpenBsd) { ENXIO } else { ENOENT });
+        let mode = self.nodes.get(path).copied().unwrap_or(self.other_nodes);
+        if mode == NodeMode::Missing || !self.has_node(&node) {
+            return Err(ENOENT);
         }
         let (kind, unit) = match node {
             // Assumed: a clone node gives a new interface, never one that is there and that nobody holds.
@@ -31,20 +25,76 @@ impl World {
         };
         let existing =
             self.of_unit(kind, unit).map(|interface| (interface.index, interface.device.is_some()));
-        self.may_open(kind, existing.is_some())?;
-        match existing {
+        let user_open = kind == Kind::Tap && self.user_open;
+        // Fact: FreeBSD makes an interface for PRIV_NET_IFCREATE, or a tap if the sysctl says so. Source: for others there is no node.
+        if self.system == System::FreeBsd && existing.is_none() && !self.root && !user_open {
+            return Err(ENOENT);
+        }
+        if mode == NodeMode::Root && !self.root {
+            return Err(EACCES);
+        }
+        // Assumed: NetBSD and OpenBSD have nodes on disk, behind which there may be nothing.
+        if !self.loaded {
+            return Err(ENXIO);
+        }
+        let is_permitted = match self.system {
+            // Fact: root, or for a tap the sysctl.
+            System::DragonFly => user_open,
+            // Fact: there is a check at the open of a tun. Source: none at that of a tap.
+            System::NetBsd => kind == Kind::Tap,
+            _ => true,
+        };
+        if !is_permitted && !self.root {
+            return Err(EPERM);
+        }
+        let index = match existing {
             // Fact: a device is opened exclusively.
-            Some((_, true)) => Err(EBUSY),
-            Some((index, false)) => Ok(index),
+            Some((_, true)) => return Err(EBUSY),
+            Some((index, false)) => index,
             // Fact: NetBSD has a tap of a number only once SIOCIFCREATE has made it; its clone node makes one.
-            None if self.system == System::NetBsd && matches!(node, Node::Unit(Kind::Tap, _)) => Err(ENXIO),
-            None => self.make(kind, unit, Made::Open),
+            None if self.system == System::NetBsd && matches!(node, Node::Unit(Kind::Tap, _)) => {
+                return Err(ENXIO);
+            }
+            None => self.make(kind, unit, Made::Open)?,
+        };
+        self.opened(index);
+        Ok(index)
+    }
+
+    /// What opening does to an interface.
+    fn opened(&mut self, index: u32) {
+        let system = self.system;
+        let Some(interface) = self.indexed_mut(index) else { return };
+        match (system, interface.kind) {
+            // Source: a tap of FreeBSD runs once it is open.
+            (System::FreeBsd, Kind::Tap) => interface.flags |= RUNNING,
+            // Source: OpenBSD's are up once they are open.
+            (System::OpenBsd, _) => interface.flags |= UP | RUNNING,
+            _ => {}
+        }
+    }
+
+    /// Whether a node is there that the driver makes.
+    fn has_node(&self, node: &Node) -> bool {
+        match (self.system, node) {
+            // Nodes on disk, whatever is behind them.
+            (System::NetBsd | System::OpenBsd, _) => true,
+            // Fact: without if_tuntap there is no node on FreeBSD. Assumed: DragonFly's are made alike.
+            _ if !self.loaded => false,
+            // Source: DragonFly has nodes of units 0 to 3, and of what there is; no other unit can be opened into being.
+            (System::DragonFly, Node::Unit(kind, unit)) => *unit < 4 || self.of_unit(*kind, *unit).is_some(),
+            _ => true,
         }
     }
 
     /// Which nodes there are.
     fn node(&self, path: &str) -> Result<Node, i32> {
         let name = path.strip_prefix("/dev/").ok_or(ENOENT)?;
+        // Source: on FreeBSD a renamed interface has a node of its new name, too.
+        let renamed = self.named(name).filter(|_| self.system == System::FreeBsd && self.loaded);
+        if let Some(interface) = renamed.filter(|interface| interface.kind != Kind::Loopback) {
+            return Ok(Node::Unit(interface.kind, interface.unit));
+        }
         // Fact: macOS has no nodes.
         let kind = match name.get(..3) {
             Some("tun") if self.system != System::MacOs => Kind::Tun,
@@ -61,23 +111,6 @@ impl World {
             (_, Some(unit)) => Ok(Node::Unit(kind, unit)),
             _ => Err(ENOENT),
         }
-    }
-
-    /// What the driver itself asks of the caller, behind the node's mode.
-    fn may_open(&self, kind: Kind, exists: bool) -> Result<(), i32> {
-        let user_open = kind == Kind::Tap && self.user_open;
-        let is_permitted = self.root
-            || match self.system {
-                // Fact: an interface is made with PRIV_NET_IFCREATE, or a tap if the sysctl says so.
-                System::FreeBsd => exists || user_open,
-                // Fact: root, or a tap if the sysctl says so.
-                System::DragonFly => user_open,
-                // Fact: there is a check at the open of a tun. Assumed: none at that of a tap.
-                System::NetBsd => kind == Kind::Tap,
-                // Fact: the node's mode is all.
-                _ => true,
-            };
-        if is_permitted { Ok(()) } else { Err(EPERM) }
     }
 
     /// The interface that connecting a socket makes, by its index.

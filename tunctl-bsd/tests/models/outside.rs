@@ -73,7 +73,8 @@ impl Model {
         self.enter().queue_length = packets;
     }
 
-    /// NetBSD, seen on an old kernel: a tun is ready only once an address was added twice.
+    /// NetBSD and DragonFly: how many times an address is added before a tun is ready. It is 1 on NetBSD, and 2 was seen on an old
+    /// kernel of it; on DragonFly it is 0.
     pub(crate) fn set_additions_until_ready(&self, additions: u32) {
         self.enter().additions_until_ready = additions;
     }
@@ -81,6 +82,11 @@ impl Model {
     /// How many times a new IPv6 address says that it is not in service yet.
     pub(crate) fn set_tentative_for(&self, queries: u32) {
         self.enter().tentative_for = queries;
+    }
+
+    /// Whether an address sets a tap UP, as it does a tun. Drivers of Ethernet do so; what is known of these says that it must be set.
+    pub(crate) fn set_address_ups_tap(&self, ups: bool) {
+        self.enter().address_ups_tap = ups;
     }
 
     /// Somebody else has this address: duplicate detection finds that.
@@ -146,7 +152,7 @@ impl Model {
             return Ok(());
         }
         let root = std::mem::replace(&mut world.root, true);
-        let destroyed = world.destroy(name);
+        let destroyed = world.destroy(name, true);
         world.root = root;
         destroyed
     }

@@ -49,16 +49,21 @@ impl World {
 
     /// Whether the driver lets a program read; the packets are at the socket.
     pub(crate) fn may_read(&self, device: u64) -> Result<(), i32> {
-        let interface = self.of_device(device).ok_or(ENXIO)?;
-        // Fact: EHOSTDOWN until it is ready, which only NetBSD and DragonFly ask.
+        let interface = self.of_device(device).ok_or(self.gone())?;
+        // Fact: EHOSTDOWN until it is ready.
         if self.is_ready(interface) { Ok(()) } else { Err(EHOSTDOWN) }
+    }
+
+    /// What reading and writing say where the interface has gone. Source: OpenBSD takes the descriptor away, and NetBSD's driver looks
+    /// for the interface in vain.
+    pub(crate) const fn gone(&self) -> i32 {
+        if matches!(self.system, System::OpenBsd) { EIO } else { ENXIO }
     }
 
     /// What a program writes: the number of bytes that the call says.
     pub(crate) fn write(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
         let system = self.system;
-        // Assumed: a device whose interface has gone.
-        let interface = self.of_device(device).ok_or(ENXIO)?;
+        let interface = self.of_device(device).ok_or(self.gone())?;
         // Fact: on FreeBSD a write while down returns 0 and sends nothing.
         if system == System::FreeBsd && !interface.is_up() {
             return Ok(0);
@@ -114,22 +119,24 @@ fn family(system: System, packet: &[u8]) -> Option<u32> {
 fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
     let head = if has_head(system, interface) { 4 } else { 0 };
     match system {
-        // Fact: EMSGSIZE, too short or too long. Assumed: the most is that of the MTU.
+        // Fact: EMSGSIZE, too short or too long. Source: the most is that of the MTU. macOS: assumed.
         System::OpenBsd if message.len() < head || message.len() > 16384 + head => return Err(EMSGSIZE),
         System::MacOs if message.len() < head || message.len() > 65535 + head => return Err(EMSGSIZE),
-        // Fact: more than these is EIO. Assumed: the header does not count, and there must be all of it.
+        // Fact: more than these is EIO. Source: DragonFly counts the header, the others do not; NetBSD says so of nothing at all.
         System::FreeBsd if message.len() > 65535 + head => return Err(EIO),
-        System::NetBsd if message.len() > 1500 + head => return Err(EIO),
-        System::DragonFly if message.len() > 16384 + head => return Err(EIO),
+        System::DragonFly if message.len() > 16384 => return Err(EIO),
+        System::NetBsd if message.len() <= head || message.len() > 1500 + head => return Err(EIO),
         _ if message.is_empty() => return Ok(Written::Nothing),
-        _ if message.len() < head => return Err(EIO),
+        // Source: half a header cannot be pulled up.
+        _ if message.len() < head => return Err(ENOBUFS),
         _ => {}
     }
     let (front, packet) = message.split_at(head);
-    // Without a header, all is IPv4.
+    // Fact: without a header, all is IPv4.
     let claimed = front.first_chunk().map_or(AF_INET, |&front| u32::from_be_bytes(front));
     if claimed != AF_INET && claimed != af_inet6(system) {
-        return Err(EAFNOSUPPORT);
+        // Source: OpenBSD takes it, and drops it. Assumed of macOS.
+        return if system == System::OpenBsd { Ok(Written::Nothing) } else { Err(EAFNOSUPPORT) };
     }
     // IP that is not of the version which it is said to be goes no further.
     let is_sound = family(system, packet) == Some(claimed);
@@ -140,7 +147,7 @@ fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Writt
 fn frame(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
     let front = interface.vnet as usize;
     match system {
-        // Fact: EMSGSIZE, too short or too long. Assumed: the most is that of the MTU.
+        // Fact: EMSGSIZE, too short or too long.
         System::OpenBsd if message.len() < ETHERNET || message.len() > 16384 + ETHERNET => {
             return Err(EMSGSIZE);
         }

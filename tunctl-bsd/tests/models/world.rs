@@ -55,10 +55,12 @@ pub(crate) struct World {
     /// Of those that were not said.
     pub(crate) other_nodes: NodeMode,
     pub(crate) queue_length: usize,
-    /// How many times an address is added before a tun of NetBSD is ready.
+    /// How many times an address is added before a tun of NetBSD or DragonFly is ready.
     pub(crate) additions_until_ready: u32,
     /// How many times the flags of a new IPv6 address are asked for before it is in service.
     pub(crate) tentative_for: u32,
+    /// Whether an address sets a tap UP, as it does a tun.
+    pub(crate) address_ups_tap: bool,
     pub(crate) trace: Trace,
 }
 
@@ -112,8 +114,10 @@ impl World {
             nodes: HashMap::new(),
             other_nodes: NodeMode::Root,
             queue_length: 50,
-            additions_until_ready: 1,
+            // Fact: a tun of NetBSD has to have an address. Source: one of DragonFly is ready once it is open.
+            additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
+            address_ups_tap: false,
             trace: Trace::default(),
         };
         let flags = UP | LOOPBACK | RUNNING | MULTICAST;
@@ -140,11 +144,11 @@ impl World {
         let flags = match (kind, self.system) {
             (Kind::Tap, _) => BROADCAST | MULTICAST,
             (_, System::MacOs) => POINTOPOINT | MULTICAST | UP | RUNNING,
+            // Source: NetBSD's does no multicast, unless TUNSIFMODE says so.
+            (_, System::NetBsd) => POINTOPOINT,
             _ => POINTOPOINT | MULTICAST,
         };
-        // TUNMTU of OpenBSD's header is 3000.
-        let mtu = if self.system == System::OpenBsd && kind == Kind::Tun { 3000 } else { 1500 };
-        Ok(self.push(name, kind, unit, made, flags, mtu))
+        Ok(self.push(name, kind, unit, made, flags, 1500))
     }
 
     fn push(&mut self, name: String, kind: Kind, unit: u32, made: Made, flags: u32, mtu: u32) -> u32 {
@@ -240,13 +244,14 @@ impl World {
         }
     }
 
-    /// Whether the driver carries packets for the stack. Fact: a tun of NetBSD or DragonFly only since it has an address; a tap is
-    /// assumed to have to be up.
+    /// Whether the driver lets programs read and write, and carries packets for the stack.
     pub(crate) fn is_ready(&self, interface: &Interface) -> bool {
-        let needed = if self.system == System::NetBsd { self.additions_until_ready } else { 1 };
         match (self.system, interface.kind) {
-            (System::NetBsd | System::DragonFly, Kind::Tun) => interface.additions >= needed,
-            (System::NetBsd | System::DragonFly, Kind::Tap) => interface.is_up(),
+            (System::NetBsd | System::DragonFly, Kind::Tun) => {
+                interface.additions >= self.additions_until_ready
+            }
+            // Source: a tap of NetBSD has to be up to be read. Assumed: to be written, too.
+            (System::NetBsd, Kind::Tap) => interface.is_up(),
             _ => true,
         }
     }

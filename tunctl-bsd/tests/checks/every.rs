@@ -1,0 +1,188 @@
+//! What all five have in common.
+
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::thread;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::IoSliceMut;
+use tunctl_bsd::Calls;
+
+use crate::models::numbers::{EAGAIN, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENOTTY, ENXIO};
+use crate::models::{Handle, System};
+use crate::rig::{Rig, SYSTEMS, UP, V4, errno};
+
+/// A tun that carries packets, and whose packets begin with a family.
+fn ready(system: System) -> (Rig, Handle) {
+    let rig = Rig::new(system);
+    let tun = rig.tun();
+    rig.add_peer(rig.tun_name());
+    if let Some(request) = rig.abi.requests.tun_set_head {
+        rig.set(&tun, Some(request), 1).expect("a header");
+    }
+    (rig, tun)
+}
+
+fn is_readable(handle: &Handle) -> bool {
+    let mut fds = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).expect("poll") == 1
+}
+
+/// A packet that can be told from others.
+fn numbered(number: u8) -> [u8; 20] {
+    let mut packet = [0; 20];
+    (packet[0], packet[19]) = (0x45, number);
+    packet
+}
+
+#[test]
+fn a_read_is_a_packet_and_what_is_too_long_is_lost() {
+    for system in SYSTEMS {
+        let (rig, tun) = ready(system);
+        assert!(!is_readable(&tun));
+        assert!(rig.inject(rig.tun_name(), &numbered(1)) && rig.inject(rig.tun_name(), &numbered(2)));
+        assert!(is_readable(&tun));
+        let (mut head, mut packet) = ([0; 4], [0; 6]);
+        let mut buffers = [IoSliceMut::new(&mut head), IoSliceMut::new(&mut packet)];
+        assert_eq!(rig.model.read(&tun, &mut buffers).unwrap(), 10);
+        assert_eq!((head, packet), ([0, 0, 0, 2], [0x45, 0, 0, 0, 0, 0]));
+        assert_eq!(rig.read(&tun), Ok([&[0, 0, 0, 2][..], &numbered(2)].concat()));
+        assert_eq!(rig.read(&tun), Err(EAGAIN));
+        assert!(!is_readable(&tun));
+    }
+}
+
+#[test]
+fn a_read_waits_unless_it_is_told_not_to() {
+    for system in SYSTEMS {
+        let (rig, tun) = ready(system);
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let mut buffer = [0; 100];
+                rig.model.read(&tun, &mut [IoSliceMut::new(&mut buffer)]).map_err(errno)
+            });
+            assert!(rig.inject(rig.tun_name(), V4));
+            assert_eq!(reading.join().unwrap(), Ok(8));
+        });
+        // Of all descriptors of the device.
+        let second = rig.duplicate(&tun).unwrap();
+        rig.model.set_nonblocking(&second).unwrap();
+        let read = rig.model.read(&tun, &mut [IoSliceMut::new(&mut [0; 100])]).map_err(errno);
+        assert_eq!(read, Err(EAGAIN));
+        rig.ioctl(&tun, rig.abi.requests.set_nonblocking, vec![0; 4]).unwrap();
+        assert!(rig.inject(rig.tun_name(), V4));
+        assert!(is_readable(&second));
+    }
+}
+
+#[test]
+fn a_queue_has_50_packets_and_keeps_their_order() {
+    for system in SYSTEMS {
+        let (rig, tun) = ready(system);
+        let of = rig.tun_name();
+        for number in 0..50 {
+            assert!(rig.inject(of, &numbered(number)), "{system:?} {number}");
+        }
+        assert_eq!((rig.send(of, V4), rig.dropped(of)), (Err(ENOBUFS), 1));
+        assert_eq!(rig.get(&tun, Some(rig.abi.requests.waiting)), Ok(24));
+        for number in 0..50 {
+            assert_eq!(rig.read(&tun).unwrap()[23], number);
+        }
+        assert_eq!(rig.get(&tun, Some(rig.abi.requests.waiting)), Ok(0));
+        assert_eq!(rig.read(&tun), Err(EAGAIN));
+        rig.set_queue_length(1);
+        assert!(rig.inject(of, V4) && !rig.inject(of, V4));
+    }
+}
+
+#[test]
+fn nothing_is_sent_while_down_or_if_it_is_too_long() {
+    for system in SYSTEMS {
+        let (rig, tun) = ready(system);
+        let of = rig.tun_name();
+        assert_eq!(rig.send(of, &[0x45; 1501]), Err(EMSGSIZE));
+        rig.set_flags(of, 0).unwrap();
+        assert_eq!(rig.send(of, V4), Err(ENETDOWN));
+        rig.set_up(of, true);
+        assert!(rig.inject(of, V4));
+        drop(tun);
+        assert!(!rig.inject(of, V4));
+    }
+}
+
+#[test]
+fn requests_of_another_system_are_unknown() {
+    for system in SYSTEMS {
+        let (rig, tun) = ready(system);
+        // Nobody has the length of NetBSD's ifreq but NetBSD, and nobody FreeBSD's alias.
+        let other = if system == System::NetBsd { System::FreeBsd } else { System::NetBsd };
+        let other = Rig::new(other).abi;
+        let foreign = other.requests.get_mtu;
+        assert_eq!(rig.request(foreign, foreign.zeroed()), Err(ENOTTY), "{system:?}");
+        assert_eq!(rig.ioctl(&tun, foreign, foreign.zeroed()), Err(ENOTTY), "{system:?}");
+        // A request about an interface, to a device.
+        let own = rig.abi.requests.get_flags;
+        assert_eq!(rig.ioctl(&tun, own, own.zeroed()), Err(ENOTTY), "{system:?}");
+        assert_eq!(rig.request(own, vec![0; 31]), Err(EINVAL), "{system:?}");
+    }
+}
+
+#[test]
+fn calls_fail_as_they_are_told_to() {
+    let rig = Rig::new(System::FreeBsd);
+    rig.fail("open /dev/tun", 24);
+    assert_eq!([rig.opens("/dev/tun0"), rig.opens("/dev/tun0")], [Err(24), Ok(())]);
+    rig.fail_nth("configure SIOCSIFFLAGS", 2, 5);
+    let answers = [rig.set_flags("tun0", UP), rig.set_flags("tun0", 0), rig.set_flags("tun0", 0)];
+    assert_eq!(answers, [Ok(()), Err(5), Ok(())]);
+    rig.fail_always("configure SIOCGIFFLAGS tun0", ENXIO);
+    assert_eq!([rig.flags("tun0"), rig.flags("tun0")], [Err(ENXIO); 2]);
+    rig.heal();
+    assert!(rig.flags("tun0").is_ok());
+}
+
+#[test]
+fn all_that_is_called_is_noted() {
+    let rig = Rig::new(System::NetBsd);
+    let tun = rig.tun();
+    rig.set(&tun, rig.abi.requests.tun_set_head, 1).unwrap();
+    rig.set_mtu("tun0", 1400).unwrap();
+    rig.add_peer("tun0");
+    rig.delete("tun0", "10.0.0.1").unwrap();
+    rig.add_v6("tun0", "fd00::1", 64, 0x20).unwrap();
+    rig.set_flags("tun0", UP).unwrap();
+    rig.write(&tun, &[0, 0, 0, 2], V4).unwrap();
+    let _ = rig.read(&tun);
+    rig.interfaces().unwrap();
+    drop(tun);
+    let expected = [
+        "open /dev/tun0",
+        "ioctl TUNSIFHEAD 1",
+        "configure SIOCSIFMTU tun0 1400",
+        "configure SIOCAIFADDR tun0 10.0.0.1/32 10.0.0.2",
+        "configure SIOCDIFADDR tun0 10.0.0.1",
+        "configure SIOCAIFADDR_IN6 tun0 fd00::1/64",
+        "configure SIOCSIFFLAGS tun0 0x1",
+        "write tun0 8",
+        "nonblocking tun0",
+        "read tun0",
+        "interfaces",
+        "close tun0",
+    ];
+    assert_eq!(rig.calls(), expected);
+    rig.forget_calls();
+    assert_eq!(rig.calls(), [""; 0]);
+}
+
+#[test]
+fn interfaces_are_listed_with_their_addresses() {
+    for system in SYSTEMS {
+        let (rig, _tun) = ready(system);
+        let found = rig.interfaces().unwrap();
+        assert_eq!((found[0].name.as_bytes(), found[0].index), (&b"lo0"[..], 1));
+        let tun = found.iter().find(|one| one.name.as_bytes() == rig.tun_name().as_bytes()).unwrap();
+        assert_eq!(tun.addresses, rig.addresses(rig.tun_name()));
+        let peer: IpAddr = [10, 0, 0, 2].into();
+        assert_eq!(tun.addresses[0].destination, Some(peer));
+    }
+}
