@@ -1,14 +1,15 @@
 //! What all five have in common.
 
+use std::io::IoSliceMut;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::io::IoSliceMut;
 use tunctl_bsd::Calls;
+use tunctl_sys::bsd::Request;
 
-use crate::models::numbers::{EAGAIN, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENOTTY, ENXIO};
+use crate::models::numbers::{EAFNOSUPPORT, EAGAIN, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOTTY, ENXIO};
 use crate::models::{Handle, System};
 use crate::rig::{Rig, SYSTEMS, UP, V4, errno};
 
@@ -184,5 +185,102 @@ fn interfaces_are_listed_with_their_addresses() {
         assert_eq!(tun.addresses, rig.addresses(rig.tun_name()));
         let peer: IpAddr = [10, 0, 0, 2].into();
         assert_eq!(tun.addresses[0].destination, Some(peer));
+    }
+}
+
+/// The requests of a system to devices of one kind, or of any, by what C calls them.
+fn device_requests(rig: &Rig, is_tap: bool) -> Vec<(Option<Request>, &'static str)> {
+    let requests = rig.abi.requests;
+    let common = [(Some(requests.set_nonblocking), "FIONBIO"), (Some(requests.waiting), "FIONREAD")];
+    let own = if is_tap {
+        vec![
+            (requests.tap_name, "TAPGIFNAME"),
+            (requests.tap_set_info, "TAPSIFINFO"),
+            (requests.tap_set_vnet_header, "TAPSVNETHDR"),
+            (requests.tap_get_vnet_header, "TAPGVNETHDR"),
+            (requests.set_transient, "TAPSTRANSIENT"),
+        ]
+    } else {
+        vec![
+            (requests.tun_set_head, "TUNSIFHEAD"),
+            (requests.tun_get_head, "TUNGIFHEAD"),
+            (requests.tun_set_mode, "TUNSIFMODE"),
+            (requests.tun_set_link_mode, "TUNSLMODE"),
+            (requests.tun_set_info, "TUNSIFINFO"),
+            (requests.tun_get_info, "TUNGIFINFO"),
+            (requests.tun_name, "TUNGIFNAME"),
+            (requests.set_transient, "TUNSTRANSIENT"),
+            (requests.control_info, "CTLIOCGINFO"),
+        ]
+    };
+    [&common[..], &own].concat()
+}
+
+fn socket_requests(rig: &Rig) -> [(Option<Request>, &'static str); 13] {
+    let requests = rig.abi.requests;
+    [
+        (Some(requests.get_flags), "SIOCGIFFLAGS"),
+        (Some(requests.set_flags), "SIOCSIFFLAGS"),
+        (Some(requests.get_mtu), "SIOCGIFMTU"),
+        (Some(requests.set_mtu), "SIOCSIFMTU"),
+        (Some(requests.create), "SIOCIFCREATE"),
+        (Some(requests.destroy), "SIOCIFDESTROY"),
+        (Some(requests.add_address), "SIOCAIFADDR"),
+        (Some(requests.delete_address), "SIOCDIFADDR"),
+        (Some(requests.add_address_v6), "SIOCAIFADDR_IN6"),
+        (Some(requests.delete_address_v6), "SIOCDIFADDR_IN6"),
+        (Some(requests.get_address_flags_v6), "SIOCGIFAFLAG_IN6"),
+        (requests.attach_family, "SIOCIFAFATTACH"),
+        (requests.set_mac, "SIOCSIFLLADDR"),
+    ]
+}
+
+#[test]
+fn a_request_is_the_one_that_it_is_taken_for() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let tap = rig.create("tap0").is_ok() || rig.report("tap0").is_some();
+        let devices = [Some((rig.tun(), false)), tap.then(|| (rig.open("/dev/tap0"), true))];
+        for (device, is_tap) in devices.iter().flatten() {
+            for (request, called) in device_requests(&rig, *is_tap) {
+                let Some(request) = request else { continue };
+                rig.forget_calls();
+                let _ = rig.ioctl(device, request, request.zeroed());
+                assert_eq!(rig.calls()[0].split(' ').nth(1), Some(called), "{system:?}");
+            }
+        }
+        for (request, called) in socket_requests(&rig) {
+            let Some(request) = request else { continue };
+            rig.forget_calls();
+            let _ = rig.request(request, request.zeroed());
+            assert_eq!(rig.calls()[0].split(' ').nth(1), Some(called), "{system:?}");
+        }
+    }
+}
+
+#[test]
+fn who_waits_at_a_device_that_goes_is_woken() {
+    for (system, expected) in [(System::NetBsd, ENXIO), (System::OpenBsd, EIO)] {
+        let (rig, tun) = ready(system);
+        let reading = thread::scope(|scope| {
+            let reading =
+                scope.spawn(|| rig.model.read(&tun, &mut [IoSliceMut::new(&mut [0; 100])]).map_err(errno));
+            while !rig.calls().iter().any(|call| call == "read tun0") {
+                thread::yield_now();
+            }
+            rig.destroy_by_another("tun0").unwrap();
+            reading.join().unwrap()
+        });
+        assert_eq!(reading, Err(expected), "{system:?}");
+        assert!(is_readable(&tun));
+    }
+}
+
+#[test]
+fn only_macos_has_kernel_controls() {
+    for system in SYSTEMS {
+        let connected = Rig::new(system).model.connect("com.apple.net.utun_control", 0).map(drop);
+        let expected = if system == System::MacOs { Ok(()) } else { Err(EAFNOSUPPORT) };
+        assert_eq!(connected.map_err(errno), expected, "{system:?}");
     }
 }
