@@ -115,6 +115,11 @@ fn without_the_header_ipv6_cannot_be_sent() {
     assert!(rig.inject("tun0", V6) && rig.inject("tun0", V4));
     assert_eq!(rig.read(&tun), Ok([&[0, 0, 0, 28], V6].concat()));
     assert_eq!(rig.read(&tun), Ok([&[0, 0, 0, 2], V4].concat()));
+    // A link-level address takes its place.
+    rig.set(&tun, rig.abi.requests.tun_set_link_mode, 0).unwrap();
+    assert_eq!(rig.get(&tun, rig.abi.requests.tun_get_head), Ok(1));
+    rig.set(&tun, rig.abi.requests.tun_set_link_mode, 1).unwrap();
+    assert_eq!(rig.get(&tun, rig.abi.requests.tun_get_head), Ok(0));
 }
 
 #[test]
@@ -163,6 +168,7 @@ fn rename_leaves_device_and_unit() {
     let rename = rig.abi.rename.unwrap();
     let tun = rig.tun();
     rig.model.rename(rename, &name("tun0"), &name("vpn0")).unwrap();
+    rig.model.rename(rename, &name("vpn0"), &name("vpn0")).unwrap();
     let taken = rig.model.rename(rename, &name("vpn0"), &name("lo0"));
     let missing = rig.model.rename(rename, &name("tun0"), &name("vpn1"));
     assert_eq!([taken.map_err(errno), missing.map_err(errno)], [Err(EEXIST), Err(ENXIO)]);
@@ -217,6 +223,11 @@ fn one_number_is_two_requests_by_its_size() {
     let info = [0, 0, 0, 0, 0xb0, 4, 6, 0].to_vec();
     rig.ioctl(&tap, requests.tap_set_info.unwrap(), info.clone()).unwrap();
     assert_eq!(rig.report("tap0").unwrap().mtu, 1200);
+    rig.set_caller(false);
+    let (same, larger) = (info.clone(), [0, 0, 0, 0, 0xb1, 4, 6, 0].to_vec());
+    let answers = [same, larger].map(|info| rig.ioctl(&tap, requests.tap_set_info.unwrap(), info).map(drop));
+    assert_eq!(answers, [Ok(()), Err(EPERM)]);
+    rig.set_caller(true);
     // A tap's kind is not a tun's, nor are its requests.
     let tun = rig.tun();
     assert_eq!(rig.ioctl(&tun, requests.tun_set_info.unwrap(), info), Err(EPROTOTYPE));

@@ -15,11 +15,11 @@ impl World {
         let interface = self.asked_mut(name)?;
         let found = placed(interface, alias)?;
         // Fact: OpenBSD has no flag to do without duplicate detection.
-        let has_flag = system != System::OpenBsd && alias.flags & NODAD != 0;
-        if alias.flags & !NODAD != 0 || (system == System::OpenBsd && alias.flags != 0) {
+        let known = if system == System::OpenBsd { 0 } else { NODAD };
+        if alias.flags & !known != 0 {
             return Err(EINVAL);
         }
-        let is_detected = alias.address.is_ipv6() && !has_flag;
+        let is_detected = alias.address.is_ipv6() && alias.flags & NODAD == 0;
         let tentative = if is_detected { tentative_for } else { 0 };
         // Assumed: what is there already is replaced.
         interface.addresses.retain(|address| address.found.address != alias.address);
