@@ -9,13 +9,12 @@ mod modules;
 mod packages;
 mod suite;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::test::Report;
-use crate::{Outcome, root};
+use crate::{Outcome, tool};
 use guest::{Machine, Transcript};
 
 /// A kernel, and the release of Debian that has it.
@@ -119,6 +118,5 @@ fn conclude(finished: &[Finished]) -> Outcome {
 
 /// Where packages and what is made of them are kept.
 fn cache() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(target).join("kernels")
+    tool::folder("kernels")
 }

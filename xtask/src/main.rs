@@ -10,6 +10,7 @@ mod mutate;
 mod test;
 mod tidy;
 mod zig;
+mod tool;
 
 use std::path::Path;
 use std::process::ExitCode;

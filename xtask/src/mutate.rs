@@ -6,15 +6,18 @@
 
 mod mutant;
 mod reviewed;
-mod tool;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::tool::{self, Tool};
 use crate::{Outcome, root};
 use mutant::Mutant;
 use reviewed::Reviewed;
+
+/// In the one release whose names of mutants the list has.
+const TOOL: Tool = Tool { name: "cargo-mutants", release: "27.1.0" };
 
 const PACKAGE: &str = "tunctl-mock";
 
@@ -49,8 +52,8 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     let Options { files, jobs } = Options::parse(options)?;
     let whole = files.is_empty();
     let reviewed = reviewed::read()?;
-    let tool = tool::provide()?;
-    let folder = tool::folder();
+    let folder = tool::folder("mutants");
+    let tool = TOOL.provide(&folder)?;
     fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
     let mut command = Command::new(tool);
     command.args(["mutants", "--package", PACKAGE, "--test-package", PACKAGE]);

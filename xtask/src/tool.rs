@@ -1,0 +1,59 @@
+//! Cargo's tools that a task needs: each in one release, in a folder of its own, so that nothing of the user's changes.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Outcome, root};
+
+/// A tool that cargo installs, and that is a subcommand of it.
+pub(crate) struct Tool {
+    /// The crate and its program: `cargo-` and the subcommand.
+    pub(crate) name: &'static str,
+    /// The one release that is used.
+    pub(crate) release: &'static str,
+}
+
+impl Tool {
+    /// Installs it to this folder, unless it is there; returns its program.
+    pub(crate) fn provide(&self, folder: &Path) -> Outcome<PathBuf> {
+        let Self { name, release } = self;
+        let program = folder.join("bin").join(name).with_extension(env::consts::EXE_EXTENSION);
+        let subcommand = name.trim_start_matches("cargo-");
+        let told = Command::new(&program).args([subcommand, "--version"]).stderr(Stdio::null()).output();
+        if told.is_ok_and(|told| is_release(release, &String::from_utf8_lossy(&told.stdout))) {
+            return Ok(program);
+        }
+        println!("installing {name} {release}: once");
+        let status = Command::new(env!("CARGO"))
+            .args(["install", name, "--version", release, "--locked", "--quiet", "--root"])
+            .arg(folder)
+            .current_dir(root())
+            .status()
+            .map_err(|error| format!("run cargo: {error}"))?;
+        if status.success() { Ok(program) } else { Err(format!("{name} was not installed")) }
+    }
+}
+
+/// Whether that is the release which a program tells.
+fn is_release(release: &str, told: &str) -> bool {
+    told.split_whitespace().next_back() == Some(release)
+}
+
+/// A folder for what a task makes, among what cargo builds.
+pub(crate) fn folder(task: &str) -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(target).join(task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_the_whole_last_word() {
+        assert!(is_release("27.1.0", "cargo-mutants 27.1.0\n"));
+        assert!(!is_release("7.1.0", "cargo-mutants 27.1.0\n"));
+        assert!(!is_release("27.1.0", ""));
+    }
+}
