@@ -65,9 +65,13 @@ pub(crate) fn checksum(bytes: &[u8]) -> u16 {
 
 /// The checksum over the pseudo-header of an unfragmented packet without extension headers, and `transport`.
 pub(crate) fn transport_checksum(packet: &[u8], transport: &[u8]) -> u16 {
+    numbered_checksum(packet, if packet[0] >> 4 == 4 { packet[9] } else { packet[6] }, transport)
+}
+
+/// The same where the packet's header need not have the transport's number: of a fragment, another one has it.
+pub(crate) fn numbered_checksum(packet: &[u8], number: u8, transport: &[u8]) -> u16 {
     let length = u32::try_from(transport.len()).unwrap().to_be_bytes();
-    let (addresses, number) =
-        if packet[0] >> 4 == 4 { (&packet[12..20], packet[9]) } else { (&packet[8..40], packet[6]) };
+    let addresses = if packet[0] >> 4 == 4 { &packet[12..20] } else { &packet[8..40] };
     checksum(&[addresses, &length, &[0, 0, 0, number], transport].concat())
 }
 

@@ -1,0 +1,55 @@
+//! What is true of any bytes: a function for each parser and each kind of answer, which panics where it isn't.
+//!
+//! They are written once, and run three times: on what proptest makes up (`hostile.rs`), on the corpus that is kept
+//! (`corpus/main.rs`), and in the fuzz targets (`fuzz/fuzz_targets`), which look for new ways through the code.
+
+#![allow(dead_code, reason = "a fuzz target uses its part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "../common/mod.rs"]
+pub(crate) mod common;
+mod echo;
+mod headers;
+mod layout;
+mod refusal;
+mod view;
+mod vnet;
+
+pub(crate) use echo::{echo_message, echo_reply, echo_responder};
+pub(crate) use headers::{address_family, framed, packet_info};
+pub(crate) use layout::repaired;
+pub(crate) use refusal::{reset, unreachable};
+pub(crate) use view::{packet_tap, packet_tun};
+pub(crate) use vnet::vnet;
+
+/// What holds for any bytes; panics if it doesn't.
+pub(crate) type Property = fn(&[u8]);
+
+/// All of them, as the fuzz targets and their corpora are called.
+pub(crate) const ALL: [(&str, Property); 11] = [
+    ("address_family", address_family),
+    ("echo_message", echo_message),
+    ("echo_reply", echo_reply),
+    ("echo_responder", echo_responder),
+    ("framed", framed),
+    ("packet_info", packet_info),
+    ("packet_tap", packet_tap),
+    ("packet_tun", packet_tun),
+    ("reset", reset),
+    ("unreachable", unreachable),
+    ("vnet", vnet),
+];
+
+/// What stands in a buffer before something is written to it.
+const UNTOUCHED: u8 = 0xee;
+
+/// That nothing was written here.
+fn assert_untouched(buffer: &[u8]) {
+    assert!(buffer.iter().all(|byte| *byte == UNTOUCHED), "written where nothing should be");
+}
+
+/// The bytes as they are; and with right checksums, if they have place for them, because chance finds none.
+fn variants(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let repaired = repaired(bytes).filter(|repaired| repaired != bytes);
+    core::iter::once(bytes.to_vec()).chain(repaired)
+}
