@@ -1,0 +1,30 @@
+//! tunctl-packet's properties, compiled once for all fuzz targets.
+
+#![forbid(unsafe_code)]
+
+#[path = "../../tunctl-packet/tests/properties/mod.rs"]
+mod properties;
+
+macro_rules! expose {
+    ($($name:ident),*) => {$(
+        /// The property of this name: it panics if it doesn't hold for the bytes.
+        #[expect(clippy::missing_panics_doc, reason = "it is what they are for")]
+        pub fn $name(bytes: &[u8]) {
+            properties::$name(bytes);
+        }
+    )*};
+}
+
+expose!(
+    address_family,
+    echo_message,
+    echo_reply,
+    echo_responder,
+    framed,
+    packet_info,
+    packet_tap,
+    packet_tun,
+    reset,
+    unreachable,
+    vnet
+);
