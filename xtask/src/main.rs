@@ -5,6 +5,7 @@
 mod abi;
 mod bench;
 mod differential;
+mod fuzz;
 mod kernels;
 mod mutate;
 mod test;
@@ -24,6 +25,7 @@ cargo xtask TASK
   kernels     run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
   mutate      change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
+  fuzz        look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
   bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 
 The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["kernels", options @ ..] => kernels::run(options),
         ["differential", options @ ..] => differential::run(options),
         ["mutate", options @ ..] => mutate::run(options),
+        ["fuzz", options @ ..] => fuzz::run(options),
         ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

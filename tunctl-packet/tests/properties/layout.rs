@@ -6,8 +6,7 @@ use super::common::{checksum, numbered_checksum};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) v6: bool,
-    /// What is behind the IPv4 header, or behind the fragment headers of IPv6; other extension headers aren't
-    /// looked into.
+    /// What is behind all headers of IP.
     pub(super) number: u8,
     pub(super) fragment: Option<Fragment>,
     /// Where that begins.
@@ -20,6 +19,12 @@ pub(super) struct Layout {
 pub(super) struct Fragment {
     pub(super) offset: u16,
     pub(super) identification: u32,
+}
+
+impl Fragment {
+    fn new(offset: u16, more: bool, identification: u32) -> Option<Fragment> {
+        (offset != 0 || more).then_some(Fragment { offset, identification })
+    }
 }
 
 impl Layout {
@@ -35,30 +40,46 @@ impl Layout {
     fn of_v4(bytes: &[u8]) -> Option<Layout> {
         let header = bytes.get(..20)?;
         let (start, end) = (usize::from(header[0] & 0xf) * 4, usize::from(be16(header, 2)));
-        let (offset, more) = (be16(header, 6) << 3, header[6] & 0x20 != 0);
-        let identification = u32::from(be16(header, 4));
-        let fragment = (offset != 0 || more).then_some(Fragment { offset, identification });
+        let fragment = Fragment::new(be16(header, 6) << 3, header[6] & 0x20 != 0, u32::from(be16(header, 4)));
         let fits = start >= 20 && start <= end && end <= bytes.len();
-        fits.then_some(Layout { v6: false, number: header[9], fragment, start, end })
+        let layout = Layout { v6: false, number: header[9], fragment, start, end };
+        layout.behind_extensions(bytes).filter(|_| fits)
     }
 
     fn of_v6(bytes: &[u8]) -> Option<Layout> {
         let header = bytes.get(..40)?;
         let end = 40 + usize::from(be16(header, 4));
-        let mut layout = Layout { v6: true, number: header[6], fragment: None, start: 40, end };
-        if end > bytes.len() || (end == 40 && bytes.len() > 40) {
-            return None;
+        let fits = end <= bytes.len() && (end > 40 || bytes.len() == 40);
+        let layout = Layout { v6: true, number: header[6], fragment: None, start: 40, end };
+        layout.behind_extensions(bytes).filter(|_| fits)
+    }
+
+    fn behind_extensions(mut self, bytes: &[u8]) -> Option<Layout> {
+        let packet = bytes.get(..self.end)?;
+        loop {
+            let is_extension = match self.number {
+                51 => true,
+                // What a fragment carries may be fragments in turn, which are nobody's business yet.
+                44 => self.v6 && self.fragment.is_none(),
+                0 | 43 | 60 => self.v6,
+                _ => false,
+            };
+            if !is_extension || self.is_later_fragment() {
+                return Some(self);
+            }
+            let header = packet.get(self.start..self.start + 8)?;
+            self.start += match self.number {
+                44 => 8,
+                51 => (usize::from(header[1]) + 2) * 4,
+                _ => (usize::from(header[1]) + 1) * 8,
+            };
+            if self.number == 44 {
+                let identification = u32::from_be_bytes(header[4..].try_into().unwrap());
+                self.fragment = Fragment::new(be16(header, 2) & !7, header[3] & 1 != 0, identification);
+            }
+            self.number = header[0];
+            packet.get(self.start..)?;
         }
-        // A fragment's own data may begin with another fragment header, which is nobody's business yet.
-        while layout.number == 44 && layout.fragment.is_none() {
-            let header = bytes[..end].get(layout.start..layout.start + 8)?;
-            let (offset, more) = (be16(header, 2) & !7, header[3] & 1 != 0);
-            let identification = u32::from_be_bytes(header[4..].try_into().unwrap());
-            layout.fragment = (offset != 0 || more).then_some(Fragment { offset, identification });
-            layout.number = header[0];
-            layout.start += 8;
-        }
-        Some(layout)
     }
 
     pub(super) fn is_later_fragment(&self) -> bool {
@@ -83,8 +104,9 @@ pub(crate) fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
     let layout = Layout::of(bytes)?;
     let mut packet = bytes.to_vec();
     if !layout.v6 {
+        let header = usize::from(packet[0] & 0xf) * 4;
         packet[10..12].fill(0);
-        let sum = checksum(&packet[..layout.start]);
+        let sum = checksum(&packet[..header]);
         packet[10..12].copy_from_slice(&sum.to_be_bytes());
     }
     let offset = match layout.number {
