@@ -32,7 +32,7 @@ pub(crate) struct Ip<'a> {
     pub(crate) upper: &'a [u8],
     /// Where `upper` begins, in bytes from the start of the packet.
     pub(crate) upper_offset: usize,
-    /// Whether there are IPv4 options, or IPv6 extension headers other than the fragment header.
+    /// Whether there are IPv4 options, or IPv6 extension headers other than one fragment header.
     pub(crate) extended: bool,
     /// Whether all headers could be decoded, so that `upper` really is one of `number`.
     pub(crate) complete: bool,
@@ -169,6 +169,11 @@ impl<'a> Ip<'a> {
     /// Moves `upper` behind the headers of these kinds.
     fn walk_extensions(&mut self, kinds: &[IpNumber]) {
         while !self.is_later_fragment() && kinds.contains(&self.number) {
+            if self.number == ip_number::IPV6_FRAG && self.fragment.is_some() {
+                // What a fragment carries may be fragments in turn: that is for who puts it together.
+                self.extended = true;
+                return;
+            }
             let Some(&[next, size, o0, o1, i0, i1, i2, i3]) = self.upper.first_chunk() else {
                 return self.stop_short(8);
             };
@@ -293,6 +298,17 @@ mod tests {
         let packet = v6(44, &[17, 0, 0, 0, 0, 1, 2, 3, 9]);
         let ip = Ip::parse(&packet).unwrap();
         assert_eq!((ip.fragment, ip.transport()), (None, Some(&[9][..])));
+    }
+
+    #[test]
+    fn a_fragment_stays_one_whatever_it_carries() {
+        // The inner header says that it is all of a datagram, or a later part; neither is true of the packet.
+        for inner in [0, 8] {
+            let packet = v6(44, &[44, 0, 0, 1, 0, 1, 2, 3, 17, 0, 0, inner, 9, 9, 9, 9, 7]);
+            let ip = Ip::parse(&packet).unwrap();
+            assert_eq!(ip.fragment, Some(Fragment { offset: 0, more: true, identification: 0x0001_0203 }));
+            assert_eq!((ip.number, ip.upper_offset, ip.extended), (ip_number::IPV6_FRAG, 48, true));
+        }
     }
 
     #[test]

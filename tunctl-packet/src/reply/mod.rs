@@ -58,7 +58,7 @@ pub enum NoReply {
     /// A packet that comes from a device with checksum offload (`TUN_F_CSUM`) has none yet either.
     #[error("a checksum is wrong")]
     BadChecksum,
-    /// The packet has IPv4 options, or IPv6 extension headers other than the fragment header, whose answer is
+    /// The packet has IPv4 options, or IPv6 extension headers other than one fragment header, whose answer is
     /// not that of the packet without: a source route, for one, would have to be turned around.
     #[error("packets with IPv4 options or IPv6 extension headers are not answered")]
     HeaderOptions,

@@ -99,6 +99,11 @@ fn packets() -> Vec<Named> {
         ("last-fragment-v4", last_v4),
         ("first-fragment-v6", first_v6),
         ("last-fragment-v6", last_v6),
+        (
+            // Of which the outer header says that it is the first of several, and the inner one that it is whole.
+            "fragment-in-a-fragment",
+            extended(44, &[44, 0, 0, 1, 0, 1, 2, 3, 17, 0, 0, 0, 9, 9, 9, 9], &datagram(true, 7, b"hello")),
+        ),
         ("atomic-fragment", extended(44, &[17, 0, 0, 0, 0, 1, 2, 3], &datagram(true, 7, b"hello"))),
         (
             "extension-headers",
