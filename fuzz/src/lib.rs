@@ -8,7 +8,6 @@ mod properties;
 macro_rules! expose {
     ($($name:ident),*) => {$(
         /// The property of this name: it panics if it doesn't hold for the bytes.
-        #[expect(clippy::missing_panics_doc, reason = "it is what they are for")]
         pub fn $name(bytes: &[u8]) {
             properties::$name(bytes);
         }
