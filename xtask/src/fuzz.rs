@@ -60,9 +60,8 @@ fn build(folder: &Path, target: Option<&str>) -> Outcome<PathBuf> {
     let tool = TOOL.provide(folder)?;
     let (triple, into) = (host()?, folder.join("build"));
     // The flags for coverage and for the sanitizer are unstable, not so what they do: a stable toolchain comes with all of it,
-    // and lets them pass if told so. The address sanitizer costs half of the speed. No crate here may have unsafe code, but
-    // what they depend on may, and a leak or a stack that overflows would show too. cargo-fuzz adds debug assertions and
-    // overflow checks.
+    // and lets them pass if told so. The address sanitizer costs speed; but only this project's crates are known to have no
+    // unsafe code, not what they depend on. cargo-fuzz adds debug assertions and overflow checks.
     let status = Command::new(tool)
         .args(["fuzz", "build", "--fuzz-dir", "fuzz", "--sanitizer", "address", "--target", &triple])
         .arg("--target-dir")

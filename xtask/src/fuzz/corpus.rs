@@ -24,8 +24,8 @@ pub(super) fn keep(campaign: &Campaign) -> Outcome {
     let (hashed, named): (Vec<_>, Vec<_>) = files(corpus)?.into_iter().partition(|path| is_hash(path));
     copy(&named, &merged)?;
     let status = Command::new(program)
-        // Edges alone: how often each is passed would make it ten times as large.
-        .args(["-merge=1", "-use_counters=0"])
+        // Edges alone: how often each is passed would make it several times as large.
+        .args(["-set_cover_merge=1", "-use_counters=0"])
         .args([&merged, corpus, found])
         .stderr(Stdio::null())
         .status()
