@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use tunctl_core::{
-    Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, InvalidOptions, Layer, Operation,
-    Result, TunBackend,
+    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions, Layer,
+    Operation, Result, State, TunBackend, TunDevice,
 };
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
@@ -47,12 +47,19 @@ impl<C: Calls> BsdBackend<C> {
         let interface = BsdInterface::new(self.system.clone(), &found, plan.layer).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
         let ends_by_request = is_ours && plan.kind.end != End::WithDescriptor;
-        let life = Life::new(self.system.clone(), tunctl_core::Interface::index(&interface), ends_by_request);
+        let life = Life::new(self.system.clone(), interface.index(), ends_by_request);
         let device = BsdDevice::new(handle, life, interface);
         if let (Layer::Tun, Some(request)) = (plan.layer, self.system.rules.abi.requests.tun_set_head) {
             device.request(request, 1).map_err(|error| failed(&error))?;
         }
         device.make_nonblocking().map_err(|error| failed(&error))?;
+        if is_ours {
+            // OpenBSD and macOS bring it up at once. A new interface is down, as everywhere.
+            let told = |error: Error| error.in_the_course_of(plan.operation);
+            if device.interface().state().map_err(told)? == State::Up {
+                device.interface().set_state(State::Down).map_err(told)?;
+            }
+        }
         if let (true, End::Transient(request)) = (is_ours, plan.kind.end) {
             match device.request(request, 1) {
                 Ok(()) => device.leave_end_to_the_kernel(),
@@ -85,8 +92,8 @@ impl<C: Calls> BsdBackend<C> {
         let calls = &self.system.calls;
         let told =
             |error: &io::Error| plan.told(remedy::node(errno::of(error), plan.system, plan.layer), error);
-        if self.system.by_name(name.as_bytes()).map_err(|error| told(&error))?.is_some() {
-            return Err(plan.error(Cause::Exists));
+        if let Some(found) = self.system.by_name(name.as_bytes()).map_err(|error| told(&error))? {
+            return Err(plan.error(self.taken(&found)));
         }
         let handle = match plan.kind.birth {
             Birth::Open { .. } => calls.open(&plan.kind.node(unit)).map_err(|error| told(&error))?,
@@ -143,13 +150,15 @@ impl<C: Calls> BsdBackend<C> {
 
     /// A new interface that is then called otherwise.
     fn create_renamed(&self, plan: &Plan<'_>, wanted: &Birthname) -> Result<BsdDevice<C>> {
-        let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
         if let Birthname::Exactly(name) = wanted {
             let found = self.system.by_name(name.as_bytes());
-            if found.map_err(|error| plan.told(remedy::general(errno::of(&error)), &error))?.is_some() {
-                return Err(plan.error(Cause::Exists));
+            if let Some(found) =
+                found.map_err(|error| plan.told(remedy::general(errno::of(&error)), &error))?
+            {
+                return Err(plan.error(self.taken(&found)));
             }
         }
+        let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
         let device = self.create_any(plan)?;
         let born = device.kernel_name().ok_or_else(|| plan.refuse_name())?;
         for number in 0.. {
@@ -168,9 +177,22 @@ impl<C: Calls> BsdBackend<C> {
     fn make(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
         match &plan.name {
             Birthname::Any => self.create_any(plan),
-            Birthname::Unit(unit) => self.create_unit(plan, *unit),
+            Birthname::Unit(unit) => match self.create_unit(plan, *unit) {
+                Err(error) if self.belongs_to_a_renamed(plan, *unit) => {
+                    let Some(name) = Name::new(plan.kind.named(*unit).as_bytes()) else { return Err(error) };
+                    self.create_renamed(plan, &Birthname::Exactly(name))
+                }
+                outcome => outcome,
+            },
             wanted => self.create_renamed(plan, wanted),
         }
+    }
+
+    /// Whether a name is free, and its unit is that of an interface which is called otherwise by now.
+    fn belongs_to_a_renamed(&self, plan: &Plan<'_>, unit: u32) -> bool {
+        let born = plan.kind.named(unit);
+        let found = self.system.find(|found| found.born.as_bytes() == born.as_bytes());
+        matches!(found, Ok(Some(found)) if found.name != found.born)
     }
 
     /// Opens an interface that is there.
@@ -184,16 +206,21 @@ impl<C: Calls> BsdBackend<C> {
             // It is there because a program has its socket.
             return Err(plan.error(Cause::Busy));
         }
-        let node = format!("/dev/{}", found.name.as_bytes().escape_ascii());
+        let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
         let opened = self.system.calls.open(&node);
         let handle = opened
             .map_err(|error| plan.told(remedy::node(errno::of(&error), plan.system, plan.layer), &error))?;
         self.attach(plan, handle, &found.name, false)
     }
 
-    /// What an interface is, by its name; one that was renamed is told by its node, which has its name too.
+    /// Why a name cannot be given.
+    fn taken(&self, found: &Found) -> Cause {
+        if self.layer_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
+    }
+
+    /// What an interface is, by the name that it was made with.
     fn layer_of(&self, found: &Found) -> Option<Layer> {
-        self.system.rules.layer_of(found.name.as_bytes())
+        self.system.rules.layer_of(found.born.as_bytes())
     }
 
     fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<Found>> {
@@ -253,7 +280,11 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
     fn open(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
         let kind = self.kind_of(Operation::Open, options.layer())?;
         let Some(name) = options.name_pattern().and_then(tunctl_core::NamePattern::exact) else {
-            return Err(Error::from(InvalidOptions::NoName).in_the_course_of(Operation::Open));
+            let refused = Error::from(InvalidOptions::NoName).in_the_course_of(Operation::Open);
+            return Err(match options.name_pattern() {
+                Some(pattern) => refused.with_name(*pattern),
+                None => refused,
+            });
         };
         if options.flags().contains(CreateFlags::TUN_EXCL) {
             let refused = Error::from(InvalidOptions::ExclusiveOpen).in_the_course_of(Operation::Open);
@@ -274,8 +305,9 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
             None => None,
         };
         match existing {
-            Some(_) if options.flags().contains(CreateFlags::TUN_EXCL) => {
-                Err(Plan::of_existing(OPERATION, self.system.rules, kind, options)?.error(Cause::Exists))
+            Some(found) if options.flags().contains(CreateFlags::TUN_EXCL) => {
+                let plan = Plan::of_existing(OPERATION, self.system.rules, kind, options)?;
+                Err(plan.error(self.taken(&found)))
             }
             Some(found) => {
                 self.open_found(&Plan::of_existing(OPERATION, self.system.rules, kind, options)?, &found)

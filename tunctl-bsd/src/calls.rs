@@ -102,6 +102,8 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
 pub struct Found {
     /// What it is called now.
     pub name: Name,
+    /// What it was called when it was made: by that its kind is known, and its node. The same where nothing is renamed.
+    pub born: Name,
     /// Its index.
     pub index: u32,
     /// Its addresses.

@@ -24,6 +24,9 @@ use crate::interface::Of;
 use crate::remedy::{self, Verdict};
 use crate::system::End;
 
+/// The header of a frame. Some of these drivers take less, and lose it.
+const ETHERNET: usize = 14;
+
 /// An open TUN/TAP device of these systems.
 ///
 /// Packets of a tun are bare, as on Linux: the address family that the kernel has in front of each is taken off by a vectored read, and
@@ -108,7 +111,8 @@ impl<C: Calls> BsdDevice<C> {
 
     #[cold]
     fn told(&self, operation: Operation, verdict: Verdict, error: &io::Error) -> Error {
-        verdict.into_error(operation, error).with_name(self.interface.last_name())
+        let name = self.kernel_name().and_then(|name| InterfaceName::from_kernel(name.as_bytes()).ok());
+        verdict.into_error(operation, error).with_name(name.unwrap_or(self.interface.last_name()))
     }
 
     fn unsupported(&self, operation: Operation) -> Error {
@@ -229,6 +233,8 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     #[inline]
     fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
         match self.interface.layer() {
+            // A packet that cannot be given is not taken.
+            _ if buffer.is_empty() => Ok(0),
             Layer::Tap => self.receive(&mut [IoSliceMut::new(buffer)]),
             Layer::Tun => {
                 let mut head = [0; HEAD];
@@ -239,6 +245,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
 
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         match self.interface.layer() {
+            _ if buffers.iter().all(|buffer| buffer.is_empty()) => Ok(0),
             Layer::Tap => self.receive(buffers),
             Layer::Tun => head::in_front_mut(buffers, |all| self.receive_behind_head(all)),
         }
@@ -248,7 +255,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     fn try_send(&self, packet: &[u8]) -> Result<usize> {
         let calls = &self.system().calls;
         match self.interface.layer() {
-            Layer::Tap if packet.is_empty() => Err(self.send_refused(Cause::TooShort)),
+            Layer::Tap if packet.len() < ETHERNET => Err(self.send_refused(Cause::TooShort)),
             Layer::Tap => self.sent(calls.write(&self.handle, &[IoSlice::new(packet)]), 0),
             Layer::Tun => {
                 let head = self.head_of(packet.first().copied())?;
@@ -260,8 +267,9 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         let calls = &self.system().calls;
         let first = pieces.iter().find_map(|piece| piece.first().copied());
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         match self.interface.layer() {
-            Layer::Tap if first.is_none() => Err(self.send_refused(Cause::TooShort)),
+            Layer::Tap if length < ETHERNET => Err(self.send_refused(Cause::TooShort)),
             Layer::Tap => self.sent(calls.write(&self.handle, pieces), 0),
             Layer::Tun => {
                 let head = self.head_of(first)?;

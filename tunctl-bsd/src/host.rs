@@ -1,9 +1,12 @@
 //! The system itself.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
@@ -132,7 +135,7 @@ impl Calls for Host {
                 None => {
                     // It may have gone since it was listed.
                     let Ok(index) = if_nametoindex(listed.interface_name.as_str()) else { continue };
-                    all.push(Found { name, index, addresses: Vec::new() });
+                    all.push(Found { name, born: born(&name), index, addresses: Vec::new() });
                     all.len() - 1
                 }
             };
@@ -140,6 +143,13 @@ impl Calls for Host {
         }
         Ok(all)
     }
+}
+
+/// The node of a new name is an alias, which tells the old one.
+fn born(name: &Name) -> Name {
+    let node = std::fs::read_link(Path::new("/dev").join(OsStr::from_bytes(name.as_bytes())));
+    let target = node.ok().and_then(|target| Name::new(target.file_name()?.as_bytes()));
+    target.unwrap_or(*name)
 }
 
 /// The address of a line of the list, if it is one of IP.

@@ -13,14 +13,15 @@ use tunctl_sys::bsd::{Name, Request, iff};
 
 use crate::calls::{Calls, Found, FoundAddress};
 use crate::errno;
+use crate::plan::new_name;
 use crate::remedy;
-use crate::system::{End, Rules};
+use crate::system::Rules;
 
 /// A TUN/TAP interface of these systems: a handle by index.
 ///
 /// # Platform
 ///
-/// On a tun, an address brings the interface up. Where an interface is point-to-point, as tuns are that have a peer, and those of macOS
+/// Where an interface is point-to-point, as tuns are that have a peer, and those of macOS
 /// always, an address without a peer has the interface's own for one, and no route to its network comes with it.
 pub struct BsdInterface<C> {
     system: Arc<Of<C>>,
@@ -160,6 +161,9 @@ impl<C: Calls> Interface for BsdInterface<C> {
         self.index
     }
 
+    /// # Platform
+    ///
+    /// These systems do not tell whether it is persistent: it is said not to be.
     fn info(&self) -> Result<InterfaceInfo> {
         const OPERATION: Operation = Operation::Inspect;
         let abi = self.system.rules.abi;
@@ -173,8 +177,6 @@ impl<C: Calls> Interface for BsdInterface<C> {
             0 => State::Down,
             _ => State::Up,
         };
-        info.persistent =
-            self.system.rules.kind(self.layer).is_some_and(|kind| kind.end != End::WithDescriptor);
         Ok(info)
     }
 
@@ -198,9 +200,14 @@ impl<C: Calls> Interface for BsdInterface<C> {
             // The request would change it.
             return Err(Error::new(Operation::AddAddress, Cause::AddressExists).with_name(self.name));
         }
+        let was_up = self.flags(Operation::AddAddress, &found.name)? & iff::UP != 0;
         match address.address() {
             IpAddr::V4(own) => self.add_v4(&found.name, own, address)?,
             IpAddr::V6(own) => self.add_v6(&found.name, own, address)?,
+        }
+        if !was_up {
+            // The kernel has brought it up, and that is not what was asked.
+            self.set_state(State::Down).map_err(|error| error.in_the_course_of(Operation::AddAddress))?;
         }
         Ok(true)
     }
@@ -237,9 +244,6 @@ impl<C: Calls> Interface for BsdInterface<C> {
             State::Up => before | iff::UP,
             State::Down => before & !iff::UP,
         };
-        if after == before {
-            return Ok(());
-        }
         self.configure(operation, false, abi.requests.set_flags, abi.ifreq_flags(&found.name, after))
             .map(drop)
     }
@@ -262,7 +266,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
         };
         let found = self.found(OPERATION)?;
         let refused = || Error::new(OPERATION, Cause::InvalidName).with_name(self.name);
-        let new = Name::new(name.as_bytes()).ok_or_else(refused)?;
+        let new = new_name(name).ok_or_else(refused)?;
         if found.name == new {
             return Ok(());
         }
@@ -278,7 +282,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
             return Err(Error::new(Operation::Delete, Cause::Unsupported).with_name(self.name));
         }
         let found = self.found(Operation::Delete)?;
-        let node = format!("/dev/{}", found.name.as_bytes().escape_ascii());
+        let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
         match self.system.calls.open(&node) {
             Err(error) if errno::of(&error) == errno::EBUSY => {
                 return Err(self.refused(Operation::Delete, &error));

@@ -2,12 +2,20 @@
 
 use std::io;
 
-use tunctl_core::{Cause, CreateFlags, CreateOptions, Error, Layer, NamePattern, Operation, Result};
+use tunctl_core::{
+    Cause, CreateFlags, CreateOptions, Error, InterfaceName, Layer, NamePattern, Operation, Result,
+};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
 use crate::remedy::Verdict;
 use crate::system::{Kind, Rules};
+
+/// A name that an interface may be given. These kernels take any, also one that would lead out of `/dev`.
+pub(crate) fn new_name(name: &InterfaceName) -> Option<Name> {
+    let text = std::str::from_utf8(name.as_bytes()).ok()?;
+    InterfaceName::new(text).ok().and_then(|name| Name::new(name.as_bytes()))
+}
 
 /// What was asked, and how it is done.
 pub(crate) struct Plan<'a> {
@@ -62,7 +70,7 @@ impl<'a> Plan<'a> {
         plan.name = match pattern.exact() {
             Some(name) => match kind.unit(name.as_bytes()) {
                 Some(unit) => Birthname::Unit(unit),
-                None => Birthname::Exactly(Name::new(name.as_bytes()).ok_or_else(|| plan.refuse_name())?),
+                None => Birthname::Exactly(new_name(&name).ok_or_else(|| plan.refuse_name())?),
             },
             None => {
                 let bytes = pattern.as_bytes();
@@ -76,12 +84,7 @@ impl<'a> Plan<'a> {
                 }
             }
         };
-        match plan.name {
-            Birthname::Exactly(_) | Birthname::Numbered(..) if rules.abi.rename.is_none() => {
-                Err(plan.refuse_name())
-            }
-            _ => Ok(plan),
-        }
+        Ok(plan)
     }
 
     /// For something that is there, whose name is not to be judged.

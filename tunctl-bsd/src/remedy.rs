@@ -43,14 +43,28 @@ impl Verdict {
 pub(crate) fn node(errno: i32, system: System, layer: Layer) -> Verdict {
     match (errno, system, layer) {
         (ENOENT, System::FreeBsd, _) => verdict(Cause::MissingNode)
-            .remedy("Load the driver: kldload if_tuntap (before FreeBSD 13: if_tun, if_tap). In a jail, show it the node by a devfs rule."),
-        (ENOENT, System::DragonFly, Layer::Tun) => verdict(Cause::MissingNode).remedy("Load the driver: kldload if_tun."),
-        (ENOENT, System::DragonFly, Layer::Tap) => verdict(Cause::MissingNode).remedy("Load the driver: kldload if_tap."),
+            .because("there is no such node for this caller: FreeBSD makes none for who may not create interfaces")
+            .remedy(
+                "Run it as root. If there is none for root either, load the driver: kldload if_tuntap (before \
+                 FreeBSD 13: if_tun, if_tap). In a jail, show it the node by a devfs rule.",
+            ),
+        (ENOENT, System::DragonFly, Layer::Tun) => {
+            verdict(Cause::MissingNode).remedy("Load the driver: kldload if_tun.")
+        }
+        (ENOENT, System::DragonFly, Layer::Tap) => {
+            verdict(Cause::MissingNode).remedy("Load the driver: kldload if_tap.")
+        }
         (ENOENT, ..) => verdict(Cause::MissingNode)
             .remedy("Make the node: cd /dev && sh MAKEDEV with its name, as root."),
-        (ENXIO | ENODEV, System::NetBsd, Layer::Tun) => verdict(Cause::MissingDriver).remedy("Load the driver: modload if_tun."),
-        (ENXIO | ENODEV, System::NetBsd, Layer::Tap) => verdict(Cause::MissingDriver).remedy("Load the driver: modload if_tap."),
-        (ENXIO | ENODEV, ..) => verdict(Cause::MissingDriver).because("no TUN/TAP driver answers behind the node"),
+        (ENXIO | ENODEV, System::NetBsd, Layer::Tun) => {
+            verdict(Cause::MissingDriver).remedy("Load the driver: modload if_tun.")
+        }
+        (ENXIO | ENODEV, System::NetBsd, Layer::Tap) => {
+            verdict(Cause::MissingDriver).remedy("Load the driver: modload if_tap.")
+        }
+        (ENXIO | ENODEV, ..) => {
+            verdict(Cause::MissingDriver).because("no TUN/TAP driver answers behind the node")
+        }
         (EACCES, System::FreeBsd, _) => verdict(Cause::ClosedNode)
             .because("the mode of the node does not let this user open it")
             .remedy("Run it as root, or open the node for good by a rule in /etc/devfs.conf."),
@@ -59,11 +73,15 @@ pub(crate) fn node(errno: i32, system: System, layer: Layer) -> Verdict {
             .remedy("Run it as root, or have root change the node's owner or mode."),
         (EPERM, System::FreeBsd | System::DragonFly, Layer::Tap) => verdict(Cause::MissingCapability)
             .because("to open a tap takes root here")
-            .remedy("Run it as root, or permit it to all who may open the node: sysctl net.link.tap.user_open=1."),
+            .remedy(
+                "Run it as root, or permit it to all who may open the node: sysctl net.link.tap.user_open=1.",
+            ),
         (EPERM, System::MacOs, _) => verdict(Cause::MissingCapability)
             .because("to make a utun takes root")
             .remedy("Run it with sudo."),
-        (EBUSY, ..) => verdict(Cause::Busy).because("another program has it open, and it opens for one only"),
+        (EBUSY, ..) => {
+            verdict(Cause::Busy).because("another program has it open, and it opens for one only")
+        }
         (errno, ..) => general(errno),
     }
 }

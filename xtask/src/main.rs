@@ -10,8 +10,8 @@ mod kernels;
 mod mutate;
 mod test;
 mod tidy;
-mod zig;
 mod tool;
+mod zig;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -155,6 +155,7 @@ impl Calls for Model {
         let found = world.interfaces.iter().filter_map(|interface| {
             Some(Found {
                 name: Name::new(interface.name.as_bytes())?,
+                born: Name::new(format!("{}{}", world.prefix(interface.kind), interface.unit).as_bytes())?,
                 index: interface.index,
                 addresses: interface.addresses.iter().map(|address| address.found).collect(),
             })

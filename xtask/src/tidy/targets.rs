@@ -15,7 +15,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
 ];
 
 /// Other test binaries beside the sources.
-pub(crate) const PURE_TESTS: &[&str] = &["tunctl-sys", "tunctl-packet", "tunctl-mock"];
+pub(crate) const PURE_TESTS: &[&str] = &["tunctl-sys", "tunctl-packet", "tunctl-bsd", "tunctl-mock"];
 
 pub(super) fn check() -> Outcome<Vec<String>> {
     let mut problems = Vec::new();

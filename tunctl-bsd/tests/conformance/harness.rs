@@ -1,0 +1,153 @@
+//! A model as the harness of the suite.
+
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tunctl_bsd::{BsdBackend, BsdDevice, FoundAddress};
+use tunctl_core::conformance::{Harness, Names, Observation, Profile};
+use tunctl_core::{
+    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
+    Operation, PollState, Result, State,
+};
+
+use super::models::{Kind, Model, Report, System};
+
+pub(crate) struct ModelHarness {
+    model: Model,
+    backend: BsdBackend<Model>,
+}
+
+impl ModelHarness {
+    pub(crate) fn new(system: System) -> Self {
+        let model = Model::new(system);
+        // The suite brings interfaces up without an address. NetBSD's tuns want one first, which the seam's tests ask for.
+        model.set_additions_until_ready(0);
+        Self { backend: BsdBackend::over(system, model.clone()), model }
+    }
+}
+
+fn text(name: &InterfaceName) -> String {
+    String::from_utf8_lossy(name.as_bytes()).into_owned()
+}
+
+fn info(system: System, report: &Report) -> InterfaceInfo {
+    let layer = if report.kind == Kind::Tap { Layer::Tap } else { Layer::Tun };
+    let name = InterfaceName::from_kernel(report.name.as_bytes()).unwrap();
+    let index = InterfaceIndex::new(report.index).unwrap();
+    let mut info = InterfaceInfo::new(name, index, layer, Mtu::from_kernel(report.mtu));
+    info.flags |= CreateFlags::NO_PI;
+    // Of what keeps an interface, only FreeBSD's kernel knows.
+    info.persistent = system == System::FreeBsd && !report.transient;
+    info.state = if report.is_up { State::Up } else { State::Down };
+    info
+}
+
+fn address(found: FoundAddress) -> InterfaceAddress {
+    let peer = found.destination.filter(|&destination| destination != found.address);
+    let broadcast = match found.broadcast {
+        Some(std::net::IpAddr::V4(broadcast)) => Some(broadcast),
+        _ => None,
+    };
+    InterfaceAddress::from_kernel(found.address, found.prefix_length, peer, broadcast)
+}
+
+struct Received {
+    model: Model,
+    index: u32,
+}
+
+impl Observation for Received {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        self.model.taken_by_index(self.index)
+    }
+}
+
+impl Harness for ModelHarness {
+    type Backend = BsdBackend<Model>;
+
+    fn backend(&self) -> &BsdBackend<Model> {
+        &self.backend
+    }
+
+    /// What of Linux's concerns these systems is the same.
+    fn profile(&self) -> Profile {
+        let profile = Profile::LINUX_6_18.with_own_errnos();
+        match self.model.system() {
+            System::FreeBsd => profile,
+            System::MacOs => profile.with_names(Names::Units { tun: "utun", tap: "none" }),
+            _ => profile.with_names(Names::Units { tun: "tun", tap: "tap" }),
+        }
+    }
+
+    fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
+        let report = self.model.report(&text(name)).filter(|report| report.kind != Kind::Loopback)?;
+        Some(info(self.model.system(), &report))
+    }
+
+    fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress> {
+        self.model.addresses(&text(name)).into_iter().map(address).collect()
+    }
+
+    fn dropped(&self, name: &InterfaceName) -> u64 {
+        self.model.dropped(&text(name))
+    }
+
+    fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
+        self.model.inject(&text(name), packet)
+    }
+
+    fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
+        let index = self.model.report(&text(name)).unwrap().index;
+        while self.model.taken_by_index(index).is_some() {}
+        Box::new(Received { model: self.model.clone(), index })
+    }
+
+    fn delete(&self, name: &InterfaceName) {
+        self.model.destroy_by_another(&text(name)).unwrap();
+    }
+
+    fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
+        self.model.rename_by_another(&text(from), &text(to))
+    }
+
+    fn move_to_namespace(&self, _: &InterfaceName) {
+        panic!("these systems have no network namespaces");
+    }
+
+    fn report_elsewhere(&self, _: &InterfaceName) -> Option<InterfaceInfo> {
+        None
+    }
+
+    fn set_up(&self, name: &InterfaceName, up: bool) {
+        self.model.set_up(&text(name), up);
+    }
+
+    fn as_caller(&self, _: u32, _: u32, capable: bool, work: &mut dyn FnMut()) {
+        self.model.set_caller(capable);
+        work();
+        self.model.set_caller(true);
+    }
+
+    fn poll_state(&self, device: &BsdDevice<Model>) -> PollState {
+        let mut polled = [PollFd::new(device.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+        poll(&mut polled, PollTimeout::ZERO).unwrap();
+        let told = polled[0].revents().unwrap();
+        PollState {
+            readable: told.contains(PollFlags::POLLIN),
+            writable: told.contains(PollFlags::POLLOUT),
+            error: told.contains(PollFlags::POLLERR),
+        }
+    }
+
+    fn other_interface(&self) -> InterfaceName {
+        "lo0".parse().unwrap()
+    }
+
+    fn set_queue(&self, _: &BsdDevice<Model>, _: bool) -> Option<Result<()>> {
+        None
+    }
+
+    fn attempt(&self, _: Operation) -> Option<std::result::Result<(), Error>> {
+        None
+    }
+}
