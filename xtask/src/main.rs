@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod apt;
 mod bench;
 mod differential;
 mod fuzz;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::packages::{Unpacked, capture};
+use super::packages::Unpacked;
 use crate::Outcome;
+use crate::apt::capture;
 
 /// The driver, and the sorts of interface that tests tell from its own.
 const WANTED: &[&str] = &["tun", "dummy", "veth", "bridge"];

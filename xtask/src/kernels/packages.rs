@@ -1,21 +1,18 @@
-//! Debian's packages: of any release, without a change to what this machine has configured or installed.
+//! What a kernel takes from Debian's packages, and qemu.
 
-use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::guest::QEMU;
 use crate::Outcome;
+use crate::apt::{Apt, Source, as_root, is_installed};
 
 /// The package of qemu, which runs here and so must be installed: it is not statically linked.
 const QEMU_PACKAGE: &str = "qemu-system-x86";
 /// Depends on the newest kernel of a release. The cloud flavour has all that is needed here, and is the smallest.
 const KERNEL: &str = "linux-image-cloud-amd64";
 const BUSYBOX: &str = "busybox-static";
-/// Has the keys of all releases; without it, apt uses those that it trusts anyway.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A kernel's package and busybox, unpacked into one folder.
 pub(super) struct Unpacked {
@@ -72,96 +69,19 @@ pub(super) fn unpacked(folder: &Path, suite: &str) -> Outcome<Unpacked> {
     // What an earlier run has left unfinished goes.
     let _ = fs::remove_dir_all(folder);
     let unfinished = folder.join("unfinished");
-    let apt = Apt::new(folder, suite)?;
-    let described = apt.run("apt-cache", ["show", KERNEL])?;
+    let apt = Apt::new(folder, &[Source::release(suite)?])?;
+    let described = apt.show(KERNEL)?;
     let kernel = dependency(&described).ok_or_else(|| format!("{KERNEL} of {suite} names no kernel"))?;
     println!("packages of {suite}: {kernel}, {BUSYBOX}");
-    apt.run("apt-get", ["--quiet=2", "download", kernel, BUSYBOX])?;
-    for package in packages(&apt.folder)? {
-        capture(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&unfinished))?;
-    }
-    let _ = fs::remove_dir_all(&apt.folder);
+    apt.unpack(&[kernel, BUSYBOX], &unfinished)?;
     fs::rename(&unfinished, &ready).map_err(|error| format!("rename {}: {error}", unfinished.display()))?;
     Unpacked::at(ready)
-}
-
-/// The files of packages in a folder.
-fn packages(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("list {}: {error}", folder.display()))?;
-    let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
 }
 
 /// The package that the first one of a description depends on first.
 fn dependency(described: &str) -> Option<&str> {
     let list = described.lines().find_map(|line| line.strip_prefix("Depends: "))?;
     list.split([' ', ',']).next().filter(|name| !name.is_empty())
-}
-
-/// apt, with lists of its own.
-struct Apt {
-    folder: PathBuf,
-}
-
-impl Apt {
-    /// Fetches the list of a release's packages, from the mirror that this machine uses.
-    fn new(folder: &Path, suite: &str) -> Outcome<Self> {
-        let folder = folder.join("apt");
-        let mirror = machine_mirror()?;
-        let signed =
-            if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
-        let list = folder.join("sources.list");
-        fs::create_dir_all(folder.join("lists/partial"))
-            .and_then(|()| fs::create_dir_all(folder.join("cache/archives/partial")))
-            .and_then(|()| fs::write(&list, format!("deb {signed}{mirror} {suite} main\n")))
-            .map_err(|error| format!("write {}: {error}", list.display()))?;
-        let apt = Self { folder };
-        apt.run("apt-get", ["--quiet=2", "update"])?;
-        Ok(apt)
-    }
-
-    /// Runs one of apt's commands, and returns what it prints.
-    fn run<const COUNT: usize>(&self, program: &str, arguments: [&str; COUNT]) -> Outcome<String> {
-        let own = |option: &str, path: &str| format!("{option}={}", self.folder.join(path).display());
-        let options = [
-            own("Dir::State", ""),
-            own("Dir::Cache", "cache"),
-            own("Dir::Etc::sourcelist", "sources.list"),
-            "Dir::State::status=/dev/null".into(),
-            "Dir::Etc::sourceparts=/dev/null".into(),
-            "Dir::Etc::preferences=/dev/null".into(),
-            "Dir::Etc::preferencesparts=/dev/null".into(),
-            // Root's folders may be closed to the user that apt would become.
-            "APT::Sandbox::User=root".into(),
-            "Acquire::Languages=none".into(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".into(),
-        ];
-        let mut command = Command::new(program);
-        command.args(options.iter().flat_map(|option| ["-o", option])).args(arguments);
-        let printed = capture(command.current_dir(&self.folder))?;
-        Ok(String::from_utf8_lossy(&printed).into_owned())
-    }
-}
-
-/// The mirror of Debian that apt uses here.
-fn machine_mirror() -> Outcome<String> {
-    let targets = || {
-        let mut command = Command::new("apt-get");
-        command.args(["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]);
-        capture(&mut command).map(|printed| mirror(&String::from_utf8_lossy(&printed)))
-    };
-    if let Some(found) = targets()? {
-        return Ok(found);
-    }
-    // Where apt was never updated, it knows of no labels.
-    let hint = "apt has no list of Debian's packages: run `apt-get update`";
-    as_root(&["apt-get", "--quiet=2", "update"]).map_err(|why| format!("{hint} ({why})"))?;
-    targets()?.ok_or_else(|| "apt is configured for no mirror of Debian's".to_owned())
-}
-
-/// The first mirror with the label of Debian's main archive, of lines that have a label and an address.
-fn mirror(targets: &str) -> Option<String> {
-    targets.lines().find_map(|line| line.strip_prefix("Debian ")).map(|address| address.trim().to_owned())
 }
 
 /// Installs qemu, if it isn't.
@@ -177,43 +97,9 @@ pub(super) fn provide_qemu() -> Outcome {
         .map_err(|why| format!("{QEMU} is missing: install {QEMU_PACKAGE} ({why})"))
 }
 
-fn is_installed(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
-}
-
-/// Runs a command that changes this machine.
-fn as_root(command: &[&str]) -> Outcome {
-    if capture(Command::new("id").arg("-u"))?.trim_ascii() != b"0" {
-        return Err(format!("`{}` needs root", command.join(" ")));
-    }
-    let (program, arguments) = command.split_first().ok_or("no command")?;
-    capture(Command::new(program).args(arguments).env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
-}
-
-/// What a command prints; if it fails, what it complains.
-pub(super) fn capture(command: &mut Command) -> Outcome<Vec<u8>> {
-    let program = Path::new(command.get_program()).file_name().map(OsStr::to_string_lossy);
-    let program = program.unwrap_or_default().into_owned();
-    let output = command.output().map_err(|error| format!("run {program}: {error}"))?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program}: {}: {}", output.status, complaint.trim()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_mirror_is_that_of_the_main_archive() {
-        let targets = "Debian-Security https://a.test/debian-security/\nDebian https://a.test/debian/\n\
-                       Debian https://b.test/debian/\n";
-        assert_eq!(mirror(targets).as_deref(), Some("https://a.test/debian/"));
-        assert_eq!(mirror(" https://a.test/debian/\n"), None);
-    }
 
     #[test]
     fn the_newest_kernel_is_what_the_package_depends_on() {
