@@ -7,7 +7,7 @@ use tunctl_core::{Cause, Interface, InterfaceAddress, InvalidAddress, TunDevice}
 use tunctl_linux::LinuxDevice;
 use tunctl_testing::{Case, Snapshot, addresses, case, ip};
 
-use crate::support::{address, has_flag, refused, tap, tun, without_ipv6};
+use super::support::{address, has_flag, refused, tap, tun, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

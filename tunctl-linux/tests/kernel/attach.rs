@@ -5,7 +5,7 @@ use std::process;
 use tunctl_core::{Cause, CreateOptions, Holder, TunBackend, TunDevice};
 use tunctl_testing::{Background, Case, Snapshot, case, entry, ip};
 
-use crate::support::{backend, create, driver_report, exists, open, others, refused, tun};
+use super::support::{backend, create, driver_report, exists, open, others, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

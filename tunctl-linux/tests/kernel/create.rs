@@ -6,7 +6,7 @@ use tunctl_core::{Cause, CreateFlags, CreateOptions, TunBackend, TunDevice};
 use tunctl_sys::linux::tun as kernel;
 use tunctl_testing::{Case, OtherNamespace, case, ip, is_close_on_exec, open_files};
 
-use crate::support::{backend, create, driver_report, exists, others, refused, tap, tun};
+use super::support::{backend, create, driver_report, exists, others, refused, tap, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

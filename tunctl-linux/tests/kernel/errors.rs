@@ -5,7 +5,7 @@ use std::io;
 use tunctl_core::{Cause, CreateOptions, Error, Interface, Operation, TunBackend, TunDevice};
 use tunctl_testing::{Case, case, ip};
 
-use crate::support::{backend, create, name, open, refused, tap, tun};
+use super::support::{backend, create, name, open, refused, tap, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -4,7 +4,7 @@ use tunctl_core::{CreateFlags, CreateOptions, InvalidOptions};
 use tunctl_sys::linux::iff;
 use tunctl_testing::{Case, case};
 
-use crate::support::{ask_kernel, driver_report, others};
+use super::support::{ask_kernel, driver_report, others};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -8,7 +8,7 @@ use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 use tunctl_linux::LinuxDevice;
 use tunctl_testing::{Call, Case, OtherNamespace, Snapshot, Strace, addresses, case, ip, mark};
 
-use crate::support::{address, backend, driver_report, others, tun};
+use super::support::{address, backend, driver_report, others, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -7,7 +7,7 @@ use std::{fs, thread};
 use tunctl_core::{Cause, CreateOptions, Interface, Readiness, TunBackend, TunDevice};
 use tunctl_testing::{Case, OtherNamespace, case, ip, open_files};
 
-use crate::support::{address, backend, create, exists, name, open, others, quiet_tun, refused, tun};
+use super::support::{address, backend, create, exists, name, open, others, quiet_tun, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -189,14 +189,14 @@ fn a_device_works_on_after_its_interface_moved_to_another_namespace() {
     let device = tun("mover");
     let there = move_away("mover");
     assert!(!exists("mover"));
-    let socket = there.run(|| crate::support::socket("10.77.0.1:0"));
+    let socket = there.run(|| super::support::socket("10.77.0.1:0"));
     socket.send_to(b"still here?", "10.77.0.2:9").unwrap();
     let mut packet = [0; 1500];
     // The kernel's own IPv6 packets may come first, from before the switch.
     loop {
         let length = device.recv(&mut packet).unwrap();
         if packet[0] >> 4 == 4 {
-            assert_eq!(crate::support::udp_payload(&packet[..length]), b"still here?");
+            assert_eq!(super::support::udp_payload(&packet[..length]), b"still here?");
             break;
         }
     }

@@ -3,7 +3,7 @@
 use tunctl_core::{Cause, CreateFlags, CreateOptions, Interface, Layer, State, TunBackend, TunDevice};
 use tunctl_testing::{Case, Snapshot, case, ip, link};
 
-use crate::support::{backend, create, driver_report, name, open, refused, tun};
+use super::support::{backend, create, driver_report, name, open, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -49,7 +49,7 @@ fn many_interfaces_are_all_listed() {
     let devices: Vec<_> = (0..100).map(|_| tun("many%d")).collect();
     let names: Vec<_> = (0..100).map(|number| format!("many{number}")).collect();
     assert_eq!(listed(), names);
-    assert_eq!(crate::support::others(), names);
+    assert_eq!(super::support::others(), names);
     drop(devices);
 }
 
@@ -89,7 +89,7 @@ fn info_agrees_with_iproute2() {
         assert_eq!(driver["pi"], !info.flags.contains(CreateFlags::NO_PI));
         assert_eq!(driver["vnet_hdr"], info.flags.contains(CreateFlags::VNET_HDR));
         assert_eq!(driver["multi_queue"], info.flags.contains(CreateFlags::MULTI_QUEUE));
-        assert_eq!(crate::support::has_flag(text, "UP"), info.state == State::Up);
+        assert_eq!(super::support::has_flag(text, "UP"), info.state == State::Up);
         assert_eq!((info.layer, info.state, info.flags), (layer, state, flags));
         assert_eq!(info.queues, queues);
         // The driver counts the queues of a multi-queue interface only; of one queue the carrier tells.

@@ -6,7 +6,7 @@ use tunctl_core::{Cause, CreateOptions, TunDevice};
 use tunctl_linux::LinuxDevice;
 use tunctl_testing::{Case, case, ip_json};
 
-use crate::support::{address, create, refused, tap, tun, without_ipv6};
+use super::support::{address, create, refused, tap, tun, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -3,7 +3,7 @@
 use tunctl_core::{Cause, Interface, Mtu, TunDevice};
 use tunctl_testing::{Case, case, link};
 
-use crate::support::{refused, tap, tun};
+use super::support::{refused, tap, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![case!(a_tun_takes_from_68_to_65535_bytes), case!(a_tap_takes_up_to_65521_bytes)]

@@ -7,7 +7,7 @@ use tunctl_core::{InvalidName, NamePattern, TunDevice};
 use tunctl_sys::linux::iff;
 use tunctl_testing::{Case, case, ip_json};
 
-use crate::support::{ask_kernel, tun};
+use super::support::{ask_kernel, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -118,5 +118,5 @@ fn a_percent_sign_stands_only_in_one_pattern() {
     // With a pattern of 15 bytes the number would not fit: 14 bytes and one digit do.
     let device = tun("abcdefghijklm%d");
     assert_eq!(device.name().unwrap().to_string(), "abcdefghijklm0");
-    assert_eq!(crate::support::others(), ["abcdefghijklm0"]);
+    assert_eq!(super::support::others(), ["abcdefghijklm0"]);
 }

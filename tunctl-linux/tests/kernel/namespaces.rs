@@ -9,7 +9,7 @@ use tunctl_core::{Cause, Interface, State, TunBackend, TunDevice};
 use tunctl_linux::netns;
 use tunctl_testing::{Case, OtherNamespace, Snapshot, addresses, case, entry, finish, link, links};
 
-use crate::support::{address, backend, exists, has_flag, name, others, refused, tun};
+use super::support::{address, backend, exists, has_flag, name, others, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -9,7 +9,7 @@ use tunctl_linux::{Direction, Observer};
 use tunctl_packet::udp_packet;
 use tunctl_testing::{Case, OtherNamespace, Snapshot, case, ip, is_close_on_exec};
 
-use crate::support::{address, backend, name, quiet_tun, refused, tap, tun, udp_payload, without_ipv6};
+use super::support::{address, backend, name, quiet_tun, refused, tap, tun, udp_payload, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

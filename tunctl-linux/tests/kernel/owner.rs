@@ -7,7 +7,7 @@ use serde_json::Value;
 use tunctl_core::{Cause, CreateOptions, Gid, Interface, Operation, TunDevice, Uid};
 use tunctl_testing::{Case, case, entry, finish};
 
-use crate::support::{create, driver_report, open, refused, tun};
+use super::support::{create, driver_report, open, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -7,7 +7,7 @@ use tunctl_packet::header::{EtherType, PacketInfo};
 use tunctl_packet::udp_packet;
 use tunctl_testing::{Case, case};
 
-use crate::support::{address, create, quiet_tun, refused, socket, udp_payload, without_ipv6};
+use super::support::{address, create, quiet_tun, refused, socket, udp_payload, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -12,7 +12,7 @@ use tunctl_testing::{
     CLOSED_NODE, Case, DRIVERLESS_NODE, Snapshot, Strace, addresses, case, entry, finish, ip,
 };
 
-use crate::support::{address, ask_kernel, backend, exists, has_flag, name, open, others, refused};
+use super::support::{address, ask_kernel, backend, exists, has_flag, name, open, others, refused};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

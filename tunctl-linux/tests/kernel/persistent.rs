@@ -7,7 +7,7 @@ use tunctl_packet::udp_packet;
 use tunctl_sys::linux::tun as kernel;
 use tunctl_testing::{Case, case, ip};
 
-use crate::support::{address, driver_report, exists, open, tun, udp_payload, without_ipv6};
+use super::support::{address, driver_report, exists, open, tun, udp_payload, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -74,7 +74,7 @@ fn a_changed_header_size_does_not_reach_the_next_opener() {
     leave_behind(12, 0);
     let device = open(CreateOptions::tun().vnet_header(true), "tun0").unwrap();
     device.up(address("10.77.0.1/24")).unwrap();
-    let socket = crate::support::socket("10.77.0.1:0");
+    let socket = super::support::socket("10.77.0.1:0");
     socket.send_to(b"size?", "10.77.0.2:9").unwrap();
     let mut packet = [0; 2000];
     let length = device.recv(&mut packet).unwrap();
@@ -96,7 +96,7 @@ fn offloads_left_on_do_not_reach_the_next_opener() {
     leave_behind(10, CSUM_AND_TSO4);
     let device = open(CreateOptions::tun().vnet_header(true), "tun0").unwrap();
     device.up(address("10.77.0.1/24")).unwrap();
-    let socket = crate::support::socket("10.77.0.1:0");
+    let socket = super::support::socket("10.77.0.1:0");
     let mut packet = [0; 2000];
     // The first bit of the virtio-net header: the checksum is left to the reader.
     let mut checksum_is_missing = || {

@@ -3,7 +3,7 @@
 use tunctl_core::{Cause, CreateOptions, TunDevice};
 use tunctl_testing::{Case, Snapshot, case, ip};
 
-use crate::support::{create, driver_report, exists, open, refused, tun};
+use super::support::{create, driver_report, exists, open, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

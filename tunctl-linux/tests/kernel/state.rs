@@ -3,7 +3,7 @@
 use tunctl_core::{Interface, State, TunDevice};
 use tunctl_testing::{Case, Strace, addresses, case, ip, mark};
 
-use crate::support::{address, has_flag, tap, tun, without_ipv6};
+use super::support::{address, has_flag, tap, tun, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -13,7 +13,7 @@ use tunctl_packet::udp_packet;
 use tunctl_sys::linux::{InterfaceRequest, iff, tun as driver};
 use tunctl_testing::{Case, OtherNamespace, addresses, case, ip, link};
 
-use crate::support::{address, backend, create, exists, open, refused, tun};
+use super::support::{address, backend, create, exists, open, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

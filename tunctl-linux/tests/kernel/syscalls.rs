@@ -9,7 +9,7 @@ use tunctl_core::{CreateOptions, Interrupter, TunBackend, TunDevice};
 use tunctl_packet::udp_packet;
 use tunctl_testing::{Call, Case, Strace, case, mark};
 
-use crate::support::{address, backend, quiet_tun, tun};
+use super::support::{address, backend, quiet_tun, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

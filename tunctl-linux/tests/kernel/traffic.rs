@@ -10,7 +10,7 @@ use tunctl_linux::LinuxDevice;
 use tunctl_packet::{EtherType, Layer, Packet, ethernet_frame, udp_packet};
 use tunctl_testing::{Case, case, link};
 
-use crate::support::{address, open, quiet_tun, refused, socket, tap, tun, udp_payload, without_ipv6};
+use super::support::{address, open, quiet_tun, refused, socket, tap, tun, udp_payload, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -248,7 +248,7 @@ fn each_queue_sends_and_all_packets_arrive() {
         let length = socket.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..length], b"queue");
     }
-    let sockets: Vec<_> = (0..32).map(|_| crate::support::socket("10.77.0.1:0")).collect();
+    let sockets: Vec<_> = (0..32).map(|_| super::support::socket("10.77.0.1:0")).collect();
     for socket in &sockets {
         socket.send_to(b"either", far()).unwrap();
     }

@@ -9,7 +9,7 @@ use tunctl_core::{Cause, CreateOptions, Readiness, TunDevice, Uid};
 use tunctl_sys::linux::{iff, tun as kernel};
 use tunctl_testing::{Background, Case, case, entry, finish};
 
-use crate::support::{create, driver_report, exists, open};
+use super::support::{create, driver_report, exists, open};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tunctl_core::{CreateOptions, Readiness, TunDevice};
 use tunctl_testing::{Case, case, ip};
 
-use crate::support::{quiet_tun, tun, udp_payload};
+use super::support::{quiet_tun, tun, udp_payload};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -13,7 +13,7 @@ use tunctl_mio::{Active, ActiveDevice, Event, Events, Options, activate};
 use tunctl_mock::{Errno, Fault, MockBackend};
 use tunctl_testing::{Case, on_both};
 
-use crate::support::{A_MOMENT, LONG, System, events, inject, name, number, tun};
+use super::support::{A_MOMENT, LONG, System, events, inject, name, number, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = on_both![
@@ -337,7 +337,7 @@ fn an_error_is_told_and_turns_it_off() {
     let device = device.unwrap();
     device.up("10.1.1.1/24".parse().unwrap()).unwrap();
     let (tun, mut events) = activate(device, Options::default(), Active::Off).unwrap();
-    kernel.inject("tun0", crate::support::packet(1));
+    kernel.inject("tun0", super::support::packet(1));
     kernel.script(Fault::on(Operation::Receive).errno(Errno::ENOMEM));
     tun.set_active(Active::On);
     match events.recv_timeout(LONG) {

@@ -7,8 +7,8 @@ use tunctl_core::{TunBackend, TunDevice};
 use tunctl_mio::{Active, Event, activate};
 use tunctl_testing::{Case, on_both, open_files};
 
-use crate::active::{activated, next, options};
-use crate::support::{A_MOMENT, LONG, System, inject, name, number, processor_time, tun};
+use super::active::{activated, next, options};
+use super::support::{A_MOMENT, LONG, System, inject, name, number, processor_time, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

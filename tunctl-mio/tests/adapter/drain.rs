@@ -6,7 +6,7 @@ use tunctl_core::{Cause, Error, Operation, TunDevice};
 use tunctl_mio::{Drained, may_receive};
 use tunctl_testing::{Case, on_both};
 
-use crate::support::{A_MOMENT, LONG, Loop, inject, name, packet, tun};
+use super::support::{A_MOMENT, LONG, Loop, inject, name, packet, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

@@ -11,8 +11,8 @@ use tunctl_core::{Interface, TunDevice};
 use tunctl_mio::{Active, Event, Events, Options, activate};
 use tunctl_testing::{Case, on_both};
 
-use crate::active::options;
-use crate::support::{A_MOMENT, System, name, number, packet, tun};
+use super::active::options;
+use super::support::{A_MOMENT, System, name, number, packet, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

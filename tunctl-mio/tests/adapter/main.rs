@@ -1,18 +1,18 @@
 //! The event source and active mode, each case on the driver in memory and on the running kernel.
-#![cfg(target_os = "linux")]
+
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]
 
-mod active;
-mod active_lifetime;
-mod drain;
-mod load;
-mod source;
-mod support;
+// With the path, its modules are beside it.
+#[cfg(target_os = "linux")]
+#[path = "cases.rs"]
+mod cases;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    let cases = [load::cases(), source::cases(), drain::cases(), active::cases(), active_lifetime::cases()];
-    tunctl_testing::main(cases.into_iter().flatten().collect())
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    cases::main()
 }
+
+/// Another system has nothing to run them on.
+#[cfg(not(target_os = "linux"))]
+fn main() {}

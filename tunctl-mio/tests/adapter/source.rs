@@ -9,7 +9,7 @@ use tunctl_core::conformance::Harness;
 use tunctl_mio::{Drained, Source, may_receive, may_send};
 use tunctl_testing::{Case, LinuxHarness, case, on_both};
 
-use crate::support::{A_MOMENT, LONG, Loop, TUN, events, inject, name, processor_time, tun};
+use super::support::{A_MOMENT, LONG, Loop, TUN, events, inject, name, processor_time, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = on_both![

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tunctl_mock::MockBackend;
 use tunctl_testing::{Case, LinuxHarness, ip, on_both};
 
-use crate::support::{System, async_tun, inject, name, one_thread, packet};
+use super::support::{System, async_tun, inject, name, one_thread, packet};
 
 /// So many that to receive them all takes several times as long as the timer.
 const PACKETS: u32 = 200_000;

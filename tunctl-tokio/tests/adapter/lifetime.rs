@@ -7,7 +7,7 @@ use tunctl_core::{Cause, TunBackend, TunDevice};
 use tunctl_testing::{Case, on_both, open_files};
 use tunctl_tokio::AsyncDevice;
 
-use crate::support::{A_MOMENT, System, async_tun, inject, name, next, one_thread, packet, soon, tun};
+use super::support::{A_MOMENT, System, async_tun, inject, name, next, one_thread, packet, soon, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

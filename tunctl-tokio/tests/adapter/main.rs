@@ -1,26 +1,18 @@
 //! Devices in tasks, each case on the driver in memory and on the running kernel.
-#![cfg(target_os = "linux")]
+
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]
 
-mod fairness;
-mod lifetime;
-mod receive;
-mod send;
-mod stream;
-mod support;
-mod tasks;
+// With the path, its modules are beside it.
+#[cfg(target_os = "linux")]
+#[path = "cases.rs"]
+mod cases;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    let cases = [
-        receive::cases(),
-        send::cases(),
-        lifetime::cases(),
-        tasks::cases(),
-        fairness::cases(),
-        stream::cases(),
-    ];
-    tunctl_testing::main(cases.into_iter().flatten().collect())
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    cases::main()
 }
+
+/// Another system has nothing to run them on.
+#[cfg(not(target_os = "linux"))]
+fn main() {}

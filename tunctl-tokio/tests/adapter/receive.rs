@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tunctl_core::TunDevice;
 use tunctl_testing::{Case, on_both};
 
-use crate::support::{A_MOMENT, System, async_tun, inject, next, number, one_thread, soon, waits};
+use super::support::{A_MOMENT, System, async_tun, inject, next, number, one_thread, soon, waits};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

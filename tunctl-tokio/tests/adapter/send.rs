@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use tunctl_core::Cause;
 use tunctl_testing::{Case, on_both};
 
-use crate::support::{System, async_tun, name, one_thread, packet, soon};
+use super::support::{System, async_tun, name, one_thread, packet, soon};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

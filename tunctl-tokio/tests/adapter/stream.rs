@@ -9,7 +9,7 @@ use tunctl_core::Cause;
 use tunctl_testing::{Case, on_both};
 use tunctl_tokio::{PacketSink, PacketStream};
 
-use crate::support::{System, async_tun, inject, name, number, one_thread, packet, soon, waits};
+use super::support::{System, async_tun, inject, name, number, one_thread, packet, soon, waits};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![

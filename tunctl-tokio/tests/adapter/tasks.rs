@@ -8,7 +8,7 @@ use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 use tunctl_testing::{Case, on_both};
 use tunctl_tokio::AsyncDevice;
 
-use crate::support::{
+use super::support::{
     A_MOMENT, System, async_tun, inject, name, next, number, one_thread, packet, soon, threads, waits,
 };
 

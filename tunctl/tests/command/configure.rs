@@ -2,8 +2,8 @@
 
 use tunctl_testing::{Case, Snapshot, case, ip, ip_json, link};
 
-use crate::process::{Running, tunctl, wait_until};
-use crate::support::{addresses_of, driver_report, exists, is_up, mtu};
+use super::process::{Running, tunctl, wait_until};
+use super::support::{addresses_of, driver_report, exists, is_up, mtu};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use tunctl_testing::{Case, Snapshot, case, ip, ip_json, link};
 
-use crate::process::{Running, command, tunctl, tunctl_with};
-use crate::support::{addresses_of, driver_report, exists, is_up, members, mtu, others, shown};
+use super::process::{Running, command, tunctl, tunctl_with};
+use super::support::{addresses_of, driver_report, exists, is_up, members, mtu, others, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

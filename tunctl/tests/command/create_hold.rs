@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 use tunctl_testing::{Case, Snapshot, case, ip};
 
-use crate::process::{Running, tunctl, wait_until};
-use crate::support::{addresses_of, driver_report, exists, is_up, shown};
+use super::process::{Running, tunctl, wait_until};
+use super::support::{addresses_of, driver_report, exists, is_up, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -2,8 +2,8 @@
 
 use tunctl_testing::{Case, Snapshot, case, ip, link};
 
-use crate::process::{Running, tunctl};
-use crate::support::{exists, others};
+use super::process::{Running, tunctl};
+use super::support::{exists, others};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tunctl_testing::{Case, Snapshot, case, ip, links};
 
-use crate::process::{PROGRAM, Run, Running, tunctl, wait_until};
-use crate::support::others;
+use super::process::{PROGRAM, Run, Running, tunctl, wait_until};
+use super::support::others;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -130,7 +130,7 @@ fn there_is_colour_on_a_terminal() {
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &format!("{PROGRAM} lab --count 1"), "/dev/null"]);
     terminal.env_remove("NO_COLOR").env("TERM", "xterm");
-    let printed = crate::process::run(terminal).ok();
+    let printed = super::process::run(terminal).ok();
     assert!(printed.contains("\x1b["), "{printed:?}");
 }
 

@@ -11,8 +11,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tunctl_testing::{Case, Snapshot, case, ip_json, links};
 
-use crate::process::{Running, command, run, tunctl, tunctl_with, wait_until};
-use crate::support::{addresses_of, is_up, wait_for_packet_socket, with_entry};
+use super::process::{Running, command, run, tunctl, tunctl_with, wait_until};
+use super::support::{addresses_of, is_up, wait_for_packet_socket, with_entry};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -152,7 +152,7 @@ fn look_around() {
     let names: Vec<_> = links().iter().map(|link| link["ifname"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["lo", "lab0"]);
     assert!(is_up("lo") && is_up("lab0"));
-    assert_eq!(crate::support::driver_report("lab0")["type"], "tun");
+    assert_eq!(super::support::driver_report("lab0")["type"], "tun");
     assert_eq!(addresses_of("lab0"), ["10.77.0.1/24 brd 10.77.0.255", "fd77::1/64"]);
     // At once, or a command that binds to it would fail now and then.
     UdpSocket::bind("[fd77::1]:0").unwrap();
@@ -182,7 +182,7 @@ fn the_command_has_the_standard_streams_to_itself() {
     );
 }
 
-fn shell(script: &str) -> crate::process::Run {
+fn shell(script: &str) -> super::process::Run {
     tunctl_with(["lab", "--", "sh", "-c", script])
 }
 

@@ -9,10 +9,10 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tunctl_testing::{CLOSED_NODE, Case, DRIVERLESS_NODE, OPEN_NODE, Snapshot, case};
 
-use crate::lab::{KINDS, assert_all_answered, assert_all_shown, assert_lines_and_table, events, forbid};
-use crate::process::{PROGRAM, Run, Running, run, tunctl};
-use crate::support::others;
-use crate::unprivileged::Program;
+use super::lab::{KINDS, assert_all_answered, assert_all_shown, assert_lines_and_table, events, forbid};
+use super::process::{PROGRAM, Run, Running, run, tunctl};
+use super::support::others;
+use super::unprivileged::Program;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

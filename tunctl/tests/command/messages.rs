@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use tunctl_testing::{Case, case, ip};
 
-use crate::process::{Running, command, tunctl};
-use crate::support::{exists, held_tun, send, wait_for_packet_socket};
+use super::process::{Running, command, tunctl};
+use super::support::{exists, held_tun, send, wait_for_packet_socket};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

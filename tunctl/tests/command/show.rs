@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tunctl_testing::{Case, case, ip, link, skip};
 
-use crate::process::{Running, tunctl};
-use crate::support::{members, others, quiet_ipv6, shown};
+use super::process::{Running, tunctl};
+use super::support::{members, others, quiet_ipv6, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -150,7 +150,7 @@ fn list_has_them_all_and_no_others() {
     ip("tuntap add dev a mode tun");
     ip("tuntap add dev b mode tap");
     let holder = Running::start("create c --hold --json");
-    crate::process::wait_until("c is there", || others().contains(&"c".to_owned()));
+    super::process::wait_until("c is there", || others().contains(&"c".to_owned()));
     let list = tunctl("list --json").json();
     let list = list.as_array().unwrap();
     let names: Vec<_> = list.iter().map(|one| one["name"].as_str().unwrap()).collect();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tunctl_testing::{addresses, entry, has_flag, link};
 pub(crate) use tunctl_testing::{driver_report, exists, others};
 
-use crate::process::{Running, tunctl, wait_until};
+use super::process::{Running, tunctl, wait_until};
 
 pub(crate) fn is_up(name: &str) -> bool {
     has_flag(name, "UP")

@@ -12,9 +12,9 @@ use nix::mount::{MsFlags, mount};
 use nix::unistd::Uid;
 use tunctl_testing::{CLOSED_NODE, Case, OPEN_NODE, Snapshot, case, ip, skip};
 
-use crate::lab::assert_all_answered;
-use crate::process::{PROGRAM, Run, Running, run};
-use crate::support::{exists, is_up, mtu, send, wait_for_packet_socket};
+use super::lab::assert_all_answered;
+use super::process::{PROGRAM, Run, Running, run};
+use super::support::{exists, is_up, mtu, send, wait_for_packet_socket};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

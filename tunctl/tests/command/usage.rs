@@ -2,7 +2,7 @@
 
 use tunctl_testing::{Case, Snapshot, case, ip};
 
-use crate::process::{tunctl, tunctl_with};
+use super::process::{tunctl, tunctl_with};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -13,8 +13,8 @@ use tunctl::packet::udp_packet;
 use tunctl::prelude::{CreateOptions, TunBackend, TunDevice};
 use tunctl_testing::{Case, case, ip, ip_json};
 
-use crate::process::{PROGRAM, Running, run, tunctl, wait_until};
-use crate::support::{exists, held_tun, quiet_ipv6, send, wait_for_packet_socket};
+use super::process::{PROGRAM, Running, run, tunctl, wait_until};
+use super::support::{exists, held_tun, quiet_ipv6, send, wait_for_packet_socket};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -319,9 +319,9 @@ fn attached_it_fails_when_another_program_is() {
 
 fn interfaces_that_are_missing_or_of_another_kind_are_refused() {
     for attach in ["", "--attach"] {
-        let mut command = crate::process::command(&format!("watch nope --for 5 {attach}"));
+        let mut command = super::process::command(&format!("watch nope --for 5 {attach}"));
         run(command).failed(1, &["nope", "no interface of that name"]);
-        command = crate::process::command(&format!("watch lo --for 5 {attach}"));
+        command = super::process::command(&format!("watch lo --for 5 {attach}"));
         run(command).failed(1, &["lo", "not a TUN/TAP interface"]);
     }
 }

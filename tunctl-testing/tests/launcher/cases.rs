@@ -1,8 +1,4 @@
-//! The launcher itself: it must tell a pass from a failure, a skip and a hang. This binary runs itself with cases of
-//! each kind, and looks at what that run printed.
-#![cfg(target_os = "linux")]
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
+//! The samples, and what is to be seen of their run.
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -54,7 +50,7 @@ fn samples() -> Vec<Case> {
     ]
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     if env::var_os(SAMPLES).is_some() {
         return tunctl_testing::main(samples());
     }

@@ -1,0 +1,11 @@
+//! The suite, and before it what it rests on.
+
+mod evidence;
+
+use std::process::ExitCode;
+
+use tunctl_testing::conformance_cases;
+
+pub(crate) fn main() -> ExitCode {
+    tunctl_testing::main([evidence::cases(), conformance_cases()].concat())
+}

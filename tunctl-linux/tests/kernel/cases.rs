@@ -1,0 +1,60 @@
+//! The cases, by what they are about.
+
+mod addresses;
+mod attach;
+mod create;
+mod errors;
+mod flags;
+mod leaks;
+mod lifetime;
+mod list;
+mod malformed;
+mod mtu;
+mod names;
+mod namespaces;
+mod observe;
+mod owner;
+mod packet_info;
+mod permission;
+mod persistent;
+mod queues;
+mod state;
+mod support;
+mod surprises;
+mod syscalls;
+mod traffic;
+mod unprivileged_destroy;
+mod waiting;
+
+use std::process::ExitCode;
+
+pub(crate) fn main() -> ExitCode {
+    let cases = [
+        // First the slow one, so that the others run beside it.
+        leaks::cases(),
+        create::cases(),
+        attach::cases(),
+        queues::cases(),
+        names::cases(),
+        flags::cases(),
+        persistent::cases(),
+        lifetime::cases(),
+        unprivileged_destroy::cases(),
+        addresses::cases(),
+        state::cases(),
+        mtu::cases(),
+        owner::cases(),
+        permission::cases(),
+        errors::cases(),
+        traffic::cases(),
+        packet_info::cases(),
+        malformed::cases(),
+        waiting::cases(),
+        namespaces::cases(),
+        list::cases(),
+        observe::cases(),
+        surprises::cases(),
+        syscalls::cases(),
+    ];
+    tunctl_testing::main(cases.concat())
+}

@@ -1,0 +1,15 @@
+//! The cases, by what they are about.
+
+mod active;
+mod active_lifetime;
+mod drain;
+mod load;
+mod source;
+mod support;
+
+use std::process::ExitCode;
+
+pub(crate) fn main() -> ExitCode {
+    let cases = [load::cases(), source::cases(), drain::cases(), active::cases(), active_lifetime::cases()];
+    tunctl_testing::main(cases.into_iter().flatten().collect())
+}

@@ -1,0 +1,40 @@
+//! The cases, by what they are about.
+
+mod configure;
+mod create;
+mod create_hold;
+mod delete;
+mod lab;
+mod lab_command;
+mod lab_mock;
+mod messages;
+mod process;
+mod show;
+mod support;
+mod unprivileged;
+mod usage;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+pub(crate) fn main() -> ExitCode {
+    let cases = [
+        // First the slow ones, so that the others run beside them.
+        lab::cases(),
+        lab_mock::cases(),
+        lab_command::cases(),
+        watch::cases(),
+        unprivileged::cases(),
+        create::cases(),
+        create_hold::cases(),
+        configure::cases(),
+        delete::cases(),
+        show::cases(),
+        usage::cases(),
+        messages::cases(),
+    ];
+    // Each waits at most 10 seconds for one thing, and says then what it waited for.
+    let limit = Duration::from_secs(45);
+    tunctl_testing::main(cases.concat().into_iter().map(|case| case.limit(limit)).collect())
+}
