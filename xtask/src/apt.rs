@@ -12,6 +12,8 @@ use crate::Outcome;
 
 /// Has the keys of all releases; without it, apt uses those that it trusts anyway.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// What is installed here; otherwise, apt is told of nothing.
+const MACHINE: &str = "Dir::State::status=/var/lib/dpkg/status";
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,16 @@ impl Source {
         let mirror = machine_mirrors()?.into_iter().find(|(label, _)| label == "Debian");
         let (_, source) = mirror.ok_or("apt is configured for no mirror of Debian's")?;
         Ok(Self { suite: suite.to_owned(), ..source })
+    }
+
+    /// All that this machine gets from Debian, security updates among it.
+    pub(crate) fn of_machine() -> Outcome<Vec<Self>> {
+        let sources: Vec<_> = machine_mirrors()?.into_iter().map(|(_, source)| source).collect();
+        if sources.is_empty() {
+            Err("apt is configured for no mirror of Debian's".into())
+        } else {
+            Ok(sources)
+        }
     }
 
     fn line(&self) -> String {
@@ -61,6 +73,13 @@ impl Apt {
     /// What the lists say of a package, the newest version first.
     pub(crate) fn show(&self, package: &str) -> Outcome<String> {
         self.run("apt-cache", &["show", package])
+    }
+
+    /// Packages, and of those that they need those that this machine has not installed.
+    pub(crate) fn with_missing(&self, packages: &[&str]) -> Outcome<Vec<String>> {
+        let options = ["-o", MACHINE, "--simulate", "--reinstall", "--no-install-recommends", "install"];
+        let told = self.run("apt-get", &[&options, packages].concat())?;
+        Ok(told.lines().filter_map(to_install).map(str::to_owned).collect())
     }
 
     /// Downloads packages and unpacks them into a folder; then the lists have done their work, and go.
@@ -140,6 +159,17 @@ fn mirrors(targets: &str) -> Vec<(String, Source)> {
     debian.collect()
 }
 
+/// The packages that the first one of a description depends on.
+pub(crate) fn dependencies(described: &str) -> impl Iterator<Item = &str> {
+    let list = described.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
+    list.split(',').filter_map(|dependency| dependency.split_whitespace().next())
+}
+
+/// The package that apt would install, in a line of what it tells.
+fn to_install(line: &str) -> Option<&str> {
+    line.strip_prefix("Inst ")?.split_whitespace().next()
+}
+
 /// Whether a program is where programs are looked for.
 pub(crate) fn is_installed(program: &str) -> bool {
     env::var_os("PATH")
@@ -184,5 +214,20 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn dependencies_are_those_of_the_newest_version() {
+        let described = "Package: linux-image-cloud-amd64\nVersion: 6.1.2-1\n\
+                         Depends: linux-image-6.1.0-2-cloud-amd64 (= 6.1.2-1), y | z\n\nPackage: x\nDepends: old\n";
+        assert!(dependencies(described).eq(["linux-image-6.1.0-2-cloud-amd64", "y"]));
+        assert_eq!(dependencies("Package: x\n").next(), None);
+    }
+
+    #[test]
+    fn what_apt_would_install_is_what_it_tells_first() {
+        assert_eq!(to_install("Inst libllvm22 (1:22.1.8-1 Debian-Security:12 [amd64])"), Some("libllvm22"));
+        assert_eq!(to_install("Inst libc6 [2.36-9] (2.36-10 Debian:12 [amd64])"), Some("libc6"));
+        assert_eq!(to_install("Conf libllvm22 (1:22.1.8-1 Debian-Security:12 [amd64])"), None);
     }
 }

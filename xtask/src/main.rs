@@ -5,16 +5,20 @@
 mod abi;
 mod apt;
 mod bench;
+mod cross;
 mod differential;
 mod fuzz;
 mod kernels;
 mod mutate;
+mod targets;
 mod test;
 mod tidy;
 mod tool;
+mod toolchain;
 mod zig;
 
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -25,6 +29,7 @@ cargo xtask TASK
   abi         hold our numbers and layouts of the BSD systems and macOS against those systems' headers
   kernels     run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
+  cross       lint for the BSDs and macOS, with a compiler of Debian's [--target T]...
   mutate      change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
   fuzz        look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
   bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
@@ -37,7 +42,7 @@ with TUNCTL_REQUIRE_KERNEL=1, a test that is skipped is a failure.
 type Outcome<T = ()> = Result<T, String>;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["test"] => test::run(),
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         ["abi"] => abi::run(),
         ["kernels", options @ ..] => kernels::run(options),
         ["differential", options @ ..] => differential::run(options),
+        ["cross", options @ ..] => cross::run(options),
         ["mutate", options @ ..] => mutate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["bench", options @ ..] => bench::run(options),
@@ -70,4 +76,9 @@ fn main() -> ExitCode {
 fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
+}
+
+/// Where all goes that is built or downloaded.
+fn target() -> PathBuf {
+    root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, root};
+use crate::{Outcome, root, target};
 
 /// A tool that cargo installs, and that is a subcommand of it.
 pub(crate) struct Tool {
@@ -42,8 +42,7 @@ fn is_release(release: &str, told: &str) -> bool {
 
 /// A folder for what a task makes, among what cargo builds.
 pub(crate) fn folder(task: &str) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(target).join(task)
+    target().join(task)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::{Outcome, root};
+use crate::{Outcome, target};
 
 /// Python's package of zig: the program and what belongs to it, with nothing to build.
 const PACKAGE: &str = "ziglang";
@@ -101,6 +101,5 @@ fn python_with_pip() -> Outcome<&'static str> {
 }
 
 fn folder() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(target).join("zig")
+    target().join("zig")
 }

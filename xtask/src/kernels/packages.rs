@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::guest::QEMU;
 use crate::Outcome;
-use crate::apt::{Apt, Source, as_root, is_installed};
+use crate::apt::{Apt, Source, as_root, dependencies, is_installed};
 
 /// The package of qemu, which runs here and so must be installed: it is not statically linked.
 const QEMU_PACKAGE: &str = "qemu-system-x86";
@@ -71,17 +71,12 @@ pub(super) fn unpacked(folder: &Path, suite: &str) -> Outcome<Unpacked> {
     let unfinished = folder.join("unfinished");
     let apt = Apt::new(folder, &[Source::release(suite)?])?;
     let described = apt.show(KERNEL)?;
-    let kernel = dependency(&described).ok_or_else(|| format!("{KERNEL} of {suite} names no kernel"))?;
+    let kernel = dependencies(&described).next();
+    let kernel = kernel.ok_or_else(|| format!("{KERNEL} of {suite} names no kernel"))?;
     println!("packages of {suite}: {kernel}, {BUSYBOX}");
     apt.unpack(&[kernel, BUSYBOX], &unfinished)?;
     fs::rename(&unfinished, &ready).map_err(|error| format!("rename {}: {error}", unfinished.display()))?;
     Unpacked::at(ready)
-}
-
-/// The package that the first one of a description depends on first.
-fn dependency(described: &str) -> Option<&str> {
-    let list = described.lines().find_map(|line| line.strip_prefix("Depends: "))?;
-    list.split([' ', ',']).next().filter(|name| !name.is_empty())
 }
 
 /// Installs qemu, if it isn't.
@@ -95,17 +90,4 @@ pub(super) fn provide_qemu() -> Outcome {
             as_root(&["apt-get", "--quiet=2", "install", "--yes", "--no-install-recommends", QEMU_PACKAGE])
         })
         .map_err(|why| format!("{QEMU} is missing: install {QEMU_PACKAGE} ({why})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_kernel_is_what_the_package_depends_on() {
-        let described = "Package: linux-image-cloud-amd64\nVersion: 6.1.2-1\n\
-                         Depends: linux-image-6.1.0-2-cloud-amd64 (= 6.1.2-1)\n\nPackage: x\nDepends: old\n";
-        assert_eq!(dependency(described), Some("linux-image-6.1.0-2-cloud-amd64"));
-        assert_eq!(dependency("Package: x\n"), None);
-    }
 }

@@ -1,0 +1,69 @@
+//! Other systems, one after the other.
+
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+/// The targets that options name, or all.
+pub(crate) fn named(options: &[&str], all: &[&'static str]) -> Outcome<Vec<&'static str>> {
+    let mut named = Vec::new();
+    for option in options.chunks(2) {
+        let ["--target", target] = option else {
+            return Err(format!("{} is no option of this task: there is --target T", option.join(" ")));
+        };
+        let known = all.iter().find(|known| *known == target);
+        named
+            .push(*known.ok_or_else(|| {
+                format!("{target} is no target of this task: those are {}", all.join(", "))
+            })?);
+    }
+    Ok(if named.is_empty() { all.to_vec() } else { named })
+}
+
+/// Does the work for each target, whatever became of those before it, and sums up.
+pub(crate) fn each(targets: &[&'static str], work: impl Fn(&'static str) -> Outcome) -> Outcome {
+    let mut finished = Vec::new();
+    for target in targets {
+        println!("\n── {target}");
+        let started = Instant::now();
+        let outcome = work(target);
+        if let Err(why) = &outcome {
+            println!("FAILED: {why}");
+        }
+        finished.push((*target, outcome, started.elapsed()));
+    }
+    conclude(&finished)
+}
+
+fn conclude(finished: &[(&str, Outcome, Duration)]) -> Outcome {
+    println!("\n── summary");
+    for (target, outcome, took) in finished {
+        let verdict = outcome.as_ref().map_or_else(|why| format!("FAILED: {why}"), |()| "ok".to_owned());
+        println!("{target:<26} {:>6.1} s  {verdict}", took.as_secs_f64());
+    }
+    match finished.iter().filter(|(_, outcome, _)| outcome.is_err()).count() {
+        0 => Ok(()),
+        failed => Err(format!("{failed} of {} targets failed", finished.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_all_unless_some_are_named() {
+        let all = ["a", "b"];
+        assert_eq!(named(&[], &all).unwrap(), all);
+        assert_eq!(named(&["--target", "b"], &all).unwrap(), ["b"]);
+        assert!(named(&["--target", "c"], &all).unwrap_err().contains("those are a, b"));
+        assert!(named(&["--target"], &all).is_err());
+    }
+
+    #[test]
+    fn one_failure_stops_no_other_and_fails_all() {
+        let work = |target| if target == "a" { Err("so".to_owned()) } else { Ok(()) };
+        assert_eq!(each(&["a", "b"], work).unwrap_err(), "1 of 2 targets failed");
+        assert_eq!(each(&["b"], work), Ok(()));
+    }
+}

@@ -1,0 +1,76 @@
+//! A Rust compiler and the source of its standard library, from which it makes that of systems for which there is
+//! none ready-made. Both are Debian's, which keeps them recent for its browser; unpacked, not installed.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::apt::{Apt, Source, dependencies};
+
+/// The compiler, the standard library of this machine, the source of all others, and the linter.
+const PACKAGES: [&str; 4] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy"];
+/// It depends on the library of the compiler, whose name has the version in it.
+const NAMES_LIBRARY: &str = "libstd-rust-web-dev";
+const LIBRARY: &str = "libstd-rust-web-";
+
+/// The compiler, and where all that it builds goes.
+pub(crate) struct Toolchain {
+    usr: PathBuf,
+    build: PathBuf,
+}
+
+/// That of an earlier run, if there was one.
+pub(crate) fn provide() -> Outcome<Toolchain> {
+    let folder = crate::target().join("cross");
+    let ready = folder.join("toolchain");
+    let toolchain = Toolchain { usr: ready.join("usr"), build: folder.join("build") };
+    if ready.exists() {
+        println!("Rust for other systems: as it was; for a newer one, remove {}", folder.display());
+        return Ok(toolchain);
+    }
+    // What an earlier run has left unfinished goes.
+    let _ = fs::remove_dir_all(&folder);
+    let unfinished = folder.join("unfinished");
+    let apt = Apt::new(&folder, &Source::of_machine()?)?;
+    let described = apt.show(NAMES_LIBRARY)?;
+    let library = dependencies(&described).find(|name| name.starts_with(LIBRARY));
+    let library =
+        library.ok_or_else(|| format!("{NAMES_LIBRARY} does not name the library of the compiler"))?;
+    let packages = apt.with_missing(&[&PACKAGES[..], &[library]].concat())?;
+    println!("Rust for other systems: {}", packages.join(", "));
+    apt.unpack(&packages.iter().map(String::as_str).collect::<Vec<_>>(), &unfinished)?;
+    fs::rename(&unfinished, &ready).map_err(|error| format!("rename {}: {error}", unfinished.display()))?;
+    Ok(toolchain)
+}
+
+impl Toolchain {
+    /// cargo with this compiler, for a target; what is to be done with it comes first.
+    pub(crate) fn cargo(&self, task: &str, target: &str) -> Command {
+        // A subcommand that is not cargo's own belongs to the compiler.
+        let mut command = match task {
+            "clippy" => Command::new(self.usr.join("bin/cargo-clippy")),
+            _ => Command::new(env!("CARGO")),
+        };
+        command
+            .args([task, "-Zbuild-std=std,panic_abort", "--target", target, "--target-dir"])
+            .arg(&self.build)
+            .current_dir(crate::root())
+            .env("CARGO", env!("CARGO"))
+            .env("RUSTC", self.usr.join("bin/rustc"))
+            .env("LD_LIBRARY_PATH", self.libraries())
+            // To build the standard library is not stable yet.
+            .env("RUSTC_BOOTSTRAP", "1");
+        command
+    }
+
+    /// Where the compiler's own libraries are, before all others.
+    fn libraries(&self) -> OsString {
+        let own = self.usr.join("lib").join(format!("{}-linux-gnu", env::consts::ARCH));
+        let others = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        let all = [own].into_iter().chain(env::split_paths(&others).filter(|path| path != Path::new("")));
+        env::join_paths(all).unwrap_or_default()
+    }
+}
