@@ -9,6 +9,7 @@ mod cross;
 mod differential;
 mod fuzz;
 mod kernels;
+mod link;
 mod mutate;
 mod targets;
 mod test;
@@ -30,6 +31,7 @@ cargo xtask TASK
   kernels     run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
   cross       lint for the BSDs and macOS, with a compiler of Debian's [--target T]...
+  link        link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate      change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
   fuzz        look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
   bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ["kernels", options @ ..] => kernels::run(options),
         ["differential", options @ ..] => differential::run(options),
         ["cross", options @ ..] => cross::run(options),
+        ["link", options @ ..] => link::run(options),
         ["mutate", options @ ..] => mutate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["bench", options @ ..] => bench::run(options),

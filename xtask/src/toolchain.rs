@@ -20,13 +20,15 @@ const LIBRARY: &str = "libstd-rust-web-";
 pub(crate) struct Toolchain {
     usr: PathBuf,
     build: PathBuf,
+    linkers: PathBuf,
 }
 
 /// That of an earlier run, if there was one.
 pub(crate) fn provide() -> Outcome<Toolchain> {
     let folder = crate::target().join("cross");
     let ready = folder.join("toolchain");
-    let toolchain = Toolchain { usr: ready.join("usr"), build: folder.join("build") };
+    let toolchain =
+        Toolchain { usr: ready.join("usr"), build: folder.join("build"), linkers: folder.join("linkers") };
     if ready.exists() {
         println!("Rust for other systems: as it was; for a newer one, remove {}", folder.display());
         return Ok(toolchain);
@@ -54,6 +56,7 @@ impl Toolchain {
             "clippy" => Command::new(self.usr.join("bin/cargo-clippy")),
             _ => Command::new(env!("CARGO")),
         };
+        let variable = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
         command
             .args([task, "-Zbuild-std=std,panic_abort", "--target", target, "--target-dir"])
             .arg(&self.build)
@@ -61,9 +64,23 @@ impl Toolchain {
             .env("CARGO", env!("CARGO"))
             .env("RUSTC", self.usr.join("bin/rustc"))
             .env("LD_LIBRARY_PATH", self.libraries())
+            // It changes nothing but the time that all takes.
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // Also where nothing is linked: cargo would build anew what it has built for another linker.
+            .env(variable, self.linker(target))
             // To build the standard library is not stable yet.
             .env("RUSTC_BOOTSTRAP", "1");
         command
+    }
+
+    /// Where cargo looks for a target's linker; it is for others to make.
+    pub(crate) fn linker(&self, target: &str) -> PathBuf {
+        self.linkers.join(target).join("linker")
+    }
+
+    /// Where cargo puts the programs of a target.
+    pub(crate) fn built(&self, target: &str) -> PathBuf {
+        self.build.join(target).join("debug")
     }
 
     /// Where the compiler's own libraries are, before all others.

@@ -31,12 +31,6 @@ impl Zig {
         command
     }
 
-    /// The program itself, for a script that stands in for a linker.
-    #[allow(dead_code, reason = "the task that links for other systems is to come")]
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
     /// Where it is, and room for what is made with it.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
