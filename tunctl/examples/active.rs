@@ -115,16 +115,10 @@ fn on_the_mock() -> Result<Account, Box<dyn Error>> {
     Ok(account)
 }
 
-#[cfg(target_os = "linux")]
 pub(crate) fn on_the_kernel() -> Result<Account, Box<dyn Error>> {
     let tun = start(&tunctl::native())?;
     println!("{} is up: ping 10.78.0.2", tun.name()?);
     Ok(serve(tun)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn on_the_kernel() -> Result<Account, Box<dyn Error>> {
-    Err("there is no backend for this system yet".into())
 }
 
 fn main() -> ExitCode {

@@ -80,16 +80,10 @@ fn on_the_mock() -> Result<(usize, usize), Box<dyn Error>> {
     Ok((pinging.join().map_err(|_| "the system panicked")??, answered))
 }
 
-#[cfg(target_os = "linux")]
 pub(crate) fn on_the_kernel() -> Result<usize, Box<dyn Error>> {
     let tun = start(&tunctl::native())?;
     println!("{} is up: ping 10.78.0.2", tun.name()?);
     run(tun)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn on_the_kernel() -> Result<usize, Box<dyn Error>> {
-    Err("there is no backend for this system yet".into())
 }
 
 fn main() -> ExitCode {

@@ -6,13 +6,22 @@
 mod arguments;
 mod create;
 mod delete;
+mod holders;
+#[cfg(target_os = "linux")]
 mod lab;
 mod list;
 mod output;
+#[cfg(target_os = "linux")]
+mod packets;
 mod report;
 mod set;
+#[cfg(target_os = "linux")]
+mod signals;
+#[cfg(not(target_os = "linux"))]
+#[path = "command/signals_by_thread.rs"]
 mod signals;
 mod updown;
+#[cfg(target_os = "linux")]
 mod watch;
 
 use std::fmt::Display;
@@ -24,7 +33,10 @@ use clap::{Parser, Subcommand};
 /// Create, configure, watch and try out TUN/TAP interfaces.
 #[derive(Parser)]
 #[command(name = "tunctl", version, max_term_width = 100)]
-#[command(after_help = "To see packets now, without touching this system's network: tunctl lab")]
+#[cfg_attr(
+    target_os = "linux",
+    command(after_help = "To see packets now, without touching this system's network: tunctl lab")
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,9 +51,16 @@ enum Command {
     Set(set::Set),
     Show(list::Show),
     List(list::List),
+    #[cfg(target_os = "linux")]
     Watch(watch::Watch),
+    #[cfg(target_os = "linux")]
     Lab(lab::Lab),
 }
+
+/// A device of this system's backend.
+type Device = <tunctl::Native as tunctl::TunBackend>::Device;
+/// An interface of it.
+type NativeInterface = <tunctl::Native as tunctl::TunBackend>::Interface;
 
 /// Why a subcommand did not do what it was asked.
 #[derive(Debug)]
@@ -79,7 +98,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Set(set) => set.run().map(|()| ExitCode::SUCCESS),
         Command::Show(show) => show.run().map(|()| ExitCode::SUCCESS),
         Command::List(list) => list.run().map(|()| ExitCode::SUCCESS),
+        #[cfg(target_os = "linux")]
         Command::Watch(watch) => watch.run().map(|()| ExitCode::SUCCESS),
+        #[cfg(target_os = "linux")]
         Command::Lab(lab) => lab.run(),
     };
     outcome.unwrap_or_else(Failure::report)

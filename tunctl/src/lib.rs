@@ -52,11 +52,19 @@
 //!
 //! # Platform
 //!
-//! Linux. The traits, the types and the mock are written for any Unix system, and were compiled on Linux alone so far; elsewhere
-//! there is no [`native`] backend.
+//! Linux; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, tested over models of their drivers and not run there yet: `tunctl_bsd` says
+//! what is known of each. On other Unix systems there are the traits, the types and the mock, and no [`native`] backend.
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_os = "macos"
+))]
+pub use tunctl_bsd as bsd;
 pub use tunctl_core::*;
 #[cfg(target_os = "linux")]
 pub use tunctl_linux as linux;
@@ -81,8 +89,26 @@ pub mod prelude {
 #[cfg(target_os = "linux")]
 pub type Native = tunctl_linux::LinuxBackend;
 
-/// The backend of the system that this was compiled for: on Linux, the driver behind `/dev/net/tun`.
-#[cfg(target_os = "linux")]
+/// The backend of the system that this was compiled for.
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_os = "macos"
+))]
+pub type Native = tunctl_bsd::BsdBackend<tunctl_bsd::Host>;
+
+/// The backend of the system that this was compiled for: on Linux, the driver behind `/dev/net/tun`; on the BSDs and macOS, those
+/// behind `/dev/tunN` and `/dev/tapN`, or the utun sockets.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_os = "macos"
+))]
 #[must_use]
 pub fn native() -> Native {
     Native::new()

@@ -2,16 +2,33 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(target_os = "linux")]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_os = "macos"
+))]
 mod command;
 
-#[cfg(target_os = "linux")]
-fn main() -> std::process::ExitCode {
-    command::main()
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_os = "macos"
+)))]
+mod command {
+    //! What is said where there is no driver that this project knows.
+
+    pub(crate) fn main() -> std::process::ExitCode {
+        eprintln!("tunctl: there is no backend for this system");
+        std::process::ExitCode::FAILURE
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
 fn main() -> std::process::ExitCode {
-    eprintln!("tunctl: this system has no backend yet: the command runs on Linux");
-    std::process::ExitCode::FAILURE
+    command::main()
 }

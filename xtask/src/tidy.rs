@@ -29,6 +29,7 @@ const CRATES: &[Crate] = &[
             "tunctl-core",
             "tunctl-packet",
             "tunctl-linux",
+            "tunctl-bsd",
             "tunctl-mock",
             "tunctl-mio",
             "tunctl-tokio",

@@ -7,7 +7,6 @@ use std::os::fd::AsFd;
 use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl::linux::{LinuxDevice, LinuxInterface};
 use tunctl::{
     Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, Mtu, NamePattern, State, TunBackend,
     TunDevice, Uid,
@@ -16,7 +15,7 @@ use tunctl::{
 use super::arguments::{AddressArgument, group, user};
 use super::report::Report;
 use super::signals::Signals;
-use super::{Failure, Outcome, output};
+use super::{Device, Failure, NativeInterface, Outcome, output};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
@@ -114,7 +113,7 @@ impl Create {
     }
 
     /// The device, and whether its interface is new.
-    fn open(&self) -> tunctl::Result<(LinuxDevice, bool)> {
+    fn open(&self) -> tunctl::Result<(Device, bool)> {
         let options = self.options();
         match tunctl::native().create(&options) {
             Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
@@ -124,7 +123,7 @@ impl Create {
         }
     }
 
-    fn print(&self, interface: &LinuxInterface) -> Outcome {
+    fn print(&self, interface: &NativeInterface) -> Outcome {
         let report = Report::of(interface)?;
         let printed =
             if self.json { output::json(&report) } else { writeln!(io::stdout(), "{}", report.name()) };
@@ -164,7 +163,7 @@ impl Create {
         addresses.map_err(|invalid| Failure::Usage(invalid.to_string()))
     }
 
-    fn configure(&self, device: &LinuxDevice, addresses: &[InterfaceAddress]) -> tunctl::Result<()> {
+    fn configure(&self, device: &Device, addresses: &[InterfaceAddress]) -> tunctl::Result<()> {
         if let Some(owner) = self.owner {
             device.set_owner(owner)?;
         }

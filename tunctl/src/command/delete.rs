@@ -1,10 +1,9 @@
 //! `tunctl delete`.
 
 use clap::Args;
-use tunctl::linux::LinuxInterface;
 use tunctl::{Cause, Interface, InterfaceName, Result, TunBackend, TunDevice};
 
-use super::Outcome;
+use super::{NativeInterface, Outcome};
 
 /// Delete a TUN/TAP interface, persistent or not, whoever has it open
 ///
@@ -26,6 +25,6 @@ impl Delete {
     }
 }
 
-fn delete_as_owner(interface: &LinuxInterface) -> Result<()> {
+fn delete_as_owner(interface: &NativeInterface) -> Result<()> {
     Ok(tunctl::native().open(&interface.info()?.options()?)?.destroy()?)
 }

@@ -21,7 +21,7 @@ use tunctl::linux::LinuxDevice;
 use tunctl::{CreateOptions, InterfaceAddress, TunBackend, TunDevice};
 
 use super::arguments::seconds;
-use super::output::{Form, PacketPrinter};
+use super::packets::{Form, PacketPrinter};
 use super::signals::Signals;
 use super::{Failure, Outcome, complain, output};
 use kernel::Sockets;

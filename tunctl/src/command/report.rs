@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use tunctl::linux::LinuxInterface;
 use tunctl::{Holder, Interface, InterfaceInfo, Layer, Result};
+
+use super::{NativeInterface, holders};
 
 /// Everything that `show` and `list` tell of one interface; its fields are the JSON.
 #[derive(Serialize)]
@@ -37,10 +38,10 @@ impl From<Holder> for HolderReport {
 }
 
 impl Report {
-    pub(super) fn of(interface: &LinuxInterface) -> Result<Self> {
+    pub(super) fn of(interface: &NativeInterface) -> Result<Self> {
         let info = interface.info()?;
         let addresses = interface.addresses()?;
-        let holders = interface.holders()?;
+        let holders = holders::of(interface)?;
         Ok(Self {
             addresses: addresses.iter().map(ToString::to_string).collect(),
             holders: holders.into_iter().map(HolderReport::from).collect(),

@@ -13,7 +13,8 @@ use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
 use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, TunBackend, TunDevice};
 
 use super::arguments::seconds;
-use super::output::{self, Form, PacketPrinter};
+use super::output;
+use super::packets::{Form, PacketPrinter};
 use super::signals::Signals;
 use super::{Failure, Outcome};
 

@@ -9,7 +9,7 @@ use tunctl::{Layer, Readiness, TunDevice};
 
 use super::is_played;
 use crate::command::Outcome;
-use crate::command::output::PacketPrinter;
+use crate::command::packets::PacketPrinter;
 
 /// How soon a request to stop is seen.
 const PATIENCE: Duration = Duration::from_millis(50);

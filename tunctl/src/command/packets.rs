@@ -1,0 +1,152 @@
+//! How packets are printed: a line each, for people or as JSON.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use tunctl::Layer;
+use tunctl::linux::Direction;
+use tunctl::packet::{Packet, Protocol};
+
+use super::output::json;
+
+/// Prints packets as they pass.
+pub(super) struct PacketPrinter {
+    form: Form,
+    started: Instant,
+    started_at: Duration,
+}
+
+/// For whom it is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Coloured,
+    Json,
+}
+
+impl Form {
+    /// Colour is for terminals, and only for people who want it (<https://no-color.org>).
+    pub(super) fn choose(json: bool) -> Self {
+        if json {
+            Self::Json
+        } else if io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        {
+            Self::Coloured
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// A packet as JSON: what stands in the line, and no more.
+#[derive(Serialize)]
+struct PacketObject {
+    event: &'static str,
+    /// Seconds since 1970-01-01.
+    time: f64,
+    direction: &'static str,
+    protocol: String,
+    source: Option<String>,
+    source_port: Option<u16>,
+    destination: Option<String>,
+    destination_port: Option<u16>,
+    length: usize,
+    summary: String,
+}
+
+impl PacketPrinter {
+    pub(super) fn new(form: Form) -> Self {
+        let started_at = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Self { form, started: Instant::now(), started_at }
+    }
+
+    /// Prints a packet that passed at `when` with `length` bytes, `bytes` of which are at hand.
+    pub(super) fn print(
+        &self,
+        when: Instant,
+        direction: Direction,
+        layer: Layer,
+        bytes: &[u8],
+        length: usize,
+    ) -> io::Result<()> {
+        let passed = when.saturating_duration_since(self.started);
+        let packet = Packet::parse(layer, bytes);
+        let direction = match direction {
+            Direction::Outgoing => "out",
+            Direction::Incoming => "in",
+        };
+        let (protocol, summary) = match &packet {
+            Ok(packet) => (packet.protocol().to_string(), packet.summary().to_string()),
+            Err(error) => ("?".to_owned(), error.to_string()),
+        };
+        let packet = packet.ok();
+        if self.form == Form::Json {
+            return json(&PacketObject {
+                event: "packet",
+                time: (self.started_at + passed).as_secs_f64(),
+                direction,
+                protocol,
+                source: packet.as_ref().and_then(source),
+                source_port: packet.as_ref().and_then(Packet::source_port),
+                destination: packet.as_ref().and_then(destination),
+                destination_port: packet.as_ref().and_then(Packet::destination_port),
+                length,
+                summary,
+            });
+        }
+        let ends = packet.as_ref().map_or_else(String::new, ends);
+        let colour = packet.as_ref().map_or("31", |packet| colour(packet.protocol()));
+        let mut output = io::stdout().lock();
+        let time = format!("{:>3}.{:06}", passed.as_secs(), passed.subsec_micros());
+        let time = self.paint("2", &time);
+        let protocol = self.paint(colour, format_args!("{protocol:<6}"));
+        writeln!(output, "{time}  {direction:<3}  {protocol}  {ends:<39}  {length:>5} B  {summary}")
+    }
+
+    fn paint(&self, code: &str, text: impl Display) -> String {
+        match self.form {
+            Form::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+            Form::Text | Form::Json => text.to_string(),
+        }
+    }
+}
+
+/// `10.0.0.1 > 10.0.0.2`, with ports where there are any.
+fn ends(packet: &Packet<'_>) -> String {
+    let end = |address: Option<String>, port: Option<u16>| match (address, port) {
+        (Some(address), Some(port)) if address.contains(':') => format!("[{address}]:{port}"),
+        (Some(address), Some(port)) => format!("{address}:{port}"),
+        (address, _) => address.unwrap_or_default(),
+    };
+    let source = end(source(packet), packet.source_port());
+    let destination = end(destination(packet), packet.destination_port());
+    format!("{source} > {destination}")
+}
+
+/// The IP address; of a frame without one, the MAC address.
+fn source(packet: &Packet<'_>) -> Option<String> {
+    packet.source().map(|address| address.to_string()).or_else(|| packet.source_mac().map(mac))
+}
+
+fn destination(packet: &Packet<'_>) -> Option<String> {
+    packet.destination().map(|address| address.to_string()).or_else(|| packet.destination_mac().map(mac))
+}
+
+fn mac(address: [u8; 6]) -> String {
+    address.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// One colour a protocol, from the sixteen that every terminal has.
+fn colour(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Icmp => "32",
+        Protocol::Icmpv6 => "36",
+        Protocol::Udp => "34",
+        Protocol::Tcp => "35",
+        Protocol::Arp => "33",
+        _ => "0",
+    }
+}
