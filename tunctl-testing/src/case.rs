@@ -79,16 +79,19 @@ impl fmt::Debug for Case {
     }
 }
 
+/// What a case is called whose function has this path: without its crate, and the module of all cases, which only some systems
+/// have.
+#[must_use]
+pub fn name(path: &str) -> &str {
+    let name = path.split_once("::").map_or(path, |(_, name)| name);
+    name.strip_prefix("cases::").unwrap_or(name)
+}
+
 /// A [`Case`] from a function, called `module::function`.
 #[macro_export]
 macro_rules! case {
     ($body:ident) => {
-        $crate::Case::new(
-            concat!(module_path!(), "::", stringify!($body))
-                .split_once("::")
-                .map_or(stringify!($body), |(_, name)| name),
-            $body,
-        )
+        $crate::Case::new($crate::name(concat!(module_path!(), "::", stringify!($body))), $body)
     };
 }
 
@@ -98,13 +101,7 @@ macro_rules! case {
 #[macro_export]
 macro_rules! on_both {
     ($($body:ident),* $(,)?) => {
-        [$($crate::on_both(
-            concat!(module_path!(), "::", stringify!($body))
-                .split_once("::")
-                .map_or(stringify!($body), |(_, name)| name),
-            $body,
-            $body,
-        )),*]
+        [$($crate::on_both($crate::name(concat!(module_path!(), "::", stringify!($body))), $body, $body)),*]
         .concat()
     };
 }

@@ -60,7 +60,7 @@ pub mod sysfs;
 use std::env;
 use std::process::ExitCode;
 
-pub use case::{Case, on_both};
+pub use case::{Case, name, on_both};
 pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, mount_nodes, skip};
 pub use elsewhere::OtherNamespace;
 pub use harness::{LinuxHarness, conformance_cases, poll_state};

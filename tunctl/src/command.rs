@@ -6,6 +6,8 @@
 mod arguments;
 mod create;
 mod delete;
+#[cfg(target_os = "linux")]
+mod duration;
 mod holders;
 #[cfg(target_os = "linux")]
 mod lab;

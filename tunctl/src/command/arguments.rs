@@ -1,7 +1,6 @@
 //! Arguments that need more than their type's own parser.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use nix::unistd::{Group, User};
 use tunctl::{Gid, InterfaceAddress, InvalidAddress, Uid};
@@ -55,13 +54,6 @@ pub(super) fn group(text: &str) -> Result<Gid, String> {
     Gid::new(number).ok_or_else(|| "that number means nobody".into())
 }
 
-/// A duration in seconds, with a fraction if wanted.
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds, as 5 or 0.5")?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds from 0 on")?;
-    if duration.is_zero() { Err("more than 0 seconds".into()) } else { Ok(duration) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,13 +76,5 @@ mod tests {
         assert!(user("4294967295").is_err());
         assert_eq!(group("root"), Ok(Gid::new(0).unwrap()));
         assert!(group("-1").is_err());
-    }
-
-    #[test]
-    fn a_duration_is_a_positive_number_of_seconds() {
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for text in ["0", "-1", "nan", "inf", "1e30", "five", ""] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
     }
 }

@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 use tunctl::linux::LinuxDevice;
 use tunctl::{CreateOptions, InterfaceAddress, TunBackend, TunDevice};
 
-use super::arguments::seconds;
+use super::duration::seconds;
 use super::packets::{Form, PacketPrinter};
 use super::signals::Signals;
 use super::{Failure, Outcome, complain, output};

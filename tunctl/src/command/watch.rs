@@ -12,7 +12,7 @@ use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
 use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, TunBackend, TunDevice};
 
-use super::arguments::seconds;
+use super::duration::seconds;
 use super::output;
 use super::packets::{Form, PacketPrinter};
 use super::signals::Signals;
