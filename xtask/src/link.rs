@@ -70,11 +70,15 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 }
 
 fn link(toolchain: &Toolchain, zig: &Zig, target: &Target) -> Outcome {
-    prepare(&toolchain.linker(target.rust), target, zig)?;
+    let linker = toolchain.linker(target.rust);
+    let folder = linker.parent().ok_or("a linker has no folder")?;
+    prepare(&linker, folder, target, zig)?;
     let status = toolchain
         .cargo("build", target.rust)
         .args(["--package", PACKAGE])
         .args(PROGRAMS.iter().flat_map(|(kind, name, _)| [*kind, *name]))
+        // zig has what a Mac's would have. Not told of any, the compiler looks for Xcode, and complains.
+        .env("SDKROOT", folder)
         .status()
         .map_err(|error| format!("run cargo: {error}"))?;
     if !status.success() {
@@ -93,8 +97,7 @@ fn link(toolchain: &Toolchain, zig: &Zig, target: &Target) -> Outcome {
 }
 
 /// Makes a linker that is a program of one word, and beside it the libraries that it would not find.
-fn prepare(linker: &Path, target: &Target, zig: &Zig) -> Outcome {
-    let folder = linker.parent().ok_or("a linker has no folder")?;
+fn prepare(linker: &Path, folder: &Path, target: &Target, zig: &Zig) -> Outcome {
     fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
     let mut command = zig.cc(target.zig);
     for stub in target.stubs {

@@ -64,8 +64,10 @@ impl Toolchain {
             .env("CARGO", env!("CARGO"))
             .env("RUSTC", self.usr.join("bin/rustc"))
             .env("LD_LIBRARY_PATH", self.libraries())
-            // It changes nothing but the time that all takes.
+            // Debugging information takes time, and nobody debugs these.
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // For macOS, a program that is not there would strip what is left of it.
+            .env("CARGO_PROFILE_DEV_STRIP", "none")
             // Also where nothing is linked: cargo would build anew what it has built for another linker.
             .env(variable, self.linker(target))
             // To build the standard library is not stable yet.
