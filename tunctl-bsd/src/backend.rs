@@ -325,8 +325,10 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
 
     fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
         let listed = self.system.calls.interfaces();
-        let listed =
+        let mut listed =
             listed.map_err(|error| remedy::general(errno::of(&error)).into_error(Operation::List, &error))?;
+        // The systems list them as they like.
+        listed.sort_by_key(|found| found.index);
         let known = |found: &Found| BsdInterface::new(self.system.clone(), found, self.layer_of(found)?);
         Ok(listed.iter().filter_map(known).collect())
     }

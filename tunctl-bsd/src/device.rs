@@ -365,7 +365,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         life.set_ends_by_request(false);
         drop(handle);
         let told = |error: &io::Error| {
-            let verdict = remedy::configure(errno::of(error), Operation::Destroy);
+            let verdict = remedy::destroy(errno::of(error), Operation::Destroy);
             DestroyError::new(
                 verdict.into_error(Operation::Destroy, error).with_name(interface.last_name()),
                 None,

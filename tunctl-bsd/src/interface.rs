@@ -283,13 +283,21 @@ impl<C: Calls> Interface for BsdInterface<C> {
         }
         let found = self.found(Operation::Delete)?;
         let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
-        match self.system.calls.open(&node) {
-            Err(error) if errno::of(&error) == errno::EBUSY => {
-                return Err(self.refused(Operation::Delete, &error));
-            }
-            opened => drop(opened),
+        let opened = self.system.calls.open(&node).map(drop);
+        if let Err(error) = &opened
+            && errno::of(error) == errno::EBUSY
+        {
+            return Err(self.refused(Operation::Delete, error));
         }
-        self.system.destroy(&found.name).map_err(|error| self.refused(Operation::Delete, &error))
+        let Err(error) = self.system.destroy(&found.name) else { return Ok(()) };
+        match self.found(Operation::Delete) {
+            Ok(_) => Err(remedy::destroy(errno::of(&error), Operation::Delete)
+                .into_error(Operation::Delete, &error)
+                .with_name(self.name)),
+            // A tap of DragonFly goes as it is closed.
+            Err(gone) if gone.is_gone() && opened.is_ok() => Ok(()),
+            Err(_) => Err(self.refused(Operation::Delete, &error)),
+        }
     }
 }
 

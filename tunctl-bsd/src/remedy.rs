@@ -116,6 +116,14 @@ pub(crate) fn configure(errno: i32, operation: Operation) -> Verdict {
     }
 }
 
+/// An interface could not be removed, and is there still.
+pub(crate) fn destroy(errno: i32, operation: Operation) -> Verdict {
+    match errno {
+        ENXIO => verdict(Cause::Unsupported).because("the system keeps it: no request has made it"),
+        errno => configure(errno, operation),
+    }
+}
+
 /// A packet could not be read.
 pub(crate) fn receive(errno: i32) -> Verdict {
     match errno {

@@ -1,0 +1,13 @@
+//! The seam: what a backend asks of each system, byte by byte and in which order, over the models of their drivers.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+#[path = "models/mod.rs"]
+mod models;
+
+#[path = "seam/ends.rs"]
+mod ends;
+#[path = "seam/order.rs"]
+mod order;
+#[path = "seam/rig.rs"]
+mod rig;

@@ -1,0 +1,334 @@
+//! In which order a system is asked, and for nothing else.
+//!
+//! Expected traces are written short: `@` is the interface, `list` all interfaces, `mtu?` and `flags?` what an interface is asked for.
+
+use tunctl_core::{CreateOptions, Interface, Mtu, State, TunBackend, TunDevice};
+
+use crate::models::System;
+use crate::rig::{BSDS, Rig, SYSTEMS, address, named_tap, named_tun, others, refused};
+
+/// A trace in full, from a short one.
+pub(crate) fn trace(name: &str, short: &str) -> Vec<String> {
+    let full = |call: &str| match call {
+        "list" => "interfaces".into(),
+        "mtu?" => format!("configure SIOCGIFMTU {name}"),
+        "flags?" => format!("configure SIOCGIFFLAGS {name}"),
+        call => call.replace('@', name),
+    };
+    short.split(';').map(str::trim).filter(|call| !call.is_empty()).map(full).collect()
+}
+
+/// Creates, and compares all that is called.
+fn creates(system: System, options: &CreateOptions, name: &str, expected: &str) {
+    let rig = Rig::new(system);
+    let (device, calls) = rig.calls_of(|| rig.backend.create(options).unwrap());
+    assert_eq!(calls, trace(name, expected), "{system:?}");
+    assert_eq!(device.name().unwrap().to_string(), name);
+    let made = rig.report(name).unwrap();
+    assert!(!made.is_up && made.is_open, "{made:?}");
+}
+
+#[test]
+fn freebsd_asks_the_clone_node_for_a_name_and_has_the_kernel_end_it() {
+    let expected = "open /dev/tun; ioctl TUNGIFNAME; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; flags?; \
+                    ioctl TUNSTRANSIENT 1";
+    creates(System::FreeBsd, &CreateOptions::tun(), "tun0", expected);
+    creates(System::FreeBsd, &named_tun("tun%d"), "tun0", expected);
+}
+
+#[test]
+fn freebsd_makes_taps_alike_but_without_a_head() {
+    let expected =
+        "open /dev/tap; ioctl TAPGIFNAME; list; nonblocking @; list; mtu?; flags?; ioctl TAPSTRANSIENT 1";
+    creates(System::FreeBsd, &CreateOptions::tap(), "tap0", expected);
+}
+
+#[test]
+fn freebsd_opens_the_node_of_a_unit() {
+    let expected = "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; flags?; \
+                    ioctl TUNSTRANSIENT 1";
+    creates(System::FreeBsd, &named_tun("tun7"), "tun7", expected);
+    let expected = "list; open /dev/@; list; nonblocking @; list; mtu?; flags?; ioctl TAPSTRANSIENT 1";
+    creates(System::FreeBsd, &named_tap("tap7"), "tap7", expected);
+}
+
+#[test]
+fn netbsd_opens_the_node_of_a_tun() {
+    let expected = "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; flags?";
+    creates(System::NetBsd, &CreateOptions::tun(), "tun0", expected);
+    creates(System::NetBsd, &named_tun("tun9"), "tun9", expected);
+}
+
+#[test]
+fn netbsd_makes_a_tap_by_request_and_then_opens_it() {
+    let expected = "list; configure SIOCIFCREATE @; open /dev/@; list; nonblocking @; list; mtu?; flags?";
+    creates(System::NetBsd, &CreateOptions::tap(), "tap0", expected);
+    creates(System::NetBsd, &named_tap("tap9"), "tap9", expected);
+}
+
+#[test]
+fn openbsd_opens_nodes_and_takes_down_what_they_brought_up() {
+    let expected = "list; open /dev/@; list; nonblocking @; list; mtu?; flags?; list; flags?; \
+                    configure SIOCSIFFLAGS @ ";
+    creates(System::OpenBsd, &CreateOptions::tun(), "tun0", &format!("{expected}0x8050"));
+    creates(System::OpenBsd, &CreateOptions::tap(), "tap0", &format!("{expected}0x8042"));
+    creates(System::OpenBsd, &named_tun("tun5"), "tun5", &format!("{expected}0x8050"));
+}
+
+#[test]
+fn dragonfly_makes_everything_by_request_from_unit_4_on() {
+    let tun = "list; configure SIOCIFCREATE @; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; \
+               flags?";
+    creates(System::DragonFly, &CreateOptions::tun(), "tun4", tun);
+    creates(System::DragonFly, &named_tun("tun17"), "tun17", tun);
+    let tap = "list; configure SIOCIFCREATE @; open /dev/@; list; nonblocking @; list; mtu?; flags?";
+    creates(System::DragonFly, &CreateOptions::tap(), "tap4", tap);
+}
+
+#[test]
+fn macos_connects_a_socket_to_any_unit() {
+    let expected = "connect com.apple.net.utun_control 0; socket_name @; list; nonblocking @; list; mtu?; flags?; \
+                    list; flags?; configure SIOCSIFFLAGS @ 0x8050";
+    creates(System::MacOs, &CreateOptions::tun(), "utun0", expected);
+    creates(System::MacOs, &named_tun("utun%d"), "utun0", expected);
+}
+
+#[test]
+fn macos_connects_to_the_unit_after_the_number() {
+    let rest = "list; nonblocking @; list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8050";
+    for (name, unit) in [("utun0", 1), ("utun7", 8)] {
+        let expected = format!("list; connect com.apple.net.utun_control {unit}; {rest}");
+        creates(System::MacOs, &named_tun(name), name, &expected);
+    }
+}
+
+#[test]
+fn a_name_of_ones_own_is_given_where_it_can_be() {
+    let made = "open /dev/tun; ioctl TUNGIFNAME; list; ioctl TUNSIFHEAD 1; nonblocking tun0; list; \
+                configure SIOCGIFMTU tun0; configure SIOCGIFFLAGS tun0; ioctl TUNSTRANSIENT 1";
+    creates(System::FreeBsd, &named_tun("vpn%d"), "vpn0", &format!("{made}; list; rename tun0 vpn0; list"));
+    // A whole name is first looked for.
+    creates(System::FreeBsd, &named_tun("vpn"), "vpn", &format!("list; {made}; list; rename tun0 vpn; list"));
+    let made = "list; configure SIOCIFCREATE tun4; open /dev/tun4; list; ioctl TUNSIFHEAD 1; nonblocking tun4; list; \
+                configure SIOCGIFMTU tun4; configure SIOCGIFFLAGS tun4";
+    creates(System::DragonFly, &named_tun("vpn%d"), "vpn0", &format!("{made}; list; rename tun4 vpn0; list"));
+}
+
+#[test]
+fn a_number_that_is_taken_is_passed_over() {
+    let rig = Rig::new(System::FreeBsd);
+    let _first = rig.backend.create(&named_tun("vpn%d")).unwrap();
+    let second = rig.backend.create(&named_tun("vpn%d")).unwrap();
+    assert_eq!(second.name().unwrap().to_string(), "vpn1");
+    assert!(rig.calls().contains(&"rename tun1 vpn0".into()));
+}
+
+#[test]
+fn every_device_is_opened_blocking_and_then_set() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        let calls = rig.calls();
+        let at = |start: &str| calls.iter().position(|call| call.starts_with(start));
+        let opened = at("open").or(at("connect")).unwrap();
+        assert!(at("nonblocking").unwrap() > opened, "{system:?} {calls:?}");
+        assert!(device.try_recv(&mut [0; 100]).is_err(), "{system:?}");
+        // No request that would do it before the driver has it open.
+        assert!(!calls.iter().any(|call| call.contains("FIONBIO")));
+    }
+}
+
+#[test]
+fn the_head_is_asked_for_before_any_address() {
+    for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        device.up(address("fd00::1/64")).unwrap();
+        let calls = rig.calls();
+        let at = |start: &str| calls.iter().position(|call| call.starts_with(start)).unwrap();
+        assert!(at("ioctl TUNSIFHEAD 1") < at("configure SIOCAIFADDR_IN6"), "{system:?}");
+        assert!(at("ioctl TUNSIFHEAD 1") < at("configure SIOCSIFFLAGS"), "{system:?}");
+    }
+}
+
+#[test]
+fn an_opened_tun_has_the_head_as_well_and_stays_as_it_was() {
+    for system in [System::FreeBsd, System::NetBsd] {
+        let rig = Rig::new(system);
+        rig.made_by_another("tun3");
+        let (device, calls) = rig.calls_of(|| rig.backend.open(&named_tun("tun3")).unwrap());
+        assert_eq!(
+            calls,
+            trace("tun3", "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @"),
+            "{system:?}"
+        );
+        assert!(rig.report("tun3").unwrap().head);
+        let ((), calls) = rig.calls_of(|| drop(device));
+        assert_eq!(calls, ["close tun3"], "{system:?}");
+        assert!(rig.report("tun3").is_some());
+    }
+}
+
+#[test]
+fn a_tun_is_set_to_be_of_a_network_and_brought_up() {
+    let ask = "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8003; list; flags?; flags?; \
+               configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
+    for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
+        assert_eq!(
+            calls,
+            trace(rig.tun_name(), &format!("ioctl TUNSIFMODE {}; {ask}", 0x8002)),
+            "{system:?}"
+        );
+    }
+    let rig = Rig::new(System::OpenBsd);
+    let device = rig.tun();
+    let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
+    let expected = format!("ioctl TUNSIFMODE {}; {}", 0x8002, ask.replace("0x8003", "0x8043"));
+    assert_eq!(calls, trace("tun0", &expected));
+}
+
+#[test]
+fn a_tun_is_set_to_lead_to_a_peer() {
+    for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1 peer 10.0.0.2/32")).unwrap());
+        let expected = format!(
+            "ioctl TUNSIFMODE {}; list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8011; list; flags?; \
+             flags?; configure SIOCAIFADDR @ 10.0.0.1/32 10.0.0.2",
+            0x8010
+        );
+        assert_eq!(calls, trace(rig.tun_name(), &expected), "{system:?}");
+    }
+}
+
+#[test]
+fn a_utun_is_its_own_peer_where_it_has_no_other() {
+    let rig = Rig::new(System::MacOs);
+    let device = rig.tun();
+    let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
+    let expected = "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8051; list; flags?; flags?; \
+                    configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.1";
+    assert_eq!(calls, trace("utun0", expected));
+}
+
+#[test]
+fn a_tap_is_brought_up_without_a_mode() {
+    for (system, flags) in [
+        (System::FreeBsd, "0x8043"),
+        (System::NetBsd, "0x8003"),
+        (System::OpenBsd, "0x8043"),
+        (System::DragonFly, "0x8003"),
+    ] {
+        let rig = Rig::new(system);
+        let device = rig.tap();
+        let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
+        let expected = format!(
+            "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ {flags}; list; flags?; flags?; \
+             configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255"
+        );
+        assert_eq!(calls, trace(rig.tap_name(), &expected), "{system:?}");
+        assert!(rig.report(rig.tap_name()).unwrap().is_up);
+    }
+}
+
+#[test]
+fn down_is_one_flag() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        device.up(address("10.0.0.1/24")).unwrap();
+        let ((), calls) = rig.calls_of(|| device.down().unwrap());
+        let flags = if system == System::MacOs { "0x8050" } else { "0x8042" };
+        let expected = format!("list; flags?; configure SIOCSIFFLAGS @ {flags}");
+        assert_eq!(calls, trace(rig.tun_name(), &expected), "{system:?}");
+        assert!(!rig.report(rig.tun_name()).unwrap().is_up);
+        assert_eq!(rig.addresses(rig.tun_name()).len(), 1);
+    }
+}
+
+#[test]
+fn an_address_is_added_and_removed_by_one_request_each() {
+    for system in BSDS {
+        let rig = Rig::new(system);
+        let device = rig.tap();
+        device.interface().set_state(State::Up).unwrap();
+        let (tap, name) = (device.interface(), rig.tap_name());
+        let (_, calls) = rig.calls_of(|| tap.add_address(address("10.0.0.1/24")).unwrap());
+        let added = "list; flags?; flags?; configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
+        assert_eq!(calls, trace(name, added), "{system:?}");
+        let (_, calls) = rig.calls_of(|| tap.add_address(address("10.0.0.1/24")).unwrap());
+        assert_eq!(calls, ["interfaces"]);
+        let ((), calls) = rig.calls_of(|| tap.remove_address(address("10.0.0.1/24")).unwrap());
+        assert_eq!(calls, trace(name, "list; configure SIOCDIFADDR @ 10.0.0.1"), "{system:?}");
+    }
+}
+
+#[test]
+fn an_ipv6_address_is_added_and_removed_by_one_request_each() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        device.up(address("10.0.0.1/24")).unwrap();
+        let (tun, name) = (device.interface(), rig.tun_name());
+        let (_, calls) = rig.calls_of(|| tun.add_address(address("fd00::1/64")).unwrap());
+        // OpenBSD's interfaces have no IPv6 until they are given it.
+        let attach = if system == System::OpenBsd { "configure SIOCIFAFATTACH @;" } else { "" };
+        let expected = format!("list; flags?; {attach} configure SIOCAIFADDR_IN6 @ fd00::1/64");
+        assert_eq!(calls, trace(name, &expected), "{system:?}");
+        let ((), calls) = rig.calls_of(|| tun.remove_address(address("fd00::1/64")).unwrap());
+        assert_eq!(calls, trace(name, "list; configure SIOCDIFADDR_IN6 @ fd00::1"), "{system:?}");
+    }
+}
+
+#[test]
+fn what_an_address_brought_up_goes_down_again() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        device.interface().add_address(address("10.0.0.1/24")).unwrap();
+        let last = rig.calls().pop().unwrap();
+        assert!(last.starts_with("configure SIOCSIFFLAGS"), "{system:?} {last}");
+        assert!(!rig.report(rig.tun_name()).unwrap().is_up, "{system:?}");
+    }
+}
+
+#[test]
+fn an_mtu_is_one_request() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        let ((), calls) = rig.calls_of(|| device.interface().set_mtu(Mtu::new(1400).unwrap()).unwrap());
+        assert_eq!(calls, trace(rig.tun_name(), "list; configure SIOCSIFMTU @ 1400"), "{system:?}");
+        assert_eq!(device.interface().mtu().unwrap().get(), 1400);
+    }
+}
+
+#[test]
+fn the_list_is_in_the_order_of_indices_whatever_the_systems() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let _devices = [rig.tun(), rig.tun(), rig.tun()];
+        let listed: Vec<_> = rig.backend.interfaces().unwrap().iter().map(|one| one.index().get()).collect();
+        let indices: Vec<_> = others(&rig).into_iter().map(|report| report.index).collect();
+        assert_eq!(listed, indices, "{system:?}");
+    }
+}
+
+#[test]
+fn rename_is_one_request_where_there_is_one() {
+    for system in [System::FreeBsd, System::DragonFly] {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        let ((), calls) = rig.calls_of(|| device.interface().rename(&"vpn0".parse().unwrap()).unwrap());
+        assert_eq!(calls, trace(rig.tun_name(), "list; rename @ vpn0"), "{system:?}");
+        let ((), calls) = rig.calls_of(|| device.interface().rename(&"vpn0".parse().unwrap()).unwrap());
+        assert_eq!(calls, ["interfaces"], "{system:?}");
+        assert_eq!(device.name().unwrap().to_string(), "vpn0");
+        let error = refused(device.interface().rename(&"lo0".parse().unwrap()));
+        assert_eq!((error.cause(), error.raw_os_error()), (tunctl_core::Cause::Exists, Some(17)));
+    }
+}

@@ -1,0 +1,199 @@
+//! A backend over a model, and what went through the seam between the two.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tunctl_bsd::{BsdBackend, BsdDevice, Calls, Found};
+use tunctl_core::{CreateOptions, Error, InterfaceAddress, TunBackend};
+use tunctl_sys::bsd::{Name, Rename, Request};
+
+use crate::models::{Handle, Kind, Model, Report, System};
+
+pub(crate) const SYSTEMS: [System; 5] =
+    [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly, System::MacOs];
+
+/// Those that have taps, and nodes.
+pub(crate) const BSDS: [System; 4] = [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly];
+
+pub(crate) type Device = BsdDevice<Recorder>;
+
+/// A request's number, and its argument as it was sent.
+pub(crate) type Sent = (u32, Vec<u8>);
+
+/// The calls of a model, and the arguments of all requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    model: Model,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+impl Recorder {
+    fn note(&self, request: Request, argument: &[u8]) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.push((request.opcode(), argument.to_vec()));
+    }
+}
+
+impl Calls for Recorder {
+    type Handle = Handle;
+
+    fn open(&self, path: &str) -> io::Result<Handle> {
+        self.model.open(path)
+    }
+
+    fn duplicate(&self, handle: &Handle) -> io::Result<Handle> {
+        self.model.duplicate(handle)
+    }
+
+    fn set_nonblocking(&self, handle: &Handle) -> io::Result<()> {
+        self.model.set_nonblocking(handle)
+    }
+
+    fn ioctl(&self, handle: &Handle, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        self.note(request, argument);
+        self.model.ioctl(handle, request, argument)
+    }
+
+    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        self.note(request, argument);
+        self.model.configure(v6, request, argument)
+    }
+
+    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
+        self.model.rename(request, old, new)
+    }
+
+    fn connect(&self, control: &str, unit: u32) -> io::Result<Handle> {
+        self.model.connect(control, unit)
+    }
+
+    fn socket_name(&self, handle: &Handle) -> io::Result<Name> {
+        self.model.socket_name(handle)
+    }
+
+    fn read(&self, handle: &Handle, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.model.read(handle, buffers)
+    }
+
+    fn write(&self, handle: &Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.model.write(handle, pieces)
+    }
+
+    /// The last first: nobody has promised an order.
+    fn interfaces(&self) -> io::Result<Vec<Found>> {
+        let mut found = self.model.interfaces()?;
+        found.reverse();
+        Ok(found)
+    }
+}
+
+pub(crate) struct Rig {
+    pub(crate) model: Model,
+    pub(crate) backend: BsdBackend<Recorder>,
+    recorder: Recorder,
+}
+
+impl Deref for Rig {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(system: System) -> Self {
+        let model = Model::new(system);
+        let recorder = Recorder { model: model.clone(), sent: Arc::default() };
+        Self { backend: BsdBackend::over(system, recorder.clone()), model, recorder }
+    }
+
+    /// A new tun, as the system likes to call it.
+    pub(crate) fn tun(&self) -> Device {
+        self.backend.create(&CreateOptions::tun()).expect("a tun")
+    }
+
+    pub(crate) fn tap(&self) -> Device {
+        self.backend.create(&CreateOptions::tap()).expect("a tap")
+    }
+
+    /// The first tun that is made.
+    pub(crate) fn tun_name(&self) -> &'static str {
+        match self.system() {
+            System::MacOs => "utun0",
+            System::DragonFly => "tun4",
+            _ => "tun0",
+        }
+    }
+
+    /// The first tap that is made.
+    pub(crate) fn tap_name(&self) -> &'static str {
+        if self.system() == System::DragonFly { "tap4" } else { "tap0" }
+    }
+
+    /// What is called meanwhile.
+    pub(crate) fn calls_of<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<String>) {
+        self.forget_calls();
+        let done = work();
+        (done, self.calls())
+    }
+
+    /// The arguments that were sent with a request, since the rig was made.
+    pub(crate) fn sent(&self, opcode: u32) -> Vec<Vec<u8>> {
+        let sent = self.recorder.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter().filter(|sent| sent.0 == opcode).map(|sent| sent.1.clone()).collect()
+    }
+
+    /// The only argument that was sent with it.
+    pub(crate) fn sent_once(&self, opcode: u32) -> Vec<u8> {
+        let mut sent = self.sent(opcode);
+        assert_eq!(sent.len(), 1, "{opcode:#x} {:?}", self.calls());
+        sent.remove(0)
+    }
+
+    /// Another program makes an interface by request, and does not open it.
+    pub(crate) fn made_by_another(&self, name: &str) {
+        let (opcode, length) = match self.system() {
+            System::NetBsd => (0x8090_697a, 144),
+            System::OpenBsd => (0x8020_697a, 32),
+            _ => (0xc020_697a, 32),
+        };
+        let mut argument = vec![0; length];
+        argument[..name.len()].copy_from_slice(name.as_bytes());
+        let abi = match self.system() {
+            System::NetBsd => tunctl_sys::bsd::netbsd::ABI,
+            System::OpenBsd => tunctl_sys::bsd::openbsd::ABI,
+            System::DragonFly => tunctl_sys::bsd::dragonfly::ABI,
+            _ => tunctl_sys::bsd::freebsd::ABI,
+        };
+        assert_eq!(abi.requests.create.opcode(), opcode);
+        self.model.configure(false, abi.requests.create, &mut argument).expect("an interface");
+    }
+}
+
+pub(crate) fn options(layer: &CreateOptions, name: &str) -> CreateOptions {
+    layer.clone().name(name).expect("a name")
+}
+
+pub(crate) fn named_tun(name: &str) -> CreateOptions {
+    options(&CreateOptions::tun(), name)
+}
+
+pub(crate) fn named_tap(name: &str) -> CreateOptions {
+    options(&CreateOptions::tap(), name)
+}
+
+pub(crate) fn address(text: &str) -> InterfaceAddress {
+    text.parse().expect("an address")
+}
+
+/// What failed, of an outcome that has to be a failure.
+pub(crate) fn refused<T>(outcome: Result<T, Error>) -> Error {
+    outcome.err().expect("it was to fail")
+}
+
+/// All that there is but the loopback.
+pub(crate) fn others(model: &Model) -> Vec<Report> {
+    model.reports().into_iter().filter(|report| report.kind != Kind::Loopback).collect()
+}
