@@ -5,6 +5,8 @@
 #[path = "models/mod.rs"]
 mod models;
 
+#[path = "seam/bytes.rs"]
+mod bytes;
 #[path = "seam/ends.rs"]
 mod ends;
 #[path = "seam/order.rs"]

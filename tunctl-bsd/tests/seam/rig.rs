@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tunctl_bsd::{BsdBackend, BsdDevice, Calls, Found};
+use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Calls, Found};
 use tunctl_core::{CreateOptions, Error, InterfaceAddress, TunBackend};
 use tunctl_sys::bsd::{Name, Rename, Request};
 
@@ -150,6 +150,11 @@ impl Rig {
         let mut sent = self.sent(opcode);
         assert_eq!(sent.len(), 1, "{opcode:#x} {:?}", self.calls());
         sent.remove(0)
+    }
+
+    /// An interface by its name, which nobody need have open.
+    pub(crate) fn backend_interface(&self, name: &str) -> BsdInterface<Recorder> {
+        self.backend.interface(&name.parse().expect("a name")).expect("an interface")
     }
 
     /// Another program makes an interface by request, and does not open it.
