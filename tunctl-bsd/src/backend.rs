@@ -100,7 +100,7 @@ impl<C: Calls> BsdBackend<C> {
             Birth::Socket { control } => {
                 let connected = calls.connect(control, unit.saturating_add(1));
                 connected.map_err(|error| match errno::of(&error) {
-                    errno::EBUSY => plan.told(remedy::create(errno::EEXIST), &error),
+                    errno::EBUSY => plan.told(remedy::create(errno::EEXIST, plan.system, plan.layer), &error),
                     _ => told(&error),
                 })?
             }
@@ -113,7 +113,7 @@ impl<C: Calls> BsdBackend<C> {
     fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
         let made = self.system.calls.configure(false, abi.requests.create, &mut abi.ifreq(name));
-        made.map_err(|error| plan.told(remedy::create(errno::of(&error)), &error))?;
+        made.map_err(|error| plan.told(remedy::create(errno::of(&error), plan.system, plan.layer), &error))?;
         self.system.calls.open(&plan.kind.node(unit)).map_err(|error| {
             // The first failure is the one to tell.
             let _ = self.system.destroy(name);

@@ -54,6 +54,8 @@ pub(crate) fn node(errno: i32, system: System, layer: Layer) -> Verdict {
         (ENOENT, System::DragonFly, Layer::Tap) => {
             verdict(Cause::MissingNode).remedy("Load the driver: kldload if_tap.")
         }
+        // There are no nodes.
+        (ENOENT, System::MacOs, _) => verdict(Cause::MissingDriver).because("this kernel makes no utuns"),
         (ENOENT, ..) => verdict(Cause::MissingNode)
             .remedy("Make the node: cd /dev && sh MAKEDEV with its name, as root."),
         (ENXIO | ENODEV, System::NetBsd, Layer::Tun) => {
@@ -87,12 +89,19 @@ pub(crate) fn node(errno: i32, system: System, layer: Layer) -> Verdict {
 }
 
 /// An interface could not be made by a request.
-pub(crate) fn create(errno: i32) -> Verdict {
+pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Verdict {
     match errno {
         EEXIST => verdict(Cause::Exists),
         // There is nobody who makes interfaces of such a name.
         EINVAL | ENXIO => {
-            verdict(Cause::MissingDriver).because("this kernel makes no interfaces of that kind")
+            let missing =
+                verdict(Cause::MissingDriver).because("this kernel makes no interfaces of that kind");
+            match system {
+                // The remedy is that for a node with nothing behind, or for none.
+                System::NetBsd => Verdict { remedy: node(ENXIO, system, layer).remedy, ..missing },
+                System::DragonFly => Verdict { remedy: node(ENOENT, system, layer).remedy, ..missing },
+                _ => missing,
+            }
         }
         errno => general(errno),
     }
@@ -197,7 +206,7 @@ mod tests {
             (EPERM, Cause::MissingCapability),
             (ENOMEM, Cause::Other),
         ] {
-            assert_eq!(create(errno).cause, cause);
+            assert_eq!(create(errno, NetBsd, Layer::Tap).cause, cause);
         }
         for (errno, operation, cause) in [
             (ENXIO, Operation::Up, Cause::Gone),

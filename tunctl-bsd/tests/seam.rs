@@ -9,7 +9,11 @@ mod models;
 mod bytes;
 #[path = "seam/ends.rs"]
 mod ends;
+#[path = "seam/errors.rs"]
+mod errors;
 #[path = "seam/order.rs"]
 mod order;
+#[path = "seam/packets.rs"]
+mod packets;
 #[path = "seam/rig.rs"]
 mod rig;

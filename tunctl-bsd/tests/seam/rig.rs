@@ -26,6 +26,7 @@ pub(crate) type Sent = (u32, Vec<u8>);
 pub(crate) struct Recorder {
     model: Model,
     sent: Arc<Mutex<Vec<Sent>>>,
+    written: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Recorder {
@@ -77,6 +78,8 @@ impl Calls for Recorder {
     }
 
     fn write(&self, handle: &Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let message = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         self.model.write(handle, pieces)
     }
 
@@ -105,7 +108,7 @@ impl Deref for Rig {
 impl Rig {
     pub(crate) fn new(system: System) -> Self {
         let model = Model::new(system);
-        let recorder = Recorder { model: model.clone(), sent: Arc::default() };
+        let recorder = Recorder { model: model.clone(), sent: Arc::default(), written: Arc::default() };
         Self { backend: BsdBackend::over(system, recorder.clone()), model, recorder }
     }
 
@@ -143,6 +146,11 @@ impl Rig {
     pub(crate) fn sent(&self, opcode: u32) -> Vec<Vec<u8>> {
         let sent = self.recorder.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.iter().filter(|sent| sent.0 == opcode).map(|sent| sent.1.clone()).collect()
+    }
+
+    /// What was written to devices, with what stood in front.
+    pub(crate) fn written(&self) -> Vec<Vec<u8>> {
+        self.recorder.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The only argument that was sent with it.
