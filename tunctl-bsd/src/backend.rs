@@ -41,12 +41,22 @@ impl<C: Calls> BsdBackend<C> {
             let errno = errno::of(error);
             plan.told(remedy::configure(errno, plan.operation), error)
         };
-        let found = self.system.by_name(name.as_bytes()).map_err(|error| failed(&error))?;
+        let ends_by_request = is_ours && plan.kind.end != End::WithDescriptor;
+        let found = match self.system.by_name(name.as_bytes()) {
+            Ok(found) => found,
+            Err(error) => {
+                drop(handle);
+                if ends_by_request {
+                    // The first failure is the one to tell.
+                    let _ = self.system.destroy(name);
+                }
+                return Err(failed(&error));
+            }
+        };
         let lost = || Error::new(plan.operation, Cause::Gone).with_detail("it went as soon as it was opened");
         let found = found.ok_or_else(lost)?;
         let interface = BsdInterface::new(self.system.clone(), &found, plan.layer).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
-        let ends_by_request = is_ours && plan.kind.end != End::WithDescriptor;
         let life = Life::new(self.system.clone(), interface.index(), ends_by_request);
         let device = BsdDevice::new(handle, life, interface);
         if let (Layer::Tun, Some(request)) = (plan.layer, self.system.rules.abi.requests.tun_set_head) {
@@ -132,7 +142,13 @@ impl<C: Calls> BsdBackend<C> {
             Birth::Open { any: None } | Birth::Request => return self.create_first_free(plan),
         };
         let handle = opened.map_err(|error| told(&error))?;
-        let name = self.name_of(plan, &handle, None).map_err(|error| told(&error))?;
+        let name = self.name_of(plan, &handle, None).map_err(|error| {
+            if let End::Transient(request) = plan.kind.end {
+                // Nobody knows what to remove: the kernel is to do it.
+                let _ = calls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
+            }
+            told(&error)
+        })?;
         self.attach(plan, handle, &name, true)
     }
 
@@ -160,7 +176,7 @@ impl<C: Calls> BsdBackend<C> {
         }
         let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
         let device = self.create_any(plan)?;
-        let born = device.kernel_name().ok_or_else(|| plan.refuse_name())?;
+        let born = Name::new(device.interface().last_name().as_bytes()).ok_or_else(|| plan.refuse_name())?;
         for number in 0.. {
             let name = wanted.candidate(number).ok_or_else(|| plan.refuse_name())?;
             match self.system.calls.rename(rename, &born, &name) {

@@ -205,9 +205,12 @@ impl<C: Calls> Interface for BsdInterface<C> {
             IpAddr::V4(own) => self.add_v4(&found.name, own, address)?,
             IpAddr::V6(own) => self.add_v6(&found.name, own, address)?,
         }
-        if !was_up {
-            // The kernel has brought it up, and that is not what was asked.
-            self.set_state(State::Down).map_err(|error| error.in_the_course_of(Operation::AddAddress))?;
+        // The kernel has brought it up, and that is not what was asked.
+        if !was_up && let Err(error) = self.set_state(State::Down) {
+            // The first failure is the one to tell.
+            let _ = self.remove_address(address);
+            let _ = self.set_state(State::Down);
+            return Err(error.in_the_course_of(Operation::AddAddress));
         }
         Ok(true)
     }

@@ -7,6 +7,8 @@ mod models;
 
 #[path = "seam/bytes.rs"]
 mod bytes;
+#[path = "seam/cleanup.rs"]
+mod cleanup;
 #[path = "seam/ends.rs"]
 mod ends;
 #[path = "seam/errors.rs"]

@@ -1,0 +1,227 @@
+//! Whatever call fails: a typed error, and nothing is left behind.
+
+use tunctl_core::{CreateOptions, Error, Interface, TunBackend, TunDevice};
+
+use crate::models::{Report, System};
+use crate::rig::{Device, Rig, SYSTEMS, address, named_tap, named_tun, others};
+
+/// An errno that means nothing in particular, so that nothing makes it a case of its own.
+const ENOMEM: i32 = 12;
+
+/// Every way to create, where there is one.
+fn ways(system: System) -> Vec<CreateOptions> {
+    let mut ways = vec![CreateOptions::tun()];
+    match system {
+        System::MacOs => ways.push(named_tun("utun6")),
+        _ => ways.extend([named_tun("tun6"), CreateOptions::tap(), named_tap("tap6")]),
+    }
+    if matches!(system, System::FreeBsd | System::DragonFly) {
+        ways.extend([named_tun("vpn%d"), named_tun("vpn"), named_tap("lan%d")]);
+    }
+    ways
+}
+
+/// Does something as often as it has calls that can fail, and each time has another one fail.
+///
+/// What succeeds all the same is told as that.
+fn with_each_failing<T>(
+    system: System,
+    errno: i32,
+    prepare: impl Fn(&Rig) -> Option<Device>,
+    work: impl Fn(&Rig, Option<&Device>) -> Result<T, Error>,
+    mut look: impl FnMut(&Rig, &str, Result<T, Error>, &[Report]),
+) {
+    let calls = {
+        let rig = Rig::new(system);
+        let device = prepare(&rig);
+        let (done, calls) = rig.calls_of(|| work(&rig, device.as_ref()));
+        assert!(done.is_ok(), "{system:?} {:?}", done.err());
+        calls
+    };
+    for nth in 1..=calls.len() {
+        let rig = Rig::new(system);
+        let device = prepare(&rig);
+        let before = others(&rig);
+        rig.fail_nth("", nth, errno);
+        let outcome = work(&rig, device.as_ref());
+        rig.heal();
+        look(&rig, &format!("{system:?} {nth}: {}", calls[nth - 1]), outcome, &before);
+    }
+}
+
+fn typed(error: &Error, what: &str, errno: i32) {
+    assert_eq!(error.raw_os_error(), Some(errno), "{what}: {error}");
+    assert!(error.to_string().contains(&format!("(os error {errno})")), "{what}: {error}");
+}
+
+#[test]
+fn a_create_that_fails_anywhere_leaves_nothing() {
+    for system in SYSTEMS {
+        for options in ways(system) {
+            let create = |rig: &Rig, _: Option<&Device>| rig.backend.create(&options);
+            with_each_failing(
+                system,
+                ENOMEM,
+                |_| None,
+                create,
+                |rig, what, outcome, before| {
+                    match outcome {
+                        Err(error) => typed(&error, what, ENOMEM),
+                        // The name that it has got is only for messages.
+                        Ok(device) => {
+                            assert!(what.ends_with("interfaces"), "{what}");
+                            drop(device);
+                        }
+                    }
+                    assert_eq!(others(rig), before, "{what} {options:?}");
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn a_create_that_may_not_go_on_leaves_nothing() {
+    // EPERM, EBUSY, ENXIO and EEXIST, each of which means something somewhere.
+    for errno in [1, 16, 6, 17] {
+        for system in SYSTEMS {
+            for options in ways(system) {
+                let create = |rig: &Rig, _: Option<&Device>| rig.backend.create(&options);
+                with_each_failing(
+                    system,
+                    errno,
+                    |_| None,
+                    create,
+                    |rig, what, outcome, before| {
+                        drop(outcome);
+                        assert_eq!(others(rig), before, "{what} {errno} {options:?}");
+                    },
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_open_that_fails_anywhere_leaves_the_interface_closed() {
+    for (system, name) in [
+        (System::FreeBsd, "tun3"),
+        (System::NetBsd, "tun3"),
+        (System::OpenBsd, "tun3"),
+        (System::DragonFly, "tun3"),
+    ] {
+        let prepare = |rig: &Rig| {
+            if system != System::DragonFly {
+                rig.made_by_another(name);
+            }
+            None
+        };
+        let open = |rig: &Rig, _: Option<&Device>| rig.backend.open(&named_tun(name));
+        with_each_failing(system, ENOMEM, prepare, open, |rig, what, outcome, before| {
+            typed(&outcome.err().expect(what), what, ENOMEM);
+            let after = others(rig);
+            assert_eq!(after.len(), before.len(), "{what}");
+            assert!(after.iter().all(|report| !report.is_open), "{what}");
+        });
+    }
+}
+
+/// Brings a tun up, or a tap, and has each call fail once.
+fn up(system: System, options: &CreateOptions, text: &str) {
+    let prepare = |rig: &Rig| Some(rig.backend.create(options).expect("a device"));
+    let up = |_: &Rig, device: Option<&Device>| device.expect("a device").up(address(text));
+    with_each_failing(system, ENOMEM, prepare, up, |rig, what, outcome, before| {
+        let name = before.last().expect("it").name.clone();
+        let report = rig.report(&name).expect("it stays");
+        match outcome {
+            Err(error) => {
+                typed(&error, what, ENOMEM);
+                assert!(rig.addresses(&name).is_empty(), "{what}");
+                assert!(!report.is_up, "{what}");
+            }
+            // A tun that keeps its mode can take the address all the same.
+            Ok(()) => {
+                assert!(what.contains("TUNSIFMODE"), "{what}");
+                assert!(report.is_up && rig.addresses(&name).len() == 1, "{what}");
+            }
+        }
+    });
+}
+
+#[test]
+fn an_up_that_fails_anywhere_leaves_no_address() {
+    for system in SYSTEMS {
+        for text in ["10.0.0.1/24", "fd00::1/64", "10.0.0.1 peer 10.0.0.2/32", "fd00::1 peer fd00::2/128"] {
+            up(system, &CreateOptions::tun(), text);
+        }
+    }
+}
+
+#[test]
+fn an_up_of_a_tap_that_fails_anywhere_leaves_no_address() {
+    for system in crate::rig::BSDS {
+        for text in ["10.0.0.1/24", "fd00::1/64"] {
+            up(system, &CreateOptions::tap(), text);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_added_to_what_is_down_is_not_there() {
+    for system in SYSTEMS {
+        for text in ["10.0.0.1/24", "fd00::1/64"] {
+            let prepare = |rig: &Rig| Some(rig.tun());
+            let add = |_: &Rig, device: Option<&Device>| {
+                device.expect("a tun").interface().add_address(address(text))
+            };
+            with_each_failing(system, ENOMEM, prepare, add, |rig, what, outcome, before| {
+                typed(&outcome.err().expect(what), what, ENOMEM);
+                let name = &before.last().expect("it").name;
+                assert!(rig.addresses(name).is_empty(), "{what}");
+                assert!(!rig.report(name).expect("it").is_up, "{what}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_device_that_cannot_be_cloned_is_as_it_was() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        rig.fail("duplicate", ENOMEM);
+        typed(&device.try_clone().err().expect("it was to fail"), "clone", ENOMEM);
+        device.up(address("10.0.0.1/24")).unwrap();
+        drop(device);
+        assert!(rig.report(rig.tun_name()).is_none(), "{system:?}");
+    }
+}
+
+#[test]
+fn a_destroy_that_fails_says_so_and_leaves_nothing_open() {
+    for system in [System::FreeBsd, System::NetBsd] {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        device.set_persist(true).unwrap();
+        rig.fail("configure SIOCIFDESTROY", ENOMEM);
+        let failed = device.destroy().unwrap_err();
+        typed(failed.error(), "destroy", ENOMEM);
+        assert!(failed.into_device().is_none());
+        assert!(!rig.report("tun0").unwrap().is_open, "{system:?}");
+        // What is there is found again.
+        rig.backend.open(&named_tun("tun0")).unwrap().destroy().unwrap();
+        assert!(others(&rig).is_empty(), "{system:?}");
+    }
+}
+
+#[test]
+fn a_rename_that_fails_leaves_the_old_name() {
+    for system in [System::FreeBsd, System::DragonFly] {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        rig.fail("rename", ENOMEM);
+        let error = device.interface().rename(&"vpn0".parse().unwrap()).unwrap_err();
+        typed(&error, "rename", ENOMEM);
+        assert_eq!(device.name().unwrap().to_string(), rig.tun_name());
+    }
+}
