@@ -5,6 +5,8 @@
 #[path = "models/mod.rs"]
 mod models;
 
+#[path = "seam/absent.rs"]
+mod absent;
 #[path = "seam/bytes.rs"]
 mod bytes;
 #[path = "seam/cleanup.rs"]
@@ -19,3 +21,5 @@ mod order;
 mod packets;
 #[path = "seam/rig.rs"]
 mod rig;
+#[path = "seam/waiting.rs"]
+mod waiting;

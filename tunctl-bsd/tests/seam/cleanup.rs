@@ -118,7 +118,7 @@ fn an_open_that_fails_anywhere_leaves_the_interface_closed() {
         };
         let open = |rig: &Rig, _: Option<&Device>| rig.backend.open(&named_tun(name));
         with_each_failing(system, ENOMEM, prepare, open, |rig, what, outcome, before| {
-            typed(&outcome.err().expect(what), what, ENOMEM);
+            typed(&outcome.expect_err(what), what, ENOMEM);
             let after = others(rig);
             assert_eq!(after.len(), before.len(), "{what}");
             assert!(after.iter().all(|report| !report.is_open), "{what}");
@@ -175,7 +175,7 @@ fn an_address_that_cannot_be_added_to_what_is_down_is_not_there() {
                 device.expect("a tun").interface().add_address(address(text))
             };
             with_each_failing(system, ENOMEM, prepare, add, |rig, what, outcome, before| {
-                typed(&outcome.err().expect(what), what, ENOMEM);
+                typed(&outcome.expect_err(what), what, ENOMEM);
                 let name = &before.last().expect("it").name;
                 assert!(rig.addresses(name).is_empty(), "{what}");
                 assert!(!rig.report(name).expect("it").is_up, "{what}");
@@ -190,7 +190,7 @@ fn a_device_that_cannot_be_cloned_is_as_it_was() {
         let rig = Rig::new(system);
         let device = rig.tun();
         rig.fail("duplicate", ENOMEM);
-        typed(&device.try_clone().err().expect("it was to fail"), "clone", ENOMEM);
+        typed(&device.try_clone().expect_err("it was to fail"), "clone", ENOMEM);
         device.up(address("10.0.0.1/24")).unwrap();
         drop(device);
         assert!(rig.report(rig.tun_name()).is_none(), "{system:?}");

@@ -1,0 +1,161 @@
+//! What a system cannot do: it is not among its capabilities, and is refused without a call.
+
+use tunctl_core::{Cause, CreateOptions, Error, Gid, Interface, Operation, TunBackend, TunDevice, Uid};
+
+use crate::models::System;
+use crate::rig::{Rig, SYSTEMS, named_tap, named_tun, refused};
+
+/// What all five can do.
+const EVERYWHERE: [Operation; 18] = [
+    Operation::Create,
+    Operation::Open,
+    Operation::OpenOrCreate,
+    Operation::Lookup,
+    Operation::List,
+    Operation::Destroy,
+    Operation::Duplicate,
+    Operation::Receive,
+    Operation::Send,
+    Operation::Wait,
+    Operation::Name,
+    Operation::Inspect,
+    Operation::Up,
+    Operation::Down,
+    Operation::SetMtu,
+    Operation::ListAddresses,
+    Operation::AddAddress,
+    Operation::RemoveAddress,
+];
+
+fn only(rig: &Rig, system: System, more: &[Operation]) {
+    let expected: Vec<_> = Operation::ALL
+        .iter()
+        .copied()
+        .filter(|operation| EVERYWHERE.contains(operation) || more.contains(operation))
+        .collect();
+    assert_eq!(rig.backend.capabilities().iter().collect::<Vec<_>>(), expected, "{system:?}");
+}
+
+#[test]
+fn capabilities_are_those_of_the_system() {
+    for (system, more) in [
+        (System::FreeBsd, &[Operation::SetPersist, Operation::Rename, Operation::Delete][..]),
+        (System::NetBsd, &[Operation::SetPersist, Operation::Delete]),
+        (System::OpenBsd, &[Operation::Delete]),
+        (System::DragonFly, &[Operation::Rename, Operation::Delete]),
+        (System::MacOs, &[]),
+    ] {
+        only(&Rig::new(system), system, more);
+    }
+}
+
+/// Whether an operation is refused as one that there is not, and whether the backend has said so.
+fn is_absent(rig: &Rig, operation: Operation, work: impl FnOnce() -> Result<(), Error>) -> bool {
+    let (outcome, calls) = rig.calls_of(work);
+    let absent = !rig.backend.capabilities().supports(operation);
+    if absent {
+        let error = refused(outcome);
+        let of = (error.operation(), error.cause(), error.raw_os_error());
+        assert_eq!(of, (operation, Cause::Unsupported, None));
+        assert!(calls.is_empty(), "{operation} {calls:?}");
+    } else {
+        assert_ne!(outcome.err().map(|error| error.cause()), Some(Cause::Unsupported), "{operation}");
+    }
+    absent
+}
+
+#[test]
+fn an_operation_that_is_absent_is_unsupported_and_no_other() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let device = rig.tun();
+        let absent = [
+            is_absent(&rig, Operation::SetOwner, || device.set_owner(Uid::new(1000).unwrap())),
+            is_absent(&rig, Operation::SetGroup, || device.set_group(Gid::new(1000).unwrap())),
+            is_absent(&rig, Operation::SetPersist, || device.set_persist(true)),
+            is_absent(&rig, Operation::SetPersist, || device.set_persist(false)),
+            is_absent(&rig, Operation::Rename, || device.interface().rename(&"vpn0".parse().unwrap())),
+            is_absent(&rig, Operation::Delete, || device.interface().delete()),
+        ];
+        let expected = match system {
+            System::FreeBsd => [true, true, false, false, false, false],
+            System::NetBsd => [true, true, false, false, true, false],
+            System::OpenBsd => [true, true, true, true, true, false],
+            System::DragonFly => [true, true, true, true, false, false],
+            _ => [true, true, true, true, true, true],
+        };
+        assert_eq!(absent, expected, "{system:?}");
+    }
+}
+
+#[test]
+fn headers_and_queues_of_linux_are_unsupported() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        for options in [
+            CreateOptions::tun().packet_information(true),
+            CreateOptions::tun().vnet_header(true),
+            CreateOptions::tun().multi_queue(true),
+            CreateOptions::tun().one_queue(true),
+        ] {
+            let (error, calls) = rig.calls_of(|| refused(rig.backend.create(&options)));
+            assert_eq!(
+                (error.operation(), error.cause()),
+                (Operation::Create, Cause::Unsupported),
+                "{system:?}"
+            );
+            let also = refused(rig.backend.open_or_create(&options));
+            assert_eq!((also.operation(), also.cause()), (Operation::OpenOrCreate, Cause::Unsupported));
+            assert!(calls.is_empty(), "{system:?} {calls:?}");
+        }
+    }
+}
+
+#[test]
+fn macos_has_no_taps() {
+    let rig = Rig::new(System::MacOs);
+    let (errors, calls) = rig.calls_of(|| {
+        [
+            refused(rig.backend.create(&CreateOptions::tap())),
+            refused(rig.backend.open(&named_tap("tap0"))),
+            refused(rig.backend.open_or_create(&named_tap("tap0"))),
+        ]
+    });
+    for error in errors {
+        assert_eq!((error.cause(), error.raw_os_error()), (Cause::Unsupported, None));
+        assert!(error.remedy().unwrap().contains("Use a tun"), "{error}");
+    }
+    assert!(calls.is_empty(), "{calls:?}");
+}
+
+#[test]
+fn packets_that_were_dropped_are_not_counted() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let error = refused(rig.tun().interface().dropped());
+        assert_eq!(
+            (error.operation(), error.cause()),
+            (Operation::Inspect, Cause::Unsupported),
+            "{system:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_tun_is_not_taken_for_one() {
+    for system in SYSTEMS {
+        let rig = Rig::new(system);
+        let _device = rig.tun();
+        let cause = |outcome: Result<(), Error>| refused(outcome).cause();
+        let lo0 = named_tun("lo0");
+        assert_eq!(cause(rig.backend.open(&lo0).map(drop)), Cause::NotATun, "{system:?}");
+        assert_eq!(cause(rig.backend.open_or_create(&lo0).map(drop)), Cause::NotATun);
+        assert_eq!(cause(rig.backend.interface(&"lo0".parse().unwrap()).map(drop)), Cause::NotATun);
+        assert_eq!(cause(rig.backend.open(&named_tun("tun99")).map(drop)), Cause::NotFound);
+        if system != System::MacOs {
+            let as_tap = named_tap(rig.tun_name());
+            assert_eq!(cause(rig.backend.open(&as_tap).map(drop)), Cause::LayerMismatch, "{system:?}");
+        }
+        assert_eq!(rig.backend.interfaces().unwrap().len(), crate::rig::others(&rig).len(), "{system:?}");
+    }
+}
