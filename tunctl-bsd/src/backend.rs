@@ -102,8 +102,13 @@ impl<C: Calls> BsdBackend<C> {
         let calls = &self.system.calls;
         let told =
             |error: &io::Error| plan.told(remedy::node(errno::of(error), plan.system, plan.layer), error);
-        if let Some(found) = self.system.by_name(name.as_bytes()).map_err(|error| told(&error))? {
-            return Err(plan.error(self.taken(&found)));
+        let listed = calls.interfaces().map_err(|error| told(&error))?;
+        if let Some(found) = listed.iter().find(|found| found.name == name) {
+            return Err(plan.error(self.taken(found)));
+        }
+        if listed.iter().any(|found| found.born == name) {
+            // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
+            return Err(plan.error(Cause::Busy));
         }
         let handle = match plan.kind.birth {
             Birth::Open { .. } => calls.open(&plan.kind.node(unit)).map_err(|error| told(&error))?,

@@ -330,6 +330,8 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
                 }
             }
             _ => {
+                // Nothing of it is the kernel's, so what is gone is looked for.
+                self.interface.is_there(Operation::SetPersist)?;
                 self.life.set_ends_by_request(!persistent);
                 Ok(())
             }
@@ -362,7 +364,6 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
             return Err(DestroyError::new(busy.with_remedy("Drop them first."), Some(self)));
         }
         let Self { handle, life, interface } = self;
-        life.set_ends_by_request(false);
         drop(handle);
         let told = |error: &io::Error| {
             let verdict = remedy::destroy(errno::of(error), Operation::Destroy);
@@ -371,13 +372,16 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
                 None,
             )
         };
-        let Some(name) = life.name().map_err(|error| told(&error))? else { return Ok(()) };
-        match life.system.destroy(&name) {
-            Ok(()) => Ok(()),
-            // It went in between.
-            Err(_) if matches!(life.name(), Ok(None)) => Ok(()),
-            Err(error) => Err(told(&error)),
+        // Until it has gone, it ends as it would have without this.
+        if let Some(name) = life.name().map_err(|error| told(&error))? {
+            match life.system.destroy(&name) {
+                // It went in between.
+                Err(error) if !matches!(life.name(), Ok(None)) => return Err(told(&error)),
+                _ => {}
+            }
         }
+        life.set_ends_by_request(false);
+        Ok(())
     }
 
     /// # Platform

@@ -81,6 +81,11 @@ impl<C: Calls> BsdInterface<C> {
         found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
     }
 
+    /// `Gone`, if it is not listed any more.
+    pub(crate) fn is_there(&self, operation: Operation) -> Result<()> {
+        self.found(operation).map(drop)
+    }
+
     fn refused(&self, operation: Operation, error: &io::Error) -> Error {
         remedy::configure(errno::of(error), operation).into_error(operation, error).with_name(self.name)
     }

@@ -11,6 +11,8 @@ mod absent;
 mod bytes;
 #[path = "seam/cleanup.rs"]
 mod cleanup;
+#[path = "seam/configure.rs"]
+mod configure;
 #[path = "seam/ends.rs"]
 mod ends;
 #[path = "seam/errors.rs"]

@@ -215,6 +215,23 @@ fn a_destroy_that_fails_says_so_and_leaves_nothing_open() {
 }
 
 #[test]
+fn a_destroy_that_fails_once_of_what_is_not_persistent_leaves_nothing() {
+    for system in SYSTEMS {
+        let probe = Rig::new(system);
+        let device = probe.tun();
+        let (_, calls) = probe.calls_of(|| device.destroy().unwrap());
+        for call in calls.iter().filter(|call| !call.starts_with("close")) {
+            let rig = Rig::new(system);
+            let before = others(&rig);
+            let device = rig.tun();
+            rig.fail(call, ENOMEM);
+            typed(device.destroy().unwrap_err().error(), call, ENOMEM);
+            assert_eq!(others(&rig), before, "{system:?} {call}");
+        }
+    }
+}
+
+#[test]
 fn a_rename_that_fails_leaves_the_old_name() {
     for system in [System::FreeBsd, System::DragonFly] {
         let rig = Rig::new(system);

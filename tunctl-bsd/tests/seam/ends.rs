@@ -1,10 +1,10 @@
 //! How interfaces end: by the kernel, or by a request after the last descriptor.
 
-use tunctl_core::{Cause, CreateOptions, Interface, TunBackend, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Interface, Operation, TunBackend, TunDevice};
 
 use crate::models::{NodeMode, System};
 use crate::order::trace;
-use crate::rig::{Rig, SYSTEMS, named_tap, named_tun, others};
+use crate::rig::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 
 /// What is called when the last device of a new tun, or tap, is dropped.
 fn end(system: System, tap: bool) -> &'static str {
@@ -111,7 +111,7 @@ fn netbsd_keeps_by_not_destroying() {
     for device in [rig.tun(), rig.tap()] {
         let name = device.name().unwrap().to_string();
         let ((), calls) = rig.calls_of(|| device.set_persist(true).unwrap());
-        assert!(calls.is_empty(), "{calls:?}");
+        assert_eq!(calls, ["interfaces"]);
         let ((), calls) = rig.calls_of(|| drop(device));
         assert_eq!(calls, trace(&name, "close @"));
         assert!(rig.report(&name).is_some());
@@ -120,6 +120,15 @@ fn netbsd_keeps_by_not_destroying() {
     tun.set_persist(false).unwrap();
     let ((), calls) = rig.calls_of(|| drop(tun));
     assert_eq!(calls, trace("tun0", "close @; list; configure SIOCIFDESTROY @"));
+}
+
+#[test]
+fn an_interface_that_went_is_not_kept() {
+    let rig = Rig::new(System::NetBsd);
+    let device = rig.tun();
+    rig.destroy_by_another("tun0").unwrap();
+    let errors = [true, false].map(|persistent| device.set_persist(persistent).unwrap_err());
+    assert!(errors.iter().all(|error| error.is_gone() && error.operation() == Operation::SetPersist));
 }
 
 #[test]
@@ -166,6 +175,20 @@ fn a_renamed_interface_is_destroyed_by_its_new_name() {
     assert!(rig.rename_by_another("tun4", "vpn0"));
     let ((), calls) = rig.calls_of(|| drop(device));
     assert_eq!(calls, trace("vpn0", "close @; list; configure SIOCIFDESTROY @"));
+}
+
+#[test]
+fn a_unit_that_is_called_otherwise_is_left_alone() {
+    let rig = Rig::new(System::FreeBsd);
+    rig.made_by_another("tun0");
+    rig.backend_interface("tun0").add_address(address("10.0.0.1/24")).unwrap();
+    assert!(rig.rename_by_another("tun0", "vpn0"));
+    let (device, calls) = rig.calls_of(|| rig.backend.create(&named_tun("tun0")).unwrap());
+    assert_eq!(device.name().unwrap().to_string(), "tun0");
+    assert_eq!(rig.addresses("vpn0").len(), 1, "{calls:?}");
+    assert!(!calls.contains(&"open /dev/tun0".into()), "{calls:?}");
+    drop(device);
+    assert!(rig.report("vpn0").is_some() && rig.report("tun0").is_none());
 }
 
 #[test]

@@ -2,10 +2,10 @@
 //!
 //! Expected traces are written short: `@` is the interface, `list` all interfaces, `mtu?` and `flags?` what an interface is asked for.
 
-use tunctl_core::{CreateOptions, Interface, Mtu, State, TunBackend, TunDevice};
+use tunctl_core::{CreateOptions, Interface, TunBackend, TunDevice};
 
 use crate::models::System;
-use crate::rig::{BSDS, Rig, SYSTEMS, address, named_tap, named_tun, others, refused};
+use crate::rig::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 
 /// A trace in full, from a short one.
 pub(crate) fn trace(name: &str, short: &str) -> Vec<String> {
@@ -170,144 +170,6 @@ fn an_opened_tun_has_the_head_as_well_and_stays_as_it_was() {
 }
 
 #[test]
-fn a_tun_is_set_to_be_of_a_network_and_brought_up() {
-    let ask = "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8003; list; flags?; flags?; \
-               configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
-    for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
-        assert_eq!(
-            calls,
-            trace(rig.tun_name(), &format!("ioctl TUNSIFMODE {}; {ask}", 0x8002)),
-            "{system:?}"
-        );
-    }
-    let rig = Rig::new(System::OpenBsd);
-    let device = rig.tun();
-    let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
-    let expected = format!("ioctl TUNSIFMODE {}; {}", 0x8002, ask.replace("0x8003", "0x8043"));
-    assert_eq!(calls, trace("tun0", &expected));
-}
-
-#[test]
-fn a_tun_is_set_to_lead_to_a_peer() {
-    for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1 peer 10.0.0.2/32")).unwrap());
-        let expected = format!(
-            "ioctl TUNSIFMODE {}; list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8011; list; flags?; \
-             flags?; configure SIOCAIFADDR @ 10.0.0.1/32 10.0.0.2",
-            0x8010
-        );
-        assert_eq!(calls, trace(rig.tun_name(), &expected), "{system:?}");
-    }
-}
-
-#[test]
-fn a_utun_is_its_own_peer_where_it_has_no_other() {
-    let rig = Rig::new(System::MacOs);
-    let device = rig.tun();
-    let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
-    let expected = "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8051; list; flags?; flags?; \
-                    configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.1";
-    assert_eq!(calls, trace("utun0", expected));
-}
-
-#[test]
-fn a_tap_is_brought_up_without_a_mode() {
-    for (system, flags) in [
-        (System::FreeBsd, "0x8043"),
-        (System::NetBsd, "0x8003"),
-        (System::OpenBsd, "0x8043"),
-        (System::DragonFly, "0x8003"),
-    ] {
-        let rig = Rig::new(system);
-        let device = rig.tap();
-        let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
-        let expected = format!(
-            "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ {flags}; list; flags?; flags?; \
-             configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255"
-        );
-        assert_eq!(calls, trace(rig.tap_name(), &expected), "{system:?}");
-        assert!(rig.report(rig.tap_name()).unwrap().is_up);
-    }
-}
-
-#[test]
-fn down_is_one_flag() {
-    for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        device.up(address("10.0.0.1/24")).unwrap();
-        let ((), calls) = rig.calls_of(|| device.down().unwrap());
-        let flags = if system == System::MacOs { "0x8050" } else { "0x8042" };
-        let expected = format!("list; flags?; configure SIOCSIFFLAGS @ {flags}");
-        assert_eq!(calls, trace(rig.tun_name(), &expected), "{system:?}");
-        assert!(!rig.report(rig.tun_name()).unwrap().is_up);
-        assert_eq!(rig.addresses(rig.tun_name()).len(), 1);
-    }
-}
-
-#[test]
-fn an_address_is_added_and_removed_by_one_request_each() {
-    for system in BSDS {
-        let rig = Rig::new(system);
-        let device = rig.tap();
-        device.interface().set_state(State::Up).unwrap();
-        let (tap, name) = (device.interface(), rig.tap_name());
-        let (_, calls) = rig.calls_of(|| tap.add_address(address("10.0.0.1/24")).unwrap());
-        let added = "list; flags?; flags?; configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
-        assert_eq!(calls, trace(name, added), "{system:?}");
-        let (_, calls) = rig.calls_of(|| tap.add_address(address("10.0.0.1/24")).unwrap());
-        assert_eq!(calls, ["interfaces"]);
-        let ((), calls) = rig.calls_of(|| tap.remove_address(address("10.0.0.1/24")).unwrap());
-        assert_eq!(calls, trace(name, "list; configure SIOCDIFADDR @ 10.0.0.1"), "{system:?}");
-    }
-}
-
-#[test]
-fn an_ipv6_address_is_added_and_removed_by_one_request_each() {
-    for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        device.up(address("10.0.0.1/24")).unwrap();
-        let (tun, name) = (device.interface(), rig.tun_name());
-        let (_, calls) = rig.calls_of(|| tun.add_address(address("fd00::1/64")).unwrap());
-        // OpenBSD's interfaces have no IPv6 until they are given it.
-        let attach = if system == System::OpenBsd { "configure SIOCIFAFATTACH @;" } else { "" };
-        let expected = format!("list; flags?; {attach} configure SIOCAIFADDR_IN6 @ fd00::1/64");
-        assert_eq!(calls, trace(name, &expected), "{system:?}");
-        let ((), calls) = rig.calls_of(|| tun.remove_address(address("fd00::1/64")).unwrap());
-        assert_eq!(calls, trace(name, "list; configure SIOCDIFADDR_IN6 @ fd00::1"), "{system:?}");
-    }
-}
-
-#[test]
-fn what_an_address_brought_up_goes_down_again() {
-    for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        device.interface().add_address(address("10.0.0.1/24")).unwrap();
-        let last = rig.calls().pop().unwrap();
-        assert!(last.starts_with("configure SIOCSIFFLAGS"), "{system:?} {last}");
-        assert!(!rig.report(rig.tun_name()).unwrap().is_up, "{system:?}");
-    }
-}
-
-#[test]
-fn an_mtu_is_one_request() {
-    for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let ((), calls) = rig.calls_of(|| device.interface().set_mtu(Mtu::new(1400).unwrap()).unwrap());
-        assert_eq!(calls, trace(rig.tun_name(), "list; configure SIOCSIFMTU @ 1400"), "{system:?}");
-        assert_eq!(device.interface().mtu().unwrap().get(), 1400);
-    }
-}
-
-#[test]
 fn the_list_is_in_the_order_of_indices_whatever_the_systems() {
     for system in SYSTEMS {
         let rig = Rig::new(system);
@@ -315,20 +177,5 @@ fn the_list_is_in_the_order_of_indices_whatever_the_systems() {
         let listed: Vec<_> = rig.backend.interfaces().unwrap().iter().map(|one| one.index().get()).collect();
         let indices: Vec<_> = others(&rig).into_iter().map(|report| report.index).collect();
         assert_eq!(listed, indices, "{system:?}");
-    }
-}
-
-#[test]
-fn rename_is_one_request_where_there_is_one() {
-    for system in [System::FreeBsd, System::DragonFly] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let ((), calls) = rig.calls_of(|| device.interface().rename(&"vpn0".parse().unwrap()).unwrap());
-        assert_eq!(calls, trace(rig.tun_name(), "list; rename @ vpn0"), "{system:?}");
-        let ((), calls) = rig.calls_of(|| device.interface().rename(&"vpn0".parse().unwrap()).unwrap());
-        assert_eq!(calls, ["interfaces"], "{system:?}");
-        assert_eq!(device.name().unwrap().to_string(), "vpn0");
-        let error = refused(device.interface().rename(&"lo0".parse().unwrap()));
-        assert_eq!((error.cause(), error.raw_os_error()), (tunctl_core::Cause::Exists, Some(17)));
     }
 }
