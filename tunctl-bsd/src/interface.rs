@@ -109,6 +109,14 @@ impl<C: Calls> BsdInterface<C> {
         Ok(abi.flags(&answer).unwrap_or_default())
     }
 
+    /// Refuses who may not delete, before anything is touched: to set the flags as they are changes nothing, and takes the same right.
+    fn check_right(&self, name: &Name) -> Result<()> {
+        let abi = self.system.rules.abi;
+        let flags = self.flags(Operation::Delete, name)?;
+        let same = abi.ifreq_flags(name, flags);
+        self.configure(Operation::Delete, false, abi.requests.set_flags, same).map(drop)
+    }
+
     fn add_v6(&self, name: &Name, address: std::net::Ipv6Addr, wanted: InterfaceAddress) -> Result<()> {
         const OPERATION: Operation = Operation::AddAddress;
         let abi = self.system.rules.abi;
@@ -290,6 +298,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
             return Err(Error::new(Operation::Delete, Cause::Unsupported).with_name(self.name));
         }
         let found = self.found(Operation::Delete)?;
+        self.check_right(&found.name)?;
         let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
         let opened = self.system.calls.open(&node).map(drop);
         if let Err(error) = &opened

@@ -213,9 +213,14 @@ fn delete_asks_whether_a_program_has_it_and_then_destroys() {
         let rig = Rig::new(system);
         rig.made_by_another(name);
         let interface = rig.backend.interface(&name.parse().unwrap()).unwrap();
+        let flags = rig.report(name).unwrap().flags;
         let ((), calls) = rig.calls_of(|| interface.delete().unwrap());
-        let expected = "list; open /dev/@; close @; configure SIOCIFDESTROY @";
-        assert_eq!(calls, trace(name, expected), "{system:?}");
+        // To set the flags as they are takes the right to delete, and changes nothing.
+        let expected = format!(
+            "list; configure SIOCGIFFLAGS @; configure SIOCSIFFLAGS @ {flags:#x}; open /dev/@; close @; \
+             configure SIOCIFDESTROY @"
+        );
+        assert_eq!(calls, trace(name, &expected), "{system:?}");
         assert!(rig.report(name).is_none(), "{system:?}");
         assert!(interface.delete().unwrap_err().is_gone());
     }
@@ -228,7 +233,7 @@ fn delete_is_busy_while_a_program_has_it() {
         let device = rig.tun();
         let (error, calls) = rig.calls_of(|| device.interface().delete().unwrap_err());
         assert_eq!((error.cause(), error.raw_os_error()), (Cause::Busy, Some(16)), "{system:?}");
-        assert_eq!(calls, trace(rig.tun_name(), "list; open /dev/@"), "{system:?}");
+        assert_eq!(calls.last(), trace(rig.tun_name(), "open /dev/@").last(), "{system:?}");
     }
 }
 
@@ -271,5 +276,23 @@ fn what_was_made_by_hand_stays_when_a_device_of_it_is_dropped() {
         let refused = rig.backend.create(&named_tun(name)).unwrap_err();
         assert_eq!(refused.cause(), Cause::Exists, "{system:?}");
         assert_eq!(rig.backend.create(&CreateOptions::tun()).map(drop), Ok(()));
+    }
+}
+
+#[test]
+fn who_may_open_and_not_delete_changes_nothing() {
+    for system in crate::rig::BSDS {
+        let rig = Rig::new(system);
+        let name = rig.tun_name();
+        rig.made_by_another(name);
+        let interface = rig.backend.interface(&name.parse().unwrap()).unwrap();
+        interface.add_address("10.1.1.1/24".parse().unwrap()).unwrap();
+        rig.model.set_nodes(NodeMode::All);
+        rig.model.set_caller(false);
+        let before = (rig.report(name), rig.model.addresses(name));
+        let (error, calls) = rig.calls_of(|| interface.delete().unwrap_err());
+        assert_eq!(error.cause(), Cause::MissingCapability, "{system:?}");
+        assert!(!calls.iter().any(|call| call.starts_with("open")), "{calls:?}");
+        assert_eq!((rig.report(name), rig.model.addresses(name)), before, "{system:?}");
     }
 }
