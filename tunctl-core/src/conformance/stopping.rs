@@ -26,6 +26,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         an_interrupt_stays_until_it_is_reset,
         an_interrupt_ends_all_that_were_given_it,
         an_interrupt_leaves_alone_who_was_not_given_it,
+        a_wait_that_is_over_leaves_another_to_be_woken,
         a_byte_in_a_trigger_is_an_interrupt,
         a_trigger_comes_before_packets_for_who_waits,
         an_interrupt_ends_a_wait_for_room,
@@ -226,6 +227,19 @@ fn an_interrupt_leaves_alone_who_was_not_given_it<H: Harness>(harness: &H) {
         || {
             stop.interrupt();
             refused(interruptible(&device, &stop), Cause::Interrupted);
+            assert!(harness.inject(&name("tun0"), &ipv4(28)));
+        },
+    );
+    assert_eq!(outcome, Ok(ipv4(28)));
+}
+
+fn a_wait_that_is_over_leaves_another_to_be_woken<H: Harness>(harness: &H) {
+    let device = up_tun(harness);
+    let (over, other) = (interrupter(), interrupter());
+    let outcome = meanwhile(
+        || interruptible(&device, &other),
+        || {
+            refused(device.recv_interruptible(&mut [0; 100], &over, Some(A_MOMENT)), Cause::TimedOut);
             assert!(harness.inject(&name("tun0"), &ipv4(28)));
         },
     );
