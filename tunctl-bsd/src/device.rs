@@ -183,14 +183,11 @@ impl<C: Calls> BsdDevice<C> {
     }
 }
 
-/// Who has ended a poll. An interrupt comes first, since it is to end a reader also under a flood of packets.
-fn woken(polled: &[PollFd<'_>], interrupter: Option<&Interrupter>) -> Wake {
-    match (polled, interrupter) {
-        ([_, told], Some(interrupter)) if told.any() == Some(true) => {
-            // It may have come through a trigger, of which nobody knows yet.
-            interrupter.interrupt();
-            Wake::Interrupted
-        }
+/// Who has ended a poll: the device stands first, and behind it the interrupter, if there is one. An interrupt comes first, since it
+/// is to end a reader also under a flood of packets.
+fn woken(polled: &[PollFd<'_>]) -> Wake {
+    match polled {
+        [_, told] if told.any() == Some(true) => Wake::Interrupted,
         _ => Wake::Ready,
     }
 }
@@ -300,7 +297,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
                     return Ok(Wake::TimedOut);
                 }
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(woken(polled, interrupter)),
+                Ok(_) => return Ok(woken(polled)),
                 Err(errno) => {
                     let error = io::Error::from(errno);
                     return Err(self.told(Operation::Wait, remedy::general(errno::of(&error)), &error));

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Error, Operation, Result};
 
@@ -55,8 +55,8 @@ pub enum Wake {
 ///
 /// # From a signal handler
 ///
-/// `interrupt` may be called there: it is one atomic exchange and at most one `write(2)`, takes no lock, allocates nothing, and
-/// leaves `errno` as it was. For a library that handles signals by writing into a descriptor, [`trigger`](Self::trigger) is
+/// `interrupt` may be called there, and nothing else of it: it is one atomic exchange and at most one `write(2)`, takes no lock and
+/// allocates nothing. As after any system call, `errno` may be another. For a library that handles signals by writing into a descriptor, [`trigger`](Self::trigger) is
 /// that descriptor.
 ///
 /// # In an event loop
@@ -72,6 +72,10 @@ pub struct Interrupter {
 struct Shared {
     /// Spares those who need not wait a system call: set no later than the byte is there, but for bytes of a trigger.
     interrupted: AtomicBool,
+    /// There is, or was, a trigger, whose bytes come without a word.
+    has_trigger: AtomicBool,
+    /// Who takes bytes out has this: else one could put back what another has just taken for good.
+    bytes: Mutex<()>,
     watched: UnixStream,
     written: UnixStream,
 }
@@ -88,7 +92,8 @@ impl Interrupter {
             watched.set_nonblocking(true)?;
             // A writer must never wait: bytes that have no room say nothing new.
             written.set_nonblocking(true)?;
-            Ok(Shared { interrupted: AtomicBool::new(false), watched, written })
+            let (interrupted, has_trigger) = (AtomicBool::new(false), AtomicBool::new(false));
+            Ok(Shared { interrupted, has_trigger, bytes: Mutex::new(()), watched, written })
         };
         Ok(Self { shared: Arc::new(pair().map_err(|error| Error::from_io(Operation::Interrupt, &error))?) })
     }
@@ -103,27 +108,38 @@ impl Interrupter {
         }
     }
 
-    /// Whether it is interrupted, as far as can be told without a system call: what came by a
-    /// [trigger](Self::trigger) is known once somebody has waited.
+    /// Whether it is interrupted. It takes a system call only if there is, or was, a [trigger](Self::trigger).
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.shared.interrupted.load(Ordering::SeqCst)
+        let Shared { interrupted, has_trigger, bytes, watched, .. } = &*self.shared;
+        if interrupted.load(Ordering::SeqCst) || !has_trigger.load(Ordering::SeqCst) {
+            return interrupted.load(Ordering::SeqCst);
+        }
+        let _bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        if (&*watched).read(&mut [0]).is_ok_and(|length| length > 0) {
+            // It is known from now on, and there is a byte again.
+            self.interrupt();
+        }
+        interrupted.load(Ordering::SeqCst)
     }
 
     /// Takes the interrupt back, so that calls wait again. Of an interrupt at the same moment, either may come first.
     pub fn reset(&self) {
+        let _bytes = self.shared.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         // First the bytes: an interrupt in between is then one that came before.
         while (&self.shared.watched).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
         self.shared.interrupted.store(false, Ordering::SeqCst);
     }
 
     /// A descriptor into which any byte that is written is an interrupt: for a signal handler of another library, a parent or a
-    /// child process. It is non-blocking and close-on-exec. Closing it interrupts nothing.
+    /// child process. It is non-blocking and close-on-exec. Closing it interrupts nothing. Once there is one, each interruptible call
+    /// asks the system first whether there is a byte.
     ///
     /// # Errors
     ///
     /// `TooManyOpenFiles`.
     pub fn trigger(&self) -> Result<OwnedFd> {
+        self.shared.has_trigger.store(true, Ordering::SeqCst);
         self.shared
             .written
             .try_clone()

@@ -143,14 +143,11 @@ fn kept_alive() -> Verdict {
     )
 }
 
-/// Who has ended a poll. An interrupt comes first, since it is to end a reader also under a flood of packets.
-fn woken(polled: &[PollFd<'_>], interrupter: Option<&Interrupter>) -> Wake {
-    match (polled, interrupter) {
-        ([_, told], Some(interrupter)) if told.any() == Some(true) => {
-            // It may have come through a trigger, of which nobody knows yet.
-            interrupter.interrupt();
-            Wake::Interrupted
-        }
+/// Who has ended a poll: the device stands first, and behind it the interrupter, if there is one. An interrupt comes first, since it
+/// is to end a reader also under a flood of packets.
+fn woken(polled: &[PollFd<'_>]) -> Wake {
+    match polled {
+        [_, told] if told.any() == Some(true) => Wake::Interrupted,
         _ => Wake::Ready,
     }
 }
@@ -238,7 +235,7 @@ impl TunDevice for LinuxDevice {
                 deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
             match ppoll(polled, left, None) {
                 Ok(0) => return Ok(Wake::TimedOut),
-                Ok(_) => return Ok(woken(polled, interrupter)),
+                Ok(_) => return Ok(woken(polled)),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(self.told(Operation::Wait, errno, remedy::general(errno))),
             }

@@ -13,7 +13,7 @@ use tunctl_core::{
 
 use crate::Errno;
 use crate::interface::{MockInterface, unreachable};
-use crate::kernel::{FileId, Kernel, NetDevice, Signal, World, is_used};
+use crate::kernel::{FileId, Kernel, NetDevice, Signal, World};
 use crate::refusal::{Answer, Refusal};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
@@ -149,7 +149,7 @@ impl MockDevice {
     ) -> Result<(MutexGuard<'a, World>, Wake)> {
         let waiters = &self.file.signal.waiters;
         loop {
-            if patience.interrupter.is_some_and(is_used) {
+            if patience.interrupter.is_some_and(Interrupter::is_interrupted) {
                 return Ok((world, Wake::Interrupted));
             }
             if world.is_ready(self.file.id, readiness) {

@@ -51,7 +51,7 @@ pub(crate) use attach::{Attached, Wanted};
 pub(crate) use link::Rights;
 pub(crate) use name::is_other;
 pub use receive::Delivery;
-pub(crate) use signal::{Signal, Waiters, is_used};
+pub(crate) use signal::{Signal, Waiters};
 pub use wire::Way;
 use wire::Wires;
 

@@ -29,6 +29,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_wait_that_is_over_leaves_another_to_be_woken,
         a_byte_in_a_trigger_is_an_interrupt,
         a_trigger_comes_before_packets_for_who_waits,
+        a_trigger_comes_before_packets_for_who_need_not_wait,
         an_interrupt_ends_a_wait_for_room,
         an_interruptible_wait_for_room_ends_when_the_interface_comes_up,
         an_interruptible_wait_for_room_ends_with_the_interface,
@@ -270,6 +271,19 @@ fn a_trigger_comes_before_packets_for_who_waits<H: Harness>(harness: &H) {
 
 fn wait_for_room<D: TunDevice>(device: &D, interrupter: &Interrupter) -> Result<Wake> {
     device.wait_interruptible(Readiness::Writable, Some(LONG), Some(interrupter))
+}
+
+fn a_trigger_comes_before_packets_for_who_need_not_wait<H: Harness>(harness: &H) {
+    let device = up_tun(harness);
+    let stop = interrupter();
+    let mut trigger = File::from(stop.trigger().unwrap());
+    assert!(harness.inject(&name("tun0"), &ipv4(28)));
+    trigger.write_all(&[7]).unwrap();
+    refused(interruptible(&device, &stop), Cause::Interrupted);
+    assert!(stop.is_interrupted());
+    stop.reset();
+    assert!(!stop.is_interrupted());
+    assert_eq!(interruptible(&device, &stop), Ok(ipv4(28)));
 }
 
 fn an_interrupt_ends_a_wait_for_room<H: Harness>(harness: &H) {

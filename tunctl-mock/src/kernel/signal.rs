@@ -79,16 +79,6 @@ impl Waiters {
     }
 }
 
-/// Whether the interrupter was used, by a trigger too.
-pub(crate) fn is_used(interrupter: &Interrupter) -> bool {
-    let is_told = || poll(&mut [readable(interrupter)], PollTimeout::ZERO).is_ok_and(|count| count > 0);
-    if !interrupter.is_interrupted() && is_told() {
-        // So that those who need not wait know it too.
-        interrupter.interrupt();
-    }
-    interrupter.is_interrupted()
-}
-
 fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
     PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)
 }
