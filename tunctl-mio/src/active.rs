@@ -20,12 +20,13 @@ use reader::Reader;
 #[doc(alias = "active")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Active {
-    /// Never: they wait in the kernel's queue, and the program may receive them from the device itself.
+    /// Never: they wait in the kernel's queue, and the program may receive them from the device itself. Nothing is told, not a deletion
+    /// either, until delivery goes on.
     #[default]
     Off,
     /// The next one, and then it is off.
     Once,
-    /// The next so many, and then it is off, of which [`Event::Passive`] tells.
+    /// The next so many, and then it is off, of which [`Event::Passive`] tells. Of none, it is off from the start.
     Count(usize),
     /// All of them.
     On,

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token, event};
-use tunctl_core::{Error, Operation, Result, TunDevice};
+use tunctl_core::{Error, Operation, Readiness, Result, TunDevice};
 
 /// A device as a source of events for a [`Poll`](mio::Poll).
 ///
@@ -98,7 +99,8 @@ impl<D: TunDevice> Source<D> {
     ///
     /// # Errors
     ///
-    /// `Gone`, as the device's own; else the first error of `each` or of a receive, and the next poll tells of what is left.
+    /// `Gone`, as the device's own; else the first error of `each` or of a receive, and the next poll tells of what is left. Where
+    /// `each` sends to another device, keep that one's errors out of its result: its `Gone` would be taken for this one's.
     pub fn drain(
         &self,
         buffer: &mut [u8],
@@ -108,7 +110,7 @@ impl<D: TunDevice> Source<D> {
         for _ in 0..budget {
             let outcome = match self.device.try_recv(buffer) {
                 Ok(length) => each(buffer.get_mut(..length).unwrap_or_default()),
-                Err(error) if error.is_would_block() => return Ok(Drained::Empty),
+                Err(error) if error.is_would_block() => return self.emptied(),
                 // There is nothing to be told of any more.
                 Err(error) if error.is_gone() => return Err(error),
                 Err(error) => Err(error),
@@ -119,6 +121,16 @@ impl<D: TunDevice> Source<D> {
         }
         self.tell_again()?;
         Ok(Drained::MoreWaits)
+    }
+
+    /// Nothing waits. For a moment, a poll shows a deletion and a receive does not yet say it; no other event need follow, so the
+    /// next poll is to tell again.
+    fn emptied(&self) -> Result<Drained> {
+        if self.device.wait(Readiness::Readable, Some(Duration::ZERO))? {
+            self.tell_again()?;
+            return Ok(Drained::MoreWaits);
+        }
+        Ok(Drained::Empty)
     }
 
     /// Has the next poll tell of packets that wait already.
@@ -138,7 +150,8 @@ impl<D: AsFd> AsFd for Source<D> {
 impl<D: TunDevice> event::Source for Source<D> {
     /// # Errors
     ///
-    /// `AlreadyExists`: it is registered, here or with another poll.
+    /// `AlreadyExists`: it is registered, here or with another poll. The system's own: to remember where it is registered takes a
+    /// descriptor.
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         if self.registration.is_some() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the device is registered already"));

@@ -202,27 +202,24 @@ impl<D: TunDevice> AsyncDevice<D> {
     }
 
     /// What is to be forgotten has to be known before an attempt is made, so this makes another: who must wait has the time.
+    ///
+    /// An error is not forgotten. For a moment a poll shows it, and a receive does not yet say that the interface is gone, and no other
+    /// event need follow; so until then it is tried again, as often as the task's budget allows.
     #[cold]
     fn attempt_and_note(
         &self,
         kind: Interest,
         mut operation: impl FnMut(&D) -> Result<usize>,
     ) -> Result<usize> {
-        // A poll may show the error a moment before a receive says that the interface is gone. It comes again with the wake-up.
-        self.noting(Interest::ERROR, &mut || self.noting(kind, &mut || operation(&self.device)))
-    }
-
-    /// An attempt after which the runtime forgets readiness of one kind, if it would have blocked. What has come between the attempt
-    /// and the forgetting is not forgotten, which is what `try_io` is for.
-    fn noting(&self, kind: Interest, attempt: &mut dyn FnMut() -> Result<usize>) -> Result<usize> {
         let mut outcome = None;
-        // What it returns says nothing that `outcome` does not.
-        let _ = self.watched.try_io(kind, |_| match outcome.insert(attempt()) {
+        // What comes between the attempt and the forgetting is not forgotten, which is what `try_io` is for. What it returns says
+        // nothing that `outcome` does not.
+        let _ = self.watched.try_io(kind, |_| match outcome.insert(operation(&self.device)) {
             Err(error) if error.is_would_block() => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(()),
         });
         // Where there is nothing to forget, it was not run.
-        outcome.unwrap_or_else(attempt)
+        outcome.unwrap_or_else(|| operation(&self.device))
     }
 
     async fn ready(&self, kind: Interest) -> Result<()> {

@@ -51,8 +51,8 @@ pub struct PacketStream<D> {
 
 /// A [`Sink`] for packets: anything that is bytes.
 ///
-/// It holds one packet while the device has no room, which it rarely lacks. Dropping it drops that packet, so `flush` or `close` it
-/// before.
+/// What is fed is sent when it is flushed, or when the next is fed, and a refusal is told then. So `flush` or `close` it before it is
+/// dropped, which `send` and `forward` do; and as of any sink, ask `poll_ready` before `start_send`, or the packet before is lost.
 pub struct PacketSink<D, P> {
     device: Arc<AsyncDevice<D>>,
     held: Option<P>,

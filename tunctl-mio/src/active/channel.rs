@@ -79,12 +79,20 @@ impl Gate {
     }
 }
 
+/// A count of nothing is no count.
+const fn plain(mode: Active) -> Active {
+    match mode {
+        Active::Count(0) => Active::Off,
+        mode => mode,
+    }
+}
+
 /// The holder's side.
 impl Channel {
     pub(super) fn new(options: Options, mode: Active) -> Self {
         Self {
             options,
-            gate: Mutex::new(Gate { mode, received: 0, stopped: false }),
+            gate: Mutex::new(Gate { mode: plain(mode), received: 0, stopped: false }),
             moved: Condvar::new(),
             store: Mutex::default(),
             filled: Condvar::new(),
@@ -95,7 +103,7 @@ impl Channel {
     pub(super) fn set_mode(&self, mode: Active) {
         let mut gate = self.gate();
         if !gate.stopped {
-            gate.mode = mode;
+            gate.mode = plain(mode);
             self.moved.notify_all();
         }
     }
@@ -216,6 +224,10 @@ impl Channel {
 impl Channel {
     pub(super) fn give_back(&self, buffer: Vec<u8>) {
         let mut store = self.store();
+        if store.stopped {
+            // Nothing will be read any more.
+            return;
+        }
         store.free.push(buffer);
         self.feed(&mut store);
     }
@@ -272,7 +284,9 @@ impl Channel {
     pub(super) fn abandon(&self) {
         self.stop();
         // Packets give their buffers back to the store, which must not be held then.
-        let events = std::mem::take(&mut self.store().events);
-        drop(events);
+        let mut store = self.store();
+        let left = (std::mem::take(&mut store.events), std::mem::take(&mut store.free), store.waker.take());
+        drop(store);
+        drop(left);
     }
 }

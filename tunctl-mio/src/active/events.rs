@@ -16,7 +16,8 @@ pub enum Event {
     /// A packet.
     Packet(PacketBuffer),
     /// The kernel dropped so many packets since the last event of this kind, or since the start: its queue was full, because this
-    /// program, or the machine, was too slow. It is told within about a tenth of a second, or when reading goes on after a pause.
+    /// program, or the machine, was too slow. It is told within about a tenth of a second, or when reading goes on after a pause. The
+    /// kernel counts for the interface: where each of several queues is in active mode, each tells of all.
     Dropped(u64),
     /// All packets of an [`Active::Count`](super::Active::Count) have come: delivery is off.
     #[doc(alias = "tcp_passive")]

@@ -130,8 +130,11 @@ fn a_count_begins_anew<H: System>(harness: &H) {
 
 fn a_count_of_nothing_is_off<H: System>(harness: &H) {
     let (tun, mut events) = activated(harness, Active::Count(0));
+    assert_eq!(tun.active(), Active::Off);
     fill(harness, 0..1);
     nothing(&mut events);
+    tun.set_active(Active::Count(0));
+    assert_eq!(tun.active(), Active::Off);
     tun.set_active(Active::On);
     assert_eq!(next(&mut events), 0);
 }
@@ -165,7 +168,7 @@ fn after_active_mode_plain_receives_work<H: System>(harness: &H) {
 fn what_was_taken_before_a_change_is_delivered<H: System>(harness: &H) {
     let (tun, mut events) = activated(harness, Active::Off);
     for round in 0..100 {
-        fill(harness, 0..20);
+        fill(harness, 0..200);
         tun.set_active(Active::On);
         if round % 2 == 0 {
             thread::yield_now();
@@ -182,7 +185,7 @@ fn what_was_taken_before_a_change_is_delivered<H: System>(harness: &H) {
         while let Ok(length) = tun.device().try_recv(&mut buffer) {
             delivered.push(number(&buffer[..length]));
         }
-        assert_eq!(delivered, Vec::from_iter(0..20));
+        assert_eq!(delivered, Vec::from_iter(0..200));
     }
 }
 

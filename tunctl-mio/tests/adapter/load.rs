@@ -109,6 +109,7 @@ fn a_change_is_in_force_when_it_returns_also_under_load<H: System>(harness: &H) 
         thread::sleep(Duration::from_millis(2));
         assert_eq!(tun.statistics().received, received);
     }
+    assert!(tun.statistics().received > 0, "it never read");
     drop(tun);
     consumer.join().unwrap();
 }
