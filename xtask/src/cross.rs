@@ -27,5 +27,5 @@ fn lint(toolchain: &Toolchain, target: &str) -> Outcome {
         .args(["--workspace", "--all-targets", "--all-features", "--keep-going", "--", "-D", "warnings"])
         .status()
         .map_err(|error| format!("run clippy: {error}"))?;
-    if status.success() { Ok(()) } else { Err("it does not pass".into()) }
+    if status.success() { Ok(()) } else { Err(format!("it does not pass ({status})")) }
 }

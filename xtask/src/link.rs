@@ -82,7 +82,7 @@ fn link(toolchain: &Toolchain, zig: &Zig, target: &Target) -> Outcome {
         .status()
         .map_err(|error| format!("run cargo: {error}"))?;
     if !status.success() {
-        return Err("it does not link".into());
+        return Err(format!("it does not link ({status})"));
     }
     for (_, name, place) in PROGRAMS {
         let program = toolchain.built(target.rust).join(place).join(name);
