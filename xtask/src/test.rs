@@ -43,12 +43,15 @@ pub(crate) fn run() -> Outcome {
         stage(&mut finished, &format!("memory: {package}"), || tests(&["--package", package, "--test", "*"]));
     }
     stage(&mut finished, "documentation tests", || tests(&["--workspace", "--doc"]));
-    for (package, test) in KERNEL_TESTS {
-        stage(&mut finished, &format!("{test}: {package}"), || {
-            tests(&["--package", package, "--test", test])
-        });
+    // Elsewhere these have no cases, and a stage that runs nothing would fail.
+    if cfg!(target_os = "linux") {
+        for (package, test) in KERNEL_TESTS {
+            stage(&mut finished, &format!("{test}: {package}"), || {
+                tests(&["--package", package, "--test", test])
+            });
+        }
+        stage(&mut finished, "differential", compare_with_kernel);
     }
-    stage(&mut finished, "differential", compare_with_kernel);
     conclude(&finished)
 }
 
