@@ -56,7 +56,7 @@ fn a_name_that_another_has_is_refused<H: Harness>(harness: &H) {
 fn a_name_that_the_system_refuses_changes_nothing<H: Harness>(harness: &H) {
     let device = tun(harness, "tun0");
     // What only a kernel could have named.
-    for odd in [&b"a/b"[..], b"a b", b"a:b", b".."] {
+    for odd in [&b"a/b"[..], b"a b", b"a:b", b"..", b"a%", b"all", b"default"] {
         let odd = InterfaceName::from_kernel(odd).unwrap();
         refused_with(device.interface().rename(&odd), Cause::InvalidName, errno::EINVAL);
         assert!(exists(harness, "tun0") && harness.report(&odd).is_none());

@@ -28,7 +28,8 @@ pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer
         },
         Op::Addresses { .. } => Answer::of(interface.addresses(), Answer::Addresses),
         Op::Info { .. } => Answer::of(interface.info(), |info| Answer::Info(Box::new(info))),
-        Op::Rename { to, .. } => match to.parse() {
+        // As only a kernel would name one, to hear what the other says.
+        Op::Rename { to, .. } => match InterfaceName::from_kernel(to.as_bytes()) {
             Ok(to) => Answer::of(interface.rename(&to), done),
             Err(_) => Answer::Absent,
         },

@@ -2,7 +2,7 @@
 
 use tunctl_core::{Cause, InterfaceName, Layer, Mtu, State};
 
-use super::name::check;
+use super::name::check_reserved;
 use super::{InterfaceId, NamespaceId, Place, World};
 use crate::Errno;
 use crate::refusal::{Answer, INCAPABLE, NO_DEVICE, Refusal};
@@ -100,7 +100,9 @@ impl World {
         if device.name == to {
             return Ok(());
         }
-        check(to.as_bytes())?;
+        // A pattern is one here, too.
+        let to = self.choose_name(place.namespace, Some(to.as_bytes()), device.layer)?;
+        check_reserved(&to)?;
         if self.is_taken(place.namespace, &to) {
             return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
         }
