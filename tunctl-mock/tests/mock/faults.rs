@@ -61,6 +61,7 @@ fn failure(kernel: &MockBackend, device: &MockDevice, operation: Operation) -> E
         Operation::SetMtu => interface.set_mtu("1400".parse().unwrap()),
         Operation::AddAddress => interface.add_address("10.2.2.2/24".parse().unwrap()).map(drop),
         Operation::RemoveAddress => interface.remove_address(address),
+        Operation::Rename => interface.rename(&"vpn".parse().unwrap()),
         _ => panic!("{operation:?} is not in the table"),
     };
     outcome.unwrap_err()
@@ -83,6 +84,8 @@ fn a_number_means_for_each_operation_what_the_kernel_means_by_it() {
         (Operation::Send, Errno::EINVAL, Cause::MalformedPacket),
         (Operation::Receive, Errno::EINVAL, Cause::TooShort),
         (Operation::SetMtu, Errno::EINVAL, Cause::InvalidMtu),
+        (Operation::Rename, Errno::EEXIST, Cause::Exists),
+        (Operation::Rename, Errno::EINVAL, Cause::InvalidName),
         (Operation::SetOwner, Errno::EINVAL, Cause::UnmappedId),
         (Operation::SetGroup, Errno::EINVAL, Cause::UnmappedId),
         (Operation::AttachQueue, Errno::EINVAL, Cause::InvalidQueue),
