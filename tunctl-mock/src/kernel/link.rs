@@ -102,7 +102,10 @@ impl World {
         }
         // A pattern is one here, too.
         let to = self.choose_name(place.namespace, Some(to.as_bytes()), device.layer)?;
-        check_reserved(&to)?;
+        // It is IPv6 that keeps settings by name; where the MTU leaves it no room, nobody minds.
+        if device.mtu.get() >= LEAST_IPV6_MTU {
+            check_reserved(&to)?;
+        }
         if self.is_taken(place.namespace, &to) {
             return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
         }
