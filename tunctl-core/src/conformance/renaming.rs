@@ -3,7 +3,7 @@
 use super::case::{Case, suite};
 use super::expect::{create, errno, exists, name, persistent, refused_with, tun};
 use super::{Harness, InterfaceOf, Need, refused};
-use crate::{Cause, CreateOptions, Interface, InterfaceName, State, TunBackend, TunDevice};
+use crate::{Cause, CreateOptions, Interface, InterfaceName, Mtu, State, TunBackend, TunDevice};
 
 pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
     let as_others = suite![Configuration: without_the_capability_nothing_is_renamed];
@@ -12,6 +12,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_device_follows_the_name_that_a_handle_gives,
         a_name_that_another_has_is_refused,
         a_name_that_the_system_refuses_changes_nothing,
+        without_ipv6_the_names_of_general_settings_are_taken,
         the_name_that_it_has_may_be_given_again,
         a_name_of_fifteen_bytes_is_kept_whole,
         an_interface_that_is_up_is_renamed_by_a_handle_as_the_system_permits,
@@ -61,6 +62,15 @@ fn a_name_that_the_system_refuses_changes_nothing<H: Harness>(harness: &H) {
         refused_with(device.interface().rename(&odd), Cause::InvalidName, errno::EINVAL);
         assert!(exists(harness, "tun0") && harness.report(&odd).is_none());
     }
+}
+
+/// It is IPv6 that keeps settings under these names, and an MTU below 1280 leaves it no room.
+fn without_ipv6_the_names_of_general_settings_are_taken<H: Harness>(harness: &H) {
+    let device = tun(harness, "tun0");
+    device.interface().set_mtu(Mtu::new(1279).unwrap()).unwrap();
+    let odd = InterfaceName::from_kernel(b"default").unwrap();
+    device.interface().rename(&odd).unwrap();
+    assert!(harness.report(&odd).is_some() && !exists(harness, "tun0"));
 }
 
 fn the_name_that_it_has_may_be_given_again<H: Harness>(harness: &H) {
