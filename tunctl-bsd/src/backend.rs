@@ -82,16 +82,15 @@ impl<C: Calls> BsdBackend<C> {
     }
 
     /// What an open device is called.
-    fn name_of(&self, plan: &Plan<'_>, handle: &C::Handle, node: Option<&Name>) -> io::Result<Name> {
-        match (plan.kind.birth, plan.kind.name, node) {
+    fn name_of(&self, plan: &Plan<'_>, handle: &C::Handle) -> io::Result<Name> {
+        match (plan.kind.birth, plan.kind.name) {
             (Birth::Socket { .. }, ..) => self.system.calls.socket_name(handle),
-            (_, Some(request), _) => {
+            (_, Some(request)) => {
                 let mut argument = request.zeroed();
                 self.system.calls.ioctl(handle, request, &mut argument)?;
                 self.system.rules.abi.interface_name(&argument).ok_or_else(|| errno::error(errno::EIO))
             }
-            (_, None, Some(name)) => Ok(*name),
-            (_, None, None) => Err(errno::error(errno::EIO)),
+            (_, None) => Err(errno::error(errno::EIO)),
         }
     }
 
@@ -147,7 +146,7 @@ impl<C: Calls> BsdBackend<C> {
             Birth::Open { any: None } | Birth::Request => return self.create_first_free(plan),
         };
         let handle = opened.map_err(|error| told(&error))?;
-        let name = self.name_of(plan, &handle, None).map_err(|error| {
+        let name = self.name_of(plan, &handle).map_err(|error| {
             if let End::Transient(request) = plan.kind.end {
                 // Nobody knows what to remove: the kernel is to do it.
                 let _ = calls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
@@ -289,8 +288,7 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
             Operation::Delete,
             Operation::Rename,
         ]);
-        let all = if self.system.rules.abi.rename.is_some() { ALL } else { ALL.without(Operation::Rename) };
-        self.system.rules.lacks.iter().fold(all, |all, &lacking| all.without(lacking))
+        self.system.rules.lacks.iter().fold(ALL, |all, &lacking| all.without(lacking))
     }
 
     fn create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {

@@ -12,7 +12,7 @@ pub(crate) struct Rules {
     pub(crate) tun: Kind,
     /// `None`: it has none.
     pub(crate) tap: Option<Kind>,
-    /// Operations that it has no way to do.
+    /// Operations of this backend that it has no way to do.
     pub(crate) lacks: &'static [Operation],
 }
 
@@ -55,18 +55,6 @@ const fn kind(prefix: &'static str, birth: Birth, end: End) -> Kind {
     Kind { prefix, birth, end, first_unit: 0, name: None }
 }
 
-/// What is Linux's alone.
-const FOREIGN: [Operation; 8] = [
-    Operation::SetOwner,
-    Operation::SetGroup,
-    Operation::AttachQueue,
-    Operation::DetachQueue,
-    Operation::SetOffloads,
-    Operation::Move,
-    Operation::Observe,
-    Operation::EnterNamespace,
-];
-
 pub(crate) const FREEBSD: Rules = {
     let abi = &bsd::freebsd::ABI;
     let end = match abi.requests.set_transient {
@@ -81,7 +69,7 @@ pub(crate) const FREEBSD: Rules = {
             name: abi.requests.tap_name,
             ..kind("tap", Birth::Open { any: Some("/dev/tap") }, end)
         }),
-        lacks: &FOREIGN,
+        lacks: &[],
     }
 };
 
@@ -94,13 +82,7 @@ pub(crate) const NETBSD: Rules = Rules {
         name: bsd::netbsd::ABI.requests.tap_name,
         ..kind("tap", Birth::Request, End::ByRequest)
     }),
-    lacks: &FOREIGN,
-};
-
-/// Of the three below: what is persistent there was made so by hand.
-const NEVER_PERSISTENT: [Operation; 9] = {
-    let [a, b, c, d, e, f, g, h] = FOREIGN;
-    [a, b, c, d, e, f, g, h, Operation::SetPersist]
+    lacks: &[Operation::Rename],
 };
 
 pub(crate) const OPENBSD: Rules = Rules {
@@ -108,7 +90,8 @@ pub(crate) const OPENBSD: Rules = Rules {
     abi: &bsd::openbsd::ABI,
     tun: kind("tun", Birth::Open { any: None }, End::WithDescriptor),
     tap: Some(kind("tap", Birth::Open { any: None }, End::WithDescriptor)),
-    lacks: &NEVER_PERSISTENT,
+    // What is persistent there was made so by hand; so on the two below.
+    lacks: &[Operation::SetPersist, Operation::Rename],
 };
 
 pub(crate) const DRAGONFLY: Rules = Rules {
@@ -117,7 +100,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     // Units 0 to 3 are there from the start, and stay. The node of all does not tell which unit it gave.
     tun: Kind { first_unit: 4, ..kind("tun", Birth::Request, End::ByRequest) },
     tap: Some(Kind { first_unit: 4, ..kind("tap", Birth::Request, End::WithDescriptor) }),
-    lacks: &NEVER_PERSISTENT,
+    lacks: &[Operation::SetPersist],
 };
 
 pub(crate) const MACOS: Rules = Rules {
@@ -126,10 +109,7 @@ pub(crate) const MACOS: Rules = Rules {
     tun: kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
     tap: None,
     // An interface of a socket goes with it, and no other way.
-    lacks: &{
-        let [a, b, c, d, e, f, g, h, i] = NEVER_PERSISTENT;
-        [a, b, c, d, e, f, g, h, i, Operation::Delete]
-    },
+    lacks: &[Operation::SetPersist, Operation::Rename, Operation::Delete],
 };
 
 /// The rules of a system.
