@@ -1,10 +1,12 @@
 //! What the reader and the consumer share.
 //!
 //! Two locks. Who holds the *gate* says what may be taken from the device: the reader holds it for as long as it reads a burst,
-//! so that a change of mode is in force when it returns. The *store* has the events that wait and the buffers that are free; it
-//! is held for moments only. The gate comes first where both are held.
+//! so that a change of mode is in force when it returns. A burst ends early for who waits for the gate, and lets him go
+//! first: a lock that is free for a moment only is had by the thread that runs, again and again. The *store* has the events that
+//! wait and the buffers that are free; it is held for moments only. The gate comes first where both are held.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,9 @@ use super::{Active, Event, Options};
 pub(super) struct Channel {
     options: Options,
     gate: Mutex<Gate>,
-    /// The mode is another one.
+    /// How many wait for the gate, the reader aside.
+    claims: AtomicUsize,
+    /// The mode is another one, or somebody has had the gate.
     moved: Condvar,
     store: Mutex<Store>,
     /// An event was added, or the last one was.
@@ -93,6 +97,7 @@ impl Channel {
         Self {
             options,
             gate: Mutex::new(Gate { mode: plain(mode), received: 0, stopped: false }),
+            claims: AtomicUsize::new(0),
             moved: Condvar::new(),
             store: Mutex::default(),
             filled: Condvar::new(),
@@ -101,7 +106,7 @@ impl Channel {
     }
 
     pub(super) fn set_mode(&self, mode: Active) {
-        let mut gate = self.gate();
+        let mut gate = self.claim();
         if !gate.stopped {
             gate.mode = plain(mode);
             self.moved.notify_all();
@@ -109,20 +114,35 @@ impl Channel {
     }
 
     pub(super) fn mode(&self) -> Active {
-        self.gate().mode
+        self.claim().mode
     }
 
     pub(super) fn received(&self) -> u64 {
-        self.gate().received
+        self.claim().received
     }
 
     /// The reader is to end. If it waits for the device, it must be interrupted.
     pub(super) fn stop(&self) {
-        let mut gate = self.gate();
+        let mut gate = self.claim();
         (gate.stopped, gate.mode) = (true, Active::Off);
         self.store().stopped = true;
         self.moved.notify_all();
         self.refilled.notify_all();
+    }
+
+    /// The gate, for anybody but the reader, who lets it go.
+    fn claim(&self) -> MutexGuard<'_, Gate> {
+        self.claims.fetch_add(1, Ordering::Relaxed);
+        let gate = self.gate();
+        // Under the lock under which the reader looks and begins to wait, so that it cannot miss it.
+        self.claims.fetch_sub(1, Ordering::Relaxed);
+        self.moved.notify_all();
+        gate
+    }
+
+    /// Whether somebody waits for the gate.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claims.load(Ordering::Relaxed) > 0
     }
 
     // A panic of another thread while it had the lock left nothing half done: each change is one assignment, or a push.
@@ -150,7 +170,11 @@ pub(super) enum Permission {
 impl Channel {
     /// Waits until something may be taken from the device.
     pub(super) fn wait_for_permission(&self) -> Permission {
-        let gate = self.gate();
+        let mut gate = self.gate();
+        if self.is_claimed() {
+            // Once: who asks for statistics again and again is not to end the delivery.
+            gate = self.moved.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
         let after_a_pause = gate.allowed() == 0;
         let idle = |gate: &mut Gate| gate.allowed() == 0 && !gate.stopped;
         let gate = self.moved.wait_while(gate, idle).unwrap_or_else(PoisonError::into_inner);

@@ -100,7 +100,7 @@ impl<D: TunDevice> Reader<D> {
         let allowed = gate.allowed().min(BURST);
         let mut end = Burst::Spent;
         let mut packets = 0;
-        while packets < allowed {
+        while packets < allowed && (packets == 0 || !self.channel.is_claimed()) {
             let Some(mut buffer) = self.spare.pop() else { break };
             match self.device.try_recv(&mut buffer) {
                 Ok(length) => {
