@@ -26,7 +26,10 @@ struct Finished {
 
 pub(crate) fn run() -> Outcome {
     let mut finished = Vec::new();
-    stage(&mut finished, "format", || checks(&[&["fmt", "--all", "--check"]], &[]));
+    stage(&mut finished, "format", || {
+        let of = |manifest| ["fmt", "--manifest-path", manifest, "--check"];
+        checks(&[&["fmt", "--all", "--check"], &of("bench/Cargo.toml"), &of("fuzz/Cargo.toml")], &[])
+    });
     stage(&mut finished, "lints", || {
         // Together, tests turn features on; so the libraries once more with what a user may have left out.
         let alone =
