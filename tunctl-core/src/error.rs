@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 
 use crate::{
-    Cause, InterfaceName, InvalidAddress, InvalidMtu, InvalidName, InvalidOptions, NamePattern, Operation,
+    Cause, Holder, InterfaceName, InvalidAddress, InvalidMtu, InvalidName, InvalidOptions, NamePattern,
+    Operation,
 };
 
 /// The result of an operation.
@@ -263,82 +264,6 @@ from_parse_error! {
     InvalidMtu => InvalidMtu,
 }
 
-/// A process that holds an interface open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Holder {
-    /// The process's number.
-    pub pid: u32,
-    /// Its short name, as `ps` shows it.
-    pub command: String,
-}
-
-impl Holder {
-    /// A process, by number and short name. Control characters, which any process may have in its name, are escaped, so
-    /// that the name is safe to show on a terminal.
-    #[must_use]
-    pub fn new(pid: u32, command: &str) -> Self {
-        let escape = |character: char| {
-            let shown = if character.is_control() {
-                character.escape_default().to_string()
-            } else {
-                character.into()
-            };
-            shown.chars().collect::<Vec<_>>()
-        };
-        Self { pid, command: command.chars().flat_map(escape).collect() }
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {})", self.command, self.pid)
-    }
-}
-
-/// A device that could not be destroyed: why, and the device.
-#[derive(Debug)]
-pub struct DestroyError<D> {
-    error: Error,
-    device: Option<D>,
-}
-
-impl<D> DestroyError<D> {
-    /// An error that gives the device back, unless its descriptor had to be closed to learn of it.
-    #[must_use]
-    pub const fn new(error: Error, device: Option<D>) -> Self {
-        Self { error, device }
-    }
-
-    /// Why the interface is still there.
-    #[must_use]
-    pub const fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// The device, as usable as before. `None` if it was closed, and a process that the caller may not look into
-    /// turned out to hold the interface.
-    #[must_use]
-    pub fn into_device(self) -> Option<D> {
-        self.device
-    }
-}
-
-impl<D> From<DestroyError<D>> for Error {
-    /// Keeps the reason and closes the device.
-    fn from(failed: DestroyError<D>) -> Self {
-        failed.error
-    }
-}
-
-impl<D> fmt::Display for DestroyError<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<D: fmt::Debug> std::error::Error for DestroyError<D> {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,7 +297,6 @@ mod tests {
             .with_name(InterfaceName::new("tap0").unwrap())
             .with_holders(vec![holder(7, "qemu"), holder(9, "sh")]);
         assert_eq!(busy.to_string(), "open tap0: the interface is in use, held by qemu (pid 7), sh (pid 9)");
-        assert_eq!(holder(7, "\x1b[31m\nevil").to_string(), "\\u{1b}[31m\\nevil (pid 7)");
         let parsed = Error::from(InvalidName::Dots);
         assert_eq!(parsed.to_string(), "parse: an interface cannot be called \".\" or \"..\"");
     }
