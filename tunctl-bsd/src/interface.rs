@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tunctl_core::{
-    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
-    Operation, Result, State,
+    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    MacAddress, Mtu, Operation, Result, State,
 };
 use tunctl_sys::bsd::{Name, Request, iff};
 
@@ -270,6 +270,10 @@ impl<C: Calls> Interface for BsdInterface<C> {
         let found = self.found(OPERATION)?;
         self.configure(OPERATION, false, abi.requests.set_mtu, abi.ifreq_mtu(&found.name, mtu.get()))
             .map(drop)
+    }
+
+    fn set_mac(&self, _: MacAddress) -> Result<()> {
+        Err(Error::new(Operation::SetMac, Cause::Unsupported).with_name(self.name))
     }
 
     /// # Platform

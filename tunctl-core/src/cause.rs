@@ -57,7 +57,8 @@ causes! {
     Exists = "an interface of that name exists already", AlreadyExists;
     /// No interface has that name.
     NotFound = "there is no interface of that name", NotFound;
-    /// The interface exists with the other layer: a tun where a tap was asked for, or the reverse.
+    /// The interface exists with the other layer: a tun where a tap was asked for, or the reverse; or what was asked is of that
+    /// layer alone.
     LayerMismatch = "the interface exists with the other layer", InvalidInput;
     /// The interface exists and was made with, or without, multiple queues.
     QueueMismatch = "the interface exists, and differs in whether it has several queues", InvalidInput;
@@ -81,6 +82,8 @@ causes! {
     AddressNotFound = "the interface does not have that address", AddrNotAvailable;
     /// An MTU that this interface cannot have.
     InvalidMtu = "the MTU is refused", InvalidInput;
+    /// A MAC address that no interface can have, or a text that is none.
+    InvalidMac = "the MAC address is refused", InvalidInput;
     /// A uid or gid that means nobody, or that the caller's user namespace does not map.
     UnmappedId = "the id has no meaning in this user namespace", InvalidInput;
     /// The interface is down, and takes no packets.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 
 use crate::{
-    Cause, Holder, InterfaceName, InvalidAddress, InvalidMtu, InvalidName, InvalidOptions, NamePattern,
-    Operation,
+    Cause, Holder, InterfaceName, InvalidAddress, InvalidMac, InvalidMtu, InvalidName, InvalidOptions,
+    NamePattern, Operation,
 };
 
 /// The result of an operation.
@@ -261,6 +261,7 @@ from_parse_error! {
     InvalidName => InvalidName,
     InvalidOptions => InvalidOptions,
     InvalidAddress => InvalidAddress,
+    InvalidMac => InvalidMac,
     InvalidMtu => InvalidMtu,
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    Cause, CreateFlags, CreateOptions, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer, Mtu,
-    Operation, Result, Uid,
+    Cause, CreateFlags, CreateOptions, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer,
+    MacAddress, Mtu, Operation, Result, Uid,
 };
 
 /// Whether an interface is administratively up, and takes packets.
@@ -42,6 +42,8 @@ pub struct InterfaceInfo {
     pub flags: CreateFlags,
     /// The most bytes a packet may have.
     pub mtu: Mtu,
+    /// Its MAC address, if it is a tap.
+    pub mac: Option<MacAddress>,
     /// Whether it is up.
     pub state: State,
     /// Whether it outlives its last device.
@@ -58,7 +60,8 @@ pub struct InterfaceInfo {
 }
 
 impl InterfaceInfo {
-    /// What is known of every interface, for a backend to complete: down, not persistent, nobody's, queues unknown.
+    /// What is known of every interface, for a backend to complete: down, not persistent,
+    /// nobody's, MAC address and queues unknown.
     #[must_use]
     pub fn new(name: InterfaceName, index: InterfaceIndex, layer: Layer, mtu: Mtu) -> Self {
         Self {
@@ -67,6 +70,7 @@ impl InterfaceInfo {
             layer,
             flags: CreateFlags::from(layer),
             mtu,
+            mac: None,
             state: State::Down,
             persistent: false,
             owner: None,
@@ -166,6 +170,21 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     #[doc(alias = "SIOCSIFMTU")]
     fn set_mtu(&self, mtu: Mtu) -> Result<()>;
 
+    /// Gives a tap this MAC address, whether it is up or down. The kernel does not look for another interface that has it.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `LayerMismatch`: a tun has none; `InvalidMac` if the kernel refuses it; `Unsupported`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux gives a new tap a random one, which is local, and keeps one that was set as long as the interface is there. IPv6
+    /// link-local addresses that it has made of the old one stay.
+    #[doc(alias = "SIOCSIFHWADDR")]
+    #[doc(alias = "SIOCSIFLLADDR")]
+    #[doc(alias = "IFLA_ADDRESS")]
+    fn set_mac(&self, mac: MacAddress) -> Result<()>;
+
     /// Gives it another name. To the one that it has, it succeeds.
     ///
     /// # Errors
@@ -206,6 +225,16 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     #[doc(alias = "SIOCGIFMTU")]
     fn mtu(&self) -> Result<Mtu> {
         Ok(self.info()?.mtu)
+    }
+
+    /// Its MAC address; `None`: it is a tun.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "SIOCGIFHWADDR")]
+    fn mac(&self) -> Result<Option<MacAddress>> {
+        Ok(self.info()?.mac)
     }
 
     /// Whether it is up.

@@ -12,7 +12,7 @@
 //! Several devices may share one interface, as its queues; a persistent interface may have none.
 //!
 //! Whatever goes through the traits is parsed first, into a type that cannot hold nonsense: [`CreateOptions`],
-//! [`InterfaceName`], [`InterfaceAddress`], [`Mtu`], [`Uid`]. Whatever fails is an [`Error`] that says what, why and
+//! [`InterfaceName`], [`InterfaceAddress`], [`Mtu`], [`MacAddress`], [`Uid`]. Whatever fails is an [`Error`] that says what, why and
 //! what to do.
 
 #![forbid(unsafe_code)]
@@ -31,6 +31,7 @@ mod holder;
 mod id;
 mod interface;
 mod interrupter;
+mod mac;
 mod mtu;
 mod name;
 mod operation;
@@ -49,6 +50,7 @@ pub use holder::Holder;
 pub use id::{Gid, InterfaceIndex, Uid};
 pub use interface::{Interface, InterfaceInfo, State};
 pub use interrupter::{Interrupter, Wake};
+pub use mac::{InvalidMac, MacAddress};
 pub use mtu::{InvalidMtu, Mtu};
 pub use name::{InterfaceName, InvalidName, NamePattern};
 pub use operation::Operation;

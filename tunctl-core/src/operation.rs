@@ -71,6 +71,8 @@ operations! {
     Down = "take down",
     /// [`Interface::set_mtu`](crate::Interface::set_mtu).
     SetMtu = "set MTU of",
+    /// [`Interface::set_mac`](crate::Interface::set_mac).
+    SetMac = "set MAC address of",
     /// [`Interface::addresses`](crate::Interface::addresses).
     ListAddresses = "list addresses of",
     /// [`Interface::add_address`](crate::Interface::add_address).

@@ -65,6 +65,7 @@ impl TunBackend for LinuxBackend {
             Operation::Up,
             Operation::Down,
             Operation::SetMtu,
+            Operation::SetMac,
             Operation::ListAddresses,
             Operation::AddAddress,
             Operation::RemoveAddress,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tunctl_core::{
     Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    Mtu, Operation, Result, State,
+    MacAddress, Mtu, Operation, Result, State,
 };
 
 use crate::diagnose::{self, errno};
@@ -188,6 +188,10 @@ impl Interface for LinuxInterface {
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
         self.netlink.set_mtu(self.index, mtu).map_err(|error| self.fail(Operation::SetMtu, &error))
+    }
+
+    fn set_mac(&self, mac: MacAddress) -> Result<()> {
+        self.netlink.set_mac(self.index, mac).map_err(|error| self.fail(Operation::SetMac, &error))
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {

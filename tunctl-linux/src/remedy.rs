@@ -170,6 +170,10 @@ pub(crate) fn configure(errno: Errno, operation: Operation, situation: &Situatio
         (Errno::EINVAL | Errno::ERANGE, Operation::SetMtu) => {
             Verdict::new(Cause::InvalidMtu).remedy("A tun takes 68 to 65535 bytes, a tap at most 65521.")
         }
+        (Errno::EOPNOTSUPP, Operation::SetMac) => {
+            Verdict::new(Cause::LayerMismatch).because("a tun has no MAC address").remedy("Create a tap.")
+        }
+        (Errno::EADDRNOTAVAIL, Operation::SetMac) => Verdict::new(Cause::InvalidMac),
         (Errno::EEXIST, Operation::Rename) => Verdict::new(Cause::Exists),
         (Errno::EINVAL, Operation::Rename) => Verdict::new(Cause::InvalidName),
         (Errno::EBUSY, Operation::Rename) => Verdict::new(Cause::Busy)

@@ -210,6 +210,7 @@ impl TunBackend for MockBackend {
             Operation::Up,
             Operation::Down,
             Operation::SetMtu,
+            Operation::SetMac,
             Operation::ListAddresses,
             Operation::AddAddress,
             Operation::RemoveAddress,

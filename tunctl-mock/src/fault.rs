@@ -101,6 +101,8 @@ const fn cause(operation: Operation, errno: Errno) -> Cause {
         (Errno::EINVAL, Operation::Send) => Cause::MalformedPacket,
         (Errno::EINVAL, Operation::Receive) => Cause::TooShort,
         (Errno::EINVAL, Operation::SetMtu) => Cause::InvalidMtu,
+        (Errno::EOPNOTSUPP, Operation::SetMac) => Cause::LayerMismatch,
+        (Errno::EADDRNOTAVAIL, Operation::SetMac) => Cause::InvalidMac,
         (Errno::EINVAL, Operation::SetOwner | Operation::SetGroup) => Cause::UnmappedId,
         (Errno::EINVAL, Operation::AttachQueue | Operation::DetachQueue) => Cause::InvalidQueue,
         (Errno::EINVAL | Errno::EADDRNOTAVAIL, Operation::AddAddress) => Cause::InvalidAddress,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tunctl_core::{
-    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Operation,
-    Result, State,
+    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, MacAddress, Mtu,
+    Operation, Result, State,
 };
 
 use crate::Errno;
@@ -122,6 +122,10 @@ impl Interface for MockInterface {
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
         self.step(Operation::SetMtu, |world| world.change_mtu(self.place, self.rights, mtu))
+    }
+
+    fn set_mac(&self, mac: MacAddress) -> Result<()> {
+        self.step(Operation::SetMac, |world| world.change_mac(self.place, self.rights, mac))
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {

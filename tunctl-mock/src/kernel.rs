@@ -11,7 +11,7 @@
 //! | a queue, and when it is full | `ring.rs` |
 //! | packets from the program: what is malformed, who gets them | `send.rs` |
 //! | virtio-net headers | `vnet.rs` |
-//! | state, MTU, name, namespace, deletion | `link.rs` |
+//! | state, MTU, MAC address, name, namespace, deletion | `link.rs` |
 //! | addresses | `address.rs` |
 //!
 //! Not of the kernel's, but under its lock: what stands at the other end of an interface (`wire.rs`), and how those who wait are
@@ -37,8 +37,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tunctl_core::{
-    CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, Operation,
-    State, Uid,
+    CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu,
+    Operation, State, Uid,
 };
 
 use ring::Ring;
@@ -142,6 +142,8 @@ pub(crate) struct NetDevice {
     /// Of [`CreateFlags`], those that belong to the interface: headers, several queues.
     flags: CreateFlags,
     mtu: Mtu,
+    /// Of a tap.
+    mac: Option<MacAddress>,
     state: State,
     persistent: bool,
     owner: Option<Uid>,
@@ -345,6 +347,7 @@ impl NetDevice {
     pub(crate) fn info(&self) -> InterfaceInfo {
         let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.mtu);
         info.flags |= self.flags.difference(CreateFlags::ONE_QUEUE);
+        info.mac = self.mac;
         info.state = self.state;
         info.persistent = self.persistent;
         info.owner = self.owner;

@@ -30,6 +30,8 @@ pub fn report(name: &InterfaceName) -> Option<InterfaceInfo> {
     let index = InterfaceIndex::new(number(name, "ifindex")?).expect("0 is no index");
     let mut info = InterfaceInfo::new(*name, index, layer, Mtu::from_kernel(number(name, "mtu")?));
     info.flags = flags;
+    // An empty line of a tun.
+    info.mac = text(name, "address").and_then(|text| text.parse().ok());
     info.state = if number(name, "flags")? & IFF_UP == 0 { State::Down } else { State::Up };
     info.persistent = told & IFF_PERSIST != 0;
     // Nobody is -1, which is no number here.

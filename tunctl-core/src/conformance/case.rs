@@ -137,6 +137,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         super::addresses::cases(),
         super::replacing::cases(),
         super::renaming::cases(),
+        super::mac::cases(),
     ]
     .concat()
 }

@@ -6,7 +6,7 @@ use super::dialect::{self, native};
 use super::{DeviceOf, Harness};
 use crate::{
     Cause, CreateOptions, DestroyError, Error, Gid, InterfaceAddress, InterfaceInfo, InterfaceName,
-    Operation, TunBackend, TunDevice, Uid,
+    MacAddress, Operation, TunBackend, TunDevice, Uid,
 };
 
 /// A refusal that a case asked for, and got: the operation, and why.
@@ -82,6 +82,7 @@ pub(super) mod errno {
     pub(in super::super) const ENODEV: i32 = 19;
     pub(in super::super) const EINVAL: i32 = 22;
     pub(in super::super) const EBADFD: i32 = 77;
+    pub(in super::super) const EOPNOTSUPP: i32 = 95;
     pub(in super::super) const EADDRNOTAVAIL: i32 = 99;
 }
 
@@ -105,6 +106,11 @@ pub(super) fn gid(number: u32) -> Gid {
 
 pub(super) fn address(text: &str) -> InterfaceAddress {
     text.parse().expect("the suite's addresses are addresses")
+}
+
+/// A MAC address that somebody chose, with this number.
+pub(super) fn mac(number: u8) -> MacAddress {
+    MacAddress::new([0x02, 0, 0x5e, 0x10, 0, number]).expect("the suite's addresses are addresses")
 }
 
 /// A new tun of that name, without packet information.

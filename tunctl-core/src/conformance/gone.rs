@@ -111,6 +111,7 @@ fn assert_gone<H: Harness>(interface: &InterfaceOf<H>) {
     }
     refused_with(interface.down(), Cause::Gone, errno::ENODEV);
     refused_with(interface.set_mtu("1400".parse().unwrap()), Cause::Gone, errno::ENODEV);
+    refused_with(interface.set_mac(super::expect::mac(1)), Cause::Gone, errno::ENODEV);
 }
 
 fn a_deleted_interface_is_gone_for_its_handle<H: Harness>(harness: &H) {

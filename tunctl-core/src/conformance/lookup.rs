@@ -150,6 +150,7 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::Up => interface.set_state(State::Up),
         Operation::Down => interface.set_state(State::Down),
         Operation::SetMtu => interface.set_mtu(Mtu::MIN),
+        Operation::SetMac => interface.set_mac(super::expect::mac(1)),
         Operation::ListAddresses => interface.addresses().map(drop),
         Operation::AddAddress => interface.add_address(address).map(drop),
         Operation::RemoveAddress => interface.remove_address(address),

@@ -40,6 +40,7 @@ mod harness;
 mod joining;
 mod lifetime;
 mod lookup;
+mod mac;
 mod names;
 mod permission;
 mod persistence;

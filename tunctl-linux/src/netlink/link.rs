@@ -9,7 +9,9 @@ use netlink_packet_core::{DefaultNla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use nix::errno::Errno;
-use tunctl_core::{CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, State, Uid};
+use tunctl_core::{
+    CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
+};
 use tunctl_sys::linux::{NAME_SIZE, iff, ifla_tun};
 
 use super::{Answer, Netlink};
@@ -19,6 +21,7 @@ const RTM_NEWLINK: u16 = 16;
 const HEADER: usize = 16;
 const IFF_UP: u32 = 1;
 // Attributes of an interface, from <linux/if_link.h>.
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINKINFO: u16 = 18;
@@ -109,6 +112,12 @@ impl Netlink {
         self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
     }
 
+    pub(crate) fn set_mac(&self, index: InterfaceIndex, mac: MacAddress) -> io::Result<()> {
+        let mut change = about(index);
+        change.attributes.push(LinkAttribute::Address(mac.octets().to_vec()));
+        self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
+    }
+
     pub(crate) fn rename(&self, index: InterfaceIndex, name: &InterfaceName) -> io::Result<()> {
         let mut change = about(index);
         change.attributes.push(named(name));
@@ -147,6 +156,9 @@ fn parse(answer: &Answer) -> Option<Link> {
     let name = InterfaceName::from_kernel(name).ok()?;
     let mtu = Mtu::from_kernel(word(attributes, IFLA_MTU)?);
     let mut info = InterfaceInfo::new(name, index, layer(data)?, mtu);
+    // A tun has no bytes there.
+    info.mac =
+        find(attributes, IFLA_ADDRESS).and_then(|octets| octets.try_into().ok()).map(MacAddress::from_kernel);
     info.state = if flags & IFF_UP == 0 { State::Down } else { State::Up };
     info.flags.set(CreateFlags::NO_PI, !is_set(data, ifla_tun::PI));
     info.flags.set(CreateFlags::VNET_HDR, is_set(data, ifla_tun::VNET_HDR));
@@ -215,6 +227,7 @@ mod tests {
         let mut payload = vec![0; HEADER];
         payload[4..8].copy_from_slice(&5_u32.to_ne_bytes());
         payload.extend(attribute(IFLA_IFNAME, name));
+        payload.extend(attribute(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1]));
         payload.extend(attribute(IFLA_MTU, &1500_u32.to_ne_bytes()));
         payload.extend(attribute(IFLA_LINKINFO, &info));
         Answer { kind: RTM_NEWLINK, payload }
@@ -225,6 +238,7 @@ mod tests {
         let Some(Link::Tun(info)) = parse(&answer(b"tun\0", b"x\xff\xfe\0")) else { panic!("no tun") };
         assert_eq!(info.name.as_bytes(), b"x\xff\xfe");
         assert_eq!((info.layer, info.owner, info.index.get()), (Layer::Tap, Uid::new(7), 5));
+        assert_eq!(info.mac, Some(MacAddress::from_kernel([2, 0, 0, 0, 0, 1])));
     }
 
     #[test]

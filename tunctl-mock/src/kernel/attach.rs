@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu, State, Uid,
+    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
 };
 
 use super::name::{check_reserved, is_other};
@@ -122,6 +122,7 @@ impl World {
             // Those come with its first queue.
             flags: CreateFlags::empty(),
             mtu: Mtu::from_kernel(1500),
+            mac: (wanted.layer == Layer::Tap).then(|| first_mac(id)),
             state: State::Down,
             persistent: false,
             owner: None,
@@ -178,6 +179,13 @@ impl World {
             }
         }
     }
+}
+
+/// A kernel's is random, and local. This one is local, and no other interface of this kernel starts with it: so each run of a
+/// test sees the same.
+fn first_mac(id: InterfaceId) -> MacAddress {
+    let [.., a, b, c, d] = id.0.to_be_bytes();
+    MacAddress::from_kernel([0x02, 0x74, a, b, c, d])
 }
 
 /// The name is that of an interface of another kind; exclusiveness is looked at first.

@@ -1,6 +1,6 @@
-//! State, MTU, name, namespace, deletion.
+//! State, MTU, MAC address, name, namespace, deletion.
 
-use tunctl_core::{Cause, InterfaceName, Layer, Mtu, State};
+use tunctl_core::{Cause, InterfaceName, Layer, MacAddress, Mtu, State};
 
 use super::name::check_reserved;
 use super::{InterfaceId, NamespaceId, Place, World};
@@ -75,6 +75,18 @@ impl World {
         if mtu.get() < LEAST_IPV6_MTU {
             device.ipv6.clear();
         }
+        Ok(())
+    }
+
+    /// A tap takes any, up or down, and also one that another has; a tun has none.
+    pub(crate) fn change_mac(&mut self, place: Place, rights: Rights, mac: MacAddress) -> Answer {
+        self.may_configure(rights)?;
+        let device = self.at_mut(place)?;
+        if device.layer == Layer::Tun {
+            let refused = Refusal::new(Errno::EOPNOTSUPP, Cause::LayerMismatch);
+            return Err(refused.because("a tun has no MAC address"));
+        }
+        device.mac = Some(mac);
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
-    InterfaceName, Interrupter, Mtu, Operation, Queues, Readiness, Result, State, TunDevice, Uid, Wake,
+    InterfaceName, Interrupter, MacAddress, Mtu, Operation, Queues, Readiness, Result, State, TunDevice, Uid,
+    Wake,
 };
 
 #[derive(Clone, Debug)]
@@ -80,6 +81,10 @@ impl Interface for FakeInterface {
 
     fn set_mtu(&self, _: Mtu) -> Result<()> {
         unsupported(Operation::SetMtu)
+    }
+
+    fn set_mac(&self, _: MacAddress) -> Result<()> {
+        unsupported(Operation::SetMac)
     }
 
     fn rename(&self, _: &InterfaceName) -> Result<()> {
