@@ -18,6 +18,8 @@ const IDS: &[u32] = &[0, 4001, 4002];
 /// No id that is mapped: the user namespace maps all but those from 2^32 - 1.
 const UNMAPPED: u32 = u32::MAX - 1;
 const MTUS: &[u32] = &[68, 576, 1279, 1280, 1400, 1500, 9000, 65_521, 65_522, 65_535];
+/// Those that are set; others are a kernel's choice.
+pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
 const IPV4: &[&str] = &[
     "10.77.0.1/24",
     "10.77.0.2/24",
@@ -73,7 +75,7 @@ pub(crate) fn next(random: &mut Random, view: &View) -> Op {
 fn attach_op(random: &mut Random, view: &View) -> Op {
     let slot = empty_slot(random, view);
     // Seldom: it costs as much as ten sequences.
-    if let Some(op) = crowd(random, view, slot).filter(|_| random.one_of(1, 200)) {
+    if let Some(op) = crowd(random, view, slot).filter(|_| random.one_of(1, 100)) {
         return op;
     }
     // The queue of an interface that is open: its flags, as they must be.
@@ -177,7 +179,13 @@ fn interface(random: &mut Random, view: &View) -> Op {
     let known = known(view, &name);
     let is_tun = known.is_some_and(|known| known.is_tun);
     let present = known.map_or(&[][..], |known| &known.addresses);
-    match random.below(22) {
+    if name.is_empty() {
+        return of_gone_interface(random, on);
+    }
+    if !present.is_empty() && random.one_of(1, 8) {
+        return Op::RemoveAddress { on, address: random.pick(present).clone() };
+    }
+    match random.below(24) {
         0..=4 => Op::SetState { on, up: random.one_of(2, 3) },
         5..=7 => Op::SetMtu { on, mtu: *random.pick(MTUS) },
         8..=10 => Op::AddAddress { on, address: address(random, is_tun) },
@@ -191,6 +199,22 @@ fn interface(random: &mut Random, view: &View) -> Op {
             let names = if random.one_of(1, 4) { ODD_NEW_NAMES } else { NAMES };
             Op::Rename { on, to: (*random.pick(names)).to_owned() }
         }
+        21..=22 => Op::SetMac { on, mac: (*random.pick(MACS)).to_owned() },
+        _ => Op::Delete { on },
+    }
+}
+
+/// What is gone is met seldom, so each operation is as likely as the others.
+fn of_gone_interface(random: &mut Random, on: On) -> Op {
+    match random.below(9) {
+        0 => Op::SetState { on, up: random.one_of(1, 2) },
+        1 => Op::SetMtu { on, mtu: *random.pick(MTUS) },
+        2 => Op::SetMac { on, mac: (*random.pick(MACS)).to_owned() },
+        3 => Op::AddAddress { on, address: address(random, true) },
+        4 => Op::RemoveAddress { on, address: address(random, true) },
+        5 => Op::Addresses { on },
+        6 => Op::Info { on },
+        7 => Op::Rename { on, to: (*random.pick(NAMES)).to_owned() },
         _ => Op::Delete { on },
     }
 }

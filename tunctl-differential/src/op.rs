@@ -87,6 +87,10 @@ pub(crate) enum Op {
         on: On,
         mtu: u32,
     },
+    SetMac {
+        on: On,
+        mac: String,
+    },
     AddAddress {
         on: On,
         address: String,
@@ -201,6 +205,7 @@ impl Op {
             Self::Up { .. } | Self::SetState { up: true, .. } => Operation::Up,
             Self::Down { .. } | Self::SetState { up: false, .. } => Operation::Down,
             Self::SetMtu { .. } => Operation::SetMtu,
+            Self::SetMac { .. } => Operation::SetMac,
             Self::Rename { .. } => Operation::Rename,
             Self::AddAddress { .. } => Operation::AddAddress,
             Self::RemoveAddress { .. } => Operation::RemoveAddress,
@@ -246,6 +251,7 @@ impl Op {
             | Self::Down { slot } => Some(On::Slot(*slot)),
             Self::SetState { on, .. }
             | Self::SetMtu { on, .. }
+            | Self::SetMac { on, .. }
             | Self::Rename { on, .. }
             | Self::AddAddress { on, .. }
             | Self::RemoveAddress { on, .. }

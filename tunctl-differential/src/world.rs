@@ -114,6 +114,7 @@ impl<H: Harness> World<H> {
             Op::Destroy { slot } => self.destroy(*slot),
             Op::SetState { on, .. }
             | Op::SetMtu { on, .. }
+            | Op::SetMac { on, .. }
             | Op::Rename { on, .. }
             | Op::AddAddress { on, .. }
             | Op::RemoveAddress { on, .. }

@@ -47,7 +47,7 @@ pub(super) fn expression(op: &Op) -> String {
         Op::Up { slot, address } => format!("d{slot}.up({address:?}.parse().unwrap())"),
         Op::Down { slot } => format!("d{slot}.down()"),
         Op::List => {
-            "backend.interfaces().map(|all| all.iter().map(|one| one.info().unwrap()).collect::<Vec<_>>())"
+            "backend.interfaces().map(|all| all.iter().map(|one| plain(one.info().unwrap())).collect::<Vec<_>>())"
                 .into()
         }
         op => on_interface(op),
@@ -58,10 +58,11 @@ fn on_interface(op: &Op) -> String {
     let (on, method) = match op {
         Op::SetState { on, up } => (on, format!("set_state(State::{})", if *up { "Up" } else { "Down" })),
         Op::SetMtu { on, mtu } => (on, format!("set_mtu(Mtu::new({mtu}).unwrap())")),
+        Op::SetMac { on, mac } => (on, format!("set_mac({mac:?}.parse().unwrap())")),
         Op::AddAddress { on, address } => (on, format!("add_address({address:?}.parse().unwrap())")),
         Op::RemoveAddress { on, address } => (on, format!("remove_address({address:?}.parse().unwrap())")),
         Op::Addresses { on } => (on, "addresses()".into()),
-        Op::Info { on } => (on, "info()".into()),
+        Op::Info { on } => (on, "info().map(plain)".into()),
         Op::Rename { on, to } => (on, format!("rename(&name({to:?}))")),
         Op::Delete { on } => (on, "delete()".into()),
         _ => return "()".into(),

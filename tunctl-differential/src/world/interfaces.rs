@@ -1,11 +1,26 @@
 //! Operations on interfaces, and everything that can be seen of them.
 
 use tunctl_core::conformance::{Harness, InterfaceOf};
-use tunctl_core::{Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, Mtu, State, TunBackend};
+use tunctl_core::{
+    Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, TunBackend,
+};
 
 use super::{Known, World};
+use crate::generate::MACS;
 use crate::op::Op;
 use crate::seen::{Answer, Surveyed};
+
+/// What stands for the MAC address that a kernel chose for a new tap: one of them chooses at random.
+const CHOSEN: MacAddress = MacAddress::from_kernel([0x02, 0x74, 0, 0, 0, 0]);
+
+/// What is reported of an interface, as far as two kernels can agree.
+pub(super) fn comparable(mut info: InterfaceInfo) -> InterfaceInfo {
+    if let Some(mac) = info.mac.filter(|mac| !MACS.contains(&&*mac.to_string())) {
+        assert!(mac.is_local() && MacAddress::new(mac.octets()).is_ok(), "a new tap got {mac}");
+        info.mac = Some(CHOSEN);
+    }
+    info
+}
 
 /// An operation on an interface, however it was found.
 pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer {
@@ -18,6 +33,10 @@ pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer
             Ok(mtu) => Answer::of(interface.set_mtu(mtu), done),
             Err(_) => Answer::Absent,
         },
+        Op::SetMac { mac, .. } => match mac.parse() {
+            Ok(mac) => Answer::of(interface.set_mac(mac), done),
+            Err(_) => Answer::Absent,
+        },
         Op::AddAddress { address, .. } => match address.parse() {
             Ok(address) => Answer::of(interface.add_address(address), Answer::Bool),
             Err(_) => Answer::Absent,
@@ -27,7 +46,7 @@ pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer
             Err(_) => Answer::Absent,
         },
         Op::Addresses { .. } => Answer::of(interface.addresses(), Answer::Addresses),
-        Op::Info { .. } => Answer::of(interface.info(), |info| Answer::Info(Box::new(info))),
+        Op::Info { .. } => Answer::of(interface.info(), |info| Answer::Info(Box::new(comparable(info)))),
         // As only a kernel would name one, to hear what the other says.
         Op::Rename { to, .. } => match InterfaceName::from_kernel(to.as_bytes()) {
             Ok(to) => Answer::of(interface.rename(&to), done),
@@ -40,7 +59,7 @@ pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer
 
 impl<H: Harness> World<H> {
     pub(super) fn infos(&self) -> tunctl_core::Result<Vec<InterfaceInfo>> {
-        self.harness.backend().interfaces()?.iter().map(Interface::info).collect()
+        self.harness.backend().interfaces()?.iter().map(|found| found.info().map(comparable)).collect()
     }
 
     pub(super) fn known(&self, info: &InterfaceInfo) -> Known {
@@ -75,7 +94,7 @@ impl<H: Harness> World<H> {
     }
 
     fn elsewhere(&self, name: &str) -> Option<Surveyed> {
-        let mut info = self.harness.report_elsewhere(&super::outside::name(name))?;
+        let mut info = comparable(self.harness.report_elsewhere(&super::outside::name(name))?);
         // sysfs does not count them.
         info.queues = None;
         Some(Surveyed { info, addresses: Vec::new(), dropped: 0, elsewhere: true })
