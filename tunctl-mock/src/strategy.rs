@@ -5,7 +5,7 @@
 //!
 //! | you want | see |
 //! |---|---|
-//! | what a device is created and configured with | [`create_options`], [`name_patterns`], [`interface_names`], [`interface_addresses`], [`mtus`] |
+//! | what a device is created and configured with | [`create_options`], [`name_patterns`], [`interface_names`], [`interface_addresses`], [`mtus`], [`mac_addresses`] |
 //! | any packet that a device of a layer may carry | [`packets`] |
 //! | packets of one kind | [`ipv4_packets`], [`ipv6_packets`], [`udp_packets`], [`tcp_packets`], [`icmp_packets`], [`icmpv6_packets`] |
 //! | frames | [`ethernet_frames`], [`arp_frames`] |
@@ -54,7 +54,9 @@ use proptest::prelude::*;
 use tunctl_core::Layer;
 
 pub use self::action::{Action, operations};
-pub use self::configuration::{create_options, interface_addresses, interface_names, mtus, name_patterns};
+pub use self::configuration::{
+    create_options, interface_addresses, interface_names, mac_addresses, mtus, name_patterns,
+};
 pub use self::frame::{arp_frames, ethernet_frames};
 pub use self::gso::{GsoPacket, gso_packets};
 pub use self::hostile::hostile_packets;

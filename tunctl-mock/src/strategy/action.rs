@@ -3,9 +3,9 @@
 use proptest::collection::{SizeRange, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
-use tunctl_core::{InterfaceAddress, InterfaceName, Layer, Mtu};
+use tunctl_core::{InterfaceAddress, InterfaceName, Layer, MacAddress, Mtu};
 
-use super::{hostile_packets, interface_addresses, interface_names, mtus, packets};
+use super::{hostile_packets, interface_addresses, interface_names, mac_addresses, mtus, packets};
 
 /// Something that happens to a device, or to its interface.
 ///
@@ -26,6 +26,8 @@ pub enum Action {
     Down,
     /// [`Interface::set_mtu`](tunctl_core::Interface::set_mtu).
     SetMtu(Mtu),
+    /// [`Interface::set_mac`](tunctl_core::Interface::set_mac), which a tun refuses.
+    SetMac(MacAddress),
     /// [`Interface::add_address`](tunctl_core::Interface::add_address).
     AddAddress(InterfaceAddress),
     /// [`Interface::remove_address`](tunctl_core::Interface::remove_address): more often than not an address that an
@@ -114,6 +116,7 @@ fn by_the_program(layer: Layer) -> BoxedStrategy<Action> {
         12 => buffers().prop_map(Action::Receive),
         2 => addresses().prop_map(Action::Up),
         2 => mtus().prop_map(Action::SetMtu),
+        1 => mac_addresses().prop_map(Action::SetMac),
         3 => addresses().prop_map(Action::AddAddress),
         3 => addresses().prop_map(Action::RemoveAddress),
         1 => vec(addresses(), 0..4).prop_map(Action::ReplaceAddresses),

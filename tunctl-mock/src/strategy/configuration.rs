@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use tunctl_core::{CreateOptions, InterfaceAddress, InterfaceName, Mtu, NamePattern};
+use tunctl_core::{CreateOptions, InterfaceAddress, InterfaceName, MacAddress, Mtu, NamePattern};
 
 use super::ip::{v4_addresses, v6_addresses};
 
@@ -60,6 +60,17 @@ pub fn mtus() -> impl Strategy<Value = Mtu> {
     let bounds = vec![68, 576, 1279, 1280, 1420, 1500, 9000, 65521, 65535];
     prop_oneof![select(bounds), Mtu::MIN.get()..=Mtu::MAX.get()]
         .prop_filter_map("out of range", |bytes| Mtu::new(bytes).ok())
+        .boxed()
+}
+
+/// MAC addresses that a tap may have, one in two locally administered.
+pub fn mac_addresses() -> impl Strategy<Value = MacAddress> {
+    (any::<[u8; 6]>(), any::<bool>())
+        .prop_filter_map("no interface can have it", |(mut octets, local)| {
+            // The group's bit is never set, or half of all would be thrown away.
+            octets[0] = octets[0] & !3 | u8::from(local) << 1;
+            MacAddress::new(octets).ok()
+        })
         .boxed()
 }
 

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use tunctl_core::{
-    CreateFlags, CreateOptions, Interface, InterfaceAddress, InterfaceName, NamePattern, TunBackend,
-    TunDevice,
+    CreateFlags, CreateOptions, Interface, InterfaceAddress, InterfaceName, MacAddress, NamePattern,
+    TunBackend, TunDevice,
 };
 use tunctl_packet::{Packet, Protocol};
 
@@ -70,6 +70,14 @@ fn options_have_every_flag_on_and_off() {
     }
     assert_eq!(kinds(&options, |options| options.name_pattern().map(|name| name.exact().is_some())).len(), 3);
     shrink(create_options(), drop);
+}
+
+#[test]
+fn mac_addresses_are_of_both_kinds() {
+    let macs = samples(mac_addresses(), 500);
+    let local = macs.iter().filter(|mac| mac.is_local()).count();
+    assert!((150..350).contains(&local), "{local} of 500");
+    assert!(macs.iter().all(|mac| MacAddress::new(mac.octets()) == Ok(*mac)));
 }
 
 #[test]
@@ -144,7 +152,7 @@ fn most_operations_meet_a_live_device() {
     let sequences = samples(operations(Layer::Tun, 0..100), 100);
     let actions: Vec<Action> = sequences.concat();
     let occurring: HashSet<Discriminant<Action>> = kinds(&actions, discriminant);
-    assert_eq!(occurring.len(), 13);
+    assert_eq!(occurring.len(), 14);
     let missed: usize = sequences.iter().map(|sequence| in_vain(sequence)).sum();
     assert!((1..actions.len() / 10).contains(&missed), "{missed} of {}", actions.len());
     let packets = actions.iter().filter_map(|action| match action {
@@ -178,6 +186,7 @@ fn perform(layer: Layer, actions: &[Action]) -> (usize, Vec<Vec<u8>>) {
             Action::Up(address) => device.up(*address),
             Action::Down => device.down(),
             Action::SetMtu(mtu) => device.interface().set_mtu(*mtu),
+            Action::SetMac(mac) => device.interface().set_mac(*mac),
             Action::AddAddress(address) => device.interface().add_address(*address).map(drop),
             Action::RemoveAddress(address) => device.interface().remove_address(*address),
             Action::ReplaceAddresses(addresses) => device.interface().replace_addresses(addresses),
