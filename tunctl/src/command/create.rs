@@ -8,8 +8,8 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, Mtu, NamePattern, State, TunBackend,
-    TunDevice, Uid,
+    Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, MacAddress, Mtu, NamePattern, State,
+    TunBackend, TunDevice, Uid,
 };
 
 use super::arguments::{AddressArgument, group, user};
@@ -58,6 +58,9 @@ pub(super) struct Create {
     /// The most bytes that a packet may have
     #[arg(long, value_name = "BYTES")]
     mtu: Option<Mtu>,
+    /// The MAC address of a tap; the kernel chooses if there is none
+    #[arg(long, value_name = "MAC", conflicts_with = "tun")]
+    mac: Option<MacAddress>,
     /// Bring it up
     #[arg(long)]
     up: bool,
@@ -173,6 +176,9 @@ impl Create {
         let interface = device.interface();
         if let Some(mtu) = self.mtu {
             interface.set_mtu(mtu)?;
+        }
+        if let Some(mac) = self.mac {
+            interface.set_mac(mac)?;
         }
         // Up first: of an interface that is down, the kernel forgets the route to an IPv6 peer.
         if self.up {

@@ -1,7 +1,7 @@
 //! `tunctl set`.
 
 use clap::Args;
-use tunctl::{Gid, Interface, InterfaceAddress, InterfaceName, Mtu, TunBackend, TunDevice, Uid};
+use tunctl::{Gid, Interface, InterfaceAddress, InterfaceName, MacAddress, Mtu, TunBackend, TunDevice, Uid};
 
 use super::Outcome;
 use super::arguments::{group, user};
@@ -28,6 +28,9 @@ struct Changes {
     /// The most bytes that a packet may have
     #[arg(long, value_name = "BYTES")]
     mtu: Option<Mtu>,
+    /// The MAC address of a tap
+    #[arg(long, value_name = "MAC")]
+    mac: Option<MacAddress>,
     /// Add an address, as 10.1.1.1/24 or fd77::1/64
     #[arg(long = "add", value_name = "CIDR")]
     add: Vec<InterfaceAddress>,
@@ -58,13 +61,16 @@ fn on_or_off(text: &str) -> Result<bool, &'static str> {
 
 impl Set {
     pub(super) fn run(self) -> Outcome {
-        let Changes { renamed, mtu, add, remove, replace, owner, group, persist } = self.changes;
+        let Changes { renamed, mtu, mac, add, remove, replace, owner, group, persist } = self.changes;
         let interface = tunctl::native().interface(&self.name)?;
         if let Some(new) = renamed {
             interface.rename(&new)?;
         }
         if let Some(mtu) = mtu {
             interface.set_mtu(mtu)?;
+        }
+        if let Some(mac) = mac {
+            interface.set_mac(mac)?;
         }
         if !replace.is_empty() {
             interface.replace_addresses(&replace)?;

@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(up_adds_another_and_repeats_the_same),
         case!(down_keeps_ipv4),
         case!(set_changes_the_mtu),
+        case!(set_changes_the_mac_address_of_a_tap),
         case!(set_gives_another_name),
         case!(set_adds_removes_and_replaces_addresses),
         case!(set_changes_owner_and_group).needs_root(),
@@ -185,6 +186,14 @@ fn set_does_several_things_at_once() {
     assert_eq!(mtu("b"), 9000);
     assert_eq!(driver_report("b")["user"], "root");
     assert_eq!(addresses_of("b"), ["10.1.1.1/24 brd 10.1.1.255"]);
+}
+
+fn set_changes_the_mac_address_of_a_tap() {
+    let [tun, tap] = tun_and_tap();
+    assert_eq!(tunctl(&format!("set {tap} --mac 02-00-5E-10-00-01")).ok(), "");
+    assert_eq!(link(tap).unwrap()["address"], "02:00:5e:10:00:01");
+    tunctl(&format!("set {tun} --mac 02:00:5e:10:00:01"))
+        .failed(1, &[tun, "a tun has no MAC address", "tap"]);
 }
 
 fn an_mtu_that_is_refused_is_explained() {

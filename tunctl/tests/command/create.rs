@@ -259,6 +259,7 @@ fn json_has_the_fields_that_are_promised() {
         "holders",
         "index",
         "layer",
+        "mac",
         "mtu",
         "name",
         "owner",
@@ -280,7 +281,10 @@ fn json_has_the_fields_that_are_promised() {
     let flags = made["flags"].as_array().unwrap();
     let has = |flag: &str| flags.iter().any(|member| member == flag);
     assert!(has("tun") && has("multi_queue") && !has("tap") && !has("no_pi"), "{made}");
-    let made = tunctl("create t1 --vnet-hdr --up --json").json();
+    assert!(made["mac"].is_null(), "{made}");
+    let made = tunctl("create t1 --vnet-hdr --up --mac 02:00:5e:10:00:01 --json").json();
+    assert_eq!(made["mac"], "02:00:5e:10:00:01");
+    assert_eq!(made["mac"], tunctl_testing::link("t1").unwrap()["address"]);
     assert_eq!((&made["layer"], &made["state"]), (&"tap".into(), &"up".into()));
 }
 

@@ -26,14 +26,14 @@ pub(crate) fn cases() -> Vec<Case> {
 fn show_tells_what_iproute2_tells() {
     quiet_ipv6();
     ip("tuntap add dev t0 mode tap pi multi_queue");
-    ip("link set dev t0 mtu 1400 up");
+    ip("link set dev t0 mtu 1400 address 02:00:5e:10:00:07 up");
     ip("address add 10.1.1.1/24 dev t0");
     ip("address add fd01::1/48 dev t0");
     let mut told = shown("t0");
     let flags = told["flags"].take();
     let expected = json!({
         "name": "t0", "index": link("t0").unwrap()["ifindex"], "layer": "tap", "flags": null, "mtu": 1400,
-        "state": "up", "persistent": true, "owner": null, "group": null,
+        "mac": "02:00:5e:10:00:07", "state": "up", "persistent": true, "owner": null, "group": null,
         "addresses": ["10.1.1.1/24", "fd01::1/48"], "queues": 0, "holders": [],
     });
     assert_eq!(told, expected);
@@ -42,6 +42,7 @@ fn show_tells_what_iproute2_tells() {
     let told = shown("t1");
     assert_eq!(sorted(&told["flags"]), ["no_pi", "tun", "vnet_hdr"]);
     assert_eq!((&told["layer"], &told["state"]), (&"tun".into(), &"down".into()));
+    assert!(told["mac"].is_null(), "{told}");
 }
 
 fn sorted(texts: &Value) -> Vec<&str> {

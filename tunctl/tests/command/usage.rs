@@ -64,6 +64,7 @@ fn contradictions_are_refused() {
     assert_refused(&[
         ("create t1 --tun --tap", "'--tun' cannot be used with '--tap'"),
         ("create t1 --mtu 1400 --mtu 1500", "'--mtu <BYTES>' cannot be used multiple times"),
+        ("create t1 --tun --mac 02:00:5e:10:00:01", "'--tun' cannot be used with '--mac <MAC>'"),
         ("create t1 t2", "unexpected argument 't2'"),
         ("set t0", "--mtu"),
     ]);
@@ -102,6 +103,9 @@ fn numbers_out_of_range_are_refused() {
         ("create t1 --mtu 67", "from 68 to 65535"),
         ("create t1 --mtu 65536", "from 68 to 65535"),
         ("create t1 --mtu many", "from 68 to 65535"),
+        ("create t1 --mac 02:00:5e:10:00", "six bytes in hexadecimal"),
+        ("set t0 --mac 00:00:00:00:00:00", "all zeroes"),
+        ("set t0 --mac 01:00:5e:00:00:01", "a group's"),
         ("set t0 --mtu 67", "from 68 to 65535"),
         ("set t0 --persist perhaps", "on or off"),
         ("watch t0 --count 0", "0"),
@@ -178,8 +182,8 @@ fn help_names_the_options_of_the_specification() {
     for (verb, options) in [
         (
             "create",
-            "--tun --tap --pi --vnet-hdr --multi-queue --exclusive --owner --group --address --peer --mtu --up \
-             --hold --json",
+            "--tun --tap --pi --vnet-hdr --multi-queue --exclusive --owner --group --address --peer --mtu --mac \
+             --up --hold --json",
         ),
         ("show", "--json"),
         ("list", "--json"),
