@@ -17,6 +17,8 @@ const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
 const IDS: &[u32] = &[0, 4001, 4002];
 /// No id that is mapped: the user namespace maps all but those from 2^32 - 1.
 const UNMAPPED: u32 = u32::MAX - 1;
+/// With less, an interface has no IPv6.
+const LEAST_IPV6_MTU: u32 = 1280;
 const MTUS: &[u32] = &[68, 576, 1279, 1280, 1400, 1500, 9000, 65_521, 65_522, 65_535];
 /// Those that are set; others are a kernel's choice.
 pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
@@ -184,6 +186,9 @@ fn interface(random: &mut Random, view: &View) -> Op {
     }
     if !present.is_empty() && random.one_of(1, 8) {
         return Op::RemoveAddress { on, address: random.pick(present).clone() };
+    }
+    if known.is_some_and(|known| known.is_tun && known.mtu < LEAST_IPV6_MTU) && random.one_of(1, 12) {
+        return Op::AddAddress { on, address: (*random.pick(IPV6)).to_owned() };
     }
     match random.below(24) {
         0..=4 => Op::SetState { on, up: random.one_of(2, 3) },

@@ -52,6 +52,7 @@ pub(crate) struct View {
 pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) is_tun: bool,
+    pub(crate) mtu: u32,
     pub(crate) addresses: Vec<String>,
 }
 

@@ -64,7 +64,12 @@ impl<H: Harness> World<H> {
 
     pub(super) fn known(&self, info: &InterfaceInfo) -> Known {
         let addresses = self.addresses(&info.name).iter().map(ToString::to_string).collect();
-        Known { name: info.name.to_string(), is_tun: info.layer == Layer::Tun, addresses }
+        Known {
+            name: info.name.to_string(),
+            is_tun: info.layer == Layer::Tun,
+            mtu: info.mtu.get(),
+            addresses,
+        }
     }
 
     /// All interfaces, as the system itself reports them and as the library does.
