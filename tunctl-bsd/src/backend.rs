@@ -10,7 +10,7 @@ use tunctl_core::{
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
-use crate::calls::{Calls, Found};
+use crate::calls::{Calls, Family, Found};
 use crate::device::Life;
 use crate::errno;
 use crate::interface::Of;
@@ -126,7 +126,7 @@ impl<C: Calls> BsdBackend<C> {
     /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
     fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
-        let made = self.system.calls.configure(false, abi.requests.create, &mut abi.ifreq(name));
+        let made = self.system.calls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
         made.map_err(|error| plan.told(remedy::create(errno::of(&error), plan.system, plan.layer), &error))?;
         self.system.calls.open(&plan.kind.node(unit)).map_err(|error| {
             // The first failure is the one to tell.
@@ -282,6 +282,7 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
             Operation::Up,
             Operation::Down,
             Operation::SetMtu,
+            Operation::SetMac,
             Operation::ListAddresses,
             Operation::AddAddress,
             Operation::RemoveAddress,

@@ -46,12 +46,12 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// The driver's.
     fn ioctl(&self, handle: &Self::Handle, request: Request, argument: &mut [u8]) -> io::Result<()>;
 
-    /// Makes a request about an interface, through a socket of the family for addresses of which it is: that of IPv6 if `v6`.
+    /// Makes a request about an interface, through a socket of the family for addresses of which it is.
     ///
     /// # Errors
     ///
     /// The system's: of opening a socket, or of the request.
-    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()>;
+    fn configure(&self, family: Family, request: Request, argument: &mut [u8]) -> io::Result<()>;
 
     /// Renames an interface.
     ///
@@ -97,6 +97,17 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     fn interfaces(&self) -> io::Result<Vec<Found>>;
 }
 
+/// Of what family a socket is through which an interface is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4; also for what is about no address.
+    V4,
+    /// IPv6.
+    V6,
+    /// The link level, which NetBSD alone is asked through.
+    Link,
+}
+
 /// An interface as the system lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -106,6 +117,8 @@ pub struct Found {
     pub born: Name,
     /// Its index.
     pub index: u32,
+    /// Its MAC address, if it has one.
+    pub mac: Option<[u8; 6]>,
     /// Its addresses.
     pub addresses: Vec<FoundAddress>,
 }

@@ -10,12 +10,12 @@ use std::path::Path;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, socket};
+use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockType, SockaddrLike, SockaddrStorage, socket};
 use nix::sys::uio::{readv, writev};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{Name, Rename, Request, calls};
 
-use crate::calls::{Calls, Found, FoundAddress};
+use crate::calls::{Calls, Family, Found, FoundAddress};
 use crate::{BsdBackend, errno};
 
 /// The system that this program runs on.
@@ -53,8 +53,12 @@ const CLOSE_ON_EXEC: SockFlag = SockFlag::SOCK_CLOEXEC;
 #[cfg(target_os = "macos")]
 const CLOSE_ON_EXEC: SockFlag = SockFlag::empty();
 
-fn datagram_socket(v6: bool) -> io::Result<OwnedFd> {
-    let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+fn datagram_socket(family: Family) -> io::Result<OwnedFd> {
+    let family = match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+        Family::Link => AddressFamily::Link,
+    };
     Ok(socket(family, SockType::Datagram, CLOSE_ON_EXEC, None)?)
 }
 
@@ -78,12 +82,12 @@ impl Calls for Host {
         calls::ioctl(handle.as_fd(), request, argument).map(drop)
     }
 
-    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()> {
-        calls::ioctl(datagram_socket(v6)?.as_fd(), request, argument).map(drop)
+    fn configure(&self, family: Family, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        calls::ioctl(datagram_socket(family)?.as_fd(), request, argument).map(drop)
     }
 
     fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
-        calls::rename(datagram_socket(false)?.as_fd(), request, old, new)
+        calls::rename(datagram_socket(Family::V4)?.as_fd(), request, old, new)
     }
 
     #[cfg(target_os = "macos")]
@@ -135,10 +139,12 @@ impl Calls for Host {
                 None => {
                     // It may have gone since it was listed.
                     let Ok(index) = if_nametoindex(listed.interface_name.as_str()) else { continue };
-                    all.push(Found { name, born: born(&name), index, addresses: Vec::new() });
+                    all.push(Found { name, born: born(&name), index, mac: None, addresses: Vec::new() });
                     all.len() - 1
                 }
             };
+            let link = listed.address.as_ref().and_then(SockaddrStorage::as_link_addr);
+            all[place].mac = all[place].mac.or(link.and_then(LinkAddr::addr));
             all[place].addresses.extend(address(&listed));
         }
         Ok(all)

@@ -11,7 +11,7 @@ use tunctl_core::{
 };
 use tunctl_sys::bsd::{Name, Request, iff};
 
-use crate::calls::{Calls, Found, FoundAddress};
+use crate::calls::{Calls, Family, Found, FoundAddress};
 use crate::errno;
 use crate::plan::new_name;
 use crate::remedy;
@@ -50,7 +50,7 @@ impl<C: Calls> Of<C> {
     /// Removes an interface.
     pub(crate) fn destroy(&self, name: &Name) -> io::Result<()> {
         let abi = self.rules.abi;
-        self.calls.configure(false, abi.requests.destroy, &mut abi.ifreq(name))
+        self.calls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name))
     }
 }
 
@@ -93,18 +93,18 @@ impl<C: Calls> BsdInterface<C> {
     fn configure(
         &self,
         operation: Operation,
-        v6: bool,
+        family: Family,
         request: Request,
         mut argument: Vec<u8>,
     ) -> Result<Vec<u8>> {
-        let outcome = self.system.calls.configure(v6, request, &mut argument);
+        let outcome = self.system.calls.configure(family, request, &mut argument);
         outcome.map_err(|error| self.refused(operation, &error))?;
         Ok(argument)
     }
 
     fn flags(&self, operation: Operation, name: &Name) -> Result<u32> {
         let abi = self.system.rules.abi;
-        let answer = self.configure(operation, false, abi.requests.get_flags, abi.ifreq(name))?;
+        let answer = self.configure(operation, Family::V4, abi.requests.get_flags, abi.ifreq(name))?;
         // It is as long as the request says.
         Ok(abi.flags(&answer).unwrap_or_default())
     }
@@ -114,7 +114,7 @@ impl<C: Calls> BsdInterface<C> {
         let abi = self.system.rules.abi;
         let flags = self.flags(Operation::Delete, name)?;
         let same = abi.ifreq_flags(name, flags);
-        self.configure(Operation::Delete, false, abi.requests.set_flags, same).map(drop)
+        self.configure(Operation::Delete, Family::V4, abi.requests.set_flags, same).map(drop)
     }
 
     fn add_v6(&self, name: &Name, address: std::net::Ipv6Addr, wanted: InterfaceAddress) -> Result<()> {
@@ -122,7 +122,7 @@ impl<C: Calls> BsdInterface<C> {
         let abi = self.system.rules.abi;
         if let Some(request) = abi.requests.attach_family {
             let argument = tunctl_sys::bsd::openbsd::attach_v6(name);
-            self.configure(OPERATION, true, request, argument.to_vec())?;
+            self.configure(OPERATION, Family::V6, request, argument.to_vec())?;
         }
         let peer = match wanted.peer() {
             Some(IpAddr::V6(peer)) => Some(peer),
@@ -134,7 +134,7 @@ impl<C: Calls> BsdInterface<C> {
             Layer::Tap => 0,
         };
         let argument = abi.alias_v6(name, address, peer, wanted.prefix_length(), flags);
-        self.configure(OPERATION, true, abi.requests.add_address_v6, argument).map(drop)
+        self.configure(OPERATION, Family::V6, abi.requests.add_address_v6, argument).map(drop)
     }
 
     fn add_v4(&self, name: &Name, address: std::net::Ipv4Addr, wanted: InterfaceAddress) -> Result<()> {
@@ -155,7 +155,7 @@ impl<C: Calls> BsdInterface<C> {
         };
         let mask = u32::MAX.checked_shl(32 - u32::from(wanted.prefix_length().min(32))).unwrap_or(0);
         let argument = abi.alias_v4(name, address, destination, mask.into());
-        self.configure(OPERATION, false, abi.requests.add_address, argument).map(drop)
+        self.configure(OPERATION, Family::V4, abi.requests.add_address, argument).map(drop)
     }
 }
 
@@ -182,10 +182,14 @@ impl<C: Calls> Interface for BsdInterface<C> {
         let abi = self.system.rules.abi;
         let found = self.found(OPERATION)?;
         let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
-        let answer = self.configure(OPERATION, false, abi.requests.get_mtu, abi.ifreq(&found.name))?;
+        let answer = self.configure(OPERATION, Family::V4, abi.requests.get_mtu, abi.ifreq(&found.name))?;
         let mtu = Mtu::from_kernel(abi.mtu(&answer).unwrap_or_default());
         let mut info = InterfaceInfo::new(name, self.index, self.layer, mtu);
         info.flags |= tunctl_core::CreateFlags::NO_PI;
+        info.mac = match self.layer {
+            Layer::Tun => None,
+            Layer::Tap => found.mac.map(MacAddress::from_kernel),
+        };
         info.state = match self.flags(OPERATION, &found.name)? & iff::UP {
             0 => State::Down,
             _ => State::Up,
@@ -238,11 +242,11 @@ impl<C: Calls> Interface for BsdInterface<C> {
         match address.address() {
             IpAddr::V4(own) => {
                 let argument = abi.delete_v4(&found.name, own);
-                self.configure(OPERATION, false, abi.requests.delete_address, argument)
+                self.configure(OPERATION, Family::V4, abi.requests.delete_address, argument)
             }
             IpAddr::V6(own) => {
                 let argument = abi.delete_v6(&found.name, own);
-                self.configure(OPERATION, true, abi.requests.delete_address_v6, argument)
+                self.configure(OPERATION, Family::V6, abi.requests.delete_address_v6, argument)
             }
         }
         .map(drop)
@@ -260,7 +264,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
             State::Up => before | iff::UP,
             State::Down => before & !iff::UP,
         };
-        self.configure(operation, false, abi.requests.set_flags, abi.ifreq_flags(&found.name, after))
+        self.configure(operation, Family::V4, abi.requests.set_flags, abi.ifreq_flags(&found.name, after))
             .map(drop)
     }
 
@@ -268,12 +272,33 @@ impl<C: Calls> Interface for BsdInterface<C> {
         const OPERATION: Operation = Operation::SetMtu;
         let abi = self.system.rules.abi;
         let found = self.found(OPERATION)?;
-        self.configure(OPERATION, false, abi.requests.set_mtu, abi.ifreq_mtu(&found.name, mtu.get()))
+        self.configure(OPERATION, Family::V4, abi.requests.set_mtu, abi.ifreq_mtu(&found.name, mtu.get()))
             .map(drop)
     }
 
-    fn set_mac(&self, _: MacAddress) -> Result<()> {
-        Err(Error::new(Operation::SetMac, Cause::Unsupported).with_name(self.name))
+    /// # Platform
+    ///
+    /// FreeBSD's tap drops what is sent to a station of another address, unless the interface is promiscuous: what a program sends to
+    /// the system through it has to bear the interface's own, or a group's.
+    fn set_mac(&self, mac: MacAddress) -> Result<()> {
+        const OPERATION: Operation = Operation::SetMac;
+        let abi = self.system.rules.abi;
+        let unsupported = || Error::new(OPERATION, Cause::Unsupported).with_name(self.name);
+        if self.system.rules.lacks.contains(&OPERATION) {
+            return Err(unsupported());
+        }
+        let found = self.found(OPERATION)?;
+        if self.layer == Layer::Tun {
+            let refused = Error::new(OPERATION, Cause::LayerMismatch).with_name(self.name);
+            return Err(refused.with_detail("a tun has no MAC address").with_remedy("Create a tap."));
+        }
+        if let Some(request) = abi.requests.set_mac {
+            let argument = abi.ifreq_mac(&found.name, mac.octets());
+            return self.configure(OPERATION, Family::V4, request, argument).map(drop);
+        }
+        let request = abi.requests.set_link_address.ok_or_else(unsupported)?;
+        let argument = tunctl_sys::bsd::netbsd::link_address(&found.name, mac.octets());
+        self.configure(OPERATION, Family::Link, request, argument.to_vec()).map(drop)
     }
 
     /// # Platform

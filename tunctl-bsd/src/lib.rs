@@ -46,7 +46,7 @@ mod remedy;
 mod system;
 
 pub use backend::BsdBackend;
-pub use calls::{Calls, Found, FoundAddress};
+pub use calls::{Calls, Family, Found, FoundAddress};
 pub use device::BsdDevice;
 #[cfg(any(
     target_os = "freebsd",

@@ -112,6 +112,7 @@ pub(crate) fn configure(errno: i32, operation: Operation) -> Verdict {
     match (errno, operation) {
         (ENXIO, _) => verdict(Cause::Gone),
         (EINVAL | EOPNOTSUPP, Operation::SetMtu) => verdict(Cause::InvalidMtu),
+        (EINVAL | EADDRNOTAVAIL, Operation::SetMac) => verdict(Cause::InvalidMac),
         (EADDRNOTAVAIL, Operation::RemoveAddress) => verdict(Cause::AddressNotFound),
         (EINVAL | EADDRNOTAVAIL, Operation::AddAddress) => verdict(Cause::InvalidAddress),
         (EEXIST, Operation::AddAddress) => verdict(Cause::AddressExists),
@@ -211,6 +212,7 @@ mod tests {
         for (errno, operation, cause) in [
             (ENXIO, Operation::Up, Cause::Gone),
             (EINVAL, Operation::SetMtu, Cause::InvalidMtu),
+            (EINVAL, Operation::SetMac, Cause::InvalidMac),
             (EINVAL, Operation::AddAddress, Cause::InvalidAddress),
             (EINVAL, Operation::Up, Cause::Other),
             (EADDRNOTAVAIL, Operation::RemoveAddress, Cause::AddressNotFound),

@@ -109,7 +109,7 @@ pub(crate) const MACOS: Rules = Rules {
     tun: kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
     tap: None,
     // An interface of a socket goes with it, and no other way.
-    lacks: &[Operation::SetPersist, Operation::Rename, Operation::Delete],
+    lacks: &[Operation::SetPersist, Operation::SetMac, Operation::Rename, Operation::Delete],
 };
 
 /// The rules of a system.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tunctl_bsd::{Calls, FoundAddress};
+use tunctl_bsd::{Calls, Family, FoundAddress};
 
 use crate::models::System;
 use crate::models::numbers::{EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, ENODEV, ENXIO, EOPNOTSUPP, EPERM};
@@ -62,7 +62,9 @@ fn ipv6_addresses_are_in_service_after_a_while() {
         rig.add_v6(of, "fd00::1", 64, 0).unwrap();
         let flags = |address: &str| {
             let mut argument = rig.abi.query_v6(&name(of), address.parse().expect("an address"));
-            rig.model.configure(true, rig.abi.requests.get_address_flags_v6, &mut argument).map_err(errno)?;
+            rig.model
+                .configure(Family::V6, rig.abi.requests.get_address_flags_v6, &mut argument)
+                .map_err(errno)?;
             Ok(rig.abi.address_flags(&argument).expect("flags"))
         };
         let all = [(); 4].map(|()| flags("fd00::1"));
@@ -83,17 +85,17 @@ fn an_ipv6_peer_is_all_of_its_network() {
         let rig = Rig::new(system);
         let _tun = rig.tun();
         let of = name(rig.tun_name());
-        let add = |prefix, v6| {
+        let add = |prefix, family| {
             let (address, peer) = ("fd00::1".parse().expect("one"), "fd00::2".parse().expect("another"));
             let mut argument = rig.abi.alias_v6(&of, address, Some(peer), prefix, 0);
-            rig.model.configure(v6, rig.abi.requests.add_address_v6, &mut argument).map_err(errno)
+            rig.model.configure(family, rig.abi.requests.add_address_v6, &mut argument).map_err(errno)
         };
-        assert_eq!([add(64, true), add(128, true)], [Err(EINVAL), Ok(())], "{system:?}");
+        assert_eq!([add(64, Family::V6), add(128, Family::V6)], [Err(EINVAL), Ok(())], "{system:?}");
         assert_eq!(rig.addresses(rig.tun_name())[0].destination, Some(ip("fd00::2")));
         // Through a socket for IPv4.
-        assert_eq!(add(128, false), Err(EOPNOTSUPP));
+        assert_eq!(add(128, Family::V4), Err(EOPNOTSUPP));
         let mut argument = rig.abi.delete_v6(&of, "fd00::1".parse().unwrap());
-        rig.model.configure(true, rig.abi.requests.delete_address_v6, &mut argument).unwrap();
+        rig.model.configure(Family::V6, rig.abi.requests.delete_address_v6, &mut argument).unwrap();
         assert_eq!(rig.addresses(rig.tun_name()), []);
     }
 }

@@ -216,7 +216,7 @@ fn device_requests(rig: &Rig, is_tap: bool) -> Vec<(Option<Request>, &'static st
     [&common[..], &own].concat()
 }
 
-fn socket_requests(rig: &Rig) -> [(Option<Request>, &'static str); 13] {
+fn socket_requests(rig: &Rig) -> [(Option<Request>, &'static str); 14] {
     let requests = rig.abi.requests;
     [
         (Some(requests.get_flags), "SIOCGIFFLAGS"),
@@ -232,6 +232,7 @@ fn socket_requests(rig: &Rig) -> [(Option<Request>, &'static str); 13] {
         (Some(requests.get_address_flags_v6), "SIOCGIFAFLAG_IN6"),
         (requests.attach_family, "SIOCIFAFATTACH"),
         (requests.set_mac, "SIOCSIFLLADDR"),
+        (requests.set_link_address, "SIOCALIFADDR"),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Deref;
 
-use tunctl_bsd::{Calls, FoundAddress};
+use tunctl_bsd::{Calls, Family, FoundAddress};
 use tunctl_sys::bsd::{Abi, Name, Request, dragonfly, freebsd, macos, netbsd, openbsd};
 
 use crate::models::{Handle, Model, System};
@@ -90,8 +90,13 @@ impl Rig {
         self.model.open(path).expect("a device that can be opened")
     }
 
+    /// The family of the socket through which a request goes: NetBSD has one that goes through the link level's.
+    fn family_of(&self, request: Request) -> Family {
+        if self.abi.requests.set_link_address == Some(request) { Family::Link } else { Family::V4 }
+    }
+
     pub(crate) fn request(&self, request: Request, mut argument: Vec<u8>) -> Answer<Vec<u8>> {
-        self.model.configure(false, request, &mut argument).map_err(errno)?;
+        self.model.configure(self.family_of(request), request, &mut argument).map_err(errno)?;
         Ok(argument)
     }
 
@@ -134,7 +139,7 @@ impl Rig {
     pub(crate) fn add_v6(&self, to: &str, address: &str, prefix: u8, flags: u32) -> Answer {
         let address = address.parse().expect("an IPv6 address");
         let mut argument = self.abi.alias_v6(&name(to), address, None, prefix, flags);
-        self.model.configure(true, self.abi.requests.add_address_v6, &mut argument).map_err(errno)
+        self.model.configure(Family::V6, self.abi.requests.add_address_v6, &mut argument).map_err(errno)
     }
 
     pub(crate) fn ioctl(&self, of: &Handle, request: Request, mut argument: Vec<u8>) -> Answer<Vec<u8>> {

@@ -6,8 +6,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_bsd::{BsdBackend, BsdDevice, FoundAddress};
 use tunctl_core::conformance::{Harness, Names, Observation, Profile};
 use tunctl_core::{
-    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
-    Operation, PollState, Result, State,
+    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress,
+    Mtu, Operation, PollState, Result, State,
 };
 
 use super::models::{Kind, Model, Report, System};
@@ -36,6 +36,7 @@ fn info(system: System, report: &Report) -> InterfaceInfo {
     let index = InterfaceIndex::new(report.index).unwrap();
     let mut info = InterfaceInfo::new(name, index, layer, Mtu::from_kernel(report.mtu));
     info.flags |= CreateFlags::NO_PI;
+    info.mac = report.mac.map(MacAddress::from_kernel);
     // Of what keeps an interface, only FreeBSD's kernel knows.
     info.persistent = system == System::FreeBsd && !report.transient;
     info.state = if report.is_up { State::Up } else { State::Down };

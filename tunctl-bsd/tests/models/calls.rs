@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use tunctl_bsd::{Calls, Found};
+use tunctl_bsd::{Calls, Family, Found};
 use tunctl_sys::bsd::{Name, Rename, Request};
 
 use super::configure;
@@ -89,11 +89,11 @@ impl Calls for Model {
         }
     }
 
-    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()> {
+    fn configure(&self, family: Family, request: Request, argument: &mut [u8]) -> io::Result<()> {
         let mut world = self.enter();
         let call = configure::in_words(world.system, request.opcode(), argument);
         world.trace.call(call).map_err(error)?;
-        world.configure(v6, request.opcode(), argument).map_err(error)
+        world.configure(family, request.opcode(), argument).map_err(error)
     }
 
     fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
@@ -157,6 +157,7 @@ impl Calls for Model {
                 name: Name::new(interface.name.as_bytes())?,
                 born: Name::new(format!("{}{}", world.prefix(interface.kind), interface.unit).as_bytes())?,
                 index: interface.index,
+                mac: interface.mac,
                 addresses: interface.addresses.iter().map(|address| address.found).collect(),
             })
         });

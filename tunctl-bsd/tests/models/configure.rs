@@ -1,9 +1,11 @@
 //! Requests about an interface, through a socket.
 
+use tunctl_bsd::Family;
+
 use super::System;
 use super::argument::{
-    Alias, UNION, alias_v4, alias_v6, bytes, flags, has_length, mac, name, named_v4, named_v6, number, put,
-    put_flags, put_name,
+    Alias, UNION, alias_v4, alias_v6, bytes, flags, has_length, link_mac, mac, name, named_v4, named_v6,
+    number, put, put_flags, put_name,
 };
 use super::numbers::{
     Ask, EEXIST, EINVAL, ENODEV, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, For, Row, UNCHANGEABLE, af_inet6, requests,
@@ -42,18 +44,21 @@ fn alias_in_words(alias: Alias) -> String {
 }
 
 impl World {
-    pub(crate) fn configure(&mut self, v6: bool, opcode: u32, argument: &mut [u8]) -> Result<(), i32> {
+    pub(crate) fn configure(&mut self, family: Family, opcode: u32, argument: &mut [u8]) -> Result<(), i32> {
         let row = of_socket(self.system, opcode).ok_or(ENOTTY)?;
         has_length(opcode, argument)?;
         let name = name(argument)?;
         let system = self.system;
         let only = match row.3 {
-            Ask::AddV4 | Ask::DeleteV4 => Some(false),
-            Ask::AddV6 | Ask::DeleteV6 | Ask::GetAddressFlags => Some(true),
+            Ask::AddV4 | Ask::DeleteV4 => Some(Family::V4),
+            Ask::AddV6 | Ask::DeleteV6 | Ask::GetAddressFlags => Some(Family::V6),
+            // Source: NetBSD's sockets of the link level answer this one alone.
+            Ask::AddLink => Some(Family::Link),
+            _ if family == Family::Link => return Err(ENOTTY),
             _ => None,
         };
         // Assumed: a socket knows the addresses of its own family only.
-        if only.is_some_and(|only| only != v6) {
+        if only.is_some_and(|only| only != family) {
             return Err(EOPNOTSUPP);
         }
         match row.3 {
@@ -72,6 +77,7 @@ impl World {
             Ask::GetMtu => put(argument, UNION, &self.existing_mut(&name)?.mtu.to_ne_bytes()),
             Ask::SetMtu => self.set_mtu(&name, number(argument, UNION)?),
             Ask::SetMac => self.set_mac(&name, mac(argument)?),
+            Ask::AddLink => self.set_mac(&name, link_mac(argument)?),
             Ask::AddV4 => self.add_address(&name, alias_v4(argument)?),
             Ask::AddV6 => self.add_address(&name, alias_v6(system, argument)?),
             Ask::DeleteV4 => self.delete_address(&name, named_v4(argument)?),

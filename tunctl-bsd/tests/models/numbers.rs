@@ -84,6 +84,7 @@ pub(crate) enum Ask {
     GetMtu,
     SetMtu,
     SetMac,
+    AddLink,
     AddV4,
     DeleteV4,
     AddV6,
@@ -147,6 +148,7 @@ const NETBSD: &[Row] = &[
     (0x8090_6919, "SIOCDIFADDR", For::Socket, Ask::DeleteV4),
     (0xc090_697e, "SIOCGIFMTU", For::Socket, Ask::GetMtu),
     (0x8090_697f, "SIOCSIFMTU", For::Socket, Ask::SetMtu),
+    (0x8118_691c, "SIOCALIFADDR", For::Socket, Ask::AddLink),
     (0xc090_6911, "SIOCGIFFLAGS", For::Socket, Ask::GetFlags),
     (0x8090_6910, "SIOCSIFFLAGS", For::Socket, Ask::SetFlags),
 ];

@@ -39,10 +39,13 @@ fn only(rig: &Rig, system: System, more: &[Operation]) {
 #[test]
 fn capabilities_are_those_of_the_system() {
     for (system, more) in [
-        (System::FreeBsd, &[Operation::SetPersist, Operation::Rename, Operation::Delete][..]),
-        (System::NetBsd, &[Operation::SetPersist, Operation::Delete]),
-        (System::OpenBsd, &[Operation::Delete]),
-        (System::DragonFly, &[Operation::Rename, Operation::Delete]),
+        (
+            System::FreeBsd,
+            &[Operation::SetPersist, Operation::SetMac, Operation::Rename, Operation::Delete][..],
+        ),
+        (System::NetBsd, &[Operation::SetPersist, Operation::SetMac, Operation::Delete]),
+        (System::OpenBsd, &[Operation::SetMac, Operation::Delete]),
+        (System::DragonFly, &[Operation::SetMac, Operation::Rename, Operation::Delete]),
         (System::MacOs, &[]),
     ] {
         only(&Rig::new(system), system, more);
@@ -68,21 +71,22 @@ fn is_absent(rig: &Rig, operation: Operation, work: impl FnOnce() -> Result<(), 
 fn an_operation_that_is_absent_is_unsupported_and_no_other() {
     for system in SYSTEMS {
         let rig = Rig::new(system);
-        let device = rig.tun();
+        let (device, mac) = (rig.tun(), "02:00:5e:10:00:07".parse().unwrap());
         let absent = [
             is_absent(&rig, Operation::SetOwner, || device.set_owner(Uid::new(1000).unwrap())),
             is_absent(&rig, Operation::SetGroup, || device.set_group(Gid::new(1000).unwrap())),
             is_absent(&rig, Operation::SetPersist, || device.set_persist(true)),
             is_absent(&rig, Operation::SetPersist, || device.set_persist(false)),
             is_absent(&rig, Operation::Rename, || device.interface().rename(&"vpn0".parse().unwrap())),
+            is_absent(&rig, Operation::SetMac, || device.interface().set_mac(mac)),
             is_absent(&rig, Operation::Delete, || device.interface().delete()),
         ];
         let expected = match system {
-            System::FreeBsd => [true, true, false, false, false, false],
-            System::NetBsd => [true, true, false, false, true, false],
-            System::OpenBsd => [true, true, true, true, true, false],
-            System::DragonFly => [true, true, true, true, false, false],
-            _ => [true, true, true, true, true, true],
+            System::FreeBsd => [true, true, false, false, false, false, false],
+            System::NetBsd => [true, true, false, false, true, false, false],
+            System::OpenBsd => [true, true, true, true, true, false, false],
+            System::DragonFly => [true, true, true, true, false, false, false],
+            _ => [true; 7],
         };
         assert_eq!(absent, expected, "{system:?}");
     }

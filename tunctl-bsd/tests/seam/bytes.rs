@@ -1,6 +1,6 @@
 //! Arguments, byte by byte: written here by hand, from what the systems' own compilers say of their structures.
 
-use tunctl_core::{Interface, InterfaceAddress, Mtu, State, TunDevice};
+use tunctl_core::{Interface, InterfaceAddress, MacAddress, Mtu, State, TunDevice};
 
 use crate::models::System;
 use crate::rig::{BSDS, Device, Rig, SYSTEMS, address};
@@ -317,4 +317,39 @@ fn names_are_asked_for_in_zeroes() {
     let rig = Rig::new(System::FreeBsd);
     let _devices = [rig.tun(), rig.tap()];
     assert_eq!(rig.sent(0x4020_745d), [[0; 32]; 2]);
+}
+
+#[test]
+fn a_mac_address_is_an_address_as_long_as_itself() {
+    let mac: MacAddress = "02:00:5e:10:00:07".parse().unwrap();
+    for (system, opcode) in
+        [(System::FreeBsd, 0x8020_693c), (System::OpenBsd, 0x8020_691f), (System::DragonFly, 0x8020_693c)]
+    {
+        let rig = Rig::new(system);
+        let device = rig.tap();
+        device.interface().set_mac(mac).unwrap();
+        // Six bytes long, of the link level.
+        let expected = argument(32, rig.tap_name(), &[(16, &[6, 18, 0x02, 0, 0x5e, 0x10, 0, 0x07])]);
+        assert_eq!(rig.sent_once(opcode), expected, "{system:?}");
+        assert_eq!(rig.report(rig.tap_name()).unwrap().mac, Some(mac.octets()), "{system:?}");
+    }
+}
+
+#[test]
+fn a_mac_address_of_netbsd_is_added_and_becomes_the_one_in_use() {
+    let mac: MacAddress = "02:00:5e:10:00:07".parse().unwrap();
+    let rig = Rig::new(System::NetBsd);
+    let device = rig.tap();
+    device.interface().set_mac(mac).unwrap();
+    let expected = argument(
+        280,
+        "tap0",
+        &[
+            (16, &0x4000_u32.to_ne_bytes()),
+            // 14 bytes, of the link level, without a name; six of an address.
+            (24, &[14, 18, 0, 0, 0, 0, 6, 0, 0x02, 0, 0x5e, 0x10, 0, 0x07]),
+        ],
+    );
+    assert_eq!(rig.sent_once(0x8118_691c), expected);
+    assert_eq!(rig.report("tap0").unwrap().mac, Some(mac.octets()));
 }

@@ -170,7 +170,7 @@ fn flags_above_the_sixteenth_stay() {
         let device = rig.tun();
         let name = Name::new(rig.tun_name().as_bytes()).unwrap();
         let mut argument = abi.ifreq_flags(&name, HIGH);
-        rig.model.configure(false, abi.requests.set_flags, &mut argument).unwrap();
+        rig.model.configure(tunctl_bsd::Family::V4, abi.requests.set_flags, &mut argument).unwrap();
         device.interface().set_state(State::Up).unwrap();
         device.down().unwrap();
         assert_eq!(rig.report(rig.tun_name()).unwrap().flags & HIGH, HIGH, "{system:?}");

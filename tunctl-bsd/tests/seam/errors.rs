@@ -218,6 +218,24 @@ fn configuring_takes_root() {
 }
 
 #[test]
+fn a_mac_address_is_a_taps_and_roots_to_set() {
+    let mac = "02:00:5e:10:00:07".parse().unwrap();
+    for system in BSDS {
+        let rig = Rig::new(system);
+        let (tun, tap) = (rig.tun(), rig.tap());
+        let (error, calls) = rig.calls_of(|| refused(tun.interface().set_mac(mac)));
+        assert_eq!((error.cause(), error.raw_os_error()), (Cause::LayerMismatch, None), "{system:?}");
+        assert!(error.to_string().contains("a tun has no MAC address. Create a tap."), "{error}");
+        assert_eq!(calls, ["interfaces"], "{system:?}");
+        rig.fail("configure SIOC", 22);
+        says(&refused(tap.interface().set_mac(mac)), Operation::SetMac, Cause::InvalidMac, 22, "");
+        rig.set_caller(false);
+        let error = refused(tap.interface().set_mac(mac));
+        says(&error, Operation::SetMac, Cause::MissingCapability, 1, "as root");
+    }
+}
+
+#[test]
 fn what_an_interface_cannot_have_is_told_apart() {
     for system in SYSTEMS {
         let rig = Rig::new(system);

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Calls, Found};
+use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Calls, Family, Found};
 use tunctl_core::{CreateOptions, Error, InterfaceAddress, TunBackend};
 use tunctl_sys::bsd::{Name, Rename, Request};
 
@@ -56,9 +56,9 @@ impl Calls for Recorder {
         self.model.ioctl(handle, request, argument)
     }
 
-    fn configure(&self, v6: bool, request: Request, argument: &mut [u8]) -> io::Result<()> {
+    fn configure(&self, family: Family, request: Request, argument: &mut [u8]) -> io::Result<()> {
         self.note(request, argument);
-        self.model.configure(v6, request, argument)
+        self.model.configure(family, request, argument)
     }
 
     fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
@@ -181,7 +181,7 @@ impl Rig {
             _ => tunctl_sys::bsd::freebsd::ABI,
         };
         assert_eq!(abi.requests.create.opcode(), opcode);
-        self.model.configure(false, abi.requests.create, &mut argument).expect("an interface");
+        self.model.configure(Family::V4, abi.requests.create, &mut argument).expect("an interface");
     }
 }
 

@@ -89,6 +89,7 @@ pub const ABI: Abi = Abi {
             get_address_flags_v6: SIOCGIFAFLAG_IN6,
             attach_family: None,
             set_mac: Some(SIOCSIFLLADDR),
+            set_link_address: None,
             tun_set_head: Some(TUNSIFHEAD),
             tun_get_head: Some(TUNGIFHEAD),
             tun_set_mode: Some(TUNSIFMODE),

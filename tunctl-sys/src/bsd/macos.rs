@@ -123,6 +123,7 @@ pub const ABI: Abi = Abi {
             get_address_flags_v6: SIOCGIFAFLAG_IN6,
             attach_family: None,
             set_mac: Some(SIOCSIFLLADDR),
+            set_link_address: None,
             tun_set_head: None,
             tun_get_head: None,
             tun_set_mode: None,

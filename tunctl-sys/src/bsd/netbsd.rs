@@ -6,8 +6,8 @@
 use core::mem::offset_of;
 
 use super::abi::usual;
-use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, INT, Requests, ior, iow, iowr, table};
+use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -20,6 +20,44 @@ pub const IN6_IFF_NODAD: u32 = 0x20;
 pub type InterfaceRequest = layout::InterfaceRequest<128>;
 /// A link-level address.
 pub type SocketAddressLink = layout::SocketAddressLink<24>;
+
+/// The argument of the request that adds a link-level address.
+#[doc(alias = "if_laddrreq")]
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub struct LinkAddressRequest {
+    /// The name, with its NUL.
+    pub name: [u8; NAME_SIZE],
+    /// [`IFLR_ACTIVE`] and the like.
+    pub flags: u32,
+    /// Of no use here.
+    pub prefix_length: u32,
+    /// The address, with room for one of any family.
+    pub address: [u8; 128],
+    /// The peer's.
+    pub destination: [u8; 128],
+}
+
+/// The address is to be the one in use.
+pub const IFLR_ACTIVE: u32 = 0x4000;
+
+/// What makes `mac` the address in use of an interface.
+#[must_use]
+pub fn link_address(name: &Name, mac: [u8; 6]) -> [u8; size_of::<LinkAddressRequest>()] {
+    const ADDRESS: usize = offset_of!(LinkAddressRequest, address);
+    const DATA: usize = offset_of!(SocketAddressLink, data);
+    let mut argument = [0; size_of::<LinkAddressRequest>()];
+    let mut put = |at: usize, bytes: &[u8]| argument[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, name.padded());
+    put(offset_of!(LinkAddressRequest, flags), &IFLR_ACTIVE.to_ne_bytes());
+    #[allow(clippy::cast_possible_truncation, reason = "it is 14")]
+    let length = (DATA + mac.len()) as u8;
+    put(ADDRESS + offset_of!(SocketAddressLink, length), &[length]);
+    put(ADDRESS + offset_of!(SocketAddressLink, family), &[AF_LINK]);
+    put(ADDRESS + offset_of!(SocketAddressLink, address_length), &[6]);
+    put(ADDRESS + DATA, &mac);
+    argument
+}
 
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
@@ -43,6 +81,8 @@ pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 107, size_of::<AliasRequestV6>());
 pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
 /// [`RequestV6`], both ways: the flags of an address.
 pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
+/// [`LinkAddressRequest`]: adds a link-level address.
+pub const SIOCALIFADDR: Opcode = iow(b'i', 28, size_of::<LinkAddressRequest>());
 /// `int`: whether packets have the address family in front.
 pub const TUNSIFHEAD: Opcode = iow(b't', 66, INT);
 /// `int`, filled in: any number but 0 for yes.
@@ -80,6 +120,7 @@ pub const ABI: Abi = Abi {
             get_address_flags_v6: SIOCGIFAFLAG_IN6,
             attach_family: None,
             set_mac: None,
+            set_link_address: Some(SIOCALIFADDR),
             tun_set_head: Some(TUNSIFHEAD),
             tun_get_head: Some(TUNGIFHEAD),
             tun_set_mode: Some(TUNSIFMODE),
@@ -134,6 +175,13 @@ table::table! {
     "SIOCAIFADDR_IN6" => SIOCAIFADDR_IN6 => 0x8080_696b;
     "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
     "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
+    "SIOCALIFADDR" => SIOCALIFADDR => 0x8118_691c;
+    "IFLR_ACTIVE" => IFLR_ACTIVE => 0x4000;
+    "sizeof(struct if_laddrreq)" => size_of::<LinkAddressRequest>() => 280;
+    "offsetof(struct if_laddrreq, flags)" => offset_of!(LinkAddressRequest, flags) => 16;
+    "offsetof(struct if_laddrreq, addr)" => offset_of!(LinkAddressRequest, address) => 24;
+    "offsetof(struct sockaddr_dl, sdl_nlen)" => offset_of!(SocketAddressLink, name_length) => 5;
+    "offsetof(struct sockaddr_dl, sdl_alen)" => offset_of!(SocketAddressLink, address_length) => 6;
     "TUNSIFHEAD" => TUNSIFHEAD => 0x8004_7442;
     "TUNGIFHEAD" => TUNGIFHEAD => 0x4004_7441;
     "TUNSIFMODE" => TUNSIFMODE => 0x8004_7458;

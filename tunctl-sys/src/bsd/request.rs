@@ -125,6 +125,9 @@ pub struct Requests<R = Request> {
     pub attach_family: Option<R>,
     /// `SIOCSIFLLADDR` → [`ifreq_mac`](super::Abi::ifreq_mac).
     pub set_mac: Option<R>,
+    /// `SIOCALIFADDR` of NetBSD, through a socket of the link level → [`link_address`](super::netbsd::link_address): makes it the
+    /// MAC in use.
+    pub set_link_address: Option<R>,
     /// `TUNSIFHEAD` → `int`: whether packets have the address family in front.
     pub tun_set_head: Option<R>,
     /// `TUNGIFHEAD` → `int`; NetBSD says any number but 0 for yes.
@@ -194,6 +197,8 @@ impl Requests<Opcode> {
             attach_family: unsafe { declared(self.attach_family) },
             // SAFETY: `ifru_addr` is read, which stands in the argument whole.
             set_mac: unsafe { declared(self.set_mac) },
+            // SAFETY: two `sockaddr_storage` are read and filled in, which stand in the argument whole.
+            set_link_address: unsafe { declared(self.set_link_address) },
             // SAFETY: the argument is an `int`.
             tun_set_head: unsafe { declared(self.tun_set_head) },
             // SAFETY: the argument is an `int`.
