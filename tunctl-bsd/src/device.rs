@@ -171,14 +171,20 @@ impl<C: Calls> BsdDevice<C> {
         Ok(family.to_bytes(self.system().rules.system))
     }
 
-    /// Has a tun lead to a peer, or be of a network, as its address wants it. Only while it is down; else it stays as it is.
-    fn set_mode(&self, address: InterfaceAddress) {
-        if let (Layer::Tun, Some(request)) =
+    /// Has a tun lead to a peer, or be of a network, as its address wants it. That can be chosen while it is down; else it stays as it
+    /// is, and whether the address fits is for the address to say.
+    fn set_mode(&self, address: InterfaceAddress) -> Result<()> {
+        let (Layer::Tun, Some(request)) =
             (self.interface.layer(), self.system().rules.abi.requests.tun_set_mode)
-        {
-            let mode = if address.peer().is_some() { iff::POINTOPOINT } else { iff::BROADCAST };
-            // Refused, it is up, and keeps its mode.
-            let _ = self.request(request, (mode | iff::MULTICAST).cast_signed());
+        else {
+            return Ok(());
+        };
+        let mode = if address.peer().is_some() { iff::POINTOPOINT } else { iff::BROADCAST };
+        match self.request(request, (mode | iff::MULTICAST).cast_signed()) {
+            Err(error) if errno::of(&error) != errno::EBUSY => {
+                Err(self.told(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -385,7 +391,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     ///
     /// A tun that is down is set to lead to a peer, or to be of a network, as the address wants it, where the system lets it choose.
     fn up(&self, address: InterfaceAddress) -> Result<()> {
-        self.set_mode(address);
+        self.set_mode(address)?;
         self.interface.up(address)
     }
 }

@@ -134,7 +134,16 @@ impl<C: Calls> BsdInterface<C> {
             Layer::Tap => 0,
         };
         let argument = abi.alias_v6(name, address, peer, wanted.prefix_length(), flags);
-        self.configure(OPERATION, Family::V6, abi.requests.add_address_v6, argument).map(drop)
+        self.add(Family::V6, abi.requests.add_address_v6, &argument)
+    }
+
+    /// Adds an address, as often as the system wants it.
+    fn add(&self, family: Family, request: Request, argument: &[u8]) -> Result<()> {
+        let again = self.system.rules.adds_addresses_twice && self.layer == Layer::Tun;
+        for _ in 0..=usize::from(again) {
+            self.configure(Operation::AddAddress, family, request, argument.to_vec())?;
+        }
+        Ok(())
     }
 
     fn add_v4(&self, name: &Name, address: std::net::Ipv4Addr, wanted: InterfaceAddress) -> Result<()> {
@@ -155,7 +164,7 @@ impl<C: Calls> BsdInterface<C> {
         };
         let mask = u32::MAX.checked_shl(32 - u32::from(wanted.prefix_length().min(32))).unwrap_or(0);
         let argument = abi.alias_v4(name, address, destination, mask.into());
-        self.configure(OPERATION, Family::V4, abi.requests.add_address, argument).map(drop)
+        self.add(Family::V4, abi.requests.add_address, &argument)
     }
 }
 
@@ -218,18 +227,22 @@ impl<C: Calls> Interface for BsdInterface<C> {
             return Err(Error::new(Operation::AddAddress, Cause::AddressExists).with_name(self.name));
         }
         let was_up = self.flags(Operation::AddAddress, &found.name)? & iff::UP != 0;
-        match address.address() {
-            IpAddr::V4(own) => self.add_v4(&found.name, own, address)?,
-            IpAddr::V6(own) => self.add_v6(&found.name, own, address)?,
-        }
+        let added = match address.address() {
+            IpAddr::V4(own) => self.add_v4(&found.name, own, address),
+            IpAddr::V6(own) => self.add_v6(&found.name, own, address),
+        };
         // The kernel has brought it up, and that is not what was asked.
-        if !was_up && let Err(error) = self.set_state(State::Down) {
-            // The first failure is the one to tell.
-            let _ = self.remove_address(address);
-            let _ = self.set_state(State::Down);
-            return Err(error.in_the_course_of(Operation::AddAddress));
+        let done = added.and_then(|()| if was_up { Ok(()) } else { self.set_state(State::Down) });
+        match done {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                // The first failure is the one to tell. If the address was not added, there is nothing to undo.
+                if self.remove_address(address).is_ok() && !was_up {
+                    let _ = self.set_state(State::Down);
+                }
+                Err(error.in_the_course_of(Operation::AddAddress))
+            }
         }
-        Ok(true)
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {

@@ -110,7 +110,7 @@ pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Verdict {
 /// An interface, or a device, could not be configured, or asked.
 pub(crate) fn configure(errno: i32, operation: Operation) -> Verdict {
     match (errno, operation) {
-        (ENXIO, _) => verdict(Cause::Gone),
+        (ENXIO | EBADF, _) => verdict(Cause::Gone),
         (EINVAL | EOPNOTSUPP, Operation::SetMtu) => verdict(Cause::InvalidMtu),
         (EINVAL | EADDRNOTAVAIL, Operation::SetMac) => verdict(Cause::InvalidMac),
         (EADDRNOTAVAIL, Operation::RemoveAddress) => verdict(Cause::AddressNotFound),
@@ -211,6 +211,7 @@ mod tests {
         }
         for (errno, operation, cause) in [
             (ENXIO, Operation::Up, Cause::Gone),
+            (EBADF, Operation::Up, Cause::Gone),
             (EINVAL, Operation::SetMtu, Cause::InvalidMtu),
             (EINVAL, Operation::SetMac, Cause::InvalidMac),
             (EINVAL, Operation::AddAddress, Cause::InvalidAddress),

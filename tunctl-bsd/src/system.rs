@@ -12,6 +12,9 @@ pub(crate) struct Rules {
     pub(crate) tun: Kind,
     /// `None`: it has none.
     pub(crate) tap: Option<Kind>,
+    /// Whether an address of a tun is added twice. An old kernel of NetBSD did not take packets after the first time; after the same
+    /// request once more, it did.
+    pub(crate) adds_addresses_twice: bool,
     /// Operations of this backend that it has no way to do.
     pub(crate) lacks: &'static [Operation],
 }
@@ -69,6 +72,7 @@ pub(crate) const FREEBSD: Rules = {
             name: abi.requests.tap_name,
             ..kind("tap", Birth::Open { any: Some("/dev/tap") }, end)
         }),
+        adds_addresses_twice: false,
         lacks: &[],
     }
 };
@@ -82,6 +86,7 @@ pub(crate) const NETBSD: Rules = Rules {
         name: bsd::netbsd::ABI.requests.tap_name,
         ..kind("tap", Birth::Request, End::ByRequest)
     }),
+    adds_addresses_twice: true,
     lacks: &[Operation::Rename],
 };
 
@@ -90,6 +95,7 @@ pub(crate) const OPENBSD: Rules = Rules {
     abi: &bsd::openbsd::ABI,
     tun: kind("tun", Birth::Open { any: None }, End::WithDescriptor),
     tap: Some(kind("tap", Birth::Open { any: None }, End::WithDescriptor)),
+    adds_addresses_twice: false,
     // What is persistent there was made so by hand; so on the two below.
     lacks: &[Operation::SetPersist, Operation::Rename],
 };
@@ -100,6 +106,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     // Units 0 to 3 are there from the start, and stay. The node of all does not tell which unit it gave.
     tun: Kind { first_unit: 4, ..kind("tun", Birth::Request, End::ByRequest) },
     tap: Some(Kind { first_unit: 4, ..kind("tap", Birth::Request, End::WithDescriptor) }),
+    adds_addresses_twice: false,
     lacks: &[Operation::SetPersist],
 };
 
@@ -108,6 +115,7 @@ pub(crate) const MACOS: Rules = Rules {
     abi: &bsd::macos::ABI,
     tun: kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
     tap: None,
+    adds_addresses_twice: false,
     // An interface of a socket goes with it, and no other way.
     lacks: &[Operation::SetPersist, Operation::SetMac, Operation::Rename, Operation::Delete],
 };

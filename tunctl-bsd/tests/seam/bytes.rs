@@ -83,7 +83,7 @@ fn an_ipv4_address_with_a_peer() {
             rig.tun_name(),
             &[(16, &v4(10, 1, 2, 3)), (32, &v4(10, 4, 5, 6)), (48, &v4(255, 255, 255, 255))],
         );
-        assert_eq!(rig.sent_once(opcode), expected, "{system:?}");
+        assert_eq!(rig.sent_to_add(opcode), expected, "{system:?}");
     }
 }
 
@@ -97,7 +97,7 @@ fn an_ipv4_address_with_the_broadcast_address_of_its_network() {
             rig.tun_name(),
             &[(16, &v4(172, 16, 5, 9)), (32, &v4(172, 31, 255, 255)), (48, &v4(255, 240, 0, 0))],
         );
-        assert_eq!(rig.sent_once(opcode), expected, "{system:?}");
+        assert_eq!(rig.sent_to_add(opcode), expected, "{system:?}");
     }
 }
 
@@ -162,7 +162,7 @@ fn an_ipv6_address_for_ever_without_duplicate_detection() {
                 (120, &[0xff; 8]),
             ],
         );
-        assert_eq!(rig.sent_once(opcode), expected, "{system:?}");
+        assert_eq!(rig.sent_to_add(opcode), expected, "{system:?}");
     }
 }
 
@@ -182,7 +182,7 @@ fn an_ipv6_address_with_a_peer() {
                 (120, &[0xff; 8]),
             ],
         );
-        assert_eq!(rig.sent_once(opcode), expected, "{system:?}");
+        assert_eq!(rig.sent_to_add(opcode), expected, "{system:?}");
     }
 }
 
@@ -190,7 +190,7 @@ fn an_ipv6_address_with_a_peer() {
 fn an_ipv6_mask_ends_within_a_byte() {
     let (rig, _device) = upped(System::NetBsd, address("fd00::1/61"));
     let mask = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf8, 0, 0, 0, 0, 0, 0, 0, 0];
-    assert_eq!(rig.sent_once(0x8080_696b)[72..100], v6(System::NetBsd, mask));
+    assert_eq!(rig.sent_to_add(0x8080_696b)[72..100], v6(System::NetBsd, mask));
 }
 
 #[test]

@@ -160,6 +160,15 @@ impl Rig {
         sent.remove(0)
     }
 
+    /// The argument that has added an address to a tun: sent twice on NetBSD, and the same both times.
+    pub(crate) fn sent_to_add(&self, opcode: u32) -> Vec<u8> {
+        let mut sent = self.sent(opcode);
+        assert_eq!(sent.len(), if self.system() == System::NetBsd { 2 } else { 1 }, "{:?}", self.calls());
+        sent.dedup();
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        sent.remove(0)
+    }
+
     /// An interface by its name, which nobody need have open.
     pub(crate) fn backend_interface(&self, name: &str) -> BsdInterface<Recorder> {
         self.backend.interface(&name.parse().expect("a name")).expect("an interface")
