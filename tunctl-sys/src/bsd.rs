@@ -9,6 +9,7 @@
 //! | [`request`] | [`Request`]: a number whose argument is plain bytes, declared once with its proof |
 //! | [`layout`] | the structures that the systems share |
 //! | [`abi`] | [`Abi`]: what differs, gathered |
+//! | [`bpf`] | frames past an interface: the packet filter |
 //! | [`bytes`] | arguments as bytes, there and back |
 //! | [`table`] | what a compiler of the system can be asked to confirm |
 //! | [`freebsd`], [`netbsd`], [`openbsd`], [`dragonfly`], [`macos`] | one system each, and its `ABI` |
@@ -24,6 +25,7 @@
 //! requests were ever made to a kernel of the system.
 
 pub mod abi;
+pub mod bpf;
 pub mod bytes;
 #[cfg(all(
     target_pointer_width = "64",
@@ -167,6 +169,13 @@ table::table! {
     COMMON:
     "FIONBIO" => FIONBIO => 0x8004_667e;
     "FIONREAD" => FIONREAD => 0x4004_667f;
+    "BIOCGBLEN" => bpf::BIOCGBLEN => 0x4004_4266;
+    "BIOCSBLEN" => bpf::BIOCSBLEN => 0xc004_4266;
+    "BIOCGDLT" => bpf::BIOCGDLT => 0x4004_426a;
+    "BIOCIMMEDIATE" => bpf::BIOCIMMEDIATE => 0x8004_4270;
+    "BIOCSHDRCMPLT" => bpf::BIOCSHDRCMPLT => 0x8004_4275;
+    "DLT_NULL" => bpf::DLT_NULL => 0;
+    "DLT_EN10MB" => bpf::DLT_EN10MB => 1;
     "IFNAMSIZ" => NAME_SIZE => 16;
     "AF_INET" => AF_INET => 2;
     "AF_LINK" => AF_LINK => 18;

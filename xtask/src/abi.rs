@@ -50,6 +50,7 @@ const HEADERS: &[&str] = &[
     "net/if_tun.h",
     "net/if_tap.h",
     "net/if_utun.h",
+    "net/bpf.h",
     "sys/kern_control.h",
     "sys/sys_domain.h",
     "netinet/in_var.h",

@@ -1,5 +1,6 @@
 //! What differs between the systems, as data: code that takes an [`Abi`] is code for all of them.
 
+use crate::bsd::bpf::Bpf;
 use crate::bsd::{Rename, Requests};
 
 /// Numbers and layouts of one system.
@@ -25,6 +26,8 @@ pub struct Abi {
     pub no_duplicate_detection: Option<u32>,
     /// The requests whose arguments are bytes.
     pub requests: Requests,
+    /// The packet filter.
+    pub bpf: Bpf,
     /// `SIOCSIFNAME`, where interfaces can be renamed.
     pub rename: Option<Rename>,
 }

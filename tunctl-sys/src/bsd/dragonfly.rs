@@ -7,6 +7,7 @@
 use core::mem::offset_of;
 
 use super::abi::{TunInfoLayout, usual};
+use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6, TunInfoNarrow};
 use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
@@ -63,6 +64,14 @@ pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfoNarrow>());
 /// [`TunInfoNarrow`]: MTU and kind, of a tap.
 pub const TAPSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfoNarrow>());
 
+/// `ifreq`: binds a packet filter to an interface.
+pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
+/// `u_int`: whether also what the interface has sent is given.
+pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
+
+/// The header that the packet filter puts in front of each packet.
+const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
+
 /// What DragonFly has.
 pub const ABI: Abi = Abi {
     name: "DragonFly",
@@ -108,6 +117,10 @@ pub const ABI: Abi = Abi {
         };
         // SAFETY: each number is that of DragonFly, and the assertions of the table hold it.
         unsafe { NUMBERS.declare() }
+    },
+    bpf: {
+        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        unsafe { Bpf::declare(BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: Some(
         // SAFETY: `ifr_data` is the address of the new name, which DragonFly copies in as a string of at most
@@ -162,4 +175,10 @@ table::table! {
     "TUNSIFINFO" => TUNSIFINFO => 0x8008_745b;
     "TUNGIFINFO" => TUNGIFINFO => 0x4008_745c;
     "TAPSIFINFO" => TAPSIFINFO => 0x8008_745b;
+    "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
+    "BIOCSSEESENT" => BIOCSSEESENT => 0x8004_4277;
+    "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;
+    "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 20;
+    "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 24;
+    "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 8;
 }

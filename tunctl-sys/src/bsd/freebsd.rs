@@ -6,6 +6,7 @@
 use core::mem::offset_of;
 
 use super::abi::{AliasLayout, AliasLayoutV6, TunInfoLayout};
+use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{
     self, LifetimesV6, NAME_SIZE, RequestV6, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
@@ -113,6 +114,14 @@ pub const TAPSVNETHDR: Opcode = iow(b't', 91, INT);
 /// `int`, filled in.
 pub const TAPGVNETHDR: Opcode = ior(b't', 94, INT);
 
+/// `ifreq`: binds a packet filter to an interface.
+pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
+/// `u_int`: which packets are given: 0, what the interface has received; 1, also what it has sent; 2, that alone.
+pub const BIOCSDIRECTION: Opcode = iow(b'B', 119, INT);
+
+/// The header that the packet filter puts in front of each packet.
+const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
+
 /// What FreeBSD has.
 pub const ABI: Abi = Abi {
     name: "FreeBSD",
@@ -171,6 +180,10 @@ pub const ABI: Abi = Abi {
         };
         // SAFETY: each number is that of FreeBSD, and the assertions of the table hold it.
         unsafe { NUMBERS.declare() }
+    },
+    bpf: {
+        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: Some(
         // SAFETY: `ifr_data` is the address of the new name, which FreeBSD copies in as a string of at most
@@ -233,4 +246,10 @@ table::table! {
     "TAPSVNETHDR" => TAPSVNETHDR => 0x8004_745b;
     "TAPGVNETHDR" => TAPGVNETHDR => 0x4004_745e;
     "TAPSTRANSIENT" => TUNSTRANSIENT => 0x8004_7462;
+    "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
+    "BIOCSDIRECTION" => BIOCSDIRECTION => 0x8004_4277;
+    "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;
+    "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 20;
+    "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 24;
+    "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 8;
 }

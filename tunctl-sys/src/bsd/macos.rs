@@ -7,8 +7,9 @@
 use core::mem::offset_of;
 
 use super::abi::usual;
+use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, Requests, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Requests, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -97,6 +98,14 @@ pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
 /// [`ControlInfo`], both ways: the number of a kernel control, by its name.
 pub const CTLIOCGINFO: Opcode = iowr(b'N', 3, size_of::<ControlInfo>());
 
+/// `ifreq`: binds a packet filter to an interface.
+pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
+/// `u_int`: whether also what the interface has sent is given.
+pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
+
+/// The header that the packet filter puts in front of each packet.
+const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
+
 /// What macOS has.
 pub const ABI: Abi = Abi {
     name: "macOS",
@@ -142,6 +151,10 @@ pub const ABI: Abi = Abi {
         };
         // SAFETY: each number is that of macOS, and the assertions of the table hold it.
         unsafe { NUMBERS.declare() }
+    },
+    bpf: {
+        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        unsafe { Bpf::declare(BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: None,
 };
@@ -229,4 +242,10 @@ table::table! {
     "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
     "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
     "CTLIOCGINFO" => CTLIOCGINFO => 0xc064_4e03;
+    "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
+    "BIOCSSEESENT" => BIOCSSEESENT => 0x8004_4277;
+    "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 8;
+    "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 12;
+    "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 16;
+    "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 4;
 }

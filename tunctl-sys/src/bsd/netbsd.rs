@@ -6,6 +6,7 @@
 use core::mem::offset_of;
 
 use super::abi::usual;
+use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
 use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
@@ -94,6 +95,14 @@ pub const TUNSLMODE: Opcode = iow(b't', 87, INT);
 /// `ifreq`, filled in: the name of the interface, of a tap.
 pub const TAPGIFNAME: Opcode = ior(b'e', 0, size_of::<InterfaceRequest>());
 
+/// `ifreq`: binds a packet filter to an interface.
+pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
+/// `u_int`: which packets are given: 0, what the interface has received; 1, also what it has sent; 2, that alone.
+pub const BIOCSDIRECTION: Opcode = iow(b'B', 121, INT);
+
+/// The header that the packet filter puts in front of each packet.
+const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
+
 /// What NetBSD has.
 pub const ABI: Abi = Abi {
     name: "NetBSD",
@@ -139,6 +148,10 @@ pub const ABI: Abi = Abi {
         };
         // SAFETY: each number is that of NetBSD, and the assertions of the table hold it.
         unsafe { NUMBERS.declare() }
+    },
+    bpf: {
+        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: None,
 };
@@ -187,4 +200,10 @@ table::table! {
     "TUNSIFMODE" => TUNSIFMODE => 0x8004_7458;
     "TUNSLMODE" => TUNSLMODE => 0x8004_7457;
     "TAPGIFNAME" => TAPGIFNAME => 0x4090_6500;
+    "BIOCSETIF" => BIOCSETIF => 0x8090_426c;
+    "BIOCSDIRECTION" => BIOCSDIRECTION => 0x8004_4279;
+    "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;
+    "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 20;
+    "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 24;
+    "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 8;
 }

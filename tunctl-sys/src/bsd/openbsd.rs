@@ -6,6 +6,7 @@
 use core::mem::offset_of;
 
 use super::abi::{TunInfoLayout, usual};
+use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
 use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
@@ -78,6 +79,17 @@ pub const TUNSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfo>());
 /// [`TunInfo`], filled in.
 pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfo>());
 
+/// `ifreq`: binds a packet filter to an interface.
+pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
+/// `u_int`: which directions are left out, a bit each.
+pub const BIOCSDIRFILT: Opcode = iow(b'B', 125, INT);
+
+/// What the interface has sent.
+pub const BPF_DIRECTION_OUT: u32 = 2;
+
+/// The header that the packet filter puts in front of each packet.
+const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
+
 /// What OpenBSD has.
 pub const ABI: Abi = Abi {
     name: "OpenBSD",
@@ -123,6 +135,10 @@ pub const ABI: Abi = Abi {
         };
         // SAFETY: each number is that of OpenBSD, and the assertions of the table hold it.
         unsafe { NUMBERS.declare() }
+    },
+    bpf: {
+        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
     },
     rename: None,
 };
@@ -180,4 +196,11 @@ table::table! {
     "TUNSIFMODE" => TUNSIFMODE => 0x8004_745d;
     "TUNSIFINFO" => TUNSIFINFO => 0x800c_745b;
     "TUNGIFINFO" => TUNGIFINFO => 0x400c_745c;
+    "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
+    "BIOCSDIRFILT" => BIOCSDIRFILT => 0x8004_427d;
+    "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 8;
+    "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 12;
+    "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 16;
+    "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 4;
+    "BPF_DIRECTION_OUT" => BPF_DIRECTION_OUT => 2;
 }

@@ -1,0 +1,227 @@
+//! The Berkeley Packet Filter: frames to an interface and from it, as they are. Manual page: `bpf(4)`.
+//!
+//! A descriptor of `/dev/bpf` is bound to one interface. What is written to it leaves through that interface; a read gives all that
+//! has passed it since the last, each packet behind a header of its own, whose layout no two systems share.
+#![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
+
+use super::{Request, ior, iow, iowr};
+use crate::ioctl::Opcode;
+
+/// `u_int`.
+const NUMBER: usize = size_of::<u32>();
+
+/// `u_int`, filled in: the bytes that a read has to have room for.
+pub const BIOCGBLEN: Opcode = ior(b'B', 102, NUMBER);
+/// `u_int`, both ways: sets them, before it is bound to an interface; what they came to is filled in.
+pub const BIOCSBLEN: Opcode = iowr(b'B', 102, NUMBER);
+/// `u_int`, filled in: what packets begin with.
+pub const BIOCGDLT: Opcode = ior(b'B', 106, NUMBER);
+/// `u_int`: whether a read ends with the first packet, rather than with a full buffer.
+pub const BIOCIMMEDIATE: Opcode = iow(b'B', 112, NUMBER);
+/// `u_int`: whether the source address of what is written is the writer's to say.
+pub const BIOCSHDRCMPLT: Opcode = iow(b'B', 117, NUMBER);
+
+/// Packets begin with an address family, in the byte order of the host.
+pub const DLT_NULL: u32 = 0;
+/// Packets begin with an Ethernet header.
+pub const DLT_EN10MB: u32 = 1;
+
+/// What a system has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bpf {
+    /// `BIOCSETIF` → [`ifreq`](super::Abi::ifreq): binds it to an interface.
+    pub set_interface: Request,
+    /// [`BIOCSBLEN`] → `u_int`.
+    pub set_buffer_length: Request,
+    /// [`BIOCGBLEN`] → `u_int`.
+    pub buffer_length: Request,
+    /// [`BIOCGDLT`] → `u_int`.
+    pub link_type: Request,
+    /// [`BIOCIMMEDIATE`] → `u_int`.
+    pub set_immediate: Request,
+    /// [`BIOCSHDRCMPLT`] → `u_int`.
+    pub set_header_complete: Request,
+    /// `BIOCSSEESENT`, `BIOCSDIRECTION` or `BIOCSDIRFILT` → `u_int`: which packets a read gives.
+    pub set_direction: Request,
+    /// The number by which that is: those that the interface has received, and none that it has sent.
+    pub received_only: u32,
+    /// Where a packet's header has what.
+    pub header: HeaderLayout,
+}
+
+/// Where the header in front of a packet has what, and where the next one begins.
+#[doc(alias = "bpf_hdr")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderLayout {
+    /// The bytes of the packet that follow, 32 bits.
+    pub captured: usize,
+    /// The bytes that it had, 32 bits.
+    pub original: usize,
+    /// The bytes of the header itself, 16 bits.
+    pub length: usize,
+    /// Each header begins at a multiple of so many bytes.
+    pub alignment: usize,
+}
+
+impl HeaderLayout {
+    /// Behind a time of `time` bytes.
+    pub(super) const fn behind(time: usize, alignment: usize) -> Self {
+        Self { captured: time, original: time + 4, length: time + 8, alignment }
+    }
+}
+
+impl Bpf {
+    /// Declares a system's.
+    ///
+    /// # Safety
+    ///
+    /// On that system, `set_interface` is `BIOCSETIF`, and `set_direction` is a request whose argument is a number.
+    pub(super) const unsafe fn declare(
+        set_interface: Opcode,
+        set_direction: Opcode,
+        received_only: u32,
+        header: HeaderLayout,
+    ) -> Self {
+        Self {
+            // SAFETY: the caller vouches for the number; of an `ifreq`, the name alone is read.
+            set_interface: unsafe { Request::new(set_interface) },
+            // SAFETY: the argument is a number, on all five systems.
+            set_buffer_length: unsafe { Request::new(BIOCSBLEN) },
+            // SAFETY: the argument is a number, on all five systems.
+            buffer_length: unsafe { Request::new(BIOCGBLEN) },
+            // SAFETY: the argument is a number, on all five systems.
+            link_type: unsafe { Request::new(BIOCGDLT) },
+            // SAFETY: the argument is a number, on all five systems.
+            set_immediate: unsafe { Request::new(BIOCIMMEDIATE) },
+            // SAFETY: the argument is a number, on all five systems.
+            set_header_complete: unsafe { Request::new(BIOCSHDRCMPLT) },
+            // SAFETY: the caller vouches for the number, and that its argument is one.
+            set_direction: unsafe { Request::new(set_direction) },
+            received_only,
+            header,
+        }
+    }
+}
+
+/// A packet in what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Captured<'a> {
+    /// Its bytes, as many as were captured.
+    pub bytes: &'a [u8],
+    /// How many it had.
+    pub original: usize,
+}
+
+/// The packets in what one read gave, in the order in which they passed. It ends where a header makes no sense.
+#[derive(Clone, Debug)]
+pub struct Packets<'a> {
+    rest: &'a [u8],
+    layout: HeaderLayout,
+}
+
+impl<'a> Packets<'a> {
+    /// The packets in these bytes.
+    #[must_use]
+    pub const fn new(read: &'a [u8], layout: HeaderLayout) -> Self {
+        Self { rest: read, layout }
+    }
+
+    /// What is left, behind the packets that were given: where the next header begins.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = Captured<'a>;
+
+    fn next(&mut self) -> Option<Captured<'a>> {
+        let HeaderLayout { captured, original, length, alignment } = self.layout;
+        let header = usize::from(u16::from_ne_bytes(field(self.rest, length)?));
+        let captured = usize::try_from(u32::from_ne_bytes(field(self.rest, captured)?)).ok()?;
+        let original = usize::try_from(u32::from_ne_bytes(field(self.rest, original)?)).ok()?;
+        // A header reaches at least to the end of its own length; or there would be no progress.
+        if header < length + size_of::<u16>() {
+            return None;
+        }
+        let end = header.checked_add(captured)?;
+        let bytes = self.rest.get(header..end)?;
+        // The last one need not be filled up.
+        self.rest = self.rest.get(end.checked_next_multiple_of(alignment)?..).unwrap_or_default();
+        Some(Captured { bytes, original })
+    }
+}
+
+fn field<const SIZE: usize>(bytes: &[u8], at: usize) -> Option<[u8; SIZE]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bsd::{Abi, dragonfly, freebsd, macos, netbsd, openbsd};
+
+    const ALL: [Abi; 5] = [freebsd::ABI, netbsd::ABI, openbsd::ABI, dragonfly::ABI, macos::ABI];
+
+    /// What a read gives of these packets, with a header of `length` bytes in front of each.
+    fn read(layout: HeaderLayout, length: u16, packets: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for packet in packets {
+            bytes.resize(bytes.len().next_multiple_of(layout.alignment), 0xee);
+            let at = bytes.len();
+            bytes.resize(at + usize::from(length), 0xdd);
+            let captured = u32::try_from(packet.len()).unwrap();
+            bytes[at + layout.captured..][..4].copy_from_slice(&captured.to_ne_bytes());
+            bytes[at + layout.original..][..4].copy_from_slice(&(captured + 7).to_ne_bytes());
+            bytes[at + layout.length..][..2].copy_from_slice(&length.to_ne_bytes());
+            bytes.extend_from_slice(packet);
+        }
+        bytes
+    }
+
+    #[test]
+    fn each_packet_of_a_read_is_found() {
+        for layout in ALL.map(|abi| abi.bpf.header) {
+            let packets: [&[u8]; 4] = [&[1; 14], &[], &[3; 61], &[4; 1]];
+            let length = u16::try_from(layout.length + 2).unwrap();
+            for length in [length, 26, 32] {
+                let bytes = read(layout, length.max(28), &packets);
+                let found: Vec<_> = Packets::new(&bytes, layout).collect();
+                assert_eq!(found.iter().map(|one| one.bytes).collect::<Vec<_>>(), packets);
+                assert!(found.iter().all(|one| one.original == one.bytes.len() + 7));
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_ends_it() {
+        for layout in ALL.map(|abi| abi.bpf.header) {
+            let whole = read(layout, 32, &[&[1; 20], &[2; 20]]);
+            for cut in 0..whole.len() {
+                let found: Vec<_> = Packets::new(&whole[..cut], layout).map(|one| one.bytes.len()).collect();
+                assert!(found.len() < 2 && found.iter().all(|&length| length == 20), "{cut} {found:?}");
+            }
+            for byte in [0x00, 0x01, 0x7f, 0xff] {
+                assert!(Packets::new(&[byte; 200], layout).count() < 200);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_headers() {
+        let numbers = |abi: Abi| [abi.bpf.set_interface.opcode(), abi.bpf.set_direction.opcode()];
+        assert_eq!(
+            ALL.map(numbers),
+            [
+                [0x8020_426c, 0x8004_4277],
+                [0x8090_426c, 0x8004_4279],
+                [0x8020_426c, 0x8004_427d],
+                [0x8020_426c, 0x8004_4277],
+                [0x8020_426c, 0x8004_4277],
+            ]
+        );
+        // Of OpenBSD's, a bit is a direction that is left out; of the others', 0 is what comes in.
+        assert_eq!(ALL.map(|abi| abi.bpf.received_only), [0, 0, 2, 0, 0]);
+    }
+}
