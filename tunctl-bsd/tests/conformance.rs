@@ -14,9 +14,9 @@ mod models;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use tunctl_core::conformance;
+use tunctl_core::conformance::{self, Case};
 
-use exceptions::Exceptions;
+use exceptions::{Exceptions, OF_MODELS, OF_SYSTEMS};
 use harness::ModelHarness;
 use models::System;
 
@@ -29,26 +29,45 @@ const SYSTEMS: [(&str, System); 5] = [
 ];
 
 fn main() -> ExitCode {
-    let exceptions = Exceptions::read();
     let cases = conformance::cases::<ModelHarness>();
     let mut trials = Vec::new();
     for (word, system) in SYSTEMS {
-        for case in &cases {
-            let name = format!("{}::{}", case.subject(), case.name());
-            if exceptions.concern(word, &name) {
-                continue;
-            }
-            let case = *case;
-            trials.push(Trial::test(format!("{word}::{name}"), move || {
-                match case.run(&ModelHarness::new(system)).not_applicable {
-                    None => Ok(()),
-                    Some(why) => Err(format!("{why}: put it on the list").into()),
-                }
-            }));
-        }
+        trials.extend(all(word, word, &cases, &Exceptions::read(&[OF_MODELS]), move || {
+            ModelHarness::new(system)
+        }));
+        // As it will be on the system itself.
+        let outside = format!("{word}::from_outside");
+        let exceptions = Exceptions::read(&[OF_MODELS, OF_SYSTEMS]);
+        trials.extend(all(&outside, word, &cases, &exceptions, move || ModelHarness::from_outside(system)));
     }
-    let known: Vec<_> = cases.iter().map(|case| format!("{}::{}", case.subject(), case.name())).collect();
-    trials
-        .push(Trial::test("every_exception_is_a_case", move || exceptions.check(&known).map_err(Into::into)));
+    let known: Vec<_> = cases.iter().map(name).collect();
+    trials.push(Trial::test("every_exception_is_a_case", move || {
+        Exceptions::read(&[OF_MODELS, OF_SYSTEMS]).check(&known).map_err(Into::into)
+    }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn name(case: &Case<ModelHarness>) -> String {
+    format!("{}::{}", case.subject(), case.name())
+}
+
+/// The cases that concern a system, each over a harness of its own.
+fn all<F>(
+    prefix: &str,
+    system: &str,
+    cases: &[Case<ModelHarness>],
+    exceptions: &Exceptions,
+    harness: F,
+) -> Vec<Trial>
+where
+    F: Fn() -> ModelHarness + Copy + Send + 'static,
+{
+    let concerned = cases.iter().copied().filter(|case| !exceptions.concern(system, &name(case)));
+    let trial = |case: Case<ModelHarness>| {
+        Trial::test(format!("{prefix}::{}", name(&case)), move || match case.run(&harness()).not_applicable {
+            None => Ok(()),
+            Some(why) => Err(format!("{why}: put it on the list").into()),
+        })
+    };
+    concerned.map(trial).collect()
 }

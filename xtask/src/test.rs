@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::differential;
-use crate::tidy::{self, KERNEL_TESTS, PURE_TESTS};
+use crate::tidy::{self, KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
 use crate::{Outcome, root};
 
 /// What one stage did.
@@ -42,10 +42,14 @@ pub(crate) fn run() -> Outcome {
     });
     stage(&mut finished, "tidy", || tidy::run().map(|()| Report { passed: 1, ..Report::default() }));
     stage(&mut finished, "unit tests", || tests(&["--workspace", "--lib", "--bins", "--examples"]));
-    for package in PURE_TESTS {
-        stage(&mut finished, &format!("memory: {package}"), || tests(&["--package", package, "--test", "*"]));
+    for (package, names) in PURE_TESTS {
+        let chosen = names.iter().flat_map(|name| ["--test", name]);
+        let arguments: Vec<_> = ["--package", package].into_iter().chain(chosen).collect();
+        stage(&mut finished, &format!("memory: {package}"), || tests(&arguments));
     }
     stage(&mut finished, "documentation tests", || tests(&["--workspace", "--doc"]));
+    let (package, test) = NATIVE_TEST;
+    stage(&mut finished, &format!("{test}: {package}"), || tests(&["--package", package, "--test", test]));
     // Elsewhere these have no cases, and a stage that runs nothing would fail.
     if cfg!(target_os = "linux") {
         for (package, test) in KERNEL_TESTS {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Outcome, root};
 
-pub(crate) use targets::{KERNEL_TESTS, PURE_TESTS};
+pub(crate) use targets::{KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
 
 /// The crates of the workspace, from the bottom up: each may depend on what stands before it, where the arrows of
 /// ARCHITECTURE.md say so.

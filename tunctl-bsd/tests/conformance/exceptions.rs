@@ -1,7 +1,9 @@
 //! Which cases do not concern a system.
 
 /// The list, as it is written: a reason, under it the systems and the cases.
-const TEXT: &str = include_str!("exceptions.txt");
+pub(crate) const OF_MODELS: &str = include_str!("exceptions.txt");
+/// More of them, of the systems themselves, which tell less from outside than their models.
+pub(crate) const OF_SYSTEMS: &str = include_str!("system.txt");
 
 pub(crate) struct Exceptions {
     rows: Vec<Row>,
@@ -16,8 +18,9 @@ struct Row {
 impl Exceptions {
     /// A line that is not indented is a reason. Under it, an indented line is a case, or `subject::*`, with the systems in front that
     /// it does not concern, if not all: `netbsd openbsd: names::a_pattern_fills_the_first_gap`.
-    pub(crate) fn read() -> Self {
-        let indented = TEXT.lines().filter_map(|line| line.strip_prefix("    "));
+    pub(crate) fn read(texts: &[&'static str]) -> Self {
+        let indented =
+            texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("    "));
         let rows = indented.map(|line| match line.split_once(": ") {
             Some((systems, case)) => Row { systems: systems.split_whitespace().collect(), case: case.trim() },
             None => Row { systems: Vec::new(), case: line.trim() },

@@ -3,18 +3,22 @@
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl_bsd::{BsdBackend, BsdDevice, FoundAddress};
+use tunctl_bsd::{BsdBackend, BsdDevice, Calls, FoundAddress};
 use tunctl_core::conformance::{Harness, Names, Observation, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress,
     Mtu, Operation, PollState, Result, State,
 };
 
-use super::models::{Kind, Model, Report, System};
+use super::models::{Handle, Kind, Model, Report, System};
 
 pub(crate) struct ModelHarness {
     model: Model,
     backend: BsdBackend<Model>,
+    /// No more is told, and no more can be done, than by a system's own tools.
+    from_outside: bool,
+    /// The tuns that macOS makes for itself.
+    _others: Vec<Handle>,
 }
 
 impl ModelHarness {
@@ -22,7 +26,28 @@ impl ModelHarness {
         let model = Model::new(system);
         // The suite brings interfaces up without an address. NetBSD's tuns want one first, which the seam's tests ask for.
         model.set_additions_until_ready(0);
-        Self { backend: BsdBackend::over(system, model.clone()), model }
+        let backend = BsdBackend::over(system, model.clone());
+        Self { backend, model, from_outside: false, _others: Vec::new() }
+    }
+
+    /// As the harness of the system itself sees one: so that what it cannot see is known before it is run there.
+    pub(crate) fn from_outside(system: System) -> Self {
+        let model = Model::new(system);
+        let is_macos = system == System::MacOs;
+        let others = if is_macos { 0..2 } else { 0..0 };
+        let others = others.map(|_| model.connect("com.apple.net.utun_control", 0).unwrap()).collect();
+        let backend = BsdBackend::over(system, model.clone());
+        Self { backend, model, from_outside: true, _others: others }
+    }
+
+    /// Some kernels wait, or go on with what they have given back, if what is open is destroyed.
+    fn check_is_closed(&self, name: &InterfaceName) {
+        let is_open = self.model.report(&text(name)).is_some_and(|report| report.is_open);
+        let minds = matches!(self.model.system(), System::FreeBsd | System::DragonFly | System::MacOs);
+        assert!(
+            !(self.from_outside && minds && is_open),
+            "{name} is open, and this system would not survive that"
+        );
     }
 }
 
@@ -82,7 +107,9 @@ impl Harness for ModelHarness {
 
     fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
         let report = self.model.report(&text(name)).filter(|report| report.kind != Kind::Loopback)?;
-        Some(info(self.model.system(), &report))
+        let mut info = info(self.model.system(), &report);
+        info.persistent &= !self.from_outside;
+        Some(info)
     }
 
     fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress> {
@@ -90,6 +117,7 @@ impl Harness for ModelHarness {
     }
 
     fn dropped(&self, name: &InterfaceName) -> u64 {
+        assert!(!self.from_outside, "{name}: what was dropped is told to nobody else");
         self.model.dropped(&text(name))
     }
 
@@ -104,6 +132,7 @@ impl Harness for ModelHarness {
     }
 
     fn delete(&self, name: &InterfaceName) {
+        self.check_is_closed(name);
         self.model.destroy_by_another(&text(name)).unwrap();
     }
 
@@ -120,10 +149,14 @@ impl Harness for ModelHarness {
     }
 
     fn set_up(&self, name: &InterfaceName, up: bool) {
+        if up && self.from_outside {
+            self.model.had_an_address(&text(name));
+        }
         self.model.set_up(&text(name), up);
     }
 
-    fn as_caller(&self, _: u32, _: u32, capable: bool, work: &mut dyn FnMut()) {
+    fn as_caller(&self, uid: u32, _: u32, capable: bool, work: &mut dyn FnMut()) {
+        assert!(capable || uid != 0 || !self.from_outside, "root without rights is nobody there");
         self.model.set_caller(capable);
         work();
         self.model.set_caller(true);

@@ -164,6 +164,13 @@ impl Model {
         }
     }
 
+    /// Another program, which is root, gives an interface an address, twice, and takes it away.
+    pub(crate) fn had_an_address(&self, name: &str) {
+        if let Some(interface) = self.enter().named_mut(name) {
+            interface.additions += 2;
+        }
+    }
+
     /// Another program, which is root, renames an interface; whether the system permits it.
     pub(crate) fn rename_by_another(&self, old: &str, new: &str) -> bool {
         let mut world = self.enter();

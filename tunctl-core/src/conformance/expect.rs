@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use super::dialect::{self, native};
 use super::{DeviceOf, Harness};
 use crate::{
-    Cause, CreateOptions, DestroyError, Error, Gid, InterfaceAddress, InterfaceInfo, InterfaceName,
-    MacAddress, Operation, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo,
+    InterfaceName, MacAddress, Operation, TunBackend, TunDevice, Uid,
 };
 
 /// A refusal that a case asked for, and got: the operation, and why.
@@ -187,6 +187,13 @@ pub(super) fn ipv6(length: u16) -> Vec<u8> {
     (packet[23], packet[39]) = (2, 1);
     packet.extend((40..length).map(|position| position.to_le_bytes()[0]));
     packet
+}
+
+/// The names on the backend's list.
+#[track_caller]
+pub(super) fn listed<H: Harness>(harness: &H) -> Vec<String> {
+    let found = harness.backend().interfaces().unwrap();
+    found.iter().map(|interface| interface.name().unwrap().to_string()).collect()
 }
 
 /// The packet that waits, with the headers of the device.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case::{Case, suite};
-use super::expect::{create, exists, gid, name, open, persistent, report, tap, tun, uid};
+use super::expect::{create, exists, gid, listed, name, open, persistent, report, tap, tun, uid};
 use super::{Harness, refused};
 use crate::{
     Cause, CreateOptions, Error, Interface, Mtu, Operation, Readiness, Result, State, TunBackend, TunDevice,
@@ -19,12 +19,6 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
         what_the_backend_says_of_an_interface_is_what_the_system_says,
         the_capabilities_are_what_is_supported,
     ]
-}
-
-/// The names on the backend's list.
-fn listed<H: Harness>(harness: &H) -> Vec<String> {
-    let found = harness.backend().interfaces().unwrap();
-    found.iter().map(|interface| interface.name().unwrap().to_string()).collect()
 }
 
 fn the_list_is_empty_without_interfaces<H: Harness>(harness: &H) {

@@ -1,0 +1,76 @@
+//! The cases, one after the other.
+
+use std::env;
+use std::sync::{Mutex, PoisonError};
+
+use libtest_mimic::{Completion, Failed, Trial};
+use nix::unistd::Uid;
+use tunctl_core::conformance::{self, Case};
+
+use crate::exceptions::{Exceptions, OF_MODELS, OF_SYSTEMS};
+use crate::harness::{self, SystemHarness};
+
+const SYSTEM: &str = if cfg!(target_os = "freebsd") {
+    "freebsd"
+} else if cfg!(target_os = "netbsd") {
+    "netbsd"
+} else if cfg!(target_os = "openbsd") {
+    "openbsd"
+} else if cfg!(target_os = "dragonfly") {
+    "dragonfly"
+} else {
+    "macos"
+};
+
+/// Turns skips into failures.
+const REQUIRE: &str = "TUNCTL_REQUIRE_KERNEL";
+
+static SKIPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The cases that concern this system, where what it tells from outside is enough for them.
+pub(crate) fn trials() -> Vec<Trial> {
+    let exceptions = Exceptions::read(&[OF_MODELS, OF_SYSTEMS]);
+    let name = |case: &Case<SystemHarness>| format!("{}::{}", case.subject(), case.name());
+    let cases = conformance::cases::<SystemHarness>();
+    let known: Vec<_> = cases.iter().map(name).collect();
+    let concerned = cases.into_iter().filter(|case| !exceptions.concern(SYSTEM, &name(case)));
+    let trials = concerned.map(|case| Trial::ignorable_test(name(&case), move || run(case)));
+    let mut trials: Vec<_> = trials.collect();
+    trials
+        .push(Trial::test("every_exception_is_a_case", move || exceptions.check(&known).map_err(Into::into)));
+    trials
+}
+
+fn run(case: Case<SystemHarness>) -> Result<Completion, Failed> {
+    let why = match obstacle() {
+        Some(why) => Some(why),
+        None => case.run(&SystemHarness::new()).not_applicable.map(str::to_owned),
+    };
+    let Some(why) = why else { return Ok(Completion::Completed) };
+    if env::var_os(REQUIRE).is_some_and(|value| value != "0" && !value.is_empty()) {
+        return Err(format!("{REQUIRE} is set, and the case is skipped: {why}").into());
+    }
+    let mut skips = SKIPS.lock().unwrap_or_else(PoisonError::into_inner);
+    skips.push(format!("{}::{}: {why}", case.subject(), case.name()));
+    Ok(Completion::ignored_with(format!("skipped: {why}")))
+}
+
+/// Why no case can run here.
+fn obstacle() -> Option<String> {
+    if !Uid::effective().is_root() {
+        return Some("it needs root".to_owned());
+    }
+    // DragonFly has some from the start, and macOS makes utuns for itself: there the cases that mind are excepted.
+    if matches!(SYSTEM, "dragonfly" | "macos") {
+        return None;
+    }
+    let there = harness::interfaces().into_iter().find(|name| harness::layer(name).is_some())?;
+    Some(format!("{there} is there already, and the suite wants the driver to itself"))
+}
+
+/// The reasons once more, at the end.
+pub(crate) fn tell_skips() {
+    for skip in SKIPS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        println!("skipped: {skip}");
+    }
+}
