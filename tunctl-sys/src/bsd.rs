@@ -49,7 +49,7 @@ pub mod table;
 
 pub use abi::Abi;
 pub use bytes::{Name, TunInfo};
-pub use request::{Rename, Request, Requests};
+pub use request::{Pair, Rename, Request, Requests};
 
 use crate::ioctl::Opcode;
 use core::ffi::c_int;

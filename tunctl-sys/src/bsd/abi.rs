@@ -1,7 +1,7 @@
 //! What differs between the systems, as data: code that takes an [`Abi`] is code for all of them.
 
 use crate::bsd::bpf::Bpf;
-use crate::bsd::{Rename, Requests};
+use crate::bsd::{Pair, Rename, Requests};
 
 /// Numbers and layouts of one system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Abi {
     pub bpf: Bpf,
     /// `SIOCSIFNAME`, where interfaces can be renamed.
     pub rename: Option<Rename>,
+    /// `SIOCSDRVSPEC` with `IF_FAKE_S_CMD_SET_PEER`, where there are Ethernets that come in pairs.
+    pub pair: Option<Pair>,
 }
 
 /// The argument that adds an IPv4 address: its size, and where each address begins.

@@ -77,6 +77,38 @@ const _: () = {
 
 #[cfg(target_os = "macos")]
 pub use control::{connect_control, getsockopt_name, utun_socket};
+#[cfg(target_os = "macos")]
+pub use pair::pair;
+
+/// macOS's Ethernets that come in pairs.
+#[cfg(target_os = "macos")]
+mod pair {
+    use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    use crate::bsd::macos::{DriverRequest, FakeRequest, IF_FAKE_S_CMD_SET_PEER};
+    use crate::bsd::{Name, Pair};
+
+    /// Connects two Ethernets: what leaves one arrives at the other, either way.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: one of them is connected. `EINVAL`: one of them is no such Ethernet. `ENXIO`: there is none of the name. `EPERM`.
+    #[doc(alias = "SIOCSDRVSPEC")]
+    pub fn pair(fd: BorrowedFd<'_>, request: Pair, one: &Name, other: &Name) -> io::Result<()> {
+        let peer = FakeRequest { reserved: [0; 4], peer: *other.padded(), rest: [0; 112] };
+        let argument = DriverRequest {
+            name: *one.padded(),
+            command: IF_FAKE_S_CMD_SET_PEER,
+            length: size_of::<FakeRequest>(),
+            data: &raw const peer,
+        };
+        // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads an `ifdrv`, which
+        // `argument` is, and no more bytes at its address than it says there are: those of `peer`, which outlives the call.
+        let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw const argument) };
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
 
 /// The sockets of macOS's kernel controls.
 #[cfg(target_os = "macos")]

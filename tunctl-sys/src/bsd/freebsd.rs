@@ -190,6 +190,7 @@ pub const ABI: Abi = Abi {
         // `IFNAMSIZ` bytes.
         unsafe { Rename::new(SIOCSIFNAME) },
     ),
+    pair: None,
 };
 
 table::table! {

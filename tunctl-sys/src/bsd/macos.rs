@@ -1,7 +1,8 @@
 //! macOS: `<net/if_utun.h>`, `<sys/kern_control.h>`, `<sys/sys_domain.h>`, `<sys/sockio.h>`.
 //!
 //! It has no device node: a tun is a socket, connected to a control of the kernel's, and its packets always have the
-//! address family in front. A tap is nothing that it has.
+//! address family in front. Instead of taps it has Ethernets (`feth`) of which two are connected: what leaves one arrives at the other,
+//! where the packet filter takes it and gives it.
 #![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
 
 use core::mem::offset_of;
@@ -9,7 +10,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, INT, Requests, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Pair, Requests, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -71,6 +72,34 @@ pub struct SocketAddressControl {
     pub reserved: [u32; 5],
 }
 
+/// What a driver is to do, and with what.
+#[doc(alias = "ifdrv")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DriverRequest {
+    /// The interface.
+    pub name: [u8; NAME_SIZE],
+    /// What is to be done.
+    pub command: usize,
+    /// The bytes of its argument.
+    pub length: usize,
+    /// Where that stands.
+    pub data: *const FakeRequest,
+}
+
+/// What is asked of an Ethernet that comes in pairs.
+#[doc(alias = "if_fake_request")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FakeRequest {
+    /// Zeroes.
+    pub reserved: [u64; 4],
+    /// The name of the other.
+    pub peer: [u8; NAME_SIZE],
+    /// Of the union: what is longer.
+    pub rest: [u8; 112],
+}
+
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
 /// `ifreq`: sets them.
@@ -102,6 +131,11 @@ pub const CTLIOCGINFO: Opcode = iowr(b'N', 3, size_of::<ControlInfo>());
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
 /// `u_int`: whether also what the interface has sent is given.
 pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
+
+/// [`DriverRequest`]: has an interface's driver do something.
+pub const SIOCSDRVSPEC: Opcode = iow(b'i', 123, size_of::<DriverRequest>());
+/// What an Ethernet of a pair is to do: carry what leaves it into that of the [`FakeRequest`].
+pub const IF_FAKE_S_CMD_SET_PEER: usize = 1;
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
@@ -157,6 +191,10 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: None,
+    pair: {
+        // SAFETY: the drivers that answer it copy in `ifd_len` bytes at `ifd_data`, or fewer.
+        Some(unsafe { Pair::new(SIOCSDRVSPEC) })
+    },
 };
 
 /// The argument of [`CTLIOCGINFO`] for the control that makes tuns.
@@ -242,6 +280,16 @@ table::table! {
     "SIOCDIFADDR_IN6" => SIOCDIFADDR_IN6 => 0x8120_6919;
     "SIOCGIFAFLAG_IN6" => SIOCGIFAFLAG_IN6 => 0xc120_6949;
     "CTLIOCGINFO" => CTLIOCGINFO => 0xc064_4e03;
+    "sizeof(struct ifdrv)" => size_of::<DriverRequest>() => 40;
+    "offsetof(struct ifdrv, ifd_name)" => offset_of!(DriverRequest, name) => 0;
+    "offsetof(struct ifdrv, ifd_cmd)" => offset_of!(DriverRequest, command) => 16;
+    "offsetof(struct ifdrv, ifd_len)" => offset_of!(DriverRequest, length) => 24;
+    "offsetof(struct ifdrv, ifd_data)" => offset_of!(DriverRequest, data) => 32;
+    "SIOCSDRVSPEC" => SIOCSDRVSPEC => 0x8028_697b;
+    "IF_FAKE_S_CMD_SET_PEER" => IF_FAKE_S_CMD_SET_PEER => 1;
+    "sizeof(struct if_fake_request)" => size_of::<FakeRequest>() => 160;
+    "offsetof(struct if_fake_request, iffr_reserved)" => offset_of!(FakeRequest, reserved) => 0;
+    "offsetof(struct if_fake_request, iffr_u)" => offset_of!(FakeRequest, peer) => 32;
     "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
     "BIOCSSEESENT" => BIOCSSEESENT => 0x8004_4277;
     "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 8;

@@ -154,6 +154,7 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: None,
+    pair: None,
 };
 
 table::table! {

@@ -141,6 +141,7 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
     },
     rename: None,
+    pair: None,
 };
 
 /// The argument of [`SIOCIFAFATTACH`] that lets `name` have IPv6 addresses.

@@ -92,6 +92,30 @@ impl Rename {
     }
 }
 
+/// The request that connects two Ethernets of macOS's: not a [`Request`], because its argument holds the address of another.
+#[doc(alias = "SIOCSDRVSPEC")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair(Opcode);
+
+impl Pair {
+    /// Declares the request.
+    ///
+    /// # Safety
+    ///
+    /// Every driver that answers `opcode`, on the system whose number it is, takes an `ifdrv`; it follows no address but `ifd_data`, and
+    /// for setting, reads no more bytes there than `ifd_len` says.
+    #[must_use]
+    pub const unsafe fn new(opcode: Opcode) -> Self {
+        Self(opcode)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn opcode(self) -> Opcode {
+        self.0
+    }
+}
+
 /// The requests of one system; `None` where it has no such thing.
 ///
 /// Behind the arrow stands the argument: what builds it, and what reads the answer. An `int` is in the host's byte order.

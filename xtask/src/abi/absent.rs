@@ -9,6 +9,15 @@ pub(super) struct Absent {
 /// zig brings a part of the headers of macOS along.
 pub(super) const MACOS: &[Absent] = &[
     Absent { header: "sys/sys_domain.h", rows: &["AF_SYS_CONTROL", "SYSPROTO_CONTROL"] },
+    Absent {
+        header: "net/if_fake_var.h",
+        rows: &[
+            "IF_FAKE_S_CMD_SET_PEER",
+            "sizeof(struct if_fake_request)",
+            "offsetof(struct if_fake_request, iffr_reserved)",
+            "offsetof(struct if_fake_request, iffr_u)",
+        ],
+    },
     Absent { header: "netinet6/nd6.h", rows: &["ND6_INFINITE_LIFETIME"] },
     Absent {
         header: "netinet6/in6_var.h",
