@@ -11,6 +11,7 @@ use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
 use crate::calls::{Calls, Family, Found};
+use crate::channel::Channel;
 use crate::device::Life;
 use crate::errno;
 use crate::interface::Of;
@@ -25,7 +26,7 @@ const TRIES: usize = 64;
 /// The TUN/TAP drivers of one of these systems, over its calls: those of the [`Host`](crate), or a model's.
 #[derive(Debug)]
 pub struct BsdBackend<C> {
-    system: Arc<Of<C>>,
+    pub(crate) system: Arc<Of<C>>,
 }
 
 impl<C: Calls> BsdBackend<C> {
@@ -36,7 +37,13 @@ impl<C: Calls> BsdBackend<C> {
     }
 
     /// Opens what has the name by now, and sets it up as this crate uses it.
-    fn attach(&self, plan: &Plan<'_>, handle: C::Handle, name: &Name, is_ours: bool) -> Result<BsdDevice<C>> {
+    fn attach(
+        &self,
+        plan: &Plan<'_>,
+        channel: Channel<C>,
+        name: &Name,
+        is_ours: bool,
+    ) -> Result<BsdDevice<C>> {
         let failed = |error: &io::Error| {
             let errno = errno::of(error);
             plan.told(remedy::configure(errno, plan.operation), error)
@@ -45,7 +52,7 @@ impl<C: Calls> BsdBackend<C> {
         let found = match self.system.by_name(name.as_bytes()) {
             Ok(found) => found,
             Err(error) => {
-                drop(handle);
+                drop(channel);
                 if ends_by_request {
                     // The first failure is the one to tell.
                     let _ = self.system.destroy(name);
@@ -57,8 +64,8 @@ impl<C: Calls> BsdBackend<C> {
         let found = found.ok_or_else(lost)?;
         let interface = BsdInterface::new(self.system.clone(), &found, plan.layer).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
-        let life = Life::new(self.system.clone(), interface.index(), ends_by_request);
-        let device = BsdDevice::new(handle, life, interface);
+        let life = Life::new(self.system.clone(), interface.index(), name, ends_by_request);
+        let device = BsdDevice::new(channel, life, interface);
         if let (Layer::Tun, Some(request)) = (plan.layer, self.system.rules.abi.requests.tun_set_head) {
             device.request(request, 1).map_err(|error| failed(&error))?;
         }
@@ -105,6 +112,9 @@ impl<C: Calls> BsdBackend<C> {
         if let Some(found) = listed.iter().find(|found| found.name == name) {
             return Err(plan.error(self.taken(found)));
         }
+        if self.system.rules.far_end(&name).is_some_and(|far| listed.iter().any(|found| found.name == far)) {
+            return Err(plan.error(Cause::Exists).with_detail("the other end of the pair is there"));
+        }
         if listed.iter().any(|found| found.born == name) {
             // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
             return Err(plan.error(Cause::Busy));
@@ -119,8 +129,11 @@ impl<C: Calls> BsdBackend<C> {
                 })?
             }
             Birth::Request => self.make_and_open(plan, &name, unit)?,
+            Birth::Pair(request) => {
+                return self.attach(plan, self.make_pair(plan, request, &name)?, &name, true);
+            }
         };
-        self.attach(plan, handle, &name, true)
+        self.attach(plan, Channel::Direct(handle), &name, true)
     }
 
     /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
@@ -143,7 +156,9 @@ impl<C: Calls> BsdBackend<C> {
         let opened = match plan.kind.birth {
             Birth::Open { any: Some(node) } => calls.open(node),
             Birth::Socket { control } => calls.connect(control, 0),
-            Birth::Open { any: None } | Birth::Request => return self.create_first_free(plan),
+            Birth::Open { any: None } | Birth::Request | Birth::Pair(_) => {
+                return self.create_first_free(plan);
+            }
         };
         let handle = opened.map_err(|error| told(&error))?;
         let name = self.name_of(plan, &handle).map_err(|error| {
@@ -153,7 +168,7 @@ impl<C: Calls> BsdBackend<C> {
             }
             told(&error)
         })?;
-        self.attach(plan, handle, &name, true)
+        self.attach(plan, Channel::Direct(handle), &name, true)
     }
 
     fn create_first_free(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
@@ -222,15 +237,15 @@ impl<C: Calls> BsdBackend<C> {
             Some(layer) if layer != plan.layer => return Err(plan.error(Cause::LayerMismatch)),
             Some(_) => {}
         }
-        if let Birth::Socket { .. } = plan.kind.birth {
-            // It is there because a program has its socket.
+        if let Birth::Socket { .. } | Birth::Pair(_) = plan.kind.birth {
+            // It is there because a program has its socket, or past its other end.
             return Err(plan.error(Cause::Busy));
         }
         let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
         let opened = self.system.calls.open(&node);
         let handle = opened
             .map_err(|error| plan.told(remedy::node(errno::of(&error), plan.system, plan.layer), &error))?;
-        self.attach(plan, handle, &found.name, false)
+        self.attach(plan, Channel::Direct(handle), &found.name, false)
     }
 
     /// Why a name cannot be given.
@@ -252,10 +267,7 @@ impl<C: Calls> BsdBackend<C> {
 
     fn kind_of(&self, operation: Operation, layer: Layer) -> Result<&'static Kind> {
         self.system.rules.kind(layer).ok_or_else(|| {
-            let refused = Error::new(operation, Cause::Unsupported);
-            refused
-                .with_detail("this system has no taps")
-                .with_remedy("Use a tun; a bridge of feth interfaces carries frames.")
+            Error::new(operation, Cause::Unsupported).with_detail("this system has none of that layer")
         })
     }
 }

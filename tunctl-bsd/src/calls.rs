@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use tunctl_sys::bsd::{Name, Rename, Request};
+use tunctl_sys::bsd::{Name, Pair, Rename, Request};
 
 /// What a backend asks of its system.
 ///
@@ -60,6 +60,13 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// The system's.
     fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()>;
 
+    /// Connects two Ethernets of macOS's: what leaves one arrives at the other.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()>;
+
     /// Makes a tun of macOS: a socket of the kernel control that is called so, connected to a unit, or to any if it is 0. The interface
     /// of unit 1 is `utun0`.
     ///
@@ -75,7 +82,7 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// Those of `getsockopt(2)`.
     fn socket_name(&self, handle: &Self::Handle) -> io::Result<Name>;
 
-    /// Reads one packet.
+    /// Reads one packet; from a packet filter, all that have come.
     ///
     /// # Errors
     ///

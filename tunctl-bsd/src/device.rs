@@ -1,4 +1,4 @@
-//! The device: an open node, or a socket of macOS.
+//! The device: an open node; of macOS, a socket, or the far end of a pair of Ethernets.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -18,6 +18,7 @@ use tunctl_sys::bsd::{Name, Request, iff};
 
 use crate::BsdInterface;
 use crate::calls::Calls;
+use crate::channel::Channel;
 use crate::errno;
 use crate::head::{self, HEAD};
 use crate::interface::Of;
@@ -33,7 +34,7 @@ const ETHERNET: usize = 14;
 /// put there by a vectored write, without a copy.
 pub struct BsdDevice<C: Calls> {
     // Closed before the interface is removed: FreeBSD waits for that.
-    handle: C::Handle,
+    channel: Channel<C>,
     life: Arc<Life<C>>,
     interface: BsdInterface<C>,
 }
@@ -42,13 +43,17 @@ pub struct BsdDevice<C: Calls> {
 pub(crate) struct Life<C: Calls> {
     system: Arc<Of<C>>,
     index: InterfaceIndex,
+    /// What is connected to the interface, and goes with it.
+    far_end: Option<Name>,
     /// The interface is ours to remove when the last device is closed.
     ends_by_request: AtomicBool,
 }
 
 impl<C: Calls> Life<C> {
-    pub(crate) const fn new(system: Arc<Of<C>>, index: InterfaceIndex, ends_by_request: bool) -> Self {
-        Self { system, index, ends_by_request: AtomicBool::new(ends_by_request) }
+    /// Of an interface that is called so by now.
+    pub(crate) fn new(system: Arc<Of<C>>, index: InterfaceIndex, name: &Name, ends_by_request: bool) -> Self {
+        let far_end = system.rules.far_end(name);
+        Self { system, index, far_end, ends_by_request: AtomicBool::new(ends_by_request) }
     }
 
     fn set_ends_by_request(&self, ends: bool) {
@@ -59,13 +64,18 @@ impl<C: Calls> Life<C> {
     fn name(&self) -> io::Result<Option<Name>> {
         Ok(self.system.find(|found| found.index == self.index.get())?.map(|found| found.name))
     }
+
+    /// What there is to remove: where the interface was deleted, its far end, if it has any.
+    fn remains(&self) -> io::Result<Option<Name>> {
+        Ok(self.name()?.or(self.far_end))
+    }
 }
 
 impl<C: Calls> Drop for Life<C> {
     fn drop(&mut self) {
         if *self.ends_by_request.get_mut() {
             // Nobody is there to be told: `destroy` tells.
-            if let Ok(Some(name)) = self.name() {
+            if let Ok(Some(name)) = self.remains() {
                 let _ = self.system.destroy(&name);
             }
         }
@@ -73,17 +83,17 @@ impl<C: Calls> Drop for Life<C> {
 }
 
 impl<C: Calls> BsdDevice<C> {
-    pub(crate) fn new(handle: C::Handle, life: Life<C>, interface: BsdInterface<C>) -> Self {
-        Self { handle, life: Arc::new(life), interface }
+    pub(crate) fn new(channel: Channel<C>, life: Life<C>, interface: BsdInterface<C>) -> Self {
+        Self { channel, life: Arc::new(life), interface }
     }
 
     /// A request to the open device, with a number.
     pub(crate) fn request(&self, request: Request, value: i32) -> io::Result<()> {
-        self.system().calls.ioctl(&self.handle, request, &mut value.to_ne_bytes())
+        self.channel.ioctl(&self.system().calls, request, &mut value.to_ne_bytes())
     }
 
     pub(crate) fn make_nonblocking(&self) -> io::Result<()> {
-        self.system().calls.set_nonblocking(&self.handle)
+        self.channel.set_nonblocking(&self.system().calls)
     }
 
     /// The kernel removes the interface with its last descriptor.
@@ -132,7 +142,7 @@ impl<C: Calls> BsdDevice<C> {
     }
 
     fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.system().calls.read(&self.handle, buffers).map_err(|error| self.receive_error(&error))
+        self.channel.read(&self.system().calls, buffers).map_err(|error| self.receive_error(&error))
     }
 
     /// A packet behind its head; its own length.
@@ -211,9 +221,9 @@ fn left(deadline: Option<Instant>) -> PollTimeout {
 
 impl<C: Calls> AsFd for BsdDevice<C> {
     /// Lends the descriptor, for an event loop to wait on. Packets of a tun that are read or written through it have their address
-    /// family in front.
+    /// family in front. That of a tap of macOS is for waiting alone: no packets go through it.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+        self.channel.as_fd()
     }
 }
 
@@ -259,10 +269,10 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         let calls = &self.system().calls;
         match self.interface.layer() {
             Layer::Tap if packet.len() < ETHERNET => Err(self.send_refused(Cause::TooShort)),
-            Layer::Tap => self.sent(calls.write(&self.handle, &[IoSlice::new(packet)]), 0),
+            Layer::Tap => self.sent(self.channel.write(calls, &[IoSlice::new(packet)]), 0),
             Layer::Tun => {
                 let head = self.head_of(packet.first().copied())?;
-                self.sent(calls.write(&self.handle, &[IoSlice::new(&head), IoSlice::new(packet)]), HEAD)
+                self.sent(self.channel.write(calls, &[IoSlice::new(&head), IoSlice::new(packet)]), HEAD)
             }
         }
     }
@@ -273,10 +283,10 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         match self.interface.layer() {
             Layer::Tap if length < ETHERNET => Err(self.send_refused(Cause::TooShort)),
-            Layer::Tap => self.sent(calls.write(&self.handle, pieces), 0),
+            Layer::Tap => self.sent(self.channel.write(calls, pieces), 0),
             Layer::Tun => {
                 let head = self.head_of(first)?;
-                self.sent(head::in_front(&head, pieces, |all| calls.write(&self.handle, all)), HEAD)
+                self.sent(head::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD)
             }
         }
     }
@@ -294,8 +304,8 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
             Readiness::Writable => PollFlags::POLLOUT,
         };
         // Without an interrupter the device stands there twice, and only the first is polled.
-        let other = interrupter.map_or(self.handle.as_fd(), Interrupter::as_fd);
-        let mut polled = [PollFd::new(self.handle.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
+        let other = interrupter.map_or(self.channel.as_fd(), Interrupter::as_fd);
+        let mut polled = [PollFd::new(self.channel.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
         let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
         loop {
             match poll(polled, left(deadline)) {
@@ -350,10 +360,10 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     }
 
     fn try_clone(&self) -> Result<Self> {
-        let handle = self.system().calls.duplicate(&self.handle);
-        let handle = handle
+        let channel = self.channel.duplicate(&self.system().calls);
+        let channel = channel
             .map_err(|error| self.told(Operation::Duplicate, remedy::general(errno::of(&error)), &error))?;
-        Ok(Self { handle, life: self.life.clone(), interface: self.interface.clone() })
+        Ok(Self { channel, life: self.life.clone(), interface: self.interface.clone() })
     }
 
     /// # Platform
@@ -366,8 +376,8 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
             let busy = busy.with_detail("clones of the device are open");
             return Err(DestroyError::new(busy.with_remedy("Drop them first."), Some(self)));
         }
-        let Self { handle, life, interface } = self;
-        drop(handle);
+        let Self { channel, life, interface } = self;
+        drop(channel);
         let told = |error: &io::Error| {
             let verdict = remedy::destroy(errno::of(error), Operation::Destroy);
             DestroyError::new(
@@ -376,7 +386,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
             )
         };
         // Until it has gone, it ends as it would have without this.
-        if let Some(name) = life.name().map_err(|error| told(&error))? {
+        if let Some(name) = life.remains().map_err(|error| told(&error))? {
             match life.system.destroy(&name) {
                 // It went in between.
                 Err(error) if !matches!(life.name(), Ok(None)) => return Err(told(&error)),
@@ -398,9 +408,9 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
 
 impl<C: Calls> fmt::Debug for BsdDevice<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { handle, interface, .. } = self;
+        let Self { channel, interface, .. } = self;
         f.debug_struct("BsdDevice")
-            .field("handle", handle)
+            .field("channel", channel)
             .field("interface", interface)
             .finish_non_exhaustive()
     }

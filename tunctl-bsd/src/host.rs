@@ -13,7 +13,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockType, SockaddrLike, SockaddrStorage, socket};
 use nix::sys::uio::{readv, writev};
 use tunctl_packet::header::System;
-use tunctl_sys::bsd::{Name, Rename, Request, calls};
+use tunctl_sys::bsd::{Name, Pair, Rename, Request, calls};
 
 use crate::calls::{Calls, Family, Found, FoundAddress};
 use crate::{BsdBackend, errno};
@@ -88,6 +88,16 @@ impl Calls for Host {
 
     fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
         calls::rename(datagram_socket(Family::V4)?.as_fd(), request, old, new)
+    }
+
+    #[cfg(target_os = "macos")]
+    fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()> {
+        calls::pair(datagram_socket(Family::V4)?.as_fd(), request, one, other)
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn pair(&self, _: Pair, _: &Name, _: &Name) -> io::Result<()> {
+        Err(errno::error(errno::EOPNOTSUPP))
     }
 
     #[cfg(target_os = "macos")]

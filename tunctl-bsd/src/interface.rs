@@ -15,7 +15,7 @@ use crate::calls::{Calls, Family, Found, FoundAddress};
 use crate::errno;
 use crate::plan::new_name;
 use crate::remedy;
-use crate::system::Rules;
+use crate::system::{Birth, Rules};
 
 /// A TUN/TAP interface of these systems: a handle by index.
 ///
@@ -47,10 +47,15 @@ impl<C: Calls> Of<C> {
         self.find(|found| found.name.as_bytes() == name)
     }
 
-    /// Removes an interface.
+    /// Removes an interface, and what is connected to it.
     pub(crate) fn destroy(&self, name: &Name) -> io::Result<()> {
         let abi = self.rules.abi;
-        self.calls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name))
+        let remove =
+            |name: &Name| self.calls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name));
+        let removed = remove(name);
+        // Whatever has become of the one, the other is of no use.
+        let far = self.rules.far_end(name).map_or(Ok(()), |far| remove(&far));
+        removed.and(far)
     }
 }
 
@@ -107,6 +112,13 @@ impl<C: Calls> BsdInterface<C> {
         let answer = self.configure(operation, Family::V4, abi.requests.get_flags, abi.ifreq(name))?;
         // It is as long as the request says.
         Ok(abi.flags(&answer).unwrap_or_default())
+    }
+
+    fn mtu_of(&self, operation: Operation, name: &Name) -> Result<u32> {
+        let abi = self.system.rules.abi;
+        let answer = self.configure(operation, Family::V4, abi.requests.get_mtu, abi.ifreq(name))?;
+        // It is as long as the request says.
+        Ok(abi.mtu(&answer).unwrap_or_default())
     }
 
     /// Refuses who may not delete, before anything is touched: to set the flags as they are changes nothing, and takes the same right.
@@ -188,11 +200,9 @@ impl<C: Calls> Interface for BsdInterface<C> {
     /// These systems do not tell whether it is persistent: it is said not to be.
     fn info(&self) -> Result<InterfaceInfo> {
         const OPERATION: Operation = Operation::Inspect;
-        let abi = self.system.rules.abi;
         let found = self.found(OPERATION)?;
         let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
-        let answer = self.configure(OPERATION, Family::V4, abi.requests.get_mtu, abi.ifreq(&found.name))?;
-        let mtu = Mtu::from_kernel(abi.mtu(&answer).unwrap_or_default());
+        let mtu = Mtu::from_kernel(self.mtu_of(OPERATION, &found.name)?);
         let mut info = InterfaceInfo::new(name, self.index, self.layer, mtu);
         info.flags |= tunctl_core::CreateFlags::NO_PI;
         info.mac = match self.layer {
@@ -285,8 +295,17 @@ impl<C: Calls> Interface for BsdInterface<C> {
         const OPERATION: Operation = Operation::SetMtu;
         let abi = self.system.rules.abi;
         let found = self.found(OPERATION)?;
-        self.configure(OPERATION, Family::V4, abi.requests.set_mtu, abi.ifreq_mtu(&found.name, mtu.get()))
-            .map(drop)
+        let set = |name: &Name, mtu: u32| {
+            self.configure(OPERATION, Family::V4, abi.requests.set_mtu, abi.ifreq_mtu(name, mtu)).map(drop)
+        };
+        let Some(far) = self.system.rules.far_end(&found.name) else { return set(&found.name, mtu.get()) };
+        // The far end sends nothing longer than its own.
+        let before = self.mtu_of(OPERATION, &far)?;
+        set(&far, mtu.get())?;
+        set(&found.name, mtu.get()).inspect_err(|_| {
+            // The first failure is the one to tell.
+            let _ = set(&far, before);
+        })
     }
 
     /// # Platform
@@ -297,9 +316,6 @@ impl<C: Calls> Interface for BsdInterface<C> {
         const OPERATION: Operation = Operation::SetMac;
         let abi = self.system.rules.abi;
         let unsupported = || Error::new(OPERATION, Cause::Unsupported).with_name(self.name);
-        if self.system.rules.lacks.contains(&OPERATION) {
-            return Err(unsupported());
-        }
         let found = self.found(OPERATION)?;
         if self.layer == Layer::Tun {
             let refused = Error::new(OPERATION, Cause::LayerMismatch).with_name(self.name);
@@ -334,15 +350,18 @@ impl<C: Calls> Interface for BsdInterface<C> {
     /// # Platform
     ///
     /// `Busy` while a program has it open: FreeBSD would wait for that one, so this opens the node for a moment, which only one may.
-    /// On macOS it is `Unsupported`: a utun goes with its socket.
+    /// On macOS a tun is `Busy` as long as it is there, since it goes with its socket; a tap is deleted also while it is open.
     fn delete(&self) -> Result<()> {
-        if self.system.rules.lacks.contains(&Operation::Delete) {
-            return Err(Error::new(Operation::Delete, Cause::Unsupported).with_name(self.name));
-        }
         let found = self.found(Operation::Delete)?;
         self.check_right(&found.name)?;
-        let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
-        let opened = self.system.calls.open(&node).map(drop);
+        let opened = match self.system.rules.kind(self.layer).map(|kind| kind.birth) {
+            Some(Birth::Socket { .. }) => Err(errno::error(errno::EBUSY)),
+            Some(Birth::Pair(_)) => Ok(()),
+            _ => {
+                let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
+                self.system.calls.open(&node).map(drop)
+            }
+        };
         if let Err(error) = &opened
             && errno::of(error) == errno::EBUSY
         {

@@ -3,13 +3,14 @@
 //! | | FreeBSD | NetBSD | OpenBSD | DragonFly | macOS |
 //! |---|---|---|---|---|---|
 //! | a tun is made by | opening `/dev/tun`, `/dev/tunN` | opening `/dev/tunN` | opening `/dev/tunN` | request, `/dev/tunN` | a utun socket |
-//! | a tap is made by | opening `/dev/tap`, `/dev/tapN` | request, `/dev/tapN` | opening `/dev/tapN` | request, `/dev/tapN` | – |
-//! | names | any | `tunN`, `tapN` | `tunN`, `tapN` | any | `utunN` |
-//! | it ends | with its descriptor, by the kernel | when this program closes it | with its descriptor, by the kernel | when this program closes it | with its socket |
+//! | a tap is made by | opening `/dev/tap`, `/dev/tapN` | request, `/dev/tapN` | opening `/dev/tapN` | request, `/dev/tapN` | two `feth`, a packet filter |
+//! | names | any | `tunN`, `tapN` | `tunN`, `tapN` | any | `utunN`, `fethN` |
+//! | it ends | with its descriptor, by the kernel | when this program closes it | with its descriptor, by the kernel | when this program closes it | with its socket; a tap, when this program closes it |
 //! | it can be persistent | yes | yes | no | no | no |
 //!
 //! Packets are bare, as on Linux: of a tun, the address family that these kernels put in front of each is taken off and put on by this
-//! crate, with one system call and without a copy. Owners, groups, several queues, packet information and virtio-net headers are
+//! crate, with one system call and without a copy. macOS has no taps: of two Ethernets that are connected, one is the interface, and past the
+//! other, whose number is greater by 5000, frames are read by a thread, and written, through a packet filter (`/dev/bpf`). Owners, groups, several queues, packet information and virtio-net headers are
 //! `Unsupported` here, and absent from the backend's capabilities.
 //!
 //! # How sure it is
@@ -29,6 +30,8 @@
 
 mod backend;
 mod calls;
+mod capture;
+mod channel;
 mod device;
 mod errno;
 mod head;
@@ -41,6 +44,7 @@ mod head;
 ))]
 mod host;
 mod interface;
+mod pair;
 mod plan;
 mod remedy;
 mod system;

@@ -107,6 +107,20 @@ pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Verdict {
     }
 }
 
+/// A packet filter could not be had, or not set up.
+pub(crate) fn filter(errno: i32) -> Verdict {
+    match errno {
+        // They have numbers, and the first that is not there comes after the last that is in use.
+        ENOENT => verdict(Cause::MissingNode)
+            .because("there is no packet filter (/dev/bpf0, /dev/bpf1, …) that is free")
+            .remedy("End a program that captures packets."),
+        EACCES => verdict(Cause::ClosedNode)
+            .because("the mode of the packet filter (/dev/bpf…) does not let this user open it")
+            .remedy("Run it with sudo."),
+        errno => general(errno),
+    }
+}
+
 /// An interface, or a device, could not be configured, or asked.
 pub(crate) fn configure(errno: i32, operation: Operation) -> Verdict {
     match (errno, operation) {

@@ -2,7 +2,7 @@
 
 use tunctl_core::{Layer, Operation};
 use tunctl_packet::header::System;
-use tunctl_sys::bsd::{self, Abi, Request};
+use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 
 /// What is known of a system.
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub(crate) struct Kind {
     pub(crate) name: Option<Request>,
 }
 
+/// Of a pair of Ethernets, the unit of the far end is that of the near one and so much more. Other programs keep to it, too.
+pub(crate) const FAR: u32 = 5000;
+
 /// How an interface comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Birth {
@@ -41,6 +44,8 @@ pub(crate) enum Birth {
     Request,
     /// By connecting a socket to the kernel control of this name.
     Socket { control: &'static str },
+    /// By making two Ethernets and connecting them: one is the interface, and at the far end there is a packet filter.
+    Pair(Pair),
 }
 
 /// How an interface ends that is not persistent.
@@ -114,10 +119,12 @@ pub(crate) const MACOS: Rules = Rules {
     system: System::MacOs,
     abi: &bsd::macos::ABI,
     tun: kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
-    tap: None,
+    tap: match bsd::macos::ABI.pair {
+        Some(request) => Some(kind("feth", Birth::Pair(request), End::ByRequest)),
+        None => None,
+    },
     adds_addresses_twice: false,
-    // An interface of a socket goes with it, and no other way.
-    lacks: &[Operation::SetPersist, Operation::SetMac, Operation::Rename, Operation::Delete],
+    lacks: &[Operation::SetPersist, Operation::Rename],
 };
 
 /// The rules of a system.
@@ -140,6 +147,13 @@ impl Rules {
         }
     }
 
+    /// The far end of the pair whose near end has this name, if it is one.
+    pub(crate) fn far_end(&self, name: &Name) -> Option<Name> {
+        let tap = self.tap.as_ref().filter(|tap| matches!(tap.birth, Birth::Pair(_)))?;
+        let far = tap.unit(name.as_bytes())? + FAR;
+        Name::new(tap.named(far).as_bytes())
+    }
+
     /// The kind of interface that has a name, by what the name says; renamed ones are not told.
     pub(crate) fn layer_of(&self, name: &[u8]) -> Option<Layer> {
         [Layer::Tun, Layer::Tap]
@@ -156,7 +170,9 @@ impl Kind {
         if !is_number || (digits.len() > 1 && digits[0] == b'0') {
             return None;
         }
-        std::str::from_utf8(digits).ok()?.parse().ok()
+        let unit = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        let is_far = matches!(self.birth, Birth::Pair(_)) && unit >= FAR;
+        (!is_far).then_some(unit)
     }
 
     pub(crate) fn named(&self, unit: u32) -> String {
@@ -182,6 +198,19 @@ mod tests {
         assert_eq!(MACOS.tun.unit(b"utun3"), Some(3));
         assert_eq!(NETBSD.layer_of(b"tap2"), Some(Layer::Tap));
         assert_eq!(MACOS.layer_of(b"tap2"), None);
+    }
+
+    #[test]
+    fn a_pair_has_a_near_end_and_a_far_one() {
+        let far = |name: &[u8]| MACOS.far_end(&Name::new(name).unwrap()).map(|far| far.as_bytes().to_vec());
+        assert_eq!(far(b"feth0"), Some(b"feth5000".to_vec()));
+        assert_eq!(far(b"feth4999"), Some(b"feth9999".to_vec()));
+        for none in [&b"feth5000"[..], b"feth", b"utun3", b"tap0"] {
+            assert_eq!(far(none), None);
+        }
+        assert_eq!(MACOS.layer_of(b"feth4999"), Some(Layer::Tap));
+        assert_eq!(MACOS.layer_of(b"feth5000"), None);
+        assert_eq!(FREEBSD.far_end(&Name::new(b"tap0").unwrap()), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ mod errors;
 mod order;
 #[path = "seam/packets.rs"]
 mod packets;
+#[path = "seam/pair.rs"]
+mod pair;
 #[path = "seam/rig.rs"]
 mod rig;
 #[path = "seam/waiting.rs"]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use tunctl_bsd::{Calls, Family, Found};
-use tunctl_sys::bsd::{Name, Rename, Request};
+use tunctl_sys::bsd::{Name, Pair, Rename, Request};
 
 use super::configure;
 use super::device::Device;
@@ -26,6 +26,9 @@ fn translated(host: Errno) -> io::Error {
 fn text(name: &Name) -> String {
     String::from_utf8_lossy(name.as_bytes()).into_owned()
 }
+
+/// No interface has this index.
+const NO_INTERFACE: u32 = 0;
 
 impl Model {
     /// Opens what a call has led to, and gives the program its end.
@@ -60,6 +63,14 @@ impl Calls for Model {
     fn open(&self, path: &str) -> io::Result<Handle> {
         let mut world = self.enter();
         world.trace.call(format!("open {path}")).map_err(error)?;
+        if let Some(filter) = world.open_filter(path) {
+            let filter = filter.map_err(error)?;
+            let handle = self.handle(&mut world, path, NO_INTERFACE)?;
+            if let Some(device) = world.devices.get_mut(&handle.device) {
+                device.filter = Some(filter);
+            }
+            return Ok(handle);
+        }
         let index = world.open(path).map_err(error)?;
         self.handle(&mut world, path, index)
     }
@@ -107,6 +118,17 @@ impl Calls for Model {
         world.rename(&old, &new).map_err(error)
     }
 
+    fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()> {
+        let (one, other) = (text(one), text(other));
+        let mut world = self.enter();
+        world.trace.call(format!("pair {one} {other}")).map_err(error)?;
+        // SIOCSDRVSPEC of macOS.
+        if world.system != System::MacOs || request.opcode() != 0x8028_697b {
+            return Err(error(ENOTTY));
+        }
+        world.pair(&one, &other).map_err(error)
+    }
+
     fn connect(&self, control: &str, unit: u32) -> io::Result<Handle> {
         let mut world = self.enter();
         world.trace.call(format!("connect {control} {unit}")).map_err(error)?;
@@ -128,6 +150,14 @@ impl Calls for Model {
         {
             let mut world = self.enter();
             world.device_call("read", handle.device, "")?;
+            if world.filter_mut(handle.device).is_some() {
+                let (length, is_empty) = world.read_filter(handle.device, buffers).map_err(error)?;
+                if is_empty {
+                    // What made the descriptor ready; it may have been hung up since.
+                    let _ = handle.socket.recv(&mut [0]);
+                }
+                return Ok(length);
+            }
             world.may_read(handle.device).map_err(error)?;
         }
         // It may wait here, and the system goes on.

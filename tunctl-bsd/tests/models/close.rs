@@ -44,6 +44,8 @@ fn goes(system: System, interface: &Interface) -> bool {
         // Fact: units 0 to 3 stay; above, a tap goes whoever made it, and a tun unless it was made by hand.
         (System::DragonFly, Kind::Tap) => interface.unit >= 4,
         (System::DragonFly, _) => interface.unit >= 4 && interface.made != Made::Request,
+        // Source: a filter is not what it is bound to.
+        (System::MacOs, Kind::Tap) => false,
         // Fact: the socket is the interface.
         _ => true,
     }
@@ -54,6 +56,7 @@ fn settle(system: System, interface: &mut Interface) {
     let was_running = interface.flags & RUNNING != 0;
     let is_tap = interface.kind == Kind::Tap;
     match system {
+        System::MacOs => {}
         // Source: a tap whose LINK0 is set is left as it is.
         System::FreeBsd if is_tap && interface.flags & LINK0 != 0 => {}
         System::FreeBsd => {

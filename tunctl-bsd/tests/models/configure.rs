@@ -109,10 +109,12 @@ impl World {
         if !self.root {
             return Err(EPERM);
         }
-        let digits = name.strip_prefix("tun").map(|digits| (Kind::Tun, digits));
-        let digits = digits.or_else(|| name.strip_prefix("tap").map(|digits| (Kind::Tap, digits)));
-        // Fact: macOS makes its tuns by connecting sockets. Assumed: no driver, no such interface.
-        let (kind, digits) = digits.filter(|_| self.system != System::MacOs && self.loaded).ok_or(EINVAL)?;
+        // Fact: macOS makes its tuns by connecting sockets.
+        let kinds = if self.system == System::MacOs { &[Kind::Tap][..] } else { &[Kind::Tun, Kind::Tap] };
+        let named = |&kind: &Kind| Some((kind, name.strip_prefix(self.prefix(kind))?));
+        // Assumed: no driver, no such interface.
+        let digits = kinds.iter().find_map(named).filter(|_| self.loaded);
+        let (kind, digits) = digits.ok_or(EINVAL)?;
         let unit = match digits {
             // Fact: NetBSD needs a unit. Assumed of OpenBSD, where no name comes back either.
             "" if matches!(self.system, System::NetBsd | System::OpenBsd) => return Err(EINVAL),
@@ -132,7 +134,7 @@ impl World {
         let (index, is_open) = (interface.index, interface.device.is_some());
         match (system, interface.kind) {
             // Assumed: what no cloner made, no cloner destroys.
-            (_, Kind::Loopback) | (System::MacOs, _) => return Err(EINVAL),
+            (_, Kind::Loopback) | (System::MacOs, Kind::Tun) => return Err(EINVAL),
             // Fact: the request waits for the last descriptor, which is the caller's own.
             (System::FreeBsd, _) if is_open => panic!("SIOCIFDESTROY of {name} would hang: it is open"),
             // Fact: only what SIOCIFCREATE has made.
@@ -185,6 +187,8 @@ pub(crate) fn mtus(system: System, kind: Kind) -> std::ops::RangeInclusive<u32> 
         (System::NetBsd, _) => 46..=9000,
         // Fact: up to 16384. Source: no less than Ethernet's least.
         (System::OpenBsd, _) => 46..=16384,
+        // Source: the sysctl net.link.fake.max_mtu, as it comes.
+        (System::MacOs, Kind::Tap) => 72..=2048,
         // Fact: the driver has no bounds. Assumed: those of the network stack, IF_MINMTU and IF_MAXMTU.
         _ => 72..=65535,
     }

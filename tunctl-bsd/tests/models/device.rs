@@ -5,6 +5,9 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixDatagram;
 
+use super::filter::Filter;
+use super::numbers::ENOBUFS;
+
 #[derive(Debug)]
 pub(crate) struct Device {
     /// How it was opened.
@@ -19,6 +22,8 @@ pub(crate) struct Device {
     in_sockets: VecDeque<usize>,
     /// The packets behind those.
     behind: VecDeque<Vec<u8>>,
+    /// macOS: it is no device of an interface, but a packet filter.
+    pub(crate) filter: Option<Filter>,
 }
 
 impl Device {
@@ -33,6 +38,7 @@ impl Device {
             program: program.try_clone()?,
             in_sockets: VecDeque::new(),
             behind: VecDeque::new(),
+            filter: None,
         };
         Ok((device, program))
     }
@@ -48,6 +54,16 @@ impl Device {
     pub(crate) fn push(&mut self, packet: Vec<u8>) {
         self.behind.push_back(packet);
         self.move_up();
+    }
+
+    /// A packet filter keeps a frame, if it has room.
+    pub(crate) fn capture(&mut self, frame: &[u8]) -> Result<(), i32> {
+        let is_first = self.filter.as_mut().and_then(|filter| filter.store(frame)).ok_or(ENOBUFS)?;
+        if is_first {
+            // The descriptor is ready as long as there is anything.
+            self.push(vec![0]);
+        }
+        Ok(())
     }
 
     /// A packet was read.

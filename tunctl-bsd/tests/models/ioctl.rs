@@ -15,11 +15,13 @@ const CONTROL: u32 = 3;
 impl World {
     /// The request that a number is to a device.
     fn of_device_request(&self, device: u64, opcode: u32) -> Option<&'static Row> {
-        let kind = self.of_device(device).map(|interface| interface.kind);
+        let is_filter = self.devices.get(&device).is_some_and(|device| device.filter.is_some());
+        let kind = self.of_device(device).map(|interface| interface.kind).filter(|_| !is_filter);
         requests(self.system, opcode).find(|row| match row.2 {
             For::Device => true,
             For::Tun => kind == Some(Kind::Tun),
             For::Tap => kind == Some(Kind::Tap),
+            For::Filter => is_filter,
             For::Socket => false,
         })
     }
@@ -37,7 +39,11 @@ impl World {
             | Ask::TunSetMode
             | Ask::TunSetLinkMode
             | Ask::SetTransient
-            | Ask::SetVnetHeader => format!("ioctl {} {}", row.1, number(argument, 0).unwrap_or(0)),
+            | Ask::SetVnetHeader
+            | Ask::FilterSetLength
+            | Ask::FilterSetImmediate
+            | Ask::FilterSetComplete
+            | Ask::FilterSetSeesSent => format!("ioctl {} {}", row.1, number(argument, 0).unwrap_or(0)),
             _ => format!("ioctl {}", row.1),
         }
     }
@@ -49,6 +55,11 @@ impl World {
         opcode: u32,
         argument: &mut [u8],
     ) -> Result<Option<bool>, i32> {
+        if self.filter_mut(device).is_some() {
+            let row = self.of_device_request(device, opcode).ok_or(ENOTTY)?;
+            has_length(opcode, argument)?;
+            return self.ask_filter(device, row.3, argument);
+        }
         if self.of_device(device).is_none() {
             return Err(gone(self.system));
         }

@@ -13,6 +13,7 @@ mod calls;
 mod close;
 mod configure;
 mod device;
+mod filter;
 mod handle;
 mod ioctl;
 pub(crate) mod numbers;

@@ -91,6 +91,13 @@ pub(crate) enum Ask {
     DeleteV6,
     GetAddressFlags,
     AttachFamily,
+    FilterSetLength,
+    FilterLength,
+    FilterLinkType,
+    FilterBind,
+    FilterSetImmediate,
+    FilterSetComplete,
+    FilterSetSeesSent,
 }
 
 /// What kind of file a request is for.
@@ -102,6 +109,8 @@ pub(crate) enum For {
     Tun,
     /// A tap's device.
     Tap,
+    /// A packet filter.
+    Filter,
     /// A socket.
     Socket,
 }
@@ -192,6 +201,13 @@ const DRAGONFLY: &[Row] = &[
 
 const MACOS: &[Row] = &[
     (0xc064_4e03, "CTLIOCGINFO", For::Device, Ask::ControlInfo),
+    (0xc004_4266, "BIOCSBLEN", For::Filter, Ask::FilterSetLength),
+    (0x4004_4266, "BIOCGBLEN", For::Filter, Ask::FilterLength),
+    (0x4004_426a, "BIOCGDLT", For::Filter, Ask::FilterLinkType),
+    (0x8020_426c, "BIOCSETIF", For::Filter, Ask::FilterBind),
+    (0x8004_4270, "BIOCIMMEDIATE", For::Filter, Ask::FilterSetImmediate),
+    (0x8004_4275, "BIOCSHDRCMPLT", For::Filter, Ask::FilterSetComplete),
+    (0x8004_4277, "BIOCSSEESENT", For::Filter, Ask::FilterSetSeesSent),
     (0xc020_6978, "SIOCIFCREATE", For::Socket, Ask::Create),
     (0x8020_6979, "SIOCIFDESTROY", For::Socket, Ask::Destroy),
     (0x8040_691a, "SIOCAIFADDR", For::Socket, Ask::AddV4),

@@ -31,8 +31,15 @@ impl World {
         let is_ready = self.is_ready(interface);
         let mut message = front(system, interface, packet)?;
         message.extend_from_slice(packet);
-        let device = interface.device.filter(|_| is_ready).and_then(|device| self.devices.get_mut(&device));
-        let sent = match device {
+        // Of a pair, it arrives at the other.
+        let arrives = if interface.is_of_pair(system) {
+            interface.peer.and_then(|peer| self.indexed(peer))
+        } else {
+            Some(interface)
+        };
+        let device = arrives.and_then(|interface| interface.device).filter(|_| is_ready);
+        let sent = match device.and_then(|device| self.devices.get_mut(&device)) {
+            Some(device) if device.filter.is_some() => device.capture(&message),
             // Nobody has it open, or the driver does not carry packets yet.
             None => Err(EHOSTDOWN),
             Some(device) if device.waiting() >= queue_length => Err(ENOBUFS),
@@ -63,6 +70,9 @@ impl World {
     /// What a program writes: the number of bytes that the call says.
     pub(crate) fn write(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
         let system = self.system;
+        if self.filter_mut(device).is_some() {
+            return self.write_filter(device, message);
+        }
         let interface = self.of_device(device).ok_or(self.gone())?;
         // Fact: on FreeBSD a write while down returns 0 and sends nothing.
         if system == System::FreeBsd && !interface.is_up() {

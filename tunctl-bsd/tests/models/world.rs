@@ -86,6 +86,8 @@ pub(crate) struct Interface {
     pub(crate) additions: u32,
     pub(crate) baudrate: u32,
     pub(crate) device: Option<u64>,
+    /// macOS: the Ethernet that what leaves this one arrives at.
+    pub(crate) peer: Option<u32>,
     /// What programs sent, and nobody has looked at.
     pub(crate) taken: VecDeque<Vec<u8>>,
     pub(crate) dropped: u64,
@@ -117,7 +119,8 @@ impl World {
             // Fact: a tun of NetBSD has to have an address. Source: one of DragonFly is ready once it is open.
             additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
-            address_ups_tap: false,
+            // Source: an Ethernet of macOS's is up once it has an address.
+            address_ups_tap: system == System::MacOs,
             trace: Trace::default(),
         };
         let flags = UP | LOOPBACK | RUNNING | MULTICAST;
@@ -156,6 +159,11 @@ impl World {
         // An index is never used again, so that a test sees who takes another interface for its own.
         self.next_index += 1;
         let mac = (kind == Kind::Tap).then(|| {
+            if self.system == System::MacOs {
+                // Source: its name and its number.
+                let [.., high, low] = unit.to_be_bytes();
+                return [b'f', b'e', b't', b'h', high, low];
+            }
             self.next_mac = self.next_mac.wrapping_add(1);
             [0x58, 0x9c, 0xfc, 0, 0, self.next_mac]
         });
@@ -176,6 +184,7 @@ impl World {
             additions: 0,
             baudrate: 0,
             device: None,
+            peer: None,
             taken: VecDeque::new(),
             dropped: 0,
         });
@@ -191,6 +200,7 @@ impl World {
         match (kind, self.system) {
             (Kind::Loopback, _) => "lo",
             (Kind::Tun, System::MacOs) => "utun",
+            (Kind::Tap, System::MacOs) => "feth",
             (Kind::Tun, _) => "tun",
             (Kind::Tap, _) => "tap",
         }
@@ -239,6 +249,10 @@ impl World {
     pub(crate) fn remove(&mut self, index: u32) {
         let Some(at) = self.interfaces.iter().position(|interface| interface.index == index) else { return };
         let gone = self.interfaces.remove(at);
+        // Source: the other of a pair stays, connected to nothing.
+        if let Some(peer) = gone.peer.and_then(|peer| self.indexed_mut(peer)) {
+            peer.peer = None;
+        }
         if let Some(device) = gone.device.and_then(|device| self.devices.get_mut(&device)) {
             device.hang_up();
         }
@@ -260,6 +274,11 @@ impl World {
 impl Interface {
     pub(crate) const fn is_up(&self) -> bool {
         self.flags & UP != 0
+    }
+
+    /// macOS: whether it is an Ethernet that comes in pairs.
+    pub(crate) const fn is_of_pair(&self, system: System) -> bool {
+        matches!((system, self.kind), (System::MacOs, Kind::Tap))
     }
 
     pub(crate) const fn is_point_to_point(&self) -> bool {

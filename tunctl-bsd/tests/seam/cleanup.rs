@@ -12,7 +12,7 @@ const ENOMEM: i32 = 12;
 fn ways(system: System) -> Vec<CreateOptions> {
     let mut ways = vec![CreateOptions::tun()];
     match system {
-        System::MacOs => ways.push(named_tun("utun6")),
+        System::MacOs => ways.extend([named_tun("utun6"), CreateOptions::tap(), named_tap("feth6")]),
         _ => ways.extend([named_tun("tun6"), CreateOptions::tap(), named_tap("tap6")]),
     }
     if matches!(system, System::FreeBsd | System::DragonFly) {

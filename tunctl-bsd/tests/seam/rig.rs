@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Calls, Family, Found};
 use tunctl_core::{CreateOptions, Error, InterfaceAddress, TunBackend};
-use tunctl_sys::bsd::{Name, Rename, Request};
+use tunctl_sys::bsd::{Name, Pair, Rename, Request};
 
 use crate::models::{Handle, Kind, Model, Report, System};
 
 pub(crate) const SYSTEMS: [System; 5] =
     [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly, System::MacOs];
 
-/// Those that have taps, and nodes.
+/// Those whose taps have nodes.
 pub(crate) const BSDS: [System; 4] = [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly];
 
 pub(crate) type Device = BsdDevice<Recorder>;
@@ -63,6 +63,10 @@ impl Calls for Recorder {
 
     fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
         self.model.rename(request, old, new)
+    }
+
+    fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()> {
+        self.model.pair(request, one, other)
     }
 
     fn connect(&self, control: &str, unit: u32) -> io::Result<Handle> {
@@ -132,7 +136,11 @@ impl Rig {
 
     /// The first tap that is made.
     pub(crate) fn tap_name(&self) -> &'static str {
-        if self.system() == System::DragonFly { "tap4" } else { "tap0" }
+        match self.system() {
+            System::MacOs => "feth0",
+            System::DragonFly => "tap4",
+            _ => "tap0",
+        }
     }
 
     /// What is called meanwhile.

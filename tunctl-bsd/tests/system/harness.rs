@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::process::Command;
 use std::rc::Rc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,6 +24,9 @@ use crate::ifconfig;
 /// What the interfaces of the driver are called here, before their numbers.
 pub(crate) const PREFIXES: (&str, &str) =
     if cfg!(target_os = "macos") { ("utun", "feth") } else { ("tun", "tap") };
+
+/// How long a frame may take from one end of a pair to the other.
+const PASSAGE: Duration = Duration::from_millis(20);
 
 /// The system, with nothing of the driver's but what was there before.
 pub(crate) struct SystemHarness {
@@ -175,7 +180,12 @@ impl Harness for SystemHarness {
         let mut injectors = self.injectors.borrow_mut();
         // A filter stays with the interface that had the name when it was bound.
         let filter = injectors.entry(text.clone()).or_insert_with(|| self.filter(&text));
-        filter.send(packet)
+        let sent = filter.send(packet);
+        if cfg!(target_os = "macos") {
+            // There a thread of the kernel's carries it to the other end of a pair.
+            sleep(PASSAGE);
+        }
+        sent
     }
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
@@ -225,6 +235,10 @@ impl Harness for SystemHarness {
     }
 
     fn poll_state(&self, device: &BsdDevice<Host>) -> PollState {
+        if cfg!(target_os = "macos") {
+            // And one of the device's reads it there.
+            sleep(PASSAGE);
+        }
         let mut polled = [PollFd::new(device.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
         poll(&mut polled, PollTimeout::ZERO).expect("a descriptor can be polled");
         let told = polled[0].revents().unwrap_or(PollFlags::empty());

@@ -1,0 +1,81 @@
+//! Where packets come from and go to.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use tunctl_sys::bsd::Request;
+
+use crate::calls::Calls;
+use crate::capture::Capture;
+
+pub(crate) enum Channel<C: Calls> {
+    /// A node, or a socket: each call is one packet.
+    Direct(C::Handle),
+    /// The far end of a pair of Ethernets, and a descriptor to wait at.
+    Far(Arc<Capture<C>>, UnixStream),
+}
+
+impl<C: Calls> Channel<C> {
+    pub(crate) fn far(capture: Capture<C>) -> io::Result<Self> {
+        let ready = capture.lend()?;
+        Ok(Self::Far(Arc::new(capture), ready))
+    }
+
+    /// What the system has opened.
+    fn handle(&self) -> &C::Handle {
+        match self {
+            Self::Direct(handle) => handle,
+            Self::Far(capture, _) => capture.filter(),
+        }
+    }
+
+    pub(crate) fn duplicate(&self, calls: &C) -> io::Result<Self> {
+        match self {
+            Self::Direct(handle) => calls.duplicate(handle).map(Self::Direct),
+            Self::Far(capture, _) => Ok(Self::Far(capture.clone(), capture.lend()?)),
+        }
+    }
+
+    pub(crate) fn set_nonblocking(&self, calls: &C) -> io::Result<()> {
+        match self {
+            Self::Direct(handle) => calls.set_nonblocking(handle),
+            // It was, before its thread began.
+            Self::Far(..) => Ok(()),
+        }
+    }
+
+    pub(crate) fn ioctl(&self, calls: &C, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        calls.ioctl(self.handle(), request, argument)
+    }
+
+    #[inline]
+    pub(crate) fn read(&self, calls: &C, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Direct(handle) => calls.read(handle, buffers),
+            Self::Far(capture, _) => capture.read(buffers),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn write(&self, calls: &C, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        calls.write(self.handle(), pieces)
+    }
+}
+
+impl<C: Calls> AsFd for Channel<C> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Direct(handle) => handle.as_fd(),
+            Self::Far(_, ready) => ready.as_fd(),
+        }
+    }
+}
+
+impl<C: Calls> fmt::Debug for Channel<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle().fmt(f)
+    }
+}
