@@ -12,9 +12,10 @@ use tunctl_sys::bsd::Name;
 
 use crate::calls::{Calls, Family, Found};
 use crate::channel::Channel;
-use crate::device::Life;
+
 use crate::errno;
 use crate::interface::Of;
+use crate::life::Life;
 use crate::plan::{Birthname, Plan};
 use crate::remedy;
 use crate::system::{Birth, End, Kind, rules};

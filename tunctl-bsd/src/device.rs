@@ -4,14 +4,13 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceIndex, InterfaceName,
-    Interrupter, Layer, Operation, Readiness, Result, TunDevice, Uid, Wake,
+    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
+    Layer, Operation, Readiness, Result, TunDevice, Uid, Wake,
 };
 use tunctl_packet::header::AddressFamily;
 use tunctl_sys::bsd::{Name, Request, iff};
@@ -22,6 +21,7 @@ use crate::channel::Channel;
 use crate::errno;
 use crate::head::{self, HEAD};
 use crate::interface::Of;
+use crate::life::Life;
 use crate::remedy::{self, Verdict};
 use crate::system::End;
 
@@ -37,49 +37,6 @@ pub struct BsdDevice<C: Calls> {
     channel: Channel<C>,
     life: Arc<Life<C>>,
     interface: BsdInterface<C>,
-}
-
-/// What keeps an interface there: all devices of one `create` or `open`, clones included.
-pub(crate) struct Life<C: Calls> {
-    system: Arc<Of<C>>,
-    index: InterfaceIndex,
-    /// What is connected to the interface, and goes with it.
-    far_end: Option<Name>,
-    /// The interface is ours to remove when the last device is closed.
-    ends_by_request: AtomicBool,
-}
-
-impl<C: Calls> Life<C> {
-    /// Of an interface that is called so by now.
-    pub(crate) fn new(system: Arc<Of<C>>, index: InterfaceIndex, name: &Name, ends_by_request: bool) -> Self {
-        let far_end = system.rules.far_end(name);
-        Self { system, index, far_end, ends_by_request: AtomicBool::new(ends_by_request) }
-    }
-
-    fn set_ends_by_request(&self, ends: bool) {
-        self.ends_by_request.store(ends, Ordering::Relaxed);
-    }
-
-    /// What the interface is called now, if it is there.
-    fn name(&self) -> io::Result<Option<Name>> {
-        Ok(self.system.find(|found| found.index == self.index.get())?.map(|found| found.name))
-    }
-
-    /// What there is to remove: where the interface was deleted, its far end, if it has any.
-    fn remains(&self) -> io::Result<Option<Name>> {
-        Ok(self.name()?.or(self.far_end))
-    }
-}
-
-impl<C: Calls> Drop for Life<C> {
-    fn drop(&mut self) {
-        if *self.ends_by_request.get_mut() {
-            // Nobody is there to be told: `destroy` tells.
-            if let Ok(Some(name)) = self.remains() {
-                let _ = self.system.destroy(&name);
-            }
-        }
-    }
 }
 
 impl<C: Calls> BsdDevice<C> {

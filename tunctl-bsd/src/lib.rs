@@ -44,6 +44,7 @@ mod head;
 ))]
 mod host;
 mod interface;
+mod life;
 mod pair;
 mod plan;
 mod remedy;
