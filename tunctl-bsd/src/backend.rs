@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tunctl_core::{
-    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions, Layer,
+    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
     Operation, Result, State, TunBackend, TunDevice,
 };
 use tunctl_packet::header::System;
@@ -63,11 +63,11 @@ impl<C: Calls> BsdBackend<C> {
         };
         let lost = || Error::new(plan.operation, Cause::Gone).with_detail("it went as soon as it was opened");
         let found = found.ok_or_else(lost)?;
-        let interface = BsdInterface::new(self.system.clone(), &found, plan.layer).ok_or_else(lost)?;
+        let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
         let life = Life::new(self.system.clone(), interface.index(), name, ends_by_request);
         let device = BsdDevice::new(channel, life, interface);
-        if let (Layer::Tun, Some(request)) = (plan.layer, self.system.rules.abi.requests.tun_set_head) {
+        if let Some(request) = plan.kind.set_head {
             device.request(request, 1).map_err(|error| failed(&error))?;
         }
         device.make_nonblocking().map_err(|error| failed(&error))?;
@@ -107,8 +107,9 @@ impl<C: Calls> BsdBackend<C> {
         let text = plan.kind.named(unit);
         let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
         let calls = &self.system.calls;
-        let told =
-            |error: &io::Error| plan.told(remedy::node(errno::of(error), plan.system, plan.layer), error);
+        let told = |error: &io::Error| {
+            plan.told(remedy::node(errno::of(error), plan.system, plan.kind.layer), error)
+        };
         let listed = calls.interfaces().map_err(|error| told(&error))?;
         if let Some(found) = listed.iter().find(|found| found.name == name) {
             return Err(plan.error(self.taken(found)));
@@ -125,7 +126,9 @@ impl<C: Calls> BsdBackend<C> {
             Birth::Socket { control } => {
                 let connected = calls.connect(control, unit.saturating_add(1));
                 connected.map_err(|error| match errno::of(&error) {
-                    errno::EBUSY => plan.told(remedy::create(errno::EEXIST, plan.system, plan.layer), &error),
+                    errno::EBUSY => {
+                        plan.told(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
+                    }
                     _ => told(&error),
                 })?
             }
@@ -141,19 +144,22 @@ impl<C: Calls> BsdBackend<C> {
     fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
         let made = self.system.calls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
-        made.map_err(|error| plan.told(remedy::create(errno::of(&error), plan.system, plan.layer), &error))?;
+        made.map_err(|error| {
+            plan.told(remedy::create(errno::of(&error), plan.system, plan.kind.layer), &error)
+        })?;
         self.system.calls.open(&plan.kind.node(unit)).map_err(|error| {
             // The first failure is the one to tell.
             let _ = self.system.destroy(name);
-            plan.told(remedy::node(errno::of(&error), plan.system, plan.layer), &error)
+            plan.told(remedy::node(errno::of(&error), plan.system, plan.kind.layer), &error)
         })
     }
 
     /// A new interface of any unit.
     fn create_any(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
         let calls = &self.system.calls;
-        let told =
-            |error: &io::Error| plan.told(remedy::node(errno::of(error), plan.system, plan.layer), error);
+        let told = |error: &io::Error| {
+            plan.told(remedy::node(errno::of(error), plan.system, plan.kind.layer), error)
+        };
         let opened = match plan.kind.birth {
             Birth::Open { any: Some(node) } => calls.open(node),
             Birth::Socket { control } => calls.connect(control, 0),
@@ -233,9 +239,9 @@ impl<C: Calls> BsdBackend<C> {
 
     /// Opens an interface that is there.
     fn open_found(&self, plan: &Plan<'_>, found: &Found) -> Result<BsdDevice<C>> {
-        match self.layer_of(found) {
+        match self.kind_of(found) {
             None => return Err(plan.error(Cause::NotATun)),
-            Some(layer) if layer != plan.layer => return Err(plan.error(Cause::LayerMismatch)),
+            Some(kind) if kind.layer != plan.kind.layer => return Err(plan.error(Cause::LayerMismatch)),
             Some(_) => {}
         }
         if let Birth::Socket { .. } | Birth::Pair(_) = plan.kind.birth {
@@ -244,31 +250,26 @@ impl<C: Calls> BsdBackend<C> {
         }
         let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
         let opened = self.system.calls.open(&node);
-        let handle = opened
-            .map_err(|error| plan.told(remedy::node(errno::of(&error), plan.system, plan.layer), &error))?;
+        let handle = opened.map_err(|error| {
+            plan.told(remedy::node(errno::of(&error), plan.system, plan.kind.layer), &error)
+        })?;
         self.attach(plan, Channel::Direct(handle), &found.name, false)
     }
 
     /// Why a name cannot be given.
     fn taken(&self, found: &Found) -> Cause {
-        if self.layer_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
+        if self.kind_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
     }
 
     /// What an interface is, by the name that it was made with.
-    fn layer_of(&self, found: &Found) -> Option<Layer> {
-        self.system.rules.layer_of(found.born.as_bytes())
+    fn kind_of(&self, found: &Found) -> Option<&'static Kind> {
+        self.system.rules.kind_of(found.born.as_bytes())
     }
 
     fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<Found>> {
         let found = self.system.by_name(name.as_bytes());
         found.map_err(|error| {
             remedy::general(errno::of(&error)).into_error(operation, &error).with_name(*name)
-        })
-    }
-
-    fn kind_of(&self, operation: Operation, layer: Layer) -> Result<&'static Kind> {
-        self.system.rules.kind(layer).ok_or_else(|| {
-            Error::new(operation, Cause::Unsupported).with_detail("this system has none of that layer")
         })
     }
 }
@@ -306,12 +307,10 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
     }
 
     fn create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
-        let kind = self.kind_of(Operation::Create, options.layer())?;
-        self.make(&Plan::new(Operation::Create, self.system.rules, kind, options)?)
+        self.make(&Plan::new(Operation::Create, self.system.rules, options)?)
     }
 
     fn open(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
-        let kind = self.kind_of(Operation::Open, options.layer())?;
         let Some(name) = options.name_pattern().and_then(tunctl_core::NamePattern::exact) else {
             let refused = Error::from(InvalidOptions::NoName).in_the_course_of(Operation::Open);
             return Err(match options.name_pattern() {
@@ -323,7 +322,7 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
             let refused = Error::from(InvalidOptions::ExclusiveOpen).in_the_course_of(Operation::Open);
             return Err(refused.with_name(name));
         }
-        let plan = Plan::of_existing(Operation::Open, self.system.rules, kind, options)?;
+        let plan = Plan::of_existing(Operation::Open, self.system.rules, options)?;
         match self.find(Operation::Open, &name)? {
             Some(found) => self.open_found(&plan, &found),
             None => Err(plan.error(Cause::NotFound)),
@@ -332,28 +331,27 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
 
     fn open_or_create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
         const OPERATION: Operation = Operation::OpenOrCreate;
-        let kind = self.kind_of(OPERATION, options.layer())?;
         let existing = match options.name_pattern().and_then(tunctl_core::NamePattern::exact) {
             Some(name) => self.find(OPERATION, &name)?,
             None => None,
         };
         match existing {
             Some(found) if options.flags().contains(CreateFlags::TUN_EXCL) => {
-                let plan = Plan::of_existing(OPERATION, self.system.rules, kind, options)?;
+                let plan = Plan::of_existing(OPERATION, self.system.rules, options)?;
                 Err(plan.error(self.taken(&found)))
             }
             Some(found) => {
-                self.open_found(&Plan::of_existing(OPERATION, self.system.rules, kind, options)?, &found)
+                self.open_found(&Plan::of_existing(OPERATION, self.system.rules, options)?, &found)
             }
-            None => self.make(&Plan::new(OPERATION, self.system.rules, kind, options)?),
+            None => self.make(&Plan::new(OPERATION, self.system.rules, options)?),
         }
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<BsdInterface<C>> {
         let refused = |cause| Error::new(Operation::Lookup, cause).with_name(*name);
         let found = self.find(Operation::Lookup, name)?.ok_or_else(|| refused(Cause::NotFound))?;
-        let layer = self.layer_of(&found).ok_or_else(|| refused(Cause::NotATun))?;
-        BsdInterface::new(self.system.clone(), &found, layer).ok_or_else(|| refused(Cause::NotFound))
+        let kind = self.kind_of(&found).ok_or_else(|| refused(Cause::NotATun))?;
+        BsdInterface::new(self.system.clone(), &found, kind).ok_or_else(|| refused(Cause::NotFound))
     }
 
     fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
@@ -362,7 +360,7 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
             listed.map_err(|error| remedy::general(errno::of(&error)).into_error(Operation::List, &error))?;
         // The systems list them as they like.
         listed.sort_by_key(|found| found.index);
-        let known = |found: &Found| BsdInterface::new(self.system.clone(), found, self.layer_of(found)?);
+        let known = |found: &Found| BsdInterface::new(self.system.clone(), found, self.kind_of(found)?);
         Ok(listed.iter().filter_map(known).collect())
     }
 }

@@ -288,8 +288,8 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         if rules.lacks.contains(&Operation::SetPersist) {
             return Err(self.unsupported(Operation::SetPersist));
         }
-        match rules.kind(self.interface.layer()).map(|kind| kind.end) {
-            Some(End::Transient(request)) => {
+        match self.interface.kind().end {
+            End::Transient(request) => {
                 match self.configured(Operation::SetPersist, request, (!persistent).into()) {
                     // A kernel older than the request.
                     Err(error) if error.raw_os_error() == Some(errno::ENOTTY) => {

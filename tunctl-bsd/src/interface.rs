@@ -15,7 +15,7 @@ use crate::calls::{Calls, Family, Found, FoundAddress};
 use crate::errno;
 use crate::plan::new_name;
 use crate::remedy;
-use crate::system::{Birth, Rules};
+use crate::system::{Birth, Kind, Rules};
 
 /// A TUN/TAP interface of these systems: a handle by index.
 ///
@@ -26,7 +26,7 @@ use crate::system::{Birth, Rules};
 pub struct BsdInterface<C> {
     system: Arc<Of<C>>,
     index: InterfaceIndex,
-    layer: Layer,
+    kind: &'static Kind,
     /// As it was when it was found, for errors.
     name: InterfaceName,
 }
@@ -61,9 +61,9 @@ impl<C: Calls> Of<C> {
 
 impl<C: Calls> BsdInterface<C> {
     /// `None` if its name or index is none.
-    pub(crate) fn new(system: Arc<Of<C>>, found: &Found, layer: Layer) -> Option<Self> {
+    pub(crate) fn new(system: Arc<Of<C>>, found: &Found, kind: &'static Kind) -> Option<Self> {
         let name = InterfaceName::from_kernel(found.name.as_bytes()).ok()?;
-        Some(Self { system, index: InterfaceIndex::new(found.index)?, layer, name })
+        Some(Self { system, index: InterfaceIndex::new(found.index)?, kind, name })
     }
 
     /// The same, under its new name.
@@ -71,8 +71,12 @@ impl<C: Calls> BsdInterface<C> {
         Self { name, ..self.clone() }
     }
 
+    pub(crate) const fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
     pub(crate) const fn layer(&self) -> Layer {
-        self.layer
+        self.kind.layer
     }
 
     pub(crate) const fn last_name(&self) -> InterfaceName {
@@ -141,7 +145,7 @@ impl<C: Calls> BsdInterface<C> {
             _ => None,
         };
         // A tun has no neighbours to ask.
-        let flags = match self.layer {
+        let flags = match self.layer() {
             Layer::Tun => abi.no_duplicate_detection.unwrap_or(0),
             Layer::Tap => 0,
         };
@@ -151,7 +155,7 @@ impl<C: Calls> BsdInterface<C> {
 
     /// Adds an address, as often as the system wants it.
     fn add(&self, family: Family, request: Request, argument: &[u8]) -> Result<()> {
-        let again = self.system.rules.adds_addresses_twice && self.layer == Layer::Tun;
+        let again = self.system.rules.adds_addresses_twice && self.layer() == Layer::Tun;
         for _ in 0..=usize::from(again) {
             self.configure(Operation::AddAddress, family, request, argument.to_vec())?;
         }
@@ -203,9 +207,9 @@ impl<C: Calls> Interface for BsdInterface<C> {
         let found = self.found(OPERATION)?;
         let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
         let mtu = Mtu::from_kernel(self.mtu_of(OPERATION, &found.name)?);
-        let mut info = InterfaceInfo::new(name, self.index, self.layer, mtu);
+        let mut info = InterfaceInfo::new(name, self.index, self.layer(), mtu);
         info.flags |= tunctl_core::CreateFlags::NO_PI;
-        info.mac = match self.layer {
+        info.mac = match self.layer() {
             Layer::Tun => None,
             Layer::Tap => found.mac.map(MacAddress::from_kernel),
         };
@@ -317,7 +321,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
         let abi = self.system.rules.abi;
         let unsupported = || Error::new(OPERATION, Cause::Unsupported).with_name(self.name);
         let found = self.found(OPERATION)?;
-        if self.layer == Layer::Tun {
+        if self.layer() == Layer::Tun {
             let refused = Error::new(OPERATION, Cause::LayerMismatch).with_name(self.name);
             return Err(refused.with_detail("a tun has no MAC address").with_remedy("Create a tap."));
         }
@@ -354,9 +358,9 @@ impl<C: Calls> Interface for BsdInterface<C> {
     fn delete(&self) -> Result<()> {
         let found = self.found(Operation::Delete)?;
         self.check_right(&found.name)?;
-        let opened = match self.system.rules.kind(self.layer).map(|kind| kind.birth) {
-            Some(Birth::Socket { .. }) => Err(errno::error(errno::EBUSY)),
-            Some(Birth::Pair(_)) => Ok(()),
+        let opened = match self.kind.birth {
+            Birth::Socket { .. } => Err(errno::error(errno::EBUSY)),
+            Birth::Pair(_) => Ok(()),
             _ => {
                 let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
                 self.system.calls.open(&node).map(drop)
@@ -382,16 +386,16 @@ impl<C: Calls> Interface for BsdInterface<C> {
 // Derived, they would ask it of the system's calls too.
 impl<C> Clone for BsdInterface<C> {
     fn clone(&self) -> Self {
-        Self { system: self.system.clone(), index: self.index, layer: self.layer, name: self.name }
+        Self { system: self.system.clone(), index: self.index, kind: self.kind, name: self.name }
     }
 }
 
 impl<C> fmt::Debug for BsdInterface<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, layer, name, .. } = self;
+        let Self { index, name, .. } = self;
         f.debug_struct("BsdInterface")
             .field("index", index)
-            .field("layer", layer)
+            .field("layer", &self.kind.layer)
             .field("name", name)
             .finish_non_exhaustive()
     }

@@ -19,8 +19,9 @@ const ROOM: u32 = 256 * 1024;
 impl<C: Calls> BsdBackend<C> {
     /// Makes both ends, and opens the far one. If anything fails, they go again.
     pub(crate) fn make_pair(&self, plan: &Plan<'_>, request: Pair, near: &Name) -> Result<Channel<C>> {
-        let refused =
-            |error: &io::Error| plan.told(remedy::create(errno::of(error), plan.system, plan.layer), error);
+        let refused = |error: &io::Error| {
+            plan.told(remedy::create(errno::of(error), plan.system, plan.kind.layer), error)
+        };
         let far = self.system.rules.far_end(near).ok_or_else(|| plan.refuse_name())?;
         self.make_ethernet(near).map_err(|error| refused(&error))?;
         if let Err(error) = self.make_ethernet(&far) {

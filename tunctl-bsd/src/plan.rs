@@ -2,9 +2,7 @@
 
 use std::io;
 
-use tunctl_core::{
-    Cause, CreateFlags, CreateOptions, Error, InterfaceName, Layer, NamePattern, Operation, Result,
-};
+use tunctl_core::{Cause, CreateFlags, CreateOptions, Error, InterfaceName, NamePattern, Operation, Result};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
@@ -21,7 +19,6 @@ pub(crate) fn new_name(name: &InterfaceName) -> Option<Name> {
 pub(crate) struct Plan<'a> {
     pub(crate) operation: Operation,
     pub(crate) system: System,
-    pub(crate) layer: Layer,
     pub(crate) kind: &'static Kind,
     pub(crate) name: Birthname,
     pattern: Option<&'a NamePattern>,
@@ -61,12 +58,12 @@ impl<'a> Plan<'a> {
     /// For something new.
     pub(crate) fn new(
         operation: Operation,
-        rules: &Rules,
-        kind: &'static Kind,
+        rules: &'static Rules,
         options: &'a CreateOptions,
     ) -> Result<Self> {
-        let mut plan = Self::of_existing(operation, rules, kind, options)?;
+        let mut plan = Self::of_existing(operation, rules, options)?;
         let Some(pattern) = plan.pattern else { return Ok(plan) };
+        let kind = plan.kind;
         plan.name = match pattern.exact() {
             Some(name) => match kind.unit(name.as_bytes()) {
                 Some(unit) => Birthname::Unit(unit),
@@ -90,16 +87,14 @@ impl<'a> Plan<'a> {
     /// For something that is there, whose name is not to be judged.
     pub(crate) fn of_existing(
         operation: Operation,
-        rules: &Rules,
-        kind: &'static Kind,
+        rules: &'static Rules,
         options: &'a CreateOptions,
     ) -> Result<Self> {
         let pattern = options.name_pattern();
         let plan = Self {
             operation,
             system: rules.system,
-            layer: options.layer(),
-            kind,
+            kind: rules.kind_for(options.layer(), pattern),
             name: Birthname::Any,
             pattern,
         };

@@ -1,6 +1,6 @@
 //! In what the systems differ, beside numbers and layouts: data, so that the rules stay one text.
 
-use tunctl_core::{Layer, Operation};
+use tunctl_core::{Layer, NamePattern, Operation};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 
@@ -9,9 +9,10 @@ use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 pub(crate) struct Rules {
     pub(crate) system: System,
     pub(crate) abi: &'static Abi,
-    pub(crate) tun: Kind,
-    /// `None`: it has none.
-    pub(crate) tap: Option<Kind>,
+    tun: Kind,
+    tap: Kind,
+    /// Those of another driver, which is another's to install: who asks for its names, gets them.
+    older: &'static [Kind],
     /// Whether an address of a tun is added twice. An old kernel of NetBSD did not take packets after the first time; after the same
     /// request once more, it did.
     pub(crate) adds_addresses_twice: bool,
@@ -22,6 +23,7 @@ pub(crate) struct Rules {
 /// How a system has tuns, or taps.
 #[derive(Debug)]
 pub(crate) struct Kind {
+    pub(crate) layer: Layer,
     /// What interfaces of this kind are called, before their number.
     pub(crate) prefix: &'static str,
     pub(crate) birth: Birth,
@@ -30,6 +32,8 @@ pub(crate) struct Kind {
     pub(crate) first_unit: u32,
     /// How its device tells its name; `None`: it is the node's, or the socket's.
     pub(crate) name: Option<Request>,
+    /// What has it put the address family in front of a packet; `None`: it does so by itself, or is a tap.
+    pub(crate) set_head: Option<Request>,
 }
 
 /// Of a pair of Ethernets, the unit of the far end is that of the near one and so much more. Other programs keep to it, too.
@@ -59,8 +63,12 @@ pub(crate) enum End {
     ByRequest,
 }
 
-const fn kind(prefix: &'static str, birth: Birth, end: End) -> Kind {
-    Kind { prefix, birth, end, first_unit: 0, name: None }
+const fn tun(prefix: &'static str, birth: Birth, end: End) -> Kind {
+    Kind { layer: Layer::Tun, prefix, birth, end, first_unit: 0, name: None, set_head: None }
+}
+
+const fn tap(prefix: &'static str, birth: Birth, end: End) -> Kind {
+    Kind { layer: Layer::Tap, ..tun(prefix, birth, end) }
 }
 
 pub(crate) const FREEBSD: Rules = {
@@ -72,11 +80,13 @@ pub(crate) const FREEBSD: Rules = {
     Rules {
         system: System::FreeBsd,
         abi,
-        tun: Kind { name: abi.requests.tun_name, ..kind("tun", Birth::Open { any: Some("/dev/tun") }, end) },
-        tap: Some(Kind {
-            name: abi.requests.tap_name,
-            ..kind("tap", Birth::Open { any: Some("/dev/tap") }, end)
-        }),
+        tun: Kind {
+            name: abi.requests.tun_name,
+            set_head: abi.requests.tun_set_head,
+            ..tun("tun", Birth::Open { any: Some("/dev/tun") }, end)
+        },
+        tap: Kind { name: abi.requests.tap_name, ..tap("tap", Birth::Open { any: Some("/dev/tap") }, end) },
+        older: &[],
         adds_addresses_twice: false,
         lacks: &[],
     }
@@ -85,12 +95,13 @@ pub(crate) const FREEBSD: Rules = {
 pub(crate) const NETBSD: Rules = Rules {
     system: System::NetBsd,
     abi: &bsd::netbsd::ABI,
-    tun: kind("tun", Birth::Open { any: None }, End::ByRequest),
+    tun: Kind {
+        set_head: bsd::netbsd::ABI.requests.tun_set_head,
+        ..tun("tun", Birth::Open { any: None }, End::ByRequest)
+    },
     // The node of all makes one that always goes; by request it can be persistent.
-    tap: Some(Kind {
-        name: bsd::netbsd::ABI.requests.tap_name,
-        ..kind("tap", Birth::Request, End::ByRequest)
-    }),
+    tap: Kind { name: bsd::netbsd::ABI.requests.tap_name, ..tap("tap", Birth::Request, End::ByRequest) },
+    older: &[],
     adds_addresses_twice: true,
     lacks: &[Operation::Rename],
 };
@@ -98,8 +109,9 @@ pub(crate) const NETBSD: Rules = Rules {
 pub(crate) const OPENBSD: Rules = Rules {
     system: System::OpenBsd,
     abi: &bsd::openbsd::ABI,
-    tun: kind("tun", Birth::Open { any: None }, End::WithDescriptor),
-    tap: Some(kind("tap", Birth::Open { any: None }, End::WithDescriptor)),
+    tun: tun("tun", Birth::Open { any: None }, End::WithDescriptor),
+    tap: tap("tap", Birth::Open { any: None }, End::WithDescriptor),
+    older: &[],
     adds_addresses_twice: false,
     // What is persistent there was made so by hand; so on the two below.
     lacks: &[Operation::SetPersist, Operation::Rename],
@@ -109,8 +121,13 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     system: System::DragonFly,
     abi: &bsd::dragonfly::ABI,
     // Units 0 to 3 are there from the start, and stay. The node of all does not tell which unit it gave.
-    tun: Kind { first_unit: 4, ..kind("tun", Birth::Request, End::ByRequest) },
-    tap: Some(Kind { first_unit: 4, ..kind("tap", Birth::Request, End::WithDescriptor) }),
+    tun: Kind {
+        first_unit: 4,
+        set_head: bsd::dragonfly::ABI.requests.tun_set_head,
+        ..tun("tun", Birth::Request, End::ByRequest)
+    },
+    tap: Kind { first_unit: 4, ..tap("tap", Birth::Request, End::WithDescriptor) },
+    older: &[],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist],
 };
@@ -118,11 +135,9 @@ pub(crate) const DRAGONFLY: Rules = Rules {
 pub(crate) const MACOS: Rules = Rules {
     system: System::MacOs,
     abi: &bsd::macos::ABI,
-    tun: kind("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
-    tap: match bsd::macos::ABI.pair {
-        Some(request) => Some(kind("feth", Birth::Pair(request), End::ByRequest)),
-        None => None,
-    },
+    tun: tun("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
+    tap: tap("feth", Birth::Pair(bsd::macos::PAIR), End::ByRequest),
+    older: &[],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist, Operation::Rename],
 };
@@ -140,25 +155,31 @@ pub(crate) const fn rules(system: System) -> &'static Rules {
 }
 
 impl Rules {
-    pub(crate) fn kind(&self, layer: Layer) -> Option<&Kind> {
+    /// How interfaces of a layer are made, whatever they are called.
+    pub(crate) const fn kind(&self, layer: Layer) -> &Kind {
         match layer {
-            Layer::Tun => Some(&self.tun),
-            Layer::Tap => self.tap.as_ref(),
+            Layer::Tun => &self.tun,
+            Layer::Tap => &self.tap,
         }
+    }
+
+    /// The same, if they are to be called so.
+    pub(crate) fn kind_for(&self, layer: Layer, pattern: Option<&NamePattern>) -> &Kind {
+        let older =
+            self.older.iter().find(|kind| kind.layer == layer && pattern.is_some_and(|name| kind.fits(name)));
+        older.unwrap_or_else(|| self.kind(layer))
+    }
+
+    /// What an interface is that was made under this name; renamed ones are not told by theirs.
+    pub(crate) fn kind_of(&self, name: &[u8]) -> Option<&Kind> {
+        [&self.tun, &self.tap].into_iter().chain(self.older).find(|kind| kind.unit(name).is_some())
     }
 
     /// The far end of the pair whose near end has this name, if it is one.
     pub(crate) fn far_end(&self, name: &Name) -> Option<Name> {
-        let tap = self.tap.as_ref().filter(|tap| matches!(tap.birth, Birth::Pair(_)))?;
-        let far = tap.unit(name.as_bytes())? + FAR;
-        Name::new(tap.named(far).as_bytes())
-    }
-
-    /// The kind of interface that has a name, by what the name says; renamed ones are not told.
-    pub(crate) fn layer_of(&self, name: &[u8]) -> Option<Layer> {
-        [Layer::Tun, Layer::Tap]
-            .into_iter()
-            .find(|&layer| self.kind(layer).is_some_and(|kind| kind.unit(name).is_some()))
+        let kind = self.kind_of(name.as_bytes()).filter(|kind| matches!(kind.birth, Birth::Pair(_)))?;
+        let far = kind.unit(name.as_bytes())? + FAR;
+        Name::new(kind.named(far).as_bytes())
     }
 }
 
@@ -175,6 +196,14 @@ impl Kind {
         (!is_far).then_some(unit)
     }
 
+    /// Whether a name that is asked for is one of this kind, or leaves it the number.
+    fn fits(&self, pattern: &NamePattern) -> bool {
+        match pattern.exact() {
+            Some(name) => self.unit(name.as_bytes()).is_some(),
+            None => pattern.as_bytes().strip_prefix(self.prefix.as_bytes()) == Some(b"%d"),
+        }
+    }
+
     pub(crate) fn named(&self, unit: u32) -> String {
         format!("{}{unit}", self.prefix)
     }
@@ -188,6 +217,10 @@ impl Kind {
 mod tests {
     use super::*;
 
+    fn layer_of(rules: &Rules, name: &[u8]) -> Option<Layer> {
+        rules.kind_of(name).map(|kind| kind.layer)
+    }
+
     #[test]
     fn units_are_read_from_names() {
         let unit = |name: &str| FREEBSD.tun.unit(name.as_bytes());
@@ -196,8 +229,8 @@ mod tests {
             assert_eq!(unit(none), None, "{none}");
         }
         assert_eq!(MACOS.tun.unit(b"utun3"), Some(3));
-        assert_eq!(NETBSD.layer_of(b"tap2"), Some(Layer::Tap));
-        assert_eq!(MACOS.layer_of(b"tap2"), None);
+        assert_eq!(layer_of(&NETBSD, b"tap2"), Some(Layer::Tap));
+        assert_eq!(layer_of(&MACOS, b"tap2"), None);
     }
 
     #[test]
@@ -208,8 +241,8 @@ mod tests {
         for none in [&b"feth5000"[..], b"feth", b"utun3", b"tap0"] {
             assert_eq!(far(none), None);
         }
-        assert_eq!(MACOS.layer_of(b"feth4999"), Some(Layer::Tap));
-        assert_eq!(MACOS.layer_of(b"feth5000"), None);
+        assert_eq!(layer_of(&MACOS, b"feth4999"), Some(Layer::Tap));
+        assert_eq!(layer_of(&MACOS, b"feth5000"), None);
         assert_eq!(FREEBSD.far_end(&Name::new(b"tap0").unwrap()), None);
     }
 

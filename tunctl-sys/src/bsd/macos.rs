@@ -140,6 +140,12 @@ pub const IF_FAKE_S_CMD_SET_PEER: usize = 1;
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
 
+/// Connects two Ethernets.
+pub const PAIR: Pair = {
+    // SAFETY: the drivers that answer it copy in `ifd_len` bytes at `ifd_data`, or fewer.
+    unsafe { Pair::new(SIOCSDRVSPEC) }
+};
+
 /// What macOS has.
 pub const ABI: Abi = Abi {
     name: "macOS",
@@ -191,10 +197,7 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: None,
-    pair: {
-        // SAFETY: the drivers that answer it copy in `ifd_len` bytes at `ifd_data`, or fewer.
-        Some(unsafe { Pair::new(SIOCSDRVSPEC) })
-    },
+    pair: Some(PAIR),
 };
 
 /// The argument of [`CTLIOCGINFO`] for the control that makes tuns.
