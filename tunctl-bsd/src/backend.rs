@@ -107,10 +107,7 @@ impl<C: Calls> BsdBackend<C> {
         let text = plan.kind.named(unit);
         let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
         let calls = &self.system.calls;
-        let told = |error: &io::Error| {
-            plan.told(remedy::node(errno::of(error), plan.system, plan.kind.layer), error)
-        };
-        let listed = calls.interfaces().map_err(|error| told(&error))?;
+        let listed = calls.interfaces().map_err(|error| plan.not_opened(&error))?;
         if let Some(found) = listed.iter().find(|found| found.name == name) {
             return Err(plan.error(self.taken(found)));
         }
@@ -122,14 +119,16 @@ impl<C: Calls> BsdBackend<C> {
             return Err(plan.error(Cause::Busy));
         }
         let handle = match plan.kind.birth {
-            Birth::Open { .. } => calls.open(&plan.kind.node(unit)).map_err(|error| told(&error))?,
+            Birth::Open { .. } => {
+                calls.open(&plan.kind.node(unit)).map_err(|error| plan.not_opened(&error))?
+            }
             Birth::Socket { control } => {
                 let connected = calls.connect(control, unit.saturating_add(1));
                 connected.map_err(|error| match errno::of(&error) {
                     errno::EBUSY => {
                         plan.told(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
                     }
-                    _ => told(&error),
+                    _ => plan.not_opened(&error),
                 })?
             }
             Birth::Request => self.make_and_open(plan, &name, unit)?,
@@ -144,22 +143,17 @@ impl<C: Calls> BsdBackend<C> {
     fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
         let made = self.system.calls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
-        made.map_err(|error| {
-            plan.told(remedy::create(errno::of(&error), plan.system, plan.kind.layer), &error)
-        })?;
+        made.map_err(|error| plan.not_made(&error))?;
         self.system.calls.open(&plan.kind.node(unit)).map_err(|error| {
             // The first failure is the one to tell.
             let _ = self.system.destroy(name);
-            plan.told(remedy::node(errno::of(&error), plan.system, plan.kind.layer), &error)
+            plan.not_opened(&error)
         })
     }
 
     /// A new interface of any unit.
     fn create_any(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
         let calls = &self.system.calls;
-        let told = |error: &io::Error| {
-            plan.told(remedy::node(errno::of(error), plan.system, plan.kind.layer), error)
-        };
         let opened = match plan.kind.birth {
             Birth::Open { any: Some(node) } => calls.open(node),
             Birth::Socket { control } => calls.connect(control, 0),
@@ -167,13 +161,13 @@ impl<C: Calls> BsdBackend<C> {
                 return self.create_first_free(plan);
             }
         };
-        let handle = opened.map_err(|error| told(&error))?;
+        let handle = opened.map_err(|error| plan.not_opened(&error))?;
         let name = self.name_of(plan, &handle).map_err(|error| {
             if let End::Transient(request) = plan.kind.end {
                 // Nobody knows what to remove: the kernel is to do it.
                 let _ = calls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
             }
-            told(&error)
+            plan.not_opened(&error)
         })?;
         self.attach(plan, Channel::Direct(handle), &name, true)
     }
@@ -250,9 +244,7 @@ impl<C: Calls> BsdBackend<C> {
         }
         let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
         let opened = self.system.calls.open(&node);
-        let handle = opened.map_err(|error| {
-            plan.told(remedy::node(errno::of(&error), plan.system, plan.kind.layer), &error)
-        })?;
+        let handle = opened.map_err(|error| plan.not_opened(&error))?;
         self.attach(plan, Channel::Direct(handle), &found.name, false)
     }
 

@@ -4,13 +4,11 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
-    Layer, Operation, Readiness, Result, TunDevice, Uid, Wake,
+    Layer, Operation, Readiness, Result, State, TunDevice, Uid, Wake,
 };
 use tunctl_packet::header::AddressFamily;
 use tunctl_sys::bsd::{Name, Request, iff};
@@ -24,6 +22,7 @@ use crate::interface::Of;
 use crate::life::Life;
 use crate::remedy::{self, Verdict};
 use crate::system::End;
+use crate::wait::wait;
 
 /// The header of a frame. Some of these drivers take less, and lose it.
 const ETHERNET: usize = 14;
@@ -94,8 +93,16 @@ impl<C: Calls> BsdDevice<C> {
     fn receive_error(&self, error: &io::Error) -> Error {
         match errno::of(error) {
             errno::EAGAIN => remedy::receive(errno::EAGAIN).into_error(Operation::Receive, error),
-            errno => self.told(Operation::Receive, remedy::receive(errno), error),
+            errno => self.told(Operation::Receive, remedy::receive(self.meaning(errno)), error),
         }
+    }
+
+    /// The errno that others would have said.
+    #[cold]
+    fn meaning(&self, errno: i32) -> i32 {
+        let may_be_down = self.interface.kind().says_when_down == Some(errno);
+        let is_down = may_be_down && matches!(self.interface.state(), Ok(State::Down));
+        if is_down { errno::ENETDOWN } else { errno }
     }
 
     fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -115,27 +122,36 @@ impl<C: Calls> BsdDevice<C> {
         Error::new(Operation::Send, cause).with_name(self.interface.last_name())
     }
 
-    /// The length of a packet that was sent, of which `head` bytes are not the program's.
-    fn sent(&self, outcome: io::Result<usize>, head: usize) -> Result<usize> {
+    /// The length of a packet that was sent, behind `head` bytes that are not the program's.
+    fn sent(&self, outcome: io::Result<usize>, head: usize, length: usize) -> Result<usize> {
         match outcome {
+            Ok(taken) if taken == head + length => Ok(length),
             // FreeBSD takes nothing while the interface is down, and says so in no other way.
-            Ok(length) => length
-                .checked_sub(head)
-                .filter(|&length| length > 0)
-                .ok_or_else(|| self.send_refused(Cause::Down)),
+            Ok(taken) if taken <= head => Err(self.send_refused(Cause::Down)),
+            Ok(_) => {
+                let cut = self.send_refused(Cause::MalformedPacket);
+                Err(cut.with_detail("the packet is longer than the MTU, and the driver has cut it"))
+            }
             Err(error) if errno::of(&error) == errno::EAGAIN => {
                 Err(remedy::send(errno::EAGAIN).into_error(Operation::Send, &error))
             }
-            Err(error) => Err(self.told(Operation::Send, remedy::send(errno::of(&error)), &error)),
+            Err(error) => {
+                let errno = self.meaning(errno::of(&error));
+                Err(self.told(Operation::Send, remedy::send(errno), &error))
+            }
         }
     }
 
-    /// The head of a packet, from its first byte.
-    fn head_of(&self, first: Option<u8>) -> Result<[u8; HEAD]> {
+    /// What has to stand in front of a packet that begins so; refuses what is none.
+    fn head_for(&self, first: Option<u8>, length: usize) -> Result<Option<[u8; HEAD]>> {
+        let kind = self.interface.kind();
+        if kind.layer == Layer::Tap {
+            return if length < ETHERNET { Err(self.send_refused(Cause::TooShort)) } else { Ok(None) };
+        }
         let first = first.ok_or_else(|| self.send_refused(Cause::TooShort))?;
         let family =
             AddressFamily::for_packet(&[first]).ok_or_else(|| self.send_refused(Cause::MalformedPacket))?;
-        Ok(family.to_bytes(self.system().rules.system))
+        Ok(kind.has_head.then(|| family.to_bytes(self.system().rules.system)))
     }
 
     /// Has a tun lead to a peer, or be of a network, as its address wants it. That can be chosen while it is down; else it stays as it
@@ -154,26 +170,6 @@ impl<C: Calls> BsdDevice<C> {
             _ => Ok(()),
         }
     }
-}
-
-/// Who has ended a poll: the device stands first, and behind it the interrupter, if there is one. An interrupt comes first, since it
-/// is to end a reader also under a flood of packets.
-fn woken(polled: &[PollFd<'_>]) -> Wake {
-    match polled {
-        [_, told] if told.any() == Some(true) => Wake::Interrupted,
-        _ => Wake::Ready,
-    }
-}
-
-/// What is left of a time, in the milliseconds of `poll`, rounded up: it must not be asked again and again for the last one.
-fn left(deadline: Option<Instant>) -> PollTimeout {
-    let Some(deadline) = deadline else { return PollTimeout::NONE };
-    let left = deadline.saturating_duration_since(Instant::now());
-    let milliseconds = left.as_nanos().div_ceil(1_000_000);
-    i32::try_from(milliseconds)
-        .ok()
-        .and_then(|left| PollTimeout::try_from(left).ok())
-        .unwrap_or(PollTimeout::MAX)
 }
 
 impl<C: Calls> AsFd for BsdDevice<C> {
@@ -202,50 +198,46 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
 
     #[inline]
     fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
-        match self.interface.layer() {
-            // A packet that cannot be given is not taken.
-            _ if buffer.is_empty() => Ok(0),
-            Layer::Tap => self.receive(&mut [IoSliceMut::new(buffer)]),
-            Layer::Tun => {
-                let mut head = [0; HEAD];
-                self.receive_behind_head(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(buffer)])
-            }
+        // A packet that cannot be given is not taken.
+        if buffer.is_empty() {
+            return Ok(0);
         }
+        if !self.interface.kind().has_head {
+            return self.receive(&mut [IoSliceMut::new(buffer)]);
+        }
+        let mut head = [0; HEAD];
+        self.receive_behind_head(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(buffer)])
     }
 
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        match self.interface.layer() {
-            _ if buffers.iter().all(|buffer| buffer.is_empty()) => Ok(0),
-            Layer::Tap => self.receive(buffers),
-            Layer::Tun => head::in_front_mut(buffers, |all| self.receive_behind_head(all)),
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Ok(0);
         }
+        if !self.interface.kind().has_head {
+            return self.receive(buffers);
+        }
+        head::in_front_mut(buffers, |all| self.receive_behind_head(all))
     }
 
     #[inline]
     fn try_send(&self, packet: &[u8]) -> Result<usize> {
         let calls = &self.system().calls;
-        match self.interface.layer() {
-            Layer::Tap if packet.len() < ETHERNET => Err(self.send_refused(Cause::TooShort)),
-            Layer::Tap => self.sent(self.channel.write(calls, &[IoSlice::new(packet)]), 0),
-            Layer::Tun => {
-                let head = self.head_of(packet.first().copied())?;
-                self.sent(self.channel.write(calls, &[IoSlice::new(&head), IoSlice::new(packet)]), HEAD)
-            }
-        }
+        let head = self.head_for(packet.first().copied(), packet.len())?;
+        let Some(head) = head else {
+            return self.sent(self.channel.write(calls, &[IoSlice::new(packet)]), 0, packet.len());
+        };
+        let outcome = self.channel.write(calls, &[IoSlice::new(&head), IoSlice::new(packet)]);
+        self.sent(outcome, HEAD, packet.len())
     }
 
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         let calls = &self.system().calls;
         let first = pieces.iter().find_map(|piece| piece.first().copied());
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-        match self.interface.layer() {
-            Layer::Tap if length < ETHERNET => Err(self.send_refused(Cause::TooShort)),
-            Layer::Tap => self.sent(self.channel.write(calls, pieces), 0),
-            Layer::Tun => {
-                let head = self.head_of(first)?;
-                self.sent(head::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD)
-            }
-        }
+        let Some(head) = self.head_for(first, length)? else {
+            return self.sent(self.channel.write(calls, pieces), 0, length);
+        };
+        self.sent(head::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD, length)
     }
 
     fn wait_interruptible(
@@ -254,29 +246,11 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<Wake> {
-        // A time too far off to be told is no limit.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let interest = match readiness {
-            Readiness::Readable => PollFlags::POLLIN,
-            Readiness::Writable => PollFlags::POLLOUT,
-        };
-        // Without an interrupter the device stands there twice, and only the first is polled.
-        let other = interrupter.map_or(self.channel.as_fd(), Interrupter::as_fd);
-        let mut polled = [PollFd::new(self.channel.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
-        let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
-        loop {
-            match poll(polled, left(deadline)) {
-                Ok(0) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
-                    return Ok(Wake::TimedOut);
-                }
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(woken(polled)),
-                Err(errno) => {
-                    let error = io::Error::from(errno);
-                    return Err(self.told(Operation::Wait, remedy::general(errno::of(&error)), &error));
-                }
-            }
-        }
+        let waits = self.interface.kind().waits;
+        wait(waits, self.channel.as_fd(), readiness, timeout, interrupter).map_err(|errno| {
+            let error = io::Error::from(errno);
+            self.told(Operation::Wait, remedy::general(errno::of(&error)), &error)
+        })
     }
 
     /// # Platform

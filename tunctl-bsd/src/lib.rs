@@ -10,7 +10,8 @@
 //!
 //! Packets are bare, as on Linux: of a tun, the address family that these kernels put in front of each is taken off and put on by this
 //! crate, with one system call and without a copy. macOS has no taps: of two Ethernets that are connected, one is the interface, and past the
-//! other, whose number is greater by 5000, frames are read by a thread, and written, through a packet filter (`/dev/bpf`). Owners, groups, several queues, packet information and virtio-net headers are
+//! other, whose number is greater by 5000, frames are read by a thread, and written, through a packet filter (`/dev/bpf`).
+//! Where an older driver of its is loaded, `tunN` and `tapN` are that one's. Owners, groups, several queues, packet information and virtio-net headers are
 //! `Unsupported` here, and absent from the backend's capabilities.
 //!
 //! # How sure it is
@@ -49,6 +50,7 @@ mod pair;
 mod plan;
 mod remedy;
 mod system;
+mod wait;
 
 pub use backend::BsdBackend;
 pub use calls::{Calls, Family, Found, FoundAddress};

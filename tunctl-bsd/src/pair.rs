@@ -19,18 +19,15 @@ const ROOM: u32 = 256 * 1024;
 impl<C: Calls> BsdBackend<C> {
     /// Makes both ends, and opens the far one. If anything fails, they go again.
     pub(crate) fn make_pair(&self, plan: &Plan<'_>, request: Pair, near: &Name) -> Result<Channel<C>> {
-        let refused = |error: &io::Error| {
-            plan.told(remedy::create(errno::of(error), plan.system, plan.kind.layer), error)
-        };
         let far = self.system.rules.far_end(near).ok_or_else(|| plan.refuse_name())?;
-        self.make_ethernet(near).map_err(|error| refused(&error))?;
+        self.make_ethernet(near).map_err(|error| plan.not_made(&error))?;
         if let Err(error) = self.make_ethernet(&far) {
             // The first failure is the one to tell; the far end, if there is one, is somebody else's.
             let _ = self.remove_ethernet(near);
-            return Err(refused(&error));
+            return Err(plan.not_made(&error));
         }
         let connected = self.system.calls.pair(request, near, &far).and_then(|()| self.set_up(&far));
-        let opened = connected.map_err(|error| refused(&error)).and_then(|()| {
+        let opened = connected.map_err(|error| plan.not_made(&error)).and_then(|()| {
             self.open_filter(&far).map_err(|error| plan.told(remedy::filter(errno::of(&error)), &error))
         });
         opened.inspect_err(|_| {

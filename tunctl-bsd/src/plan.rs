@@ -6,8 +6,9 @@ use tunctl_core::{Cause, CreateFlags, CreateOptions, Error, InterfaceName, NameP
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
-use crate::remedy::Verdict;
-use crate::system::{Kind, Rules};
+use crate::errno;
+use crate::remedy::{self, Verdict};
+use crate::system::{Birth, Kind, Rules};
 
 /// A name that an interface may be given. These kernels take any, also one that would lead out of `/dev`.
 pub(crate) fn new_name(name: &InterfaceName) -> Option<Name> {
@@ -123,6 +124,22 @@ impl<'a> Plan<'a> {
             Some(pattern) => told.with_name(*pattern),
             None => told,
         }
+    }
+
+    /// A node, or a socket, could not be opened, or not asked.
+    pub(crate) fn not_opened(&self, error: &io::Error) -> Error {
+        let errno = errno::of(error);
+        let has_nodes = matches!(self.kind.birth, Birth::Open { .. });
+        let verdict = match (errno, self.system) {
+            (errno::ENOENT, System::MacOs) if has_nodes => remedy::NO_OLDER_NODE,
+            _ => remedy::node(errno, self.system, self.kind.layer),
+        };
+        self.told(verdict, error)
+    }
+
+    /// An interface could not be made by a request.
+    pub(crate) fn not_made(&self, error: &io::Error) -> Error {
+        self.told(remedy::create(errno::of(error), self.system, self.kind.layer), error)
     }
 
     pub(crate) fn refuse_name(&self) -> Error {

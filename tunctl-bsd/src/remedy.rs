@@ -88,6 +88,11 @@ pub(crate) fn node(errno: i32, system: System, layer: Layer) -> Verdict {
     }
 }
 
+/// There is no node of the driver that macOS had tuns and taps by before it had its own.
+pub(crate) const NO_OLDER_NODE: Verdict = verdict(Cause::MissingNode)
+    .because("the kernel extension whose interfaces are called so is not loaded, or has no more of them")
+    .remedy("Ask for macOS's own: utunN for a tun, fethN for a tap, or no name.");
+
 /// An interface could not be made by a request.
 pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Verdict {
     match errno {

@@ -4,6 +4,9 @@ use tunctl_core::{Layer, NamePattern, Operation};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 
+use crate::errno;
+use crate::wait::Waits;
+
 /// What is known of a system.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -34,6 +37,11 @@ pub(crate) struct Kind {
     pub(crate) name: Option<Request>,
     /// What has it put the address family in front of a packet; `None`: it does so by itself, or is a tap.
     pub(crate) set_head: Option<Request>,
+    /// Whether packets have the address family in front; frames never do.
+    pub(crate) has_head: bool,
+    pub(crate) waits: Waits,
+    /// What it says of a read or a write while the interface is down, where others mean something else by that.
+    pub(crate) says_when_down: Option<i32>,
 }
 
 /// Of a pair of Ethernets, the unit of the far end is that of the near one and so much more. Other programs keep to it, too.
@@ -64,11 +72,22 @@ pub(crate) enum End {
 }
 
 const fn tun(prefix: &'static str, birth: Birth, end: End) -> Kind {
-    Kind { layer: Layer::Tun, prefix, birth, end, first_unit: 0, name: None, set_head: None }
+    Kind {
+        layer: Layer::Tun,
+        prefix,
+        birth,
+        end,
+        first_unit: 0,
+        name: None,
+        set_head: None,
+        has_head: true,
+        waits: Waits::Poll,
+        says_when_down: None,
+    }
 }
 
 const fn tap(prefix: &'static str, birth: Birth, end: End) -> Kind {
-    Kind { layer: Layer::Tap, ..tun(prefix, birth, end) }
+    Kind { layer: Layer::Tap, has_head: false, ..tun(prefix, birth, end) }
 }
 
 pub(crate) const FREEBSD: Rules = {
@@ -132,12 +151,21 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     lacks: &[Operation::SetPersist],
 };
 
+/// The kernel extension that macOS had tuns and taps by before it had its own. It can put the address family in front, but then cuts what is as
+/// long as the MTU.
+const TUNTAPOSX: Kind = Kind {
+    has_head: false,
+    waits: Waits::Select,
+    says_when_down: Some(errno::EIO),
+    ..tun("tun", Birth::Open { any: None }, End::WithDescriptor)
+};
+
 pub(crate) const MACOS: Rules = Rules {
     system: System::MacOs,
     abi: &bsd::macos::ABI,
     tun: tun("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
     tap: tap("feth", Birth::Pair(bsd::macos::PAIR), End::ByRequest),
-    older: &[],
+    older: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist, Operation::Rename],
 };
@@ -230,7 +258,26 @@ mod tests {
         }
         assert_eq!(MACOS.tun.unit(b"utun3"), Some(3));
         assert_eq!(layer_of(&NETBSD, b"tap2"), Some(Layer::Tap));
-        assert_eq!(layer_of(&MACOS, b"tap2"), None);
+        assert_eq!(layer_of(&MACOS, b"tap2"), Some(Layer::Tap));
+        assert_eq!(layer_of(&MACOS, b"lo0"), None);
+    }
+
+    #[test]
+    fn who_asks_for_a_name_of_an_older_driver_gets_its_kind() {
+        let prefix = |layer, name: &str| MACOS.kind_for(layer, Some(&name.parse().unwrap())).prefix;
+        for (name, tun, tap) in [
+            ("tun0", "tun", "feth"),
+            ("tun%d", "tun", "feth"),
+            ("tap3", "utun", "tap"),
+            ("tap%d", "utun", "tap"),
+            ("utun3", "utun", "feth"),
+            ("tun%d1", "utun", "feth"),
+            ("vpn0", "utun", "feth"),
+        ] {
+            assert_eq!((prefix(Layer::Tun, name), prefix(Layer::Tap, name)), (tun, tap), "{name}");
+        }
+        assert_eq!(MACOS.kind_for(Layer::Tap, None).prefix, "feth");
+        assert_eq!(FREEBSD.kind_for(Layer::Tun, Some(&"tap0".parse().unwrap())).prefix, "tun");
     }
 
     #[test]
@@ -238,7 +285,7 @@ mod tests {
         let far = |name: &[u8]| MACOS.far_end(&Name::new(name).unwrap()).map(|far| far.as_bytes().to_vec());
         assert_eq!(far(b"feth0"), Some(b"feth5000".to_vec()));
         assert_eq!(far(b"feth4999"), Some(b"feth9999".to_vec()));
-        for none in [&b"feth5000"[..], b"feth", b"utun3", b"tap0"] {
+        for none in [&b"feth5000"[..], b"feth", b"utun3", b"tap0", b"tun0"] {
             assert_eq!(far(none), None);
         }
         assert_eq!(layer_of(&MACOS, b"feth4999"), Some(Layer::Tap));

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         let exceptions = Exceptions::read(&[OF_MODELS, OF_SYSTEMS]);
         trials.extend(all(&outside, word, &cases, &exceptions, move || ModelHarness::from_outside(system)));
     }
+    // macOS, with the extension that it had tuns and taps by before.
+    let exceptions = Exceptions::read(&[OF_MODELS]);
+    trials.extend(all("tuntaposx", "tuntaposx", &cases, &exceptions, ModelHarness::of_older_driver));
     let known: Vec<_> = cases.iter().map(name).collect();
     trials.push(Trial::test("every_exception_is_a_case", move || {
         Exceptions::read(&[OF_MODELS, OF_SYSTEMS]).check(&known).map_err(Into::into)

@@ -17,6 +17,8 @@ mod configure;
 mod ends;
 #[path = "seam/errors.rs"]
 mod errors;
+#[path = "seam/older.rs"]
+mod older;
 #[path = "seam/order.rs"]
 mod order;
 #[path = "seam/packets.rs"]

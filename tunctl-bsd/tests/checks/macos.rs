@@ -4,7 +4,7 @@ use tunctl_bsd::Calls;
 use tunctl_sys::bsd::macos::{self, UTUN_CONTROL_NAME};
 
 use crate::models::numbers::{
-    EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENETDOWN, ENOENT, ENXIO, EPERM,
+    EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOENT, ENXIO, EPERM,
 };
 use crate::models::{Handle, System};
 use crate::rig::{Answer, FRAME, Rig, UP, V4, V6, errno, name};
@@ -170,4 +170,44 @@ fn filters_are_roots_and_each_opens_once() {
     );
     rig.set_caller(false);
     assert_eq!((rig.opens("/dev/bpf1"), pair(&rig, "feth0", "feth1")), (Err(EACCES), Err(EPERM)));
+}
+
+/// A Mac with the extension.
+fn older() -> Rig {
+    Rig { model: crate::models::Model::with_older_driver(), ..rig() }
+}
+
+#[test]
+fn the_older_driver_has_sixteen_nodes_and_each_opens_once() {
+    let rig = older();
+    let (_tun, tap) = (rig.open("/dev/tun15"), rig.open("/dev/tap0"));
+    assert_eq!(
+        [rig.opens("/dev/tun15"), rig.opens("/dev/tun16"), rig.opens("/dev/tun")],
+        [Err(EBUSY), Err(ENOENT), Err(ENOENT)]
+    );
+    assert_eq!([rig.create("tap3").map(drop), rig.destroy("tap0")], [Err(EINVAL); 2]);
+    drop(tap);
+    assert!(rig.report("tap0").is_none() && !rig.report("tun15").unwrap().is_up);
+}
+
+#[test]
+fn the_older_driver_neither_reads_nor_writes_while_down() {
+    let rig = older();
+    let tun = rig.open("/dev/tun0");
+    rig.add_peer("tun0");
+    assert_eq!((rig.read(&tun), rig.write(&tun, &[], V4)), (Err(EIO), Err(EIO)));
+    rig.set_flags("tun0", UP).unwrap();
+    assert_eq!((rig.read(&tun), rig.write(&tun, &[], V4)), (Err(EAGAIN), Ok(4)));
+    assert!(rig.inject("tun0", V6));
+    assert_eq!(rig.read(&tun), Ok(V6.to_vec()));
+}
+
+#[test]
+fn the_older_driver_cuts_what_is_longer_than_the_mtu() {
+    let rig = older();
+    let tap = rig.open("/dev/tap0");
+    rig.set_flags("tap0", UP).unwrap();
+    assert_eq!(rig.write(&tap, &[], &[0xff; 1514]), Ok(1514));
+    let taken = rig.write(&tap, &[], &[0xff; 4000]).unwrap();
+    assert!((1500..4000).contains(&taken), "{taken}");
 }

@@ -30,6 +30,15 @@ impl ModelHarness {
         Self { backend, model, from_outside: false, _others: Vec::new() }
     }
 
+    /// macOS, with an older driver.
+    pub(crate) fn of_older_driver() -> Self {
+        let model = Model::with_older_driver();
+        // The suite's numbers are higher.
+        model.set_older_nodes(100);
+        let backend = BsdBackend::over(System::MacOs, model.clone());
+        Self { backend, model, from_outside: false, _others: Vec::new() }
+    }
+
     /// As the harness of the system itself sees one: so that what it cannot see is known before it is run there.
     pub(crate) fn from_outside(system: System) -> Self {
         let model = Model::new(system);
@@ -100,7 +109,9 @@ impl Harness for ModelHarness {
         let profile = Profile::LINUX_6_18.with_own_errnos();
         match self.model.system() {
             System::FreeBsd => profile,
-            System::MacOs => profile.with_names(Names::Units { tun: "utun", tap: "feth" }),
+            System::MacOs if !self.model.has_older_driver() => {
+                profile.with_names(Names::Units { tun: "utun", tap: "feth" })
+            }
             _ => profile.with_names(Names::Units { tun: "tun", tap: "tap" }),
         }
     }

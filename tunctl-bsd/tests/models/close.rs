@@ -45,8 +45,8 @@ fn goes(system: System, interface: &Interface) -> bool {
         (System::DragonFly, Kind::Tap) => interface.unit >= 4,
         (System::DragonFly, _) => interface.unit >= 4 && interface.made != Made::Request,
         // Source: a filter is not what it is bound to.
-        (System::MacOs, Kind::Tap) => false,
-        // Fact: the socket is the interface.
+        _ if interface.is_of_pair(system) => false,
+        // Fact: the socket is the interface. Source: so is the node of the extension's.
         _ => true,
     }
 }

@@ -113,7 +113,7 @@ impl World {
         let kinds = if self.system == System::MacOs { &[Kind::Tap][..] } else { &[Kind::Tun, Kind::Tap] };
         let named = |&kind: &Kind| Some((kind, name.strip_prefix(self.prefix(kind))?));
         // Assumed: no driver, no such interface.
-        let digits = kinds.iter().find_map(named).filter(|_| self.loaded);
+        let digits = kinds.iter().find_map(named).filter(|_| self.loaded && !self.older);
         let (kind, digits) = digits.ok_or(EINVAL)?;
         let unit = match digits {
             // Fact: NetBSD needs a unit. Assumed of OpenBSD, where no name comes back either.
@@ -134,7 +134,8 @@ impl World {
         let (index, is_open) = (interface.index, interface.device.is_some());
         match (system, interface.kind) {
             // Assumed: what no cloner made, no cloner destroys.
-            (_, Kind::Loopback) | (System::MacOs, Kind::Tun) => return Err(EINVAL),
+            (_, Kind::Loopback) => return Err(EINVAL),
+            (System::MacOs, _) if !interface.is_of_pair(system) => return Err(EINVAL),
             // Fact: the request waits for the last descriptor, which is the caller's own.
             (System::FreeBsd, _) if is_open => panic!("SIOCIFDESTROY of {name} would hang: it is open"),
             // Fact: only what SIOCIFCREATE has made.
@@ -151,7 +152,8 @@ impl World {
     fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<(), i32> {
         let system = self.system;
         let interface = self.asked_mut(name)?;
-        if !mtus(system, interface.kind).contains(&mtu) {
+        let bounds = if interface.older { 72..=65535 } else { mtus(system, interface.kind) };
+        if !bounds.contains(&mtu) {
             return Err(EINVAL);
         }
         interface.mtu = mtu;

@@ -44,6 +44,18 @@ impl Model {
         Self { world: Arc::new(Mutex::new(World::new(system))) }
     }
 
+    /// A Mac with the kernel extension `tuntaposx`.
+    pub(crate) fn with_older_driver() -> Self {
+        let model = Self::new(System::MacOs);
+        {
+            let mut world = model.enter();
+            world.older = true;
+            // Source: an address leaves it as it is.
+            world.address_ups_tap = false;
+        }
+        model
+    }
+
     fn enter(&self) -> MutexGuard<'_, World> {
         enter(&self.world)
     }

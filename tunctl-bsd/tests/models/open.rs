@@ -81,6 +81,7 @@ impl World {
             (System::NetBsd | System::OpenBsd, _) => true,
             // Fact: without if_tuntap there is no node on FreeBSD. Assumed: DragonFly's are made alike.
             _ if !self.loaded => false,
+            (System::MacOs, Node::Unit(_, unit)) => *unit < self.older_nodes,
             // Source: DragonFly has nodes of units 0 to 3, and of what there is; no other unit can be opened into being.
             (System::DragonFly, Node::Unit(kind, unit)) => *unit < 4 || self.of_unit(*kind, *unit).is_some(),
             _ => true,
@@ -95,15 +96,16 @@ impl World {
         if let Some(interface) = renamed.filter(|interface| interface.kind != Kind::Loopback) {
             return Ok(Node::Unit(interface.kind, interface.unit));
         }
-        // Fact: macOS has no nodes.
+        // Fact: macOS has no nodes of its own.
+        let has_nodes = self.system != System::MacOs || self.older;
         let kind = match name.get(..3) {
-            Some("tun") if self.system != System::MacOs => Kind::Tun,
-            Some("tap") if self.system != System::MacOs => Kind::Tap,
+            Some("tun") if has_nodes => Kind::Tun,
+            Some("tap") if has_nodes => Kind::Tap,
             _ => return Err(ENOENT),
         };
         let has_clone = match self.system {
             System::NetBsd => kind == Kind::Tap,
-            System::OpenBsd => false,
+            System::OpenBsd | System::MacOs => false,
             _ => true,
         };
         match (&name[3..], unit(&name[3..])) {
@@ -124,6 +126,7 @@ impl World {
         if !self.root {
             return Err(EPERM);
         }
+        assert!(!self.older, "tuns of macOS's own beside those of the extension are not modelled");
         // Fact: the interface's number is the unit less one, and 0 asks for any.
         let unit = unit.checked_sub(1).unwrap_or_else(|| self.free_unit(Kind::Tun));
         if self.of_unit(Kind::Tun, unit).is_some() {

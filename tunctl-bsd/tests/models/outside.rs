@@ -47,6 +47,15 @@ impl Model {
         self.enter().system
     }
 
+    /// How many nodes of each kind that one makes, which are 16.
+    pub(crate) fn set_older_nodes(&self, count: u32) {
+        self.enter().older_nodes = count;
+    }
+
+    pub(crate) fn has_older_driver(&self) -> bool {
+        self.enter().older
+    }
+
     pub(crate) fn set_caller(&self, root: bool) {
         self.enter().root = root;
     }

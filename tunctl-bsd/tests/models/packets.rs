@@ -57,6 +57,10 @@ impl World {
     /// Whether the driver lets a program read; the packets are at the socket.
     pub(crate) fn may_read(&self, device: u64) -> Result<(), i32> {
         let interface = self.of_device(device).ok_or(self.gone())?;
+        // Source: of macOS's extension, while it is down.
+        if interface.older && !interface.is_up() {
+            return Err(EIO);
+        }
         // Fact: EHOSTDOWN until it is ready.
         if self.is_ready(interface) { Ok(()) } else { Err(EHOSTDOWN) }
     }
@@ -78,6 +82,9 @@ impl World {
         if system == System::FreeBsd && !interface.is_up() {
             return Ok(0);
         }
+        if interface.older {
+            return self.write_older(device, message);
+        }
         if !self.is_ready(interface) {
             return Err(EHOSTDOWN);
         }
@@ -94,10 +101,36 @@ impl World {
     }
 }
 
+impl World {
+    /// What a program writes to a device of macOS's extension.
+    fn write_older(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
+        let system = self.system;
+        let interface = self.of_device_mut(device).ok_or(ENXIO)?;
+        // Source: while it is down.
+        if !interface.is_up() {
+            return Err(EIO);
+        }
+        // Source: it is taken in pieces, until that is the MTU or more; the rest of the call is not. Assumed: 224 bytes each.
+        let most = (interface.mtu as usize).next_multiple_of(224);
+        if message.len() > most {
+            return Ok(most);
+        }
+        // Source: a tun looks at the version.
+        let is_sound = match interface.kind {
+            Kind::Tap => message.len() >= ETHERNET,
+            _ => family(system, message).is_some(),
+        };
+        if is_sound {
+            interface.taken.push_back(message.to_vec());
+        }
+        Ok(message.len())
+    }
+}
+
 /// Whether a tun has the address family in front. Fact: OpenBSD's and macOS's always have.
 const fn has_head(system: System, interface: &Interface) -> bool {
-    matches!(interface.kind, Kind::Tun)
-        && (interface.head || matches!(system, System::OpenBsd | System::MacOs))
+    let always = matches!(system, System::OpenBsd | System::MacOs) && !interface.older;
+    matches!(interface.kind, Kind::Tun) && (interface.head || always)
 }
 
 /// What stands in front of a packet that a program reads.
@@ -111,6 +144,8 @@ fn front(system: System, interface: &Interface, packet: &[u8]) -> Result<Vec<u8>
     let family = family(system, packet).ok_or(EAFNOSUPPORT)?;
     match has_head(system, interface) {
         true => Ok(family.to_be_bytes().to_vec()),
+        // Source: macOS's extension goes by the version.
+        false if interface.older => Ok(Vec::new()),
         // Fact: without it, IPv6 cannot be sent.
         false if family != AF_INET => Err(EAFNOSUPPORT),
         false => Ok(Vec::new()),

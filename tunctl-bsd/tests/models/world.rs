@@ -42,6 +42,10 @@ pub(crate) enum NodeMode {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) system: System,
+    /// macOS: the interfaces are those of the kernel extension `tuntaposx`, and no others are modelled.
+    pub(crate) older: bool,
+    /// How many nodes of each kind that one makes.
+    pub(crate) older_nodes: u32,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) devices: BTreeMap<u64, Device>,
     next_index: u32,
@@ -88,6 +92,8 @@ pub(crate) struct Interface {
     pub(crate) device: Option<u64>,
     /// macOS: the Ethernet that what leaves this one arrives at.
     pub(crate) peer: Option<u32>,
+    /// macOS: it is of the kernel extension `tuntaposx`.
+    pub(crate) older: bool,
     /// What programs sent, and nobody has looked at.
     pub(crate) taken: VecDeque<Vec<u8>>,
     pub(crate) dropped: u64,
@@ -105,6 +111,9 @@ impl World {
     pub(crate) fn new(system: System) -> Self {
         let mut world = Self {
             system,
+            older: false,
+            // Source.
+            older_nodes: 16,
             interfaces: Vec::new(),
             devices: BTreeMap::new(),
             next_index: 1,
@@ -146,6 +155,7 @@ impl World {
         // Fact: a tun is point-to-point by default; macOS's is UP at connect.
         let flags = match (kind, self.system) {
             (Kind::Tap, _) => BROADCAST | MULTICAST,
+            (_, System::MacOs) if self.older => POINTOPOINT | MULTICAST | RUNNING,
             (_, System::MacOs) => POINTOPOINT | MULTICAST | UP | RUNNING,
             // Source: NetBSD's does no multicast, unless TUNSIFMODE says so.
             (_, System::NetBsd) => POINTOPOINT,
@@ -159,7 +169,7 @@ impl World {
         // An index is never used again, so that a test sees who takes another interface for its own.
         self.next_index += 1;
         let mac = (kind == Kind::Tap).then(|| {
-            if self.system == System::MacOs {
+            if self.system == System::MacOs && !self.older {
                 // Source: its name and its number.
                 let [.., high, low] = unit.to_be_bytes();
                 return [b'f', b'e', b't', b'h', high, low];
@@ -185,6 +195,7 @@ impl World {
             baudrate: 0,
             device: None,
             peer: None,
+            older: self.older,
             taken: VecDeque::new(),
             dropped: 0,
         });
@@ -199,8 +210,8 @@ impl World {
     pub(crate) fn prefix(&self, kind: Kind) -> &'static str {
         match (kind, self.system) {
             (Kind::Loopback, _) => "lo",
-            (Kind::Tun, System::MacOs) => "utun",
-            (Kind::Tap, System::MacOs) => "feth",
+            (Kind::Tun, System::MacOs) if !self.older => "utun",
+            (Kind::Tap, System::MacOs) if !self.older => "feth",
             (Kind::Tun, _) => "tun",
             (Kind::Tap, _) => "tap",
         }
@@ -278,7 +289,7 @@ impl Interface {
 
     /// macOS: whether it is an Ethernet that comes in pairs.
     pub(crate) const fn is_of_pair(&self, system: System) -> bool {
-        matches!((system, self.kind), (System::MacOs, Kind::Tap))
+        matches!((system, self.kind, self.older), (System::MacOs, Kind::Tap, false))
     }
 
     pub(crate) const fn is_point_to_point(&self) -> bool {

@@ -111,7 +111,15 @@ impl Deref for Rig {
 
 impl Rig {
     pub(crate) fn new(system: System) -> Self {
-        let model = Model::new(system);
+        Self::over(system, Model::new(system))
+    }
+
+    /// A Mac with the extension that it had tuns and taps by before.
+    pub(crate) fn of_older_driver() -> Self {
+        Self::over(System::MacOs, Model::with_older_driver())
+    }
+
+    fn over(system: System, model: Model) -> Self {
         let recorder = Recorder { model: model.clone(), sent: Arc::default(), written: Arc::default() };
         Self { backend: BsdBackend::over(system, recorder.clone()), model, recorder }
     }

@@ -1,0 +1,145 @@
+//! Waiting at a device, and what ends it.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::select::{FD_SETSIZE, FdSet, select};
+use nix::sys::time::{TimeVal, TimeValLike};
+use tunctl_core::{Interrupter, Readiness, Wake};
+
+/// By which call a driver lets a program wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    Poll,
+    /// `poll` knows nothing of it.
+    Select,
+}
+
+/// What a look at both has shown: whether the device is ready, and whether an interrupt was told.
+type Seen = (bool, bool);
+
+/// Waits until a device is ready, the time is over, or somebody interrupts.
+pub(crate) fn wait(
+    waits: Waits,
+    device: BorrowedFd<'_>,
+    readiness: Readiness,
+    timeout: Option<Duration>,
+    interrupter: Option<&Interrupter>,
+) -> Result<Wake, Errno> {
+    // A time too far off to be told is no limit.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let interrupter = interrupter.map(Interrupter::as_fd);
+    let look = match waits {
+        Waits::Poll => by_poll,
+        Waits::Select => by_select,
+    };
+    loop {
+        match look(device, readiness, interrupter, deadline) {
+            // An interrupt comes first, since it is to end a reader also under a flood of packets.
+            Ok((_, true)) => return Ok(Wake::Interrupted),
+            Ok((true, false)) => return Ok(Wake::Ready),
+            Ok((false, false)) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                return Ok(Wake::TimedOut);
+            }
+            Ok((false, false)) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn by_poll(
+    device: BorrowedFd<'_>,
+    readiness: Readiness,
+    interrupter: Option<BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> Result<Seen, Errno> {
+    let interest = match readiness {
+        Readiness::Readable => PollFlags::POLLIN,
+        Readiness::Writable => PollFlags::POLLOUT,
+    };
+    // Without an interrupter the device stands there twice, and only the first is polled.
+    let mut polled =
+        [PollFd::new(device, interest), PollFd::new(interrupter.unwrap_or(device), PollFlags::POLLIN)];
+    let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
+    poll(polled, left(deadline))?;
+    let is_told = |at: usize| polled.get(at).is_some_and(|polled| polled.any() == Some(true));
+    Ok((is_told(0), is_told(1)))
+}
+
+fn by_select(
+    device: BorrowedFd<'_>,
+    readiness: Readiness,
+    interrupter: Option<BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> Result<Seen, Errno> {
+    let fits = |fd: BorrowedFd<'_>| usize::try_from(fd.as_raw_fd()).is_ok_and(|number| number < FD_SETSIZE);
+    if ![Some(device), interrupter].into_iter().flatten().all(fits) {
+        // It has no place for greater numbers: as many files are open as one can wait at.
+        return Err(Errno::EMFILE);
+    }
+    let (mut readable, mut writable) = (FdSet::new(), FdSet::new());
+    match readiness {
+        Readiness::Readable => readable.insert(device),
+        Readiness::Writable => writable.insert(device),
+    }
+    if let Some(interrupter) = interrupter {
+        readable.insert(interrupter);
+    }
+    let mut left = deadline.map(|deadline| {
+        // It minds very long times; after this one, it is asked again.
+        let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(60 * 60));
+        TimeVal::microseconds(i64::try_from(left.as_nanos().div_ceil(1000)).unwrap_or(0))
+    });
+    select(None, &mut readable, &mut writable, None, left.as_mut())?;
+    let is_ready = match readiness {
+        Readiness::Readable => readable.contains(device),
+        Readiness::Writable => writable.contains(device),
+    };
+    Ok((is_ready, interrupter.is_some_and(|interrupter| readable.contains(interrupter))))
+}
+
+/// What is left of a time, in the milliseconds of `poll`, rounded up: it must not be asked again and again for the last one.
+fn left(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(milliseconds)
+        .ok()
+        .and_then(|left| PollTimeout::try_from(left).ok())
+        .unwrap_or(PollTimeout::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn either_call_tells_the_same() {
+        for waits in [Waits::Poll, Waits::Select] {
+            let (device, mut other) = UnixStream::pair().unwrap();
+            let interrupter = Interrupter::new().unwrap();
+            let look = |readiness, timeout| {
+                let with = wait(waits, device.as_fd(), readiness, timeout, Some(&interrupter));
+                let without = wait(waits, device.as_fd(), readiness, timeout, None);
+                (with.unwrap(), without.unwrap())
+            };
+            let started = Instant::now();
+            assert_eq!(look(Readiness::Readable, Some(SHORT)), (Wake::TimedOut, Wake::TimedOut));
+            assert!(started.elapsed() >= 2 * SHORT, "{waits:?}");
+            assert_eq!(look(Readiness::Readable, Some(Duration::ZERO)), (Wake::TimedOut, Wake::TimedOut));
+            assert_eq!(look(Readiness::Writable, None), (Wake::Ready, Wake::Ready));
+            other.write_all(&[0]).unwrap();
+            assert_eq!(look(Readiness::Readable, None), (Wake::Ready, Wake::Ready));
+            interrupter.interrupt();
+            assert_eq!(look(Readiness::Readable, Some(Duration::MAX)), (Wake::Interrupted, Wake::Ready));
+            assert_eq!(look(Readiness::Writable, None), (Wake::Interrupted, Wake::Ready));
+        }
+    }
+}
