@@ -102,6 +102,13 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// Those of `getifaddrs(3)`.
     fn interfaces(&self) -> io::Result<Vec<Found>>;
+
+    /// How many packets an interface's queue had no room for; `None`: the system does not count them.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getifaddrs(3)`.
+    fn dropped(&self, name: &Name) -> io::Result<Option<u64>>;
 }
 
 /// Of what family a socket is through which an interface is configured.

@@ -159,6 +159,10 @@ impl Calls for Host {
         }
         Ok(all)
     }
+
+    fn dropped(&self, name: &Name) -> io::Result<Option<u64>> {
+        calls::output_drops(name)
+    }
 }
 
 /// The node of a new name is an alias, which tells the old one.

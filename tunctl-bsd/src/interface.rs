@@ -222,9 +222,17 @@ impl<C: Calls> Interface for BsdInterface<C> {
 
     /// # Platform
     ///
-    /// `Unsupported` on these systems: their counter is in structures that this crate does not read yet.
+    /// FreeBSD and OpenBSD count what the interface's queue had no room for, and not what is sent while no device has it open. The
+    /// others tell nobody: `Unsupported`.
     fn dropped(&self) -> Result<u64> {
-        Err(Error::new(Operation::Inspect, Cause::Unsupported).with_name(self.name))
+        const OPERATION: Operation = Operation::Inspect;
+        let found = self.found(OPERATION)?;
+        let dropped =
+            self.system.calls.dropped(&found.name).map_err(|error| self.refused(OPERATION, &error))?;
+        dropped.ok_or_else(|| {
+            let unsupported = Error::new(OPERATION, Cause::Unsupported).with_name(self.name);
+            unsupported.with_detail("this system does not count what an interface has dropped")
+        })
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {

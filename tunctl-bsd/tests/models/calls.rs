@@ -193,4 +193,13 @@ impl Calls for Model {
         });
         Ok(found.collect())
     }
+
+    fn dropped(&self, name: &Name) -> io::Result<Option<u64>> {
+        let name = text(name);
+        let mut world = self.enter();
+        world.trace.call(format!("dropped {name}")).map_err(error)?;
+        // Fact: these have it among an interface's statistics. Source: a full queue counts, and nothing else that is lost on the way.
+        let counts = matches!(world.system, System::FreeBsd | System::OpenBsd);
+        Ok(world.named(&name).filter(|_| counts).map(|interface| interface.queue_drops))
+    }
 }

@@ -48,8 +48,9 @@ impl World {
                 Ok(())
             }
         };
-        if let (Err(_), Some(interface)) = (sent, self.named_mut(name)) {
+        if let (Err(errno), Some(interface)) = (sent, self.named_mut(name)) {
             interface.dropped += 1;
+            interface.queue_drops += u64::from(errno == ENOBUFS);
         }
         sent
     }

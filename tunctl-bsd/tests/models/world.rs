@@ -97,6 +97,8 @@ pub(crate) struct Interface {
     /// What programs sent, and nobody has looked at.
     pub(crate) taken: VecDeque<Vec<u8>>,
     pub(crate) dropped: u64,
+    /// Those that the queue had no room for.
+    pub(crate) queue_drops: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -198,6 +200,7 @@ impl World {
             older: self.older,
             taken: VecDeque::new(),
             dropped: 0,
+            queue_drops: 0,
         });
         index
     }

@@ -115,8 +115,8 @@ fn headers_and_queues_of_linux_are_unsupported() {
 }
 
 #[test]
-fn packets_that_were_dropped_are_not_counted() {
-    for system in SYSTEMS {
+fn packets_that_were_dropped_are_not_counted_where_the_system_does_not() {
+    for system in [System::NetBsd, System::DragonFly, System::MacOs] {
         let rig = Rig::new(system);
         let error = refused(rig.tun().interface().dropped());
         assert_eq!(

@@ -241,3 +241,26 @@ fn a_mode_that_is_refused_is_told_unless_the_tun_is_up() {
         }
     }
 }
+
+#[test]
+fn what_a_full_queue_has_dropped_is_counted() {
+    for system in [System::FreeBsd, System::OpenBsd] {
+        for is_tap in [false, true] {
+            let rig = Rig::new(system);
+            let (device, name) =
+                if is_tap { (rig.tap(), rig.tap_name()) } else { (rig.tun(), rig.tun_name()) };
+            let dropped = || device.interface().dropped().unwrap();
+            device.interface().set_state(State::Up).unwrap();
+            rig.set_queue_length(3);
+            let packet = [&[0x45][..], &[0; 59]].concat();
+            assert_eq!((0..5).filter(|_| rig.inject(name, &packet)).count(), 3);
+            assert_eq!(dropped(), 2, "{system:?} {name}");
+            device.recv(&mut [0; 100]).unwrap();
+            assert!(rig.inject(name, &packet));
+            assert_eq!(dropped(), 2, "{system:?} {name}");
+            rig.fail("dropped", 12);
+            let error = refused(device.interface().dropped());
+            assert_eq!((error.operation(), error.raw_os_error()), (Operation::Inspect, Some(12)));
+        }
+    }
+}

@@ -93,6 +93,10 @@ impl Calls for Recorder {
         found.reverse();
         Ok(found)
     }
+
+    fn dropped(&self, name: &Name) -> io::Result<Option<u64>> {
+        Calls::dropped(&self.model, name)
+    }
 }
 
 pub(crate) struct Rig {

@@ -24,6 +24,9 @@ pub struct Abi {
     pub tun_info: Option<TunInfoLayout>,
     /// `IN6_IFF_NODAD`: adds an IPv6 address without looking for duplicates, where one can ask for that.
     pub no_duplicate_detection: Option<u32>,
+    /// Where an interface's statistics (`if_data`) have the number of packets that its queue had no room for, 64 bits.
+    #[doc(alias = "ifi_oqdrops")]
+    pub output_drops: Option<usize>,
     /// The requests whose arguments are bytes.
     pub requests: Requests,
     /// The packet filter.

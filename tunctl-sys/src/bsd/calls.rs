@@ -1,9 +1,10 @@
 //! The calls: requests as the `Abi`s declare them, and the sockets of macOS's tuns.
 #![allow(unsafe_code, reason = "this module makes the system calls of these systems")]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 
 #[cfg(target_os = "dragonfly")]
 pub use super::dragonfly as native;
@@ -56,6 +57,50 @@ pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io
     // which `argument` is, and the string that it points to up to its NUL: `new` has one, and outlives the call.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How many packets an interface's queue had no room for; `None`: the system does not count them, or has no such interface.
+///
+/// # Errors
+///
+/// Those of `getifaddrs(3)`.
+#[doc(alias = "ifi_oqdrops")]
+pub fn output_drops(name: &Name) -> io::Result<Option<u64>> {
+    let Some(at) = native::ABI.output_drops else { return Ok(None) };
+    let mut list = List(ptr::null_mut());
+    // SAFETY: the call fills in the address of a list, which `List` gives back.
+    if unsafe { libc::getifaddrs(&raw mut list.0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut next = list.0;
+    // SAFETY: an entry is valid until the list is given back, and the address of the next one is null or valid.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        next = entry.ifa_next;
+        // SAFETY: an entry has a name, which ends with a NUL.
+        let of = unsafe { CStr::from_ptr(entry.ifa_name) };
+        // SAFETY: the address is null or valid.
+        let address = unsafe { entry.ifa_addr.as_ref() };
+        let is_link = address.is_some_and(|address| address.sa_family == AF_LINK);
+        if of.to_bytes() == name.as_bytes() && is_link && !entry.ifa_data.is_null() {
+            // SAFETY: the data of an entry of the link level is the system's `if_data`, in which that place is, as the table says.
+            let drops = unsafe { entry.ifa_data.byte_add(at) }.cast::<u64>();
+            // SAFETY: it has 64 bits, as the table says, and any are a number.
+            return Ok(Some(unsafe { drops.read_unaligned() }));
+        }
+    }
+    Ok(None)
+}
+
+/// The list of interfaces.
+struct List(*mut libc::ifaddrs);
+
+impl Drop for List {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: it is the system's, and nobody has any of it any more.
+            unsafe { libc::freeifaddrs(self.0) };
+        }
+    }
 }
 
 // What `libc` has of all five; of DragonFly's numbers, no compiler knows more.

@@ -83,6 +83,7 @@ pub const ABI: Abi = Abi {
     alias_v6: usual::ALIAS_V6,
     tun_info: Some(TunInfoLayout::Narrow),
     no_duplicate_detection: Some(IN6_IFF_NODAD),
+    output_drops: None,
     requests: {
         const NUMBERS: Requests<Opcode> = Requests {
             get_flags: SIOCGIFFLAGS,

@@ -119,6 +119,9 @@ pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
 /// `u_int`: which packets are given: 0, what the interface has received; 1, also what it has sent; 2, that alone.
 pub const BIOCSDIRECTION: Opcode = iow(b'B', 119, INT);
 
+/// Where `if_data` has `ifi_oqdrops`.
+const OUTPUT_DROPS: usize = 104;
+
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
@@ -146,6 +149,7 @@ pub const ABI: Abi = Abi {
     },
     tun_info: Some(TunInfoLayout::Narrow),
     no_duplicate_detection: Some(IN6_IFF_NODAD),
+    output_drops: Some(OUTPUT_DROPS),
     requests: {
         const NUMBERS: Requests<Opcode> = Requests {
             get_flags: SIOCGIFFLAGS,
@@ -247,6 +251,8 @@ table::table! {
     "TAPSVNETHDR" => TAPSVNETHDR => 0x8004_745b;
     "TAPGVNETHDR" => TAPGVNETHDR => 0x4004_745e;
     "TAPSTRANSIENT" => TUNSTRANSIENT => 0x8004_7462;
+    "offsetof(struct if_data, ifi_oqdrops)" => OUTPUT_DROPS => 104;
+    "sizeof(((struct if_data *)0)->ifi_oqdrops)" => size_of::<u64>() => 8;
     "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
     "BIOCSDIRECTION" => BIOCSDIRECTION => 0x8004_4277;
     "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;

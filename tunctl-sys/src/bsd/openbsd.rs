@@ -87,6 +87,9 @@ pub const BIOCSDIRFILT: Opcode = iow(b'B', 125, INT);
 /// What the interface has sent.
 pub const BPF_DIRECTION_OUT: u32 = 2;
 
+/// Where `if_data` has `ifi_oqdrops`.
+const OUTPUT_DROPS: usize = 104;
+
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
 
@@ -101,6 +104,7 @@ pub const ABI: Abi = Abi {
     alias_v6: usual::ALIAS_V6,
     tun_info: Some(TunInfoLayout::Wide),
     no_duplicate_detection: None,
+    output_drops: Some(OUTPUT_DROPS),
     requests: {
         const NUMBERS: Requests<Opcode> = Requests {
             get_flags: SIOCGIFFLAGS,
@@ -197,6 +201,8 @@ table::table! {
     "TUNSIFMODE" => TUNSIFMODE => 0x8004_745d;
     "TUNSIFINFO" => TUNSIFINFO => 0x800c_745b;
     "TUNGIFINFO" => TUNGIFINFO => 0x400c_745c;
+    "offsetof(struct if_data, ifi_oqdrops)" => OUTPUT_DROPS => 104;
+    "sizeof(((struct if_data *)0)->ifi_oqdrops)" => size_of::<u64>() => 8;
     "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
     "BIOCSDIRFILT" => BIOCSDIRFILT => 0x8004_427d;
     "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 8;
