@@ -13,6 +13,7 @@ use tunctl_sys::bsd::Name;
 use crate::calls::{Calls, Family, Found};
 use crate::channel::Channel;
 
+use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
 use crate::interface::Of;
 use crate::life::Life;
@@ -66,9 +67,13 @@ impl<C: Calls> BsdBackend<C> {
         let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
         let life = Life::new(self.system.clone(), interface.index(), name, ends_by_request);
-        let device = BsdDevice::new(channel, life, interface);
+        let device = BsdDevice::new(channel, life, interface, plan.vnet_header);
         if let Some(request) = plan.kind.set_head {
             device.request(request, 1).map_err(|error| failed(&error))?;
+        }
+        if let (true, Some(request)) = (plan.vnet_header, plan.kind.set_vnet_header) {
+            // It does not outlast the device, so that nobody else has to take it off.
+            device.request(request, VNET_HEADER_LENGTH).map_err(|error| failed(&error))?;
         }
         device.make_nonblocking().map_err(|error| failed(&error))?;
         if is_ours {

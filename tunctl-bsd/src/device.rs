@@ -26,6 +26,9 @@ use crate::wait::wait;
 
 /// The header of a frame. Some of these drivers take less, and lose it.
 const ETHERNET: usize = 14;
+/// The virtio-net header, as Linux has it unless told otherwise: without a number of buffers.
+pub(crate) const VNET_HEADER_LENGTH: i32 = 10;
+const VNET_HEADER: usize = VNET_HEADER_LENGTH.unsigned_abs() as usize;
 
 /// An open TUN/TAP device of these systems.
 ///
@@ -36,11 +39,18 @@ pub struct BsdDevice<C: Calls> {
     channel: Channel<C>,
     life: Arc<Life<C>>,
     interface: BsdInterface<C>,
+    /// Frames have a virtio-net header in front, which is the program's to read and to write.
+    vnet_header: bool,
 }
 
 impl<C: Calls> BsdDevice<C> {
-    pub(crate) fn new(channel: Channel<C>, life: Life<C>, interface: BsdInterface<C>) -> Self {
-        Self { channel, life: Arc::new(life), interface }
+    pub(crate) fn new(
+        channel: Channel<C>,
+        life: Life<C>,
+        interface: BsdInterface<C>,
+        vnet_header: bool,
+    ) -> Self {
+        Self { channel, life: Arc::new(life), interface, vnet_header }
     }
 
     /// A request to the open device, with a number.
@@ -146,7 +156,8 @@ impl<C: Calls> BsdDevice<C> {
     fn head_for(&self, first: Option<u8>, length: usize) -> Result<Option<[u8; HEAD]>> {
         let kind = self.interface.kind();
         if kind.layer == Layer::Tap {
-            return if length < ETHERNET { Err(self.send_refused(Cause::TooShort)) } else { Ok(None) };
+            let least = if self.vnet_header { VNET_HEADER + ETHERNET } else { ETHERNET };
+            return if length < least { Err(self.send_refused(Cause::TooShort)) } else { Ok(None) };
         }
         let first = first.ok_or_else(|| self.send_refused(Cause::TooShort))?;
         let family =
@@ -193,7 +204,8 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     }
 
     fn flags(&self) -> CreateFlags {
-        CreateFlags::from(self.interface.layer()) | CreateFlags::NO_PI
+        let flags = CreateFlags::from(self.interface.layer()) | CreateFlags::NO_PI;
+        if self.vnet_header { flags | CreateFlags::VNET_HDR } else { flags }
     }
 
     #[inline]
@@ -294,7 +306,12 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         let channel = self.channel.duplicate(&self.system().calls);
         let channel = channel
             .map_err(|error| self.told(Operation::Duplicate, remedy::general(errno::of(&error)), &error))?;
-        Ok(Self { channel, life: self.life.clone(), interface: self.interface.clone() })
+        Ok(Self {
+            channel,
+            life: self.life.clone(),
+            interface: self.interface.clone(),
+            vnet_header: self.vnet_header,
+        })
     }
 
     /// # Platform
@@ -307,7 +324,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
             let busy = busy.with_detail("clones of the device are open");
             return Err(DestroyError::new(busy.with_remedy("Drop them first."), Some(self)));
         }
-        let Self { channel, life, interface } = self;
+        let Self { channel, life, interface, .. } = self;
         drop(channel);
         let told = |error: &io::Error| {
             let verdict = remedy::destroy(errno::of(error), Operation::Destroy);

@@ -11,8 +11,8 @@
 //! Packets are bare, as on Linux: of a tun, the address family that these kernels put in front of each is taken off and put on by this
 //! crate, with one system call and without a copy. macOS has no taps: of two Ethernets that are connected, one is the interface, and past the
 //! other, whose number is greater by 5000, frames are read by a thread, and written, through a packet filter (`/dev/bpf`).
-//! Where an older driver of its is loaded, `tunN` and `tapN` are that one's. Owners, groups, several queues, packet information and virtio-net headers are
-//! `Unsupported` here, and absent from the backend's capabilities.
+//! Where an older driver of its is loaded, `tunN` and `tapN` are that one's. Owners, groups, several queues and packet information are
+//! `Unsupported` here, and absent from the backend's capabilities; so are virtio-net headers, but on FreeBSD's taps.
 //!
 //! # How sure it is
 //!

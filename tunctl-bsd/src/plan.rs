@@ -22,6 +22,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) system: System,
     pub(crate) kind: &'static Kind,
     pub(crate) name: Birthname,
+    /// Whether frames are to have a virtio-net header in front.
+    pub(crate) vnet_header: bool,
     pattern: Option<&'a NamePattern>,
 }
 
@@ -97,15 +99,20 @@ impl<'a> Plan<'a> {
             system: rules.system,
             kind: rules.kind_for(options.layer(), pattern),
             name: Birthname::Any,
+            vnet_header: options.flags().contains(CreateFlags::VNET_HDR),
             pattern,
         };
         let flags = options.flags();
-        let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::VNET_HDR | CreateFlags::ONE_QUEUE;
+        let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE;
         if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {
             let refused = plan.error(Cause::Unsupported);
-            return Err(refused.with_detail(
-                "this system has no packet information, no virtio-net header and one queue an interface",
-            ));
+            return Err(
+                refused.with_detail("this system has no packet information, and one queue an interface")
+            );
+        }
+        if plan.vnet_header && plan.kind.set_vnet_header.is_none() {
+            let refused = plan.error(Cause::Unsupported);
+            return Err(refused.with_detail("interfaces of this kind have no virtio-net header here"));
         }
         Ok(plan)
     }

@@ -39,6 +39,8 @@ pub(crate) struct Kind {
     pub(crate) set_head: Option<Request>,
     /// Whether packets have the address family in front; frames never do.
     pub(crate) has_head: bool,
+    /// What has it put a virtio-net header in front of a frame, if it can.
+    pub(crate) set_vnet_header: Option<Request>,
     pub(crate) waits: Waits,
     /// What it says of a read or a write while the interface is down, where others mean something else by that.
     pub(crate) says_when_down: Option<i32>,
@@ -81,6 +83,7 @@ const fn tun(prefix: &'static str, birth: Birth, end: End) -> Kind {
         name: None,
         set_head: None,
         has_head: true,
+        set_vnet_header: None,
         waits: Waits::Poll,
         says_when_down: None,
     }
@@ -104,7 +107,11 @@ pub(crate) const FREEBSD: Rules = {
             set_head: abi.requests.tun_set_head,
             ..tun("tun", Birth::Open { any: Some("/dev/tun") }, end)
         },
-        tap: Kind { name: abi.requests.tap_name, ..tap("tap", Birth::Open { any: Some("/dev/tap") }, end) },
+        tap: Kind {
+            name: abi.requests.tap_name,
+            set_vnet_header: abi.requests.tap_set_vnet_header,
+            ..tap("tap", Birth::Open { any: Some("/dev/tap") }, end)
+        },
         older: &[],
         adds_addresses_twice: false,
         lacks: &[],

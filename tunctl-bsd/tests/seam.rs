@@ -27,5 +27,7 @@ mod packets;
 mod pair;
 #[path = "seam/rig.rs"]
 mod rig;
+#[path = "seam/vnet.rs"]
+mod vnet;
 #[path = "seam/waiting.rs"]
 mod waiting;

@@ -15,6 +15,9 @@ fn ways(system: System) -> Vec<CreateOptions> {
         System::MacOs => ways.extend([named_tun("utun6"), CreateOptions::tap(), named_tap("feth6")]),
         _ => ways.extend([named_tun("tun6"), CreateOptions::tap(), named_tap("tap6")]),
     }
+    if system == System::FreeBsd {
+        ways.push(CreateOptions::tap().vnet_header(true));
+    }
     if matches!(system, System::FreeBsd | System::DragonFly) {
         ways.extend([named_tun("vpn%d"), named_tun("vpn"), named_tap("lan%d")]);
     }
