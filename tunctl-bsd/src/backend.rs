@@ -15,8 +15,8 @@ use crate::channel::Channel;
 
 use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
-use crate::interface::Of;
 use crate::life::Life;
+use crate::of::Of;
 use crate::plan::{Birthname, Plan};
 use crate::remedy;
 use crate::system::{Birth, End, Kind, rules};

@@ -14,7 +14,7 @@ use tunctl_sys::bsd::bpf::{HeaderLayout, Packets};
 
 use crate::calls::Calls;
 use crate::errno;
-use crate::interface::Of;
+use crate::of::Of;
 
 /// A packet filter, bound to the far end, and what it gave that nobody has received yet.
 ///

@@ -46,6 +46,7 @@ mod head;
 mod host;
 mod interface;
 mod life;
+mod of;
 mod pair;
 mod plan;
 mod remedy;

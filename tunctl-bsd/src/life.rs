@@ -8,7 +8,7 @@ use tunctl_core::InterfaceIndex;
 use tunctl_sys::bsd::Name;
 
 use crate::calls::Calls;
-use crate::interface::Of;
+use crate::of::Of;
 
 /// What keeps an interface there: all devices of one `create` or `open`, clones included.
 pub(crate) struct Life<C: Calls> {
