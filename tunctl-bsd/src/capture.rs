@@ -54,7 +54,7 @@ impl<C: Calls> Capture<C> {
         lent.set_nonblocking(true)?;
         let layout = system.rules.abi.bpf.header;
         let frames = Frames { layout, bytes: vec![0; room], at: 0, end: 0, token, has_token: false };
-        let stop = Interrupter::new().map_err(io::Error::other)?;
+        let stop = Interrupter::new()?;
         let (frames, received_all) = (Mutex::new(frames), Condvar::new());
         let shared = Arc::new(Shared { system, filter, frames, received_all, stop });
         let pump = thread::Builder::new().name("tunctl-capture".into()).spawn({
@@ -84,14 +84,17 @@ impl<C: Calls> Capture<C> {
         if frames.is_empty() {
             self.take_token(&mut frames);
             self.shared.received_all.notify_one();
+        } else {
+            frames.put_token();
         }
         Ok(copied)
     }
 
     fn take_token(&self, frames: &mut Frames) {
         if frames.has_token {
-            // It is on its way: it was written under the same lock.
-            frames.has_token = !matches!((&self.lent).read(&mut [0]), Ok(1));
+            // It was written under the same lock, so that it is there, unless who was lent the descriptor took it.
+            let _ = (&self.lent).read(&mut [0]);
+            frames.has_token = false;
         }
     }
 }
@@ -122,12 +125,13 @@ impl<C: Calls> Shared<C> {
                 continue;
             }
             match self.refill(&mut frames) {
-                Err(error) if errno::of(&error) != errno::EAGAIN => {
+                Ok(()) => frames.put_token(),
+                Err(error) if errno::of(&error) == errno::EAGAIN => {}
+                Err(_) => {
                     // Whoever receives next is told the same.
                     frames.put_token();
                     return;
                 }
-                _ => {}
             }
         }
     }
@@ -158,7 +162,6 @@ impl<C: Calls> Shared<C> {
         if frames.is_empty() {
             return Err(errno::error(errno::EAGAIN));
         }
-        frames.put_token();
         Ok(())
     }
 }
