@@ -2,7 +2,7 @@
 
 use tunctl_core::{CreateFlags, Readiness};
 
-use crate::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
+use crate::op::{Caller, MACS, On, Op, Patience, SLOTS, System, Verb};
 use crate::packets;
 use crate::random::Random;
 use crate::world::{Held, Known, View};
@@ -20,8 +20,6 @@ const UNMAPPED: u32 = u32::MAX - 1;
 /// With less, an interface has no IPv6.
 const LEAST_IPV6_MTU: u32 = 1280;
 const MTUS: &[u32] = &[68, 576, 1279, 1280, 1400, 1500, 9000, 65_521, 65_522, 65_535];
-/// Those that are set; others are a kernel's choice.
-pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
 const IPV4: &[&str] = &[
     "10.77.0.1/24",
     "10.77.0.2/24",

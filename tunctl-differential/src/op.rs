@@ -2,6 +2,9 @@
 
 use tunctl_core::{Operation, Readiness};
 
+/// The MAC addresses that are set; others are a kernel's choice.
+pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
+
 /// How many devices a sequence may hold open at once. Not all are used often: see `generate.rs`.
 pub(crate) const SLOTS: usize = 6;
 

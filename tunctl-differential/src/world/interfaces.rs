@@ -6,8 +6,7 @@ use tunctl_core::{
 };
 
 use super::{Known, World};
-use crate::generate::MACS;
-use crate::op::Op;
+use crate::op::{MACS, Op};
 use crate::seen::{Answer, Surveyed};
 
 /// What stands for the MAC address that a kernel chose for a new tap: one of them chooses at random.
