@@ -17,13 +17,13 @@ const TARGETS: &[&str] = &[
 pub(crate) fn run(options: &[&str]) -> Outcome {
     let targets = targets::named(options, TARGETS)?;
     let toolchain = toolchain::provide()?;
-    targets::each(&targets, |target| lint(&toolchain, target))
+    targets::together(&targets, |targets| lint(&toolchain, targets), |target| lint(&toolchain, &[target]))
 }
 
 /// All code, tests and examples too. All features, because those that Linux's tests turn on are off elsewhere.
-fn lint(toolchain: &Toolchain, target: &str) -> Outcome {
+fn lint(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
     let status = toolchain
-        .cargo("clippy", target)
+        .cargo("clippy", targets)
         .args(["--workspace", "--all-targets", "--all-features", "--keep-going", "--", "-D", "warnings"])
         .status()
         .map_err(|error| format!("run clippy: {error}"))?;

@@ -63,27 +63,27 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     let names: Vec<_> = TARGETS.iter().map(|target| target.rust).collect();
     let named = targets::named(options, &names)?;
     let (toolchain, zig) = (toolchain::provide()?, zig::provide()?);
-    targets::each(&named, |name| {
-        let target = TARGETS.iter().find(|target| target.rust == name).ok_or("no such target")?;
-        link(&toolchain, &zig, target)
-    })
+    let chosen = |name: &str| TARGETS.iter().find(|target| target.rust == name).ok_or("no such target");
+    for name in &named {
+        prepare(&toolchain.linker(name), chosen(name)?, &zig)?;
+    }
+    targets::together(&named, |names| build(&toolchain, names), |name| link(&toolchain, chosen(name)?))
 }
 
-fn link(toolchain: &Toolchain, zig: &Zig, target: &Target) -> Outcome {
-    let linker = toolchain.linker(target.rust);
-    let folder = linker.parent().ok_or("a linker has no folder")?;
-    prepare(&linker, folder, target, zig)?;
+fn build(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
     let status = toolchain
-        .cargo("build", target.rust)
+        .cargo("build", targets)
         .args(["--package", PACKAGE])
         .args(PROGRAMS.iter().flat_map(|(kind, name, _)| [*kind, *name]))
         // zig has what a Mac's would have. Not told of any, the compiler looks for Xcode, and complains.
-        .env("SDKROOT", folder)
+        .env("SDKROOT", toolchain.linkers())
         .status()
         .map_err(|error| format!("run cargo: {error}"))?;
-    if !status.success() {
-        return Err(format!("it does not link ({status})"));
-    }
+    if status.success() { Ok(()) } else { Err(format!("it does not link ({status})")) }
+}
+
+fn link(toolchain: &Toolchain, target: &Target) -> Outcome {
+    build(toolchain, &[target.rust])?;
     for (_, name, place) in PROGRAMS {
         let program = toolchain.built(target.rust).join(place).join(name);
         let bytes = fs::read(&program).map_err(|error| format!("read {}: {error}", program.display()))?;
@@ -97,7 +97,8 @@ fn link(toolchain: &Toolchain, zig: &Zig, target: &Target) -> Outcome {
 }
 
 /// Makes a linker that is a program of one word, and beside it the libraries that it would not find.
-fn prepare(linker: &Path, folder: &Path, target: &Target, zig: &Zig) -> Outcome {
+fn prepare(linker: &Path, target: &Target, zig: &Zig) -> Outcome {
+    let folder = linker.parent().ok_or("a linker has no folder")?;
     fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
     let mut command = zig.cc(target.zig);
     for stub in target.stubs {

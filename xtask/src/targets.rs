@@ -1,4 +1,4 @@
-//! Other systems, one after the other.
+//! Other systems, all at once and one after the other.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,22 @@ pub(crate) fn named(options: &[&str], all: &[&'static str]) -> Outcome<Vec<&'sta
     Ok(if named.is_empty() { all.to_vec() } else { named })
 }
 
+/// Does the work for all targets at once, which keeps all processors busy, and then judges each by itself, which by now is soon done.
+pub(crate) fn together(
+    targets: &[&'static str],
+    at_once: impl FnOnce(&[&str]) -> Outcome,
+    work: impl Fn(&'static str) -> Outcome,
+) -> Outcome {
+    let started = Instant::now();
+    println!("\n── {}", targets.join(", "));
+    // Whose failure it is, comes out below.
+    let _ = at_once(targets);
+    println!("all at once: {:.1} s", started.elapsed().as_secs_f64());
+    each(targets, work)
+}
+
 /// Does the work for each target, whatever became of those before it, and sums up.
-pub(crate) fn each(targets: &[&'static str], work: impl Fn(&'static str) -> Outcome) -> Outcome {
+fn each(targets: &[&'static str], work: impl Fn(&'static str) -> Outcome) -> Outcome {
     let mut finished = Vec::new();
     for target in targets {
         println!("\n── {target}");
@@ -58,6 +72,14 @@ mod tests {
         assert_eq!(named(&["--target", "b"], &all).unwrap(), ["b"]);
         assert!(named(&["--target", "c"], &all).unwrap_err().contains("those are a, b"));
         assert!(named(&["--target"], &all).is_err());
+    }
+
+    #[test]
+    fn what_fails_at_once_is_judged_one_by_one() {
+        let fails = |_: &[&str]| Err("so".to_owned());
+        assert_eq!(together(&["a", "b"], fails, |_| Ok(())), Ok(()));
+        let work = |target| if target == "b" { Err("so".to_owned()) } else { Ok(()) };
+        assert_eq!(together(&["a", "b"], |_| Ok(()), work).unwrap_err(), "1 of 2 targets failed");
     }
 
     #[test]

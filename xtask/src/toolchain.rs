@@ -49,16 +49,17 @@ pub(crate) fn provide() -> Outcome<Toolchain> {
 }
 
 impl Toolchain {
-    /// cargo with this compiler, for a target; what is to be done with it comes first.
-    pub(crate) fn cargo(&self, task: &str, target: &str) -> Command {
+    /// cargo with this compiler, for some targets; what is to be done with it comes first.
+    pub(crate) fn cargo(&self, task: &str, targets: &[&str]) -> Command {
         // A subcommand that is not cargo's own belongs to the compiler.
         let mut command = match task {
             "clippy" => Command::new(self.usr.join("bin/cargo-clippy")),
             _ => Command::new(env!("CARGO")),
         };
-        let variable = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
         command
-            .args([task, "-Zbuild-std=std,panic_abort", "--target", target, "--target-dir"])
+            .args([task, "-Zbuild-std=std,panic_abort"])
+            .args(targets.iter().flat_map(|target| ["--target", target]))
+            .arg("--target-dir")
             .arg(&self.build)
             .current_dir(crate::root())
             .env("CARGO", env!("CARGO"))
@@ -68,11 +69,19 @@ impl Toolchain {
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             // For macOS, a program that is not there would strip what is left of it.
             .env("CARGO_PROFILE_DEV_STRIP", "none")
-            // Also where nothing is linked: cargo would build anew what it has built for another linker.
-            .env(variable, self.linker(target))
             // To build the standard library is not stable yet.
             .env("RUSTC_BOOTSTRAP", "1");
+        for target in targets {
+            let variable = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
+            // Also where nothing is linked: cargo would build anew what it has built for another linker.
+            command.env(variable, self.linker(target));
+        }
         command
+    }
+
+    /// Where the linkers are.
+    pub(crate) fn linkers(&self) -> &Path {
+        &self.linkers
     }
 
     /// Where cargo looks for a target's linker; it is for others to make.
