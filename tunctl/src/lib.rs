@@ -100,7 +100,7 @@ pub type Native = tunctl_linux::LinuxBackend;
 pub type Native = tunctl_bsd::BsdBackend<tunctl_bsd::Host>;
 
 /// The backend of the system that this was compiled for: on Linux, the driver behind `/dev/net/tun`; on the BSDs and macOS, those
-/// behind `/dev/tunN` and `/dev/tapN`, or the utun sockets.
+/// behind `/dev/tunN` and `/dev/tapN`, or macOS's utun sockets and pairs of Ethernets.
 #[cfg(any(
     target_os = "linux",
     target_os = "freebsd",
