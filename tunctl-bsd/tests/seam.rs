@@ -17,6 +17,8 @@ mod configure;
 mod ends;
 #[path = "seam/errors.rs"]
 mod errors;
+#[path = "seam/loops.rs"]
+mod loops;
 #[path = "seam/older.rs"]
 mod older;
 #[path = "seam/order.rs"]

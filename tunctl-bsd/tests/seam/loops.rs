@@ -1,0 +1,153 @@
+//! Devices in event loops: mio's and tokio's.
+
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use tunctl_core::{Cause, Interface, Result, State, TunDevice};
+use tunctl_mio::{Drained, Source, may_receive};
+use tunctl_tokio::AsyncDevice;
+
+use crate::models::System;
+use crate::rig::{Device, Rig, SYSTEMS, address, refused};
+
+/// Longer than any test is to wait.
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(30);
+const DEVICE: Token = Token(3);
+
+/// A packet to a tun, or a frame to a tap: told by its last byte.
+fn message(number: u8) -> Vec<u8> {
+    let mut message = vec![0x45; 60];
+    message[59] = number;
+    message
+}
+
+/// Whatever a system has, up, and what the interface is called.
+fn devices() -> Vec<(Rig, Device, &'static str)> {
+    let tuns = SYSTEMS.into_iter().map(|system| {
+        let rig = Rig::new(system);
+        let tun = rig.tun();
+        // NetBSD's wants an address.
+        tun.interface().add_address(address("10.0.0.1/24")).unwrap();
+        let name = rig.tun_name();
+        (rig, tun, name)
+    });
+    let taps = SYSTEMS.into_iter().map(|system| {
+        let rig = Rig::new(system);
+        let (tap, name) = (rig.tap(), rig.tap_name());
+        (rig, tap, name)
+    });
+    let all: Vec<_> = tuns.chain(taps).collect();
+    for (_, device, _) in &all {
+        device.interface().set_state(State::Up).unwrap();
+    }
+    all
+}
+
+struct Loop {
+    poll: Poll,
+    events: Events,
+    source: Source<Device>,
+}
+
+impl Loop {
+    fn new(device: Device, interest: Interest) -> Self {
+        let poll = Poll::new().unwrap();
+        let mut source = Source::new(device);
+        poll.registry().register(&mut source, DEVICE, interest).unwrap();
+        Self { poll, events: Events::with_capacity(8), source }
+    }
+
+    /// Whether an event comes that may be a packet.
+    fn is_told(&mut self, within: Duration) -> bool {
+        self.poll.poll(&mut self.events, Some(within)).unwrap();
+        self.events.iter().any(|event| event.token() == DEVICE && may_receive(event))
+    }
+
+    /// Up to so many packets, by their numbers.
+    fn drain(&self, budget: usize) -> Result<(Drained, Vec<u8>)> {
+        let mut numbers = Vec::new();
+        let drained = self.source.drain(&mut [0; 100], budget, |packet| {
+            numbers.extend(packet.last());
+            Ok(())
+        })?;
+        Ok((drained, numbers))
+    }
+}
+
+#[test]
+fn an_event_tells_of_each_first_packet() {
+    for (rig, device, name) in devices() {
+        let mut mio = Loop::new(device, Interest::READABLE);
+        assert!(!mio.is_told(SHORT), "{name}");
+        for round in 0..20 {
+            assert!(rig.inject(name, &message(round)), "{name}");
+            assert!(mio.is_told(LONG), "{name} {round}");
+            assert_eq!(mio.drain(10).unwrap(), (Drained::Empty, vec![round]), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_a_budget_has_left_is_told_of_again() {
+    for (rig, device, name) in devices() {
+        let mut mio = Loop::new(device, Interest::READABLE);
+        assert!((1..=5).all(|number| rig.inject(name, &message(number))), "{name}");
+        let mut numbers = Vec::new();
+        loop {
+            assert!(mio.is_told(LONG), "{name} {numbers:?}");
+            let (drained, some) = mio.drain(2).unwrap();
+            numbers.extend(some);
+            if matches!(drained, Drained::Empty) {
+                break;
+            }
+        }
+        assert_eq!(numbers, [1, 2, 3, 4, 5], "{name}");
+        assert!(!mio.is_told(SHORT), "{name}");
+    }
+}
+
+#[test]
+fn room_is_told_of_beside_packets() {
+    for (rig, device, name) in devices() {
+        let mut mio = Loop::new(device, Interest::READABLE | Interest::WRITABLE);
+        mio.poll.poll(&mut mio.events, Some(LONG)).unwrap();
+        assert!(mio.events.iter().any(mio::event::Event::is_writable), "{name}");
+        assert!(rig.inject(name, &message(1)));
+        assert!(mio.is_told(LONG), "{name}");
+    }
+}
+
+#[test]
+fn the_deletion_of_a_tap_of_macos_is_told() {
+    let rig = Rig::new(System::MacOs);
+    let tap = rig.tap();
+    tap.interface().set_state(State::Up).unwrap();
+    let mut mio = Loop::new(tap, Interest::READABLE);
+    assert!(!mio.is_told(SHORT));
+    rig.backend_interface("feth0").delete().unwrap();
+    assert!(mio.is_told(LONG));
+    assert_eq!(refused(mio.drain(10)).cause(), Cause::Gone);
+}
+
+#[test]
+fn a_task_receives_what_comes() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (rig, device, name) in devices() {
+        runtime.block_on(async {
+            let device = AsyncDevice::new(device).unwrap();
+            let mut buffer = [0; 100];
+            let nothing = tokio::time::timeout(SHORT, device.recv(&mut buffer)).await;
+            assert!(nothing.is_err(), "{name}");
+            for round in 0..20 {
+                let sent =
+                    std::thread::scope(|scope| scope.spawn(|| rig.inject(name, &message(round))).join());
+                assert!(sent.unwrap(), "{name}");
+                let received = tokio::time::timeout(LONG, device.recv(&mut buffer)).await;
+                assert_eq!((received.unwrap().unwrap(), buffer[59]), (60, round), "{name}");
+            }
+            assert_eq!(device.send(&message(9)).await.unwrap(), 60, "{name}");
+            assert_eq!(rig.taken(name), Some(message(9)));
+        });
+    }
+}
