@@ -158,8 +158,8 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     lacks: &[Operation::SetPersist],
 };
 
-/// The kernel extension that macOS had tuns and taps by before it had its own. It can put the address family in front, but then cuts what is as
-/// long as the MTU.
+/// The kernel extension that macOS had tuns and taps by before it had its own. It can put the address family in front, but then may cut a
+/// packet as long as the MTU, for which it counts those bytes.
 const TUNTAPOSX: Kind = Kind {
     has_head: false,
     waits: Waits::Select,
