@@ -12,7 +12,6 @@ use tunctl_sys::bsd::Name;
 
 use crate::calls::{Calls, Family, Found};
 use crate::channel::Channel;
-
 use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
 use crate::life::Life;

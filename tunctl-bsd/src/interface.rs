@@ -285,7 +285,11 @@ impl<C: Calls> Interface for BsdInterface<C> {
         };
         let Some(far) = self.system.rules.far_end(&found.name) else { return set(&found.name, mtu.get()) };
         // The far end sends nothing longer than its own.
-        let before = self.mtu_of(OPERATION, &far)?;
+        let before = match self.mtu_of(OPERATION, &far) {
+            // An Ethernet that another program has made need not have one.
+            Err(error) if error.is_gone() => return set(&found.name, mtu.get()),
+            before => before?,
+        };
         set(&far, mtu.get())?;
         set(&found.name, mtu.get()).inspect_err(|_| {
             // The first failure is the one to tell.

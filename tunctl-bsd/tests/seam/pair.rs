@@ -179,14 +179,32 @@ fn the_far_end_is_no_interface_of_the_backend() {
     assert_eq!(others(&rig).len(), 2);
 }
 
+/// Another program makes an Ethernet, and connects it to nothing.
+fn make_alone(rig: &Rig, name: &str) {
+    let abi = tunctl_sys::bsd::macos::ABI;
+    let mut argument = abi.ifreq(&Name::new(name.as_bytes()).expect("a name"));
+    let made =
+        tunctl_bsd::Calls::configure(&rig.model, tunctl_bsd::Family::V4, abi.requests.create, &mut argument);
+    made.expect("an Ethernet");
+}
+
+#[test]
+fn one_without_a_far_end_is_configured_and_deleted_all_the_same() {
+    let rig = Rig::new(System::MacOs);
+    make_alone(&rig, "feth7");
+    let alone = rig.backend_interface("feth7");
+    alone.set_mtu(Mtu::new(1400).unwrap()).unwrap();
+    assert_eq!(rig.report("feth7").unwrap().mtu, 1400);
+    alone.delete().unwrap();
+    assert!(others(&rig).is_empty());
+    assert_eq!(refused(alone.set_mtu(Mtu::new(1400).unwrap())).cause(), Cause::Gone);
+}
+
 #[test]
 fn a_unit_of_which_either_end_is_there_is_passed_over() {
     let rig = Rig::new(System::MacOs);
-    for name in ["feth0", "feth5001"] {
-        let mut argument = tunctl_sys::bsd::macos::ABI.ifreq(&Name::new(name.as_bytes()).unwrap());
-        let create = tunctl_sys::bsd::macos::ABI.requests.create;
-        tunctl_bsd::Calls::configure(&rig.model, tunctl_bsd::Family::V4, create, &mut argument).unwrap();
-    }
+    make_alone(&rig, "feth0");
+    make_alone(&rig, "feth5001");
     assert_eq!(rig.tap().name().unwrap(), "feth2".parse().unwrap());
     for name in ["feth0", "feth1"] {
         assert_eq!(refused(rig.backend.create(&named_tap(name))).cause(), Cause::Exists);
