@@ -1,0 +1,93 @@
+//! What became of the mutants, and the verdict.
+
+use std::fs;
+use std::path::Path;
+
+use super::mutant::{self, Mutant};
+use super::reviewed::{self, Reviewed};
+use crate::Outcome;
+
+/// What became of the mutants.
+#[derive(Default)]
+pub(super) struct Fates {
+    caught: Vec<Mutant>,
+    endless: Vec<Mutant>,
+    unviable: Vec<Mutant>,
+    missed: Vec<Mutant>,
+}
+
+impl Fates {
+    pub(super) fn read(folder: &Path) -> Outcome<Self> {
+        let read = |file: &str| {
+            let path = folder.join(file);
+            fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))
+        };
+        let texts = [read("caught.txt")?, read("timeout.txt")?, read("unviable.txt")?, read("missed.txt")?];
+        let [caught, endless, unviable, missed] = mutant::parse(texts.each_ref().map(String::as_str))?;
+        Ok(Self { caught, endless, unviable, missed })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Mutant> {
+        [&self.caught, &self.endless, &self.unviable, &self.missed].into_iter().flatten()
+    }
+}
+
+/// Tells what became of them, and holds the survivors to the list.
+pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Outcome {
+    let on_the_list = |mutant: &&Mutant| reviewed.iter().any(|entry| entry.mutant == mutant.name);
+    let (expected, unexpected): (Vec<_>, Vec<_>) = fates.missed.iter().partition(on_the_list);
+    // A run of some files says nothing of the others.
+    let was_run = |file: &str| whole || fates.all().any(|mutant| mutant.file() == file);
+    let survives = |entry: &Reviewed| fates.missed.iter().any(|mutant| mutant.name == entry.mutant);
+    let stale: Vec<_> = reviewed.iter().filter(|entry| was_run(entry.file()) && !survives(entry)).collect();
+
+    println!("\n── summary");
+    println!("{:>5} mutants", fates.all().count());
+    println!("{:>5} caught by a test that fails", fates.caught.len());
+    println!("{:>5} caught by a test that waits for ever", fates.endless.len());
+    println!("{:>5} do not compile", fates.unviable.len());
+    println!("{:>5} missed, reviewed", expected.len());
+    println!("{:>5} missed", unexpected.len());
+    for mutant in &fates.endless {
+        println!("endless: {mutant}");
+    }
+    for mutant in &unexpected {
+        println!("missed:  {mutant}");
+    }
+    for entry in &stale {
+        println!("stale:   {} (line {} of {})", entry.mutant, entry.line, reviewed::LIST);
+    }
+    match (unexpected.len(), stale.len()) {
+        (0, 0) => Ok(()),
+        (0, stale) => Err(format!(
+            "{stale} on the list of survivors survive no more: remove them from {}",
+            reviewed::LIST
+        )),
+        (missed, _) => {
+            Err(format!("no test notices {missed} mutants: write one, or add them to {}", reviewed::LIST))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fates(missed: &str) -> Fates {
+        let caught = "a/x.rs:1:1: replace y with z\n";
+        let [caught, missed] = mutant::parse([caught, missed]).unwrap_or_default();
+        Fates { caught, missed, ..Fates::default() }
+    }
+
+    #[test]
+    fn survivors_and_the_list_must_agree() {
+        let list = reviewed::parse("a/x.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
+        assert_eq!(list.len(), 1);
+        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &list, true).is_ok());
+        assert!(conclude(&fates(""), &list, false).is_err(), "stale");
+        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &[], false).is_err(), "missed");
+        let elsewhere = reviewed::parse("b.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
+        assert!(conclude(&fates(""), &elsewhere, false).is_ok(), "its file was not run");
+        assert!(conclude(&fates(""), &elsewhere, true).is_err(), "its file is gone");
+    }
+}
