@@ -9,11 +9,13 @@ mod mutant;
 mod reviewed;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::tool::{self, Tool};
 use crate::{Outcome, root};
 use fates::Fates;
+use mutant::Mutant;
 
 /// In the one release whose names of mutants the list has.
 const TOOL: Tool = Tool { name: "cargo-mutants", release: "27.1.0" };
@@ -53,32 +55,57 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     let reviewed = reviewed::read()?;
     let folder = tool::folder("mutants");
     let tool = TOOL.provide(&folder)?;
-    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
-    let mut command = Command::new(tool);
-    command.args(["mutants", "--package", PACKAGE, "--test-package", PACKAGE]);
-    for file in if whole { FILES } else { &files } {
-        command.args(["--file", file]);
+    let run = Run { tool: &tool, files: if whole { FILES } else { &files } };
+    let mut fates = run.mutants(&[], jobs, &folder)?;
+    let doubtful = fates.doubtful(&reviewed);
+    if !doubtful.is_empty() {
+        // Of several jobs, one was seen to build without the change, and to call the mutant a survivor.
+        println!("\n── once more, one at a time: {} that no test noticed", doubtful.len());
+        let patterns: Vec<_> = doubtful.into_iter().map(Mutant::pattern).collect();
+        let second = run.mutants(&patterns, "1", &folder.join("again"))?;
+        fates.correct(&second);
     }
-    let status = command
-        .args(["--exclude-re", UNPROMISED, "--jobs", jobs, "--timeout", LIMIT, "--cap-lints", "true"])
-        .arg("--output")
-        .arg(&folder)
-        // The examples in the documentation would take most of the time.
-        .args(["--cargo-arg=--lib", "--cargo-arg=--tests", "--", "--"])
-        .args(TESTS)
-        .current_dir(root())
-        // Each job builds in a copy of its own.
-        .env_remove("CARGO_TARGET_DIR")
-        .env("CARGO_PROFILE_TEST_DEBUG", "0")
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .status()
-        .map_err(|error| format!("run cargo-mutants: {error}"))?;
-    // Mutants that were missed, or that took too long, are for us to judge.
-    if !matches!(status.code(), Some(0 | 2 | 3)) {
-        return Err(format!("cargo-mutants failed, {status}: see {}", folder.display()));
-    }
-    let fates = Fates::read(&folder.join("mutants.out"))?;
     fates::conclude(&fates, &reviewed, whole)
+}
+
+/// What all runs of cargo-mutants have in common.
+struct Run<'a> {
+    tool: &'a Path,
+    files: &'a [&'a str],
+}
+
+impl Run<'_> {
+    /// Tries the mutants whose names match one of the patterns, or all if there is none.
+    fn mutants(&self, patterns: &[String], jobs: &str, folder: &Path) -> Outcome<Fates> {
+        fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+        let mut command = Command::new(self.tool);
+        command.args(["mutants", "--package", PACKAGE, "--test-package", PACKAGE]);
+        for file in self.files {
+            command.args(["--file", file]);
+        }
+        for pattern in patterns {
+            command.args(["--re", pattern]);
+        }
+        let status = command
+            .args(["--exclude-re", UNPROMISED, "--jobs", jobs, "--timeout", LIMIT, "--cap-lints", "true"])
+            .arg("--output")
+            .arg(folder)
+            // The examples in the documentation would take most of the time.
+            .args(["--cargo-arg=--lib", "--cargo-arg=--tests", "--", "--"])
+            .args(TESTS)
+            .current_dir(root())
+            // Each job builds in a copy of its own.
+            .env_remove("CARGO_TARGET_DIR")
+            .env("CARGO_PROFILE_TEST_DEBUG", "0")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .status()
+            .map_err(|error| format!("run cargo-mutants: {error}"))?;
+        // Mutants that were missed, or that took too long, are for us to judge.
+        if !matches!(status.code(), Some(0 | 2 | 3)) {
+            return Err(format!("cargo-mutants failed, {status}: see {}", folder.display()));
+        }
+        Fates::read(&folder.join("mutants.out"))
+    }
 }
 
 struct Options<'a> {

@@ -1,7 +1,7 @@
 //! What became of the mutants, and the verdict.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, mem};
 
 use super::mutant::{self, Mutant};
 use super::reviewed::{self, Reviewed};
@@ -27,15 +27,38 @@ impl Fates {
         Ok(Self { caught, endless, unviable, missed })
     }
 
+    /// Those that survived and are not on the list.
+    pub(super) fn doubtful(&self, reviewed: &[Reviewed]) -> Vec<&Mutant> {
+        self.missed.iter().filter(|mutant| !is_on(reviewed, mutant)).collect()
+    }
+
+    /// Takes the word of a second run for those that the first did not catch.
+    pub(super) fn correct(&mut self, second: &Self) {
+        let is_among =
+            |mutants: &[Mutant], mutant: &Mutant| mutants.iter().any(|caught| caught.given == mutant.given);
+        for mutant in mem::take(&mut self.missed) {
+            if is_among(&second.caught, &mutant) {
+                self.caught.push(mutant);
+            } else if is_among(&second.endless, &mutant) {
+                self.endless.push(mutant);
+            } else {
+                self.missed.push(mutant);
+            }
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = &Mutant> {
         [&self.caught, &self.endless, &self.unviable, &self.missed].into_iter().flatten()
     }
 }
 
+fn is_on(reviewed: &[Reviewed], mutant: &Mutant) -> bool {
+    reviewed.iter().any(|entry| entry.mutant == mutant.name)
+}
+
 /// Tells what became of them, and holds the survivors to the list.
 pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Outcome {
-    let on_the_list = |mutant: &&Mutant| reviewed.iter().any(|entry| entry.mutant == mutant.name);
-    let (expected, unexpected): (Vec<_>, Vec<_>) = fates.missed.iter().partition(on_the_list);
+    let unexpected = fates.doubtful(reviewed);
     // A run of some files says nothing of the others.
     let was_run = |file: &str| whole || fates.all().any(|mutant| mutant.file() == file);
     let survives = |entry: &Reviewed| fates.missed.iter().any(|mutant| mutant.name == entry.mutant);
@@ -46,7 +69,7 @@ pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Out
     println!("{:>5} caught by a test that fails", fates.caught.len());
     println!("{:>5} caught by a test that waits for ever", fates.endless.len());
     println!("{:>5} do not compile", fates.unviable.len());
-    println!("{:>5} missed, reviewed", expected.len());
+    println!("{:>5} missed, reviewed", fates.missed.len() - unexpected.len());
     println!("{:>5} missed", unexpected.len());
     for mutant in &fates.endless {
         println!("endless: {mutant}");
@@ -89,5 +112,15 @@ mod tests {
         let elsewhere = reviewed::parse("b.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
         assert!(conclude(&fates(""), &elsewhere, false).is_ok(), "its file was not run");
         assert!(conclude(&fates(""), &elsewhere, true).is_err(), "its file is gone");
+    }
+
+    #[test]
+    fn a_second_run_may_catch_what_the_first_missed() {
+        let mut first = fates("a/x.rs:9:9: replace + with -\na/x.rs:8:9: replace + with -\n");
+        let [caught] = mutant::parse(["a/x.rs:9:9: replace + with -\n"]).unwrap_or_default();
+        first.correct(&Fates { caught, ..Fates::default() });
+        let left = first.doubtful(&[]).into_iter().map(|mutant| &mutant.given[..]).collect::<Vec<_>>();
+        assert_eq!(left, ["a/x.rs:8:9: replace + with -"]);
+        assert_eq!((first.caught.len(), first.all().count()), (2, 3));
     }
 }

@@ -10,6 +10,8 @@ use crate::Outcome;
 pub(super) struct Mutant {
     /// File and change, without the position. Of several mutants that are called the same, the second in the file is `#2`.
     pub(super) name: String,
+    /// What cargo-mutants calls it, which no other mutant of the same tree is called.
+    pub(super) given: String,
     position: (u32, u32),
 }
 
@@ -17,6 +19,15 @@ impl Mutant {
     /// The file, from the root of the workspace.
     pub(super) fn file(&self) -> &str {
         file(&self.name)
+    }
+
+    /// A regular expression for this mutant and no other.
+    pub(super) fn pattern(&self) -> String {
+        let escaped = self.given.chars().flat_map(|c| {
+            let escape = r"\.+*?()|[]{}^$".contains(c).then_some('\\');
+            escape.into_iter().chain([c])
+        });
+        format!("^{}$", escaped.collect::<String>())
     }
 }
 
@@ -54,12 +65,13 @@ pub(super) fn parse<const N: usize>(lists: [&str; N]) -> Outcome<[Vec<Mutant>; N
     Ok(parsed)
 }
 
-fn one(line: &str) -> Option<Mutant> {
-    let (place, change) = line.split_once(": ")?;
+fn one(given: &str) -> Option<Mutant> {
+    let (place, change) = given.split_once(": ")?;
     let mut parts = place.rsplitn(3, ':');
     let column = parts.next()?.parse().ok()?;
     let line = parts.next()?.parse().ok()?;
-    Some(Mutant { name: format!("{}: {change}", parts.next()?), position: (line, column) })
+    let name = format!("{}: {change}", parts.next()?);
+    Some(Mutant { name, given: given.to_owned(), position: (line, column) })
 }
 
 #[cfg(test)]
@@ -81,6 +93,16 @@ mod tests {
         assert_eq!(names[1], ["a/b.rs: replace + with - in f::g", "a/b.rs: replace + with - in f::g #2"]);
         assert_eq!(lists[0][0].file(), "a/b.rs");
         assert_eq!(lists[0][1].to_string(), "a/b.rs: replace f::g -> bool with true (at 2:5)");
+    }
+
+    #[test]
+    fn a_pattern_is_of_one_mutant() {
+        let lists = parse(["a/b.rs:1:2: replace f -> [u8; 2] with [0; 2] in <impl G for H>::f\n"]);
+        let patterns = lists.map(|[list]| list.iter().map(Mutant::pattern).collect::<Vec<_>>());
+        assert_eq!(
+            patterns,
+            Ok(vec![r"^a/b\.rs:1:2: replace f -> \[u8; 2\] with \[0; 2\] in <impl G for H>::f$".to_owned()])
+        );
     }
 
     #[test]
