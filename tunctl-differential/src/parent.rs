@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tunctl_core::conformance;
 use tunctl_mock::conformance::MockHarness;
@@ -19,6 +19,9 @@ use crate::worker::{fresh_model, is_real_root};
 /// Cases after which every refusal that the conformance suite names must have occurred.
 const ENOUGH: u64 = 2000;
 
+/// How often a log, which cannot be written over, is told how far the run is.
+const LOG: Duration = Duration::from_secs(60);
+
 /// Runs everything; what is wrong.
 pub(crate) fn run(settings: &Settings) -> Result<(), String> {
     if !is_real_root() {
@@ -29,7 +32,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
     tunctl_testing::mount_nodes().map_err(|error| format!("make device nodes: {error}"))?;
     let (named, failures) = if settings.against_itself { Default::default() } else { named_refusals() };
     let started = Instant::now();
-    let mut state = State { settings, tally: Tally::default(), kinds: BTreeMap::new(), failures };
+    let mut state =
+        State { settings, tally: Tally::default(), kinds: BTreeMap::new(), failures, logged: started };
     let mut workers = Vec::new();
     let (sender, receiver) = mpsc::channel();
     for number in 0..settings.jobs {
@@ -104,6 +108,8 @@ struct State<'a> {
     /// How often each kind of difference was met.
     kinds: BTreeMap<String, u64>,
     failures: Vec<String>,
+    /// When a log was last told of progress.
+    logged: Instant,
 }
 
 impl State<'_> {
@@ -131,11 +137,16 @@ impl State<'_> {
         }
     }
 
-    fn show_progress(&self, started: Instant) {
+    fn show_progress(&mut self, started: Instant) {
+        let (cases, of) = (self.tally.cases, self.settings.cases);
+        let progress = format!("{cases} of {of} sequences, {} a second", rate(cases, started));
         if std::io::stderr().is_terminal() {
-            let Tally { cases, .. } = self.tally;
-            eprint!("\r{cases} of {} sequences, {} a second   ", self.settings.cases, rate(cases, started));
+            eprint!("\r{progress}   ");
             let _ = std::io::stderr().flush();
+        } else if self.logged.elapsed() >= LOG {
+            // Whoever breaks off a long run still knows what of it was done, and with which seed.
+            eprintln!("seed {}: {progress}", self.settings.seed);
+            self.logged = Instant::now();
         }
     }
 
