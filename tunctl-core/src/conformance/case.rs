@@ -1,4 +1,4 @@
-//! What a case is, and the list of them.
+//! What a case is.
 
 use std::fmt;
 
@@ -111,35 +111,6 @@ impl<H> fmt::Debug for Case<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}::{}", self.subject, self.name)
     }
-}
-
-/// All cases, by subject.
-#[must_use]
-pub fn cases<H: Harness>() -> Vec<Case<H>> {
-    [
-        super::names::cases(),
-        super::lifetime::cases(),
-        super::lookup::cases(),
-        super::gone::cases(),
-        super::persistence::cases(),
-        super::permission::cases(),
-        super::rights::cases(),
-        super::queues::cases(),
-        super::joining::cases(),
-        super::reading::cases(),
-        super::writing::cases(),
-        super::virtio_net::cases(),
-        super::segments::cases(),
-        super::readiness::cases(),
-        super::stopping::cases(),
-        super::configuration::cases(),
-        super::found::cases(),
-        super::addresses::cases(),
-        super::replacing::cases(),
-        super::renaming::cases(),
-        super::mac::cases(),
-    ]
-    .concat()
 }
 
 /// The cases of a subject, from functions that are generic over the harness.

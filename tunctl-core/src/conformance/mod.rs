@@ -30,6 +30,7 @@
 )]
 
 mod addresses;
+mod all;
 mod case;
 mod configuration;
 mod dialect;
@@ -55,6 +56,7 @@ mod stopping;
 mod virtio_net;
 mod writing;
 
-pub use case::{Case, Need, Subject, cases};
+pub use all::cases;
+pub use case::{Case, Need, Subject};
 pub use expect::{Outcome, Refusal, refused};
 pub use harness::{DeviceOf, Harness, InterfaceOf, Names, Observation, Profile};

@@ -1,0 +1,36 @@
+//! The list of all cases.
+
+use super::{Case, Harness};
+use super::{
+    addresses, configuration, found, gone, joining, lifetime, lookup, mac, names, permission, persistence,
+    queues, readiness, reading, renaming, replacing, rights, segments, stopping, virtio_net, writing,
+};
+
+/// All cases, by subject.
+#[must_use]
+pub fn cases<H: Harness>() -> Vec<Case<H>> {
+    [
+        names::cases(),
+        lifetime::cases(),
+        lookup::cases(),
+        gone::cases(),
+        persistence::cases(),
+        permission::cases(),
+        rights::cases(),
+        queues::cases(),
+        joining::cases(),
+        reading::cases(),
+        writing::cases(),
+        virtio_net::cases(),
+        segments::cases(),
+        readiness::cases(),
+        stopping::cases(),
+        configuration::cases(),
+        found::cases(),
+        addresses::cases(),
+        replacing::cases(),
+        renaming::cases(),
+        mac::cases(),
+    ]
+    .concat()
+}
