@@ -47,6 +47,7 @@ mod hostile;
 mod icmp;
 mod ip;
 mod message;
+mod packet;
 #[cfg(test)]
 mod tests;
 
@@ -61,7 +62,7 @@ pub use self::frame::{arp_frames, ethernet_frames};
 pub use self::gso::{GsoPacket, gso_packets};
 pub use self::hostile::hostile_packets;
 pub use self::icmp::{icmp_packets, icmpv6_packets};
-pub use self::ip::{ipv4_packets, ipv6_packets, tcp_packets, udp_packets};
+pub use self::packet::{ipv4_packets, ipv6_packets, tcp_packets, udp_packets};
 
 /// Well-formed packets of a layer, of every kind that is here: IP packets for a tun, Ethernet frames for a tap.
 pub fn packets(layer: Layer) -> impl Strategy<Value = Vec<u8>> {

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::ip::{ipv4_packets, ipv6_packets, v4_addresses};
+use super::ip::v4_addresses;
+use super::packet::{ipv4_packets, ipv6_packets};
 
 const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;

@@ -1,12 +1,11 @@
-//! IP packets.
+//! IP headers, and the packets that they make of messages.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::icmp::{icmp_messages, icmpv6_messages, icmpv6_packets};
-use super::message::{Message, opaque_messages, sum, tcp_messages, udp_messages};
+use super::message::{Message, sum};
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -17,47 +16,6 @@ const DESTINATION_OPTIONS: u8 = 60;
 const V4_MORE: u16 = 0x2000;
 const V6_MORE: u16 = 1;
 const V4_DO_NOT_FRAGMENT: u16 = 0x4000;
-
-/// Well-formed UDP datagrams in IPv4 and IPv6.
-pub fn udp_packets() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![in_ipv4(udp_messages()), in_ipv6(udp_messages())].boxed()
-}
-
-/// Well-formed TCP segments in IPv4 and IPv6, from every part of a connection's life.
-pub fn tcp_packets() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![in_ipv4(tcp_messages()), in_ipv6(tcp_messages())].boxed()
-}
-
-/// Well-formed IPv4 packets: UDP, TCP, ICMP and other protocols, with IPv4 options now and then, and fragments of such
-/// packets.
-pub fn ipv4_packets() -> impl Strategy<Value = Vec<u8>> {
-    let messages = || {
-        prop_oneof![3 => udp_messages(), 3 => tcp_messages(), 2 => icmp_messages(), 1 => opaque_messages()]
-            .boxed()
-    };
-    prop_oneof![
-        8 => in_ipv4(messages()),
-        1 => (v4_heads(), messages(), any::<Index>(), any::<bool>())
-            .prop_map(|(head, message, cut, first)| head.fragment(message, &cut, first)),
-    ]
-    .boxed()
-}
-
-/// Well-formed IPv6 packets: UDP, TCP, ICMPv6 and other protocols, with extension headers now and then, and fragments of
-/// such packets.
-pub fn ipv6_packets() -> impl Strategy<Value = Vec<u8>> {
-    let messages = || {
-        prop_oneof![3 => udp_messages(), 3 => tcp_messages(), 2 => icmpv6_messages(), 1 => opaque_messages()]
-            .boxed()
-    };
-    prop_oneof![
-        8 => in_ipv6(messages()),
-        1 => icmpv6_packets(),
-        1 => (v6_heads(), messages(), any::<Index>(), any::<bool>(), any::<u32>())
-            .prop_map(|(head, message, cut, first, datagram)| head.fragment(message, &cut, first, datagram)),
-    ]
-    .boxed()
-}
 
 pub(super) fn in_ipv4(messages: BoxedStrategy<Message>) -> BoxedStrategy<Vec<u8>> {
     (v4_heads(), messages).prop_map(|(head, message)| head.packet(message)).boxed()
@@ -131,7 +89,7 @@ impl V4Head {
     }
 
     /// The first of two fragments, or the second; the whole packet if it is too short to be cut.
-    fn fragment(self, message: Message, cut: &Index, first: bool) -> Vec<u8> {
+    pub(super) fn fragment(self, message: Message, cut: &Index, first: bool) -> Vec<u8> {
         let number = message.number();
         let payload = message.between(self.source.into(), self.destination.into());
         let fragment = Fragment::of(&payload, cut, first);
@@ -259,7 +217,7 @@ impl V6Head {
     }
 
     /// The first of two fragments, or the second; the whole packet if it is too short to be cut.
-    fn fragment(mut self, message: Message, cut: &Index, first: bool, datagram: u32) -> Vec<u8> {
+    pub(super) fn fragment(mut self, message: Message, cut: &Index, first: bool, datagram: u32) -> Vec<u8> {
         let number = message.number();
         let payload = message.between(self.source.into(), self.destination.into());
         let fragment = Fragment::of(&payload, cut, first);
