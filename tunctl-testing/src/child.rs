@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::{env, io};
 
 use nix::mount::{MsFlags, mount};
@@ -14,6 +14,7 @@ use tunctl_linux::netns;
 
 use crate::Case;
 use crate::process::ENTRY;
+use crate::skip::skip;
 
 /// The device node, which a case that [needs root](Case::needs_root) finds open to everyone.
 pub const OPEN_NODE: &str = "/dev/net/tun";
@@ -22,22 +23,6 @@ pub const CLOSED_NODE: &str = "/dev/net/closed";
 
 /// A device node without a driver, for a case that [needs root](Case::needs_root).
 pub const DRIVERLESS_NODE: &str = "/dev/net/driverless";
-
-/// The exit status of a case that could not run.
-pub(crate) const SKIPPED: i32 = 77;
-/// What the line with the reason starts with.
-pub(crate) const MARK: &str = "skipped: ";
-
-/// Ends the process: the case cannot run here.
-pub fn skip(why: &str) -> ! {
-    println!("{MARK}{why}");
-    process::exit(SKIPPED)
-}
-
-/// The reason, from what a skipped case has printed.
-pub(crate) fn reason(printed: &str) -> &str {
-    printed.lines().rev().find_map(|line| line.strip_prefix(MARK)).unwrap_or("for no reason that it gave")
-}
 
 pub(crate) fn run(cases: &[Case], name: &str) -> ExitCode {
     let case =

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::child::skip;
+use crate::skip::skip;
 
 /// Runs `ip` with these words. If it fails, so does the case; if it is not installed, the case is skipped.
 pub fn ip(words: &str) {

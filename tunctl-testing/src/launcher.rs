@@ -11,8 +11,9 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, Uid};
 
-use crate::child::{self, OPEN_NODE};
+use crate::child::OPEN_NODE;
 use crate::process::{CASE, ENTRY};
+use crate::skip::{SKIPPED, reason};
 use crate::{Case, strace};
 
 /// Turns skips into failures.
@@ -63,7 +64,7 @@ fn outcome(case: &Case) -> Result<Option<String>, Failed> {
     };
     match status.code() {
         Some(0) => Ok(None),
-        Some(child::SKIPPED) => Ok(Some(child::reason(&printed).to_owned())),
+        Some(SKIPPED) => Ok(Some(reason(&printed).to_owned())),
         Some(101) => Err(printed.into()),
         _ => Err(format!("{status}{}\n{printed}", core_hint(status)).into()),
     }

@@ -53,6 +53,7 @@ pub mod packets;
 mod process;
 mod profile;
 pub mod rtnetlink;
+mod skip;
 mod snapshot;
 mod strace;
 pub mod sysfs;
@@ -61,11 +62,12 @@ use std::env;
 use std::process::ExitCode;
 
 pub use case::{Case, name, on_both};
-pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, mount_nodes, skip};
+pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, mount_nodes};
 pub use elsewhere::OtherNamespace;
 pub use harness::{LinuxHarness, conformance_cases, poll_state};
 pub use ip::{addresses, driver_report, exists, has_flag, ip, ip_json, link, links, others};
 pub use process::{Background, entry, finish};
+pub use skip::skip;
 pub use snapshot::{Snapshot, is_close_on_exec, open_files};
 pub use strace::{Call, Strace, Trace, mark};
 

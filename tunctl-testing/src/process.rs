@@ -4,7 +4,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::child;
+use crate::skip::{self, SKIPPED};
 
 /// Names the case that the process is to run.
 pub(crate) const CASE: &str = "TUNCTL_TESTING_CASE";
@@ -35,8 +35,8 @@ pub fn finish(command: &mut Command) -> String {
 pub(crate) fn attempt(command: &mut Command) -> (String, Option<String>) {
     let output = command.output().expect("the command starts");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.code() == Some(child::SKIPPED) {
-        child::skip(child::reason(&printed));
+    if output.status.code() == Some(SKIPPED) {
+        skip::skip(skip::reason(&printed));
     }
     let failure = (!output.status.success()).then(|| {
         let complaint = String::from_utf8_lossy(&output.stderr);
