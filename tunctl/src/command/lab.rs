@@ -6,6 +6,7 @@ mod memory;
 mod probe;
 mod responder;
 mod summary;
+mod tally;
 mod within;
 
 use std::io::{self, Write};

@@ -10,6 +10,7 @@ use nix::sys::time::TimeSpec;
 
 use super::kind::Kind;
 use super::summary::Summary;
+use super::tally::Tally;
 use crate::command::signals::Signals;
 use crate::command::{Failure, Outcome};
 
@@ -58,24 +59,6 @@ pub(super) trait Path {
 
     /// What becomes readable when an answer comes.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
-}
-
-/// The requests of one kind.
-pub(super) struct Tally {
-    pub(super) kind: Kind,
-    pub(super) sent: Vec<Instant>,
-    /// By request: how long its answer took.
-    pub(super) answered: Vec<Option<Duration>>,
-}
-
-impl Tally {
-    const fn new(kind: Kind) -> Self {
-        Self { kind, sent: Vec::new(), answered: Vec::new() }
-    }
-
-    fn is_done(&self) -> bool {
-        self.answered.iter().all(Option::is_some)
-    }
 }
 
 /// Sends the requests, and collects the answers, until a signal asks to end, or nobody answers any more.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::kind::Kind;
-use super::probe::Tally;
 use super::responder::Counts;
+use super::tally::Tally;
 
 /// What came of it; its fields are the JSON.
 #[derive(Serialize)]
