@@ -42,8 +42,12 @@ impl KernelProfile {
         ..Self::LINUX_6_1
     };
     /// Linux 6.12.117, by when an interface of nobody's was closed to those without privilege.
-    pub const LINUX_6_12_117: Self =
-        Self { release: "6.12.117", proved_until: None, ownerless_attach: false, ..Self::LINUX_6_12 };
+    pub const LINUX_6_12_117: Self = Self {
+        release: "6.12.117",
+        proved_until: Some([6, 12, 117]),
+        ownerless_attach: false,
+        ..Self::LINUX_6_12
+    };
     /// Linux 6.17, the first with offloads of UDP tunnels.
     pub const LINUX_6_17: Self =
         Self { release: "6.17", proved_until: None, offloads: 0x1ff, ..Self::LINUX_6_12 };
@@ -71,8 +75,8 @@ impl KernelProfile {
     /// use tunctl_mock::KernelProfile;
     ///
     /// assert_eq!(KernelProfile::of_release("6.12.107+deb13-cloud-amd64"), KernelProfile::LINUX_6_12);
-    /// assert_eq!(KernelProfile::of_release("6.12.120"), KernelProfile::LINUX_6_12_117);
-    /// assert!(!KernelProfile::of_release("6.12.110").is_proved());
+    /// assert_eq!(KernelProfile::of_release("6.12.117"), KernelProfile::LINUX_6_12_117);
+    /// assert!(!KernelProfile::of_release("6.12.120").is_proved());
     /// ```
     #[must_use]
     pub fn of_release(release: &str) -> Self {
@@ -176,15 +180,7 @@ mod tests {
         const ROWS: [Row; 6] = [
             (KernelProfile::LINUX_6_1, "Linux 6.1", true, false, false, Errno::ENFILE, 0x1f),
             (KernelProfile::LINUX_6_12, "Linux 6.12", true, true, true, Errno::EEXIST, 0x7f),
-            (
-                KernelProfile::LINUX_6_12_117,
-                "Linux 6.12.117 (unproved)",
-                false,
-                true,
-                true,
-                Errno::EEXIST,
-                0x7f,
-            ),
+            (KernelProfile::LINUX_6_12_117, "Linux 6.12.117", false, true, true, Errno::EEXIST, 0x7f),
             (KernelProfile::LINUX_6_17, "Linux 6.17 (unproved)", true, true, true, Errno::EEXIST, 0x1ff),
             (KernelProfile::LINUX_6_18, "Linux 6.18", true, true, true, Errno::EEXIST, 0x1ff),
             (KernelProfile::LINUX_7_3, "Linux 7.3 (unproved)", false, true, true, Errno::EEXIST, 0x1ff),
@@ -209,6 +205,8 @@ mod tests {
             ("6.12.90", true),
             ("6.12.107", true),
             ("6.12.108", false),
+            ("6.12.117+deb13-cloud-amd64", true),
+            ("6.12.118", false),
             ("6.17.1", false),
             ("6.18.44", true),
             ("6.18.45", false),
