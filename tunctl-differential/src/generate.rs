@@ -81,7 +81,7 @@ fn attach_op(random: &mut Random, view: &View) -> Op {
     // The queue of an interface that is open: its flags, as they must be.
     if let Some(held) = some_held(random, view).filter(|_| random.one_of(1, 3)) {
         let name = held.name.clone().unwrap_or_else(|| existing(random, view));
-        let verb = *random.pick(&[Verb::Open, Verb::Open, Verb::OpenOrCreate]);
+        let verb = *random.pick(&[Verb::Open, Verb::OpenOrCreate]);
         return Op::Attach {
             verb,
             slot,
