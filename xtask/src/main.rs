@@ -25,16 +25,16 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask TASK
 
-  test        check the format, lint, build the documentation, run all tests; says what was skipped, and why
-  tidy        check that ARCHITECTURE.md tells the truth, and that the layers are kept
-  abi         hold our numbers and layouts of the BSD systems and macOS against those systems' headers
-  kernels     run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
+  test          check the format, lint, build the documentation, run all tests; says what was skipped, and why
+  tidy          check that ARCHITECTURE.md tells the truth, and that the layers are kept
+  abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers
+  kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
-  cross       lint for the BSDs and macOS, with a compiler of Debian's [--target T]...
-  link        link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
-  mutate      change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
-  fuzz        look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
-  bench       measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
+  cross         lint for the BSDs and macOS, with a compiler of Debian's [--target T]...
+  link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
+  mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
+  fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
+  bench         measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 
 The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
 with TUNCTL_REQUIRE_KERNEL=1, a test that is skipped is a failure.

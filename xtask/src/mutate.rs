@@ -9,6 +9,7 @@ mod mutant;
 mod reviewed;
 
 use std::fs;
+use std::num::NonZeroU8;
 use std::path::Path;
 use std::process::Command;
 
@@ -59,10 +60,10 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     let mut fates = run.mutants(&[], jobs, &folder)?;
     let doubtful = fates.doubtful(&reviewed);
     if !doubtful.is_empty() {
-        // Of several jobs, one was seen to build without the change, and to call the mutant a survivor.
+        // With several jobs, one was once called a survivor that tests catch whenever it is tried.
         println!("\n── once more, one at a time: {} that no test noticed", doubtful.len());
         let patterns: Vec<_> = doubtful.into_iter().map(Mutant::pattern).collect();
-        let second = run.mutants(&patterns, "1", &folder.join("again"))?;
+        let second = run.mutants(&patterns, NonZeroU8::MIN, &folder.join("again"))?;
         fates.correct(&second);
     }
     fates::conclude(&fates, &reviewed, whole)
@@ -76,7 +77,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Tries the mutants whose names match one of the patterns, or all if there is none.
-    fn mutants(&self, patterns: &[String], jobs: &str, folder: &Path) -> Outcome<Fates> {
+    fn mutants(&self, patterns: &[String], jobs: NonZeroU8, folder: &Path) -> Outcome<Fates> {
         fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
         let mut command = Command::new(self.tool);
         command.args(["mutants", "--package", PACKAGE, "--test-package", PACKAGE]);
@@ -87,7 +88,8 @@ impl Run<'_> {
             command.args(["--re", pattern]);
         }
         let status = command
-            .args(["--exclude-re", UNPROMISED, "--jobs", jobs, "--timeout", LIMIT, "--cap-lints", "true"])
+            .args(["--exclude-re", UNPROMISED, "--timeout", LIMIT, "--cap-lints", "true"])
+            .args(["--jobs", &jobs.to_string()])
             .arg("--output")
             .arg(folder)
             // The examples in the documentation would take most of the time.
@@ -110,24 +112,29 @@ impl Run<'_> {
 
 struct Options<'a> {
     files: Vec<&'a str>,
-    jobs: &'a str,
+    jobs: NonZeroU8,
 }
 
 impl<'a> Options<'a> {
     fn parse(mut options: &[&'a str]) -> Outcome<Self> {
-        let mut parsed = Self { files: Vec::new(), jobs: "1" };
+        let mut parsed = Self { files: Vec::new(), jobs: NonZeroU8::MIN };
         while let [option, rest @ ..] = options {
-            let [value, rest @ ..] = rest else { return Err(format!("{option}: it takes a value")) };
+            let value = || rest.first().copied().ok_or_else(|| format!("{option}: it takes a value"));
             match *option {
-                "--file" => parsed.files.push(value),
-                "--jobs" => parsed.jobs = value,
+                "--file" => parsed.files.push(value()?),
+                "--jobs" => {
+                    let jobs = value()?;
+                    let number = jobs.parse();
+                    parsed.jobs = number
+                        .map_err(|_| format!("--jobs: it takes a number from 1 to 255, not {jobs:?}"))?;
+                }
                 _ => {
                     return Err(format!(
                         "{option}: the options are --file GLOB, as often as you like, and --jobs N"
                     ));
                 }
             }
-            options = rest;
+            options = rest.get(1..).unwrap_or_default();
         }
         Ok(parsed)
     }
@@ -140,8 +147,10 @@ mod tests {
     #[test]
     fn options_have_values() {
         let options = Options::parse(&["--file", "a", "--jobs", "2", "--file", "b"]);
-        assert!(options.is_ok_and(|options| options.files == ["a", "b"] && options.jobs == "2"));
-        assert!(Options::parse(&["--jobs"]).is_err());
+        assert!(options.is_ok_and(|options| options.files == ["a", "b"] && options.jobs.get() == 2));
+        for nonsense in [&["--jobs"][..], &["--jobs", "0"], &["--jobs", "two"], &["--file"]] {
+            assert!(Options::parse(nonsense).is_err(), "{nonsense:?}");
+        }
         assert!(Options::parse(&["--fast", "1"]).is_err());
     }
 }

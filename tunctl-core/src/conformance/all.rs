@@ -1,9 +1,9 @@
 //! The list of all cases.
 
-use super::{Case, Harness};
 use super::{
-    addresses, configuration, found, gone, joining, lifetime, lookup, mac, names, permission, persistence,
-    queues, readiness, reading, renaming, replacing, rights, segments, stopping, virtio_net, writing,
+    Case, Harness, addresses, configuration, found, gone, joining, lifetime, lookup, mac, names, permission,
+    persistence, queues, readiness, reading, renaming, replacing, rights, segments, stopping, virtio_net,
+    writing,
 };
 
 /// All cases, by subject.

@@ -35,7 +35,7 @@ impl Fates {
     /// Takes the word of a second run for those that the first did not catch.
     pub(super) fn correct(&mut self, second: &Self) {
         let is_among =
-            |mutants: &[Mutant], mutant: &Mutant| mutants.iter().any(|caught| caught.given == mutant.given);
+            |mutants: &[Mutant], mutant: &Mutant| mutants.iter().any(|other| other.given == mutant.given);
         for mutant in mem::take(&mut self.missed) {
             if is_among(&second.caught, &mutant) {
                 self.caught.push(mutant);
@@ -58,6 +58,9 @@ fn is_on(reviewed: &[Reviewed], mutant: &Mutant) -> bool {
 
 /// Tells what became of them, and holds the survivors to the list.
 pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Outcome {
+    if fates.all().next().is_none() {
+        return Err("no such file of the model, or nothing to change in it: no mutant was tried".into());
+    }
     let unexpected = fates.doubtful(reviewed);
     // A run of some files says nothing of the others.
     let was_run = |file: &str| whole || fates.all().any(|mutant| mutant.file() == file);
@@ -122,5 +125,10 @@ mod tests {
         let left = first.doubtful(&[]).into_iter().map(|mutant| &mutant.given[..]).collect::<Vec<_>>();
         assert_eq!(left, ["a/x.rs:8:9: replace + with -"]);
         assert_eq!((first.caught.len(), first.all().count()), (2, 3));
+    }
+
+    #[test]
+    fn to_have_tried_nothing_is_no_success() {
+        assert!(conclude(&Fates::default(), &[], false).is_err());
     }
 }
