@@ -45,7 +45,7 @@ impl Settings {
             match word.as_str() {
                 "--cases" => settings.cases = number()?,
                 "--seed" => settings.seed = number()?,
-                "--jobs" => settings.jobs = number()?.max(1),
+                "--jobs" => settings.jobs = number().and_then(at_least_one)?,
                 "--case" => settings.only = Some(number()?),
                 "--worker" => settings.worker = Some(number()?),
                 "--all" => settings.all = true,
@@ -80,6 +80,10 @@ impl Settings {
     }
 }
 
+fn at_least_one(jobs: u64) -> Result<u64, String> {
+    if jobs == 0 { Err("--jobs wants at least one".into()) } else { Ok(jobs) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +102,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         assert_eq!(parse(&["--help"]), Ok(None));
+        assert_eq!(parse(&["--jobs", "0"]), Err("--jobs wants at least one".into()));
         assert!(parse(&["--seed"]).is_err() && parse(&["--seed", "x"]).is_err() && parse(&["x"]).is_err());
     }
 }
