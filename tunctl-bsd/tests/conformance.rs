@@ -14,7 +14,7 @@ mod models;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use tunctl_core::conformance::{self, Case};
+use tunctl_conformance::Case;
 
 use exceptions::{Exceptions, OF_MODELS, OF_SYSTEMS};
 use harness::ModelHarness;
@@ -29,7 +29,7 @@ const SYSTEMS: [(&str, System); 5] = [
 ];
 
 fn main() -> ExitCode {
-    let cases = conformance::cases::<ModelHarness>();
+    let cases = tunctl_conformance::cases::<ModelHarness>();
     let mut trials = Vec::new();
     for (word, system) in SYSTEMS {
         trials.extend(all(word, word, &cases, &Exceptions::read(&[OF_MODELS]), move || {

@@ -21,8 +21,6 @@ mod address;
 mod backend;
 mod capabilities;
 mod cause;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod destroy_error;
 mod device;
 mod error;

@@ -10,7 +10,7 @@ use std::{fs, io};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
-use tunctl_core::conformance::{DeviceOf, Harness, Observation, Profile};
+use tunctl_conformance::{DeviceOf, Harness, Observation, Profile};
 use tunctl_core::{
     Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, TunBackend,
 };

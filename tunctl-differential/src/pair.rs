@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tunctl_core::conformance::Harness;
+use tunctl_conformance::Harness;
 
 use crate::generate;
 use crate::op::{Op, SLOTS};

@@ -8,7 +8,6 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tunctl_core::conformance;
 use tunctl_mock::conformance::MockHarness;
 
 use crate::message::Message;
@@ -87,7 +86,7 @@ fn named_refusals() -> (BTreeSet<(String, String)>, Vec<String>) {
     let (mut named, mut failures) = (BTreeSet::new(), Vec::new());
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    for case in conformance::cases::<MockHarness>() {
+    for case in tunctl_conformance::cases::<MockHarness>() {
         match catch_unwind(AssertUnwindSafe(|| case.run(&fresh_model()))) {
             Ok(outcome) => named.extend(
                 outcome

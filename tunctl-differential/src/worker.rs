@@ -92,8 +92,8 @@ fn release() -> String {
 
 fn cases<M, K>(settings: &Settings, first: u64, pair: &Pair<M, K>) -> Result<(), Ended>
 where
-    M: tunctl_core::conformance::Harness,
-    K: tunctl_core::conformance::Harness,
+    M: tunctl_conformance::Harness,
+    K: tunctl_conformance::Harness,
 {
     let mut tally = Tally::default();
     let mut told = Instant::now();
@@ -123,8 +123,8 @@ where
 
 fn shrunk<M, K>(seed: u64, case: u64, pair: &Pair<M, K>, difference: Difference) -> Message
 where
-    M: tunctl_core::conformance::Harness,
-    K: tunctl_core::conformance::Harness,
+    M: tunctl_conformance::Harness,
+    K: tunctl_conformance::Harness,
 {
     let kind = difference.kind();
     let mut smallest = difference.clone();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(crate) use devices::pieces;
-use tunctl_core::conformance::{DeviceOf, Harness, InterfaceOf, Observation};
+use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation};
 use tunctl_core::{Interface, InterfaceIndex, PollState, TunBackend, TunDevice};
 
 use crate::op::{Caller, On, Op, SLOTS};

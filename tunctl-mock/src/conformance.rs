@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use tunctl_core::conformance::{Harness, Observation, Profile};
+use tunctl_conformance::{Harness, Observation, Profile};
 use tunctl_core::{
     Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Queues, State, TunBackend,
 };

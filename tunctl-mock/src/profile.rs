@@ -133,8 +133,8 @@ impl KernelProfile {
     /// What the conformance suite has to know of it.
     #[cfg(feature = "conformance")]
     #[must_use]
-    pub const fn conformance(&self) -> tunctl_core::conformance::Profile {
-        tunctl_core::conformance::Profile::LINUX_6_18
+    pub const fn conformance(&self) -> tunctl_conformance::Profile {
+        tunctl_conformance::Profile::LINUX_6_18
             .with_ownerless_attach(self.ownerless_attach)
             .with_rename_while_up(self.rename_while_up)
             .with_checksum_behind_ip(self.checksum_behind_ip)

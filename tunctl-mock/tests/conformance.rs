@@ -4,13 +4,12 @@
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use tunctl_core::conformance;
 use tunctl_mock::KernelProfile;
 use tunctl_mock::conformance::MockHarness;
 
 fn main() -> ExitCode {
     let trials = KernelProfile::ALL.iter().flat_map(|&profile| {
-        conformance::cases::<MockHarness>().into_iter().map(move |case| {
+        tunctl_conformance::cases::<MockHarness>().into_iter().map(move |case| {
             let name = format!("{}::{}::{}", profile.release(), case.subject(), case.name());
             Trial::test(name, move || {
                 match case.run(&MockHarness::new(profile)).not_applicable {

@@ -96,7 +96,7 @@ macro_rules! case {
 }
 
 /// A [`Case`] of each function for each system: `on_both![first, second]`. The functions are generic over a
-/// [`Harness`](tunctl_core::conformance::Harness), and run once on the driver in memory, where nothing is needed, and once on the
+/// [`Harness`](tunctl_conformance::Harness), and run once on the driver in memory, where nothing is needed, and once on the
 /// kernel.
 #[macro_export]
 macro_rules! on_both {

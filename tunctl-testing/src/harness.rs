@@ -7,7 +7,7 @@ use std::{fs, io};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use tunctl_core::conformance::{self, DeviceOf, Harness, Need, Observation, Profile};
+use tunctl_conformance::{DeviceOf, Harness, Need, Observation, Profile};
 use tunctl_core::{
     Cause, CreateOptions, Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState,
     Queues, Result, TunBackend, TunDevice,
@@ -75,10 +75,10 @@ fn silence() -> io::Result<()> {
 /// The cases of the suite, each over a harness of its own.
 #[must_use]
 pub fn conformance_cases() -> Vec<Case> {
-    conformance::cases::<LinuxHarness>().into_iter().map(conformance_case).collect()
+    tunctl_conformance::cases::<LinuxHarness>().into_iter().map(conformance_case).collect()
 }
 
-fn conformance_case(case: conformance::Case<LinuxHarness>) -> Case {
+fn conformance_case(case: tunctl_conformance::Case<LinuxHarness>) -> Case {
     let name = format!("{}::{}", case.subject(), case.name());
     let ours = Case::new(name, move || {
         if let Some(why) = case.run(&LinuxHarness::new()).not_applicable {

@@ -31,7 +31,7 @@
 //!
 //! # The conformance suite
 //!
-//! [`LinuxHarness`] puts the Linux backend and the running kernel under the suite of `tunctl-core`, and
+//! [`LinuxHarness`] puts the Linux backend and the running kernel under the suite of `tunctl-conformance`, and
 //! [`conformance_cases`] makes cases of it. It runs no program, so that it is fast, and works where none is installed: its
 //! evidence comes from [`sysfs`], [`rtnetlink`] and [`packets`].
 //!

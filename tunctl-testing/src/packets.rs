@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg, setsockopt};
+use tunctl_conformance::Observation;
 use tunctl_core::InterfaceName;
-use tunctl_core::conformance::Observation;
 use tunctl_sys::linux::packet_socket;
 
 use crate::rtnetlink::index;

@@ -18,9 +18,10 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-sys", below: &[] },
     Crate { name: "tunctl-packet", below: &[] },
     Crate { name: "tunctl-core", below: &["tunctl-packet"] },
+    Crate { name: "tunctl-conformance", below: &["tunctl-core", "tunctl-packet"] },
     Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-sys"] },
     Crate { name: "tunctl-bsd", below: &["tunctl-core", "tunctl-packet", "tunctl-sys"] },
-    Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet"] },
+    Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet", "tunctl-conformance"] },
     Crate { name: "tunctl-mio", below: &["tunctl-core"] },
     Crate { name: "tunctl-tokio", below: &["tunctl-core"] },
     Crate {
@@ -37,10 +38,20 @@ const CRATES: &[Crate] = &[
         ],
     },
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
-    Crate { name: "tunctl-testing", below: &["tunctl-core", "tunctl-linux", "tunctl-mock", "tunctl-sys"] },
+    Crate {
+        name: "tunctl-testing",
+        below: &["tunctl-core", "tunctl-conformance", "tunctl-linux", "tunctl-mock", "tunctl-sys"],
+    },
     Crate {
         name: "tunctl-differential",
-        below: &["tunctl-core", "tunctl-linux", "tunctl-mock", "tunctl-sys", "tunctl-testing"],
+        below: &[
+            "tunctl-core",
+            "tunctl-conformance",
+            "tunctl-linux",
+            "tunctl-mock",
+            "tunctl-sys",
+            "tunctl-testing",
+        ],
     },
     Crate { name: "xtask", below: &["tunctl-sys"] },
 ];

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_bsd::{BsdBackend, BsdDevice, Calls, FoundAddress};
-use tunctl_core::conformance::{Harness, Names, Observation, Profile};
+use tunctl_conformance::{Harness, Names, Observation, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress,
     Mtu, Operation, PollState, Result, State,

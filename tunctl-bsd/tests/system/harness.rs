@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use std::os::fd::AsFd;
 use tunctl_bsd::{BsdBackend, BsdDevice, Host};
-use tunctl_core::conformance::{Harness, Names, Observation, Profile};
+use tunctl_conformance::{Harness, Names, Observation, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
     Operation, PollState, Result,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use nix::unistd::Uid;
-use tunctl_core::conformance::{self, Case};
+use tunctl_conformance::Case;
 
 use crate::exceptions::{Exceptions, OF_MODELS, OF_SYSTEMS};
 use crate::harness::{self, SystemHarness};
@@ -31,7 +31,7 @@ static SKIPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub(crate) fn trials() -> Vec<Trial> {
     let exceptions = Exceptions::read(&[OF_MODELS, OF_SYSTEMS]);
     let name = |case: &Case<SystemHarness>| format!("{}::{}", case.subject(), case.name());
-    let cases = conformance::cases::<SystemHarness>();
+    let cases = tunctl_conformance::cases::<SystemHarness>();
     let known: Vec<_> = cases.iter().map(name).collect();
     let concerned = cases.into_iter().filter(|case| !exceptions.concern(SYSTEM, &name(case)));
     let trials = concerned.map(|case| Trial::ignorable_test(name(&case), move || run(case)));

@@ -3,7 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 
-use tunctl_core::conformance::{DeviceOf, Harness};
+use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{
     CreateOptions, Gid, Interface, InterfaceName, Interrupter, NamePattern, TunBackend, TunDevice, Uid,
 };

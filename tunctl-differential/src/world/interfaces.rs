@@ -1,6 +1,6 @@
 //! Operations on interfaces, and everything that can be seen of them.
 
-use tunctl_core::conformance::{Harness, InterfaceOf};
+use tunctl_conformance::{Harness, InterfaceOf};
 use tunctl_core::{
     Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, TunBackend,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tunctl_core::conformance::Harness;
+use tunctl_conformance::Harness;
 use tunctl_core::{CreateFlags, InterfaceInfo, InterfaceName, Layer, TunDevice};
 
 use super::World;

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use std::{fs, thread};
 
-use tunctl_core::conformance::Harness;
+use tunctl_conformance::Harness;
 use tunctl_core::{
     CreateFlags, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceName, Operation, PollState, State,
     TunBackend, TunDevice, Uid,

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
-use tunctl_core::conformance::DeviceOf;
+use tunctl_conformance::DeviceOf;
 use tunctl_core::{Cause, Operation, TunDevice};
 use tunctl_mio::{Active, ActiveDevice, Event, Events, Options, activate};
 use tunctl_mock::{Errno, Fault, MockBackend};

@@ -1,7 +1,7 @@
 //! What a drain takes, and how the rest is told.
 
 use mio::Interest;
-use tunctl_core::conformance::Harness;
+use tunctl_conformance::Harness;
 use tunctl_core::{Cause, Error, Operation, TunDevice};
 use tunctl_mio::{Drained, may_receive};
 use tunctl_testing::{Case, on_both};

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use mio::{Interest, Poll, Token};
+use tunctl_conformance::Harness;
 use tunctl_core::TunDevice;
-use tunctl_core::conformance::Harness;
 use tunctl_mio::{Drained, Source, may_receive, may_send};
 use tunctl_testing::{Case, LinuxHarness, case, on_both};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::resource::{UsageWho, getrusage};
-use tunctl_core::conformance::{DeviceOf, Harness};
+use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{CreateOptions, InterfaceName, TunBackend};
 use tunctl_mio::Source;
 

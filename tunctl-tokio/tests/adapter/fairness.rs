@@ -53,7 +53,7 @@ fn a_task_is_not_starved_by_sending<H: System>(harness: &H) {
 
 fn in_memory() {
     let harness = tunctl_mock::conformance::MockHarness::default();
-    let backend: &MockBackend = tunctl_core::conformance::Harness::backend(&harness);
+    let backend: &MockBackend = tunctl_conformance::Harness::backend(&harness);
     receiving(&harness, || backend.set_queue_length("tun0", PACKETS.try_into().unwrap()));
 }
 

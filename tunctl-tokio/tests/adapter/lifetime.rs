@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tunctl_core::conformance::Harness;
+use tunctl_conformance::Harness;
 use tunctl_core::{Cause, TunBackend, TunDevice};
 use tunctl_testing::{Case, on_both, open_files};
 use tunctl_tokio::AsyncDevice;

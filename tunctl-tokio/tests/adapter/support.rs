@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-use tunctl_core::conformance::{DeviceOf, Harness};
+use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{CreateOptions, InterfaceName, TunBackend};
 use tunctl_tokio::AsyncDevice;
 

@@ -1,12 +1,12 @@
 //! Sending a packet of several segments, which a virtio-net header tells of.
 
-use super::case::{Case, suite};
-use super::expect::{errno, frame, ipv4, ipv6, up};
-use super::writing::{assert_refused, assert_sent};
-use super::{DeviceOf, Harness};
-use crate::{Cause, CreateOptions};
+use crate::case::{Case, suite};
+use crate::expect::{errno, frame, ipv4, ipv6, up};
+use crate::writing::{assert_refused, assert_sent};
+use crate::{DeviceOf, Harness};
+use tunctl_core::{Cause, CreateOptions};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Writing:
         a_packet_of_segments_is_sent_whole,
         segments_need_no_checksum,

@@ -1,11 +1,11 @@
 //! Renaming by a handle.
 
-use super::case::{Case, suite};
-use super::expect::{create, errno, exists, name, persistent, refused_with, tun};
-use super::{Harness, InterfaceOf, Need, refused};
-use crate::{Cause, CreateOptions, Interface, InterfaceName, Mtu, State, TunBackend, TunDevice};
+use crate::case::{Case, suite};
+use crate::expect::{create, errno, exists, name, persistent, refused_with, tun};
+use crate::{Harness, InterfaceOf, Need, refused};
+use tunctl_core::{Cause, CreateOptions, Interface, InterfaceName, Mtu, State, TunBackend, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     let as_others = suite![Configuration: without_the_capability_nothing_is_renamed];
     let mut cases = suite![Configuration:
         an_interface_has_the_name_that_it_is_given,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Harness, Outcome, dialect, expect};
+use crate::{Harness, Outcome, dialect, expect};
 
 /// What a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,11 +64,11 @@ pub struct Case<H> {
 
 impl<H: Harness> Case<H> {
     /// A case, called as the function that is its body.
-    pub(super) const fn new(subject: Subject, name: &'static str, body: fn(&H)) -> Self {
+    pub(crate) const fn new(subject: Subject, name: &'static str, body: fn(&H)) -> Self {
         Self { subject, name, need: Need::Namespace, body }
     }
 
-    pub(super) const fn needs(mut self, need: Need) -> Self {
+    pub(crate) const fn needs(mut self, need: Need) -> Self {
         self.need = need;
         self
     }
@@ -116,9 +116,9 @@ impl<H> fmt::Debug for Case<H> {
 /// The cases of a subject, from functions that are generic over the harness.
 macro_rules! suite {
     ($subject:ident: $($body:ident),* $(,)?) => {
-        vec![$($crate::conformance::case::Case::new(
-            $crate::conformance::Subject::$subject, stringify!($body), $body::<H>,
+        vec![$($crate::case::Case::new(
+            $crate::Subject::$subject, stringify!($body), $body::<H>,
         )),*]
     };
 }
-pub(super) use suite;
+pub(crate) use suite;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::case::{Case, suite};
-use super::expect::{create, exists, gid, listed, name, open, persistent, report, tap, tun, uid};
-use super::{Harness, refused};
-use crate::{
+use crate::case::{Case, suite};
+use crate::expect::{create, exists, gid, listed, name, open, persistent, report, tap, tun, uid};
+use crate::{Harness, refused};
+use tunctl_core::{
     Cause, CreateOptions, Error, Interface, Mtu, Operation, Readiness, Result, State, TunBackend, TunDevice,
 };
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Lifetime:
         the_list_is_empty_without_interfaces,
         the_list_is_in_the_order_of_indices_and_has_no_other_kinds,
@@ -129,7 +129,7 @@ fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
 /// How an operation of a device or its interface ends; `None` if it is neither's.
 fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()>> {
     let interface = device.interface();
-    let address = super::expect::address("10.77.0.1/24");
+    let address = crate::expect::address("10.77.0.1/24");
     Some(match operation {
         Operation::Destroy => device.destroy().map_err(Error::from),
         Operation::SetPersist => device.set_persist(false),
@@ -144,7 +144,7 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::Up => interface.set_state(State::Up),
         Operation::Down => interface.set_state(State::Down),
         Operation::SetMtu => interface.set_mtu(Mtu::MIN),
-        Operation::SetMac => interface.set_mac(super::expect::mac(1)),
+        Operation::SetMac => interface.set_mac(crate::expect::mac(1)),
         Operation::ListAddresses => interface.addresses().map(drop),
         Operation::AddAddress => interface.add_address(address).map(drop),
         Operation::RemoveAddress => interface.remove_address(address),

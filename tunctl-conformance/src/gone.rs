@@ -3,15 +3,17 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 
-use super::case::{Case, suite};
-use super::expect::{
+use crate::case::{Case, suite};
+use crate::expect::{
     address, create, errno, exists, gid, ipv4, name, open, persistent, refused_with, report,
 };
-use super::expect::{tap, tun, uid};
-use super::{Harness, InterfaceOf, refused};
-use crate::{Cause, CreateOptions, Interface, Layer, Operation, Readiness, State, TunBackend, TunDevice};
+use crate::expect::{tap, tun, uid};
+use crate::{Harness, InterfaceOf, refused};
+use tunctl_core::{
+    Cause, CreateOptions, Interface, Layer, Operation, Readiness, State, TunBackend, TunDevice,
+};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Lifetime:
         a_deleted_interface_is_gone_for_its_device,
         a_deleted_interface_is_gone_for_reading_and_writing,
@@ -111,7 +113,7 @@ fn assert_gone<H: Harness>(interface: &InterfaceOf<H>) {
     }
     refused_with(interface.down(), Cause::Gone, errno::ENODEV);
     refused_with(interface.set_mtu("1400".parse().unwrap()), Cause::Gone, errno::ENODEV);
-    refused_with(interface.set_mac(super::expect::mac(1)), Cause::Gone, errno::ENODEV);
+    refused_with(interface.set_mac(crate::expect::mac(1)), Cause::Gone, errno::ENODEV);
 }
 
 fn a_deleted_interface_is_gone_for_its_handle<H: Harness>(harness: &H) {
@@ -311,7 +313,7 @@ fn a_moved_interface_is_not_destroyed_under_another_queue<H: Harness>(harness: &
     let second = open(harness, several, "mover").unwrap();
     first.set_persist(true).unwrap();
     harness.move_to_namespace(&name("mover"));
-    let first = super::expect::given_back(first.destroy());
+    let first = crate::expect::given_back(first.destroy());
     assert!(harness.report_elsewhere(&name("mover")).unwrap().persistent);
     drop(second);
     first.destroy().unwrap();
@@ -324,7 +326,7 @@ fn a_moved_interface_is_not_destroyed_under_a_clone<H: Harness>(harness: &H) {
     harness.move_to_namespace(&name("mover"));
     // Of the same name, and none of its business.
     let _stranger = tun(harness, "mover");
-    let device = super::expect::given_back(device.destroy());
+    let device = crate::expect::given_back(device.destroy());
     assert!(harness.report_elsewhere(&name("mover")).is_some());
     drop(clone);
     device.destroy().unwrap();

@@ -1,11 +1,11 @@
 //! Who may do what: which refusal comes first, and whose rights count.
 
-use super::case::{Case, Need, suite};
-use super::expect::{address, create, errno, name, open, refused_with, report, uid};
-use super::{Harness, refused};
-use crate::{Cause, CreateOptions, Interface, Result, State, TunBackend, TunDevice};
+use crate::case::{Case, Need, suite};
+use crate::expect::{address, create, errno, name, open, refused_with, report, uid};
+use crate::{Harness, refused};
+use tunctl_core::{Cause, CreateOptions, Interface, Result, State, TunBackend, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     let cases = suite![Permission:
         other_headers_are_told_before_who_may_open_it,
         another_layer_or_number_of_queues_is_told_before_other_headers,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tunctl_packet::Layer;
 
-use super::{Names, Profile};
+use crate::{Names, Profile};
 
 thread_local! {
     static DIALECT: RefCell<Dialect> = RefCell::default();
@@ -24,17 +24,17 @@ impl Default for Dialect {
 }
 
 /// From now on, in this thread.
-pub(super) fn speak(profile: Profile) {
+pub(crate) fn speak(profile: Profile) {
     DIALECT.set(Dialect { profile, meant: HashMap::new() });
 }
 
 /// Whether errnos are the numbers that the suite knows.
-pub(super) fn has_linux_errnos() -> bool {
+pub(crate) fn has_linux_errnos() -> bool {
     DIALECT.with_borrow(|dialect| dialect.profile.linux_errnos)
 }
 
 /// The system's name for one of the suite's. What the suite has named without saying what it is keeps its name.
-pub(super) fn native(text: &str, layer: Option<Layer>) -> String {
+pub(crate) fn native(text: &str, layer: Option<Layer>) -> String {
     DIALECT.with_borrow_mut(|dialect| {
         let Names::Units { tun, tap } = dialect.profile.names else { return text.to_owned() };
         if let Some(meant) = dialect.meant.get(text) {

@@ -1,16 +1,16 @@
 //! What outlives the last device.
 
-use super::case::{Case, suite};
-use super::expect::{
+use crate::case::{Case, suite};
+use crate::expect::{
     address, create, errno, exists, gid, ipv4, name, named, open, persistent, refused_with, report, tap, tun,
     uid,
 };
-use super::{Harness, refused};
-use crate::{
+use crate::{Harness, refused};
+use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Interface, InterfaceInfo, Layer, State, TunBackend, TunDevice,
 };
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Persistence:
         a_persistent_interface_outlives_its_last_device,
         an_interface_is_not_persistent_until_it_is_asked_to_be,

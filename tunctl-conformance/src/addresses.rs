@@ -1,11 +1,11 @@
 //! Addresses of interfaces.
 
-use super::case::{Case, suite};
-use super::expect::{address, errno, name, refused_with, tap, tun};
-use super::{DeviceOf, Harness};
-use crate::{Cause, Interface, InterfaceAddress, Mtu, State, TunDevice};
+use crate::case::{Case, suite};
+use crate::expect::{address, errno, name, refused_with, tap, tun};
+use crate::{DeviceOf, Harness};
+use tunctl_core::{Cause, Interface, InterfaceAddress, Mtu, State, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Configuration:
         an_address_alone_takes_netmask_and_broadcast_of_its_class,
         an_ipv6_address_alone_takes_a_prefix_of_64,
@@ -55,7 +55,7 @@ fn held<H: Harness>(harness: &H, text: &str) -> Vec<String> {
 
 /// Asserts that an interface has these addresses, in whatever order.
 #[track_caller]
-pub(super) fn assert_held<H: Harness>(harness: &H, text: &str, expected: &[&str]) {
+pub(crate) fn assert_held<H: Harness>(harness: &H, text: &str, expected: &[&str]) {
     let mut reported: Vec<_> =
         harness.reported_addresses(&name(text)).iter().map(ToString::to_string).collect();
     let mut expected = expected.to_vec();
@@ -66,7 +66,7 @@ pub(super) fn assert_held<H: Harness>(harness: &H, text: &str, expected: &[&str]
 
 /// Gives an interface addresses, each of which is new.
 #[track_caller]
-pub(super) fn add<D: TunDevice>(device: &D, all: &[&str]) {
+pub(crate) fn add<D: TunDevice>(device: &D, all: &[&str]) {
     for text in all {
         assert!(device.interface().add_address(address(text)).unwrap(), "{text}");
     }

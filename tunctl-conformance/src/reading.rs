@@ -4,12 +4,12 @@ use std::io::IoSliceMut;
 
 use tunctl_packet::{EtherType, PacketInfo};
 
-use super::Harness;
-use super::case::{Case, suite};
-use super::expect::{assert_empty, errno, frame, ipv4, ipv6, name, received, refused_with, up};
-use crate::{Cause, CreateOptions, Interface, TunDevice};
+use crate::Harness;
+use crate::case::{Case, suite};
+use crate::expect::{assert_empty, errno, frame, ipv4, ipv6, name, received, refused_with, up};
+use tunctl_core::{Cause, CreateOptions, Interface, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Reading:
         an_empty_queue_would_block,
         a_tun_receives_a_packet_byte_for_byte,

@@ -3,15 +3,15 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::case::{Case, suite};
-use super::expect::{
+use crate::case::{Case, suite};
+use crate::expect::{
     NO_QUEUES, assert_empty, create, errno, frame, ipv4, name, not_applicable, received, refused_with, tap,
     tun, up,
 };
-use super::{DeviceOf, Harness, refused};
-use crate::{Cause, CreateOptions, PollState, Readiness, TunDevice};
+use crate::{DeviceOf, Harness, refused};
+use tunctl_core::{Cause, CreateOptions, PollState, Readiness, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Readiness:
         a_new_device_is_ready_for_nothing,
         an_interface_that_is_up_is_writable,
@@ -165,7 +165,7 @@ fn a_clone_is_ready_for_the_same<H: Harness>(harness: &H) {
 fn queues_are_readable_each_for_itself<H: Harness>(harness: &H) {
     let several = CreateOptions::tun().multi_queue(true);
     let first = up(harness, several.clone(), "tun0");
-    let second = super::expect::open(harness, several, "tun0").unwrap();
+    let second = crate::expect::open(harness, several, "tun0").unwrap();
     assert!(harness.inject(&name("tun0"), &ipv4(28)));
     let readable = [&first, &second].map(|device| harness.poll_state(device).readable);
     assert!(readable[0] != readable[1], "{readable:?}");
@@ -275,7 +275,7 @@ fn a_rename_or_a_change_of_state_is_no_packet<H: Harness>(harness: &H) {
 }
 
 /// What a blocked receive in another thread returns, while here something is done.
-fn blocked<D: TunDevice>(device: &D, meanwhile: impl FnOnce()) -> crate::Result<Vec<u8>> {
+fn blocked<D: TunDevice>(device: &D, meanwhile: impl FnOnce()) -> tunctl_core::Result<Vec<u8>> {
     thread::scope(|scope| {
         let receiver = scope.spawn(|| {
             let mut buffer = [0; 1500];

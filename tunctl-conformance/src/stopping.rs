@@ -5,12 +5,12 @@ use std::io::Write;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::case::{Case, suite};
-use super::expect::{assert_empty, create, errno, ipv4, name, received, refused_with, tun, up};
-use super::{DeviceOf, Harness, refused};
-use crate::{Cause, CreateOptions, Interrupter, Readiness, Result, TunDevice, Wake};
+use crate::case::{Case, suite};
+use crate::expect::{assert_empty, create, errno, ipv4, name, received, refused_with, tun, up};
+use crate::{DeviceOf, Harness, refused};
+use tunctl_core::{Cause, CreateOptions, Interrupter, Readiness, Result, TunDevice, Wake};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Readiness:
         a_timed_receive_lasts_as_long_as_asked,
         a_timed_receive_takes_what_is_there_however_short_the_time,

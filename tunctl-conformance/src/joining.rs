@@ -1,12 +1,12 @@
 //! Which devices an interface takes beside those that it has.
 
-use super::case::{Case, suite};
-use super::expect::{create, errno, open, persistent, refused_with, report, tun};
-use super::queues::{assert_queues, join, several, switched};
-use super::{DeviceOf, Harness, refused};
-use crate::{Cause, CreateFlags, CreateOptions, TunDevice};
+use crate::case::{Case, suite};
+use crate::expect::{create, errno, open, persistent, refused_with, report, tun};
+use crate::queues::{assert_queues, join, several, switched};
+use crate::{DeviceOf, Harness, refused};
+use tunctl_core::{Cause, CreateFlags, CreateOptions, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Queues:
         a_single_queue_does_not_become_several,
         several_queues_do_not_become_a_single_one,

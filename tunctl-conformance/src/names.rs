@@ -1,16 +1,16 @@
 //! Names, patterns and flags.
 
-use super::case::{Case, suite};
-use super::expect::{
+use crate::case::{Case, suite};
+use crate::expect::{
     create, errno, exists, listed, name, named, open, persistent, refused, refused_with, report, tap, tun,
 };
-use super::{DeviceOf, Harness};
-use crate::{
+use crate::{DeviceOf, Harness};
+use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, Layer, Operation, TunBackend,
     TunDevice,
 };
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Names:
         a_tun_without_a_name_gets_the_first_free_one_of_tuns,
         a_tap_without_a_name_gets_the_first_free_one_of_taps,

@@ -1,6 +1,6 @@
 //! The list of all cases.
 
-use super::{
+use crate::{
     Case, Harness, addresses, configuration, found, gone, joining, lifetime, lookup, mac, names, permission,
     persistence, queues, readiness, reading, renaming, replacing, rights, segments, stopping, virtio_net,
     writing,

@@ -7,10 +7,10 @@
 //! A test binary of a backend runs them all, each over a harness of its own:
 //!
 //! ```
-//! use tunctl_core::conformance::{self, Harness};
+//! use tunctl_conformance::Harness;
 //!
 //! fn run_all<H: Harness>(fresh: impl Fn() -> H) {
-//!     for case in conformance::cases::<H>() {
+//!     for case in tunctl_conformance::cases::<H>() {
 //!         let outcome = case.run(&fresh());
 //!         if let Some(why) = outcome.not_applicable {
 //!             println!("skipped: {}: {why}", case.name());
@@ -22,6 +22,8 @@
 //! # Panics
 //!
 //! A case panics if the backend does not do as it says.
+
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

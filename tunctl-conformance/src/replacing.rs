@@ -1,12 +1,12 @@
 //! Replacing the addresses of an interface as a whole.
 
-use super::Harness;
-use super::addresses::{add, assert_held};
-use super::case::{Case, suite};
-use super::expect::{address, errno, refused_with, report, tap, tun};
-use crate::{Cause, Interface, Mtu, State, TunDevice};
+use crate::Harness;
+use crate::addresses::{add, assert_held};
+use crate::case::{Case, suite};
+use crate::expect::{address, errno, refused_with, report, tap, tun};
+use tunctl_core::{Cause, Interface, Mtu, State, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Configuration:
         replacing_adds_what_is_missing_and_removes_the_rest,
         replacing_with_nothing_removes_all,
@@ -20,7 +20,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
 }
 
 /// Makes these the addresses of a device's interface.
-fn replace<D: TunDevice>(device: &D, wanted: &[&str]) -> crate::Result<()> {
+fn replace<D: TunDevice>(device: &D, wanted: &[&str]) -> tunctl_core::Result<()> {
     let wanted: Vec<_> = wanted.iter().map(|text| address(text)).collect();
     device.interface().replace_addresses(&wanted)
 }

@@ -2,14 +2,14 @@
 
 use std::iter;
 
-use super::Harness;
-use super::case::{Case, suite};
-use super::expect::{
+use crate::Harness;
+use crate::case::{Case, suite};
+use crate::expect::{
     NO_QUEUES, create, errno, ipv4, name, named, not_applicable, received, refused_with, tun, up,
 };
-use crate::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     [
         suite![Names: a_pattern_is_exhausted_when_its_next_number_would_be_cut],
         suite![Lifetime: a_name_that_is_refused_late_uses_up_an_index],
@@ -30,7 +30,7 @@ fn a_pattern_is_exhausted_when_its_next_number_would_be_cut<H: Harness>(harness:
 }
 
 fn a_name_that_is_refused_late_uses_up_an_index<H: Harness>(harness: &H) {
-    let index = |device: &super::DeviceOf<H>| device.interface().index().get();
+    let index = |device: &crate::DeviceOf<H>| device.interface().index().get();
     let before = index(&tun(harness, "tun0"));
     for late in ["all", "default"] {
         let pattern = InterfaceName::from_kernel(late.as_bytes()).unwrap();

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::case::{Case, suite};
-use super::expect::{
+use crate::case::{Case, suite};
+use crate::expect::{
     NO_QUEUES, assert_empty, create, errno, exists, ipv4, name, not_applicable, open, received, refused_with,
     report, tap, tun, up,
 };
-use super::{DeviceOf, Harness};
-use crate::{Cause, CreateOptions, Interface, TunBackend, TunDevice};
+use crate::{DeviceOf, Harness};
+use tunctl_core::{Cause, CreateOptions, Interface, TunBackend, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Queues:
         devices_share_a_multi_queue_interface,
         each_packet_reaches_exactly_one_queue,
@@ -37,7 +37,7 @@ pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
     ]
 }
 
-pub(super) fn several() -> CreateOptions {
+pub(crate) fn several() -> CreateOptions {
     CreateOptions::tun().multi_queue(true)
 }
 
@@ -46,13 +46,13 @@ fn two<H: Harness>(harness: &H) -> [DeviceOf<H>; 2] {
     [up(harness, several(), "many"), join(harness)]
 }
 
-pub(super) fn join<H: Harness>(harness: &H) -> DeviceOf<H> {
+pub(crate) fn join<H: Harness>(harness: &H) -> DeviceOf<H> {
     open(harness, several(), "many").unwrap()
 }
 
 /// Detaches the device's queue, or attaches it; false if the backend has no such thing, and the case no point.
 #[track_caller]
-pub(super) fn switched<H: Harness>(harness: &H, device: &DeviceOf<H>, attached: bool) -> bool {
+pub(crate) fn switched<H: Harness>(harness: &H, device: &DeviceOf<H>, attached: bool) -> bool {
     let Some(outcome) = harness.set_queue(device, attached) else {
         not_applicable(NO_QUEUES);
         return false;
@@ -81,7 +81,7 @@ fn drain<D: TunDevice>(device: &D) -> Vec<Vec<u8>> {
 
 /// Asserts how many queues the interface has: as its handle says, and as the system does if it counts them.
 #[track_caller]
-pub(super) fn assert_queues<H: Harness>(harness: &H, text: &str, expected: u32) {
+pub(crate) fn assert_queues<H: Harness>(harness: &H, text: &str, expected: u32) {
     let said = harness.backend().interface(&name(text)).unwrap().info().unwrap().queues;
     assert_eq!(said, Some(expected));
     assert!(report(harness, text).queues.is_none_or(|counted| counted == expected));

@@ -1,12 +1,12 @@
 //! Sending behind a virtio-net header, by which a sender has the system finish a packet.
 
-use super::case::{Case, suite};
-use super::expect::{create, errno, frame, ipv4, ipv6, refused_with, up};
-use super::writing::{assert_refused, assert_sent};
-use super::{DeviceOf, Harness};
-use crate::{Cause, CreateOptions, TunDevice};
+use crate::case::{Case, suite};
+use crate::expect::{create, errno, frame, ipv4, ipv6, refused_with, up};
+use crate::writing::{assert_refused, assert_sent};
+use crate::{DeviceOf, Harness};
+use tunctl_core::{Cause, CreateOptions, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Writing:
         a_virtio_net_header_is_no_part_of_the_packet,
         a_virtio_net_header_that_is_cut_short_is_too_short,

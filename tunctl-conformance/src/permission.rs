@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::case::{Case, suite};
-use super::expect::{
+use crate::case::{Case, suite};
+use crate::expect::{
     address, create, errno, exists, gid, given_back, ipv4, name, named, open, persistent, refused_with,
     report, tap, tun, uid,
 };
-use super::{Harness, Need, refused};
-use crate::{
+use crate::{Harness, Need, refused};
+use tunctl_core::{
     Cause, CreateOptions, Gid, Interface, InterfaceName, Readiness, State, TunBackend, TunDevice, Uid,
 };
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     let cases = suite![Permission:
         without_the_capability_nothing_is_created,
         without_the_capability_root_is_no_different,

@@ -4,12 +4,12 @@ use std::io::IoSlice;
 
 use tunctl_packet::{EtherType, PacketInfo};
 
-use super::case::{Case, suite};
-use super::expect::{assert_empty, create, errno, frame, ipv4, ipv6, name, refused_with, tap, tun, up};
-use super::{DeviceOf, Harness};
-use crate::{Cause, CreateOptions, TunDevice};
+use crate::case::{Case, suite};
+use crate::expect::{assert_empty, create, errno, frame, ipv4, ipv6, name, refused_with, tap, tun, up};
+use crate::{DeviceOf, Harness};
+use tunctl_core::{Cause, CreateOptions, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Writing:
         the_system_receives_the_packet_that_was_sent,
         the_system_receives_the_frame_that_was_sent,
@@ -57,7 +57,7 @@ fn informed(options: CreateOptions) -> CreateOptions {
 
 /// Sends `headers` and `packet`, of which the system receives the packet.
 #[track_caller]
-pub(super) fn assert_sent<H: Harness>(harness: &H, device: &DeviceOf<H>, headers: &[u8], packet: &[u8]) {
+pub(crate) fn assert_sent<H: Harness>(harness: &H, device: &DeviceOf<H>, headers: &[u8], packet: &[u8]) {
     let mut seen = harness.observe(&device.name().unwrap());
     let whole = [headers, packet].concat();
     assert_eq!(device.try_send(&whole).unwrap(), whole.len());
@@ -67,7 +67,7 @@ pub(super) fn assert_sent<H: Harness>(harness: &H, device: &DeviceOf<H>, headers
 
 /// Each form of sending `packet` is refused, and nothing arrives.
 #[track_caller]
-pub(super) fn assert_refused<H: Harness>(
+pub(crate) fn assert_refused<H: Harness>(
     harness: &H,
     device: &DeviceOf<H>,
     packet: &[u8],

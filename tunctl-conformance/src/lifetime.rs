@@ -1,11 +1,11 @@
 //! Interfaces and devices come and go.
 
-use super::case::{Case, suite};
-use super::expect::{create, errno, exists, name, named, open, persistent, refused_with, report, tap, tun};
-use super::{Harness, refused};
-use crate::{Cause, CreateOptions, Interface, InterfaceIndex, Operation, State, TunBackend, TunDevice};
+use crate::case::{Case, suite};
+use crate::expect::{create, errno, exists, name, named, open, persistent, refused_with, report, tap, tun};
+use crate::{Harness, refused};
+use tunctl_core::{Cause, CreateOptions, Interface, InterfaceIndex, Operation, State, TunBackend, TunDevice};
 
-pub(super) fn cases<H: Harness>() -> Vec<Case<H>> {
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Lifetime:
         an_interface_goes_with_its_last_device,
         a_new_interface_is_down_has_no_address_and_is_nobodys,

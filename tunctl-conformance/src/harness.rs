@@ -1,6 +1,6 @@
 //! What the suite asks of whoever runs it.
 
-use crate::{
+use tunctl_core::{
     Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Result, TunBackend,
 };
 
@@ -65,7 +65,7 @@ pub trait Harness {
     /// An interface of this namespace that is no TUN/TAP interface.
     fn other_interface(&self) -> InterfaceName;
 
-    /// Attaches (`true`) or detaches the device's queue, if the device implements [`Queues`](crate::Queues).
+    /// Attaches (`true`) or detaches the device's queue, if the device implements [`Queues`](tunctl_core::Queues).
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>>;
 
     /// Tries an operation that no trait has; `None` if the backend has no such thing.
