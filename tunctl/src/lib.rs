@@ -32,6 +32,7 @@
 //! |---|---|---|
 //! | `command` | yes | the command `tunctl`, and with it `mock` |
 //! | `mock` | by `command` | `tunctl::mock`: a driver in memory, for the tests of your program |
+//! | `capture` | no | `tunctl::capture`: what passes a device, recorded to pcapng and replayed |
 //! | `mio` | no | `tunctl::mio`: devices in event loops of mio's, and packets delivered as events |
 //! | `tokio` | no | `tunctl::tokio`: devices in tasks |
 //! | `stream` | no | `tokio`, and packets as streams and sinks |
@@ -65,6 +66,8 @@
     target_os = "macos"
 ))]
 pub use tunctl_bsd as bsd;
+#[cfg(feature = "capture")]
+pub use tunctl_capture as capture;
 pub use tunctl_core::*;
 #[cfg(target_os = "linux")]
 pub use tunctl_linux as linux;

@@ -47,7 +47,7 @@ const UNPROMISED: &str = "<impl (std::)?fmt::Debug for ";
 const LIMIT: &str = "30";
 
 /// Cases wait more than they compute. What stands beside the model proves nothing of it, and takes its time.
-const TESTS: &[&str] = &["--test-threads=16", "--skip", "strategy::", "--skip", "record::"];
+const TESTS: &[&str] = &["--test-threads=16", "--skip", "strategy::"];
 
 /// Mutates files, all of the model unless some are named, and judges what survives.
 pub(crate) fn run(options: &[&str]) -> Outcome {

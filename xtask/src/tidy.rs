@@ -22,6 +22,7 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-sys"] },
     Crate { name: "tunctl-bsd", below: &["tunctl-core", "tunctl-packet", "tunctl-sys"] },
     Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet", "tunctl-conformance"] },
+    Crate { name: "tunctl-capture", below: &["tunctl-core", "tunctl-packet"] },
     Crate { name: "tunctl-mio", below: &["tunctl-core"] },
     Crate { name: "tunctl-tokio", below: &["tunctl-core"] },
     Crate {
@@ -32,6 +33,7 @@ const CRATES: &[Crate] = &[
             "tunctl-linux",
             "tunctl-bsd",
             "tunctl-mock",
+            "tunctl-capture",
             "tunctl-mio",
             "tunctl-tokio",
             "tunctl-sys",

@@ -13,7 +13,7 @@ use tunctl_core::{Cause, CreateFlags, Layer, Queues, TunDevice};
 use tunctl_packet::{EtherType, PacketInfo, ethernet_frame, udp_packet};
 
 use self::fake::Fake;
-use super::{Direction, Recorded, Recorder, Recording};
+use crate::{Direction, Recorded, Recorder, Recording};
 
 const TUN: CreateFlags = CreateFlags::TUN.union(CreateFlags::NO_PI);
 const TAP: CreateFlags = CreateFlags::TAP.union(CreateFlags::NO_PI);

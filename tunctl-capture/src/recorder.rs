@@ -12,11 +12,11 @@ use tunctl_core::{
 };
 use tunctl_packet::PacketInfo;
 
-use super::log::Log;
-use super::{Direction, LogError};
+use crate::log::Log;
+use crate::{Direction, LogError};
 
 /// How long a virtio-net header is, in bytes.
-pub(super) const VNET_HEADER_LENGTH: usize = 10;
+pub(crate) const VNET_HEADER_LENGTH: usize = 10;
 
 /// A device that writes each packet that the program received or sent to a pcapng log, and else is the device it wraps.
 ///
@@ -43,8 +43,8 @@ impl<D: TunDevice, W: Write> Recorder<D, W> {
     }
 
     /// As [`new`](Self::new), with a clock of your own: it is asked once for each packet, for the time since the beginning
-    /// of 1970. Where it gives the same times, the log has the same bytes; so does that of a mock,
-    /// [`now`](crate::MockBackend::now).
+    /// of 1970. Where it gives the same times, the log has the same bytes: the mock's
+    /// `MockBackend::now` is such a clock.
     pub fn with_clock(device: D, writer: W, clock: impl FnMut() -> Duration + Send + 'static) -> Self {
         let log = Log::new(writer, Box::new(clock), device.layer(), device.name().ok());
         Self { device, log: Arc::new(Mutex::new(log)) }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Layer};
 
-use super::{Direction, pcapng};
+use crate::{Direction, pcapng};
 
 /// Why a log is not whole: how its writer failed first, and how much is missing.
 ///
@@ -40,9 +40,9 @@ impl From<LogError> for io::Error {
 }
 
 /// The time of a packet, since the beginning of 1970 or whatever the user of the recorder chose.
-pub(super) type Clock = Box<dyn FnMut() -> Duration + Send>;
+pub(crate) type Clock = Box<dyn FnMut() -> Duration + Send>;
 
-pub(super) struct Log<W> {
+pub(crate) struct Log<W> {
     /// `None` when the log is finished.
     writer: Option<W>,
     clock: Clock,
@@ -54,7 +54,7 @@ pub(super) struct Log<W> {
 
 impl<W: Write> Log<W> {
     /// A log that starts with what is known of the interface. It is a log even if the writer fails at once.
-    pub(super) fn new(writer: W, clock: Clock, layer: Layer, name: Option<InterfaceName>) -> Self {
+    pub(crate) fn new(writer: W, clock: Clock, layer: Layer, name: Option<InterfaceName>) -> Self {
         let mut log = Self { writer: Some(writer), clock, failure: None, lost: 0, block: Vec::new() };
         pcapng::start(&mut log.block, layer, name);
         log.write();
@@ -62,7 +62,7 @@ impl<W: Write> Log<W> {
     }
 
     /// Adds a packet, of which `original_length` bytes are known to have been there.
-    pub(super) fn add(&mut self, direction: Direction, packet: &[u8], original_length: usize) {
+    pub(crate) fn add(&mut self, direction: Direction, packet: &[u8], original_length: usize) {
         // It is lost until it is written: the clock and the writer are the user's, and may panic.
         self.lost += 1;
         if self.failure.is_none() {
@@ -85,16 +85,16 @@ impl<W: Write> Log<W> {
     }
 
     /// Notes a failure that is told in no result: nothing is written from now on.
-    pub(super) fn fail(&mut self, reason: &'static str) {
+    pub(crate) fn fail(&mut self, reason: &'static str) {
         self.failure.get_or_insert_with(|| Arc::new(io::Error::other(reason)));
     }
 
-    pub(super) fn error(&self) -> Option<LogError> {
+    pub(crate) fn error(&self) -> Option<LogError> {
         self.failure.clone().map(|error| LogError { error, lost: self.lost })
     }
 
     /// Flushes the log and gives its writer back.
-    pub(super) fn finish(&mut self) -> Result<W, LogError> {
+    pub(crate) fn finish(&mut self) -> Result<W, LogError> {
         let outcome = match (&self.failure, self.writer.take()) {
             (Some(failure), _) => Err(Arc::clone(failure)),
             (None, None) => Err(Arc::new(finished())),

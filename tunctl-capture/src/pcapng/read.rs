@@ -9,7 +9,7 @@ use super::{
     LINK_IPV4, LINK_IPV6, LINK_RAW, MAJOR_VERSION, OUTBOUND, PACKET_FLAGS, SECTION_HEADER, SIMPLE_PACKET,
     TIME_OFFSET, TIME_RESOLUTION,
 };
-use crate::record::{Direction, Recorded};
+use crate::{Direction, Recorded};
 
 /// Why bytes are not a recording. Offsets are those of the block in question, in bytes from the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum InvalidRecording {
 /// The packets of a file, one after the other. It ends with the first error.
 ///
 /// What it holds is bounded by what it has read: an interface costs the file at least as many bytes as it costs here.
-pub(in crate::record) struct Blocks<'a> {
+pub(crate) struct Blocks<'a> {
     rest: &'a [u8],
     offset: usize,
     order: Order,
@@ -101,7 +101,7 @@ struct Body<'a> {
 type Result<T> = std::result::Result<T, InvalidRecording>;
 
 impl<'a> Blocks<'a> {
-    pub(in crate::record) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, offset: 0, order: Order::Little, interfaces: Vec::new() }
     }
 

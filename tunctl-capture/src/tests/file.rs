@@ -1,7 +1,7 @@
 //! The file, byte by byte.
 
 use super::*;
-use crate::record::InvalidRecording;
+use crate::InvalidRecording;
 
 /// Builds a block as the specification has it, in either byte order.
 fn block(big: bool, kind: u32, body: &[&[u8]]) -> Vec<u8> {

@@ -1,13 +1,13 @@
-//! What passed a device, written to a file and fed back: for any device, the mock's or a kernel's.
+//! Records what passes a TUN/TAP device, and replays it: any device, a kernel's or the mock's.
 //!
 //! [`Recorder`] wraps a device and is one itself. Each packet that the program receives or sends through it also goes to a
-//! log, a pcapng file that Wireshark and tcpdump show. [`Recording`] reads such a file: what a real peer did once becomes the
-//! input of a test.
+//! log, a pcapng file that Wireshark and tcpdump show. [`Recording`] reads such a file, so that what a real peer did once
+//! becomes the input of a test.
 //!
 //! ```
 //! use tunctl_core::{CreateOptions, TunBackend, TunDevice};
+//! use tunctl_capture::{Direction, Recorder, Recording};
 //! use tunctl_mock::MockBackend;
-//! use tunctl_mock::record::{Direction, Recorder, Recording};
 //!
 //! // A program turns a packet around, and is recorded. Any backend would do, and a file.
 //! let kernel = MockBackend::new();
@@ -29,10 +29,12 @@
 //! })?;
 //! assert_eq!(device.recv(&mut packet)?, 20);
 //!
-//! // Or what it sent is sent again, to whom it may concern.
+//! // Or what it sent is sent once more, to another device.
 //! assert_eq!(recording.send_all(&device, Some(Direction::Sent))?, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#![forbid(unsafe_code)]
 
 mod log;
 mod pcapng;

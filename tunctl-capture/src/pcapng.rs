@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Layer};
 
-use super::Direction;
+use crate::Direction;
 
-pub(super) use self::read::Blocks;
+pub(crate) use self::read::Blocks;
 pub use self::read::InvalidRecording;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -43,7 +43,7 @@ const OUTBOUND: u32 = 2;
 const MAX_CAPTURED: usize = 262_144;
 
 /// Appends what stands before the packets of a log: little endian on every host, times in nanoseconds.
-pub(super) fn start(out: &mut Vec<u8>, layer: Layer, name: Option<InterfaceName>) {
+pub(crate) fn start(out: &mut Vec<u8>, layer: Layer, name: Option<InterfaceName>) {
     block(out, SECTION_HEADER, |out| {
         out.extend(BYTE_ORDER_MAGIC.to_le_bytes());
         out.extend(MAJOR_VERSION.to_le_bytes());
@@ -70,7 +70,7 @@ pub(super) fn start(out: &mut Vec<u8>, layer: Layer, name: Option<InterfaceName>
 }
 
 /// Appends a packet of the one interface.
-pub(super) fn packet(
+pub(crate) fn packet(
     out: &mut Vec<u8>,
     direction: Direction,
     time: Duration,

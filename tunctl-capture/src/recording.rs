@@ -6,15 +6,15 @@ use std::time::Duration;
 use tunctl_core::{Cause, CreateFlags, Error, Layer, Operation, Result, TunDevice};
 use tunctl_packet::{EtherType, PacketInfo};
 
-use super::pcapng::Blocks;
-use super::recorder::VNET_HEADER_LENGTH;
-use super::{Direction, InvalidRecording};
+use crate::pcapng::Blocks;
+use crate::recorder::VNET_HEADER_LENGTH;
+use crate::{Direction, InvalidRecording};
 
 /// A packet that passed an interface once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
-    /// Which way. A file that no [`Recorder`](super::Recorder) wrote may not know.
+    /// Which way. A file that no [`Recorder`](crate::Recorder) wrote may not know.
     pub direction: Option<Direction>,
     /// When, since the beginning of 1970 or what the recorder's clock took for it. Some files do not know.
     pub time: Option<Duration>,
@@ -27,7 +27,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    pub(super) fn new(
+    pub(crate) fn new(
         layer: Option<Layer>,
         direction: Option<Direction>,
         time: Option<Duration>,
@@ -39,7 +39,7 @@ impl Recorded {
     }
 }
 
-/// The packets of a pcapng file, in its order: one that a [`Recorder`](super::Recorder) wrote, or a capture of Wireshark's.
+/// The packets of a pcapng file, in its order: one that a [`Recorder`](crate::Recorder) wrote, or a capture of Wireshark's.
 ///
 /// Read are enhanced and simple packet blocks, of every interface that the file describes, in either byte order. Blocks of
 /// other kinds are skipped.
