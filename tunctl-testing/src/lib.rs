@@ -35,6 +35,10 @@
 //! [`conformance_cases`] makes cases of it. It runs no program, so that it is fast, and works where none is installed: its
 //! evidence comes from [`sysfs`], [`rtnetlink`] and [`packets`].
 //!
+//! # The comparison
+//!
+//! [`differential`] runs random sequences of operations on the mock and on the kernel.
+//!
 //! # Platform
 //!
 //! Linux. On another system the crate is empty.
@@ -45,6 +49,7 @@
 pub mod caller;
 mod case;
 mod child;
+pub mod differential;
 mod elsewhere;
 mod harness;
 mod ip;

@@ -19,7 +19,7 @@ pub(crate) fn obstacle() -> Option<String> {
 /// Builds the comparison optimised, since it is to run a hundred sequences a second, and runs it.
 pub(crate) fn run(options: &[&str]) -> Outcome {
     let status = Command::new(env!("CARGO"))
-        .args(["run", "--release", "--quiet", "--package", "tunctl-differential", "--"])
+        .args(["run", "--release", "--quiet", "--package", "tunctl-testing", "--bin", "differential", "--"])
         .args(options)
         .current_dir(root())
         .status()

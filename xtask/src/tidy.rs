@@ -44,17 +44,6 @@ const CRATES: &[Crate] = &[
         name: "tunctl-testing",
         below: &["tunctl-core", "tunctl-conformance", "tunctl-linux", "tunctl-mock", "tunctl-sys"],
     },
-    Crate {
-        name: "tunctl-differential",
-        below: &[
-            "tunctl-core",
-            "tunctl-conformance",
-            "tunctl-linux",
-            "tunctl-mock",
-            "tunctl-sys",
-            "tunctl-testing",
-        ],
-    },
     Crate { name: "xtask", below: &["tunctl-sys"] },
 ];
 

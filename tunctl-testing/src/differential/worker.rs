@@ -17,13 +17,13 @@ use tunctl_mock::KernelProfile;
 use tunctl_mock::conformance::MockHarness;
 use tunctl_sys::linux::process;
 
-use crate::kernel::Kernel;
-use crate::message::Message;
-use crate::pair::{Difference, Pair};
-use crate::random::Random;
-use crate::settings::{LENGTH, Settings};
-use crate::table::Tally;
-use crate::{pair, rust_test, shrink};
+use crate::differential::kernel::Kernel;
+use crate::differential::message::Message;
+use crate::differential::pair::{Difference, Pair};
+use crate::differential::random::Random;
+use crate::differential::settings::{LENGTH, Settings};
+use crate::differential::table::Tally;
+use crate::differential::{pair, rust_test, shrink};
 
 /// Replays that a difference may cost to shrink.
 const BUDGET: usize = 250;

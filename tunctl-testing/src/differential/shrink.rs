@@ -1,6 +1,6 @@
 //! From a long sequence that ends in a difference to a short one.
 
-use crate::op::{Caller, Op, Patience, System};
+use crate::differential::op::{Caller, Op, Patience, System};
 
 /// Shrinks a sequence for which `still_differs`, which replays it on both sides, `budget` times at most.
 pub(crate) fn shrink(ops: Vec<Op>, budget: usize, still_differs: &mut dyn FnMut(&[Op]) -> bool) -> Vec<Op> {
@@ -129,7 +129,7 @@ fn shorter(packet: &[u8]) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::{On, Verb};
+    use crate::differential::op::{On, Verb};
 
     fn create(slot: usize, flags: u16) -> Op {
         Op::Attach { verb: Verb::Create, slot, flags, name: Some("a".into()) }

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tunctl_conformance::Harness;
 
-use crate::generate;
-use crate::op::{Op, SLOTS};
-use crate::random::Random;
-use crate::seen::{Answer, Seen};
-use crate::table::Tally;
-use crate::world::World;
+use crate::differential::generate;
+use crate::differential::op::{Op, SLOTS};
+use crate::differential::random::Random;
+use crate::differential::seen::{Answer, Seen};
+use crate::differential::table::Tally;
+use crate::differential::world::World;
 
 /// How fresh systems are made, one of each side.
 pub(crate) struct Pair<M, K> {

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use calls::{expression, literal, options, quoted};
 
-use crate::op::{Caller, Op, Patience, System};
-use crate::pair::Difference;
-use crate::seen::{Answer, Refusal, Seen};
+use crate::differential::op::{Caller, Op, Patience, System};
+use crate::differential::pair::Difference;
+use crate::differential::seen::{Answer, Refusal, Seen};
 
 /// The mock's first MAC addresses begin with these two bytes, and the kernel's are random.
 const PLAIN: &str = "    let plain = |mut info: InterfaceInfo| {
@@ -239,7 +239,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::op::{On, SLOTS, Verb};
+    use crate::differential::op::{On, SLOTS, Verb};
 
     fn seen(answer: Answer) -> Seen {
         Seen { answer, polls: [None; SLOTS], received: Vec::new() }

@@ -2,10 +2,10 @@
 
 use tunctl_core::{CreateFlags, Readiness};
 
-use crate::op::{Caller, MACS, On, Op, Patience, SLOTS, System, Verb};
-use crate::packets;
-use crate::random::Random;
-use crate::world::{Held, Known, View};
+use crate::differential::op::{Caller, MACS, On, Op, Patience, SLOTS, System, Verb};
+use crate::differential::packets;
+use crate::differential::random::Random;
+use crate::differential::world::{Held, Known, View};
 
 /// Few names, so that sequences meet an interface again.
 const NAMES: &[&str] = &["a", "b", "c"];

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::Op;
-use crate::seen::Answer;
+use crate::differential::op::Op;
+use crate::differential::seen::Answer;
 
 /// The least share of operations that must meet an attached device, in percent.
 const MET: u64 = 60;
@@ -107,7 +107,7 @@ mod tests {
     use tunctl_core::{Cause, Operation};
 
     use super::*;
-    use crate::seen::Refusal;
+    use crate::differential::seen::Refusal;
 
     fn refused(operation: Operation, cause: Cause) -> Answer {
         Answer::Refused(Refusal { operation, cause, errno: None })

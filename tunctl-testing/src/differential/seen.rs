@@ -7,7 +7,7 @@ use tunctl_core::{
     PollState,
 };
 
-use crate::op::SLOTS;
+use crate::differential::op::SLOTS;
 
 /// Everything that is compared after an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! See the library of this package, which this runs.
+//! Runs [`tunctl_testing::differential`].
 
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    tunctl_differential::main()
+    tunctl_testing::differential::main()
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -6,8 +6,8 @@ use tunctl_conformance::Harness;
 use tunctl_core::{CreateFlags, InterfaceInfo, InterfaceName, Layer, TunDevice};
 
 use super::World;
-use crate::op::System;
-use crate::seen::Answer;
+use crate::differential::op::System;
+use crate::differential::seen::Answer;
 
 /// Room for any packet that is injected, and its headers.
 const ROOM: usize = 4096;

@@ -2,7 +2,7 @@
 
 use tunctl_core::{InterfaceName, NamePattern};
 
-use crate::op::{On, Op, Patience, Verb};
+use crate::differential::op::{On, Op, Patience, Verb};
 
 /// The call that an operation is.
 pub(super) fn expression(op: &Op) -> String {
@@ -19,7 +19,7 @@ pub(super) fn expression(op: &Op) -> String {
         Op::Destroy { slot } => format!("d{slot}.destroy()"),
         Op::Send { slot, packet, cuts: None } => format!("d{slot}.try_send(&{})", literal(packet)),
         Op::Send { slot, packet, cuts: Some(cuts) } => {
-            let pieces = crate::world::pieces(packet, cuts);
+            let pieces = crate::differential::world::pieces(packet, cuts);
             let pieces: Vec<_> =
                 pieces.iter().map(|piece| format!("std::io::IoSlice::new(&{})", literal(piece))).collect();
             format!("d{slot}.try_send_vectored(&[{}])", pieces.join(", "))

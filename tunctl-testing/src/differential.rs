@@ -7,7 +7,7 @@
 //! # What is switched off
 //!
 //! Of what the kernel does in its own time, nothing is masked: it is prevented. Interfaces get no IPv6 address of
-//! their own and look for no routers ([`tunctl_testing::LinuxHarness`]), packets are injected past the queueing
+//! their own and look for no routers ([`crate::LinuxHarness`]), packets are injected past the queueing
 //! discipline, taps get no IPv6 addresses, which the kernel would announce, and no packet is addressed to the system, which
 //! would answer.
 //!
@@ -15,9 +15,7 @@
 //!
 //! # Platform
 //!
-//! Linux, as root of the machine. On another system the crate is empty.
-#![cfg(target_os = "linux")]
-#![forbid(unsafe_code)]
+//! Linux, as root of the machine.
 
 mod generate;
 mod kernel;

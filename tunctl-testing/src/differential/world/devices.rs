@@ -9,8 +9,8 @@ use tunctl_core::{
 };
 
 use super::{Slot, World};
-use crate::op::{Op, Patience, Verb};
-use crate::seen::{Answer, Refusal};
+use crate::differential::op::{Op, Patience, Verb};
+use crate::differential::seen::{Answer, Refusal};
 
 /// More queues than any kernel gives an interface.
 const CROWD: usize = 300;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use tunctl_mock::conformance::MockHarness;
 
-use crate::message::Message;
-use crate::settings::Settings;
-use crate::table::Tally;
-use crate::worker::{fresh_model, is_real_root};
+use crate::differential::message::Message;
+use crate::differential::settings::Settings;
+use crate::differential::table::Tally;
+use crate::differential::worker::{fresh_model, is_real_root};
 
 /// Cases after which every refusal that the conformance suite names must have occurred.
 const ENOUGH: u64 = 2000;
@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
             "it takes other users' ids and device nodes of its own: run it as root of the machine".into()
         );
     }
-    tunctl_testing::mount_nodes().map_err(|error| format!("make device nodes: {error}"))?;
+    crate::mount_nodes().map_err(|error| format!("make device nodes: {error}"))?;
     let (named, failures) = if settings.against_itself { Default::default() } else { named_refusals() };
     let started = Instant::now();
     let mut state =

@@ -11,8 +11,8 @@ pub(crate) use devices::pieces;
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation};
 use tunctl_core::{Interface, InterfaceIndex, PollState, TunBackend, TunDevice};
 
-use crate::op::{Caller, On, Op, SLOTS};
-use crate::seen::{Answer, Refusal, Seen};
+use crate::differential::op::{Caller, On, Op, SLOTS};
+use crate::differential::seen::{Answer, Refusal, Seen};
 
 /// A system and a sequence's state in it. Both sides run this very code: only the harness differs.
 pub(crate) struct World<H: Harness> {

@@ -7,7 +7,7 @@
 
 use tunctl_core::CreateFlags;
 
-use crate::random::Random;
+use crate::differential::random::Random;
 
 /// Networks of these packets; the addresses of interfaces are in others.
 const NEAR: [u8; 4] = [10, 99, 0, 1];

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::{fs, io};
 
+use crate::{LinuxHarness, rtnetlink};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
@@ -16,7 +17,6 @@ use tunctl_core::{
 };
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
-use tunctl_testing::{LinuxHarness, rtnetlink};
 
 /// `PACKET_OUTGOING`: what the system sends.
 const OUTGOING: u8 = 4;

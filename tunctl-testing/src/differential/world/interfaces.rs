@@ -6,8 +6,8 @@ use tunctl_core::{
 };
 
 use super::{Known, World};
-use crate::op::{MACS, Op};
-use crate::seen::{Answer, Surveyed};
+use crate::differential::op::{MACS, Op};
+use crate::differential::seen::{Answer, Surveyed};
 
 /// What stands for the MAC address that a kernel chose for a new tap: one of them chooses at random.
 const CHOSEN: MacAddress = MacAddress::from_kernel([0x02, 0x74, 0, 0, 0, 0]);
