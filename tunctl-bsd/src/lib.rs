@@ -36,16 +36,9 @@ mod channel;
 mod device;
 mod errno;
 mod head;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_os = "macos"
-))]
-mod host;
 mod interface;
 mod life;
+pub mod native;
 mod of;
 mod pair;
 mod plan;
@@ -56,13 +49,5 @@ mod wait;
 pub use backend::BsdBackend;
 pub use calls::{Calls, Family, Found, FoundAddress};
 pub use device::BsdDevice;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_os = "macos"
-))]
-pub use host::Host;
 pub use interface::BsdInterface;
 pub use tunctl_packet::header::System;

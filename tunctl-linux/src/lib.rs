@@ -33,6 +33,7 @@ mod device;
 mod diagnose;
 mod holders;
 mod interface;
+pub mod native;
 mod netlink;
 pub mod netns;
 mod observe;

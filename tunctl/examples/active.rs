@@ -4,8 +4,8 @@
 //! hundred. Nothing is lost or reordered on the way, and what the kernel drops because both are too slow is told.
 //!
 //! ```text
-//! cargo run -p tunctl --example active --features mio -- mock      nothing is needed; the example pings itself
-//! sudo -E cargo run -p tunctl --example active --features mio -- kernel     then: ping 10.78.0.2
+//! cargo run -p tunctl --example active --features mio,mock -- mock      nothing is needed; the example pings itself
+//! sudo -E cargo run -p tunctl --example active --features mio,mock -- kernel     then: ping 10.78.0.2
 //! ```
 //!
 //! It ends when its interface is deleted (`sudo tunctl delete active0`).

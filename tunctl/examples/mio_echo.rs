@@ -1,8 +1,8 @@
 //! A host that answers pings, in an event loop of mio's.
 //!
 //! ```text
-//! cargo run -p tunctl --example mio_echo --features mio -- mock      nothing is needed; the example pings itself
-//! sudo -E cargo run -p tunctl --example mio_echo --features mio -- kernel     then: ping 10.78.0.2
+//! cargo run -p tunctl --example mio_echo --features mio,mock -- mock      nothing is needed; the example pings itself
+//! sudo -E cargo run -p tunctl --example mio_echo --features mio,mock -- kernel     then: ping 10.78.0.2
 //! ```
 //!
 //! It ends when its interface is deleted (`sudo tunctl delete echo0`).

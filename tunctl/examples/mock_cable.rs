@@ -4,7 +4,7 @@
 //! memory is needed, and it can be said what each of them saw.
 //!
 //! ```text
-//! cargo run -p tunctl --example mock_cable
+//! cargo run -p tunctl --example mock_cable --features mock
 //! ```
 
 use std::error::Error;

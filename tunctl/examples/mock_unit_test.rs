@@ -5,8 +5,8 @@
 //! the system around it: a wire that loses, doubles and reorders, a deletion, an errno.
 //!
 //! ```text
-//! cargo run -p tunctl --example mock_unit_test     what the checks show
-//! cargo test -p tunctl --example mock_unit_test    the same, as tests
+//! cargo run -p tunctl --example mock_unit_test --features mock     what the checks show
+//! cargo test -p tunctl --example mock_unit_test --features mock    the same, as tests
 //! ```
 
 use std::net::SocketAddr;

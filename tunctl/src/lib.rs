@@ -30,22 +30,18 @@
 //!
 //! | feature | on by default | what it brings |
 //! |---|---|---|
-//! | `command` | yes | the command `tunctl`, and with it `mock` |
-//! | `mock` | by `command` | `tunctl::mock`: a driver in memory, for the tests of your program |
+//! | `mock` | no | `tunctl::mock`: a driver in memory, for the tests of your program |
 //! | `capture` | no | `tunctl::capture`: what passes a device, recorded to pcapng and replayed |
 //! | `mio` | no | `tunctl::mio`: devices in event loops of mio's, and packets delivered as events |
 //! | `tokio` | no | `tunctl::tokio`: devices in tasks |
 //! | `stream` | no | `tokio`, and packets as streams and sinks |
 //! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |
 //!
-//! As a library alone, with the mock in its tests:
+//! With the mock in the tests of your program:
 //!
 //! ```toml
-//! [dependencies]
-//! tunctl = { version = "0.1", default-features = false }
-//!
 //! [dev-dependencies]
-//! tunctl = { version = "0.1", default-features = false, features = ["mock"] }
+//! tunctl = { version = "0.1", features = ["mock"] }
 //! ```
 //!
 //! How to test a program that uses it, in plain `cargo test` or on the real driver without root, is in the repository's
@@ -58,19 +54,17 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_os = "macos"
-))]
+#[cfg(not(target_os = "linux"))]
 pub use tunctl_bsd as bsd;
-#[cfg(feature = "capture")]
-pub use tunctl_capture as capture;
+#[cfg(not(target_os = "linux"))]
+#[doc(inline)]
+pub use tunctl_bsd::native::*;
 pub use tunctl_core::*;
 #[cfg(target_os = "linux")]
 pub use tunctl_linux as linux;
+#[cfg(target_os = "linux")]
+#[doc(inline)]
+pub use tunctl_linux::native::*;
 #[cfg(feature = "mio")]
 pub use tunctl_mio as mio;
 #[cfg(feature = "mock")]
@@ -86,35 +80,6 @@ pub mod prelude {
         TunDevice,
     };
     pub use tunctl_packet::Packet;
-}
-
-/// The backend of the system that this was compiled for.
-#[cfg(target_os = "linux")]
-pub type Native = tunctl_linux::LinuxBackend;
-
-/// The backend of the system that this was compiled for.
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_os = "macos"
-))]
-pub type Native = tunctl_bsd::BsdBackend<tunctl_bsd::Host>;
-
-/// The backend of the system that this was compiled for: on Linux, the driver behind `/dev/net/tun`; on the BSDs and macOS, those
-/// behind `/dev/tunN` and `/dev/tapN`, or macOS's utun sockets and pairs of Ethernets.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_os = "macos"
-))]
-#[must_use]
-pub fn native() -> Native {
-    Native::new()
 }
 
 /// The README's examples, compiled.

@@ -50,7 +50,7 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-const PACKAGE: &str = "tunctl";
+const PACKAGES: &[&str] = &["--package", "tunctl-cli", "--package", "tunctl"];
 /// The command, and programs with the mock in them; and where cargo puts each.
 const PROGRAMS: &[(&str, &str, &str)] = &[
     ("--bin", "tunctl", ""),
@@ -73,7 +73,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 fn build(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
     let status = toolchain
         .cargo("build", targets)
-        .args(["--package", PACKAGE])
+        .args(PACKAGES)
         .args(PROGRAMS.iter().flat_map(|(kind, name, _)| [*kind, *name]))
         // zig has what a Mac's would have. Not told of any, the compiler looks for Xcode, and complains.
         .env("SDKROOT", toolchain.linkers())

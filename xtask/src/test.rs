@@ -32,8 +32,7 @@ pub(crate) fn run() -> Outcome {
     });
     stage(&mut finished, "lints", || {
         // Together, tests turn features on; so the libraries once more with what a user may have left out.
-        let alone =
-            ["clippy", "--package", "tunctl", "--lib", "--no-default-features", "--features", "mio,tokio"];
+        let alone = ["clippy", "--package", "tunctl", "--lib", "--features", "mio,tokio"];
         let alone = [&alone[..], &["--", "-D", "warnings"]].concat();
         checks(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &alone], &[])
     });

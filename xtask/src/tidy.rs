@@ -36,9 +36,9 @@ const CRATES: &[Crate] = &[
             "tunctl-capture",
             "tunctl-mio",
             "tunctl-tokio",
-            "tunctl-sys",
         ],
     },
+    Crate { name: "tunctl-cli", below: &["tunctl", "tunctl-sys"] },
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
     Crate {
         name: "tunctl-testing",

@@ -12,7 +12,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-linux", "conformance"),
     ("tunctl-mio", "adapter"),
     ("tunctl-tokio", "adapter"),
-    ("tunctl", "command"),
+    ("tunctl-cli", "command"),
     ("tunctl", "examples"),
 ];
 

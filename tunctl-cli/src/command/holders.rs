@@ -2,7 +2,7 @@
 
 use tunctl::{Holder, Result};
 
-use super::NativeInterface;
+use tunctl::NativeInterface;
 
 #[cfg(target_os = "linux")]
 pub(super) fn of(interface: &NativeInterface) -> Result<Vec<Holder>> {

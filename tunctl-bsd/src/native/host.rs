@@ -16,11 +16,25 @@ use tunctl_packet::header::System;
 use tunctl_sys::bsd::{Name, Pair, Rename, Request, calls};
 
 use crate::calls::{Calls, Family, Found, FoundAddress};
-use crate::{BsdBackend, errno};
+use crate::{BsdBackend, BsdDevice, BsdInterface, errno};
 
 /// The system that this program runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Host;
+
+/// The backend of the system that this was compiled for.
+pub type Native = BsdBackend<Host>;
+/// A device of [`Native`].
+pub type NativeDevice = BsdDevice<Host>;
+/// An interface of [`Native`].
+pub type NativeInterface = BsdInterface<Host>;
+
+/// The backend of the system that this was compiled for: the drivers behind `/dev/tunN` and `/dev/tapN`, or macOS's utun
+/// sockets and pairs of Ethernets.
+#[must_use]
+pub fn native() -> Native {
+    Native::new()
+}
 
 #[cfg(target_os = "freebsd")]
 const SYSTEM: System = System::FreeBsd;

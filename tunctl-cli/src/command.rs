@@ -59,11 +59,6 @@ enum Command {
     Lab(lab::Lab),
 }
 
-/// A device of this system's backend.
-type Device = <tunctl::Native as tunctl::TunBackend>::Device;
-/// An interface of it.
-type NativeInterface = <tunctl::Native as tunctl::TunBackend>::Interface;
-
 /// Why a subcommand did not do what it was asked.
 #[derive(Debug)]
 enum Failure {

@@ -3,7 +3,8 @@
 use clap::Args;
 use tunctl::{Cause, Interface, InterfaceName, Result, TunBackend, TunDevice};
 
-use super::{NativeInterface, Outcome};
+use super::Outcome;
+use tunctl::NativeInterface;
 
 /// Delete a TUN/TAP interface, persistent or not, whoever has it open
 ///

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use tunctl::{Holder, Interface, InterfaceInfo, Layer, Result};
 
-use super::{NativeInterface, holders};
+use super::holders;
+use tunctl::NativeInterface;
 
 /// Everything that `show` and `list` tell of one interface; its fields are the JSON.
 #[derive(Serialize)]

@@ -8,14 +8,14 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, MacAddress, Mtu, NamePattern, State,
-    TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, MacAddress, Mtu, NamePattern,
+    NativeDevice, NativeInterface, State, TunBackend, TunDevice, Uid,
 };
 
 use super::arguments::{AddressArgument, group, user};
 use super::report::Report;
 use super::signals::Signals;
-use super::{Device, Failure, NativeInterface, Outcome, output};
+use super::{Failure, Outcome, output};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
@@ -116,7 +116,7 @@ impl Create {
     }
 
     /// The device, and whether its interface is new.
-    fn open(&self) -> tunctl::Result<(Device, bool)> {
+    fn open(&self) -> tunctl::Result<(NativeDevice, bool)> {
         let options = self.options();
         match tunctl::native().create(&options) {
             Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
@@ -166,7 +166,7 @@ impl Create {
         addresses.map_err(|invalid| Failure::Usage(invalid.to_string()))
     }
 
-    fn configure(&self, device: &Device, addresses: &[InterfaceAddress]) -> tunctl::Result<()> {
+    fn configure(&self, device: &NativeDevice, addresses: &[InterfaceAddress]) -> tunctl::Result<()> {
         if let Some(owner) = self.owner {
             device.set_owner(owner)?;
         }
