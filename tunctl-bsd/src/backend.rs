@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tunctl_core::{
     Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
-    Operation, Result, State, TunBackend, TunDevice,
+    Operation, Reason, Result, State, TunBackend, TunDevice,
 };
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
@@ -47,7 +47,7 @@ impl<C: Calls> BsdBackend<C> {
     ) -> Result<BsdDevice<C>> {
         let failed = |error: &io::Error| {
             let errno = errno::of(error);
-            plan.told(remedy::configure(errno, plan.operation), error)
+            plan.failed(remedy::configure(errno, plan.operation), error)
         };
         let ends_by_request = is_ours && plan.kind.end != End::WithDescriptor;
         let found = match self.system.by_name(name.as_bytes()) {
@@ -61,7 +61,7 @@ impl<C: Calls> BsdBackend<C> {
                 return Err(failed(&error));
             }
         };
-        let lost = || Error::new(plan.operation, Cause::Gone).with_detail("it went as soon as it was opened");
+        let lost = || plan.error(Reason::new(Cause::Gone).with_detail("it went as soon as it was opened"));
         let found = found.ok_or_else(lost)?;
         let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
@@ -77,9 +77,9 @@ impl<C: Calls> BsdBackend<C> {
         device.make_nonblocking().map_err(|error| failed(&error))?;
         if is_ours {
             // OpenBSD and macOS bring it up at once. A new interface is down, as everywhere.
-            let told = |error: Error| error.in_the_course_of(plan.operation);
-            if device.interface().state().map_err(told)? == State::Up {
-                device.interface().set_state(State::Down).map_err(told)?;
+            let under_plan = |error: Error| error.with_operation(plan.operation);
+            if device.interface().state().map_err(under_plan)? == State::Up {
+                device.interface().set_state(State::Down).map_err(under_plan)?;
             }
         }
         if let (true, End::Transient(request)) = (is_ours, plan.kind.end) {
@@ -116,7 +116,8 @@ impl<C: Calls> BsdBackend<C> {
             return Err(plan.error(self.taken(found)));
         }
         if self.system.rules.far_end(&name).is_some_and(|far| listed.iter().any(|found| found.name == far)) {
-            return Err(plan.error(Cause::Exists).with_detail("the other end of the pair is there"));
+            let taken = Reason::new(Cause::Exists).with_detail("the other end of the pair is there");
+            return Err(plan.error(taken));
         }
         if listed.iter().any(|found| found.born == name) {
             // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
@@ -130,7 +131,7 @@ impl<C: Calls> BsdBackend<C> {
                 let connected = calls.connect(control, unit.saturating_add(1));
                 connected.map_err(|error| match errno::of(&error) {
                     errno::EBUSY => {
-                        plan.told(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
+                        plan.failed(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
                     }
                     _ => plan.not_opened(&error),
                 })?
@@ -193,7 +194,7 @@ impl<C: Calls> BsdBackend<C> {
         if let Birthname::Exactly(name) = wanted {
             let found = self.system.by_name(name.as_bytes());
             if let Some(found) =
-                found.map_err(|error| plan.told(remedy::general(errno::of(&error)), &error))?
+                found.map_err(|error| plan.failed(remedy::from_errno(errno::of(&error)), &error))?
             {
                 return Err(plan.error(self.taken(&found)));
             }
@@ -207,7 +208,7 @@ impl<C: Calls> BsdBackend<C> {
                 Ok(()) => break,
                 Err(error) if errno::of(&error) == errno::EEXIST && wanted.has_number() => {}
                 Err(error) => {
-                    return Err(plan.told(remedy::configure(errno::of(&error), Operation::Rename), &error));
+                    return Err(plan.failed(remedy::configure(errno::of(&error), Operation::Rename), &error));
                 }
             }
         }
@@ -265,7 +266,7 @@ impl<C: Calls> BsdBackend<C> {
     fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<Found>> {
         let found = self.system.by_name(name.as_bytes());
         found.map_err(|error| {
-            remedy::general(errno::of(&error)).into_error(operation, &error).with_name(*name)
+            remedy::noted(remedy::from_errno(errno::of(&error)), &error).of(operation).with_name(*name)
         })
     }
 }
@@ -308,14 +309,14 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
 
     fn open(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
         let Some(name) = options.name_pattern().and_then(tunctl_core::NamePattern::exact) else {
-            let refused = Error::from(InvalidOptions::NoName).in_the_course_of(Operation::Open);
+            let refused = Error::from(InvalidOptions::NoName).with_operation(Operation::Open);
             return Err(match options.name_pattern() {
                 Some(pattern) => refused.with_name(*pattern),
                 None => refused,
             });
         };
         if options.flags().contains(CreateFlags::TUN_EXCL) {
-            let refused = Error::from(InvalidOptions::ExclusiveOpen).in_the_course_of(Operation::Open);
+            let refused = Error::from(InvalidOptions::ExclusiveOpen).with_operation(Operation::Open);
             return Err(refused.with_name(name));
         }
         let plan = Plan::of_existing(Operation::Open, self.system.rules, options)?;
@@ -352,8 +353,9 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
 
     fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
         let listed = self.system.calls.interfaces();
-        let mut listed =
-            listed.map_err(|error| remedy::general(errno::of(&error)).into_error(Operation::List, &error))?;
+        let mut listed = listed.map_err(|error| {
+            remedy::noted(remedy::from_errno(errno::of(&error)), &error).of(Operation::List)
+        })?;
         // The systems list them as they like.
         listed.sort_by_key(|found| found.index);
         let known = |found: &Found| BsdInterface::new(self.system.clone(), found, self.kind_of(found)?);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
-    Layer, Operation, Readiness, Result, State, TunDevice, Uid, Wake,
+    Layer, Operation, Readiness, Reason, Result, State, TunDevice, Uid, Wake,
 };
 use tunctl_packet::header::AddressFamily;
 use tunctl_sys::bsd::{Name, Request, iff};
@@ -20,7 +20,7 @@ use crate::errno;
 use crate::head::{self, HEAD};
 use crate::life::Life;
 use crate::of::Of;
-use crate::remedy::{self, Verdict};
+use crate::remedy;
 use crate::system::End;
 use crate::wait::wait;
 
@@ -86,9 +86,9 @@ impl<C: Calls> BsdDevice<C> {
     }
 
     #[cold]
-    fn told(&self, operation: Operation, verdict: Verdict, error: &io::Error) -> Error {
+    fn error(&self, operation: Operation, reason: Reason, error: &io::Error) -> Error {
         let name = self.kernel_name().and_then(|name| InterfaceName::from_kernel(name.as_bytes()).ok());
-        verdict.into_error(operation, error).with_name(name.unwrap_or(self.interface.last_name()))
+        remedy::noted(reason, error).of(operation).with_name(name.unwrap_or(self.interface.last_name()))
     }
 
     fn unsupported(&self, operation: Operation) -> Error {
@@ -97,13 +97,13 @@ impl<C: Calls> BsdDevice<C> {
 
     fn configured(&self, operation: Operation, request: Request, value: i32) -> Result<()> {
         self.request(request, value)
-            .map_err(|error| self.told(operation, remedy::configure(errno::of(&error), operation), &error))
+            .map_err(|error| self.error(operation, remedy::configure(errno::of(&error), operation), &error))
     }
 
     fn receive_error(&self, error: &io::Error) -> Error {
         match errno::of(error) {
-            errno::EAGAIN => remedy::receive(errno::EAGAIN).into_error(Operation::Receive, error),
-            errno => self.told(Operation::Receive, remedy::receive(self.meaning(errno)), error),
+            errno::EAGAIN => remedy::noted(remedy::receive(errno::EAGAIN), error).of(Operation::Receive),
+            errno => self.error(Operation::Receive, remedy::receive(self.meaning(errno)), error),
         }
     }
 
@@ -123,13 +123,14 @@ impl<C: Calls> BsdDevice<C> {
     fn receive_behind_head(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let length = self.receive(buffers)?;
         length.checked_sub(HEAD).ok_or_else(|| {
-            let torn = Error::new(Operation::Receive, Cause::Other).with_name(self.interface.last_name());
-            torn.with_detail("the driver gave less than the address family of a packet")
+            let torn = Reason::new(Cause::Other);
+            let torn = torn.with_detail("the driver gave less than the address family of a packet");
+            torn.of(Operation::Receive).with_name(self.interface.last_name())
         })
     }
 
-    fn send_refused(&self, cause: Cause) -> Error {
-        Error::new(Operation::Send, cause).with_name(self.interface.last_name())
+    fn send_refused(&self, reason: impl Into<Reason>) -> Error {
+        Error::new(Operation::Send, reason).with_name(self.interface.last_name())
     }
 
     /// The length of a packet that was sent, behind `head` bytes that are not the program's.
@@ -139,15 +140,17 @@ impl<C: Calls> BsdDevice<C> {
             // FreeBSD takes nothing while the interface is down, and says so in no other way.
             Ok(taken) if taken <= head => Err(self.send_refused(Cause::Down)),
             Ok(_) => {
-                let cut = self.send_refused(Cause::MalformedPacket);
-                Err(cut.with_detail("the packet is longer than the MTU, and the driver has cut it"))
+                let cut = Reason::new(Cause::MalformedPacket);
+                Err(self.send_refused(
+                    cut.with_detail("the packet is longer than the MTU, and the driver has cut it"),
+                ))
             }
             Err(error) if errno::of(&error) == errno::EAGAIN => {
-                Err(remedy::send(errno::EAGAIN).into_error(Operation::Send, &error))
+                Err(remedy::noted(remedy::send(errno::EAGAIN), &error).of(Operation::Send))
             }
             Err(error) => {
                 let errno = self.meaning(errno::of(&error));
-                Err(self.told(Operation::Send, remedy::send(errno), &error))
+                Err(self.error(Operation::Send, remedy::send(errno), &error))
             }
         }
     }
@@ -176,7 +179,7 @@ impl<C: Calls> BsdDevice<C> {
         let mode = if address.peer().is_some() { iff::POINTOPOINT } else { iff::BROADCAST };
         match self.request(request, (mode | iff::MULTICAST).cast_signed()) {
             Err(error) if errno::of(&error) != errno::EBUSY => {
-                Err(self.told(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
+                Err(self.error(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
             }
             _ => Ok(()),
         }
@@ -200,7 +203,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
 
     fn name(&self) -> Result<InterfaceName> {
         let name = self.interface.name();
-        name.map_err(|error| error.in_the_course_of(Operation::Name))
+        name.map_err(|error| error.with_operation(Operation::Name))
     }
 
     fn flags(&self) -> CreateFlags {
@@ -261,7 +264,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         let waits = self.interface.kind().waits;
         wait(waits, self.channel.as_fd(), readiness, timeout, interrupter).map_err(|errno| {
             let error = io::Error::from(errno);
-            self.told(Operation::Wait, remedy::general(errno::of(&error)), &error)
+            self.error(Operation::Wait, remedy::from_errno(errno::of(&error)), &error)
         })
     }
 
@@ -304,8 +307,9 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
 
     fn try_clone(&self) -> Result<Self> {
         let channel = self.channel.duplicate(&self.system().calls);
-        let channel = channel
-            .map_err(|error| self.told(Operation::Duplicate, remedy::general(errno::of(&error)), &error))?;
+        let channel = channel.map_err(|error| {
+            self.error(Operation::Duplicate, remedy::from_errno(errno::of(&error)), &error)
+        })?;
         Ok(Self {
             channel,
             life: self.life.clone(),
@@ -320,24 +324,22 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     /// DragonFly and macOS, an interface that was made by hand stays, and the error says so.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
         if Arc::strong_count(&self.life) > 1 {
-            let busy = Error::new(Operation::Destroy, Cause::Busy).with_name(self.interface.last_name());
-            let busy = busy.with_detail("clones of the device are open");
-            return Err(DestroyError::new(busy.with_remedy("Drop them first."), Some(self)));
+            let busy = Reason::new(Cause::Busy).with_detail("clones of the device are open");
+            let busy = busy.with_remedy("Drop them first.").of(Operation::Destroy);
+            return Err(DestroyError::new(busy.with_name(self.interface.last_name()), Some(self)));
         }
         let Self { channel, life, interface, .. } = self;
         drop(channel);
-        let told = |error: &io::Error| {
-            let verdict = remedy::destroy(errno::of(error), Operation::Destroy);
-            DestroyError::new(
-                verdict.into_error(Operation::Destroy, error).with_name(interface.last_name()),
-                None,
-            )
+        let failed = |error: &io::Error| {
+            let reason = remedy::destroy(errno::of(error), Operation::Destroy);
+            let error = remedy::noted(reason, error).of(Operation::Destroy);
+            DestroyError::new(error.with_name(interface.last_name()), None)
         };
         // Until it has gone, it ends as it would have without this.
-        if let Some(name) = life.remains().map_err(|error| told(&error))? {
+        if let Some(name) = life.remains().map_err(|error| failed(&error))? {
             match life.system.destroy(&name) {
                 // It went in between.
-                Err(error) if !matches!(life.name(), Ok(None)) => return Err(told(&error)),
+                Err(error) if !matches!(life.name(), Ok(None)) => return Err(failed(&error)),
                 _ => {}
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tunctl_core::{
     Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    MacAddress, Mtu, Operation, Result, State,
+    MacAddress, Mtu, Operation, Reason, Result, State,
 };
 use tunctl_sys::bsd::{Name, Request, iff};
 
@@ -69,7 +69,9 @@ impl<C: Calls> BsdInterface<C> {
     }
 
     fn refused(&self, operation: Operation, error: &io::Error) -> Error {
-        remedy::configure(errno::of(error), operation).into_error(operation, error).with_name(self.name)
+        remedy::noted(remedy::configure(errno::of(error), operation), error)
+            .of(operation)
+            .with_name(self.name)
     }
 
     fn configure(
@@ -142,11 +144,10 @@ impl<C: Calls> BsdInterface<C> {
         let destination = match wanted.peer() {
             Some(IpAddr::V4(peer)) if leads_to_one => Some(peer),
             Some(_) => {
-                let refused = Error::new(OPERATION, Cause::InvalidAddress).with_name(self.name);
-                let refused = refused.with_detail("the interface is of a network, and has no peers");
-                return Err(
-                    refused.with_remedy("Give the peer's address to a tun that has no other and is down.")
-                );
+                let reason = Reason::new(Cause::InvalidAddress)
+                    .with_detail("the interface is of a network, and has no peers")
+                    .with_remedy("Give the peer's address to a tun that has no other and is down.");
+                return Err(reason.of(OPERATION).with_name(self.name));
             }
             None if leads_to_one => Some(address),
             None => wanted.broadcast(),
@@ -203,8 +204,9 @@ impl<C: Calls> Interface for BsdInterface<C> {
         let dropped =
             self.system.calls.dropped(&found.name).map_err(|error| self.refused(OPERATION, &error))?;
         dropped.ok_or_else(|| {
-            let unsupported = Error::new(OPERATION, Cause::Unsupported).with_name(self.name);
-            unsupported.with_detail("this system does not count what an interface has dropped")
+            let reason = Reason::new(Cause::Unsupported);
+            let reason = reason.with_detail("this system does not count what an interface has dropped");
+            reason.of(OPERATION).with_name(self.name)
         })
     }
 
@@ -235,7 +237,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
                 if self.remove_address(address).is_ok() && !was_up {
                     let _ = self.set_state(State::Down);
                 }
-                Err(error.in_the_course_of(Operation::AddAddress))
+                Err(error.with_operation(Operation::AddAddress))
             }
         }
     }
@@ -307,8 +309,8 @@ impl<C: Calls> Interface for BsdInterface<C> {
         let unsupported = || Error::new(OPERATION, Cause::Unsupported).with_name(self.name);
         let found = self.found(OPERATION)?;
         if self.layer() == Layer::Tun {
-            let refused = Error::new(OPERATION, Cause::LayerMismatch).with_name(self.name);
-            return Err(refused.with_detail("a tun has no MAC address").with_remedy("Create a tap."));
+            let reason = Reason::new(Cause::LayerMismatch).with_detail("a tun has no MAC address");
+            return Err(reason.with_remedy("Create a tap.").of(OPERATION).with_name(self.name));
         }
         if let Some(request) = abi.requests.set_mac {
             let argument = abi.ifreq_mac(&found.name, mac.octets());
@@ -358,8 +360,8 @@ impl<C: Calls> Interface for BsdInterface<C> {
         }
         let Err(error) = self.system.destroy(&found.name) else { return Ok(()) };
         match self.found(Operation::Delete) {
-            Ok(_) => Err(remedy::destroy(errno::of(&error), Operation::Delete)
-                .into_error(Operation::Delete, &error)
+            Ok(_) => Err(remedy::noted(remedy::destroy(errno::of(&error), Operation::Delete), &error)
+                .of(Operation::Delete)
                 .with_name(self.name)),
             // A tap of DragonFly goes as it is closed.
             Err(gone) if gone.is_gone() && opened.is_ok() => Ok(()),

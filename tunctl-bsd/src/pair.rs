@@ -28,7 +28,7 @@ impl<C: Calls> BsdBackend<C> {
         }
         let connected = self.system.calls.pair(request, near, &far).and_then(|()| self.set_up(&far));
         let opened = connected.map_err(|error| plan.not_made(&error)).and_then(|()| {
-            self.open_filter(&far).map_err(|error| plan.told(remedy::filter(errno::of(&error)), &error))
+            self.open_filter(&far).map_err(|error| plan.failed(remedy::filter(errno::of(&error)), &error))
         });
         opened.inspect_err(|_| {
             // The first failure is the one to tell.

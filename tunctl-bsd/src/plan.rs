@@ -2,12 +2,14 @@
 
 use std::io;
 
-use tunctl_core::{Cause, CreateFlags, CreateOptions, Error, InterfaceName, NamePattern, Operation, Result};
+use tunctl_core::{
+    Cause, CreateFlags, CreateOptions, Error, InterfaceName, NamePattern, Operation, Reason, Result,
+};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
 use crate::errno;
-use crate::remedy::{self, Verdict};
+use crate::remedy;
 use crate::system::{Birth, Kind, Rules};
 
 /// A name that an interface may be given. These kernels take any, also one that would lead out of `/dev`.
@@ -105,55 +107,53 @@ impl<'a> Plan<'a> {
         let flags = options.flags();
         let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE;
         if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {
-            let refused = plan.error(Cause::Unsupported);
-            return Err(
-                refused.with_detail("this system has no packet information, and one queue an interface")
-            );
+            let reason = Reason::new(Cause::Unsupported);
+            let lacking = "this system has no packet information, and one queue an interface";
+            return Err(plan.error(reason.with_detail(lacking)));
         }
         if plan.vnet_header && plan.kind.set_vnet_header.is_none() {
-            let refused = plan.error(Cause::Unsupported);
-            return Err(refused.with_detail("interfaces of this kind have no virtio-net header here"));
+            let reason = Reason::new(Cause::Unsupported);
+            return Err(
+                plan.error(reason.with_detail("interfaces of this kind have no virtio-net header here"))
+            );
         }
         Ok(plan)
     }
 
-    pub(crate) fn error(&self, cause: Cause) -> Error {
-        let error = Error::new(self.operation, cause);
+    pub(crate) fn error(&self, reason: impl Into<Reason>) -> Error {
+        let error = Error::new(self.operation, reason);
         match self.pattern {
             Some(pattern) => error.with_name(*pattern),
             None => error,
         }
     }
 
-    pub(crate) fn told(&self, verdict: Verdict, error: &io::Error) -> Error {
-        let told = verdict.into_error(self.operation, error);
-        match self.pattern {
-            Some(pattern) => told.with_name(*pattern),
-            None => told,
-        }
+    /// The error of a system call that failed.
+    pub(crate) fn failed(&self, reason: Reason, error: &io::Error) -> Error {
+        self.error(remedy::noted(reason, error))
     }
 
     /// A node, or a socket, could not be opened, or not asked.
     pub(crate) fn not_opened(&self, error: &io::Error) -> Error {
         let errno = errno::of(error);
         let has_nodes = matches!(self.kind.birth, Birth::Open { .. });
-        let verdict = match (errno, self.system) {
-            (errno::ENOENT, System::MacOs) if has_nodes => remedy::NO_OLDER_NODE,
+        let reason = match (errno, self.system) {
+            (errno::ENOENT, System::MacOs) if has_nodes => remedy::no_older_node(),
             _ => remedy::node(errno, self.system, self.kind.layer),
         };
-        self.told(verdict, error)
+        self.failed(reason, error)
     }
 
     /// An interface could not be made by a request.
     pub(crate) fn not_made(&self, error: &io::Error) -> Error {
-        self.told(remedy::create(errno::of(error), self.system, self.kind.layer), error)
+        self.failed(remedy::create(errno::of(error), self.system, self.kind.layer), error)
     }
 
     pub(crate) fn refuse_name(&self) -> Error {
         let prefix = self.kind.prefix;
-        let refused = self.error(Cause::InvalidName);
-        refused
+        let reason = Reason::new(Cause::InvalidName)
             .with_detail(format!("interfaces of this kind are called {prefix}0, {prefix}1, … here"))
-            .with_remedy(format!("Ask for one of these names, for {prefix}%d, or for none."))
+            .with_remedy(format!("Ask for one of these names, for {prefix}%d, or for none."));
+        self.error(reason)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use tunctl_core::{Cause, CreateFlags, Error, Layer, Operation, Result, TunDevice};
+use tunctl_core::{Cause, CreateFlags, Layer, Operation, Reason, Result, TunDevice};
 use tunctl_packet::{EtherType, PacketInfo};
 
 use crate::pcapng::Blocks;
@@ -140,7 +140,7 @@ fn send<D: TunDevice>(device: &D, recorded: &Recorded) -> Result<()> {
             Some(other) => format!("the recording is of a {other}, the device is a {layer}"),
             None => format!("the recording is of another kind of network, the device is a {layer}"),
         };
-        return Err(Error::new(Operation::Send, Cause::LayerMismatch).with_detail(detail));
+        return Err(Reason::new(Cause::LayerMismatch).with_detail(detail).of(Operation::Send));
     }
     let information = information(layer, &recorded.packet).to_bytes();
     let flags = device.flags();

@@ -1,12 +1,12 @@
 //! The one error type: what was asked, of which interface, why it failed, and what to do.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+use crate::reason::Errno;
 use crate::{
     Cause, Holder, InterfaceName, InvalidAddress, InvalidMac, InvalidMtu, InvalidName, InvalidOptions,
-    NamePattern, Operation,
+    NamePattern, Operation, Reason,
 };
 
 /// The result of an operation.
@@ -20,78 +20,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// create vpn0: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or …
 /// ```
 ///
+/// So does [`Debug`](fmt::Debug), which is what `fn main() -> Result<()>` and `unwrap()` print; `{:#?}` shows the parts.
+///
 /// For programs, [`cause`](Self::cause) is an enumeration, and the errno is kept: [`raw_os_error`](Self::raw_os_error)
 /// returns it and the conversion to [`io::Error`] keeps its kind. Making an error allocates nothing unless it has
-/// details of the moment to tell, so an event loop may meet [`Cause::WouldBlock`] as often as it likes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// details of the moment, so an event loop may meet [`Cause::WouldBlock`] as often as it likes.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     operation: Operation,
-    cause: Cause,
-    errno: Option<Errno>,
     name: Option<NamePattern>,
-    // Boxed, so that a result is small; most errors of an event loop have none.
-    particulars: Option<Box<Particulars>>,
-}
-
-/// An error number, and whose it is: the same number means another thing on another system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Errno {
-    number: i32,
-    /// What it means, where it is not the host's.
-    text: Option<&'static str>,
-}
-
-/// What only this error has to tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Particulars {
-    detail: Option<Cow<'static, str>>,
-    remedy: Option<Cow<'static, str>>,
-    holders: Vec<Holder>,
+    reason: Reason,
 }
 
 impl Error {
-    /// An error, for a backend to complete.
+    /// The error of an operation that failed for a reason, or for a cause of which nothing more is known.
     #[must_use]
-    pub const fn new(operation: Operation, cause: Cause) -> Self {
-        Self { operation, cause, errno: None, name: None, particulars: None }
+    pub fn new(operation: Operation, reason: impl Into<Reason>) -> Self {
+        Self { operation, name: None, reason: reason.into() }
     }
 
-    /// An error of the standard library, or of an event loop: for what is done with a device's descriptor beside the driver.
-    ///
-    /// Its cause is `TooManyOpenFiles` or `Other`.
+    /// Reports the error under the operation that the caller asked for, rather than the step that failed.
     #[must_use]
-    pub fn from_io(operation: Operation, error: &io::Error) -> Self {
-        let of = |cause| Self::new(operation, cause);
-        match error.raw_os_error() {
-            // The standard library has no kind for them, and they are the same on every Unix system.
-            Some(enfile @ 23) => of(Cause::TooManyOpenFiles)
-                .with_errno(enfile)
-                .with_remedy("Raise the system's limit of open files, or close some."),
-            Some(emfile @ 24) => of(Cause::TooManyOpenFiles)
-                .with_errno(emfile)
-                .with_remedy("Raise the limit (ulimit -n), or close some."),
-            Some(errno) => of(Cause::Other).with_errno(errno),
-            None => of(Cause::Other).with_detail(error.to_string()),
-        }
-    }
-
-    /// With the errno of the system call that failed.
-    #[must_use]
-    pub const fn with_errno(mut self, errno: i32) -> Self {
-        self.errno = Some(Errno { number: errno, text: None });
-        self
-    }
-
-    /// With an errno that need not be the host's, and what it means: that of a kernel model, or of another system.
-    #[must_use]
-    pub const fn with_foreign_errno(mut self, errno: i32, text: &'static str) -> Self {
-        self.errno = Some(Errno { number: errno, text: Some(text) });
-        self
-    }
-
-    /// The same, of another operation: the one that was asked for, where it failed at another that is a step of it.
-    #[must_use]
-    pub const fn in_the_course_of(mut self, operation: Operation) -> Self {
+    pub const fn with_operation(mut self, operation: Operation) -> Self {
         self.operation = operation;
         self
     }
@@ -103,31 +53,10 @@ impl Error {
         self
     }
 
-    /// With the explanation for a person, where the cause's own is too general.
-    #[must_use]
-    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.particulars().detail = Some(detail.into());
+    /// With what an undone change has left behind.
+    pub(crate) fn with_leftovers(mut self, leftovers: Option<String>) -> Self {
+        self.reason.set_leftovers(leftovers);
         self
-    }
-
-    /// With what to do about it: a sentence, or several.
-    #[must_use]
-    pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
-        self.particulars().remedy = Some(remedy.into());
-        self
-    }
-
-    /// With the processes that hold the interface.
-    #[must_use]
-    pub fn with_holders(mut self, holders: Vec<Holder>) -> Self {
-        if !holders.is_empty() {
-            self.particulars().holders = holders;
-        }
-        self
-    }
-
-    fn particulars(&mut self) -> &mut Particulars {
-        self.particulars.get_or_insert_default()
     }
 
     /// What was asked.
@@ -139,21 +68,21 @@ impl Error {
     /// Why it failed.
     #[must_use]
     pub const fn cause(&self) -> Cause {
-        self.cause
+        self.reason.cause()
     }
 
-    /// The errno of the system call that failed, if one did: of the system that the backend stands for, which in tests may
-    /// be another than the one that the program runs on.
+    /// The errno of the system call that failed, if one did. In a test, it may be that of another system than the one that
+    /// the program runs on: the backend's.
     #[doc(alias = "errno")]
     #[must_use]
     pub const fn raw_os_error(&self) -> Option<i32> {
-        match self.errno {
+        match self.reason.errno() {
             Some(errno) => Some(errno.number),
             None => None,
         }
     }
 
-    /// The interface it was asked of, if there is one.
+    /// The interface, if there is one.
     #[must_use]
     pub fn interface(&self) -> Option<InterfaceName> {
         self.name.as_ref().and_then(NamePattern::exact)
@@ -162,37 +91,50 @@ impl Error {
     /// What to do about it, if anything can be said.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {
-        self.particulars.as_ref()?.remedy.as_deref()
+        self.reason.remedy()
     }
 
     /// The processes that hold the interface, for [`Cause::Busy`]; those that the caller may see.
     #[must_use]
     pub fn holders(&self) -> &[Holder] {
-        self.particulars.as_ref().map_or(&[], |particulars| &particulars.holders)
+        self.reason.holders()
+    }
+
+    /// What could not be undone of a configuration that failed half-way: a phrase for each property that is not as it was.
+    #[must_use]
+    pub fn leftovers(&self) -> Option<&str> {
+        self.reason.leftovers()
+    }
+
+    /// This packet is lost, and nothing else is wrong: the device was down, the packet was too short or malformed, or the
+    /// system had no buffers for it. A loop that forwards packets counts it and goes on.
+    #[must_use]
+    pub const fn is_packet_lost(&self) -> bool {
+        matches!(self.cause(), Cause::Down | Cause::TooShort | Cause::MalformedPacket | Cause::NoBuffers)
     }
 
     /// The interface was deleted: stop, rather than try again.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.cause == Cause::Gone
+        self.cause() == Cause::Gone
     }
 
     /// Nothing is there yet: wait, then try again.
     #[must_use]
     pub fn is_would_block(&self) -> bool {
-        self.cause == Cause::WouldBlock
+        self.cause() == Cause::WouldBlock
     }
 
-    /// Nothing came in the time given: [`TunDevice::recv_timeout`](crate::TunDevice::recv_timeout) says so.
+    /// No packet came in time, after [`TunDevice::recv_timeout`](crate::TunDevice::recv_timeout).
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
-        self.cause == Cause::TimedOut
+        self.cause() == Cause::TimedOut
     }
 
     /// An [`Interrupter`](crate::Interrupter) was used: stop.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.cause == Cause::Interrupted
+        self.cause() == Cause::Interrupted
     }
 
     /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the errno, or the
@@ -202,8 +144,10 @@ impl Error {
         let kind_of = |errno| io::Error::from_raw_os_error(errno).kind();
         // That kind has no name of its own to compare with.
         let unknown = kind_of(i32::MAX);
-        let own = self.errno.filter(|errno| errno.text.is_none());
-        own.map(|errno| kind_of(errno.number)).filter(|&kind| kind != unknown).unwrap_or(self.cause.io_kind())
+        let own = self.reason.errno().filter(|errno| errno.text.is_none());
+        own.map(|errno| kind_of(errno.number))
+            .filter(|&kind| kind != unknown)
+            .unwrap_or(self.cause().io_kind())
     }
 }
 
@@ -213,23 +157,54 @@ impl fmt::Display for Error {
         if let Some(name) = &self.name {
             write!(f, " {name}")?;
         }
-        match self.errno {
+        match self.reason.errno() {
             Some(Errno { number, text: Some(text) }) => write!(f, ": {text} (os error {number})")?,
             Some(Errno { number, text: None }) => write!(f, ": {}", io::Error::from_raw_os_error(number))?,
             None => {}
         }
-        let detail = self.particulars.as_ref().and_then(|particulars| particulars.detail.as_deref());
-        let explanation = detail.unwrap_or(self.cause.explanation());
+        let explanation = self.reason.explanation();
         if !explanation.is_empty() {
             write!(f, ": {explanation}")?;
         }
         for (position, holder) in self.holders().iter().enumerate() {
             write!(f, "{}{holder}", if position == 0 { ", held by " } else { ", " })?;
         }
+        if let Some(leftovers) = self.leftovers() {
+            write!(f, ". Not undone: {leftovers}")?;
+        }
         match self.remedy() {
             Some(remedy) => write!(f, ". {remedy}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    /// The message; with `{:#?}`, the parts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        let mut parts = f.debug_struct("Error");
+        parts.field("operation", &format_args!("{:?}", self.operation));
+        parts.field("cause", &format_args!("{:?}", self.cause()));
+        if let Some(name) = &self.name {
+            parts.field("name", name);
+        }
+        if let Some(errno) = self.raw_os_error() {
+            parts.field("errno", &errno);
+        }
+        parts.field("explanation", &self.reason.explanation());
+        if !self.holders().is_empty() {
+            parts.field("holders", &self.holders());
+        }
+        if let Some(leftovers) = self.leftovers() {
+            parts.field("leftovers", &leftovers);
+        }
+        if let Some(remedy) = self.remedy() {
+            parts.field("remedy", &remedy);
+        }
+        parts.finish()
     }
 }
 
@@ -239,7 +214,7 @@ impl From<Error> for io::Error {
     /// The kind is kept, and the error itself inside; only [`io::Error::raw_os_error`] is lost, since an `io::Error`
     /// has room for one of the two.
     fn from(error: Error) -> Self {
-        match error.errno {
+        match error.reason.errno() {
             // The adapters' every-day case: no allocation.
             Some(Errno { number, text: None }) if error.is_would_block() => Self::from_raw_os_error(number),
             Some(_) if error.is_would_block() => io::ErrorKind::WouldBlock.into(),
@@ -252,7 +227,7 @@ macro_rules! from_parse_error {
     ($($invalid:ty => $cause:ident,)*) => {$(
         impl From<$invalid> for Error {
             fn from(invalid: $invalid) -> Self {
-                Self::new(Operation::Parse, Cause::$cause).with_detail(invalid.to_string())
+                Reason::new(Cause::$cause).with_detail(invalid.to_string()).of(Operation::Parse)
             }
         }
     )*};
@@ -270,36 +245,73 @@ mod tests {
     use super::*;
 
     fn missing_capability() -> Error {
-        Error::new(Operation::Create, Cause::MissingCapability)
+        Reason::new(Cause::MissingCapability)
             .with_errno(1)
-            .with_name(NamePattern::new("vpn%d").unwrap())
             .with_remedy("Run it with sudo.")
+            .of(Operation::Create)
+            .with_name(NamePattern::new("vpn%d").unwrap())
     }
 
     #[test]
-    fn an_error_of_a_library_tells_what_it_can() {
-        let of = |errno| Error::from_io(Operation::Wait, &io::Error::from_raw_os_error(errno));
+    fn an_error_of_a_library_says_what_it_can() {
+        let of = |errno| Reason::from_io(&io::Error::from_raw_os_error(errno)).of(Operation::Wait);
         assert_eq!((of(24).cause(), of(24).raw_os_error()), (Cause::TooManyOpenFiles, Some(24)));
         assert_eq!((of(23).cause(), of(12).cause()), (Cause::TooManyOpenFiles, Cause::Other));
         assert!(of(24).remedy().is_some_and(|remedy| remedy.contains("ulimit -n")));
-        let told = Error::from_io(Operation::Wait, &io::Error::other("the loop is closed"));
-        assert_eq!((told.cause(), told.raw_os_error()), (Cause::Other, None));
-        assert!(told.to_string().ends_with("the loop is closed"), "{told}");
+        let other = Reason::from_io(&io::Error::other("the loop is closed")).of(Operation::Wait);
+        assert_eq!((other.cause(), other.raw_os_error()), (Cause::Other, None));
+        assert!(other.to_string().ends_with("the loop is closed"), "{other}");
     }
 
     #[test]
     fn an_error_says_what_why_and_what_to_do() {
         assert_eq!(
             missing_capability().to_string(),
-            "create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo."
+            "create vpn%d: Operation not permitted (os error 1): the privilege to configure networks is missing. \
+             Run it with sudo."
         );
         let holder = Holder::new;
-        let busy = Error::new(Operation::Open, Cause::Busy)
-            .with_name(InterfaceName::new("tap0").unwrap())
-            .with_holders(vec![holder(7, "qemu"), holder(9, "sh")]);
-        assert_eq!(busy.to_string(), "open tap0: the interface is in use, held by qemu (pid 7), sh (pid 9)");
+        let busy = Reason::new(Cause::Busy).with_holders(vec![holder(7, "qemu"), holder(9, "sh")]);
+        let busy = busy.with_remedy("Stop it.").of(Operation::Open);
+        assert_eq!(
+            busy.with_name(InterfaceName::new("tap0").unwrap()).to_string(),
+            "open tap0: the interface is in use, held by qemu (pid 7), sh (pid 9). Stop it."
+        );
         let parsed = Error::from(InvalidName::Dots);
         assert_eq!(parsed.to_string(), "parse: an interface cannot be called \".\" or \"..\"");
+    }
+
+    #[test]
+    fn what_a_newcomer_sees_of_an_unwrapped_error_is_the_sentence() {
+        let error = missing_capability();
+        assert_eq!(format!("{error:?}"), error.to_string());
+        let parts = format!("{error:#?}");
+        for part in [
+            "operation: Create",
+            "cause: MissingCapability",
+            "name: \"vpn%d\"",
+            "errno: 1",
+            "remedy: \"Run it",
+        ] {
+            assert!(parts.contains(part), "{parts}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_undone_stands_before_the_remedy() {
+        let error = missing_capability().with_leftovers(Some("its MTU is 1200, and was 1500".into()));
+        let text = error.to_string();
+        assert!(text.contains("missing. Not undone: its MTU is 1200, and was 1500. Run it"), "{text}");
+        assert_eq!(error.with_leftovers(None), missing_capability());
+    }
+
+    #[test]
+    fn a_lost_packet_is_no_reason_to_stop() {
+        let lost = [Cause::Down, Cause::TooShort, Cause::MalformedPacket, Cause::NoBuffers];
+        for &cause in Cause::ALL {
+            let error = Error::new(Operation::Send, cause);
+            assert_eq!(error.is_packet_lost(), lost.contains(&cause), "{cause:?}");
+        }
     }
 
     #[test]
@@ -308,18 +320,19 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Error>()).unwrap();
         assert_eq!(inside.raw_os_error(), Some(1));
-        let waiting = Error::new(Operation::Receive, Cause::WouldBlock).with_errno(11);
+        let waiting = Reason::new(Cause::WouldBlock).with_errno(11).of(Operation::Receive);
         assert_eq!(io::Error::from(waiting).kind(), io::ErrorKind::WouldBlock);
         // EBADFD, for which the standard library has no kind.
-        let gone = io::Error::from(Error::new(Operation::Receive, Cause::Gone).with_errno(77));
+        let gone = io::Error::from(Reason::new(Cause::Gone).with_errno(77).of(Operation::Receive));
         assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
     }
 
     #[test]
-    fn a_foreign_errno_is_told_in_its_own_system_s_words() {
+    fn a_foreign_errno_is_shown_in_its_own_systems_words() {
         // 35 is EAGAIN on the BSDs, and EDEADLK on Linux.
-        let error = Error::new(Operation::Receive, Cause::WouldBlock)
-            .with_foreign_errno(35, "Resource temporarily unavailable");
+        let reason =
+            Reason::new(Cause::WouldBlock).with_foreign_errno(35, "Resource temporarily unavailable");
+        let error = reason.of(Operation::Receive);
         assert_eq!(error.raw_os_error(), Some(35));
         assert_eq!(
             error.to_string(),

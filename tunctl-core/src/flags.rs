@@ -3,6 +3,7 @@
 use std::fmt;
 
 use tunctl_packet::Layer;
+use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 
 bitflags::bitflags! {
     /// The flags that a device was created with; [`bits`](Self::bits) is the integer that Erlang's `tunctl` and
@@ -48,6 +49,18 @@ impl CreateFlags {
             (true, false) => Some(Layer::Tun),
             (false, true) => Some(Layer::Tap),
             _ => None,
+        }
+    }
+
+    /// The headers in front of each packet of a device with these flags.
+    #[must_use]
+    pub const fn header_kind(self) -> HeaderKind {
+        let format = VnetFormat::new(VnetLength::Basic, Endian::Native);
+        match (self.contains(Self::NO_PI), self.contains(Self::VNET_HDR)) {
+            (true, false) => HeaderKind::Bare,
+            (false, false) => HeaderKind::PacketInfo,
+            (true, true) => HeaderKind::Vnet(format),
+            (false, true) => HeaderKind::PacketInfoAndVnet(format),
         }
     }
 

@@ -253,7 +253,7 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     ///
     /// Those of [`set_state`](Self::set_state) and of [`add_address`](Self::add_address).
     fn up(&self, address: InterfaceAddress) -> Result<()> {
-        let before = self.state().map_err(|error| error.in_the_course_of(Operation::Up))?;
+        let before = self.state().map_err(|error| error.with_operation(Operation::Up))?;
         // In this order, since Linux never adds the route to an IPv6 peer if the interface was down at that time.
         let done = self.set_state(State::Up).and_then(|()| self.add_address(address));
         done.map(drop).inspect_err(|_| {

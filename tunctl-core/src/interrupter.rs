@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Error, Operation, Result};
+use crate::{Operation, Reason, Result};
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +95,9 @@ impl Interrupter {
             let (interrupted, has_trigger) = (AtomicBool::new(false), AtomicBool::new(false));
             Ok(Shared { interrupted, has_trigger, bytes: Mutex::new(()), watched, written })
         };
-        Ok(Self { shared: Arc::new(pair().map_err(|error| Error::from_io(Operation::Interrupt, &error))?) })
+        Ok(Self {
+            shared: Arc::new(pair().map_err(|error| Reason::from_io(&error).of(Operation::Interrupt))?),
+        })
     }
 
     /// Ends the waits of all that have a clone of it, now and until it is [reset](Self::reset). Once more changes nothing.
@@ -144,7 +146,7 @@ impl Interrupter {
             .written
             .try_clone()
             .map(OwnedFd::from)
-            .map_err(|error| Error::from_io(Operation::Interrupt, &error))
+            .map_err(|error| Reason::from_io(&error).of(Operation::Interrupt))
     }
 }
 

@@ -35,6 +35,7 @@ mod name;
 mod operation;
 mod options;
 mod queues;
+mod reason;
 
 pub use address::{InterfaceAddress, InvalidAddress};
 pub use backend::TunBackend;
@@ -54,4 +55,5 @@ pub use name::{InterfaceName, InvalidName, NamePattern};
 pub use operation::Operation;
 pub use options::{CreateOptions, InvalidOptions};
 pub use queues::Queues;
+pub use reason::Reason;
 pub use tunctl_packet::Layer;

@@ -11,14 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, InvalidOptions, NamePattern,
-    Operation, Result,
+    Operation, Reason, Result,
 };
 use tunctl_sys::linux::{InterfaceRequest, tun};
 
 use crate::diagnose::{self, errno};
 use crate::holders;
 use crate::netlink::{Link, Netlink};
-use crate::remedy::{self, Verdict};
+use crate::remedy;
 use crate::{LinuxDevice, LinuxInterface};
 
 /// How often we start again when others delete, create or rename interfaces between two of our steps.
@@ -38,7 +38,8 @@ pub(crate) struct Attach<'a> {
 impl<'a> Attach<'a> {
     /// Opens the configuration socket first: if that fails, nothing has been made that would have to go.
     pub(crate) fn begin(operation: Operation, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
-        let netlink = Netlink::open().map_err(|error| named(diagnose::plain(operation, &error), options))?;
+        let netlink =
+            Netlink::open().map_err(|error| named(diagnose::reason(&error).of(operation), options))?;
         Ok(Self { operation, node, options, netlink: Arc::new(netlink) })
     }
 
@@ -50,8 +51,7 @@ impl<'a> Attach<'a> {
 
     pub(crate) fn open(&self) -> Result<LinuxDevice> {
         let refuse = |invalid: InvalidOptions| {
-            let error = Error::new(self.operation, Cause::InvalidOptions).with_detail(invalid.to_string());
-            named(error, self.options)
+            self.fail(Reason::new(Cause::InvalidOptions).with_detail(invalid.to_string()))
         };
         let name = self.options.name_pattern().and_then(NamePattern::exact);
         let name = name.ok_or_else(|| refuse(InvalidOptions::NoName))?;
@@ -95,7 +95,7 @@ impl<'a> Attach<'a> {
             Ok(None) => Ok(None),
             Ok(Some(Link::Tun(info))) => Ok(Some(info)),
             Ok(Some(Link::Other(_))) => Err(self.fail(remedy::not_a_tun())),
-            Err(error) => Err(self.fail_with(errno(&error), remedy::general(errno(&error)))),
+            Err(error) => Err(self.fail_with(errno(&error), remedy::from_errno(errno(&error)))),
         }
     }
 
@@ -119,7 +119,8 @@ impl<'a> Attach<'a> {
         if shared || attached.queues.is_some_and(|queues| queues > 1) {
             self.check_header_size(&fd)?;
         } else {
-            self.reset(&fd).map_err(|error| self.fail_with(errno(&error), remedy::general(errno(&error))))?;
+            self.reset(&fd)
+                .map_err(|error| self.fail_with(errno(&error), remedy::from_errno(errno(&error))))?;
         }
         Ok(Some(self.device(fd, &attached)))
     }
@@ -146,14 +147,14 @@ impl<'a> Attach<'a> {
             .open(self.node)
             .map_err(|error| {
                 let errno = errno(&error);
-                self.fail_with(errno, remedy::node(errno, self.node, &diagnose::situation()))
+                self.fail_with(errno, remedy::node(errno, self.node, &diagnose::caller()))
             })?
             .into();
         let flags = self.options.flags() | extra;
         let wanted = self.options.name_pattern().map_or(&[][..], NamePattern::as_bytes);
         let Some(mut request) = InterfaceRequest::new(wanted, flags.bits()) else {
             // A pattern holds at most 15 bytes and no NUL.
-            return Err(self.fail(Verdict::new(Cause::InvalidName)));
+            return Err(self.fail(Reason::new(Cause::InvalidName)));
         };
         tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno(&error), flags))?;
         Ok(fd)
@@ -199,28 +200,27 @@ impl<'a> Attach<'a> {
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {
         let name = self.options.name_pattern().and_then(NamePattern::exact);
         let existing = name.and_then(|name| self.netlink.link_by_name(&name).ok().flatten());
-        let mut verdict =
-            remedy::attach(errno, self.operation, flags, existing.as_ref(), &diagnose::situation());
+        let mut reason = remedy::attach(errno, self.operation, flags, existing.as_ref(), &diagnose::caller());
         if let (Errno::EBUSY, Some(Link::Tun(info))) = (errno, &existing) {
             let attached = holders::attached(&info.name, self.netlink.namespace());
-            verdict = verdict.held_by(holders::processes(&attached));
+            reason = reason.with_holders(holders::processes(&attached));
         }
-        self.fail_with(errno, verdict)
+        self.fail_with(errno, reason)
     }
 
     fn overtaken(&self) -> Error {
-        let verdict = Verdict::new(Cause::Other)
-            .because("other programs deleted, created or renamed the interface each time it was tried")
-            .remedy("Try again once they are done.");
-        self.fail(verdict)
+        let reason = Reason::new(Cause::Other)
+            .with_detail("other programs deleted, created or renamed the interface each time it was tried")
+            .with_remedy("Try again once they are done.");
+        self.fail(reason)
     }
 
-    fn fail(&self, verdict: Verdict) -> Error {
-        named(verdict.into_error(self.operation), self.options)
+    fn fail(&self, reason: Reason) -> Error {
+        named(reason.of(self.operation), self.options)
     }
 
-    fn fail_with(&self, errno: Errno, verdict: Verdict) -> Error {
-        self.fail(verdict).with_errno(errno as i32)
+    fn fail_with(&self, errno: Errno, reason: Reason) -> Error {
+        self.fail(reason.with_errno(errno as i32))
     }
 }
 

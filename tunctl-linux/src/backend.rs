@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tunctl_core::{Capabilities, CreateOptions, InterfaceName, Operation, Result, TunBackend};
+use tunctl_core::{Capabilities, CreateOptions, InterfaceName, Operation, Reason, Result, TunBackend};
 
 use crate::attach::Attach;
-use crate::diagnose::plain;
+use crate::diagnose::reason;
 use crate::netlink::{Link, Netlink};
 use crate::{LinuxDevice, LinuxInterface, remedy};
 
@@ -91,22 +91,22 @@ impl TunBackend for LinuxBackend {
 
     fn interface(&self, name: &InterfaceName) -> Result<LinuxInterface> {
         let netlink = connect(Operation::Lookup)?;
-        let failed = |verdict: remedy::Verdict| verdict.into_error(Operation::Lookup).with_name(*name);
+        let failed = |reason: Reason| reason.of(Operation::Lookup).with_name(*name);
         match netlink.link_by_name(name) {
             Ok(Some(Link::Tun(info))) => Ok(LinuxInterface::new(netlink, &info)),
             Ok(Some(Link::Other(_))) => Err(failed(remedy::not_a_tun())),
             Ok(None) => Err(failed(remedy::not_found())),
-            Err(error) => Err(plain(Operation::Lookup, &error).with_name(*name)),
+            Err(error) => Err(reason(&error).of(Operation::Lookup).with_name(*name)),
         }
     }
 
     fn interfaces(&self) -> Result<Vec<LinuxInterface>> {
         let netlink = connect(Operation::List)?;
-        let found = netlink.tun_links().map_err(|error| plain(Operation::List, &error))?;
+        let found = netlink.tun_links().map_err(|error| reason(&error).of(Operation::List))?;
         Ok(found.iter().map(|info| LinuxInterface::new(netlink.clone(), info)).collect())
     }
 }
 
 fn connect(operation: Operation) -> Result<Arc<Netlink>> {
-    Netlink::open().map(Arc::new).map_err(|error| plain(operation, &error))
+    Netlink::open().map(Arc::new).map_err(|error| reason(&error).of(operation))
 }

@@ -9,15 +9,15 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
-    CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
-    Interrupter, Operation, Queues, Readiness, Result, TunDevice, Uid, Wake,
+    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
+    Interrupter, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, Wake,
 };
 use tunctl_sys::linux::tun;
 
 use crate::attach::attached_name;
 use crate::diagnose::{self, errno};
 use crate::netlink::Link;
-use crate::remedy::{self, Verdict};
+use crate::remedy;
 use crate::{LinuxInterface, holders};
 
 /// An open TUN/TAP device of Linux: one queue of an interface.
@@ -34,30 +34,30 @@ impl LinuxDevice {
     }
 
     #[cold]
-    fn told(&self, operation: Operation, errno: Errno, verdict: Verdict) -> Error {
+    fn error(&self, operation: Operation, errno: Errno, reason: Reason) -> Error {
         let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
-        verdict.into_error(operation).with_errno(errno as i32).with_name(name)
+        reason.with_errno(errno as i32).of(operation).with_name(name)
     }
 
     // Not cold: an event loop meets "nothing there" after each batch, so that case makes no system call.
     fn receive_error(&self, errno: Errno, room: usize) -> Error {
         match errno {
             Errno::EAGAIN => would_block(Operation::Receive),
-            errno => self.told(Operation::Receive, errno, remedy::receive(errno, self.flags, room)),
+            errno => self.error(Operation::Receive, errno, remedy::receive(errno, self.flags, room)),
         }
     }
 
     fn send_error(&self, errno: Errno, length: usize) -> Error {
         match errno {
             Errno::EAGAIN => would_block(Operation::Send),
-            errno => self.told(Operation::Send, errno, remedy::send(errno, self.flags, length)),
+            errno => self.error(Operation::Send, errno, remedy::send(errno, self.flags, length)),
         }
     }
 
     fn configured(&self, operation: Operation, outcome: io::Result<()>) -> Result<()> {
         outcome.map_err(|error| {
             let errno = errno(&error);
-            self.told(operation, errno, remedy::configure(errno, operation, &diagnose::situation()))
+            self.error(operation, errno, remedy::configure(errno, operation, &diagnose::caller()))
         })
     }
 
@@ -66,17 +66,14 @@ impl LinuxDevice {
         let errno = errno(&error);
         // The kernel does not tell a deleted interface from a queue that is as it should be already.
         let is_gone = attached_name(&self.fd).is_err();
-        let verdict = if is_gone {
-            remedy::gone()
-        } else {
-            remedy::configure(errno, operation, &diagnose::situation())
-        };
-        Err(self.told(operation, errno, verdict))
+        let reason =
+            if is_gone { remedy::gone() } else { remedy::configure(errno, operation, &diagnose::caller()) };
+        Err(self.error(operation, errno, reason))
     }
 
     fn not_destroyed(self, errno: Errno) -> DestroyError<Self> {
-        let verdict = remedy::configure(errno, Operation::Destroy, &diagnose::situation());
-        DestroyError::new(self.told(Operation::Destroy, errno, verdict), Some(self))
+        let reason = remedy::configure(errno, Operation::Destroy, &diagnose::caller());
+        DestroyError::new(self.error(Operation::Destroy, errno, reason), Some(self))
     }
 
     /// The interface's report, if it is where the device was opened. Elsewhere nothing can be asked of it, and its index
@@ -94,8 +91,8 @@ impl LinuxDevice {
     fn check_here(&self, operation: Operation) -> Result<()> {
         match self.report_if_here() {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(remedy::gone().into_error(operation).with_name(self.interface.last_name())),
-            Err(errno) => Err(self.told(operation, errno, remedy::attached(errno))),
+            Ok(None) => Err(remedy::gone().of(operation).with_name(self.interface.last_name())),
+            Err(errno) => Err(self.error(operation, errno, remedy::attached(errno))),
         }
     }
 
@@ -117,8 +114,8 @@ impl LinuxDevice {
         let this = (holders::this_process(), self.fd.as_raw_fd());
         let others: Vec<_> = attached.into_iter().filter(|one| (Some(one.pid), one.fd) != this).collect();
         if !others.is_empty() || here.and_then(|info| info.queues).is_some_and(|queues| queues > 1) {
-            let verdict = kept_alive().held_by(holders::processes(&others));
-            let error = verdict.into_error(Operation::Destroy).with_name(name);
+            let reason = kept_alive().with_holders(holders::processes(&others));
+            let error = reason.of(Operation::Destroy).with_name(name);
             return Err(DestroyError::new(error, Some(self)));
         }
         if let Err(error) = self.set_persist(false) {
@@ -128,7 +125,7 @@ impl LinuxDevice {
         drop(fd);
         match interface.info() {
             Ok(left) if here.is_some() && left.name == name => {
-                let error = kept_alive().into_error(Operation::Destroy).with_name(name);
+                let error = kept_alive().of(Operation::Destroy).with_name(name);
                 Err(DestroyError::new(error, None))
             }
             _ => Ok(()),
@@ -136,8 +133,8 @@ impl LinuxDevice {
     }
 }
 
-fn kept_alive() -> Verdict {
-    Verdict::new(tunctl_core::Cause::Busy).because("other descriptors keep the interface alive").remedy(
+fn kept_alive() -> Reason {
+    Reason::new(Cause::Busy).with_detail("other descriptors keep the interface alive").with_remedy(
         "Close them, or destroy it with CAP_NET_ADMIN, which deletes the interface under them. (Programs of other \
          users are seen only as root.)",
     )
@@ -153,7 +150,7 @@ fn woken(polled: &[PollFd<'_>]) -> Wake {
 }
 
 fn would_block(operation: Operation) -> Error {
-    Error::new(operation, tunctl_core::Cause::WouldBlock).with_errno(Errno::EAGAIN as i32)
+    Reason::new(Cause::WouldBlock).with_errno(Errno::EAGAIN as i32).of(operation)
 }
 
 impl AsFd for LinuxDevice {
@@ -176,8 +173,8 @@ impl TunDevice for LinuxDevice {
     fn name(&self) -> Result<InterfaceName> {
         attached_name(&self.fd).map_err(|error| {
             let errno = errno(&error);
-            let verdict = remedy::attached(errno);
-            verdict.into_error(Operation::Name).with_errno(errno as i32).with_name(self.interface.last_name())
+            let reason = remedy::attached(errno);
+            reason.with_errno(errno as i32).of(Operation::Name).with_name(self.interface.last_name())
         })
     }
 
@@ -237,7 +234,7 @@ impl TunDevice for LinuxDevice {
                 Ok(0) => return Ok(Wake::TimedOut),
                 Ok(_) => return Ok(woken(polled)),
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(self.told(Operation::Wait, errno, remedy::general(errno))),
+                Err(errno) => return Err(self.error(Operation::Wait, errno, remedy::from_errno(errno))),
             }
         }
     }
@@ -257,7 +254,7 @@ impl TunDevice for LinuxDevice {
     fn try_clone(&self) -> Result<Self> {
         let fd = self.fd.try_clone().map_err(|error| {
             let errno = errno(&error);
-            self.told(Operation::Duplicate, errno, remedy::general(errno))
+            self.error(Operation::Duplicate, errno, remedy::from_errno(errno))
         })?;
         Ok(Self { fd, interface: self.interface.clone(), flags: self.flags })
     }

@@ -5,29 +5,28 @@ use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, Error, Operation};
+use tunctl_core::{Cause, Reason};
 use tunctl_sys::linux::process::CAP_NET_ADMIN;
 
-use crate::remedy::{self, Situation};
+use crate::remedy::{self, CallerContext};
 
 /// The errno of an I/O error; `EIO` if it is not the system's.
 pub(crate) fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
 }
 
-/// An error of which nothing more is known than its errno, or, where no system call failed, its text.
-pub(crate) fn plain(operation: Operation, error: &io::Error) -> Error {
-    if error.raw_os_error().is_none() {
-        return Error::new(operation, Cause::Other).with_detail(error.to_string());
+/// A reason of which nothing more is known than its errno, or, where no system call failed, its text.
+pub(crate) fn reason(error: &io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(number) => remedy::from_errno(Errno::from_raw(number)).with_errno(number),
+        None => Reason::new(Cause::Other).with_detail(error.to_string()),
     }
-    let errno = errno(error);
-    remedy::general(errno).into_error(operation).with_errno(errno as i32)
 }
 
-/// Looks around.
-pub(crate) fn situation() -> Situation {
+/// Asks the system about the caller.
+pub(crate) fn caller() -> CallerContext {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    Situation {
+    CallerContext {
         container: in_container(),
         opened_without: false,
         net_admin: has_net_admin(&status, "CapEff:"),

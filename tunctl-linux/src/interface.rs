@@ -15,7 +15,7 @@ use tunctl_core::{
 use crate::diagnose::{self, errno};
 use crate::holders;
 use crate::netlink::{Link, Netlink, Probing};
-use crate::remedy::{self, Situation};
+use crate::remedy::{self, CallerContext};
 
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -74,7 +74,7 @@ impl LinuxInterface {
     }
 
     fn has(&self, address: InterfaceAddress, operation: Operation) -> Result<bool> {
-        let present = self.addresses().map_err(|error| error.in_the_course_of(operation))?;
+        let present = self.addresses().map_err(|error| error.with_operation(operation))?;
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
@@ -82,23 +82,23 @@ impl LinuxInterface {
     fn check_is_ours(&self, operation: Operation) -> Result<()> {
         let info = self.info();
         info.map(drop).map_err(|error| match error.cause() {
-            Cause::Gone => self.told(remedy::gone().into_error(operation)),
+            Cause::Gone => self.named(remedy::gone().of(operation)),
             _ => error,
         })
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
         if error.raw_os_error().is_none() {
-            return self.told(diagnose::plain(operation, error));
+            return self.named(diagnose::reason(error).of(operation));
         }
         let errno = errno(error);
         let opened_without = !self.netlink.opener_was_capable();
-        let situation = Situation { opened_without, ..diagnose::situation() };
-        let verdict = remedy::configure(errno, operation, &situation);
-        self.told(verdict.into_error(operation).with_errno(errno as i32))
+        let context = CallerContext { opened_without, ..diagnose::caller() };
+        let reason = remedy::configure(errno, operation, &context);
+        self.named(reason.with_errno(errno as i32).of(operation))
     }
 
-    fn told(&self, error: Error) -> Error {
+    fn named(&self, error: Error) -> Error {
         error.with_name(self.name)
     }
 }
@@ -114,14 +114,14 @@ impl Interface for LinuxInterface {
         match answer {
             Some(Link::Tun(info)) => Ok(info),
             // Another interface may have been given the index since.
-            Some(Link::Other(_)) | None => Err(self.told(remedy::gone().into_error(Operation::Inspect))),
+            Some(Link::Other(_)) | None => Err(self.named(remedy::gone().of(Operation::Inspect))),
         }
     }
 
     fn dropped(&self) -> Result<u64> {
         let counted =
             self.netlink.dropped(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
-        counted.ok_or_else(|| self.told(remedy::gone().into_error(Operation::Inspect)))
+        counted.ok_or_else(|| self.named(remedy::gone().of(Operation::Inspect)))
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
@@ -129,7 +129,7 @@ impl Interface for LinuxInterface {
         let addresses = listed.map_err(|error| self.fail(Operation::ListAddresses, &error))?;
         if addresses.is_empty() {
             // An interface without addresses looks like one that does not exist.
-            self.info().map_err(|error| error.in_the_course_of(Operation::ListAddresses))?;
+            self.info().map_err(|error| error.with_operation(Operation::ListAddresses))?;
         }
         Ok(addresses)
     }

@@ -15,12 +15,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, pipe2};
-use tunctl_core::{Cause, InterfaceName, Operation, Result, State};
+use tunctl_core::{Cause, InterfaceName, Operation, Reason, Result, State};
 use tunctl_sys::linux::process;
 
 use crate::diagnose::{self, errno};
 use crate::netlink::Netlink;
-use crate::remedy::{self, Verdict};
+use crate::remedy;
 
 /// Moves the process into a new user, network and mount namespace, as root there, with the loopback interface up.
 ///
@@ -57,8 +57,8 @@ pub fn enter_new() -> Result<()> {
     mount_sysfs();
     bring_loopback_up().map_err(|error| {
         let errno = errno(&error);
-        let verdict = remedy::configure(errno, Operation::Up, &diagnose::situation());
-        verdict.into_error(Operation::EnterNamespace).with_errno(errno as i32)
+        let reason = remedy::configure(errno, Operation::Up, &diagnose::caller());
+        reason.with_errno(errno as i32).of(Operation::EnterNamespace)
     })
 }
 
@@ -148,7 +148,7 @@ fn bring_loopback_up() -> io::Result<()> {
 }
 
 fn refused(errno: Errno) -> tunctl_core::Error {
-    verdict(errno).into_error(Operation::EnterNamespace).with_errno(errno as i32)
+    reason(errno).with_errno(errno as i32).of(Operation::EnterNamespace)
 }
 
 /// The limits that may have been reached.
@@ -159,20 +159,20 @@ fn limits() -> String {
     format!("a limit is reached: it permits {user} user namespaces and {net} network namespaces")
 }
 
-fn verdict(errno: Errno) -> Verdict {
+fn reason(errno: Errno) -> Reason {
     match errno {
-        Errno::EINVAL => Verdict::new(Cause::SeveralThreads)
-            .because("the process has several threads (or the kernel has no namespaces)")
-            .remedy("Enter the namespace first thing in main(), before any thread is started."),
-        Errno::ENOSPC | Errno::EUSERS => Verdict::new(Cause::NamespacesRefused)
-            .because(limits())
-            .remedy("Raise it: sudo sysctl user.max_user_namespaces=10000 user.max_net_namespaces=10000. Or run it with sudo."),
-        Errno::EPERM | Errno::EACCES => Verdict::new(Cause::NamespacesRefused).remedy(
+        Errno::EINVAL => Reason::new(Cause::SeveralThreads)
+            .with_detail("the process has several threads (or the kernel has no namespaces)")
+            .with_remedy("Enter the namespace first thing in main(), before any thread is started."),
+        Errno::ENOSPC | Errno::EUSERS => Reason::new(Cause::NamespacesRefused)
+            .with_detail(limits())
+            .with_remedy("Raise it: sudo sysctl user.max_user_namespaces=10000 user.max_net_namespaces=10000. Or run it with sudo."),
+        Errno::EPERM | Errno::EACCES => Reason::new(Cause::NamespacesRefused).with_remedy(
             "Run it with sudo, or permit them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu) or \
              kernel.unprivileged_userns_clone=1 (older Debian); in a container, start it with --cap-add SYS_ADMIN, or \
              with a seccomp profile that permits unshare.",
         ),
-        errno => remedy::general(errno),
+        errno => remedy::from_errno(errno),
     }
 }
 

@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg, setsockopt};
-use tunctl_core::{Cause, Error, Interface, Layer, Operation, Result};
+use tunctl_core::{Cause, Error, Interface, Layer, Operation, Reason, Result};
 use tunctl_sys::linux::packet_socket;
 
 use crate::LinuxInterface;
 use crate::diagnose::errno;
 use crate::netlink::current_namespace;
-use crate::remedy::{self, Verdict};
+use crate::remedy;
 
 /// `PACKET_OUTGOING`: the kernel sends it, so it goes to whoever holds the device.
 const OUTGOING: u8 = 4;
@@ -63,23 +63,23 @@ impl Observer {
     /// namespace than the interface.
     pub fn new(interface: &LinuxInterface) -> Result<Self> {
         let info = interface.info()?;
-        let failed = |verdict: Verdict| verdict.into_error(Operation::Observe).with_name(info.name);
+        let failed = |reason: Reason| reason.of(Operation::Observe).with_name(info.name);
         if interface.netlink().namespace() != current_namespace() {
-            let verdict = Verdict::new(Cause::NotFound)
-                .because("the interface is in another network namespace than this thread")
-                .remedy("Observe it from a thread that is in its namespace.");
-            return Err(failed(verdict));
+            let reason = Reason::new(Cause::NotFound)
+                .with_detail("the interface is in another network namespace than this thread")
+                .with_remedy("Observe it from a thread that is in its namespace.");
+            return Err(failed(reason));
         }
         let socket = packet_socket::open(info.index.get()).map_err(|error| {
             let errno = errno(&error);
-            let verdict = match errno {
-                Errno::EPERM => Verdict::new(Cause::MissingCapability)
-                    .because("CAP_NET_RAW is missing")
-                    .remedy("Run it with sudo, or in a namespace of your own."),
+            let reason = match errno {
+                Errno::EPERM => Reason::new(Cause::MissingCapability)
+                    .with_detail("CAP_NET_RAW is missing")
+                    .with_remedy("Run it with sudo, or in a namespace of your own."),
                 Errno::ENODEV | Errno::ENXIO => remedy::gone(),
-                errno => remedy::general(errno),
+                errno => remedy::from_errno(errno),
             };
-            failed(verdict).with_errno(errno as i32)
+            failed(reason.with_errno(errno as i32))
         })?;
         // Room for bursts, as far as the system allows it. What gets lost all the same is counted.
         let _ = setsockopt(&socket, RcvBufForce, &BUFFER).or_else(|_| setsockopt(&socket, RcvBuf, &BUFFER));
@@ -118,13 +118,13 @@ impl Observer {
 
     #[cold]
     fn fail(&self, errno: Errno) -> Error {
-        let verdict = match errno {
+        let reason = match errno {
             // The kernel says so once when the interface goes down, and once when it is deleted.
-            Errno::ENETDOWN if self.interface.info().is_ok() => Verdict::new(Cause::Down),
+            Errno::ENETDOWN if self.interface.info().is_ok() => Reason::new(Cause::Down),
             Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO => remedy::gone(),
-            errno => remedy::general(errno),
+            errno => remedy::from_errno(errno),
         };
-        verdict.into_error(Operation::Observe).with_errno(errno as i32).with_name(self.interface.last_name())
+        reason.with_errno(errno as i32).of(Operation::Observe).with_name(self.interface.last_name())
     }
 
     /// How many packets passed unseen since this was last asked, because they came faster than they were taken.

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tunctl_core::{Error, Interface, Interrupter, Operation, Result, TunDevice};
+use tunctl_core::{Interface, Interrupter, Operation, Reason, Result, TunDevice};
 
 pub use buffer::PacketBuffer;
 use channel::Channel;
@@ -155,8 +155,8 @@ where
     let reader = Reader::new(device.try_clone()?, channel.clone(), stop.clone());
     let reader = thread::Builder::new().name("tunctl active".to_owned()).spawn(move || reader.run());
     let reader = reader.map_err(|error| {
-        Error::from_io(Operation::Receive, &error)
-            .with_detail("no thread could be started to receive packets")
+        let reason = Reason::from_io(&error).with_detail("no thread could be started to receive packets");
+        reason.of(Operation::Receive)
     })?;
     let events = Events::new(channel.clone(), stop.clone());
     Ok((ActiveDevice { device, delivery: Delivery { channel, stop, reader: Some(reader) } }, events))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token, event};
-use tunctl_core::{Error, Operation, Readiness, Result, TunDevice};
+use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
 
 /// A device as a source of events for a [`Poll`](mio::Poll).
 ///
@@ -137,7 +137,7 @@ impl<D: TunDevice> Source<D> {
     fn tell_again(&self) -> Result<()> {
         let Some(Registration { registry, fd, token, interests }) = &self.registration else { return Ok(()) };
         let told = SourceFd(fd).reregister(registry, *token, *interests);
-        told.map_err(|error| Error::from_io(Operation::Wait, &error))
+        told.map_err(|error| Reason::from_io(&error).of(Operation::Wait))
     }
 }
 

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use tunctl_core::{
     Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, InvalidOptions, NamePattern,
-    Operation, Result, TunBackend,
+    Operation, Reason, Result, TunBackend,
 };
 
 use crate::device::{MockDevice, OpenFile, this_process};
 use crate::interface::MockInterface;
-use crate::kernel::{Attached, Kernel, NamespaceId, Signal, Wanted, World, is_other};
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::{self, Attached, Kernel, NamespaceId, Signal, Wanted, World, is_other};
 use crate::{Errno, KernelProfile};
 
 /// A kernel in memory, whose TUN/TAP driver answers as Linux's does.
@@ -61,7 +60,7 @@ impl MockBackend {
             Some(&pattern) => error.with_name(pattern),
             None => error,
         };
-        let fail = |refusal: Refusal| named(refusal.into_error(operation));
+        let fail = |reason: Reason| named(reason.of(operation));
         let signal = signal().map_err(fail)?;
         let mut world = self.kernel.enter();
         world.meet_fault(operation, None).map_err(fail)?;
@@ -86,8 +85,8 @@ impl Default for MockBackend {
     }
 }
 
-fn signal() -> Answer<Arc<Signal>> {
-    let signal = Signal::new().map_err(|_| Refusal::new(Errno::EMFILE, Cause::TooManyOpenFiles))?;
+fn signal() -> kernel::Result<Arc<Signal>> {
+    let signal = Signal::new().map_err(|_| Errno::EMFILE.reason(Cause::TooManyOpenFiles))?;
     Ok(Arc::new(signal))
 }
 
@@ -100,26 +99,21 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn create(self) -> Answer<Attached> {
+    fn create(self) -> kernel::Result<Attached> {
         self.attach(CreateFlags::TUN_EXCL)
     }
 
-    fn open(self) -> Answer<Attached> {
-        let refuse = |invalid: InvalidOptions| {
-            Refusal::without_errno(Cause::InvalidOptions).because(invalid.to_string())
-        };
+    fn open(self) -> kernel::Result<Attached> {
+        let refuse =
+            |invalid: InvalidOptions| Reason::new(Cause::InvalidOptions).with_detail(invalid.to_string());
         let name = self.whole_name().ok_or_else(|| refuse(InvalidOptions::NoName))?;
         if self.options.flags().contains(CreateFlags::TUN_EXCL) {
             return Err(refuse(InvalidOptions::ExclusiveOpen));
         }
-        if self.is_there(&name)? {
-            self.attach_to(&name)
-        } else {
-            Err(Refusal::without_errno(Cause::NotFound))
-        }
+        if self.is_there(&name)? { self.attach_to(&name) } else { Err(Reason::new(Cause::NotFound)) }
     }
 
-    fn open_or_create(self) -> Answer<Attached> {
+    fn open_or_create(self) -> kernel::Result<Attached> {
         match self.whole_name().filter(|_| !self.options.flags().contains(CreateFlags::TUN_EXCL)) {
             Some(name) if self.is_there(&name)? => self.attach_to(&name),
             _ => self.create(),
@@ -130,15 +124,15 @@ impl Step<'_> {
         self.options.name_pattern().and_then(NamePattern::exact)
     }
 
-    fn is_there(&self, name: &InterfaceName) -> Answer<bool> {
+    fn is_there(&self, name: &InterfaceName) -> kernel::Result<bool> {
         if is_other(name) {
-            return Err(Refusal::without_errno(Cause::NotATun));
+            return Err(Reason::new(Cause::NotATun));
         }
         Ok(self.world.named(self.namespace, name).is_some())
     }
 
     /// The library's own rule: nobody changes the headers of packets that others read.
-    fn attach_to(self, name: &InterfaceName) -> Answer<Attached> {
+    fn attach_to(self, name: &InterfaceName) -> kernel::Result<Attached> {
         let existing = self.world.named(self.namespace, name);
         let joins = self.options.flags().contains(CreateFlags::MULTI_QUEUE);
         let shared = existing.filter(|device| {
@@ -147,13 +141,14 @@ impl Step<'_> {
         if let Some(theirs) = shared.map(|device| headers(device.info().flags))
             && theirs != headers(self.options.flags())
         {
-            return Err(Refusal::without_errno(Cause::HeaderMismatch)
-                .because(format!("its other queues use: {theirs}")));
+            return Err(
+                Reason::new(Cause::HeaderMismatch).with_detail(format!("its other queues use: {theirs}"))
+            );
         }
         self.attach(CreateFlags::empty())
     }
 
-    fn attach(self, extra: CreateFlags) -> Answer<Attached> {
+    fn attach(self, extra: CreateFlags) -> kernel::Result<Attached> {
         let wanted = Wanted {
             namespace: self.namespace,
             name: self.options.name_pattern().map(NamePattern::as_bytes),
@@ -161,13 +156,13 @@ impl Step<'_> {
             layer: self.options.layer(),
         };
         let name = self.whole_name();
-        self.world.set_iff(&wanted, self.signal).map_err(|refusal| match refusal.cause() {
+        self.world.set_iff(&wanted, self.signal).map_err(|reason| match reason.cause() {
             Cause::Busy | Cause::Exists
                 if name.is_some_and(|name| self.world.is_held(self.namespace, &name)) =>
             {
-                refusal.held_by(vec![this_process()])
+                reason.with_holders(vec![this_process()])
             }
-            _ => refusal,
+            _ => reason,
         })
     }
 }
@@ -233,21 +228,21 @@ impl TunBackend for MockBackend {
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<MockInterface> {
-        let fail = |refusal: Refusal| refusal.of(Operation::Lookup, *name);
+        let fail = |reason: Reason| reason.of(Operation::Lookup).with_name(*name);
         let mut world = self.kernel.enter();
         world.meet_fault(Operation::Lookup, None).map_err(fail)?;
         if is_other(name) {
-            return Err(fail(Refusal::without_errno(Cause::NotATun)));
+            return Err(fail(Reason::new(Cause::NotATun)));
         }
         let rights = world.rights();
-        let found = world.named(self.namespace, name).map(crate::kernel::NetDevice::info);
-        let info = found.ok_or_else(|| fail(Refusal::without_errno(Cause::NotFound)))?;
+        let found = world.named(self.namespace, name).map(kernel::NetDevice::info);
+        let info = found.ok_or_else(|| fail(Reason::new(Cause::NotFound)))?;
         Ok(MockInterface::new(self.kernel.clone(), self.namespace, &info, rights))
     }
 
     fn interfaces(&self) -> Result<Vec<MockInterface>> {
         let mut world = self.kernel.enter();
-        world.meet_fault(Operation::List, None).map_err(|refusal| refusal.into_error(Operation::List))?;
+        world.meet_fault(Operation::List, None).map_err(|reason| reason.of(Operation::List))?;
         let rights = world.rights();
         let handle = |info| MockInterface::new(self.kernel.clone(), self.namespace, info, rights);
         Ok(world.list(self.namespace).iter().map(handle).collect())

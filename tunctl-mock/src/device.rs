@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceName,
-    Interrupter, Operation, PollState, Queues, Readiness, Result, TunDevice, Uid, Wake,
+    Interrupter, Operation, PollState, Queues, Readiness, Reason, Result, TunDevice, Uid, Wake,
 };
 
 use crate::Errno;
 use crate::interface::{MockInterface, unreachable};
-use crate::kernel::{FileId, Kernel, NetDevice, Signal, World};
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice, Signal, World};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
 ///
@@ -100,11 +99,15 @@ impl MockDevice {
     }
 
     #[inline]
-    fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World, FileId) -> Answer<T>) -> Result<T> {
+    fn step<T>(
+        &self,
+        operation: Operation,
+        step: impl FnOnce(&mut World, FileId) -> kernel::Result<T>,
+    ) -> Result<T> {
         let mut world = self.kernel().enter();
         let interface = world.interface_of(self.file.id);
         let outcome = world.meet_fault(operation, interface).and_then(|()| step(&mut world, self.file.id));
-        outcome.map_err(|refusal| self.error(&world, operation, refusal))
+        outcome.map_err(|reason| self.error(&world, operation, reason))
     }
 
     /// A step that waits where it would have to.
@@ -113,7 +116,7 @@ impl MockDevice {
         operation: Operation,
         readiness: Readiness,
         patience: &Patience<'_>,
-        mut step: impl FnMut(&mut World, FileId) -> Answer<T>,
+        mut step: impl FnMut(&mut World, FileId) -> kernel::Result<T>,
     ) -> Result<T> {
         if patience.interrupter.is_some_and(Interrupter::is_interrupted) {
             return Err(Error::new(operation, Cause::Interrupted));
@@ -123,13 +126,13 @@ impl MockDevice {
         let interface = world.interface_of(file);
         match world.meet_fault(operation, interface) {
             // As if nothing were there at first.
-            Err(refusal) if refusal.cause() == Cause::WouldBlock => {}
-            met => met.map_err(|refusal| self.error(&world, operation, refusal))?,
+            Err(reason) if reason.cause() == Cause::WouldBlock => {}
+            met => met.map_err(|reason| self.error(&world, operation, reason))?,
         }
         loop {
             match step(&mut world, file) {
-                Err(refusal) if refusal.cause() == Cause::WouldBlock => {}
-                outcome => return outcome.map_err(|refusal| self.error(&world, operation, refusal)),
+                Err(reason) if reason.cause() == Cause::WouldBlock => {}
+                outcome => return outcome.map_err(|reason| self.error(&world, operation, reason)),
             }
             let (again, wake) = self.sleep(world, readiness, patience)?;
             match wake {
@@ -175,12 +178,12 @@ impl MockDevice {
     }
 
     #[cold]
-    fn error(&self, world: &World, operation: Operation, refusal: Refusal) -> Error {
-        match refusal.cause() {
-            Cause::WouldBlock => refusal.into_error(operation),
+    fn error(&self, world: &World, operation: Operation, reason: Reason) -> Error {
+        match reason.cause() {
+            Cause::WouldBlock => reason.of(operation),
             _ => {
                 let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
-                refusal.of(operation, name)
+                reason.of(operation).with_name(name)
             }
         }
     }
@@ -189,7 +192,7 @@ impl MockDevice {
     fn check_here(&self, operation: Operation) -> Result<()> {
         let world = self.kernel().enter();
         let Ok(name) = world.name_of(self.file.id) else {
-            return Err(crate::refusal::DETACHED.of(operation, self.interface.last_name()));
+            return Err(DETACHED.of(operation).with_name(self.interface.last_name()));
         };
         match world.at(self.interface.place()) {
             Ok(device) if device.name() == name => Ok(()),
@@ -206,11 +209,11 @@ impl MockDevice {
         let may_have_others = !is_here && device.is_some_and(|device| world.has_held_namesake(device));
         if queues > 1 || may_have_others || Arc::strong_count(&self.file) > 1 {
             let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
-            let refusal = Refusal::without_errno(Cause::Busy)
-                .because("other descriptors keep the interface alive")
-                .held_by(vec![this_process()]);
+            let reason = Reason::new(Cause::Busy)
+                .with_detail("other descriptors keep the interface alive")
+                .with_holders(vec![this_process()]);
             drop(world);
-            return Err(DestroyError::new(refusal.of(Operation::Destroy, name), Some(self)));
+            return Err(DestroyError::new(reason.of(Operation::Destroy).with_name(name), Some(self)));
         }
         // It is attached: that was just seen, and the lock has not been given up.
         let _ = world.set_persist(self.file.id, false);
@@ -274,7 +277,7 @@ impl TunDevice for MockDevice {
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         if pieces.iter().all(|piece| piece.is_empty()) {
             // A list of nothing does not reach the driver, which would refuse it.
-            return self.step(Operation::Send, |_, _| Err(Refusal::new(Errno::EINVAL, Cause::TooShort)));
+            return self.step(Operation::Send, |_, _| Err(Errno::EINVAL.reason(Cause::TooShort)));
         }
         self.step(Operation::Send, |world, file| world.send(file, pieces))
     }
@@ -331,7 +334,7 @@ impl TunDevice for MockDevice {
 
     fn try_clone(&self) -> Result<Self> {
         let lent = self.step(Operation::Duplicate, |_, _| {
-            let full = |_| Refusal::new(Errno::EMFILE, Cause::TooManyOpenFiles);
+            let full = |_| Errno::EMFILE.reason(Cause::TooManyOpenFiles);
             self.file.signal.readable.duplicate().map_err(full)
         })?;
         let (file, interface) = (self.file.clone(), self.interface.clone());

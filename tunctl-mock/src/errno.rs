@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tunctl_core::{Cause, Reason};
+
 macro_rules! errnos {
     ($($(#[$docs:meta])* $name:ident = $number:literal, $text:literal;)*) => {
         /// An error number of Linux, whatever system the program runs on.
@@ -23,6 +25,11 @@ macro_rules! errnos {
                     $($number => $text,)*
                     _ => "Unknown error",
                 }
+            }
+
+            /// Why a rule refuses: a system call that answers with this number.
+            pub(crate) const fn reason(self, cause: Cause) -> Reason {
+                Reason::new(cause).with_foreign_errno(self.0, self.text())
             }
 
             const fn name(self) -> Option<&'static str> {

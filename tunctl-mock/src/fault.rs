@@ -1,9 +1,8 @@
 //! Scripted failures: a call that would succeed does not.
 
-use tunctl_core::{Cause, Operation};
+use tunctl_core::{Cause, Operation, Reason};
 
 use crate::Errno;
-use crate::refusal::Refusal;
 
 /// What goes wrong at a certain call of an operation, whatever its arguments.
 ///
@@ -146,10 +145,10 @@ impl Faults {
 }
 
 impl Effect {
-    pub(crate) fn refusal(self) -> Option<Refusal> {
+    pub(crate) fn reason(self) -> Option<Reason> {
         match self {
             Self::Fails(errno, cause) => {
-                Some(Refusal::new(errno, cause).because("a fault that the test scripted"))
+                Some(errno.reason(cause).with_detail("a fault that the test scripted"))
             }
             Self::Deletes | Self::TakesDown => None,
         }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use tunctl_core::{
     Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, MacAddress, Mtu,
-    Operation, Result, State,
+    Operation, Reason, Result, State,
 };
 
 use crate::Errno;
-use crate::kernel::{Kernel, NamespaceId, NetDevice, Place, Rights, World};
-use crate::refusal::{Answer, NO_DEVICE, Refusal};
+use crate::kernel::{self, Kernel, NO_DEVICE, NamespaceId, NetDevice, Place, Rights, World};
 
 /// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was found.
 #[derive(Clone, Debug)]
@@ -47,23 +46,23 @@ impl MockInterface {
         self.name
     }
 
-    fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World) -> Answer<T>) -> Result<T> {
+    fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World) -> kernel::Result<T>) -> Result<T> {
         let mut world = self.kernel.enter();
         let id = world.at(self.place).ok().map(NetDevice::id);
         let outcome = world.meet_fault(operation, id).and_then(|()| step(&mut world));
-        outcome.map_err(|refusal| refusal.of(operation, self.name))
+        outcome.map_err(|reason| reason.of(operation).with_name(self.name))
     }
 
     /// A question about it. That it is gone is no error of the kernel's, which answers with nothing.
     fn ask<T>(&self, operation: Operation, answer: impl FnOnce(&NetDevice) -> T) -> Result<T> {
         self.step(operation, |world| match world.at(self.place) {
             Ok(device) => Ok(answer(device)),
-            Err(_) => Err(Refusal::without_errno(Cause::Gone)),
+            Err(_) => Err(Reason::new(Cause::Gone)),
         })
     }
 
     fn has(&self, address: InterfaceAddress, operation: Operation) -> Result<bool> {
-        let present = self.addresses().map_err(|error| error.in_the_course_of(operation))?;
+        let present = self.addresses().map_err(|error| error.with_operation(operation))?;
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 }
@@ -87,7 +86,7 @@ impl Interface for MockInterface {
         })?;
         if found.is_empty() {
             // An interface without addresses looks like one that does not exist.
-            self.info().map_err(|error| error.in_the_course_of(Operation::ListAddresses))?;
+            self.info().map_err(|error| error.with_operation(Operation::ListAddresses))?;
         }
         Ok(found)
     }
@@ -107,7 +106,7 @@ impl Interface for MockInterface {
             if there {
                 world.remove_address(self.place, self.rights, address)
             } else {
-                Err(Refusal::new(Errno::EADDRNOTAVAIL, Cause::AddressNotFound))
+                Err(Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound))
             }
         })
     }
@@ -131,7 +130,7 @@ impl Interface for MockInterface {
     fn rename(&self, name: &InterfaceName) -> Result<()> {
         self.step(Operation::Rename, |world| {
             // As in the Linux backend, which must not rename an interface of another kind.
-            world.at(self.place).map_err(|_| Refusal::without_errno(Cause::Gone))?;
+            world.at(self.place).map_err(|_| Reason::new(Cause::Gone))?;
             world.change_name(self.place, self.rights, *name)
         })
     }
@@ -139,7 +138,7 @@ impl Interface for MockInterface {
     fn delete(&self) -> Result<()> {
         self.step(Operation::Delete, |world| {
             // As in the Linux backend, which must not delete an interface of another kind.
-            world.at(self.place).map_err(|_| Refusal::without_errno(Cause::Gone))?;
+            world.at(self.place).map_err(|_| Reason::new(Cause::Gone))?;
             world.delete_link(self.place, self.rights)
         })
     }
@@ -147,5 +146,5 @@ impl Interface for MockInterface {
 
 /// The errors of what a handle cannot reach.
 pub(crate) fn unreachable(operation: Operation, name: InterfaceName) -> Error {
-    Refusal::without_errno(NO_DEVICE.cause()).of(operation, name)
+    Reason::new(NO_DEVICE.cause()).of(operation).with_name(name)
 }

@@ -17,7 +17,7 @@
 //! Not of the kernel's, but under its lock: what stands at the other end of an interface (`wire.rs`), and how those who wait are
 //! told of a change (`signal.rs`).
 //!
-//! A rule answers with a [`Refusal`](crate::refusal::Refusal): the number of the kernel's, and the cause that the Linux
+//! A rule that refuses answers with a [`Reason`]: the number of the kernel's, and the cause that the Linux
 //! backend would make of it. Everything happens under one lock, so each operation is a step that none other divides.
 
 mod address;
@@ -37,15 +37,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tunctl_core::{
-    CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu,
-    Operation, State, Uid,
+    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    MacAddress, Mtu, Operation, Reason, State, Uid,
 };
 
 use ring::Ring;
 
 use crate::fault::{Effect, Faults};
-use crate::refusal::{Answer, NO_DEVICE};
-use crate::{Caller, KernelProfile};
+use crate::{Caller, Errno, KernelProfile};
 
 pub(crate) use attach::{Attached, Wanted};
 pub(crate) use link::Rights;
@@ -54,6 +53,21 @@ pub use receive::Delivery;
 pub(crate) use signal::{Signal, Waiters};
 pub use wire::Way;
 use wire::Wires;
+
+/// What a rule answers: why it refuses, if it does.
+pub(crate) type Result<T = (), E = Reason> = std::result::Result<T, E>;
+
+/// The descriptor is attached to nothing any more.
+pub(crate) const DETACHED: Reason = Errno::EBADFD.reason(Cause::Gone);
+/// No interface of the namespace has the index.
+pub(crate) const NO_DEVICE: Reason = Errno::ENODEV.reason(Cause::Gone);
+
+/// Configuring takes the capability.
+pub(crate) fn incapable() -> Reason {
+    let remedy =
+        "Run it with sudo, or give the program the capability (here: let the mock's caller have it).";
+    Errno::EPERM.reason(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing").with_remedy(remedy)
+}
 
 /// Which interface, for ever: unlike an index, it is never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,7 +219,7 @@ impl World {
 
     /// One call of an operation begins: what the test has scripted for it happens first.
     #[inline]
-    pub(crate) fn meet_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Answer {
+    pub(crate) fn meet_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Result {
         if self.faults.is_empty() {
             return Ok(());
         }
@@ -215,7 +229,7 @@ impl World {
             (Effect::TakesDown, Some(id)) => self.set_state(id, State::Down),
             _ => {}
         }
-        effect.refusal().map_or(Ok(()), Err)
+        effect.reason().map_or(Ok(()), Err)
     }
 
     pub(crate) fn device(&self, id: InterfaceId) -> Option<&NetDevice> {
@@ -227,12 +241,12 @@ impl World {
     }
 
     /// The interface at a place.
-    pub(crate) fn at(&self, place: Place) -> Answer<&NetDevice> {
+    pub(crate) fn at(&self, place: Place) -> Result<&NetDevice> {
         let mut here = self.interfaces.values().filter(|device| device.namespace == place.namespace);
         here.find(|device| device.index == place.index).ok_or(NO_DEVICE)
     }
 
-    fn at_mut(&mut self, place: Place) -> Answer<&mut NetDevice> {
+    fn at_mut(&mut self, place: Place) -> Result<&mut NetDevice> {
         let mut here = self.interfaces.values_mut().filter(|device| device.namespace == place.namespace);
         here.find(|device| device.index == place.index).ok_or(NO_DEVICE)
     }

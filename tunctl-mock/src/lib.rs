@@ -59,7 +59,6 @@ mod interface;
 mod kernel;
 mod profile;
 mod readable;
-mod refusal;
 mod solicitation;
 #[cfg(feature = "proptest")]
 pub mod strategy;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Operation, Result, State};
 
+use crate::kernel::NO_DEVICE;
 use crate::kernel::{Delivery, NamespaceId, NetDevice, World};
-use crate::refusal::NO_DEVICE;
 use crate::{Caller, Fault, KernelProfile, MockBackend, Target};
 
 /// The system's side.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use tunctl_core::{Cause, Error, InterfaceName, Operation, Result, TunDevice};
+use tunctl_core::{Cause, Error, InterfaceName, Operation, Reason, Result, TunDevice};
 
-use crate::kernel::{InterfaceId, Kernel, NamespaceId, NetDevice, World};
-use crate::refusal::{Answer, NO_DEVICE, Refusal};
+use crate::kernel::{self, InterfaceId, Kernel, NO_DEVICE, NamespaceId, NetDevice, World};
 use crate::{MockBackend, MockDevice, MockInterface};
 
 /// Whom the test means: a device, an interface, or the name that an interface has in the backend's namespace.
@@ -137,7 +136,7 @@ impl MockBackend {
     ) -> Result<InterfaceId> {
         let whom = target.whom();
         let found = whom.resolve(self, world);
-        found.ok_or_else(|| whom.named(Refusal::without_errno(Cause::NotFound).into_error(operation)))
+        found.ok_or_else(|| whom.named(Reason::new(Cause::NotFound).of(operation)))
     }
 
     /// Something that the kernel may refuse.
@@ -145,11 +144,11 @@ impl MockBackend {
         &self,
         target: &impl Target,
         operation: Operation,
-        step: impl FnOnce(&mut World, InterfaceId) -> Answer<T>,
+        step: impl FnOnce(&mut World, InterfaceId) -> kernel::Result<T>,
     ) -> Result<T> {
         let mut world = self.kernel.enter();
         let id = self.find(&world, target, operation)?;
-        step(&mut world, id).map_err(|refusal| target.whom().named(refusal.into_error(operation)))
+        step(&mut world, id).map_err(|reason| target.whom().named(reason.of(operation)))
     }
 
     /// Something that only fails if there is no such interface.
@@ -169,8 +168,8 @@ impl MockBackend {
         let device = whom.remember(self, &world).and_then(|id| world.remembered(id));
         match device.ok_or(NO_DEVICE) {
             Ok(device) => answer(&world, device),
-            Err(refusal) => {
-                let error = whom.named(refusal.into_error(Operation::Lookup));
+            Err(reason) => {
+                let error = whom.named(reason.of(Operation::Lookup));
                 drop(world);
                 panic!("the test means an interface that never was: {error}")
             }

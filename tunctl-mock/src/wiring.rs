@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tunctl_core::{Cause, Operation, Result};
+use tunctl_core::{Cause, Operation, Reason, Result};
 
 use crate::kernel::{InterfaceId, NetDevice, World};
-use crate::refusal::Refusal;
 use crate::{Impairment, MockBackend, Target, Way};
 
 /// What stands at the other end.
@@ -21,9 +20,9 @@ impl MockBackend {
         let first = self.find(&world, &one, Operation::Connect)?;
         let second = self.find(&world, &other, Operation::Connect)?;
         if first == second {
-            let refusal = Refusal::without_errno(Cause::InvalidOptions);
-            let refusal = refusal.because("a cable has its ends at two interfaces");
-            return Err(refusal.into_error(Operation::Connect));
+            let reason = Reason::new(Cause::InvalidOptions);
+            let reason = reason.with_detail("a cable has its ends at two interfaces");
+            return Err(reason.of(Operation::Connect));
         }
         same_layer(&world, &[first, second])?;
         world.wires.plug(first, second);
@@ -109,8 +108,6 @@ fn same_layer(world: &World, interfaces: &[InterfaceId]) -> Result<()> {
     if layers.all(|layer| Some(layer) == first) {
         return Ok(());
     }
-    let refusal = Refusal::without_errno(Cause::LayerMismatch);
-    Err(refusal
-        .because("a wire carries IP packets or Ethernet frames, not both")
-        .into_error(Operation::Connect))
+    let reason = Reason::new(Cause::LayerMismatch);
+    Err(reason.with_detail("a wire carries IP packets or Ethernet frames, not both").of(Operation::Connect))
 }

@@ -10,7 +10,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::task::coop;
-use tunctl_core::{Cause, Error, Operation, Result, TunDevice};
+use tunctl_core::{Cause, Error, Operation, Reason, Result, TunDevice};
 
 use crate::{RecvHalf, SendHalf};
 
@@ -46,12 +46,12 @@ impl<D: TunDevice> AsyncDevice<D> {
     /// If the runtime was built without [`enable_io`](tokio::runtime::Builder::enable_io): tokio has no way to ask.
     pub fn new(device: D) -> Result<Self> {
         if Handle::try_current().is_err() {
-            let refused = Error::new(Operation::Wait, Cause::Other);
-            let refused = refused.with_detail("this thread has no tokio runtime");
-            return Err(refused.with_remedy("Call it in a task, or in a thread that has entered a runtime."));
+            let reason = Reason::new(Cause::Other).with_detail("this thread has no tokio runtime");
+            let remedy = "Call it in a task, or in a thread that has entered a runtime.";
+            return Err(reason.with_remedy(remedy).of(Operation::Wait));
         }
         let watch = || watch(device.as_fd().try_clone_to_owned()?);
-        let watched = watch().map_err(|error| Error::from_io(Operation::Wait, &error))?;
+        let watched = watch().map_err(|error| Reason::from_io(&error).of(Operation::Wait))?;
         Ok(Self { watched, device })
     }
 
@@ -225,7 +225,7 @@ impl<D: TunDevice> AsyncDevice<D> {
     async fn ready(&self, kind: Interest) -> Result<()> {
         // A deletion is an error, and on Linux nothing else: who waited for the kind alone would sleep through it.
         let ready = self.watched.ready(kind | Interest::ERROR).await;
-        ready.map(drop).map_err(|error| Error::from_io(Operation::Wait, &error))
+        ready.map(drop).map_err(|error| Reason::from_io(&error).of(Operation::Wait))
     }
 }
 

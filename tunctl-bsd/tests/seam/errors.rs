@@ -163,7 +163,7 @@ fn a_unit_of_macos_that_is_taken_exists() {
     assert_eq!((error.cause(), error.raw_os_error()), (Cause::Exists, None));
     // Another was faster.
     rig.fail("connect", 16);
-    says(&create(&rig, &named_tun("utun5")), Operation::Create, Cause::Exists, 16, "");
+    says(&create(&rig, &named_tun("utun5")), Operation::Create, Cause::Exists, 16, "another name");
     let error = refused(rig.backend.open(&named_tun("utun0")));
     assert_eq!(error.cause(), Cause::Busy);
 }
@@ -174,7 +174,7 @@ fn a_device_opens_for_one_only() {
         let rig = Rig::new(system);
         let _device = rig.tun();
         let error = refused(rig.backend.open(&named_tun(rig.tun_name())));
-        says(&error, Operation::Open, Cause::Busy, 16, "");
+        says(&error, Operation::Open, Cause::Busy, 16, "Close it there");
     }
 }
 
@@ -249,13 +249,13 @@ fn what_an_interface_cannot_have_is_told_apart() {
         says(&error, Operation::AddAddress, Cause::InvalidAddress, 22, "");
         rig.fail("configure SIOCAIFADDR", 17);
         let error = refused(tun.add_address(address("10.9.0.1/24")));
-        says(&error, Operation::AddAddress, Cause::AddressExists, 17, "");
+        says(&error, Operation::AddAddress, Cause::AddressExists, 17, "Remove the old one");
         rig.fail("configure SIOCAIFADDR_IN6", 47);
         let error = refused(tun.add_address(address("fd00::1/64")));
         says(&error, Operation::AddAddress, Cause::NoIpv6, 47, "");
         rig.fail("configure SIOCDIFADDR", 49);
         let error = refused(tun.remove_address(address("10.0.0.1/24")));
-        says(&error, Operation::RemoveAddress, Cause::AddressNotFound, 49, "");
+        says(&error, Operation::RemoveAddress, Cause::AddressNotFound, 49, "Prefix length and peer");
         let error = refused(tun.remove_address(address("10.0.0.1/25")));
         assert_eq!((error.cause(), error.raw_os_error()), (Cause::AddressNotFound, None), "{system:?}");
         let error = refused(tun.add_address(address("10.0.0.1/25")));
@@ -286,7 +286,7 @@ fn errors_of_reading_and_writing_are_told_apart() {
         ("write", 50, Cause::Down),
         ("write", 40, Cause::MalformedPacket),
         ("write", 47, Cause::MalformedPacket),
-        ("write", 55, Cause::Other),
+        ("write", 55, Cause::NoBuffers),
     ] {
         for system in SYSTEMS {
             let rig = Rig::new(system);

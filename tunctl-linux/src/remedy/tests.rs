@@ -3,8 +3,8 @@
 use super::*;
 use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Uid};
 
-fn user() -> Situation {
-    Situation {
+fn user() -> CallerContext {
+    CallerContext {
         opened_without: false,
         container: false,
         net_admin: false,
@@ -25,23 +25,23 @@ fn existing(flags: CreateFlags) -> InterfaceInfo {
 #[test]
 fn each_refusal_of_the_node_has_a_remedy_of_its_own() {
     let path = Path::new("/dev/net/tun");
-    let told = |errno, situation: &Situation| {
-        let error = node(errno, path, situation).into_error(Operation::Create);
+    let reported = |errno, context: &CallerContext| {
+        let error = node(errno, path, context).of(Operation::Create);
         (error.cause(), error.to_string())
     };
-    let container = Situation { container: true, ..user() };
+    let container = CallerContext { container: true, ..user() };
     let rows = [
         (Errno::ENOENT, user(), Cause::MissingNode, "mknod"),
         (Errno::ENOENT, container.clone(), Cause::MissingNode, "--device /dev/net/tun"),
         (Errno::ENODEV, user(), Cause::MissingDriver, "modprobe tun"),
         (Errno::ENXIO, user(), Cause::MissingDriver, "modprobe tun"),
         (Errno::EACCES, user(), Cause::ClosedNode, "chmod 0666"),
-        (Errno::EACCES, Situation { uid: 0, ..user() }, Cause::ClosedNode, "root of the machine"),
+        (Errno::EACCES, CallerContext { uid: 0, ..user() }, Cause::ClosedNode, "root of the machine"),
         (Errno::EPERM, container, Cause::ContainerRules, "--device /dev/net/tun"),
         (Errno::EMFILE, user(), Cause::TooManyOpenFiles, "ulimit -n"),
     ];
-    for (errno, situation, cause, advice) in rows {
-        let (found, text) = told(errno, &situation);
+    for (errno, context, cause, advice) in rows {
+        let (found, text) = reported(errno, &context);
         assert_eq!(found, cause, "{errno}");
         assert!(text.contains(advice), "{text}");
     }
@@ -67,7 +67,7 @@ fn each_refusal_to_attach_has_a_cause_of_its_own() {
         (Errno::EINVAL, tap, Some(&there), Cause::LayerMismatch, "exists as a tun"),
         (Errno::EINVAL, queues, Some(&there), Cause::QueueMismatch, "Ask without multi_queue"),
         (Errno::EINVAL, tun, Some(&several), Cause::QueueMismatch, "Ask for multi_queue"),
-        (Errno::E2BIG, queues, Some(&several), Cause::TooManyQueues, "closed"),
+        (Errno::E2BIG, queues, Some(&several), Cause::TooManyQueues, "makes room"),
         (Errno::EPERM, tun, Some(&owned), Cause::NotOwner, "user 7 and group 8"),
         (Errno::EPERM, tun, Some(&there), Cause::MissingCapability, "setcap cap_net_admin=ep /usr/bin/vpn"),
         (Errno::EPERM, exclusive, None, Cause::MissingCapability, "sudo"),
@@ -75,7 +75,7 @@ fn each_refusal_to_attach_has_a_cause_of_its_own() {
         (Errno::ENOTTY, exclusive, None, Cause::MissingDriver, "/dev/net/tun"),
     ];
     for (errno, flags, existing, cause, advice) in rows {
-        let error = attach(errno, Operation::Create, flags, existing, &user()).into_error(Operation::Create);
+        let error = attach(errno, Operation::Create, flags, existing, &user()).of(Operation::Create);
         assert_eq!(error.cause(), cause, "{errno} {flags:?}");
         assert!(error.to_string().contains(advice), "{error}");
     }
@@ -85,18 +85,18 @@ fn each_refusal_to_attach_has_a_cause_of_its_own() {
 
 #[test]
 fn a_missing_capability_is_told_from_one_held_elsewhere() {
-    let told = |situation: &Situation| unprivileged(situation).into_error(Operation::Create);
-    let container = told(&Situation { container: true, ..user() });
+    let told = |context: &CallerContext| unprivileged(context).of(Operation::Create);
+    let container = told(&CallerContext { container: true, ..user() });
     assert!(container.to_string().contains("--cap-add NET_ADMIN"), "{container}");
-    let root_could = told(&Situation { container: true, net_admin_in_reach: true, ..user() });
+    let root_could = told(&CallerContext { container: true, net_admin_in_reach: true, ..user() });
     assert!(root_could.to_string().contains("setcap"), "{root_could}");
-    let elsewhere = told(&Situation { net_admin: true, ..user() });
+    let elsewhere = told(&CallerContext { net_admin: true, ..user() });
     assert_eq!(elsewhere.cause(), Cause::ForeignNamespace);
 }
 
 #[test]
 fn a_packet_that_is_too_short_is_told_from_one_that_is_malformed() {
-    let cause = |flags, length| send(Errno::EINVAL, flags, length).into_error(Operation::Send).cause();
+    let cause = |flags, length| send(Errno::EINVAL, flags, length).of(Operation::Send).cause();
     let tap = CreateFlags::TAP | CreateFlags::NO_PI;
     assert_eq!(cause(tap, 13), Cause::TooShort);
     assert_eq!(cause(tap, 14), Cause::MalformedPacket);

@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 
-use tunctl_core::{Cause, InterfaceAddress};
+use tunctl_core::{Cause, InterfaceAddress, Reason};
 
 use super::link::Rights;
 use super::{NetDevice, Place, World};
 use crate::Errno;
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::Result;
 
-const EXISTS: Refusal = Refusal::new(Errno::EEXIST, Cause::AddressExists);
-const NOT_FOUND: Refusal = Refusal::new(Errno::EADDRNOTAVAIL, Cause::AddressNotFound);
+const EXISTS: Reason = Errno::EEXIST.reason(Cause::AddressExists);
+const NOT_FOUND: Reason = Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound);
 
 impl World {
     /// IPv4: the same address may be there once a network; IPv6: once.
-    pub(crate) fn add_address(&mut self, place: Place, rights: Rights, address: InterfaceAddress) -> Answer {
+    pub(crate) fn add_address(&mut self, place: Place, rights: Rights, address: InterfaceAddress) -> Result {
         self.may_configure(rights)?;
         let address = without_own_peer(address);
         let device = self.at(place)?;
@@ -33,7 +33,7 @@ impl World {
         place: Place,
         rights: Rights,
         address: InterfaceAddress,
-    ) -> Answer {
+    ) -> Result {
         self.may_configure(rights)?;
         let device = self.at_mut(place)?;
         match address.address() {
@@ -54,7 +54,7 @@ impl NetDevice {
     }
 
     /// The first address of a network is its primary one, the later ones are secondary. Primary ones stand first.
-    fn add_ipv4(&mut self, address: InterfaceAddress) -> Answer {
+    fn add_ipv4(&mut self, address: InterfaceAddress) -> Result {
         let same_network = |present: &&InterfaceAddress| network(present) == network(&address);
         if self.ipv4.iter().filter(same_network).any(|present| present.address() == address.address()) {
             return Err(EXISTS);
@@ -70,7 +70,7 @@ impl NetDevice {
     }
 
     /// With a primary address go the secondary ones of its network.
-    fn remove_ipv4(&mut self, address: InterfaceAddress) -> Answer {
+    fn remove_ipv4(&mut self, address: InterfaceAddress) -> Result {
         let position = self.ipv4.iter().position(|present| present.same_as(&address)).ok_or(NOT_FOUND)?;
         let is_primary = self.primaries()[position];
         self.ipv4.remove(position);
@@ -89,7 +89,7 @@ impl NetDevice {
     }
 
     /// The newest first, behind those of a wider scope.
-    fn add_ipv6(&mut self, address: InterfaceAddress) -> Answer {
+    fn add_ipv6(&mut self, address: InterfaceAddress) -> Result {
         if self.ipv6.iter().any(|present| present.address() == address.address()) {
             return Err(EXISTS);
         }

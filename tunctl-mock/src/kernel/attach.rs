@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
+    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Reason,
+    State, Uid,
 };
 
 use super::name::{check_reserved, is_other};
 use super::ring::Ring;
 use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
 use crate::Errno;
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::{NO_DEVICE, Result, incapable};
 
 /// The most queues of an interface (`MAX_TAP_QUEUES`).
 const MOST_QUEUES: usize = 256;
@@ -39,7 +40,7 @@ const KEPT: CreateFlags = CreateFlags::NO_PI
 
 impl World {
     /// Attaches a new file to the interface of that name, or creates it.
-    pub(crate) fn set_iff(&mut self, wanted: &Wanted<'_>, signal: Arc<Signal>) -> Answer<Attached> {
+    pub(crate) fn set_iff(&mut self, wanted: &Wanted<'_>, signal: Arc<Signal>) -> Result<Attached> {
         let name = wanted.name.and_then(|name| InterfaceName::from_kernel(name).ok());
         let existing = name.and_then(|name| self.named(wanted.namespace, &name)).map(|device| device.id);
         let id = match existing {
@@ -51,7 +52,7 @@ impl World {
             None => self.register(wanted)?,
         };
         let file = self.open_file(id, signal);
-        let device = self.interfaces.get_mut(&id).ok_or(crate::refusal::NO_DEVICE)?;
+        let device = self.interfaces.get_mut(&id).ok_or(NO_DEVICE)?;
         device.attached.push(file);
         // A further queue takes the headers as they are; a first one brings its own.
         if device.queues() == 1 {
@@ -61,31 +62,32 @@ impl World {
     }
 
     /// The rules for an interface that exists, in the kernel's order.
-    fn may_attach(&self, id: InterfaceId, wanted: &Wanted<'_>) -> Answer {
-        let device = self.device(id).ok_or(crate::refusal::NO_DEVICE)?;
+    fn may_attach(&self, id: InterfaceId, wanted: &Wanted<'_>) -> Result {
+        let device = self.device(id).ok_or(NO_DEVICE)?;
         if wanted.flags.contains(CreateFlags::TUN_EXCL) {
-            return Err(Refusal::new(Errno::EBUSY, Cause::Exists));
+            return Err(Errno::EBUSY.reason(Cause::Exists));
         }
         if device.layer != wanted.layer {
-            return Err(Refusal::new(Errno::EINVAL, Cause::LayerMismatch)
-                .because(format!("the interface exists as a {}", word(device.layer))));
+            return Err(Errno::EINVAL
+                .reason(Cause::LayerMismatch)
+                .with_detail(format!("the interface exists as a {}", word(device.layer))));
         }
         if device.is_multi_queue() != wanted.flags.contains(CreateFlags::MULTI_QUEUE) {
-            return Err(Refusal::new(Errno::EINVAL, Cause::QueueMismatch));
+            return Err(Errno::EINVAL.reason(Cause::QueueMismatch));
         }
         self.may_use(device)?;
         if !device.is_multi_queue() && !device.attached.is_empty() {
-            return Err(Refusal::new(Errno::EBUSY, Cause::Busy));
+            return Err(Errno::EBUSY.reason(Cause::Busy));
         }
         if device.queues() >= MOST_QUEUES {
-            return Err(Refusal::new(Errno::E2BIG, Cause::TooManyQueues));
+            return Err(Errno::E2BIG.reason(Cause::TooManyQueues));
         }
         Ok(())
     }
 
     /// Without the capability, one must be the owner and in the group, as far as they are set. If neither is, kernels
     /// differ.
-    fn may_use(&self, device: &NetDevice) -> Answer {
+    fn may_use(&self, device: &NetDevice) -> Result {
         let strange_user = device.owner.is_some_and(|owner| !self.caller.is(owner));
         let strange_group = device.group.is_some_and(|group| !self.caller.is_in(group));
         let nobodys = device.owner.is_none() && device.group.is_none();
@@ -93,9 +95,9 @@ impl World {
             return Ok(());
         }
         if nobodys {
-            return if self.profile.ownerless_attach() { Ok(()) } else { Err(crate::refusal::INCAPABLE) };
+            return if self.profile.ownerless_attach() { Ok(()) } else { Err(incapable()) };
         }
-        Err(Refusal::new(Errno::EPERM, Cause::NotOwner).because(format!(
+        Err(Errno::EPERM.reason(Cause::NotOwner).with_detail(format!(
             "the interface belongs to {}, and this process runs as uid {}",
             belongs(device.owner, device.group),
             self.caller.uid()
@@ -103,9 +105,9 @@ impl World {
     }
 
     /// A new interface: down, not persistent, nobody's.
-    fn register(&mut self, wanted: &Wanted<'_>) -> Answer<InterfaceId> {
+    fn register(&mut self, wanted: &Wanted<'_>) -> Result<InterfaceId> {
         if !self.caller.is_capable() {
-            return Err(crate::refusal::INCAPABLE);
+            return Err(incapable());
         }
         let name = self.choose_name(wanted.namespace, wanted.name, wanted.layer)?;
         let index = self.next_index(wanted.namespace);
@@ -189,9 +191,9 @@ fn first_mac(id: InterfaceId) -> MacAddress {
 }
 
 /// The name is that of an interface of another kind; exclusiveness is looked at first.
-fn other_kind(flags: CreateFlags) -> Refusal {
+fn other_kind(flags: CreateFlags) -> Reason {
     let errno = if flags.contains(CreateFlags::TUN_EXCL) { Errno::EBUSY } else { Errno::EINVAL };
-    Refusal::new(errno, Cause::NotATun)
+    errno.reason(Cause::NotATun)
 }
 
 const fn word(layer: Layer) -> &'static str {

@@ -5,7 +5,7 @@ use tunctl_core::{Cause, InterfaceName, Layer, MacAddress, Mtu, State};
 use super::name::check_reserved;
 use super::{InterfaceId, NamespaceId, Place, World};
 use crate::Errno;
-use crate::refusal::{Answer, INCAPABLE, NO_DEVICE, Refusal};
+use crate::kernel::{NO_DEVICE, Result, incapable};
 
 /// With less, IPv6 is off on an interface.
 const LEAST_IPV6_MTU: u32 = 1280;
@@ -23,11 +23,11 @@ impl World {
     }
 
     /// Rights are looked at before the interface.
-    pub(super) fn may_configure(&self, rights: Rights) -> Answer {
-        if rights.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(INCAPABLE) }
+    pub(super) fn may_configure(&self, rights: Rights) -> Result {
+        if rights.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(incapable()) }
     }
 
-    pub(crate) fn change_state(&mut self, place: Place, rights: Rights, state: State) -> Answer {
+    pub(crate) fn change_state(&mut self, place: Place, rights: Rights, state: State) -> Result {
         self.may_configure(rights)?;
         let id = self.at(place)?.id;
         self.set_state(id, state);
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// The greatest MTU leaves room for the link-layer header in 65535 bytes.
-    pub(crate) fn change_mtu(&mut self, place: Place, rights: Rights, mtu: Mtu) -> Answer {
+    pub(crate) fn change_mtu(&mut self, place: Place, rights: Rights, mtu: Mtu) -> Result {
         self.may_configure(rights)?;
         let device = self.at_mut(place)?;
         let most = match device.layer {
@@ -69,7 +69,9 @@ impl World {
             Layer::Tap => 65_521,
         };
         if !(68..=most).contains(&mtu.get()) {
-            return Err(Refusal::new(Errno::EINVAL, Cause::InvalidMtu));
+            return Err(Errno::EINVAL
+                .reason(Cause::InvalidMtu)
+                .with_remedy("A tun takes 68 to 65535 bytes, a tap at most 65521."));
         }
         device.mtu = mtu;
         if mtu.get() < LEAST_IPV6_MTU {
@@ -79,35 +81,35 @@ impl World {
     }
 
     /// A tap takes any, up or down, and also one that another has; a tun has none.
-    pub(crate) fn change_mac(&mut self, place: Place, rights: Rights, mac: MacAddress) -> Answer {
+    pub(crate) fn change_mac(&mut self, place: Place, rights: Rights, mac: MacAddress) -> Result {
         self.may_configure(rights)?;
         let device = self.at_mut(place)?;
         if device.layer == Layer::Tun {
-            let refused = Refusal::new(Errno::EOPNOTSUPP, Cause::LayerMismatch);
-            return Err(refused.because("a tun has no MAC address"));
+            let refused = Errno::EOPNOTSUPP.reason(Cause::LayerMismatch);
+            return Err(refused.with_detail("a tun has no MAC address"));
         }
         device.mac = Some(mac);
         Ok(())
     }
 
-    pub(crate) fn delete_link(&mut self, place: Place, rights: Rights) -> Answer {
+    pub(crate) fn delete_link(&mut self, place: Place, rights: Rights) -> Result {
         self.may_configure(rights)?;
         let id = self.at(place)?.id;
         self.unregister(id);
         Ok(())
     }
 
-    pub(crate) fn change_name(&mut self, place: Place, rights: Rights, to: InterfaceName) -> Answer {
+    pub(crate) fn change_name(&mut self, place: Place, rights: Rights, to: InterfaceName) -> Result {
         self.may_configure(rights)?;
         self.rename(place, to)
     }
 
     /// Somebody who may renames it: to a name that is free, and while it is up only on kernels that permit that.
-    pub(crate) fn rename(&mut self, place: Place, to: InterfaceName) -> Answer {
+    pub(crate) fn rename(&mut self, place: Place, to: InterfaceName) -> Result {
         let live = self.profile.rename_while_up();
         let device = self.at(place)?;
         if device.state == State::Up && !live {
-            return Err(Refusal::new(Errno::EBUSY, Cause::Busy).because("the interface is up"));
+            return Err(Errno::EBUSY.reason(Cause::Busy).with_detail("the interface is up"));
         }
         if device.name == to {
             return Ok(());
@@ -119,7 +121,7 @@ impl World {
             check_reserved(&to)?;
         }
         if self.is_taken(place.namespace, &to) {
-            return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
+            return Err(Errno::EEXIST.reason(Cause::Exists));
         }
         let device = self.at_mut(place)?;
         device.name = to;
@@ -130,14 +132,14 @@ impl World {
 
     /// Another program moves it to another namespace: it goes down, loses its addresses, and keeps its name, which must be
     /// free there, and its index if that is.
-    pub(crate) fn move_to(&mut self, place: Place, namespace: NamespaceId) -> Answer {
+    pub(crate) fn move_to(&mut self, place: Place, namespace: NamespaceId) -> Result {
         let device = self.at(place)?;
         let (id, name, index) = (device.id, device.name, device.index);
         if namespace == place.namespace {
             return Ok(());
         }
         if self.is_taken(namespace, &name) {
-            return Err(Refusal::new(Errno::EEXIST, Cause::Exists));
+            return Err(Errno::EEXIST.reason(Cause::Exists));
         }
         let index = if self.is_free(namespace, index) { index } else { self.next_index(namespace) };
         let device = self.device_mut(id).ok_or(NO_DEVICE)?;
@@ -151,12 +153,15 @@ impl World {
     }
 
     /// Whether an interface may have IPv6 addresses.
-    pub(super) fn ipv6_is_on(&self, namespace: NamespaceId, mtu: Mtu) -> Answer {
+    pub(super) fn ipv6_is_on(&self, namespace: NamespaceId, mtu: Mtu) -> Result {
         if mtu.get() < LEAST_IPV6_MTU {
-            return Err(Refusal::new(Errno::EINVAL, Cause::InvalidAddress));
+            let remedy = "IPv6 is off on an interface whose MTU is less than 1280 bytes.";
+            return Err(Errno::EINVAL.reason(Cause::InvalidAddress).with_remedy(remedy));
         }
         if !self.namespaces[namespace.0].ipv6 {
-            return Err(Refusal::new(Errno::EACCES, Cause::NoIpv6));
+            return Err(Errno::EACCES
+                .reason(Cause::NoIpv6)
+                .with_remedy("Switch it on (here: the mock's set_ipv6)."));
         }
         Ok(())
     }

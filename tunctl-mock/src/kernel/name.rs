@@ -1,10 +1,10 @@
 //! Names, and numbers for patterns.
 
-use tunctl_core::{Cause, InterfaceName, Layer};
+use tunctl_core::{Cause, InterfaceName, Layer, Reason};
 
 use super::{LOOPBACK, NamespaceId, World};
 use crate::Errno;
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::Result;
 
 /// The most interfaces that a pattern is tried for: the bits of a page, by which the kernel looks for a free number.
 const MOST_NUMBERS: u32 = 8 * 4096;
@@ -12,7 +12,7 @@ const MOST_NUMBERS: u32 = 8 * 4096;
 /// The most bytes that a name has.
 const LONGEST: usize = 15;
 
-const REFUSED: Refusal = Refusal::new(Errno::EINVAL, Cause::InvalidName);
+const REFUSED: Reason = Errno::EINVAL.reason(Cause::InvalidName);
 
 impl World {
     /// The name of a new interface, from what was asked for.
@@ -21,7 +21,7 @@ impl World {
         namespace: NamespaceId,
         wanted: Option<&[u8]>,
         layer: Layer,
-    ) -> Answer<InterfaceName> {
+    ) -> Result<InterfaceName> {
         let wanted = wanted.unwrap_or(match layer {
             Layer::Tun => b"tun%d",
             Layer::Tap => b"tap%d",
@@ -56,8 +56,8 @@ impl World {
     }
 }
 
-fn exhausted(errno: Errno) -> Refusal {
-    Refusal::new(errno, Cause::Exists).because("every number that the pattern could take is taken")
+fn exhausted(errno: Errno) -> Reason {
+    errno.reason(Cause::Exists).with_detail("every number that the pattern could take is taken")
 }
 
 /// Whether it is the name of an interface of another kind.
@@ -66,12 +66,12 @@ pub(crate) fn is_other(name: &InterfaceName) -> bool {
 }
 
 /// A directory under `/proc/sys` bears the name, where these two have a meaning.
-pub(super) fn check_reserved(name: &InterfaceName) -> Answer {
+pub(super) fn check_reserved(name: &InterfaceName) -> Result {
     if matches!(name.as_bytes(), b"all" | b"default") { Err(REFUSED) } else { Ok(()) }
 }
 
 /// The bytes that a name may have.
-pub(super) fn check(name: &[u8]) -> Answer {
+pub(super) fn check(name: &[u8]) -> Result {
     // A directory under /sys bears the name, where these two have a meaning.
     let reserved: [&[u8]; 2] = [b".", b".."];
     // The kernel's isspace() counts the no-break space of Latin-1.

@@ -1,50 +1,50 @@
 //! Queues: attached, detached, closed; and when an interface goes.
 
-use tunctl_core::{Cause, InterfaceName, PollState, Readiness, State};
+use tunctl_core::{Cause, InterfaceName, PollState, Readiness, Reason, State};
 
 use super::{FileId, InterfaceId, NetDevice, World};
 use crate::Errno;
-use crate::refusal::{Answer, DETACHED, Refusal};
+use crate::kernel::{DETACHED, Result};
 
-const INVALID: Refusal = Refusal::new(Errno::EINVAL, Cause::InvalidQueue);
+const INVALID: Reason = Errno::EINVAL.reason(Cause::InvalidQueue);
 
 /// Of a deleted interface, the kernel says the same as of a wrong request.
-const NO_QUEUE: Refusal = Refusal::new(Errno::EINVAL, Cause::Gone);
+const NO_QUEUE: Reason = Errno::EINVAL.reason(Cause::Gone);
 
 impl World {
     /// The interface of a file; every call on a file whose interface is gone answers `EBADFD`.
-    pub(super) fn attached(&self, file: FileId) -> Answer<&NetDevice> {
+    pub(super) fn attached(&self, file: FileId) -> Result<&NetDevice> {
         self.interface_of(file).and_then(|id| self.device(id)).ok_or(DETACHED)
     }
 
-    fn attached_mut(&mut self, file: FileId) -> Answer<&mut NetDevice> {
+    fn attached_mut(&mut self, file: FileId) -> Result<&mut NetDevice> {
         let id = self.interface_of(file).ok_or(DETACHED)?;
         self.device_mut(id).ok_or(DETACHED)
     }
 
     /// The name follows renames, and moves.
-    pub(crate) fn name_of(&self, file: FileId) -> Answer<InterfaceName> {
+    pub(crate) fn name_of(&self, file: FileId) -> Result<InterfaceName> {
         Ok(self.attached(file)?.name)
     }
 
     /// Persistence, owner and group take no privilege: to have the file is enough.
-    pub(crate) fn set_persist(&mut self, file: FileId, persistent: bool) -> Answer {
+    pub(crate) fn set_persist(&mut self, file: FileId, persistent: bool) -> Result {
         self.attached_mut(file)?.persistent = persistent;
         Ok(())
     }
 
-    pub(crate) fn set_owner(&mut self, file: FileId, owner: tunctl_core::Uid) -> Answer {
+    pub(crate) fn set_owner(&mut self, file: FileId, owner: tunctl_core::Uid) -> Result {
         self.attached_mut(file)?.owner = Some(owner);
         Ok(())
     }
 
-    pub(crate) fn set_group(&mut self, file: FileId, group: tunctl_core::Gid) -> Answer {
+    pub(crate) fn set_group(&mut self, file: FileId, group: tunctl_core::Gid) -> Result {
         self.attached_mut(file)?.group = Some(group);
         Ok(())
     }
 
     /// Offloads stay with the interface. Bits that the kernel does not know, or that do not go together, are refused.
-    pub(crate) fn set_offloads(&mut self, file: FileId, offloads: u32) -> Answer {
+    pub(crate) fn set_offloads(&mut self, file: FileId, offloads: u32) -> Result {
         const CSUM: u32 = 1;
         const TSO: u32 = 0x6;
         const ECN: u32 = 8;
@@ -62,14 +62,14 @@ impl World {
             || (offloads & TUNNEL != 0 && !segments)
             || (offloads & TUNNEL_CSUM != 0 && offloads & TUNNEL == 0);
         if refused {
-            return Err(Refusal::new(Errno::EINVAL, Cause::Other));
+            return Err(Errno::EINVAL.reason(Cause::Other));
         }
         device.offloads = offloads;
         Ok(())
     }
 
     /// Puts a detached queue back. It need not be allowed to open the interface.
-    pub(crate) fn attach_queue(&mut self, file: FileId) -> Answer {
+    pub(crate) fn attach_queue(&mut self, file: FileId) -> Result {
         let id = self.attached(file).map_err(|_| NO_QUEUE)?.id;
         if !self.file(file).is_some_and(|file| file.detached) {
             return Err(INVALID);
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Takes a queue out of service; what waits in it is lost.
-    pub(crate) fn detach_queue(&mut self, file: FileId) -> Answer {
+    pub(crate) fn detach_queue(&mut self, file: FileId) -> Result {
         let device = self.attached(file).map_err(|_| NO_QUEUE)?;
         let (id, several) = (device.id, device.is_multi_queue());
         if !several || self.file(file).is_some_and(|file| file.detached) {

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::IoSliceMut;
 
-use tunctl_core::{Cause, Layer, State};
+use tunctl_core::{Cause, Layer, Reason, State};
 use tunctl_packet::header::{EtherType, PacketInfo};
 use tunctl_packet::{FlowKey, Packet};
 
@@ -11,7 +11,7 @@ use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
 use super::wire::Way;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
 use crate::Errno;
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::Result;
 
 /// What became of a packet that the system sent out of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// The program takes one packet, as far as it has room for it: how many bytes it got.
-    pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Answer<usize> {
+    pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let device = self.attached(file)?;
         let (layer, information, vnet) =
             (device.layer, device.has_packet_information(), device.has_vnet_header());
@@ -113,8 +113,8 @@ impl World {
         Ok(total.min(room))
     }
 
-    fn take(&mut self, file: FileId) -> Answer<Vec<u8>> {
-        const NOTHING: Refusal = Refusal::new(Errno::EAGAIN, Cause::WouldBlock);
+    fn take(&mut self, file: FileId) -> Result<Vec<u8>> {
+        const NOTHING: Reason = Errno::EAGAIN.reason(Cause::WouldBlock);
         let open = self.file_mut(file).ok_or(NOTHING)?;
         let packet = open.queue.pop().ok_or(NOTHING)?;
         if open.queue.is_empty() {
@@ -187,10 +187,11 @@ struct Scatter<'a, 'b> {
 
 impl Scatter<'_, '_> {
     /// A header goes in whole; without room for it the packet is lost.
-    fn header(&mut self, header: &[u8]) -> Answer {
+    fn header(&mut self, header: &[u8]) -> Result {
         if self.fill(header) < header.len() {
-            return Err(Refusal::new(Errno::EINVAL, Cause::TooShort)
-                .because("the buffer has no room for the headers in front of a packet, which is lost"));
+            return Err(Errno::EINVAL
+                .reason(Cause::TooShort)
+                .with_detail("the buffer has no room for the headers in front of a packet, which is lost"));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use tunctl_core::{Cause, CreateFlags, Layer, State};
 use super::vnet::Malformed;
 use super::wire::Way;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
-use crate::refusal::{Answer, Refusal};
+use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
 
 /// The packet information header: two bytes of flags, and the EtherType.
@@ -20,16 +20,16 @@ const UNTAKEN: usize = 65_536;
 
 impl World {
     /// The program sends one packet; how many bytes it had.
-    pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Answer<usize> {
+    pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<usize> {
         let device = self.attached(file)?;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // What is malformed is refused first, also by an interface that is down.
         let Ok(headers) = device.check(pieces, &self.profile) else {
             let cause = if length < device.least_length() { Cause::TooShort } else { Cause::MalformedPacket };
-            return Err(Refusal::new(Errno::EINVAL, cause));
+            return Err(Errno::EINVAL.reason(cause));
         };
         if device.state == State::Down {
-            return Err(Refusal::new(Errno::EIO, Cause::Down));
+            return Err(Errno::EIO.reason(Cause::Down));
         }
         // Neither the MTU nor a queue bounds what comes from the program. A detached queue sends as well.
         let id = device.id;

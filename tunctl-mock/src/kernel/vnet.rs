@@ -3,6 +3,7 @@
 use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
 
 use crate::KernelProfile;
+use crate::kernel::Result;
 
 /// The packet makes no sense.
 pub(super) struct Malformed;

@@ -1,0 +1,153 @@
+//! Why an operation failed, before it is known which operation it was.
+
+use std::borrow::Cow;
+use std::io;
+
+use crate::{Cause, Error, Holder, Operation};
+
+/// Why something failed: a cause, and what a person should read beside it.
+///
+/// A backend, or a model of a kernel, states each rule's reason once, where the rule is. [`of`](Self::of) makes an
+/// [`Error`] of it when the operation is known:
+///
+/// ```
+/// use tunctl_core::{Cause, Operation, Reason};
+///
+/// let down = Reason::new(Cause::Down).with_errno(5);
+/// let error = down.of(Operation::Send).with_name("vpn0".parse::<tunctl_core::InterfaceName>()?);
+/// assert_eq!(
+///     error.to_string(),
+///     "send to vpn0: Input/output error (os error 5): the interface is down. Bring it up first, with up()."
+/// );
+/// # Ok::<(), tunctl_core::InvalidName>(())
+/// ```
+///
+/// It allocates nothing unless it has details of the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Reason {
+    cause: Cause,
+    errno: Option<Errno>,
+    // Boxed, so that a result is small: most errors of an event loop have none.
+    particulars: Option<Box<Particulars>>,
+}
+
+/// An error number. The same number means another thing on another system, so a foreign one brings its text along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno {
+    pub(crate) number: i32,
+    /// What it means, where it is not the host's.
+    pub(crate) text: Option<&'static str>,
+}
+
+/// What only one error has to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Particulars {
+    detail: Option<Cow<'static, str>>,
+    remedy: Option<Cow<'static, str>>,
+    holders: Vec<Holder>,
+    leftovers: Option<String>,
+}
+
+impl Reason {
+    /// A cause, with the explanation and the remedy that it has everywhere.
+    pub const fn new(cause: Cause) -> Self {
+        Self { cause, errno: None, particulars: None }
+    }
+
+    /// The reason for an error of the standard library, or of an event loop, about a descriptor.
+    ///
+    /// Its cause is `TooManyOpenFiles` or `Other`.
+    pub fn from_io(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            // The standard library has no kind for these, and the numbers are the same on every Unix system.
+            Some(enfile @ 23) => Self::new(Cause::TooManyOpenFiles)
+                .with_errno(enfile)
+                .with_remedy("Raise the system's limit of open files, or close some."),
+            Some(emfile @ 24) => Self::new(Cause::TooManyOpenFiles).with_errno(emfile),
+            Some(errno) => Self::new(Cause::Other).with_errno(errno),
+            None => Self::new(Cause::Other).with_detail(error.to_string()),
+        }
+    }
+
+    /// With the errno of the system call that failed.
+    pub const fn with_errno(mut self, errno: i32) -> Self {
+        self.errno = Some(Errno { number: errno, text: None });
+        self
+    }
+
+    /// With an errno that need not be the host's, and its meaning: that of a kernel model, or of another system.
+    pub const fn with_foreign_errno(mut self, errno: i32, text: &'static str) -> Self {
+        self.errno = Some(Errno { number: errno, text: Some(text) });
+        self
+    }
+
+    /// With the explanation for a person, where the cause's own is too general.
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.particulars_mut().detail = Some(detail.into());
+        self
+    }
+
+    /// With a sentence, or several, on what to do about it, where the cause's own is too general.
+    pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.particulars_mut().remedy = Some(remedy.into());
+        self
+    }
+
+    /// With the processes that hold the interface.
+    pub fn with_holders(mut self, holders: Vec<Holder>) -> Self {
+        if !holders.is_empty() {
+            self.particulars_mut().holders = holders;
+        }
+        self
+    }
+
+    pub(crate) fn set_leftovers(&mut self, leftovers: Option<String>) {
+        if leftovers.is_some() || self.leftovers().is_some() {
+            self.particulars_mut().leftovers = leftovers;
+        }
+    }
+
+    /// The error of an operation that failed for this reason.
+    pub fn of(self, operation: Operation) -> Error {
+        Error::new(operation, self)
+    }
+
+    /// The cause.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    pub(crate) const fn errno(&self) -> Option<Errno> {
+        self.errno
+    }
+
+    pub(crate) fn explanation(&self) -> &str {
+        let detail = self.particulars.as_ref().and_then(|particulars| particulars.detail.as_deref());
+        detail.unwrap_or(self.cause.explanation())
+    }
+
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        let own = self.particulars.as_ref().and_then(|particulars| particulars.remedy.as_deref());
+        own.or(self.cause.remedy())
+    }
+
+    pub(crate) fn holders(&self) -> &[Holder] {
+        self.particulars.as_ref().map_or(&[], |particulars| &particulars.holders)
+    }
+
+    pub(crate) fn leftovers(&self) -> Option<&str> {
+        self.particulars.as_ref()?.leftovers.as_deref()
+    }
+
+    fn particulars_mut(&mut self) -> &mut Particulars {
+        self.particulars.get_or_insert_default()
+    }
+}
+
+impl From<Cause> for Reason {
+    fn from(cause: Cause) -> Self {
+        Self::new(cause)
+    }
+}
