@@ -1,6 +1,7 @@
 //! Active mode: packets come to the program, as events.
 
 mod buffer;
+mod callback;
 mod channel;
 mod events;
 mod reader;
@@ -98,7 +99,9 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         self.channel.stop();
         self.stop.interrupt();
-        if let Some(reader) = self.reader.take() {
+        // A thread cannot wait for itself: the callback, which runs there, may have had the last of the device.
+        let is_elsewhere = |reader: &JoinHandle<()>| reader.thread().id() != thread::current().id();
+        if let Some(reader) = self.reader.take().filter(is_elsewhere) {
             // If it panicked, it has said so, and the consumer has got the end.
             let _ = reader.join();
         }

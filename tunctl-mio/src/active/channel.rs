@@ -4,14 +4,16 @@
 //! so that a change of mode is in force when it returns. A burst ends early for who waits for the gate, and lets him go
 //! first: a lock that is free for a moment only is had by the thread that runs, again and again. The *store* has the events that
 //! wait and the buffers that are free; it is held for moments only. The gate comes first where both are held.
+//!
+//! The consumer's callback runs when neither is held: it is the program's, and may use the device or wait for a lock of its own.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::Waker;
-
+use super::callback::{Callback, Notification};
 use super::{Active, Event, Options};
 
 #[derive(Debug)]
@@ -50,7 +52,7 @@ struct Store {
     /// The consumer has asked in vain: it has nothing, and may yet hold buffers for good.
     hungry: bool,
     stopped: bool,
-    waker: Option<Arc<Waker>>,
+    callback: Option<Callback>,
 }
 
 impl Gate {
@@ -209,9 +211,9 @@ impl Channel {
     }
 
     /// Hands events on, and leaves `events` empty.
-    pub(super) fn deliver(&self, events: &mut Vec<Event>) {
+    pub(super) fn deliver(&self, events: &mut Vec<Event>) -> Notification {
         if events.is_empty() {
-            return;
+            return Notification::default();
         }
         let mut store = self.store();
         let was_empty = store.events.is_empty();
@@ -222,7 +224,11 @@ impl Channel {
             }
         }
         store.hungry = false;
-        self.tell(&store, was_empty);
+        if !was_empty {
+            return Notification::default();
+        }
+        self.filled.notify_all();
+        store.notification()
     }
 
     /// There will be no more events.
@@ -230,17 +236,18 @@ impl Channel {
         self.stop();
         let mut store = self.store();
         store.closed = true;
-        self.tell(&store, true);
+        self.filled.notify_all();
+        let notification = store.notification();
+        drop(store);
+        // If a panic of the callback ends the thread, a second one would abort the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| notification.send()));
     }
+}
 
-    fn tell(&self, store: &Store, first: bool) {
-        if first {
-            self.filled.notify_all();
-            if let Some(waker) = &store.waker {
-                // It can fail if the system has no memory for it, and then there is no other way to tell.
-                let _ = waker.wake();
-            }
-        }
+impl Store {
+    /// Has the consumer called, once the lock is free.
+    fn notification(&self) -> Notification {
+        Notification::to(self.callback.clone())
     }
 }
 
@@ -297,19 +304,24 @@ impl Channel {
         store.closed && store.events.is_empty()
     }
 
-    pub(super) fn notify(&self, waker: Option<Arc<Waker>>, is_due: bool) {
+    pub(super) fn notify(&self, callback: Option<Callback>, is_due: bool) {
         let mut store = self.store();
-        store.waker = waker;
+        let previous = std::mem::replace(&mut store.callback, callback);
         let is_due = is_due || store.closed || !store.events.is_empty();
-        self.tell(&store, is_due);
+        let notification = if is_due { store.notification() } else { Notification::default() };
+        drop(store);
+        // It may own packets, which give their buffers back to the store.
+        drop(previous);
+        notification.send();
     }
 
     /// Nobody will take events any more.
     pub(super) fn abandon(&self) {
         self.stop();
-        // Packets give their buffers back to the store, which must not be held then.
+        // Packets, which the callback may own too, give their buffers back to the store, which must not be held then.
         let mut store = self.store();
-        let left = (std::mem::take(&mut store.events), std::mem::take(&mut store.free), store.waker.take());
+        let left =
+            (std::mem::take(&mut store.events), std::mem::take(&mut store.free), store.callback.take());
         drop(store);
         drop(left);
     }

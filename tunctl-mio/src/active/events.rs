@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::Waker;
 use tunctl_core::{Error, Interrupter};
 
 use super::PacketBuffer;
+use super::callback::Callback;
 use super::channel::Channel;
 
 /// What active mode tells.
@@ -75,12 +75,48 @@ impl Events {
         self.taken.is_empty() && self.channel.is_ended()
     }
 
-    /// Has an event loop told of events: when there were none and one comes, and at the end. After that, call
-    /// [`try_recv`](Self::try_recv) until it answers `None`. `None` undoes it.
+    /// Has `callback` called when there were no events and one comes, and at the end. After a call, call
+    /// [`try_recv`](Self::try_recv) until it returns `None`. If events wait already, the first call comes before this returns.
     ///
-    /// If events wait already, it is told at once.
-    pub fn notify(&mut self, waker: impl Into<Option<Arc<Waker>>>) {
-        self.channel.notify(waker.into(), !self.taken.is_empty());
+    /// So a program that waits for other things as well can wait for events too:
+    ///
+    /// | it waits in | the callback |
+    /// |---|---|
+    /// | mio's `Poll` | `move \|\| { let _ = waker.wake(); }`, with a `mio::Waker` |
+    /// | `poll(2)`, `epoll(7)` or `kqueue(2)` | `move \|\| bell.interrupt()`, with a clone of an [`Interrupter`] that lends its descriptor |
+    /// | a task of tokio | `move \|\| notify.notify_one()`, with an `Arc<tokio::sync::Notify>` |
+    ///
+    /// The callback runs on the thread that receives, with no lock held: it may use the device or take a lock of the program,
+    /// but packets wait until it returns. If it panics, delivery ends. A new callback replaces the one before.
+    ///
+    /// ```no_run
+    /// # use std::os::fd::AsFd;
+    /// # use tunctl_core::Interrupter;
+    /// # use tunctl_mio::Events;
+    /// # fn wait_for_input(_: std::os::fd::BorrowedFd<'_>) {}
+    /// # fn program(mut events: Events) -> tunctl_core::Result<()> {
+    /// let bell = Interrupter::new()?;
+    /// events.notify({
+    ///     let bell = bell.clone();
+    ///     move || bell.interrupt()
+    /// });
+    /// while !events.is_ended() {
+    ///     wait_for_input(bell.as_fd()); // beside the program's other descriptors
+    ///     bell.reset();
+    ///     while let Some(event) = events.try_recv() {
+    ///         println!("{event:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notify(&mut self, callback: impl Fn() + Send + Sync + 'static) {
+        self.channel.notify(Some(Callback::new(callback)), !self.taken.is_empty());
+    }
+
+    /// Undoes [`notify`](Self::notify). A call that has begun may still be running when this returns.
+    pub fn stop_notifying(&mut self) {
+        self.channel.notify(None, false);
     }
 
     fn next_until(&mut self, until: Option<Instant>) -> Option<Event> {

@@ -120,7 +120,9 @@ impl<D: TunDevice> Reader<D> {
                 self.events.push(Event::Passive);
             }
         }
-        self.channel.deliver(&mut self.events);
+        let notification = self.channel.deliver(&mut self.events);
+        drop(gate);
+        notification.send();
         end
     }
 
@@ -143,7 +145,7 @@ impl<D: TunDevice> Reader<D> {
 
     fn tell(&mut self, event: Event) {
         self.events.push(event);
-        self.channel.deliver(&mut self.events);
+        self.channel.deliver(&mut self.events).send();
     }
 }
 

@@ -2,18 +2,16 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mio::{Poll, Token, Waker};
 use tunctl_conformance::DeviceOf;
 use tunctl_core::{Cause, Operation, TunDevice};
 use tunctl_mio::{Active, ActiveDevice, Event, Events, Options, activate};
 use tunctl_mock::{Errno, Fault, MockBackend};
 use tunctl_testing::{Case, on_both};
 
-use super::support::{A_MOMENT, LONG, System, events, inject, name, number, tun};
+use super::support::{A_MOMENT, LONG, System, inject, name, number, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = on_both![
@@ -31,7 +29,6 @@ pub(crate) fn cases() -> Vec<Case> {
         a_consumer_that_keeps_packets_is_served_with_the_rest,
         a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing,
         a_receive_ends_in_time,
-        an_event_loop_is_woken,
         a_packet_may_be_changed_in_place,
         what_is_received_is_counted,
     ];
@@ -277,39 +274,6 @@ fn a_receive_ends_in_time<H: System>(harness: &H) {
     assert!(events.recv_timeout(Duration::ZERO).is_none());
     inject(harness, "tun0", 2);
     assert!(matches!(events.recv_timeout(Duration::MAX), Some(Event::Packet(_))));
-}
-
-fn an_event_loop_is_woken<H: System>(harness: &H) {
-    const ACTIVE: Token = Token(3);
-    let (tun, mut packets) = activated(harness, Active::On);
-    let mut poll = Poll::new().unwrap();
-    let waker = Arc::new(Waker::new(poll.registry(), ACTIVE).unwrap());
-    // A packet that has come before is told at once.
-    inject(harness, "tun0", 0);
-    while tun.statistics().received < 1 {
-        thread::yield_now();
-    }
-    packets.notify(waker);
-    for round in 0..100 {
-        assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
-        while let Some(event) = packets.try_recv() {
-            assert!(matches!(event, Event::Packet(packet) if number(&packet) == round));
-        }
-        inject(harness, "tun0", round + 1);
-    }
-    assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
-    assert!(packets.try_recv().is_some());
-    // So is the end.
-    harness.delete(&name("tun0"));
-    while !packets.is_ended() {
-        assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
-        while packets.try_recv().is_some() {}
-    }
-    // And after it is undone, nothing is.
-    packets.notify(None);
-    drop(tun);
-    assert!(events(&mut poll, A_MOMENT).len() <= 1);
-    assert!(events(&mut poll, A_MOMENT).is_empty());
 }
 
 fn a_packet_may_be_changed_in_place<H: System>(harness: &H) {

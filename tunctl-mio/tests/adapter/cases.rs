@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod active;
+mod active_callback;
 mod active_lifetime;
 mod drain;
 mod load;
@@ -10,6 +11,13 @@ mod support;
 use std::process::ExitCode;
 
 pub(crate) fn main() -> ExitCode {
-    let cases = [load::cases(), source::cases(), drain::cases(), active::cases(), active_lifetime::cases()];
+    let cases = [
+        load::cases(),
+        source::cases(),
+        drain::cases(),
+        active::cases(),
+        active_callback::cases(),
+        active_lifetime::cases(),
+    ];
     tunctl_testing::main(cases.into_iter().flatten().collect())
 }
