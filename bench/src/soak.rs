@@ -5,9 +5,9 @@ use std::fs;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tunctl_core::active::{Active, Event, Events, Options, activate};
 use tunctl_core::{CreateOptions, Interface, State, TunBackend, TunDevice};
 use tunctl_linux::LinuxBackend;
-use tunctl_mio::{Active, Event, Events, Options, activate};
 use tunctl_mock::MockBackend;
 
 use crate::traffic::KernelSide;

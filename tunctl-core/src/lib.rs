@@ -14,9 +14,12 @@
 //! Whatever goes through the traits is parsed first, into a type that cannot hold nonsense: [`CreateOptions`],
 //! [`InterfaceName`], [`InterfaceAddress`], [`Mtu`], [`MacAddress`], [`Uid`]. Whatever fails is an [`Error`] that says what, why and
 //! what to do.
+//!
+//! A program that wants packets to come to it, as messages, finds [active mode](active) beside the traits.
 
 #![forbid(unsafe_code)]
 
+pub mod active;
 mod address;
 mod backend;
 mod capabilities;

@@ -1,11 +1,6 @@
-//! TUN/TAP devices in [mio](https://docs.rs/mio) event loops, and active mode.
+//! TUN/TAP devices in [mio](https://docs.rs/mio) event loops.
 //!
-//! | you have | see |
-//! |---|---|
-//! | an event loop of mio's, and a device to put into it | [`Source`] |
-//! | a program that wants packets to come to it, as messages | [`activate`] |
-//!
-//! Both work over any [`TunDevice`](tunctl_core::TunDevice): a kernel's, or the mock's in a test.
+//! A [`Source`] puts any [`TunDevice`](tunctl_core::TunDevice) into the loop: a kernel's, or the mock's in a test.
 //!
 //! ```
 //! use mio::{Events, Interest, Poll, Token};
@@ -46,11 +41,24 @@
 //! # echo.join().unwrap()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Active mode
+//!
+//! [Active mode](tunctl_core::active) needs nothing of this crate. A [`mio::Waker`] brings its events into the loop:
+//!
+//! ```
+//! # use tunctl_core::active::Events;
+//! # fn program(poll: &mio::Poll, packets: &mut Events) -> std::io::Result<()> {
+//! let waker = mio::Waker::new(poll.registry(), mio::Token(1))?;
+//! packets.notify(move || {
+//!     let _ = waker.wake();
+//! });
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
-mod active;
 mod source;
 
-pub use active::{Active, ActiveDevice, Event, Events, Options, PacketBuffer, Statistics, activate};
 pub use source::{Drained, Source, may_receive, may_send};

@@ -4,8 +4,8 @@
 //! hundred. Nothing is lost or reordered on the way, and what the kernel drops because both are too slow is told.
 //!
 //! ```text
-//! cargo run -p tunctl --example active --features mio,mock -- mock      nothing is needed; the example pings itself
-//! sudo -E cargo run -p tunctl --example active --features mio,mock -- kernel     then: ping 10.78.0.2
+//! cargo run -p tunctl --example active --features mock -- mock      nothing is needed; the example pings itself
+//! sudo -E cargo run -p tunctl --example active --features mock -- kernel     then: ping 10.78.0.2
 //! ```
 //!
 //! It ends when its interface is deleted (`sudo tunctl delete active0`).
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use tunctl::mio::{Active, ActiveDevice, Event, Events, Options, activate};
+use tunctl::active::{Active, ActiveDevice, Event, Events, Options, activate};
 use tunctl::mock::MockBackend;
 use tunctl::packet::{echo_reply, ping_packet};
 use tunctl::prelude::*;

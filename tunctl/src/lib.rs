@@ -17,7 +17,7 @@
 //!
 //! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached to an
 //! [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over `B: TunBackend`;
-//! [`native`] is the one of the system that they run on.
+//! [`native`] is the one of the system that they run on. In [active mode](active), packets come to the program as events.
 //!
 //! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
 //!
@@ -32,7 +32,7 @@
 //! |---|---|---|
 //! | `mock` | no | `tunctl::mock`: a driver in memory, for the tests of your program |
 //! | `capture` | no | `tunctl::capture`: what passes a device, recorded to pcapng and replayed |
-//! | `mio` | no | `tunctl::mio`: devices in event loops of mio's, and packets delivered as events |
+//! | `mio` | no | `tunctl::mio`: devices in event loops of mio's |
 //! | `tokio` | no | `tunctl::tokio`: devices in tasks |
 //! | `stream` | no | `tokio`, and packets as streams and sinks |
 //! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use tunctl_conformance::DeviceOf;
+use tunctl_core::active::{Active, ActiveDevice, Event, Events, Options, activate};
 use tunctl_core::{Cause, Operation, TunDevice};
-use tunctl_mio::{Active, ActiveDevice, Event, Events, Options, activate};
 use tunctl_mock::{Errno, Fault, MockBackend};
 use tunctl_testing::{Case, on_both};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tunctl_core::active::{Active, ActiveDevice, Event};
 use tunctl_core::{Interrupter, TunDevice};
-use tunctl_mio::{Active, ActiveDevice, Event};
 use tunctl_testing::{Case, on_both};
 
 use super::active::{activated, next};

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tunctl_core::active::{Active, Event, activate};
 use tunctl_core::{TunBackend, TunDevice};
-use tunctl_mio::{Active, Event, activate};
 use tunctl_testing::{Case, on_both, open_files};
 
 use super::active::{activated, next, options};

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tunctl_core::active::{Active, Event, Events, Options, activate};
 use tunctl_core::{Interface, TunDevice};
-use tunctl_mio::{Active, Event, Events, Options, activate};
 use tunctl_testing::{Case, on_both};
 
 use super::active::options;

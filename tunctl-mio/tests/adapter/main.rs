@@ -1,4 +1,4 @@
-//! The event source and active mode, each case on the driver in memory and on the running kernel.
+//! The event source, and active mode of `tunctl-core`, each case on the driver in memory and on the running kernel.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tunctl_core::{Interface, Interrupter, Operation, Reason, Result, TunDevice};
+use crate::{Interface, Interrupter, Operation, Reason, Result, TunDevice};
 
 pub use buffer::PacketBuffer;
 use channel::Channel;
@@ -110,18 +110,14 @@ impl Drop for Delivery {
 
 /// Starts active mode: a thread receives from the device, and delivers to the one consumer.
 ///
-/// ```
+/// ```no_run
+/// use tunctl_core::active::{Active, Event, Options, activate};
 /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
-/// use tunctl_mio::{Active, Event, Options, activate};
-/// # use tunctl_mock::MockBackend;
 ///
-/// # let kernel = MockBackend::new();
-/// # let backend = &kernel;
+/// # fn program<B: TunBackend<Device: 'static>>(backend: &B) -> tunctl_core::Result<()> {
 /// let tun = backend.create(&CreateOptions::tun().name("tun0")?)?;
 /// tun.up("10.1.1.1/24".parse()?)?;
 /// let (tun, mut events) = activate(tun, Options::default(), Active::Count(10))?;
-/// # kernel.inject("tun0", [0x45; 20]);
-/// # kernel.delete("tun0");
 /// for event in &mut events {
 ///     match event {
 ///         Event::Packet(packet) => println!("{} bytes", packet.len()),
@@ -131,7 +127,8 @@ impl Drop for Delivery {
 ///     }
 /// }
 /// println!("the interface is gone");
-/// # Ok::<(), tunctl_core::Error>(())
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # What is promised

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tunctl_core::{Error, Interface, Interrupter, Readiness, TunDevice, Wake};
-
 use super::channel::{Channel, Permission};
 use super::{Event, PacketBuffer};
+use crate::{Error, Interface, Interrupter, Readiness, TunDevice, Wake};
 
 /// How many packets are read before others get the locks: some twenty microseconds of a fast device.
 const BURST: usize = 32;

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tunctl_core::{Error, Interrupter};
-
 use super::PacketBuffer;
 use super::callback::Callback;
 use super::channel::Channel;
+use crate::{Error, Interrupter};
 
 /// What active mode tells.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ impl Events {
     /// ```no_run
     /// # use std::os::fd::AsFd;
     /// # use tunctl_core::Interrupter;
-    /// # use tunctl_mio::Events;
+    /// # use tunctl_core::active::Events;
     /// # fn wait_for_input(_: std::os::fd::BorrowedFd<'_>) {}
     /// # fn program(mut events: Events) -> tunctl_core::Result<()> {
     /// let bell = Interrupter::new()?;
