@@ -5,7 +5,7 @@ use std::fs;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tunctl_core::active::{Active, Event, Events, Options, activate};
+use tunctl_core::active::{ActiveEvent, ActiveMode, ActiveOptions, PacketEvents, activate};
 use tunctl_core::{CreateOptions, Interface, State, TunBackend, TunDevice};
 use tunctl_linux::LinuxBackend;
 use tunctl_mock::MockBackend;
@@ -64,7 +64,7 @@ fn run<D: TunDevice + 'static>(
     mut send: impl FnMut(u64) -> Result<(), String>,
 ) -> Result<String, String> {
     let (tun, events) =
-        activate(device, Options::default(), Active::On).map_err(|error| error.to_string())?;
+        activate(device, ActiveOptions::default(), ActiveMode::On).map_err(|error| error.to_string())?;
     let consumer = consume(events);
     let mut memory = Memory::default();
     let (begun, mut sent) = (Instant::now(), 0);
@@ -96,20 +96,20 @@ fn offer(begun: Instant, sent: u64, mut send: impl FnMut(u64) -> Result<(), Stri
 }
 
 /// Takes events, so many in a millisecond.
-fn consume(events: Events) -> JoinHandle<Account> {
+fn consume(events: PacketEvents) -> JoinHandle<Account> {
     thread::spawn(move || {
         let (mut account, mut last) = (Account::default(), None);
         let begun = Instant::now();
         let mut free = Duration::ZERO;
         for event in events {
             match event {
-                Event::Packet(packet) => {
+                ActiveEvent::Packet(packet) => {
                     let number = packet.last_chunk().copied().map(u64::from_be_bytes);
                     account.disordered += u64::from(number <= last);
                     (last, account.delivered) = (number, account.delivered + 1);
                 }
-                Event::Dropped(packets) => account.told += packets,
-                Event::Passive | Event::Failed(_) => {}
+                ActiveEvent::Dropped(packets) => account.told += packets,
+                ActiveEvent::Passive | ActiveEvent::Failed(_) => {}
             }
             if account.delivered % TAKEN == 0 {
                 // No credit for the time in which nothing came.

@@ -47,8 +47,8 @@
 //! [Active mode](tunctl_core::active) needs nothing of this crate. A [`mio::Waker`] brings its events into the loop:
 //!
 //! ```
-//! # use tunctl_core::active::Events;
-//! # fn program(poll: &mio::Poll, packets: &mut Events) -> std::io::Result<()> {
+//! # use tunctl_core::active::PacketEvents;
+//! # fn program(poll: &mio::Poll, packets: &mut PacketEvents) -> std::io::Result<()> {
 //! let waker = mio::Waker::new(poll.registry(), mio::Token(1))?;
 //! packets.notify(move || {
 //!     let _ = waker.wake();

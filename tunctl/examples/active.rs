@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use tunctl::active::{Active, ActiveDevice, Event, Events, Options, activate};
+use tunctl::active::{ActiveDevice, ActiveEvent, ActiveMode, ActiveOptions, PacketEvents, activate};
 use tunctl::mock::MockBackend;
 use tunctl::packet::{echo_reply, ping_packet};
 use tunctl::prelude::*;
@@ -40,7 +40,7 @@ fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
 
 /// Answers pings, until the interface is gone.
 fn serve<D: TunDevice + 'static>(tun: D) -> Result<Account> {
-    let (tun, mut events) = activate(tun, Options::default(), Active::Once)?;
+    let (tun, mut events) = activate(tun, ActiveOptions::default(), ActiveMode::Once)?;
     let mut account = Account::default();
     if greet(&tun, &mut events, &mut account)? {
         // Whoever has the events is the consumer; what has come by now comes to the worker.
@@ -51,32 +51,36 @@ fn serve<D: TunDevice + 'static>(tun: D) -> Result<Account> {
 }
 
 /// Takes packets one at a time, until one is a ping. False: there will be none.
-fn greet<D: TunDevice>(tun: &ActiveDevice<D>, events: &mut Events, account: &mut Account) -> Result<bool> {
+fn greet<D: TunDevice>(
+    tun: &ActiveDevice<D>,
+    events: &mut PacketEvents,
+    account: &mut Account,
+) -> Result<bool> {
     for event in events {
-        if let Event::Packet(packet) = event {
+        if let ActiveEvent::Packet(packet) = event {
             if reply(tun.device(), &packet)? {
                 account.answered += 1;
                 return Ok(true);
             }
-            tun.set_active(Active::Once);
+            tun.set_mode(ActiveMode::Once);
         }
     }
     Ok(false)
 }
 
 /// Takes packets by portions, until the end.
-fn work<D: TunDevice>(tun: &ActiveDevice<D>, events: Events, account: &mut Account) -> Result<()> {
-    tun.set_active(Active::Count(PORTION));
+fn work<D: TunDevice>(tun: &ActiveDevice<D>, events: PacketEvents, account: &mut Account) -> Result<()> {
+    tun.set_mode(ActiveMode::Count(PORTION));
     for event in events {
         match event {
-            Event::Packet(packet) => account.answered += usize::from(reply(tun.device(), &packet)?),
-            Event::Passive => {
+            ActiveEvent::Packet(packet) => account.answered += usize::from(reply(tun.device(), &packet)?),
+            ActiveEvent::Passive => {
                 account.portions += 1;
-                tun.set_active(Active::Count(PORTION));
+                tun.set_mode(ActiveMode::Count(PORTION));
             }
-            Event::Dropped(packets) => account.dropped += packets,
-            Event::Failed(error) if error.is_gone() => {}
-            Event::Failed(error) => return Err(error),
+            ActiveEvent::Dropped(packets) => account.dropped += packets,
+            ActiveEvent::Failed(error) if error.is_gone() => {}
+            ActiveEvent::Failed(error) => return Err(error),
         }
     }
     Ok(())

@@ -14,11 +14,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::callback::{Callback, Notification};
-use super::{Active, Event, Options};
+use super::{ActiveEvent, ActiveMode, ActiveOptions};
 
 #[derive(Debug)]
 pub(super) struct Channel {
-    options: Options,
+    options: ActiveOptions,
     gate: Mutex<Gate>,
     /// How many wait for the gate, the reader aside.
     claims: AtomicUsize,
@@ -34,7 +34,7 @@ pub(super) struct Channel {
 /// What may be taken from the device, and what was.
 #[derive(Debug)]
 pub(super) struct Gate {
-    mode: Active,
+    mode: ActiveMode,
     received: u64,
     /// The device's holder, or the consumer, has had enough.
     stopped: bool,
@@ -42,7 +42,7 @@ pub(super) struct Gate {
 
 #[derive(Debug, Default)]
 struct Store {
-    events: VecDeque<Event>,
+    events: VecDeque<ActiveEvent>,
     /// There will be no more.
     closed: bool,
     free: Vec<Vec<u8>>,
@@ -60,10 +60,10 @@ impl Gate {
     pub(super) const fn allowed(&self) -> usize {
         match self.mode {
             _ if self.stopped => 0,
-            Active::Off => 0,
-            Active::Once => 1,
-            Active::Count(left) => left,
-            Active::On => usize::MAX,
+            ActiveMode::Off => 0,
+            ActiveMode::Once => 1,
+            ActiveMode::Count(left) => left,
+            ActiveMode::On => usize::MAX,
         }
     }
 
@@ -71,9 +71,9 @@ impl Gate {
     pub(super) fn spend(&mut self, packets: usize) -> bool {
         self.received += u64::try_from(packets).unwrap_or(u64::MAX);
         let (mode, is_over) = match self.mode {
-            Active::Once if packets > 0 => (Active::Off, false),
-            Active::Count(left) if left <= packets => (Active::Off, true),
-            Active::Count(left) => (Active::Count(left - packets), false),
+            ActiveMode::Once if packets > 0 => (ActiveMode::Off, false),
+            ActiveMode::Count(left) if left <= packets => (ActiveMode::Off, true),
+            ActiveMode::Count(left) => (ActiveMode::Count(left - packets), false),
             other => (other, false),
         };
         self.mode = mode;
@@ -81,21 +81,21 @@ impl Gate {
     }
 
     pub(super) const fn turn_off(&mut self) {
-        self.mode = Active::Off;
+        self.mode = ActiveMode::Off;
     }
 }
 
 /// A count of nothing is no count.
-const fn plain(mode: Active) -> Active {
+const fn plain(mode: ActiveMode) -> ActiveMode {
     match mode {
-        Active::Count(0) => Active::Off,
+        ActiveMode::Count(0) => ActiveMode::Off,
         mode => mode,
     }
 }
 
 /// The holder's side.
 impl Channel {
-    pub(super) fn new(options: Options, mode: Active) -> Self {
+    pub(super) fn new(options: ActiveOptions, mode: ActiveMode) -> Self {
         Self {
             options,
             gate: Mutex::new(Gate { mode: plain(mode), received: 0, stopped: false }),
@@ -107,7 +107,7 @@ impl Channel {
         }
     }
 
-    pub(super) fn set_mode(&self, mode: Active) {
+    pub(super) fn set_mode(&self, mode: ActiveMode) {
         let mut gate = self.claim();
         if !gate.stopped {
             gate.mode = plain(mode);
@@ -115,7 +115,7 @@ impl Channel {
         }
     }
 
-    pub(super) fn mode(&self) -> Active {
+    pub(super) fn mode(&self) -> ActiveMode {
         self.claim().mode
     }
 
@@ -126,7 +126,7 @@ impl Channel {
     /// The reader is to end. If it waits for the device, it must be interrupted.
     pub(super) fn stop(&self) {
         let mut gate = self.claim();
-        (gate.stopped, gate.mode) = (true, Active::Off);
+        (gate.stopped, gate.mode) = (true, ActiveMode::Off);
         self.store().stopped = true;
         self.moved.notify_all();
         self.refilled.notify_all();
@@ -211,7 +211,7 @@ impl Channel {
     }
 
     /// Hands events on, and leaves `events` empty.
-    pub(super) fn deliver(&self, events: &mut Vec<Event>) -> Notification {
+    pub(super) fn deliver(&self, events: &mut Vec<ActiveEvent>) -> Notification {
         if events.is_empty() {
             return Notification::default();
         }
@@ -219,7 +219,9 @@ impl Channel {
         let was_empty = store.events.is_empty();
         for event in events.drain(..) {
             match (store.events.back_mut(), event) {
-                (Some(Event::Dropped(sum)), Event::Dropped(more)) => *sum = sum.saturating_add(more),
+                (Some(ActiveEvent::Dropped(sum)), ActiveEvent::Dropped(more)) => {
+                    *sum = sum.saturating_add(more);
+                }
                 (_, event) => store.events.push_back(event),
             }
         }
@@ -273,7 +275,7 @@ impl Channel {
     }
 
     /// Moves all events that wait into `taken`, which is empty.
-    pub(super) fn take_what_waits(&self, taken: &mut VecDeque<Event>) {
+    pub(super) fn take_what_waits(&self, taken: &mut VecDeque<ActiveEvent>) {
         let mut store = self.store();
         self.ask(&mut store);
         std::mem::swap(taken, &mut store.events);
@@ -285,7 +287,7 @@ impl Channel {
     }
 
     /// The same, but waits for an event, or for the end; until then at the latest, if it is said.
-    pub(super) fn take(&self, taken: &mut VecDeque<Event>, until: Option<Instant>) {
+    pub(super) fn take(&self, taken: &mut VecDeque<ActiveEvent>, until: Option<Instant>) {
         let mut store = self.store();
         self.ask(&mut store);
         while store.events.is_empty() && !store.closed {

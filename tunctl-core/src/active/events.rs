@@ -11,14 +11,14 @@ use crate::{Error, Interrupter};
 
 /// What active mode tells.
 #[derive(Debug)]
-pub enum Event {
+pub enum ActiveEvent {
     /// A packet.
     Packet(PacketBuffer),
     /// The kernel dropped so many packets since the last event of this kind, or since the start: its queue was full, because this
     /// program, or the machine, was too slow. It is told within about a tenth of a second, or when reading goes on after a pause. The
     /// kernel counts for the interface: where each of several queues is in active mode, each tells of all.
     Dropped(u64),
-    /// All packets of an [`Active::Count`](super::Active::Count) have come: delivery is off.
+    /// All packets of an [`ActiveMode::Count`](super::ActiveMode::Count) have come: delivery is off.
     #[doc(alias = "tcp_passive")]
     Passive,
     /// The device could not be read, and delivery is off. If the error is [`Gone`](Error::is_gone), the interface was deleted and
@@ -32,35 +32,35 @@ pub enum Event {
 /// As an iterator it waits for each event, until there are no more: the interface is gone, or the
 /// [`ActiveDevice`](super::ActiveDevice).
 ///
-/// Dropping it ends the delivery. What it had not given out is lost with it, so turn delivery [`Off`](super::Active::Off) and
+/// Dropping it ends the delivery. What it had not given out is lost with it, so turn delivery [`Off`](super::ActiveMode::Off) and
 /// take what is left first, if it matters; what was not taken from the device, the device has.
 #[derive(Debug)]
-pub struct Events {
+pub struct PacketEvents {
     channel: Arc<Channel>,
     stop: Interrupter,
     /// Taken from the channel all at once, so that there is a lock for many events.
-    taken: VecDeque<Event>,
+    taken: VecDeque<ActiveEvent>,
 }
 
-impl Events {
+impl PacketEvents {
     pub(super) const fn new(channel: Arc<Channel>, stop: Interrupter) -> Self {
         Self { channel, stop, taken: VecDeque::new() }
     }
 
     /// The next event, for which it waits. `None`: there are no more.
-    pub fn recv(&mut self) -> Option<Event> {
+    pub fn recv(&mut self) -> Option<ActiveEvent> {
         self.next_until(None)
     }
 
     /// The next event, for which it waits so long. `None`: none came, or there are no more, which
     /// [`is_ended`](Self::is_ended) tells.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Option<Event> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Option<ActiveEvent> {
         // A time too far off to be told is no limit.
         self.next_until(Instant::now().checked_add(timeout))
     }
 
     /// The next event if there is one. `None`: there is none now, or there are no more, which [`is_ended`](Self::is_ended) tells.
-    pub fn try_recv(&mut self) -> Option<Event> {
+    pub fn try_recv(&mut self) -> Option<ActiveEvent> {
         if let Some(event) = self.taken.pop_front() {
             return Some(event);
         }
@@ -91,9 +91,9 @@ impl Events {
     /// ```no_run
     /// # use std::os::fd::AsFd;
     /// # use tunctl_core::Interrupter;
-    /// # use tunctl_core::active::Events;
+    /// # use tunctl_core::active::PacketEvents;
     /// # fn wait_for_input(_: std::os::fd::BorrowedFd<'_>) {}
-    /// # fn program(mut events: Events) -> tunctl_core::Result<()> {
+    /// # fn program(mut events: PacketEvents) -> tunctl_core::Result<()> {
     /// let bell = Interrupter::new()?;
     /// events.notify({
     ///     let bell = bell.clone();
@@ -118,7 +118,7 @@ impl Events {
         self.channel.notify(None, false);
     }
 
-    fn next_until(&mut self, until: Option<Instant>) -> Option<Event> {
+    fn next_until(&mut self, until: Option<Instant>) -> Option<ActiveEvent> {
         if self.taken.is_empty() {
             self.channel.take(&mut self.taken, until);
         }
@@ -126,15 +126,15 @@ impl Events {
     }
 }
 
-impl Iterator for Events {
-    type Item = Event;
+impl Iterator for PacketEvents {
+    type Item = ActiveEvent;
 
-    fn next(&mut self) -> Option<Event> {
+    fn next(&mut self) -> Option<ActiveEvent> {
         self.recv()
     }
 }
 
-impl Drop for Events {
+impl Drop for PacketEvents {
     fn drop(&mut self) {
         self.channel.abandon();
         self.stop.interrupt();

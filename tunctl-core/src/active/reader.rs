@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Permission};
-use super::{Event, PacketBuffer};
+use super::{ActiveEvent, PacketBuffer};
 use crate::{Error, Interface, Interrupter, Readiness, TunDevice, Wake};
 
 /// How many packets are read before others get the locks: some twenty microseconds of a fast device.
@@ -18,7 +18,7 @@ pub(super) struct Reader<D> {
     channel: Arc<Channel>,
     stop: Interrupter,
     spare: Vec<Vec<u8>>,
-    events: Vec<Event>,
+    events: Vec<ActiveEvent>,
     losses: Losses,
 }
 
@@ -71,7 +71,7 @@ impl<D: TunDevice> Reader<D> {
             if let Some(error) = failure {
                 let is_gone = error.is_gone();
                 self.channel.gate().turn_off();
-                self.tell(Event::Failed(error));
+                self.tell(ActiveEvent::Failed(error));
                 if is_gone {
                     return;
                 }
@@ -103,7 +103,11 @@ impl<D: TunDevice> Reader<D> {
             let Some(mut buffer) = self.spare.pop() else { break };
             match self.device.try_recv(&mut buffer) {
                 Ok(length) => {
-                    self.events.push(Event::Packet(PacketBuffer::new(buffer, length, self.channel.clone())));
+                    self.events.push(ActiveEvent::Packet(PacketBuffer::new(
+                        buffer,
+                        length,
+                        self.channel.clone(),
+                    )));
                     packets += 1;
                 }
                 Err(error) => {
@@ -116,7 +120,7 @@ impl<D: TunDevice> Reader<D> {
         if packets > 0 {
             self.losses.due.get_or_insert_with(|| Instant::now() + INQUIRY);
             if gate.spend(packets) {
-                self.events.push(Event::Passive);
+                self.events.push(ActiveEvent::Passive);
             }
         }
         let notification = self.channel.deliver(&mut self.events);
@@ -138,11 +142,11 @@ impl<D: TunDevice> Reader<D> {
         let Ok(dropped) = self.device.interface().dropped() else { return };
         self.losses.told = Some(dropped);
         if let Some(more @ 1..) = dropped.checked_sub(told) {
-            self.tell(Event::Dropped(more));
+            self.tell(ActiveEvent::Dropped(more));
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, event: ActiveEvent) {
         self.events.push(event);
         self.channel.deliver(&mut self.events).send();
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tunctl_conformance::DeviceOf;
-use tunctl_core::active::{Active, ActiveDevice, Event, Events, Options, activate};
+use tunctl_core::active::{ActiveDevice, ActiveEvent, ActiveMode, ActiveOptions, PacketEvents, activate};
 use tunctl_core::{Cause, Operation, TunDevice};
 use tunctl_mock::{Errno, Fault, MockBackend};
 use tunctl_testing::{Case, on_both};
@@ -39,27 +39,27 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.into_iter().collect()
 }
 
-pub(crate) type Activated<H> = (ActiveDevice<DeviceOf<H>>, Events);
+pub(crate) type Activated<H> = (ActiveDevice<DeviceOf<H>>, PacketEvents);
 
-pub(crate) fn activated<H: System>(harness: &H, active: Active) -> Activated<H> {
-    activate(tun(harness, "tun0"), Options::default(), active).unwrap()
+pub(crate) fn activated<H: System>(harness: &H, mode: ActiveMode) -> Activated<H> {
+    activate(tun(harness, "tun0"), ActiveOptions::default(), mode).unwrap()
 }
 
-pub(crate) fn options(capacity: usize) -> Options {
-    Options::default().capacity(NonZeroUsize::new(capacity).unwrap())
+pub(crate) fn options(capacity: usize) -> ActiveOptions {
+    ActiveOptions::default().capacity(NonZeroUsize::new(capacity).unwrap())
 }
 
 /// The number that the next event's packet bears.
 #[track_caller]
-pub(crate) fn next(events: &mut Events) -> u32 {
+pub(crate) fn next(events: &mut PacketEvents) -> u32 {
     match events.recv_timeout(LONG) {
-        Some(Event::Packet(packet)) => number(&packet),
+        Some(ActiveEvent::Packet(packet)) => number(&packet),
         other => panic!("no packet, but {other:?}"),
     }
 }
 
 #[track_caller]
-fn nothing(events: &mut Events) {
+fn nothing(events: &mut PacketEvents) {
     let told = events.recv_timeout(A_MOMENT);
     assert!(told.is_none() && !events.is_ended(), "{told:?}");
 }
@@ -69,7 +69,7 @@ fn fill<H: System>(harness: &H, numbers: std::ops::Range<u32>) {
 }
 
 fn packets_come_in_order<H: System>(harness: &H) {
-    let (_tun, mut events) = activated(harness, Active::On);
+    let (_tun, mut events) = activated(harness, ActiveMode::On);
     for round in 0..50 {
         fill(harness, round * 10..round * 10 + 10);
         (0..10).for_each(|number| assert_eq!(next(&mut events), round * 10 + number));
@@ -78,83 +78,83 @@ fn packets_come_in_order<H: System>(harness: &H) {
 }
 
 fn off_delivers_nothing_and_the_device_is_the_programs<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Off);
+    let (tun, mut events) = activated(harness, ActiveMode::Off);
     fill(harness, 0..3);
     nothing(&mut events);
     let mut buffer = [0; 100];
     let length = tun.device().try_recv(&mut buffer).unwrap();
     assert_eq!(number(&buffer[..length]), 0);
-    tun.set_active(Active::On);
+    tun.set_mode(ActiveMode::On);
     assert_eq!([next(&mut events), next(&mut events)], [1, 2]);
 }
 
 fn once_is_one<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Once);
+    let (tun, mut events) = activated(harness, ActiveMode::Once);
     fill(harness, 0..3);
     for expected in 0..3 {
         assert_eq!(next(&mut events), expected);
         nothing(&mut events);
-        assert_eq!(tun.active(), Active::Off);
-        tun.set_active(Active::Once);
+        assert_eq!(tun.mode(), ActiveMode::Off);
+        tun.set_mode(ActiveMode::Once);
     }
 }
 
 fn a_count_is_so_many_and_tells_of_its_end<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Count(2));
+    let (tun, mut events) = activated(harness, ActiveMode::Count(2));
     fill(harness, 0..5);
     for expected in [[0, 1], [2, 3]] {
         assert_eq!([next(&mut events), next(&mut events)], expected);
-        assert!(matches!(events.recv_timeout(LONG), Some(Event::Passive)));
+        assert!(matches!(events.recv_timeout(LONG), Some(ActiveEvent::Passive)));
         nothing(&mut events);
-        assert_eq!(tun.active(), Active::Off);
-        tun.set_active(Active::Count(2));
+        assert_eq!(tun.mode(), ActiveMode::Off);
+        tun.set_mode(ActiveMode::Count(2));
     }
     assert_eq!(next(&mut events), 4);
     nothing(&mut events);
-    assert_eq!(tun.active(), Active::Count(1));
+    assert_eq!(tun.mode(), ActiveMode::Count(1));
 }
 
 fn a_count_begins_anew<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Count(10));
+    let (tun, mut events) = activated(harness, ActiveMode::Count(10));
     fill(harness, 0..1);
     assert_eq!(next(&mut events), 0);
-    tun.set_active(Active::Count(1));
+    tun.set_mode(ActiveMode::Count(1));
     fill(harness, 1..3);
     assert_eq!(next(&mut events), 1);
-    assert!(matches!(events.recv_timeout(LONG), Some(Event::Passive)));
+    assert!(matches!(events.recv_timeout(LONG), Some(ActiveEvent::Passive)));
     nothing(&mut events);
 }
 
 fn a_count_of_nothing_is_off<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Count(0));
-    assert_eq!(tun.active(), Active::Off);
+    let (tun, mut events) = activated(harness, ActiveMode::Count(0));
+    assert_eq!(tun.mode(), ActiveMode::Off);
     fill(harness, 0..1);
     nothing(&mut events);
-    tun.set_active(Active::Count(0));
-    assert_eq!(tun.active(), Active::Off);
-    tun.set_active(Active::On);
+    tun.set_mode(ActiveMode::Count(0));
+    assert_eq!(tun.mode(), ActiveMode::Off);
+    tun.set_mode(ActiveMode::On);
     assert_eq!(next(&mut events), 0);
 }
 
 fn the_mode_tells_how_many_are_left<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Count(5));
-    assert_eq!(tun.active(), Active::Count(5));
+    let (tun, mut events) = activated(harness, ActiveMode::Count(5));
+    assert_eq!(tun.mode(), ActiveMode::Count(5));
     fill(harness, 0..3);
     for _ in 0..3 {
         next(&mut events);
     }
-    assert_eq!(tun.active(), Active::Count(2));
+    assert_eq!(tun.mode(), ActiveMode::Count(2));
 }
 
 /// The original hands a device to its poller, and a plain read after that waits for ever.
 fn after_active_mode_plain_receives_work<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Off);
+    let (tun, mut events) = activated(harness, ActiveMode::Off);
     let mut buffer = [0; 100];
     for round in 0..100 {
-        tun.set_active(Active::On);
+        tun.set_mode(ActiveMode::On);
         inject(harness, "tun0", 2 * round);
         assert_eq!(next(&mut events), 2 * round);
-        tun.set_active(Active::Off);
+        tun.set_mode(ActiveMode::Off);
         inject(harness, "tun0", 2 * round + 1);
         let length = tun.device().recv_timeout(&mut buffer, LONG).unwrap();
         assert_eq!(number(&buffer[..length]), 2 * round + 1);
@@ -163,17 +163,17 @@ fn after_active_mode_plain_receives_work<H: System>(harness: &H) {
 }
 
 fn what_was_taken_before_a_change_is_delivered<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Off);
+    let (tun, mut events) = activated(harness, ActiveMode::Off);
     for round in 0..100 {
         fill(harness, 0..200);
-        tun.set_active(Active::On);
+        tun.set_mode(ActiveMode::On);
         if round % 2 == 0 {
             thread::yield_now();
         }
-        tun.set_active(Active::Off);
+        tun.set_mode(ActiveMode::Off);
         let mut delivered: Vec<u32> = std::iter::from_fn(|| events.try_recv())
             .map(|event| match event {
-                Event::Packet(packet) => number(&packet),
+                ActiveEvent::Packet(packet) => number(&packet),
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -188,7 +188,7 @@ fn what_was_taken_before_a_change_is_delivered<H: System>(harness: &H) {
 
 fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
     const PACKETS: u32 = 2000;
-    let (tun, events) = activate(tun(harness, "tun0"), options(64), Active::On).unwrap();
+    let (tun, events) = activate(tun(harness, "tun0"), options(64), ActiveMode::On).unwrap();
     let consumers = thread::spawn(move || {
         let (mut events, mut taken) = (events, Vec::new());
         while taken.len() < PACKETS as usize {
@@ -196,7 +196,7 @@ fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
             (events, taken) = thread::spawn(move || {
                 for _ in 0..taken.len() % 7 + 1 {
                     match events.recv_timeout(LONG) {
-                        Some(Event::Packet(packet)) => taken.push(number(&packet)),
+                        Some(ActiveEvent::Packet(packet)) => taken.push(number(&packet)),
                         other => panic!("{other:?}"),
                     }
                     if taken.len() == PACKETS as usize {
@@ -222,12 +222,12 @@ fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
 
 fn buffers_go_round<H: System>(harness: &H) {
     const CAPACITY: usize = 8;
-    let (_tun, mut events) = activate(tun(harness, "tun0"), options(CAPACITY), Active::On).unwrap();
+    let (_tun, mut events) = activate(tun(harness, "tun0"), options(CAPACITY), ActiveMode::On).unwrap();
     let mut places = HashSet::new();
     for expected in 0..1000 {
         inject(harness, "tun0", expected);
         match events.recv_timeout(LONG) {
-            Some(Event::Packet(packet)) => {
+            Some(ActiveEvent::Packet(packet)) => {
                 assert_eq!(number(&packet), expected);
                 places.insert(packet.as_ptr() as usize);
             }
@@ -238,7 +238,7 @@ fn buffers_go_round<H: System>(harness: &H) {
 }
 
 fn a_consumer_that_keeps_packets_is_served_with_the_rest<H: System>(harness: &H) {
-    let (_tun, mut events) = activate(tun(harness, "tun0"), options(4), Active::On).unwrap();
+    let (_tun, mut events) = activate(tun(harness, "tun0"), options(4), ActiveMode::On).unwrap();
     fill(harness, 0..3);
     let kept: Vec<_> = (0..3).map(|_| events.recv_timeout(LONG)).collect();
     for expected in 3..20 {
@@ -249,7 +249,7 @@ fn a_consumer_that_keeps_packets_is_served_with_the_rest<H: System>(harness: &H)
 }
 
 fn a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing<H: System>(harness: &H) {
-    let (tun, mut events) = activate(tun(harness, "tun0"), options(4), Active::On).unwrap();
+    let (tun, mut events) = activate(tun(harness, "tun0"), options(4), ActiveMode::On).unwrap();
     fill(harness, 0..10);
     let mut kept: Vec<_> = (0..4).map(|_| events.recv_timeout(LONG).unwrap()).collect();
     nothing(&mut events);
@@ -262,7 +262,7 @@ fn a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing<H: System>(harn
 }
 
 fn a_receive_ends_in_time<H: System>(harness: &H) {
-    let (_tun, mut events) = activated(harness, Active::On);
+    let (_tun, mut events) = activated(harness, ActiveMode::On);
     assert!(events.try_recv().is_none());
     let begun = std::time::Instant::now();
     assert!(events.recv_timeout(A_MOMENT).is_none());
@@ -273,21 +273,21 @@ fn a_receive_ends_in_time<H: System>(harness: &H) {
     // No time, and all there is.
     assert!(events.recv_timeout(Duration::ZERO).is_none());
     inject(harness, "tun0", 2);
-    assert!(matches!(events.recv_timeout(Duration::MAX), Some(Event::Packet(_))));
+    assert!(matches!(events.recv_timeout(Duration::MAX), Some(ActiveEvent::Packet(_))));
 }
 
 fn a_packet_may_be_changed_in_place<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     inject(harness, "tun0", 9);
     let mut seen = harness.observe(&name("tun0"));
-    let Some(Event::Packet(mut packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
+    let Some(ActiveEvent::Packet(mut packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
     packet[12..20].rotate_left(4);
     assert_eq!(tun.device().send(&packet).unwrap(), 24);
     assert_eq!(seen.take().as_deref(), Some(packet.as_ref()));
 }
 
 fn what_is_received_is_counted<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     let dropped = harness.dropped(&name("tun0"));
     fill(harness, 0..5);
     for _ in 0..5 {
@@ -303,19 +303,19 @@ fn an_error_is_told_and_turns_it_off() {
         tunctl_core::TunBackend::create(&kernel, &tunctl_core::CreateOptions::tun().name("tun0").unwrap());
     let device = device.unwrap();
     device.up("10.1.1.1/24".parse().unwrap()).unwrap();
-    let (tun, mut events) = activate(device, Options::default(), Active::Off).unwrap();
+    let (tun, mut events) = activate(device, ActiveOptions::default(), ActiveMode::Off).unwrap();
     kernel.inject("tun0", super::support::packet(1));
     kernel.script(Fault::on(Operation::Receive).errno(Errno::ENOMEM));
-    tun.set_active(Active::On);
+    tun.set_mode(ActiveMode::On);
     match events.recv_timeout(LONG) {
-        Some(Event::Failed(error)) => {
+        Some(ActiveEvent::Failed(error)) => {
             assert_eq!((error.operation(), error.cause()), (Operation::Receive, Cause::Other));
         }
         other => panic!("{other:?}"),
     }
     nothing(&mut events);
-    assert_eq!(tun.active(), Active::Off);
+    assert_eq!(tun.mode(), ActiveMode::Off);
     // The packet is where it was.
-    tun.set_active(Active::On);
+    tun.set_mode(ActiveMode::On);
     assert_eq!(next(&mut events), 1);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl_core::active::{Active, ActiveDevice, Event};
+use tunctl_core::active::{ActiveDevice, ActiveEvent, ActiveMode};
 use tunctl_core::{Interrupter, TunDevice};
 use tunctl_testing::{Case, on_both};
 
@@ -47,7 +47,7 @@ fn bell() -> (impl Fn() + Send + Sync + 'static, mpsc::Receiver<()>) {
 
 fn an_event_loop_of_mio_is_woken<H: System>(harness: &H) {
     const ACTIVE: Token = Token(3);
-    let (tun, mut packets) = activated(harness, Active::On);
+    let (tun, mut packets) = activated(harness, ActiveMode::On);
     let mut poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), ACTIVE).unwrap();
     packets.notify(move || waker.wake().unwrap());
@@ -55,7 +55,7 @@ fn an_event_loop_of_mio_is_woken<H: System>(harness: &H) {
         inject(harness, "tun0", round);
         assert_eq!(events(&mut poll, LONG)[0].token(), ACTIVE);
         while let Some(event) = packets.try_recv() {
-            assert!(matches!(event, Event::Packet(packet) if number(&packet) == round));
+            assert!(matches!(event, ActiveEvent::Packet(packet) if number(&packet) == round));
         }
     }
     // The end of events wakes it too.
@@ -68,7 +68,7 @@ fn an_event_loop_of_mio_is_woken<H: System>(harness: &H) {
 }
 
 fn a_poll_of_a_descriptor_is_woken<H: System>(harness: &H) {
-    let (_tun, mut events) = activated(harness, Active::On);
+    let (_tun, mut events) = activated(harness, ActiveMode::On);
     let bell = Interrupter::new().unwrap();
     events.notify({
         let bell = bell.clone();
@@ -81,13 +81,13 @@ fn a_poll_of_a_descriptor_is_woken<H: System>(harness: &H) {
         assert_eq!(ready, Ok(1));
         bell.reset();
         while let Some(event) = events.try_recv() {
-            assert!(matches!(event, Event::Packet(packet) if number(&packet) == round));
+            assert!(matches!(event, ActiveEvent::Packet(packet) if number(&packet) == round));
         }
     }
 }
 
 fn a_call_comes_at_once_if_events_wait<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     inject(harness, "tun0", 0);
     wait_for_received(&tun, 1);
     let (ring, rung) = bell();
@@ -97,7 +97,7 @@ fn a_call_comes_at_once_if_events_wait<H: System>(harness: &H) {
 }
 
 fn after_it_is_undone_no_call_comes<H: System>(harness: &H) {
-    let (_tun, mut events) = activated(harness, Active::On);
+    let (_tun, mut events) = activated(harness, ActiveMode::On);
     let (ring, rung) = bell();
     events.notify(ring);
     inject(harness, "tun0", 0);
@@ -111,32 +111,32 @@ fn after_it_is_undone_no_call_comes<H: System>(harness: &H) {
 
 /// Both calls would deadlock if the reader held its lock during the callback.
 fn the_callback_may_use_the_device<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     let tun = Arc::new(tun);
     let (sender, received) = mpsc::channel();
     events.notify({
         let tun = tun.clone();
         move || {
-            tun.set_active(Active::Off);
+            tun.set_mode(ActiveMode::Off);
             let _ = sender.send(tun.statistics().received);
         }
     });
     inject(harness, "tun0", 0);
     assert_eq!(received.recv_timeout(LONG), Ok(1));
     assert_eq!(next(&mut events), 0);
-    assert_eq!(tun.active(), Active::Off);
+    assert_eq!(tun.mode(), ActiveMode::Off);
 }
 
 /// As a program does that takes events under a lock of its own, also elsewhere.
 fn the_callback_may_take_the_events<H: System>(harness: &H) {
-    let (_tun, events) = activated(harness, Active::On);
+    let (_tun, events) = activated(harness, ActiveMode::On);
     let events = Arc::new(Mutex::new(events));
     let (sender, numbers) = mpsc::channel();
     let callback = {
         let events = events.clone();
         move || {
             let mut events = events.lock().unwrap();
-            while let Some(Event::Packet(packet)) = events.try_recv() {
+            while let Some(ActiveEvent::Packet(packet)) = events.try_recv() {
                 let _ = sender.send(number(&packet));
             }
         }
@@ -149,7 +149,7 @@ fn the_callback_may_take_the_events<H: System>(harness: &H) {
 }
 
 fn the_callback_may_drop_the_device<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     let tun = Mutex::new(Some(tun));
     events.notify(move || drop(tun.lock().unwrap().take()));
     inject(harness, "tun0", 0);
@@ -158,10 +158,10 @@ fn the_callback_may_drop_the_device<H: System>(harness: &H) {
 }
 
 fn the_callback_may_own_packets<H: System>(harness: &H) {
-    let (_tun, mut events) = activated(harness, Active::On);
+    let (_tun, mut events) = activated(harness, ActiveMode::On);
     for expected in 0..3 {
         inject(harness, "tun0", expected);
-        let Some(Event::Packet(packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
+        let Some(ActiveEvent::Packet(packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
         events.notify(move || assert_eq!(number(&packet), expected));
     }
     inject(harness, "tun0", 3);
@@ -170,13 +170,13 @@ fn the_callback_may_own_packets<H: System>(harness: &H) {
 }
 
 fn a_callback_that_panics_ends_the_delivery<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     events.notify(|| panic!("of the test"));
     inject(harness, "tun0", 0);
     assert_eq!(next(&mut events), 0);
     // The callback panics once more at the end of events, which must not abort the process.
     assert!(events.recv_timeout(LONG).is_none() && events.is_ended());
-    assert_eq!(tun.active(), Active::Off);
+    assert_eq!(tun.mode(), ActiveMode::Off);
     inject(harness, "tun0", 1);
     assert_eq!(tun.device().recv_timeout(&mut [0; 100], Duration::ZERO).unwrap(), 24);
 }

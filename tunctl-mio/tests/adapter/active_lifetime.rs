@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tunctl_core::active::{Active, Event, activate};
+use tunctl_core::active::{ActiveEvent, ActiveMode, activate};
 use tunctl_core::{TunBackend, TunDevice};
 use tunctl_testing::{Case, on_both, open_files};
 
@@ -26,47 +26,47 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn a_deletion_is_an_error_and_the_end<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     inject(harness, "tun0", 1);
     assert_eq!(next(&mut events), 1);
     harness.delete(&name("tun0"));
-    assert!(matches!(events.recv_timeout(LONG), Some(Event::Failed(error)) if error.is_gone()));
+    assert!(matches!(events.recv_timeout(LONG), Some(ActiveEvent::Failed(error)) if error.is_gone()));
     assert!(events.recv().is_none() && events.is_ended());
     assert!(events.try_recv().is_none() && events.recv_timeout(LONG).is_none());
-    tun.set_active(Active::On);
-    assert_eq!(tun.active(), Active::Off);
+    tun.set_mode(ActiveMode::On);
+    assert_eq!(tun.mode(), ActiveMode::Off);
     assert!(tun.device().try_recv(&mut [0; 100]).unwrap_err().is_gone());
     let statistics = tun.statistics();
     assert_eq!((statistics.received, statistics.dropped), (1, None));
 }
 
 fn a_deletion_while_it_is_off_is_told_when_it_is_on<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Off);
+    let (tun, mut events) = activated(harness, ActiveMode::Off);
     harness.delete(&name("tun0"));
     assert!(events.recv_timeout(A_MOMENT).is_none() && !events.is_ended());
-    tun.set_active(Active::Once);
-    assert!(matches!(events.recv_timeout(LONG), Some(Event::Failed(error)) if error.is_gone()));
+    tun.set_mode(ActiveMode::Once);
+    assert!(matches!(events.recv_timeout(LONG), Some(ActiveEvent::Failed(error)) if error.is_gone()));
     assert!(events.recv().is_none());
 }
 
 fn after_a_deletion_nothing_is_busy<H: System>(harness: &H) {
     const WHILE: Duration = Duration::from_millis(500);
-    for active in [Active::On, Active::Off] {
-        let (_tun, _events) = activated(harness, active);
+    for mode in [ActiveMode::On, ActiveMode::Off] {
+        let (_tun, _events) = activated(harness, mode);
         harness.delete(&name("tun0"));
         let used = processor_time();
         thread::sleep(WHILE);
         let used = processor_time() - used;
-        assert!(used < WHILE / 5, "{active:?}: {used:?} of {WHILE:?}");
+        assert!(used < WHILE / 5, "{mode:?}: {used:?} of {WHILE:?}");
     }
 }
 
 fn the_device_comes_back_with_what_was_not_taken<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::Count(3));
+    let (tun, mut events) = activated(harness, ActiveMode::Count(3));
     (0..6).for_each(|number| inject(harness, "tun0", number));
     assert_eq!([next(&mut events), next(&mut events), next(&mut events)], [0, 1, 2]);
     let device = tun.into_device();
-    assert!(matches!(events.recv(), Some(Event::Passive)));
+    assert!(matches!(events.recv(), Some(ActiveEvent::Passive)));
     assert!(events.recv().is_none() && events.is_ended());
     let mut buffer = [0; 100];
     for expected in 3..6 {
@@ -76,13 +76,13 @@ fn the_device_comes_back_with_what_was_not_taken<H: System>(harness: &H) {
 }
 
 fn a_device_that_came_back_can_be_destroyed<H: System>(harness: &H) {
-    let (tun, _events) = activated(harness, Active::On);
+    let (tun, _events) = activated(harness, ActiveMode::On);
     tun.into_device().destroy().unwrap();
     assert!(harness.backend().interface(&name("tun0")).is_err());
 }
 
 fn dropping_the_device_ends_the_events<H: System>(harness: &H) {
-    let (tun, mut events) = activated(harness, Active::On);
+    let (tun, mut events) = activated(harness, ActiveMode::On);
     (0..5).for_each(|number| inject(harness, "tun0", number));
     while tun.statistics().received < 5 {
         thread::yield_now();
@@ -95,18 +95,18 @@ fn dropping_the_device_ends_the_events<H: System>(harness: &H) {
 }
 
 fn dropping_the_events_ends_the_reading<H: System>(harness: &H) {
-    let (tun, events) = activated(harness, Active::On);
+    let (tun, events) = activated(harness, ActiveMode::On);
     drop(events);
     inject(harness, "tun0", 4);
     let mut buffer = [0; 100];
     let length = tun.device().recv_timeout(&mut buffer, LONG).unwrap();
     assert_eq!(number(&buffer[..length]), 4);
-    assert_eq!(tun.active(), Active::Off);
+    assert_eq!(tun.mode(), ActiveMode::Off);
 }
 
 fn a_waiting_consumer_gets_the_end<H: System>(harness: &H) {
-    for active in [Active::On, Active::Off] {
-        let (tun, mut events) = activated(harness, active);
+    for mode in [ActiveMode::On, ActiveMode::Off] {
+        let (tun, mut events) = activated(harness, mode);
         let consumer = thread::spawn(move || events.recv().is_none());
         thread::sleep(A_MOMENT);
         let begun = Instant::now();
@@ -117,26 +117,26 @@ fn a_waiting_consumer_gets_the_end<H: System>(harness: &H) {
 }
 
 fn packets_outlive_both_sides<H: System>(harness: &H) {
-    let (tun, mut events) = activate(tun(harness, "tun0"), options(2), Active::On).unwrap();
+    let (tun, mut events) = activate(tun(harness, "tun0"), options(2), ActiveMode::On).unwrap();
     inject(harness, "tun0", 8);
-    let Some(Event::Packet(packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
+    let Some(ActiveEvent::Packet(packet)) = events.recv_timeout(LONG) else { panic!("no packet") };
     drop((tun, events));
     assert_eq!(number(&packet), 8);
 }
 
 fn nothing_is_left_behind<H: System>(harness: &H) {
-    let cycle = |active| {
-        let (tun, mut events) = activated(harness, active);
+    let cycle = |mode| {
+        let (tun, mut events) = activated(harness, mode);
         inject(harness, "tun0", 1);
-        if active == Active::On {
+        if mode == ActiveMode::On {
             assert_eq!(next(&mut events), 1);
         }
         drop(events);
         tun.into_device().destroy().unwrap();
     };
-    cycle(Active::On);
+    cycle(ActiveMode::On);
     let (before, threads_before) = (open_files().len(), threads());
-    (0..20).for_each(|_| [Active::On, Active::Off].into_iter().for_each(cycle));
+    (0..20).for_each(|_| [ActiveMode::On, ActiveMode::Off].into_iter().for_each(cycle));
     assert_eq!(open_files().len(), before);
     assert_eq!(threads(), threads_before);
 }

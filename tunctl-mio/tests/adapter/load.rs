@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tunctl_core::active::{Active, Event, Events, Options, activate};
+use tunctl_core::active::{ActiveEvent, ActiveMode, ActiveOptions, PacketEvents, activate};
 use tunctl_core::{Interface, TunDevice};
 use tunctl_testing::{Case, on_both};
 
@@ -31,12 +31,12 @@ struct Account {
 }
 
 /// Takes events until the end, at this pace, and asserts that each packet is newer than the one before.
-fn consume(mut events: Events, pause: Duration) -> JoinHandle<Account> {
+fn consume(mut events: PacketEvents, pause: Duration) -> JoinHandle<Account> {
     thread::spawn(move || {
         let (mut account, mut last) = (Account::default(), None);
         for event in &mut events {
             match event {
-                Event::Packet(packet) => {
+                ActiveEvent::Packet(packet) => {
                     let number = number(&packet);
                     assert!(last < Some(number), "{number} comes after {last:?}");
                     (last, account.delivered) = (Some(number), account.delivered + 1);
@@ -44,7 +44,7 @@ fn consume(mut events: Events, pause: Duration) -> JoinHandle<Account> {
                         thread::sleep(pause);
                     }
                 }
-                Event::Dropped(packets) => account.dropped += packets,
+                ActiveEvent::Dropped(packets) => account.dropped += packets,
                 other => panic!("{other:?}"),
             }
         }
@@ -62,7 +62,7 @@ fn flood<H: System>(harness: &H, numbers: Range<u32>) {
 
 fn a_slow_consumer_loses_nothing_that_the_kernel_did_not_count<H: System>(harness: &H) {
     const PACKETS: u32 = 200_000;
-    let (tun, events) = activate(tun(harness, "tun0"), options(64), Active::On).unwrap();
+    let (tun, events) = activate(tun(harness, "tun0"), options(64), ActiveMode::On).unwrap();
     let consumer = consume(events, Duration::from_millis(1));
     flood(harness, 0..PACKETS);
     // What is in the kernel's queue now still comes.
@@ -78,15 +78,15 @@ fn a_slow_consumer_loses_nothing_that_the_kernel_did_not_count<H: System>(harnes
 }
 
 fn a_consumer_that_stands_still_is_told_what_it_missed<H: System>(harness: &H) {
-    let (_tun, mut events) = activate(tun(harness, "tun0"), options(16), Active::On).unwrap();
+    let (_tun, mut events) = activate(tun(harness, "tun0"), options(16), ActiveMode::On).unwrap();
     flood(harness, 0..5000);
     let dropped = harness.dropped(&name("tun0"));
     assert!(dropped > 4000);
     let (mut told, mut delivered) = (0, 0);
     while told + delivered < 5000 {
         match events.recv().unwrap() {
-            Event::Packet(_) => delivered += 1,
-            Event::Dropped(packets) => told += packets,
+            ActiveEvent::Packet(_) => delivered += 1,
+            ActiveEvent::Dropped(packets) => told += packets,
             other => panic!("{other:?}"),
         }
     }
@@ -94,21 +94,21 @@ fn a_consumer_that_stands_still_is_told_what_it_missed<H: System>(harness: &H) {
 }
 
 fn a_change_is_in_force_when_it_returns_also_under_load<H: System>(harness: &H) {
-    let (tun, events) = activate(tun(harness, "tun0"), options(256), Active::Off).unwrap();
+    let (tun, events) = activate(tun(harness, "tun0"), options(256), ActiveMode::Off).unwrap();
     let consumer = consume(events, Duration::ZERO);
     let mut first = 0;
     for _ in 0..20 {
         flood(harness, first..first + 500);
         first += 500;
         let before = tun.statistics().received;
-        tun.set_active(Active::On);
+        tun.set_mode(ActiveMode::On);
         let begun = Instant::now();
         while tun.statistics().received == before {
             assert!(begun.elapsed() < LONG, "it never read");
         }
         // It has hundreds of packets yet to read, and does not get to them.
         let begun = Instant::now();
-        tun.set_active(Active::Off);
+        tun.set_mode(ActiveMode::Off);
         assert!(begun.elapsed() < LONG);
         let received = tun.statistics().received;
         thread::sleep(Duration::from_millis(2));
@@ -119,11 +119,11 @@ fn a_change_is_in_force_when_it_returns_also_under_load<H: System>(harness: &H) 
 }
 
 fn a_device_that_is_flooded_can_leave_active_mode<H: System>(harness: &H) {
-    let (tun, mut events) = activate(tun(harness, "tun0"), Options::default(), Active::On).unwrap();
+    let (tun, mut events) = activate(tun(harness, "tun0"), ActiveOptions::default(), ActiveMode::On).unwrap();
     flood(harness, 0..3000);
-    tun.set_active(Active::Off);
+    tun.set_mode(ActiveMode::Off);
     let device = tun.into_device();
-    let delivered = (&mut events).filter(|event| matches!(event, Event::Packet(_))).count();
+    let delivered = (&mut events).filter(|event| matches!(event, ActiveEvent::Packet(_))).count();
     let mut left = 0;
     while device.recv_timeout(&mut [0; 100], A_MOMENT).is_ok() {
         left += 1;
