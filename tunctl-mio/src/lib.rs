@@ -1,18 +1,18 @@
 //! TUN/TAP devices in [mio](https://docs.rs/mio) event loops.
 //!
-//! A [`Source`] puts any [`TunDevice`](tunctl_core::TunDevice) into the loop: a kernel's, or the mock's in a test.
+//! A [`TunSource`] puts any [`TunDevice`](tunctl_core::TunDevice) into the loop: a kernel's, or the mock's in a test.
 //!
 //! ```
 //! use mio::{Events, Interest, Poll, Token};
 //! use tunctl_core::{CreateOptions, TunBackend, TunDevice};
-//! use tunctl_mio::{Drained, Source};
+//! use tunctl_mio::{Drained, TunSource};
 //!
 //! const TUN: Token = Token(0);
 //!
 //! /// Turns packets around until the interface is gone.
 //! fn echo<D: TunDevice>(tun: D) -> std::io::Result<()> {
 //!     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(16));
-//!     let mut tun = Source::new(tun);
+//!     let mut tun = TunSource::new(tun);
 //!     poll.registry().register(&mut tun, TUN, Interest::READABLE)?;
 //!     let mut buffer = [0; 1500];
 //!     loop {
@@ -23,7 +23,7 @@
 //!         for event in events.iter().filter(|event| event.token() == TUN) {
 //!             assert!(tunctl_mio::may_receive(event));
 //!             match tun.drain(&mut buffer, 64, |packet| tun.device().try_send(packet).map(drop)) {
-//!                 Ok(Drained::Empty | Drained::MoreWaits) => {}
+//!                 Ok(Drained::Empty | Drained::More) => {}
 //!                 Err(error) if error.is_gone() => return Ok(()),
 //!                 Err(error) => return Err(error.into()),
 //!             }
@@ -61,4 +61,4 @@
 
 mod source;
 
-pub use source::{Drained, Source, may_receive, may_send};
+pub use source::{Drained, TunSource, may_receive, may_send};

@@ -38,19 +38,19 @@ use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
 /// Dropping the source, or taking the [device](Self::into_device) back, deregisters it. That is more than closing does: while a
 /// [clone](TunDevice::try_clone) of the device is open, an event loop would go on hearing of it.
 #[derive(Debug)]
-pub struct Source<D> {
+pub struct TunSource<D> {
     // Before the device, whose descriptor it names: fields are dropped in this order.
     registration: Option<Registration>,
     device: D,
 }
 
-/// What [`Source::drain`] has left.
+/// What [`TunSource::drain`] has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Drained {
     /// Nothing: an event tells of the next packet.
     Empty,
     /// Perhaps packets: the next poll tells of them at once, if the source is registered.
-    MoreWaits,
+    More,
 }
 
 /// Where a source is registered. It is undone when this goes.
@@ -71,7 +71,7 @@ impl Drop for Registration {
 
 use event::Source as _;
 
-impl<D: TunDevice> Source<D> {
+impl<D: TunDevice> TunSource<D> {
     /// A source that is not registered yet.
     #[must_use]
     pub const fn new(device: D) -> Self {
@@ -120,7 +120,7 @@ impl<D: TunDevice> Source<D> {
             }
         }
         self.tell_again()?;
-        Ok(Drained::MoreWaits)
+        Ok(Drained::More)
     }
 
     /// Nothing waits. For a moment, a poll shows a deletion and a receive does not yet say it; no other event need follow, so the
@@ -128,7 +128,7 @@ impl<D: TunDevice> Source<D> {
     fn emptied(&self) -> Result<Drained> {
         if self.device.wait(Readiness::Readable, Some(Duration::ZERO))? {
             self.tell_again()?;
-            return Ok(Drained::MoreWaits);
+            return Ok(Drained::More);
         }
         Ok(Drained::Empty)
     }
@@ -141,13 +141,13 @@ impl<D: TunDevice> Source<D> {
     }
 }
 
-impl<D: AsFd> AsFd for Source<D> {
+impl<D: AsFd> AsFd for TunSource<D> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.device.as_fd()
     }
 }
 
-impl<D: TunDevice> event::Source for Source<D> {
+impl<D: TunDevice> event::Source for TunSource<D> {
     /// # Errors
     ///
     /// `AlreadyExists`: it is registered, here or with another poll. The system's own: to remember where it is registered takes a

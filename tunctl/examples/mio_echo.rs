@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use tunctl::mio::{Source, may_receive};
+use tunctl::mio::{TunSource, may_receive};
 use tunctl::mock::MockBackend;
 use tunctl::packet::{echo_reply, ping_packet};
 use tunctl::prelude::*;
@@ -33,7 +33,7 @@ fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
 /// Answers each ping, whoever it is for, until the interface is gone; how many those were.
 fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(16));
-    let mut tun = Source::new(tun);
+    let mut tun = TunSource::new(tun);
     poll.registry().register(&mut tun, TUN, Interest::READABLE)?;
     let (mut request, mut reply) = ([0; 1500], [0; 1500]);
     let mut answered = 0;

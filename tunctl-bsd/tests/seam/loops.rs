@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use tunctl_core::{Cause, Interface, Result, State, TunDevice};
-use tunctl_mio::{Drained, Source, may_receive};
+use tunctl_mio::{Drained, TunSource, may_receive};
 use tunctl_tokio::AsyncDevice;
 
 use crate::models::System;
@@ -47,13 +47,13 @@ fn devices() -> Vec<(Rig, Device, &'static str)> {
 struct Loop {
     poll: Poll,
     events: Events,
-    source: Source<Device>,
+    source: TunSource<Device>,
 }
 
 impl Loop {
     fn new(device: Device, interest: Interest) -> Self {
         let poll = Poll::new().unwrap();
-        let mut source = Source::new(device);
+        let mut source = TunSource::new(device);
         poll.registry().register(&mut source, DEVICE, interest).unwrap();
         Self { poll, events: Events::with_capacity(8), source }
     }

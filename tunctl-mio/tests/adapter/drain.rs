@@ -44,7 +44,7 @@ fn it_stops_at_its_budget_and_the_next_poll_tells_of_the_rest<H: Harness>(harnes
         assert!(events.events(LONG).iter().any(may_receive));
         let (numbers, outcome) = events.drain(4);
         assert_eq!(numbers, expected);
-        assert_eq!(outcome.unwrap(), Drained::MoreWaits);
+        assert_eq!(outcome.unwrap(), Drained::More);
     }
     assert!(events.events(LONG).iter().any(may_receive));
     let (numbers, outcome) = events.drain(4);
@@ -55,7 +55,7 @@ fn it_stops_at_its_budget_and_the_next_poll_tells_of_the_rest<H: Harness>(harnes
 fn a_budget_that_is_just_enough_tells_once_more<H: Harness>(harness: &H) {
     let mut events = filled(harness, 4);
     assert_eq!(events.events(LONG).len(), 1);
-    assert_eq!(events.drain(4).1.unwrap(), Drained::MoreWaits);
+    assert_eq!(events.drain(4).1.unwrap(), Drained::More);
     // Nothing waits, so there is nothing to tell.
     assert!(events.events(A_MOMENT).is_empty());
     inject(harness, "tun0", 4);
@@ -137,10 +137,10 @@ fn packets_may_be_changed_and_sent_back<H: Harness>(harness: &H) {
 }
 
 fn it_works_without_a_loop<H: Harness>(harness: &H) {
-    let source = tunctl_mio::Source::new(tun(harness, "tun0"));
+    let source = tunctl_mio::TunSource::new(tun(harness, "tun0"));
     (0..3).for_each(|number| inject(harness, "tun0", number));
     let mut count = 0;
-    for expected in [Drained::MoreWaits, Drained::Empty] {
+    for expected in [Drained::More, Drained::Empty] {
         let drained = source.drain(&mut [0; 1500], 2, |_| {
             count += 1;
             Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::{Interest, Poll, Token};
 use tunctl_conformance::Harness;
 use tunctl_core::TunDevice;
-use tunctl_mio::{Drained, Source, may_receive, may_send};
+use tunctl_mio::{Drained, TunSource, may_receive, may_send};
 use tunctl_testing::{Case, LinuxHarness, case, on_both};
 
 use super::support::{A_MOMENT, LONG, Loop, TUN, events, inject, name, processor_time, tun};
@@ -93,7 +93,7 @@ fn who_only_sends_is_told_of_a_deletion_too<H: Harness>(harness: &H) {
 
 fn sources_are_told_apart<H: Harness>(harness: &H) {
     let mut poll = Poll::new().unwrap();
-    let mut sources = ["tun0", "tun1", "tun2"].map(|text| Source::new(tun(harness, text)));
+    let mut sources = ["tun0", "tun1", "tun2"].map(|text| TunSource::new(tun(harness, text)));
     for (place, source) in sources.iter_mut().enumerate() {
         poll.registry().register(source, Token(place), Interest::READABLE).unwrap();
     }
@@ -169,7 +169,7 @@ fn a_source_outlives_its_loop<H: Harness>(harness: &H) {
     drop(poll);
     inject(harness, "tun0", 1);
     // Also a drain that stops early, which asks the loop to tell again.
-    for expected in [Drained::MoreWaits, Drained::Empty] {
+    for expected in [Drained::More, Drained::Empty] {
         assert_eq!(source.drain(&mut [0; 100], 1, |_| Ok(())).unwrap(), expected);
     }
 }

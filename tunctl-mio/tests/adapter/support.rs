@@ -8,7 +8,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::resource::{UsageWho, getrusage};
 use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{CreateOptions, InterfaceName, TunBackend};
-use tunctl_mio::Source;
+use tunctl_mio::TunSource;
 
 /// Nothing takes as long, and what is never told does not hang.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -50,13 +50,13 @@ pub(crate) fn inject<H: Harness>(harness: &H, text: &str, number: u32) {
 /// An event loop with one source.
 pub(crate) struct Loop<H: Harness> {
     pub(crate) poll: Poll,
-    pub(crate) source: Source<DeviceOf<H>>,
+    pub(crate) source: TunSource<DeviceOf<H>>,
 }
 
 impl<H: Harness> Loop<H> {
     pub(crate) fn new(device: DeviceOf<H>, interests: Interest) -> Self {
         let poll = Poll::new().unwrap();
-        let mut source = Source::new(device);
+        let mut source = TunSource::new(device);
         poll.registry().register(&mut source, TUN, interests).unwrap();
         Self { poll, source }
     }
