@@ -22,10 +22,9 @@
 //!         }
 //!         for event in events.iter().filter(|event| event.token() == TUN) {
 //!             assert!(tunctl_mio::may_receive(event));
-//!             match tun.drain(&mut buffer, 64, |packet| tun.device().try_send(packet).map(drop)) {
-//!                 Ok(Drained::Empty | Drained::More) => {}
-//!                 Err(error) if error.is_gone() => return Ok(()),
-//!                 Err(error) => return Err(error.into()),
+//!             match tun.drain(&mut buffer, 64, |packet| tun.device().try_send(packet).map(drop))? {
+//!                 Drained::Gone => return Ok(()),
+//!                 Drained::Empty | Drained::More => {}
 //!             }
 //!         }
 //!     }

@@ -18,7 +18,7 @@ use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
 ///
 /// 1. Register for [`Interest::READABLE`], also if you only want to send: see below.
 /// 2. On an event for which [`may_receive`] is true, call `drain`. Nothing else is needed.
-/// 3. When `drain` answers `Gone`, the interface was deleted: deregister, or drop the source.
+/// 3. When `drain` returns [`Gone`](Drained::Gone), the interface was deleted: deregister, or drop the source.
 ///
 /// Of sending: a TUN device takes packets whenever its interface is up, so send without waiting; it is writable from the start.
 /// An event for which [`may_send`] is true says that a `WouldBlock` is over.
@@ -30,7 +30,7 @@ use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
 /// | Linux | [`is_error`](event::Event::is_error), neither readable nor writable |
 /// | the mock | [`is_readable`](event::Event::is_readable): a socket of ours cannot be in error alone |
 ///
-/// [`may_receive`] is true of either, and `drain` then answers `Gone`. Linux wakes only those who wait for input, so a source
+/// [`may_receive`] is true of either, and `drain` then returns [`Gone`](Drained::Gone). Linux wakes only those who wait for input, so a source
 /// that is registered for writing alone asks for urgent data as well, of which there never is any.
 ///
 /// # Lifetime
@@ -46,11 +46,14 @@ pub struct TunSource<D> {
 
 /// What [`TunSource::drain`] has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "after `Gone`, no event follows"]
 pub enum Drained {
     /// Nothing: an event tells of the next packet.
     Empty,
     /// Perhaps packets: the next poll tells of them at once, if the source is registered.
     More,
+    /// The interface was deleted: there will be no more packets, and no more events.
+    Gone,
 }
 
 /// Where a source is registered. It is undone when this goes.
@@ -99,8 +102,8 @@ impl<D: TunDevice> TunSource<D> {
     ///
     /// # Errors
     ///
-    /// `Gone`, as the device's own; else the first error of `each` or of a receive, and the next poll tells of what is left. Where
-    /// `each` sends to another device, keep that one's errors out of its result: its `Gone` would be taken for this one's.
+    /// The first error of `each` or of a receive; the next poll tells of what is left. The deletion of the interface is no error,
+    /// but [`Drained::Gone`].
     pub fn drain(
         &self,
         buffer: &mut [u8],
@@ -111,8 +114,7 @@ impl<D: TunDevice> TunSource<D> {
             let outcome = match self.device.try_recv(buffer) {
                 Ok(length) => each(buffer.get_mut(..length).unwrap_or_default()),
                 Err(error) if error.is_would_block() => return self.emptied(),
-                // There is nothing to be told of any more.
-                Err(error) if error.is_gone() => return Err(error),
+                Err(error) if error.is_gone() => return Ok(Drained::Gone),
                 Err(error) => Err(error),
             };
             if let Err(error) = outcome {

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use tunctl::mio::{TunSource, may_receive};
+use tunctl::mio::{Drained, TunSource, may_receive};
 use tunctl::mock::MockBackend;
 use tunctl::packet::{echo_reply, ping_packet};
 use tunctl::prelude::*;
@@ -53,9 +53,8 @@ fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
                 Ok(())
             });
             match drained {
-                Ok(_) => {}
-                Err(error) if error.is_gone() => return Ok(answered),
-                // On Linux, `event.is_error()` alone; `drain` has told why.
+                Ok(Drained::Empty | Drained::More) => {}
+                Ok(Drained::Gone) => return Ok(answered),
                 Err(error) => eprintln!("{event:?}: {error}"),
             }
         }

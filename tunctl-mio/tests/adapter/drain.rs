@@ -18,6 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
         an_error_of_the_programs_ends_it_and_loses_nothing,
         a_gone_of_another_device_leaves_this_one_told,
         what_waits_at_a_deletion_is_gone_with_it,
+        a_deletion_between_two_packets_ends_the_drain,
         packets_may_be_changed_and_sent_back,
         it_works_without_a_loop,
     ]
@@ -116,7 +117,19 @@ fn what_waits_at_a_deletion_is_gone_with_it<H: Harness>(harness: &H) {
     harness.delete(&name("tun0"));
     assert!(events.events(LONG).iter().any(may_receive));
     let (numbers, outcome) = events.drain(64);
-    assert!(numbers.is_empty() && outcome.unwrap_err().is_gone());
+    assert!(numbers.is_empty());
+    assert_eq!(outcome, Ok(Drained::Gone));
+}
+
+fn a_deletion_between_two_packets_ends_the_drain<H: Harness>(harness: &H) {
+    let events = filled(harness, 3);
+    let mut calls = 0;
+    let outcome = events.source.drain(&mut [0; 1500], 64, |_| {
+        calls += 1;
+        harness.delete(&name("tun0"));
+        Ok(())
+    });
+    assert_eq!((calls, outcome), (1, Ok(Drained::Gone)));
 }
 
 fn packets_may_be_changed_and_sent_back<H: Harness>(harness: &H) {
