@@ -22,7 +22,11 @@
 //!         }
 //!         for event in events.iter().filter(|event| event.token() == TUN) {
 //!             assert!(tunctl_mio::may_receive(event));
-//!             match tun.drain(&mut buffer, 64, |packet| tun.device().try_send(packet).map(drop))? {
+//!             let drained = tun.drain(&mut buffer, 64, |packet| {
+//!                 // As on any network, a packet that can't be sent is lost.
+//!                 let _ = tun.device().try_send(packet);
+//!             });
+//!             match drained? {
 //!                 Drained::Gone => return Ok(()),
 //!                 Drained::Empty | Drained::More => {}
 //!             }
@@ -58,6 +62,8 @@
 
 #![forbid(unsafe_code)]
 
+mod drain;
 mod source;
 
-pub use source::{Drained, TunSource, may_receive, may_send};
+pub use drain::{DrainError, Drained};
+pub use source::{TunSource, may_receive, may_send};

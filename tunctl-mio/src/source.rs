@@ -1,5 +1,6 @@
 //! A device as a source of events.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token, event};
 use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
+
+use crate::{DrainError, Drained};
 
 /// A device as a source of events for a [`Poll`](mio::Poll).
 ///
@@ -42,18 +45,6 @@ pub struct TunSource<D> {
     // Before the device, whose descriptor it names: fields are dropped in this order.
     registration: Option<Registration>,
     device: D,
-}
-
-/// What [`TunSource::drain`] has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use = "after `Gone`, no event follows"]
-pub enum Drained {
-    /// Nothing: an event tells of the next packet.
-    Empty,
-    /// Perhaps packets: the next poll tells of them at once, if the source is registered.
-    More,
-    /// The interface was deleted: there will be no more packets, and no more events.
-    Gone,
 }
 
 /// Where a source is registered. It is undone when this goes.
@@ -95,33 +86,70 @@ impl<D: TunDevice> TunSource<D> {
         device
     }
 
-    /// Receives what waits, at most `budget` packets of it, and hands each to `each`; what it has left.
+    /// Receives the packets that wait, at most `budget` of them, calls `each` with every one, and returns what is left.
     ///
-    /// With the budget a loop shares its time: a device that is flooded does not keep it from other sources, or from its timers.
-    /// 64 is a good one. A packet that is longer than `buffer` loses its tail, as in [`try_recv`](TunDevice::try_recv).
+    /// The budget shares the loop's time: a flood on this device does not delay other sources and timers. 64 suits most
+    /// programs. A packet longer than `buffer` loses its tail, as in [`try_recv`](TunDevice::try_recv).
     ///
     /// # Errors
     ///
-    /// The first error of `each` or of a receive; the next poll tells of what is left. The deletion of the interface is no error,
-    /// but [`Drained::Gone`].
+    /// Those of a receive, other than a deletion, which is [`Drained::Gone`]. The next poll returns an event for the packets left.
     pub fn drain(
         &self,
         buffer: &mut [u8],
         budget: usize,
-        mut each: impl FnMut(&mut [u8]) -> Result<()>,
+        mut each: impl FnMut(&mut [u8]),
     ) -> Result<Drained> {
+        let drained = self.try_drain(buffer, budget, |packet| {
+            each(packet);
+            Ok::<_, Infallible>(())
+        });
+        drained.map_err(|error| match error {
+            DrainError::Device(error) => error,
+            DrainError::Each(never) => match never {},
+        })
+    }
+
+    /// Like [`drain`](Self::drain), but stops at the first error of `each`, as [`Iterator::try_for_each`] does. The packet for
+    /// which `each` failed is not received again.
+    ///
+    /// ```
+    /// use tunctl_core::{Result, TunDevice};
+    /// use tunctl_mio::{Drained, TunSource};
+    ///
+    /// /// Forwards packets from one interface to another. `Ok(Drained::Gone)`: `from` was deleted. An error with the cause
+    /// /// `Gone`: `to` was.
+    /// fn forward<D: TunDevice>(from: &TunSource<D>, to: &D, buffer: &mut [u8]) -> Result<Drained> {
+    ///     let drained = from.try_drain(buffer, 64, |packet| {
+    ///         to.send(packet)?;
+    ///         Ok(())
+    ///     })?;
+    ///     Ok(drained)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DrainError::Each`] with the error of `each`, [`DrainError::Device`] as in [`drain`](Self::drain). The next poll returns
+    /// an event for the packets left.
+    pub fn try_drain<E>(
+        &self,
+        buffer: &mut [u8],
+        budget: usize,
+        mut each: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Drained, DrainError<E>> {
         for _ in 0..budget {
             let outcome = match self.device.try_recv(buffer) {
-                Ok(length) => each(buffer.get_mut(..length).unwrap_or_default()),
-                Err(error) if error.is_would_block() => return self.emptied(),
+                Ok(length) => each(buffer.get_mut(..length).unwrap_or_default()).map_err(DrainError::Each),
+                Err(error) if error.is_would_block() => return self.emptied().map_err(DrainError::Device),
                 Err(error) if error.is_gone() => return Ok(Drained::Gone),
-                Err(error) => Err(error),
+                Err(error) => Err(DrainError::Device(error)),
             };
             if let Err(error) = outcome {
-                return self.tell_again().and(Err(error));
+                return self.tell_again().map_err(DrainError::Device).and(Err(error));
             }
         }
-        self.tell_again()?;
+        self.tell_again().map_err(DrainError::Device)?;
         Ok(Drained::More)
     }
 

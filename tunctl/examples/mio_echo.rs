@@ -43,19 +43,19 @@ fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             polled => polled?,
         }
-        for event in events.iter().filter(|event| event.token() == TUN && may_receive(event)) {
+        for _ in events.iter().filter(|event| event.token() == TUN && may_receive(event)) {
             // What the budget leaves, the next poll tells of.
             let drained = tun.drain(&mut request, BUDGET, |request| {
-                if let Ok(length) = echo_reply(request, &mut reply) {
-                    tun.device().try_send(&reply[..length])?;
-                    answered += 1;
+                let Ok(length) = echo_reply(request, &mut reply) else { return };
+                match tun.device().try_send(&reply[..length]) {
+                    Ok(_) => answered += 1,
+                    // As on any network, a packet that can't be sent is lost.
+                    Err(error) => eprintln!("{error}"),
                 }
-                Ok(())
             });
-            match drained {
-                Ok(Drained::Empty | Drained::More) => {}
-                Ok(Drained::Gone) => return Ok(answered),
-                Err(error) => eprintln!("{event:?}: {error}"),
+            match drained? {
+                Drained::Gone => return Ok(answered),
+                Drained::Empty | Drained::More => {}
             }
         }
     }

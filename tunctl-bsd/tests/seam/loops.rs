@@ -67,10 +67,7 @@ impl Loop {
     /// Up to so many packets, by their numbers.
     fn drain(&self, budget: usize) -> Result<(Drained, Vec<u8>)> {
         let mut numbers = Vec::new();
-        let drained = self.source.drain(&mut [0; 100], budget, |packet| {
-            numbers.extend(packet.last());
-            Ok(())
-        })?;
+        let drained = self.source.drain(&mut [0; 100], budget, |packet| numbers.extend(packet.last()))?;
         Ok((drained, numbers))
     }
 }

@@ -1,27 +1,36 @@
 //! What a drain takes, and how the rest is told.
 
+use std::io;
+
 use mio::Interest;
 use tunctl_conformance::Harness;
-use tunctl_core::{Cause, Error, Operation, TunDevice};
-use tunctl_mio::{Drained, may_receive};
+use tunctl_core::{Cause, CreateOptions, Error, Operation, TunBackend, TunDevice};
+use tunctl_mio::{DrainError, Drained, TunSource, may_receive};
+use tunctl_mock::{Errno, Fault, MockBackend};
 use tunctl_testing::{Case, on_both};
 
 use super::support::{A_MOMENT, LONG, Loop, inject, name, packet, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
-    on_both![
+    let mut cases = on_both![
         it_takes_all_if_the_budget_allows,
         it_stops_at_its_budget_and_the_next_poll_tells_of_the_rest,
         a_budget_that_is_just_enough_tells_once_more,
         a_loop_that_obeys_takes_every_packet,
         a_packet_after_the_last_one_is_told,
         an_error_of_the_programs_ends_it_and_loses_nothing,
-        a_gone_of_another_device_leaves_this_one_told,
+        the_closure_s_deletion_is_not_the_device_s,
         what_waits_at_a_deletion_is_gone_with_it,
         a_deletion_between_two_packets_ends_the_drain,
         packets_may_be_changed_and_sent_back,
         it_works_without_a_loop,
-    ]
+        errors_convert_where_the_closure_fails_with_ours,
+    ];
+    cases.push(Case::new(
+        "memory::drain::the_device_s_error_is_not_the_closure_s",
+        the_device_s_error_is_not_the_closure_s,
+    ));
+    cases
 }
 
 fn filled<H: Harness>(harness: &H, packets: u32) -> Loop<H> {
@@ -92,22 +101,22 @@ fn an_error_of_the_programs_ends_it_and_loses_nothing<H: Harness>(harness: &H) {
     let mut events = filled(harness, 3);
     assert_eq!(events.events(LONG).len(), 1);
     let mut seen = Vec::new();
-    let refused = events.source.drain(&mut [0; 1500], 64, |packet| {
+    let refused = events.source.try_drain(&mut [0; 1500], 64, |packet| {
         seen.push(packet.to_vec());
-        Err(Error::new(Operation::Send, Cause::WouldBlock))
+        Err("enough")
     });
-    assert_eq!((refused.unwrap_err().operation(), seen), (Operation::Send, vec![packet(0)]));
+    assert_eq!((refused, seen), (Err(DrainError::Each("enough")), vec![packet(0)]));
     assert!(events.events(LONG).iter().any(may_receive));
     assert_eq!(events.drain(64).0, [1, 2]);
 }
 
-fn a_gone_of_another_device_leaves_this_one_told<H: Harness>(harness: &H) {
+fn the_closure_s_deletion_is_not_the_device_s<H: Harness>(harness: &H) {
     let mut events = filled(harness, 2);
     let other = tun(harness, "tun1");
     harness.delete(&name("tun1"));
     assert_eq!(events.events(LONG).len(), 1);
-    let forwarded = events.source.drain(&mut [0; 1500], 64, |packet| other.try_send(packet).map(drop));
-    assert!(forwarded.unwrap_err().is_gone());
+    let forwarded = events.source.try_drain(&mut [0; 1500], 64, |packet| other.try_send(packet).map(drop));
+    assert!(matches!(forwarded, Err(DrainError::Each(error)) if error.is_gone()));
     assert!(events.events(LONG).iter().any(may_receive));
     assert_eq!(events.drain(64).0, [1]);
 }
@@ -127,7 +136,6 @@ fn a_deletion_between_two_packets_ends_the_drain<H: Harness>(harness: &H) {
     let outcome = events.source.drain(&mut [0; 1500], 64, |_| {
         calls += 1;
         harness.delete(&name("tun0"));
-        Ok(())
     });
     assert_eq!((calls, outcome), (1, Ok(Drained::Gone)));
 }
@@ -137,7 +145,7 @@ fn packets_may_be_changed_and_sent_back<H: Harness>(harness: &H) {
     let mut seen = harness.observe(&name("tun0"));
     assert_eq!(events.events(LONG).len(), 1);
     let device = events.source.device();
-    let turned = events.source.drain(&mut [0; 1500], 64, |packet| {
+    let turned = events.source.try_drain(&mut [0; 1500], 64, |packet| {
         packet[12..20].rotate_left(4);
         device.try_send(packet).map(drop)
     });
@@ -150,15 +158,58 @@ fn packets_may_be_changed_and_sent_back<H: Harness>(harness: &H) {
 }
 
 fn it_works_without_a_loop<H: Harness>(harness: &H) {
-    let source = tunctl_mio::TunSource::new(tun(harness, "tun0"));
+    let source = TunSource::new(tun(harness, "tun0"));
     (0..3).for_each(|number| inject(harness, "tun0", number));
     let mut count = 0;
     for expected in [Drained::More, Drained::Empty] {
-        let drained = source.drain(&mut [0; 1500], 2, |_| {
-            count += 1;
-            Ok(())
-        });
+        let drained = source.drain(&mut [0; 1500], 2, |_| count += 1);
         assert_eq!(drained.unwrap(), expected);
     }
     assert_eq!(count, 3);
+}
+
+/// `Ok(())` in the closures has no type annotation: that it compiles is part of the case.
+fn errors_convert_where_the_closure_fails_with_ours<H: Harness>(harness: &H) {
+    fn ours<D: TunDevice>(from: &TunSource<D>, to: &D) -> tunctl_core::Result<Drained> {
+        let drained = from.try_drain(&mut [0; 1500], 64, |packet| {
+            to.try_send(packet)?;
+            Ok(())
+        })?;
+        Ok(drained)
+    }
+    fn standard<D: TunDevice>(from: &TunSource<D>, to: &D) -> io::Result<Drained> {
+        let drained = from.try_drain(&mut [0; 1500], 64, |packet| {
+            to.try_send(packet)?;
+            Ok(())
+        })?;
+        Ok(drained)
+    }
+    fn flattened<D: TunDevice>(from: &TunSource<D>) -> io::Result<Drained> {
+        let refuse = |_: &mut [u8]| Err(io::Error::from(io::ErrorKind::StorageFull));
+        from.try_drain(&mut [0; 1500], 64, refuse).map_err(DrainError::flatten)
+    }
+    let events = filled(harness, 3);
+    let other = tun(harness, "tun1");
+    harness.delete(&name("tun1"));
+    assert!(ours(&events.source, &other).unwrap_err().is_gone());
+    assert_eq!(standard(&events.source, &other).unwrap_err().kind(), io::ErrorKind::NotConnected);
+    assert_eq!(flattened(&events.source).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(ours(&events.source, &other), Ok(Drained::Empty));
+}
+
+fn the_device_s_error_is_not_the_closure_s() {
+    let kernel = MockBackend::new();
+    let device = kernel.create(&CreateOptions::tun().name("tun0").unwrap()).unwrap();
+    device.up("10.1.1.1/24".parse().unwrap()).unwrap();
+    let source = TunSource::new(device);
+    kernel.inject("tun0", packet(1));
+    kernel.script(Fault::on(Operation::Receive).errno(Errno::ENOMEM));
+    let refused = source.try_drain(&mut [0; 1500], 64, |_| Err(Error::new(Operation::Send, Cause::Gone)));
+    let Err(DrainError::Device(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.operation(), error.cause()), (Operation::Receive, Cause::Other));
+    assert_eq!(DrainError::<Error>::Device(error.clone()).to_string(), error.to_string());
+    // The packet is where it was.
+    let mut count = 0;
+    assert_eq!(source.drain(&mut [0; 1500], 64, |_| count += 1), Ok(Drained::Empty));
+    assert_eq!(count, 1);
 }
