@@ -239,6 +239,7 @@ impl Channel {
         let mut store = self.store();
         store.closed = true;
         self.filled.notify_all();
+        // The last call. The callback is kept all the same: a `mio::Waker` that is dropped takes back an event not polled yet.
         let notification = store.notification();
         drop(store);
         // If a panic of the callback ends the thread, a second one would abort the process.

@@ -86,7 +86,9 @@ impl PacketEvents {
     /// | a task of tokio | `move \|\| notify.notify_one()`, with an `Arc<tokio::sync::Notify>` |
     ///
     /// The callback runs on the thread that receives, with no lock held: it may use the device or take a lock of the program,
-    /// but packets wait until it returns. If it panics, delivery ends. A new callback replaces the one before.
+    /// but packets wait until it returns, and so does whoever drops the [`ActiveDevice`](super::ActiveDevice). If it panics,
+    /// delivery ends. It is kept until it is replaced or the events are dropped, so let it own no more than a
+    /// [`Weak`](std::sync::Weak) reference to them.
     ///
     /// ```no_run
     /// # use std::os::fd::AsFd;

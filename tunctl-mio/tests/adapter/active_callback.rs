@@ -25,6 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
         the_callback_may_drop_the_device,
         the_callback_may_own_packets,
         a_callback_that_panics_ends_the_delivery,
+        the_callback_is_kept_until_the_events_are_dropped,
     ]
 }
 
@@ -133,8 +134,9 @@ fn the_callback_may_take_the_events<H: System>(harness: &H) {
     let events = Arc::new(Mutex::new(events));
     let (sender, numbers) = mpsc::channel();
     let callback = {
-        let events = events.clone();
+        let events = Arc::downgrade(&events);
         move || {
+            let Some(events) = events.upgrade() else { return };
             let mut events = events.lock().unwrap();
             while let Some(ActiveEvent::Packet(packet)) = events.try_recv() {
                 let _ = sender.send(number(&packet));
@@ -179,4 +181,17 @@ fn a_callback_that_panics_ends_the_delivery<H: System>(harness: &H) {
     assert_eq!(tun.mode(), ActiveMode::Off);
     inject(harness, "tun0", 1);
     assert_eq!(tun.device().recv_timeout(&mut [0; 100], Duration::ZERO).unwrap(), 24);
+}
+
+/// A `mio::Waker` that is dropped takes back the event that the loop has not seen yet.
+fn the_callback_is_kept_until_the_events_are_dropped<H: System>(harness: &H) {
+    let (tun, mut events) = activated(harness, ActiveMode::On);
+    let (ring, rung) = bell();
+    events.notify(ring);
+    drop(tun);
+    assert_eq!(rung.recv_timeout(LONG), Ok(()));
+    assert_eq!(rung.recv_timeout(A_MOMENT), Err(mpsc::RecvTimeoutError::Timeout));
+    assert!(events.recv().is_none());
+    drop(events);
+    assert_eq!(rung.try_recv(), Err(mpsc::TryRecvError::Disconnected));
 }
