@@ -1,5 +1,5 @@
-//! Active mode for a long time, with more packets than its consumer takes: is each of them accounted for, and does memory stay
-//! as it is?
+//! Active mode for a long time, with more packets than its consumer takes. Is each packet accounted for, and
+//! does memory stay constant?
 
 use std::fs;
 use std::thread::{self, JoinHandle};
@@ -12,15 +12,15 @@ use tunctl_mock::MockBackend;
 
 use crate::traffic::KernelSide;
 
-/// Packets that are offered, and that the consumer takes, in a millisecond.
+/// Packets that are sent, and that the consumer takes, in a millisecond.
 const OFFERED: u64 = 200;
 const TAKEN: u64 = 150;
 /// The IP and UDP headers, and a number.
 const SIZE: usize = 28 + 8;
-/// By then everything is in use that will be.
+/// By then all buffers are allocated.
 const WARM: Duration = Duration::from_secs(2);
 
-/// Soaks the kernel's driver, in the namespace that this is in.
+/// Soaks the kernel's driver, in this process's namespace.
 pub(crate) fn kernel(time: Duration) -> Result<String, String> {
     const NAME: &str = "soak";
     let create = || -> tunctl_core::Result<_> {
@@ -54,7 +54,7 @@ pub(crate) fn mock(time: Duration) -> Result<String, String> {
 #[derive(Default)]
 struct Account {
     delivered: u64,
-    told: u64,
+    reported: u64,
     disordered: u64,
 }
 
@@ -72,8 +72,8 @@ fn run<D: TunDevice + 'static>(
         sent = offer(begun, sent, &mut send)?;
         memory.look(begun.elapsed())?;
     }
-    // What was sent is in the kernel's queue, was taken from it, or was dropped; and no more is coming.
-    let dropped = tun.statistics().dropped.ok_or("the system does not tell what it dropped")?;
+    // Each packet sent is in the kernel's queue, was received, or was dropped.
+    let dropped = tun.statistics().dropped.ok_or("the system does not count what it dropped")?;
     while tun.statistics().received + dropped < sent {
         if begun.elapsed() > time + Duration::from_secs(20) {
             break;
@@ -86,7 +86,7 @@ fn run<D: TunDevice + 'static>(
     report(time, sent, dropped, &account, &memory)
 }
 
-/// Sends what is due by now, as a steady source would; how many there are then.
+/// Sends the packets that are due by now at a steady rate. Returns how many were sent in all.
 fn offer(begun: Instant, sent: u64, mut send: impl FnMut(u64) -> Result<(), String>) -> Result<u64, String> {
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let due = milliseconds.saturating_mul(OFFERED);
@@ -95,7 +95,7 @@ fn offer(begun: Instant, sent: u64, mut send: impl FnMut(u64) -> Result<(), Stri
     Ok(due.max(sent))
 }
 
-/// Takes events, so many in a millisecond.
+/// Takes events at the consumer's rate.
 fn consume(events: PacketEvents) -> JoinHandle<Account> {
     thread::spawn(move || {
         let (mut account, mut last) = (Account::default(), None);
@@ -108,11 +108,11 @@ fn consume(events: PacketEvents) -> JoinHandle<Account> {
                     account.disordered += u64::from(number <= last);
                     (last, account.delivered) = (number, account.delivered + 1);
                 }
-                ActiveEvent::Dropped(packets) => account.told += packets,
+                ActiveEvent::Dropped(packets) => account.reported += packets,
                 ActiveEvent::Passive | ActiveEvent::Failed(_) => {}
             }
             if account.delivered % TAKEN == 0 {
-                // No credit for the time in which nothing came.
+                // A time without packets does not raise the rate afterwards.
                 free = free.max(begun.elapsed()) + Duration::from_millis(1);
                 thread::sleep(free.saturating_sub(begun.elapsed()));
             }
@@ -131,7 +131,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Looks once in a second.
+    /// Measures once a second.
     fn look(&mut self, now: Duration) -> Result<(), String> {
         if now < WARM || now < self.looked + Duration::from_secs(1) {
             return Ok(());
@@ -140,7 +140,7 @@ impl Memory {
         let status = fs::read_to_string(STATUS).map_err(|error| format!("read {STATUS}: {error}"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        let resident = number.ok_or_else(|| format!("{STATUS} does not tell VmRSS"))?;
+        let resident = number.ok_or_else(|| format!("{STATUS} has no VmRSS"))?;
         (self.looked, self.last, self.most) = (now, resident, self.most.max(resident));
         self.warm.get_or_insert(resident);
         Ok(())
@@ -154,22 +154,22 @@ fn report(
     account: &Account,
     memory: &Memory,
 ) -> Result<String, String> {
-    let Account { delivered, told, disordered } = *account;
+    let Account { delivered, reported, disordered } = *account;
     let lost = sent.abs_diff(delivered + dropped);
     let lines = [
         format!("active mode, {time:?}: {OFFERED} packets offered and {TAKEN} taken in a millisecond"),
-        format!("sent {sent}; delivered {delivered}; dropped by the kernel {dropped}, told of {told}"),
+        format!("sent {sent}; delivered {delivered}; dropped by the kernel {dropped}, reported {reported}"),
         format!("lost here {lost}; out of order {disordered}"),
         match memory.warm {
             Some(warm) => format!(
                 "resident memory: {warm} KiB after {WARM:?}, {} at most, {} at the end",
                 memory.most, memory.last
             ),
-            None => format!("resident memory: nothing to tell in less than {WARM:?}"),
+            None => format!("resident memory: not measured in less than {WARM:?}"),
         },
     ];
     let text = lines.join("\n");
-    if lost > 0 || disordered > 0 || told != dropped {
+    if lost > 0 || disordered > 0 || reported != dropped {
         return Err(format!("packets are not accounted for\n{text}"));
     }
     Ok(text)

@@ -1,5 +1,5 @@
-//! TUN/TAP for programs that do not care which system they run on: the traits, the types that go through them, and
-//! the error.
+//! TUN/TAP for programs that do not care which system they run on: the traits, the types that go through
+//! them, and the error.
 //!
 //! There are three nouns, because a kernel has three:
 //!
@@ -7,15 +7,15 @@
 //! |---|---|---|---|
 //! | backend | the system that makes devices | as long as you like | [`TunBackend`] |
 //! | device | one open descriptor, attached to one queue | until it is dropped | [`TunDevice`] |
-//! | interface | the network interface: name, index, addresses, MTU, state | until it is deleted | [`Interface`] |
+//! | interface | a network interface: name, index, addresses, MTU, state | until deleted | [`Interface`] |
 //!
 //! Several devices may share one interface, as its queues; a persistent interface may have none.
 //!
-//! Whatever goes through the traits is parsed first, into a type that cannot hold nonsense: [`CreateOptions`],
-//! [`InterfaceName`], [`InterfaceAddress`], [`Mtu`], [`MacAddress`], [`Uid`]. Whatever fails is an [`Error`] that says what, why and
-//! what to do.
+//! Whatever goes through the traits is parsed first, into a type that cannot hold nonsense:
+//! [`CreateOptions`], [`InterfaceName`], [`InterfaceAddress`], [`Mtu`], [`MacAddress`], [`Uid`]. Whatever
+//! fails is an [`Error`] that says what, why and what to do.
 //!
-//! A program that wants packets to come to it, as messages, finds [active mode](active) beside the traits.
+//! A program that wants packets to come to it, as events, uses [active mode](active).
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,11 @@
-//! Packets that come to the program, as events: an Erlang process's `{active, N}`, in Rust.
+//! Packets that come to the program as events: Erlang's `{active, N}` in Rust.
 //!
-//! A greeter takes packets one at a time and answers the first ping; then it hands over to a worker, which asks for them by the
-//! hundred. Nothing is lost or reordered on the way, and what the kernel drops because both are too slow is told.
+//! A greeter takes packets one at a time and answers the first ping. Then it hands over to a worker, which
+//! asks for a hundred at a time. The hand-over loses and reorders no packet, and the kernel's drops are
+//! counted.
 //!
 //! ```text
-//! cargo run -p tunctl --example active --features mock -- mock      nothing is needed; the example pings itself
+//! cargo run -p tunctl --example active --features mock -- mock      no privilege; the example pings itself
 //! sudo -E cargo run -p tunctl --example active --features mock -- kernel     then: ping 10.78.0.2
 //! ```
 //!
@@ -23,7 +24,7 @@ use tunctl::prelude::*;
 /// How many packets the worker asks for at a time.
 const PORTION: usize = 100;
 
-/// What has happened.
+/// What the host did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     answered: usize,
@@ -31,26 +32,26 @@ pub(crate) struct Account {
     dropped: u64,
 }
 
-/// An interface with a network behind it.
+/// Creates an interface with an address in a network.
 fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
     let tun = backend.create(&CreateOptions::tun().name("active%d")?)?;
     tun.up("10.78.0.1/24".parse()?)?;
     Ok(tun)
 }
 
-/// Answers pings, until the interface is gone.
+/// Answers pings until the interface is gone.
 fn serve<D: TunDevice + 'static>(tun: D) -> Result<Account> {
     let (tun, mut events) = activate(tun, ActiveOptions::default(), ActiveMode::Once)?;
     let mut account = Account::default();
     if greet(&tun, &mut events, &mut account)? {
-        // Whoever has the events is the consumer; what has come by now comes to the worker.
+        // The events move to the worker's thread, with those that wait.
         thread::scope(|scope| scope.spawn(|| work(&tun, events, &mut account)).join())
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     }
     Ok(account)
 }
 
-/// Takes packets one at a time, until one is a ping. False: there will be none.
+/// Takes packets one at a time until one is a ping. Returns false if the events end before.
 fn greet<D: TunDevice>(
     tun: &ActiveDevice<D>,
     events: &mut PacketEvents,
@@ -68,7 +69,7 @@ fn greet<D: TunDevice>(
     Ok(false)
 }
 
-/// Takes packets by portions, until the end.
+/// Takes packets by portions until the events end.
 fn work<D: TunDevice>(tun: &ActiveDevice<D>, events: PacketEvents, account: &mut Account) -> Result<()> {
     tun.set_mode(ActiveMode::Count(PORTION));
     for event in events {
@@ -86,7 +87,7 @@ fn work<D: TunDevice>(tun: &ActiveDevice<D>, events: PacketEvents, account: &mut
     Ok(())
 }
 
-/// Whether it was a ping, and is answered.
+/// Answers a ping. Returns whether the packet was one.
 fn reply<D: TunDevice>(tun: &D, packet: &[u8]) -> Result<bool> {
     let mut answer = [0; 1500];
     let Ok(length) = echo_reply(packet, &mut answer) else { return Ok(false) };
@@ -94,7 +95,7 @@ fn reply<D: TunDevice>(tun: &D, packet: &[u8]) -> Result<bool> {
     Ok(true)
 }
 
-/// The system's side of the mock: pings, takes the answers, and deletes the interface.
+/// Acts as the mock's network: pings, checks the answers, and deletes the interface.
 fn ping(system: &MockBackend, count: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
     for number in 1..=count {
         system.inject(
@@ -150,6 +151,6 @@ fn main() -> ExitCode {
 
 #[test]
 fn every_ping_is_answered_across_the_hand_over() {
-    // One to the greeter; of the 249 to the worker, two whole portions.
+    // The greeter answers one ping, the worker 249, which are two whole portions and a rest.
     assert_eq!(on_the_mock().unwrap(), Account { answered: 250, portions: 2, dropped: 0 });
 }

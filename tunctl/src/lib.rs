@@ -10,20 +10,22 @@
 //! loop {
 //!     let length = tun.recv(&mut packet)?; // one packet, one system call
 //!     let packet = Packet::parse(Layer::Tun, &packet[..length]);
-//!     println!("{}: {}", tun.name()?, packet.map_or("not IP".into(), |packet| packet.summary().to_string()));
+//!     let summary = packet.map_or("not IP".into(), |packet| packet.summary().to_string());
+//!     println!("{}: {summary}", tun.name()?);
 //! }
 //! # }
 //! ```
 //!
-//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached to an
-//! [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over `B: TunBackend`;
-//! [`native`] is the one of the system that they run on. In [active mode](active), packets come to the program as events.
+//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached
+//! to an [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over
+//! `B: TunBackend`; [`native`] is the one of the system that they run on. In [active mode](active), packets
+//! come to the program as events.
 //!
 //! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
 //!
 //! ```text
-//! create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or give the program
-//! the capability: sudo setcap cap_net_admin=ep /usr/bin/vpn. …
+//! create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or give
+//! the program the capability: sudo setcap cap_net_admin=ep /usr/bin/vpn. …
 //! ```
 //!
 //! # Features
@@ -44,13 +46,14 @@
 //! tunctl = { version = "0.1", features = ["mock"] }
 //! ```
 //!
-//! How to test a program that uses it, in plain `cargo test` or on the real driver without root, is in the repository's
-//! `docs/testing.md`.
+//! How to test a program that uses it, in plain `cargo test` or on the real driver without root, is in the
+//! repository's `docs/testing.md`.
 //!
 //! # Platform
 //!
-//! Linux; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, tested over models of their drivers and not run there yet: `tunctl_bsd` says
-//! what is known of each. On other Unix systems there are the traits, the types and the mock, and no [`native`] backend.
+//! Linux; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, tested over models of their drivers and not run
+//! there yet: `tunctl_bsd` says what is known of each. On other Unix systems there are the traits, the types
+//! and the mock, and no [`native`] backend.
 
 #![forbid(unsafe_code)]
 

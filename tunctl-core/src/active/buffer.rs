@@ -1,4 +1,4 @@
-//! Packets in buffers that go round.
+//! Packets in reused buffers.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -6,25 +6,25 @@ use std::sync::Arc;
 
 use super::channel::Channel;
 
-/// A packet, in a buffer that goes back when this is dropped.
+/// A packet, in a buffer that is reused when this is dropped.
 ///
-/// It is as the device gives it: with the headers in front that the device was asked for. The bytes may be changed in place,
-/// say into a reply.
+/// The packet has the headers in front of it that the device was opened with. Its bytes may be changed in
+/// place, for instance into a reply.
 pub struct PacketBuffer {
     bytes: Vec<u8>,
     length: usize,
-    home: Arc<Channel>,
+    origin: Arc<Channel>,
 }
 
 impl PacketBuffer {
-    pub(super) const fn new(bytes: Vec<u8>, length: usize, home: Arc<Channel>) -> Self {
-        Self { bytes, length, home }
+    pub(super) const fn new(bytes: Vec<u8>, length: usize, origin: Arc<Channel>) -> Self {
+        Self { bytes, length, origin }
     }
 }
 
 impl Drop for PacketBuffer {
     fn drop(&mut self) {
-        self.home.give_back(std::mem::take(&mut self.bytes));
+        self.origin.return_buffer(std::mem::take(&mut self.bytes));
     }
 }
 

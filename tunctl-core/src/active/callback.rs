@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What the program has given to be called.
+/// The function, shared with a call that is under way.
 #[derive(Clone)]
 pub(super) struct Callback(Arc<dyn Fn() + Send + Sync>);
 
@@ -19,7 +19,7 @@ impl fmt::Debug for Callback {
     }
 }
 
-/// A call that is due. Made under a lock, sent when every lock is free.
+/// A call that is due. It is made under a lock, and sent when every lock is free.
 #[derive(Debug, Default)]
 #[must_use = "the consumer would sleep on"]
 pub(super) struct Notification(Option<Callback>);

@@ -1,11 +1,13 @@
-//! What the reader and the consumer share.
+//! The state that the reader, the device's holder and the consumer share.
 //!
-//! Two locks. Who holds the *gate* says what may be taken from the device: the reader holds it for as long as it reads a burst,
-//! so that a change of mode is in force when it returns. A burst ends early for who waits for the gate, and lets him go
-//! first: a lock that is free for a moment only is had by the thread that runs, again and again. The *store* has the events that
-//! wait and the buffers that are free; it is held for moments only. The gate comes first where both are held.
+//! It has two locks. *Control* says how many packets the reader may take from the device. The reader holds it
+//! for a whole burst, so that a change of mode is in force when `set_mode` returns. A burst ends early when
+//! another thread wants control, and the reader then waits until that thread has had it: a mutex is not fair,
+//! and the reader would take it again and again. The *store* has undelivered events and free buffers, and is
+//! held briefly. Where both are held, control is locked first.
 //!
-//! The consumer's callback runs when neither is held: it is the program's, and may use the device or wait for a lock of its own.
+//! The consumer's callback runs with neither lock held: it is the program's code, and may use the device or
+//! wait for a lock that the program holds while it uses the device.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,43 +21,47 @@ use super::{ActiveEvent, ActiveMode, ActiveOptions};
 #[derive(Debug)]
 pub(super) struct Channel {
     options: ActiveOptions,
-    gate: Mutex<Gate>,
-    /// How many wait for the gate, the reader aside.
+    control: Mutex<Control>,
+    /// How many threads other than the reader wait for `control`.
     claims: AtomicUsize,
-    /// The mode is another one, or somebody has had the gate.
-    moved: Condvar,
+    /// Signalled when the mode changes, and when a claim of `control` is met.
+    control_changed: Condvar,
     store: Mutex<Store>,
-    /// An event was added, or the last one was.
-    filled: Condvar,
-    /// Enough buffers came back.
-    refilled: Condvar,
+    /// Signalled when the store gets its first event, and at the end of events.
+    events_added: Condvar,
+    /// Signalled when the reader has enough buffers to go on.
+    buffers_returned: Condvar,
 }
 
-/// What may be taken from the device, and what was.
+/// How many packets may be taken from the device, and how many were.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Control {
     mode: ActiveMode,
     received: u64,
-    /// The device's holder, or the consumer, has had enough.
+    /// The `ActiveDevice` or the `PacketEvents` was dropped.
     stopped: bool,
 }
 
 #[derive(Debug, Default)]
 struct Store {
     events: VecDeque<ActiveEvent>,
-    /// There will be no more.
+    /// No event follows.
     closed: bool,
     free: Vec<Vec<u8>>,
-    made: usize,
-    /// The reader waits for buffers.
-    starved: bool,
-    /// The consumer has asked in vain: it has nothing, and may yet hold buffers for good.
-    hungry: bool,
+    /// How many buffers were allocated in all.
+    allocated: usize,
+    reader_waits_for_buffers: bool,
+    /// The consumer asked and found no event. It may keep the buffers that it has.
+    consumer_found_nothing: bool,
     stopped: bool,
     callback: Option<Callback>,
 }
 
-impl Gate {
+impl Control {
+    fn new(mode: ActiveMode) -> Self {
+        Self { mode: normalized(mode), received: 0, stopped: false }
+    }
+
     /// How many packets may be taken now.
     pub(super) const fn allowed(&self) -> usize {
         match self.mode {
@@ -67,17 +73,17 @@ impl Gate {
         }
     }
 
-    /// So many were taken; whether a count came to its end.
-    pub(super) fn spend(&mut self, packets: usize) -> bool {
+    /// Counts packets that were taken. Returns whether they are the last of an [`ActiveMode::Count`].
+    pub(super) fn count(&mut self, packets: usize) -> bool {
         self.received += u64::try_from(packets).unwrap_or(u64::MAX);
-        let (mode, is_over) = match self.mode {
+        let (mode, is_count_over) = match self.mode {
             ActiveMode::Once if packets > 0 => (ActiveMode::Off, false),
             ActiveMode::Count(left) if left <= packets => (ActiveMode::Off, true),
             ActiveMode::Count(left) => (ActiveMode::Count(left - packets), false),
             other => (other, false),
         };
         self.mode = mode;
-        is_over
+        is_count_over
     }
 
     pub(super) const fn turn_off(&mut self) {
@@ -85,71 +91,73 @@ impl Gate {
     }
 }
 
-/// A count of nothing is no count.
-const fn plain(mode: ActiveMode) -> ActiveMode {
+/// `Count(0)` is `Off`: no packet would ever end it.
+const fn normalized(mode: ActiveMode) -> ActiveMode {
     match mode {
         ActiveMode::Count(0) => ActiveMode::Off,
         mode => mode,
     }
 }
 
-/// The holder's side.
+/// What the holder of the device calls.
 impl Channel {
     pub(super) fn new(options: ActiveOptions, mode: ActiveMode) -> Self {
         Self {
             options,
-            gate: Mutex::new(Gate { mode: plain(mode), received: 0, stopped: false }),
+            control: Mutex::new(Control::new(mode)),
             claims: AtomicUsize::new(0),
-            moved: Condvar::new(),
+            control_changed: Condvar::new(),
             store: Mutex::default(),
-            filled: Condvar::new(),
-            refilled: Condvar::new(),
+            events_added: Condvar::new(),
+            buffers_returned: Condvar::new(),
         }
     }
 
     pub(super) fn set_mode(&self, mode: ActiveMode) {
-        let mut gate = self.claim();
-        if !gate.stopped {
-            gate.mode = plain(mode);
-            self.moved.notify_all();
+        let mut control = self.claim_control();
+        if !control.stopped {
+            control.mode = normalized(mode);
+            self.control_changed.notify_all();
         }
     }
 
     pub(super) fn mode(&self) -> ActiveMode {
-        self.claim().mode
+        self.claim_control().mode
     }
 
     pub(super) fn received(&self) -> u64 {
-        self.claim().received
+        self.claim_control().received
     }
 
-    /// The reader is to end. If it waits for the device, it must be interrupted.
+    /// Has the reader end. A reader that waits for the device must be interrupted as well.
     pub(super) fn stop(&self) {
-        let mut gate = self.claim();
-        (gate.stopped, gate.mode) = (true, ActiveMode::Off);
+        let mut control = self.claim_control();
+        (control.stopped, control.mode) = (true, ActiveMode::Off);
         self.store().stopped = true;
-        self.moved.notify_all();
-        self.refilled.notify_all();
+        self.control_changed.notify_all();
+        self.buffers_returned.notify_all();
     }
 
-    /// The gate, for anybody but the reader, who lets it go.
-    fn claim(&self) -> MutexGuard<'_, Gate> {
+    /// Locks `control` on any thread but the reader, which ends its burst for it.
+    fn claim_control(&self) -> MutexGuard<'_, Control> {
         self.claims.fetch_add(1, Ordering::Relaxed);
-        let gate = self.gate();
-        // Under the lock under which the reader looks and begins to wait, so that it cannot miss it.
+        let control = self.control();
+        // With the lock held, under which the reader looks at `claims` and begins to wait: it cannot miss the
+        // signal.
         self.claims.fetch_sub(1, Ordering::Relaxed);
-        self.moved.notify_all();
-        gate
+        self.control_changed.notify_all();
+        control
     }
 
-    /// Whether somebody waits for the gate.
+    /// Whether another thread than the reader waits for `control`.
     pub(super) fn is_claimed(&self) -> bool {
         self.claims.load(Ordering::Relaxed) > 0
     }
 
-    // A panic of another thread while it had the lock left nothing half done: each change is one assignment, or a push.
-    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    // A poisoned lock is used on: each change under it is one assignment or one push, which a panic cannot
+    // interrupt.
+    pub(super) fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
@@ -157,42 +165,43 @@ impl Channel {
     }
 }
 
-/// What the reader waits for.
+/// Whether the reader may go on.
 pub(super) enum Permission {
-    /// It may go on.
     Granted {
-        /// It had to wait: the kernel's queue may have run over.
+        /// The reader had to wait, so the kernel's queue may have overflowed.
         after_a_pause: bool,
     },
-    /// It is to end.
     Stopped,
 }
 
-/// The reader's side.
+/// What the reader calls.
 impl Channel {
-    /// Waits until something may be taken from the device.
+    /// Waits until the mode allows a packet.
     pub(super) fn wait_for_permission(&self) -> Permission {
-        let mut gate = self.gate();
+        let mut control = self.control();
         if self.is_claimed() {
-            // Once: who asks for statistics again and again is not to end the delivery.
-            gate = self.moved.wait(gate).unwrap_or_else(PoisonError::into_inner);
+            // Not in a loop: a thread that asks for statistics again and again must not stop the delivery.
+            control = self.control_changed.wait(control).unwrap_or_else(PoisonError::into_inner);
         }
-        let after_a_pause = gate.allowed() == 0;
-        let idle = |gate: &mut Gate| gate.allowed() == 0 && !gate.stopped;
-        let gate = self.moved.wait_while(gate, idle).unwrap_or_else(PoisonError::into_inner);
-        if gate.stopped { Permission::Stopped } else { Permission::Granted { after_a_pause } }
+        let after_a_pause = control.allowed() == 0;
+        let is_off = |control: &mut Control| control.allowed() == 0 && !control.stopped;
+        let control =
+            self.control_changed.wait_while(control, is_off).unwrap_or_else(PoisonError::into_inner);
+        if control.stopped { Permission::Stopped } else { Permission::Granted { after_a_pause } }
     }
 
-    /// Adds to `spare` until it has `wanted` buffers, if there are so many, and waits for the first. A reader that found none
-    /// goes on when half of all are back, so that it then works in bursts again, or when the consumer has nothing else to do.
-    pub(super) fn provide(&self, spare: &mut Vec<Vec<u8>>, wanted: usize) -> Permission {
+    /// Fills `spare` up to `wanted` buffers, or as many as there are, and waits if there is none.
+    ///
+    /// A reader that waits goes on when half of all buffers are free, so that it reads in bursts again, or
+    /// when the consumer has no event left.
+    pub(super) fn take_buffers(&self, spare: &mut Vec<Vec<u8>>, wanted: usize) -> Permission {
         let (capacity, length) = (self.options.capacity.get(), self.options.packet_length.get());
         let mut store = self.store();
-        let after_a_pause = spare.is_empty() && store.free.is_empty() && store.made == capacity;
+        let after_a_pause = spare.is_empty() && store.free.is_empty() && store.allocated == capacity;
         if after_a_pause {
-            store.starved = true;
-            let starved = |store: &mut Store| store.starved && !store.stopped;
-            store = self.refilled.wait_while(store, starved).unwrap_or_else(PoisonError::into_inner);
+            store.reader_waits_for_buffers = true;
+            let waits = |store: &mut Store| store.reader_waits_for_buffers && !store.stopped;
+            store = self.buffers_returned.wait_while(store, waits).unwrap_or_else(PoisonError::into_inner);
         }
         if store.stopped {
             return Permission::Stopped;
@@ -200,8 +209,8 @@ impl Channel {
         while spare.len() < wanted {
             match store.free.pop() {
                 Some(buffer) => spare.push(buffer),
-                None if store.made < capacity => {
-                    store.made += 1;
+                None if store.allocated < capacity => {
+                    store.allocated += 1;
                     spare.push(vec![0; length]);
                 }
                 None => break,
@@ -210,7 +219,7 @@ impl Channel {
         Permission::Granted { after_a_pause }
     }
 
-    /// Hands events on, and leaves `events` empty.
+    /// Moves `events` into the store.
     pub(super) fn deliver(&self, events: &mut Vec<ActiveEvent>) -> Notification {
         if events.is_empty() {
             return Notification::default();
@@ -225,78 +234,84 @@ impl Channel {
                 (_, event) => store.events.push_back(event),
             }
         }
-        store.hungry = false;
+        store.consumer_found_nothing = false;
         if !was_empty {
             return Notification::default();
         }
-        self.filled.notify_all();
+        self.events_added.notify_all();
         store.notification()
     }
 
-    /// There will be no more events.
+    /// Ends the events.
     pub(super) fn close(&self) {
         self.stop();
         let mut store = self.store();
         store.closed = true;
-        self.filled.notify_all();
-        // The last call. The callback is kept all the same: a `mio::Waker` that is dropped takes back an event not polled yet.
+        self.events_added.notify_all();
+        // The callback is kept after this last call: dropping a `mio::Waker` takes back an event that was not
+        // polled yet.
         let notification = store.notification();
         drop(store);
-        // If a panic of the callback ends the thread, a second one would abort the process.
+        // The reader may be unwinding from a panic of the callback. A second panic would then abort the
+        // process.
         let _ = catch_unwind(AssertUnwindSafe(|| notification.send()));
     }
 }
 
 impl Store {
-    /// Has the consumer called, once the lock is free.
+    /// A call of the callback, to be sent once the lock is free.
     fn notification(&self) -> Notification {
         Notification::to(self.callback.clone())
     }
 }
 
-/// The consumer's side.
+/// What the consumer calls.
 impl Channel {
-    pub(super) fn give_back(&self, buffer: Vec<u8>) {
+    pub(super) fn return_buffer(&self, buffer: Vec<u8>) {
         let mut store = self.store();
         if store.stopped {
-            // Nothing will be read any more.
+            // The reader has ended, or is about to: nobody would use the buffer again.
             return;
         }
         store.free.push(buffer);
-        self.feed(&mut store);
+        self.resume_reader(&mut store);
     }
 
-    /// Lets the reader go on if it should.
-    fn feed(&self, store: &mut Store) {
-        let enough = if store.hungry { 1 } else { self.options.capacity.get().div_ceil(2) };
-        if store.starved && store.free.len() >= enough {
-            store.starved = false;
-            self.refilled.notify_all();
+    /// Wakes a reader that waits for buffers if enough of them are free.
+    fn resume_reader(&self, store: &mut Store) {
+        let enough = if store.consumer_found_nothing { 1 } else { self.options.capacity.get().div_ceil(2) };
+        if store.reader_waits_for_buffers && store.free.len() >= enough {
+            store.reader_waits_for_buffers = false;
+            self.buffers_returned.notify_all();
         }
     }
 
-    /// Moves all events that wait into `taken`, which is empty.
-    pub(super) fn take_what_waits(&self, taken: &mut VecDeque<ActiveEvent>) {
+    /// Notes whether the consumer finds an event.
+    fn note_demand(&self, store: &mut Store) {
+        store.consumer_found_nothing = store.events.is_empty();
+        self.resume_reader(store);
+    }
+
+    /// Moves all events into `taken`, which is empty.
+    pub(super) fn try_take(&self, taken: &mut VecDeque<ActiveEvent>) {
         let mut store = self.store();
-        self.ask(&mut store);
+        self.note_demand(&mut store);
         std::mem::swap(taken, &mut store.events);
     }
 
-    fn ask(&self, store: &mut Store) {
-        store.hungry = store.events.is_empty();
-        self.feed(store);
-    }
-
-    /// The same, but waits for an event, or for the end; until then at the latest, if it is said.
-    pub(super) fn take(&self, taken: &mut VecDeque<ActiveEvent>, until: Option<Instant>) {
+    /// Like [`try_take`](Self::try_take), but waits for an event, the end of events, or the deadline if there
+    /// is one.
+    pub(super) fn take(&self, taken: &mut VecDeque<ActiveEvent>, deadline: Option<Instant>) {
         let mut store = self.store();
-        self.ask(&mut store);
+        self.note_demand(&mut store);
         while store.events.is_empty() && !store.closed {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             store = match left {
-                None => self.filled.wait(store).unwrap_or_else(PoisonError::into_inner),
+                None => self.events_added.wait(store).unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => return,
-                Some(left) => self.filled.wait_timeout(store, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => {
+                    self.events_added.wait_timeout(store, left).unwrap_or_else(PoisonError::into_inner).0
+                }
             };
         }
         std::mem::swap(taken, &mut store.events);
@@ -307,25 +322,27 @@ impl Channel {
         store.closed && store.events.is_empty()
     }
 
-    pub(super) fn notify(&self, callback: Option<Callback>, is_due: bool) {
+    /// Replaces the callback, and calls the new one if the consumer or the store has events, or at the end of
+    /// events.
+    pub(super) fn notify(&self, callback: Option<Callback>, consumer_has_events: bool) {
         let mut store = self.store();
         let previous = std::mem::replace(&mut store.callback, callback);
-        let is_due = is_due || store.closed || !store.events.is_empty();
+        let is_due = consumer_has_events || store.closed || !store.events.is_empty();
         let notification = if is_due { store.notification() } else { Notification::default() };
         drop(store);
-        // It may own packets, which give their buffers back to the store.
+        // Dropped without the lock: it may own packets, whose buffers return to the store.
         drop(previous);
         notification.send();
     }
 
-    /// Nobody will take events any more.
+    /// Discards all events, because the consumer is gone.
     pub(super) fn abandon(&self) {
         self.stop();
-        // Packets, which the callback may own too, give their buffers back to the store, which must not be held then.
         let mut store = self.store();
-        let left =
-            (std::mem::take(&mut store.events), std::mem::take(&mut store.free), store.callback.take());
+        let (events, buffers) = (std::mem::take(&mut store.events), std::mem::take(&mut store.free));
+        let callback = store.callback.take();
         drop(store);
-        drop(left);
+        // Dropped without the lock: the buffers of the packets return to the store.
+        drop((events, buffers, callback));
     }
 }

@@ -1,4 +1,4 @@
-//! The consumer.
+//! The consumer's side.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,36 +9,41 @@ use super::callback::Callback;
 use super::channel::Channel;
 use crate::{Error, Interrupter};
 
-/// What active mode tells.
+/// What active mode delivers.
 #[derive(Debug)]
 pub enum ActiveEvent {
     /// A packet.
     Packet(PacketBuffer),
-    /// The kernel dropped so many packets since the last event of this kind, or since the start: its queue was full, because this
-    /// program, or the machine, was too slow. It is told within about a tenth of a second, or when reading goes on after a pause. The
-    /// kernel counts for the interface: where each of several queues is in active mode, each tells of all.
+    /// The kernel dropped this many packets since the last event of this kind, or since the start, because
+    /// its queue was full: the program, or the machine, was too slow. It is reported within about a tenth of
+    /// a second, or when reading resumes.
+    ///
+    /// The kernel counts for the interface. If several queues of it are in active mode, each reports the
+    /// drops of all.
     Dropped(u64),
-    /// All packets of an [`ActiveMode::Count`](super::ActiveMode::Count) have come: delivery is off.
+    /// All packets of an [`ActiveMode::Count`](super::ActiveMode::Count) were delivered, and the mode is
+    /// `Off`.
     #[doc(alias = "tcp_passive")]
     Passive,
-    /// The device could not be read, and delivery is off. If the error is [`Gone`](Error::is_gone), the interface was deleted and
-    /// the end follows; after any other, active mode may be tried again.
+    /// The device could not be read, and the mode is `Off`. If the error is [`Gone`](Error::is_gone), the
+    /// interface was deleted and the end of events follows. After any other error, the mode may be set again.
     Failed(Error),
 }
 
-/// Where the events of a device in active mode come out.
+/// The events of a device in active mode, for the one consumer.
 ///
-/// There is one of it: who has it is the consumer. To hand over to another thread, move it there; nothing is lost or reordered.
-/// As an iterator it waits for each event, until there are no more: the interface is gone, or the
-/// [`ActiveDevice`](super::ActiveDevice).
+/// To hand over to another thread, move it there: no event is lost, and their order is kept. As an iterator
+/// it waits for each event, until the interface is deleted or the [`ActiveDevice`](super::ActiveDevice) is
+/// dropped.
 ///
-/// Dropping it ends the delivery. What it had not given out is lost with it, so turn delivery [`Off`](super::ActiveMode::Off) and
-/// take what is left first, if it matters; what was not taken from the device, the device has.
+/// Dropping it ends the delivery and discards the events that were not taken. To keep their packets, set the
+/// mode to [`Off`](super::ActiveMode::Off) and take them first. The device has the packets that were not
+/// received.
 #[derive(Debug)]
 pub struct PacketEvents {
     channel: Arc<Channel>,
     stop: Interrupter,
-    /// Taken from the channel all at once, so that there is a lock for many events.
+    /// Taken from the channel all at once, so that many events cost one lock.
     taken: VecDeque<ActiveEvent>,
 }
 
@@ -47,48 +52,52 @@ impl PacketEvents {
         Self { channel, stop, taken: VecDeque::new() }
     }
 
-    /// The next event, for which it waits. `None`: there are no more.
+    /// Waits for the next event. `None`: the events have ended.
     pub fn recv(&mut self) -> Option<ActiveEvent> {
         self.next_until(None)
     }
 
-    /// The next event, for which it waits so long. `None`: none came, or there are no more, which
-    /// [`is_ended`](Self::is_ended) tells.
+    /// Waits for the next event, at most `timeout`. `None`: no event came, or the events have
+    /// [ended](Self::is_ended).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Option<ActiveEvent> {
-        // A time too far off to be told is no limit.
+        // A deadline past `Instant`'s range means no deadline.
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    /// The next event if there is one. `None`: there is none now, or there are no more, which [`is_ended`](Self::is_ended) tells.
+    /// The next event, without waiting. `None`: there is none now, or the events have
+    /// [ended](Self::is_ended).
     pub fn try_recv(&mut self) -> Option<ActiveEvent> {
         if let Some(event) = self.taken.pop_front() {
             return Some(event);
         }
-        self.channel.take_what_waits(&mut self.taken);
+        self.channel.try_take(&mut self.taken);
         self.taken.pop_front()
     }
 
-    /// Whether all events were given out, and there will be no more.
+    /// Whether the last event was taken and no other follows.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.taken.is_empty() && self.channel.is_ended()
     }
 
-    /// Has `callback` called when there were no events and one comes, and at the end. After a call, call
-    /// [`try_recv`](Self::try_recv) until it returns `None`. If events wait already, the first call comes before this returns.
+    /// Has `callback` called when the first event comes after there was none, and at the end of events. After
+    /// a call, call [`try_recv`](Self::try_recv) until it returns `None`. If events wait already, the
+    /// callback is called before `notify` returns.
     ///
-    /// So a program that waits for other things as well can wait for events too:
+    /// So an event loop of any kind can wait for packets beside other things:
     ///
-    /// | it waits in | the callback |
+    /// | event loop | callback |
     /// |---|---|
-    /// | mio's `Poll` | `move \|\| { let _ = waker.wake(); }`, with a `mio::Waker` |
-    /// | `poll(2)`, `epoll(7)` or `kqueue(2)` | `move \|\| bell.interrupt()`, with a clone of an [`Interrupter`] that lends its descriptor |
+    /// | mio | `move \|\| { let _ = waker.wake(); }`, with a `mio::Waker` |
+    /// | `poll(2)`, `epoll(7)` | `move \|\| bell.interrupt()`, with a clone of an [`Interrupter`] |
     /// | a task of tokio | `move \|\| notify.notify_one()`, with an `Arc<tokio::sync::Notify>` |
     ///
-    /// The callback runs on the thread that receives, with no lock held: it may use the device or take a lock of the program,
-    /// but packets wait until it returns, and so does whoever drops the [`ActiveDevice`](super::ActiveDevice). If it panics,
-    /// delivery ends. It is kept until it is replaced or the events are dropped, so let it own no more than a
-    /// [`Weak`](std::sync::Weak) reference to them.
+    /// The callback runs on the thread that receives, with no lock held. It may use the device, or wait for a
+    /// lock of the program. Until it returns, no packet is received, and dropping the
+    /// [`ActiveDevice`](super::ActiveDevice) waits for it. If it panics, the events end.
+    ///
+    /// The callback is kept until it is replaced or the events are dropped. If it needs the events
+    /// themselves, give it a [`Weak`](std::sync::Weak) reference, or neither is ever dropped.
     ///
     /// ```no_run
     /// # use std::os::fd::AsFd;
@@ -120,9 +129,9 @@ impl PacketEvents {
         self.channel.notify(None, false);
     }
 
-    fn next_until(&mut self, until: Option<Instant>) -> Option<ActiveEvent> {
+    fn next_until(&mut self, deadline: Option<Instant>) -> Option<ActiveEvent> {
         if self.taken.is_empty() {
-            self.channel.take(&mut self.taken, until);
+            self.channel.take(&mut self.taken, deadline);
         }
         self.taken.pop_front()
     }

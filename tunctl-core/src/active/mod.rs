@@ -1,4 +1,9 @@
-//! Active mode: packets come to the program, as events.
+//! Active mode: packets come to the program as events.
+//!
+//! [`activate`] starts a thread that receives from a device. The program keeps the device as an
+//! [`ActiveDevice`], with which it changes the [mode](ActiveMode), sends and configures. The consumer takes
+//! [events](ActiveEvent) from [`PacketEvents`]: it waits for them in a thread of its own, or is
+//! [notified](PacketEvents::notify) in an event loop of any kind.
 
 mod buffer;
 mod callback;
@@ -21,19 +26,20 @@ use reader::Reader;
 #[doc(alias = "active")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ActiveMode {
-    /// Never: they wait in the kernel's queue, and the program may receive them from the device itself. Nothing is told, not a deletion
-    /// either, until delivery goes on.
+    /// No packet is delivered. Packets wait in the kernel's queue, and the program may receive them from the
+    /// device itself. A deletion of the interface is reported when the mode changes.
     #[default]
     Off,
-    /// The next one, and then it is off.
+    /// The next packet is delivered, then the mode is `Off`.
     Once,
-    /// The next so many, and then it is off, of which [`ActiveEvent::Passive`] tells. Of none, it is off from the start.
+    /// This many packets are delivered, then [`ActiveEvent::Passive`], and the mode is `Off`. `Count(0)` is
+    /// `Off`.
     Count(usize),
-    /// All of them.
+    /// Every packet is delivered.
     On,
 }
 
-/// How much is held for a consumer that is slower than the device.
+/// How much is buffered for a consumer that is slower than the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ActiveOptions {
     capacity: NonZeroUsize,
@@ -41,25 +47,26 @@ pub struct ActiveOptions {
 }
 
 impl Default for ActiveOptions {
-    /// 256 packets, each as long as any can be.
+    /// 256 packets of any length.
     fn default() -> Self {
         const CAPACITY: NonZeroUsize = NonZeroUsize::new(256).unwrap();
-        // 65,535 bytes, and room for an Ethernet header, two tags, and the headers of a device.
+        // 65,535 bytes, and room for an Ethernet header, two VLAN tags, and the device's own headers.
         const LONGEST: NonZeroUsize = NonZeroUsize::new(65_600).unwrap();
         Self { capacity: CAPACITY, packet_length: LONGEST }
     }
 }
 
 impl ActiveOptions {
-    /// How many packets may be held at most, those included that the consumer has taken and not dropped. As many buffers are
-    /// made, when they are needed first, and used again and again.
+    /// The most packets that are held at a time, including those that the consumer has taken and not dropped.
+    /// Each has a buffer, which is allocated on first use and then reused.
     #[must_use]
     pub const fn capacity(mut self, packets: NonZeroUsize) -> Self {
         self.capacity = packets;
         self
     }
 
-    /// How long a packet may be, headers in front of it included, in bytes; a longer one loses its tail.
+    /// The length of a buffer in bytes. A packet that is longer, with the headers in front of it, loses its
+    /// tail.
     #[must_use]
     pub const fn packet_length(mut self, bytes: NonZeroUsize) -> Self {
         self.packet_length = bytes;
@@ -67,27 +74,28 @@ impl ActiveOptions {
     }
 }
 
-/// What has passed.
+/// How many packets were received and dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActiveStatistics {
-    /// Packets taken from the device: each is delivered, or waits to be.
+    /// Packets received from the device. Each was delivered or waits for the consumer.
     pub received: u64,
-    /// Packets that the kernel dropped because its queue was full, since there is this interface; `None` if it does not say, or
-    /// is gone.
+    /// Packets that the kernel has dropped since the interface was created, because its queue was full.
+    /// `None`: the system does not count them, or the interface is gone.
     pub dropped: Option<u64>,
 }
 
-/// A device in active mode: who holds this says when packets are delivered.
+/// A device in active mode.
 ///
-/// Dropping it ends the delivery, and closes the device: the consumer gets what was taken from it, and then the end.
+/// Dropping it ends the delivery and closes the device. The consumer still gets the packets received before,
+/// and then the end of events.
 #[derive(Debug)]
 pub struct ActiveDevice<D> {
     device: D,
     delivery: Delivery,
 }
 
-/// The thread that reads. It ends when this goes.
+/// The thread that reads, which ends when this is dropped.
 #[derive(Debug)]
 struct Delivery {
     channel: Arc<Channel>,
@@ -99,16 +107,17 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         self.channel.stop();
         self.stop.interrupt();
-        // A thread cannot wait for itself: the callback, which runs there, may have had the last of the device.
+        // The callback runs on the reader's thread and may drop the device there. A thread cannot join
+        // itself.
         let is_elsewhere = |reader: &JoinHandle<()>| reader.thread().id() != thread::current().id();
         if let Some(reader) = self.reader.take().filter(is_elsewhere) {
-            // If it panicked, it has said so, and the consumer has got the end.
+            // After a panic the hook has printed the message, and the consumer gets the end of events.
             let _ = reader.join();
         }
     }
 }
 
-/// Starts active mode: a thread receives from the device, and delivers to the one consumer.
+/// Starts active mode: a thread receives from the device and delivers to the one consumer.
 ///
 /// ```no_run
 /// use tunctl_core::active::{ActiveEvent, ActiveMode, ActiveOptions, activate};
@@ -122,7 +131,7 @@ impl Drop for Delivery {
 ///     match event {
 ///         ActiveEvent::Packet(packet) => println!("{} bytes", packet.len()),
 ///         ActiveEvent::Passive => tun.set_mode(ActiveMode::Count(10)),
-///         ActiveEvent::Dropped(packets) => println!("we are too slow: {packets} packets are lost"),
+///         ActiveEvent::Dropped(packets) => println!("too slow: the kernel dropped {packets} packets"),
 ///         ActiveEvent::Failed(error) => println!("{error}"),
 ///     }
 /// }
@@ -131,20 +140,20 @@ impl Drop for Delivery {
 /// # }
 /// ```
 ///
-/// # What is promised
+/// # Guarantees
 ///
-/// - **Nothing is lost here.** When the consumer has fallen behind by the [capacity](ActiveOptions::capacity), the thread stops
-///   reading. Packets then wait in the kernel's queue, and when that is full, the kernel drops them and counts them, and
-///   [`ActiveEvent::Dropped`] tells how many.
-/// - **Order is kept**, also when [`PacketEvents`] moves to another thread: whoever has it is the consumer.
-/// - **A change is at once.** When [`set_mode`](ActiveDevice::set_mode) returns, the thread takes no packet from the device
-///   that the new mode does not allow. What it took before is still delivered.
-/// - **Memory is bounded**, and nothing is allocated for a packet once all buffers are made.
+/// - **No packet is lost in the process.** When the consumer falls behind by the
+///   [capacity](ActiveOptions::capacity), the thread stops reading. Packets then wait in the kernel's queue.
+///   When that is full, the kernel drops and counts them, and [`ActiveEvent::Dropped`] reports how many.
+/// - **Order is kept**, also when [`PacketEvents`] moves to another thread.
+/// - **A change of mode is immediate.** When [`set_mode`](ActiveDevice::set_mode) returns, the thread takes
+///   no packet that the new mode does not allow. Packets taken before are still delivered.
+/// - **Memory is bounded**, and a packet costs no allocation once all buffers are allocated.
 ///
 /// # Errors
 ///
-/// `TooManyOpenFiles`: the thread has a [clone](TunDevice::try_clone) of the device, and an interrupter. `Other` if the thread
-/// cannot be started. Either way the device is closed.
+/// `TooManyOpenFiles`: the thread takes a [clone](TunDevice::try_clone) of the device, and an interrupter.
+/// `Other` if the thread cannot be started. Either way the device is closed.
 #[doc(alias = "controlling_process")]
 pub fn activate<D>(
     device: D,
@@ -167,33 +176,36 @@ where
 }
 
 impl<D: TunDevice> ActiveDevice<D> {
-    /// Changes when packets are delivered. A count begins anew. After the end of the events it does nothing.
+    /// Changes the mode. A [`Count`](ActiveMode::Count) replaces what is left of the one before. After the
+    /// end of events it does nothing.
     #[doc(alias = "setopt")]
     pub fn set_mode(&self, mode: ActiveMode) {
         self.delivery.channel.set_mode(mode);
     }
 
-    /// When packets are delivered; a count says how many are left. [`Off`](ActiveMode::Off) after the end of the events.
+    /// The mode. A [`Count`](ActiveMode::Count) has the packets that are left. After the end of events it is
+    /// [`Off`](ActiveMode::Off).
     #[must_use]
     pub fn mode(&self) -> ActiveMode {
         self.delivery.channel.mode()
     }
 
-    /// The device: to send, to configure its interface, and while it is [`Off`](ActiveMode::Off), to receive.
+    /// The device: to send, to configure its interface, and to receive while the mode is
+    /// [`Off`](ActiveMode::Off).
     #[must_use]
     pub const fn device(&self) -> &D {
         &self.device
     }
 
-    /// What has passed until now.
+    /// The packets received and dropped until now.
     #[must_use]
     pub fn statistics(&self) -> ActiveStatistics {
         let received = self.delivery.channel.received();
         ActiveStatistics { received, dropped: self.device.interface().dropped().ok() }
     }
 
-    /// Ends the delivery, and gives the device back. The consumer gets what was taken from it, and then the end; what was not
-    /// taken, the device has.
+    /// Ends the delivery and returns the device. The consumer still gets the packets received before, and
+    /// then the end of events. The device has the packets that were not received.
     #[must_use]
     pub fn into_device(self) -> D {
         let Self { device, delivery } = self;

@@ -7,11 +7,11 @@ use super::channel::{Channel, Permission};
 use super::{ActiveEvent, PacketBuffer};
 use crate::{Error, Interface, Interrupter, Readiness, TunDevice, Wake};
 
-/// How many packets are read before others get the locks: some twenty microseconds of a fast device.
+/// How many packets are read before the locks are released: about twenty microseconds of a fast device.
 const BURST: usize = 32;
 
-/// How long after a packet the kernel is asked at the latest what it has dropped.
-const INQUIRY: Duration = Duration::from_millis(100);
+/// The longest time from a packet to the next query of the kernel's drop counter.
+const QUERY_DELAY: Duration = Duration::from_millis(100);
 
 pub(super) struct Reader<D> {
     device: D,
@@ -19,30 +19,30 @@ pub(super) struct Reader<D> {
     stop: Interrupter,
     spare: Vec<Vec<u8>>,
     events: Vec<ActiveEvent>,
-    losses: Losses,
+    drops: DropCounter,
 }
 
-/// What the kernel has dropped.
-struct Losses {
-    /// Told so far; `None`: it does not say.
-    told: Option<u64>,
-    /// When it is to be asked again.
+/// How many packets the kernel has dropped.
+struct DropCounter {
+    /// The count at the last report. `None`: the system does not count them.
+    reported: Option<u64>,
+    /// When to query the kernel again.
     due: Option<Instant>,
 }
 
-/// Why a burst was over.
-enum Burst {
-    /// There is more, or no permission to read it.
-    Spent,
-    /// There was nothing more.
+/// Why a burst ended.
+enum BurstEnd {
+    /// Its limit was reached, or another thread wants control.
+    Limit,
+    /// The device has no packet.
     Empty,
     Failed(Error),
 }
 
-/// The consumer gets the end, whatever ends the thread.
-struct End(Arc<Channel>);
+/// Ends the events when the thread ends, also by a panic.
+struct CloseOnDrop(Arc<Channel>);
 
-impl Drop for End {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -50,109 +50,110 @@ impl Drop for End {
 
 impl<D: TunDevice> Reader<D> {
     pub(super) fn new(device: D, channel: Arc<Channel>, stop: Interrupter) -> Self {
-        let losses = Losses { told: device.interface().dropped().ok(), due: None };
-        Self { device, channel, stop, spare: Vec::new(), events: Vec::new(), losses }
+        let drops = DropCounter { reported: device.interface().dropped().ok(), due: None };
+        Self { device, channel, stop, spare: Vec::new(), events: Vec::new(), drops }
     }
 
     pub(super) fn run(mut self) {
-        let _end = End(self.channel.clone());
+        let _close = CloseOnDrop(self.channel.clone());
         while let Some(after_a_pause) = self.may_read() {
             if after_a_pause {
-                self.tell_losses();
+                self.report_drops();
             }
             let failure = match self.burst() {
-                Burst::Spent => None,
-                Burst::Empty => self.wait().err(),
-                Burst::Failed(error) => Some(error),
+                BurstEnd::Limit => None,
+                BurstEnd::Empty => self.wait().err(),
+                BurstEnd::Failed(error) => Some(error),
             };
-            if self.losses.is_due() {
-                self.tell_losses();
+            if self.drops.is_due() {
+                self.report_drops();
             }
             if let Some(error) = failure {
                 let is_gone = error.is_gone();
-                self.channel.gate().turn_off();
-                self.tell(ActiveEvent::Failed(error));
+                self.channel.control().turn_off();
+                self.deliver(ActiveEvent::Failed(error));
                 if is_gone {
                     return;
                 }
             }
         }
-        // The last word: nothing is lost that is not counted.
-        self.tell_losses();
+        // Drops since the last query must be reported before the events end.
+        self.report_drops();
     }
 
-    /// Waits for permission and for room; whether reading paused. `None`: it is to end.
+    /// Waits until the mode allows a packet and a buffer is free. Returns whether it had to wait, or `None`
+    /// if it is to end.
     fn may_read(&mut self) -> Option<bool> {
         let Permission::Granted { after_a_pause: was_off } = self.channel.wait_for_permission() else {
             return None;
         };
-        let Permission::Granted { after_a_pause: was_full } = self.channel.provide(&mut self.spare, BURST)
+        let Permission::Granted { after_a_pause: was_full } =
+            self.channel.take_buffers(&mut self.spare, BURST)
         else {
             return None;
         };
         Some(was_off || was_full)
     }
 
-    /// Reads what waits and is allowed, up to a limit, and delivers it.
-    fn burst(&mut self) -> Burst {
-        let mut gate = self.channel.gate();
-        let allowed = gate.allowed().min(BURST);
-        let mut end = Burst::Spent;
+    /// Reads packets up to the limit and delivers them.
+    fn burst(&mut self) -> BurstEnd {
+        let mut control = self.channel.control();
+        let allowed = control.allowed().min(BURST);
+        let mut end = BurstEnd::Limit;
         let mut packets = 0;
         while packets < allowed && (packets == 0 || !self.channel.is_claimed()) {
             let Some(mut buffer) = self.spare.pop() else { break };
             match self.device.try_recv(&mut buffer) {
                 Ok(length) => {
-                    self.events.push(ActiveEvent::Packet(PacketBuffer::new(
-                        buffer,
-                        length,
-                        self.channel.clone(),
-                    )));
+                    let packet = PacketBuffer::new(buffer, length, self.channel.clone());
+                    self.events.push(ActiveEvent::Packet(packet));
                     packets += 1;
                 }
                 Err(error) => {
                     self.spare.push(buffer);
-                    end = if error.is_would_block() { Burst::Empty } else { Burst::Failed(error) };
+                    end = if error.is_would_block() { BurstEnd::Empty } else { BurstEnd::Failed(error) };
                     break;
                 }
             }
         }
         if packets > 0 {
-            self.losses.due.get_or_insert_with(|| Instant::now() + INQUIRY);
-            if gate.spend(packets) {
+            self.drops.due.get_or_insert_with(|| Instant::now() + QUERY_DELAY);
+            if control.count(packets) {
                 self.events.push(ActiveEvent::Passive);
             }
         }
+        // Delivered under the lock: after a change of mode, the consumer finds all packets that were taken
+        // before it.
         let notification = self.channel.deliver(&mut self.events);
-        drop(gate);
+        drop(control);
         notification.send();
         end
     }
 
-    /// Waits for the device, and for the time to ask what was dropped.
+    /// Waits for the device, or until the drop counter is due.
     fn wait(&self) -> Result<Wake, Error> {
-        let left = self.losses.due.map(|due| due.saturating_duration_since(Instant::now()));
+        let left = self.drops.due.map(|due| due.saturating_duration_since(Instant::now()));
         self.device.wait_interruptible(Readiness::Readable, left, Some(&self.stop))
     }
 
-    fn tell_losses(&mut self) {
-        self.losses.due = None;
-        let Some(told) = self.losses.told else { return };
-        // Of an interface that is gone there is nothing to be known.
+    fn report_drops(&mut self) {
+        self.drops.due = None;
+        let Some(reported) = self.drops.reported else { return };
+        // The counter goes with the interface.
         let Ok(dropped) = self.device.interface().dropped() else { return };
-        self.losses.told = Some(dropped);
-        if let Some(more @ 1..) = dropped.checked_sub(told) {
-            self.tell(ActiveEvent::Dropped(more));
+        self.drops.reported = Some(dropped);
+        if let Some(more @ 1..) = dropped.checked_sub(reported) {
+            self.deliver(ActiveEvent::Dropped(more));
         }
     }
 
-    fn tell(&mut self, event: ActiveEvent) {
+    fn deliver(&mut self, event: ActiveEvent) {
         self.events.push(event);
         self.channel.deliver(&mut self.events).send();
     }
 }
 
-impl Losses {
+impl DropCounter {
     fn is_due(&self) -> bool {
         self.due.is_some_and(|due| due <= Instant::now())
     }
