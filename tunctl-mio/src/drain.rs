@@ -18,11 +18,12 @@ pub enum Drained {
 
 /// Why [`TunSource::try_drain`](crate::TunSource::try_drain) stopped early.
 ///
-/// The device's failures and those of the closure are kept apart, also where both are of the type [`Error`]: a closure that sends
-/// to another device may fail with `Gone`, which says nothing about the device that is drained.
+/// The device's failures and those of the closure are kept apart, also where both are of the type [`Error`]:
+/// a closure that sends to another device may fail with `Gone`, which says nothing about the device that is
+/// drained.
 ///
-/// `?` converts it in a function that returns [`tunctl_core::Result`] or [`io::Result`] where the closure fails with [`Error`].
-/// For other types there is [`flatten`](Self::flatten).
+/// `?` converts it in a function that returns [`tunctl_core::Result`] or [`io::Result`] where the closure
+/// fails with [`Error`]. For other types there is [`flatten`](Self::flatten).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DrainError<E> {
     /// The device could not be read, or its registration could not be renewed.
@@ -60,7 +61,8 @@ impl<E: error::Error> error::Error for DrainError<E> {
     }
 }
 
-// Each target has one conversion only: from it, the compiler infers the error of a closure that ends with `Ok(())`.
+// Each target has one conversion only: from it, the compiler infers the error of a closure that ends with
+// `Ok(())`.
 impl From<DrainError<Self>> for Error {
     fn from(error: DrainError<Self>) -> Self {
         error.flatten()

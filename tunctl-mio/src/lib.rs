@@ -1,6 +1,7 @@
 //! TUN/TAP devices in [mio](https://docs.rs/mio) event loops.
 //!
-//! A [`TunSource`] puts any [`TunDevice`](tunctl_core::TunDevice) into the loop: a kernel's, or the mock's in a test.
+//! A [`TunSource`] puts any [`TunDevice`](tunctl_core::TunDevice) into the loop: a kernel's, or the mock's in
+//! a test.
 //!
 //! ```
 //! use mio::{Events, Interest, Poll, Token};
@@ -47,7 +48,8 @@
 //!
 //! # Active mode
 //!
-//! [Active mode](tunctl_core::active) needs nothing of this crate. A [`mio::Waker`] brings its events into the loop:
+//! [Active mode](tunctl_core::active) needs nothing of this crate. A [`mio::Waker`] brings its events into
+//! the loop:
 //!
 //! ```
 //! # use tunctl_core::active::PacketEvents;

@@ -1,4 +1,4 @@
-//! A device as a source of events.
+//! A device as an event source.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,43 +11,47 @@ use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
 
 use crate::{DrainError, Drained};
 
-/// A device as a source of events for a [`Poll`](mio::Poll).
+/// A device as an event source of a [`Poll`](mio::Poll).
 ///
 /// # The contract
 ///
-/// mio tells of changes, once each (it is *edge-triggered*): after an event, receive until nothing is left, or the packets that
-/// remain wait for one more to come. [`drain`](Self::drain) does that, and if it stops early, for its budget or an error, it has
-/// the next poll tell of what is left. So:
+/// mio is *edge-triggered*: it reports a change once. After an event, a program must receive until nothing is
+/// left, or the packets left wait until another one comes. [`drain`](Self::drain) does so, and if it stops
+/// early, for its budget or an error, it has the next poll return an event again. So:
 ///
-/// 1. Register for [`Interest::READABLE`], also if you only want to send: see below.
+/// 1. Register for [`Interest::READABLE`], and for `WRITABLE` only after a send has returned `WouldBlock`.
 /// 2. On an event for which [`may_receive`] is true, call `drain`. Nothing else is needed.
-/// 3. When `drain` returns [`Gone`](Drained::Gone), the interface was deleted: deregister, or drop the source.
+/// 3. When `drain` returns [`Gone`](Drained::Gone), the interface was deleted: deregister the source, or drop
+///    it.
 ///
-/// Of sending: a TUN device takes packets whenever its interface is up, so send without waiting; it is writable from the start.
-/// An event for which [`may_send`] is true says that a `WouldBlock` is over.
+/// To send, do not wait for an event: a TUN device takes packets whenever its interface is up, and is
+/// writable from the start. After a `WouldBlock`, an event for which [`may_send`] is true says when to try
+/// again.
 ///
 /// # Deletion
 ///
-/// | system | what the event says |
+/// | system | event |
 /// |---|---|
 /// | Linux | [`is_error`](event::Event::is_error), neither readable nor writable |
-/// | the mock | [`is_readable`](event::Event::is_readable): a socket of ours cannot be in error alone |
+/// | the mock | [`is_readable`](event::Event::is_readable): its descriptor is a socket |
 ///
-/// [`may_receive`] is true of either, and `drain` then returns [`Gone`](Drained::Gone). Linux wakes only those who wait for input, so a source
-/// that is registered for writing alone asks for urgent data as well, of which there never is any.
+/// [`may_receive`] is true for either, and `drain` then returns [`Gone`](Drained::Gone). When an interface is
+/// deleted, Linux wakes only a poll for input. So a source that is registered for writing alone also asks for
+/// urgent data, which a device never has.
 ///
 /// # Lifetime
 ///
-/// Dropping the source, or taking the [device](Self::into_device) back, deregisters it. That is more than closing does: while a
-/// [clone](TunDevice::try_clone) of the device is open, an event loop would go on hearing of it.
+/// Dropping the source, or taking the [device](Self::into_device) out of it, deregisters it. Closing a
+/// descriptor alone would not: as long as a [clone](TunDevice::try_clone) of the device is open, epoll goes
+/// on reporting events for it.
 #[derive(Debug)]
 pub struct TunSource<D> {
-    // Before the device, whose descriptor it names: fields are dropped in this order.
+    // Before the device: fields are dropped in this order, and the registration has the device's descriptor.
     registration: Option<Registration>,
     device: D,
 }
 
-/// Where a source is registered. It is undone when this goes.
+/// Where a source is registered. Dropping it deregisters the source.
 #[derive(Debug)]
 struct Registration {
     registry: Registry,
@@ -58,7 +62,7 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // If the registry has forgotten it, so much the better.
+        // It fails if the poll is gone, which has then forgotten the source.
         let _ = SourceFd(&self.fd).deregister(&self.registry);
     }
 }
@@ -78,7 +82,7 @@ impl<D: TunDevice> TunSource<D> {
         &self.device
     }
 
-    /// The device, deregistered.
+    /// Deregisters the source and returns the device.
     #[must_use]
     pub fn into_device(self) -> D {
         let Self { registration, device } = self;
@@ -86,14 +90,17 @@ impl<D: TunDevice> TunSource<D> {
         device
     }
 
-    /// Receives the packets that wait, at most `budget` of them, calls `each` with every one, and returns what is left.
+    /// Receives the packets that wait, at most `budget` of them, calls `each` with every one, and returns
+    /// what is left.
     ///
-    /// The budget shares the loop's time: a flood on this device does not delay other sources and timers. 64 suits most
-    /// programs. A packet longer than `buffer` loses its tail, as in [`try_recv`](TunDevice::try_recv).
+    /// The budget shares the loop's time: a flood on this device does not delay other sources and timers. 64
+    /// suits most programs. A packet longer than `buffer` loses its tail, as in
+    /// [`try_recv`](TunDevice::try_recv).
     ///
     /// # Errors
     ///
-    /// Those of a receive, other than a deletion, which is [`Drained::Gone`]. The next poll returns an event for the packets left.
+    /// Those of a receive, other than a deletion, which is [`Drained::Gone`]. The next poll returns an event
+    /// for the packets left.
     pub fn drain(
         &self,
         buffer: &mut [u8],
@@ -110,15 +117,14 @@ impl<D: TunDevice> TunSource<D> {
         })
     }
 
-    /// Like [`drain`](Self::drain), but stops at the first error of `each`, as [`Iterator::try_for_each`] does. The packet for
-    /// which `each` failed is not received again.
+    /// Like [`drain`](Self::drain), but stops at the first error of `each`, as [`Iterator::try_for_each`]
+    /// does. The packet for which `each` failed is not received again.
     ///
     /// ```
     /// use tunctl_core::{Result, TunDevice};
     /// use tunctl_mio::{Drained, TunSource};
     ///
-    /// /// Forwards packets from one interface to another. `Ok(Drained::Gone)`: `from` was deleted. An error with the cause
-    /// /// `Gone`: `to` was.
+    /// /// Forwards packets. `Drained::Gone`: `from` was deleted. An error with the cause `Gone`: `to` was.
     /// fn forward<D: TunDevice>(from: &TunSource<D>, to: &D, buffer: &mut [u8]) -> Result<Drained> {
     ///     let drained = from.try_drain(buffer, 64, |packet| {
     ///         to.send(packet)?;
@@ -130,8 +136,8 @@ impl<D: TunDevice> TunSource<D> {
     ///
     /// # Errors
     ///
-    /// [`DrainError::Each`] with the error of `each`, [`DrainError::Device`] as in [`drain`](Self::drain). The next poll returns
-    /// an event for the packets left.
+    /// [`DrainError::Each`] with the error of `each`, [`DrainError::Device`] as in [`drain`](Self::drain).
+    /// The next poll returns an event for the packets left.
     pub fn try_drain<E>(
         &self,
         buffer: &mut [u8],
@@ -146,28 +152,29 @@ impl<D: TunDevice> TunSource<D> {
                 Err(error) => Err(DrainError::Device(error)),
             };
             if let Err(error) = outcome {
-                return self.tell_again().map_err(DrainError::Device).and(Err(error));
+                return self.rearm().map_err(DrainError::Device).and(Err(error));
             }
         }
-        self.tell_again().map_err(DrainError::Device)?;
+        self.rearm().map_err(DrainError::Device)?;
         Ok(Drained::More)
     }
 
-    /// Nothing waits. For a moment, a poll shows a deletion and a receive does not yet say it; no other event need follow, so the
-    /// next poll is to tell again.
+    /// The device had no packet. For some microseconds of a deletion, Linux polls the device as in error
+    /// while a receive still returns `WouldBlock`, and no other event follows. So a device that is ready all
+    /// the same is to be drained again.
     fn emptied(&self) -> Result<Drained> {
         if self.device.wait(Readiness::Readable, Some(Duration::ZERO))? {
-            self.tell_again()?;
+            self.rearm()?;
             return Ok(Drained::More);
         }
         Ok(Drained::Empty)
     }
 
-    /// Has the next poll tell of packets that wait already.
-    fn tell_again(&self) -> Result<()> {
+    /// Registers the source anew, so that the next poll returns an event if the device is ready already.
+    fn rearm(&self) -> Result<()> {
         let Some(Registration { registry, fd, token, interests }) = &self.registration else { return Ok(()) };
-        let told = SourceFd(fd).reregister(registry, *token, *interests);
-        told.map_err(|error| Reason::from_io(&error).of(Operation::Wait))
+        let rearmed = SourceFd(fd).reregister(registry, *token, *interests);
+        rearmed.map_err(|error| Reason::from_io(&error).of(Operation::Wait))
     }
 }
 
@@ -180,8 +187,8 @@ impl<D: AsFd> AsFd for TunSource<D> {
 impl<D: TunDevice> event::Source for TunSource<D> {
     /// # Errors
     ///
-    /// `AlreadyExists`: it is registered, here or with another poll. The system's own: to remember where it is registered takes a
-    /// descriptor.
+    /// `AlreadyExists`: the source is registered, with this poll or another one. Those of the system: the
+    /// source keeps a clone of the registry, which takes a descriptor.
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         if self.registration.is_some() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the device is registered already"));
@@ -195,7 +202,7 @@ impl<D: TunDevice> event::Source for TunSource<D> {
 
     /// # Errors
     ///
-    /// `NotFound`: it is not registered.
+    /// `NotFound`: the source is not registered.
     fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         let registration = self.registration.as_mut().ok_or_else(not_registered)?;
         let interests = with_deletion(interests);
@@ -206,7 +213,7 @@ impl<D: TunDevice> event::Source for TunSource<D> {
 
     /// # Errors
     ///
-    /// `NotFound`: it is not registered.
+    /// `NotFound`: the source is not registered.
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         let registration = self.registration.take().ok_or_else(not_registered)?;
         SourceFd(&registration.fd).deregister(registry)
@@ -217,24 +224,24 @@ fn not_registered() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the device is not registered")
 }
 
-/// Those interests, so that Linux also wakes for a deletion.
+/// The interests, completed so that a deletion wakes the poll.
 fn with_deletion(interests: Interest) -> Interest {
     if interests.is_readable() { interests } else { interests | URGENT }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const URGENT: Interest = Interest::PRIORITY;
-/// Elsewhere a deletion is told to those who wait to write, too.
+/// Other systems report a deletion to a poll for output, too.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const URGENT: Interest = Interest::WRITABLE;
 
-/// Whether an event says that something can be received: a packet, or the news that the interface is gone.
+/// Whether an event means that a receive will return something: a packet, or that the interface is gone.
 #[must_use]
 pub fn may_receive(event: &event::Event) -> bool {
     event.is_readable() || event.is_error() || event.is_read_closed()
 }
 
-/// Whether an event says that something can be sent, or that the interface is gone, which the next send tells.
+/// Whether an event means that a send will not block. It succeeds, or fails because the interface is gone.
 #[must_use]
 pub fn may_send(event: &event::Event) -> bool {
     event.is_writable() || event.is_error() || event.is_write_closed()

@@ -1,7 +1,7 @@
-//! A host that answers pings, in an event loop of mio's.
+//! A host that answers pings in mio's event loop.
 //!
 //! ```text
-//! cargo run -p tunctl --example mio_echo --features mio,mock -- mock      nothing is needed; the example pings itself
+//! cargo run -p tunctl --example mio_echo --features mio,mock -- mock      no privilege; the example pings itself
 //! sudo -E cargo run -p tunctl --example mio_echo --features mio,mock -- kernel     then: ping 10.78.0.2
 //! ```
 //!
@@ -20,17 +20,17 @@ use tunctl::packet::{echo_reply, ping_packet};
 use tunctl::prelude::*;
 
 const TUN: Token = Token(0);
-/// Packets at a time, so that a flood keeps nobody else in the loop waiting.
+/// Packets at a time, so that a flood does not delay other sources of the loop.
 const BUDGET: usize = 64;
 
-/// An interface with a network behind it.
+/// Creates an interface with an address in a network.
 fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
     let tun = backend.create(&CreateOptions::tun().name("echo%d")?)?;
     tun.up("10.78.0.1/24".parse()?)?;
     Ok(tun)
 }
 
-/// Answers each ping, whoever it is for, until the interface is gone; how many those were.
+/// Answers pings to any address until the interface is gone. Returns how many.
 fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(16));
     let mut tun = TunSource::new(tun);
@@ -39,12 +39,12 @@ fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
     let mut answered = 0;
     loop {
         match poll.poll(&mut events, None) {
-            // A signal came, and nothing else.
+            // A signal came.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             polled => polled?,
         }
         for _ in events.iter().filter(|event| event.token() == TUN && may_receive(event)) {
-            // What the budget leaves, the next poll tells of.
+            // If the budget leaves packets, the next poll returns at once.
             let drained = tun.drain(&mut request, BUDGET, |request| {
                 let Ok(length) = echo_reply(request, &mut reply) else { return };
                 match tun.device().try_send(&reply[..length]) {
@@ -61,7 +61,7 @@ fn answer<D: TunDevice>(tun: D) -> io::Result<usize> {
     }
 }
 
-/// The system's side of the mock: pings, takes the answers, and deletes the interface.
+/// Acts as the mock's network: pings, takes the answers, and deletes the interface.
 fn ping(system: &MockBackend, count: u16) -> Result<usize, Box<dyn Error>> {
     let mut answered = 0;
     for number in 1..=count {

@@ -10,24 +10,24 @@ use tunctl_tokio::AsyncDevice;
 use crate::models::System;
 use crate::rig::{Device, Rig, SYSTEMS, address};
 
-/// Longer than any test is to wait.
+/// Longer than any event takes.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(30);
 const DEVICE: Token = Token(3);
 
-/// A packet to a tun, or a frame to a tap: told by its last byte.
+/// A packet for a tun or a frame for a tap, with the number in its last byte.
 fn message(number: u8) -> Vec<u8> {
     let mut message = vec![0x45; 60];
     message[59] = number;
     message
 }
 
-/// Whatever a system has, up, and what the interface is called.
+/// A tun and a tap of each system, set up, and the names of their interfaces.
 fn devices() -> Vec<(Rig, Device, &'static str)> {
     let tuns = SYSTEMS.into_iter().map(|system| {
         let rig = Rig::new(system);
         let tun = rig.tun();
-        // NetBSD's wants an address.
+        // NetBSD's tun must have an address.
         tun.interface().add_address(address("10.0.0.1/24")).unwrap();
         let name = rig.tun_name();
         (rig, tun, name)
@@ -58,13 +58,13 @@ impl Loop {
         Self { poll, events: Events::with_capacity(8), source }
     }
 
-    /// Whether an event comes that may be a packet.
-    fn is_told(&mut self, within: Duration) -> bool {
+    /// Whether an event comes for which the device may have a packet.
+    fn is_notified(&mut self, within: Duration) -> bool {
         self.poll.poll(&mut self.events, Some(within)).unwrap();
         self.events.iter().any(|event| event.token() == DEVICE && may_receive(event))
     }
 
-    /// Up to so many packets, by their numbers.
+    /// What a drain returns, and the numbers of its packets.
     fn drain(&self, budget: usize) -> Result<(Drained, Vec<u8>)> {
         let mut numbers = Vec::new();
         let drained = self.source.drain(&mut [0; 100], budget, |packet| numbers.extend(packet.last()))?;
@@ -73,26 +73,26 @@ impl Loop {
 }
 
 #[test]
-fn an_event_tells_of_each_first_packet() {
+fn each_first_packet_is_an_event() {
     for (rig, device, name) in devices() {
         let mut mio = Loop::new(device, Interest::READABLE);
-        assert!(!mio.is_told(SHORT), "{name}");
+        assert!(!mio.is_notified(SHORT), "{name}");
         for round in 0..20 {
             assert!(rig.inject(name, &message(round)), "{name}");
-            assert!(mio.is_told(LONG), "{name} {round}");
+            assert!(mio.is_notified(LONG), "{name} {round}");
             assert_eq!(mio.drain(10).unwrap(), (Drained::Empty, vec![round]), "{name}");
         }
     }
 }
 
 #[test]
-fn what_a_budget_has_left_is_told_of_again() {
+fn an_event_follows_for_what_a_budget_leaves() {
     for (rig, device, name) in devices() {
         let mut mio = Loop::new(device, Interest::READABLE);
         assert!((1..=5).all(|number| rig.inject(name, &message(number))), "{name}");
         let mut numbers = Vec::new();
         loop {
-            assert!(mio.is_told(LONG), "{name} {numbers:?}");
+            assert!(mio.is_notified(LONG), "{name} {numbers:?}");
             let (drained, some) = mio.drain(2).unwrap();
             numbers.extend(some);
             if matches!(drained, Drained::Empty) {
@@ -100,30 +100,30 @@ fn what_a_budget_has_left_is_told_of_again() {
             }
         }
         assert_eq!(numbers, [1, 2, 3, 4, 5], "{name}");
-        assert!(!mio.is_told(SHORT), "{name}");
+        assert!(!mio.is_notified(SHORT), "{name}");
     }
 }
 
 #[test]
-fn room_is_told_of_beside_packets() {
+fn a_device_is_writable_beside_packets() {
     for (rig, device, name) in devices() {
         let mut mio = Loop::new(device, Interest::READABLE | Interest::WRITABLE);
         mio.poll.poll(&mut mio.events, Some(LONG)).unwrap();
         assert!(mio.events.iter().any(mio::event::Event::is_writable), "{name}");
         assert!(rig.inject(name, &message(1)));
-        assert!(mio.is_told(LONG), "{name}");
+        assert!(mio.is_notified(LONG), "{name}");
     }
 }
 
 #[test]
-fn the_deletion_of_a_tap_of_macos_is_told() {
+fn the_deletion_of_a_tap_of_macos_is_an_event() {
     let rig = Rig::new(System::MacOs);
     let tap = rig.tap();
     tap.interface().set_state(State::Up).unwrap();
     let mut mio = Loop::new(tap, Interest::READABLE);
-    assert!(!mio.is_told(SHORT));
+    assert!(!mio.is_notified(SHORT));
     rig.backend_interface("feth0").delete().unwrap();
-    assert!(mio.is_told(LONG));
+    assert!(mio.is_notified(LONG));
     assert_eq!(mio.drain(10).unwrap(), (Drained::Gone, vec![]));
 }
 

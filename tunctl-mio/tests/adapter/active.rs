@@ -18,14 +18,14 @@ pub(crate) fn cases() -> Vec<Case> {
         packets_come_in_order,
         off_delivers_nothing_and_the_device_is_the_programs,
         once_is_one,
-        a_count_is_so_many_and_tells_of_its_end,
+        a_count_delivers_that_many_and_then_passive,
         a_count_begins_anew,
         a_count_of_nothing_is_off,
-        the_mode_tells_how_many_are_left,
+        the_mode_has_how_many_are_left,
         after_active_mode_plain_receives_work,
         what_was_taken_before_a_change_is_delivered,
         a_hand_over_keeps_every_packet_and_their_order,
-        buffers_go_round,
+        buffers_are_reused,
         a_consumer_that_keeps_packets_is_served_with_the_rest,
         a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing,
         a_receive_ends_in_time,
@@ -33,8 +33,8 @@ pub(crate) fn cases() -> Vec<Case> {
         what_is_received_is_counted,
     ];
     cases.push(Case::new(
-        "memory::active::an_error_is_told_and_turns_it_off",
-        an_error_is_told_and_turns_it_off,
+        "memory::active::an_error_is_delivered_and_turns_it_off",
+        an_error_is_delivered_and_turns_it_off,
     ));
     cases.into_iter().collect()
 }
@@ -49,7 +49,7 @@ pub(crate) fn options(capacity: usize) -> ActiveOptions {
     ActiveOptions::default().capacity(NonZeroUsize::new(capacity).unwrap())
 }
 
-/// The number that the next event's packet bears.
+/// The number in the next event's packet.
 #[track_caller]
 pub(crate) fn next(events: &mut PacketEvents) -> u32 {
     match events.recv_timeout(LONG) {
@@ -60,8 +60,8 @@ pub(crate) fn next(events: &mut PacketEvents) -> u32 {
 
 #[track_caller]
 fn nothing(events: &mut PacketEvents) {
-    let told = events.recv_timeout(A_MOMENT);
-    assert!(told.is_none() && !events.is_ended(), "{told:?}");
+    let event = events.recv_timeout(A_MOMENT);
+    assert!(event.is_none() && !events.is_ended(), "{event:?}");
 }
 
 fn fill<H: System>(harness: &H, numbers: std::ops::Range<u32>) {
@@ -99,7 +99,7 @@ fn once_is_one<H: System>(harness: &H) {
     }
 }
 
-fn a_count_is_so_many_and_tells_of_its_end<H: System>(harness: &H) {
+fn a_count_delivers_that_many_and_then_passive<H: System>(harness: &H) {
     let (tun, mut events) = activated(harness, ActiveMode::Count(2));
     fill(harness, 0..5);
     for expected in [[0, 1], [2, 3]] {
@@ -136,7 +136,7 @@ fn a_count_of_nothing_is_off<H: System>(harness: &H) {
     assert_eq!(next(&mut events), 0);
 }
 
-fn the_mode_tells_how_many_are_left<H: System>(harness: &H) {
+fn the_mode_has_how_many_are_left<H: System>(harness: &H) {
     let (tun, mut events) = activated(harness, ActiveMode::Count(5));
     assert_eq!(tun.mode(), ActiveMode::Count(5));
     fill(harness, 0..3);
@@ -146,7 +146,7 @@ fn the_mode_tells_how_many_are_left<H: System>(harness: &H) {
     assert_eq!(tun.mode(), ActiveMode::Count(2));
 }
 
-/// The original hands a device to its poller, and a plain read after that waits for ever.
+/// The original hands a device to its poller for good, and a plain read after that waits for ever.
 fn after_active_mode_plain_receives_work<H: System>(harness: &H) {
     let (tun, mut events) = activated(harness, ActiveMode::Off);
     let mut buffer = [0; 100];
@@ -177,7 +177,7 @@ fn what_was_taken_before_a_change_is_delivered<H: System>(harness: &H) {
                 other => panic!("{other:?}"),
             })
             .collect();
-        // What was not taken, the device has.
+        // The device has the packets that the reader had not taken.
         let mut buffer = [0; 100];
         while let Ok(length) = tun.device().try_recv(&mut buffer) {
             delivered.push(number(&buffer[..length]));
@@ -192,7 +192,7 @@ fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
     let consumers = thread::spawn(move || {
         let (mut events, mut taken) = (events, Vec::new());
         while taken.len() < PACKETS as usize {
-            // Each takes a few, and gives the rest to the next.
+            // Each consumer takes a few and hands over to the next.
             (events, taken) = thread::spawn(move || {
                 for _ in 0..taken.len() % 7 + 1 {
                     match events.recv_timeout(LONG) {
@@ -212,7 +212,7 @@ fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
     });
     for number in 0..PACKETS {
         inject(harness, "tun0", number);
-        // The kernel's queue holds 500: those to come must not be dropped there.
+        // The kernel's queue holds 500 packets, and none is to be dropped there.
         while u64::from(number) > tun.statistics().received + 300 {
             thread::sleep(Duration::from_millis(1));
         }
@@ -220,7 +220,7 @@ fn a_hand_over_keeps_every_packet_and_their_order<H: System>(harness: &H) {
     assert_eq!(consumers.join().unwrap(), Vec::from_iter(0..PACKETS));
 }
 
-fn buffers_go_round<H: System>(harness: &H) {
+fn buffers_are_reused<H: System>(harness: &H) {
     const CAPACITY: usize = 8;
     let (_tun, mut events) = activate(tun(harness, "tun0"), options(CAPACITY), ActiveMode::On).unwrap();
     let mut places = HashSet::new();
@@ -254,7 +254,7 @@ fn a_consumer_that_keeps_all_stops_the_reading_and_loses_nothing<H: System>(harn
     let mut kept: Vec<_> = (0..4).map(|_| events.recv_timeout(LONG).unwrap()).collect();
     nothing(&mut events);
     assert_eq!(tun.statistics().received, 4);
-    // One that comes back is filled at once, as there is nothing else to be had.
+    // A buffer that returns is filled at once, because the consumer has found no event.
     drop(kept.pop());
     assert_eq!(next(&mut events), 4);
     drop(kept);
@@ -270,7 +270,7 @@ fn a_receive_ends_in_time<H: System>(harness: &H) {
     assert!(!events.is_ended());
     inject(harness, "tun0", 1);
     assert_eq!(next(&mut events), 1);
-    // No time, and all there is.
+    // The shortest and the longest timeout.
     assert!(events.recv_timeout(Duration::ZERO).is_none());
     inject(harness, "tun0", 2);
     assert!(matches!(events.recv_timeout(Duration::MAX), Some(ActiveEvent::Packet(_))));
@@ -297,7 +297,7 @@ fn what_is_received_is_counted<H: System>(harness: &H) {
     assert_eq!((statistics.received, statistics.dropped), (5, Some(dropped)));
 }
 
-fn an_error_is_told_and_turns_it_off() {
+fn an_error_is_delivered_and_turns_it_off() {
     let kernel = MockBackend::new();
     let device =
         tunctl_core::TunBackend::create(&kernel, &tunctl_core::CreateOptions::tun().name("tun0").unwrap());
@@ -315,7 +315,7 @@ fn an_error_is_told_and_turns_it_off() {
     }
     nothing(&mut events);
     assert_eq!(tun.mode(), ActiveMode::Off);
-    // The packet is where it was.
+    // The packet was not lost.
     tun.set_mode(ActiveMode::On);
     assert_eq!(next(&mut events), 1);
 }

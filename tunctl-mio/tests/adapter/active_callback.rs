@@ -1,4 +1,4 @@
-//! How a program that waits for other things as well is called when events come.
+//! How an event loop is notified of events in active mode.
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, mpsc};
@@ -128,7 +128,7 @@ fn the_callback_may_use_the_device<H: System>(harness: &H) {
     assert_eq!(tun.mode(), ActiveMode::Off);
 }
 
-/// As a program does that takes events under a lock of its own, also elsewhere.
+/// Programs take events under a lock of their own, here and elsewhere. The callback waits for that lock.
 fn the_callback_may_take_the_events<H: System>(harness: &H) {
     let (_tun, events) = activated(harness, ActiveMode::On);
     let events = Arc::new(Mutex::new(events));

@@ -13,7 +13,7 @@ use super::support::{A_MOMENT, LONG, System, inject, name, number, processor_tim
 pub(crate) fn cases() -> Vec<Case> {
     on_both![
         a_deletion_is_an_error_and_the_end,
-        a_deletion_while_it_is_off_is_told_when_it_is_on,
+        a_deletion_while_it_is_off_is_delivered_when_it_is_on,
         after_a_deletion_nothing_is_busy,
         the_device_comes_back_with_what_was_not_taken,
         a_device_that_came_back_can_be_destroyed,
@@ -40,7 +40,7 @@ fn a_deletion_is_an_error_and_the_end<H: System>(harness: &H) {
     assert_eq!((statistics.received, statistics.dropped), (1, None));
 }
 
-fn a_deletion_while_it_is_off_is_told_when_it_is_on<H: System>(harness: &H) {
+fn a_deletion_while_it_is_off_is_delivered_when_it_is_on<H: System>(harness: &H) {
     let (tun, mut events) = activated(harness, ActiveMode::Off);
     harness.delete(&name("tun0"));
     assert!(events.recv_timeout(A_MOMENT).is_none() && !events.is_ended());
@@ -88,7 +88,7 @@ fn dropping_the_device_ends_the_events<H: System>(harness: &H) {
         thread::yield_now();
     }
     drop(tun);
-    // What was taken is delivered, and the interface went with its last descriptor.
+    // Packets taken before are delivered, and the interface went with its last descriptor.
     (0..5).for_each(|number| assert_eq!(next(&mut events), number));
     assert!(events.recv().is_none());
     assert!(harness.backend().interface(&name("tun0")).is_err());

@@ -1,4 +1,4 @@
-//! What a drain takes, and how the rest is told.
+//! What a drain takes, what it returns, and when the next event comes.
 
 use std::io;
 
@@ -14,10 +14,10 @@ use super::support::{A_MOMENT, LONG, Loop, inject, name, packet, tun};
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = on_both![
         it_takes_all_if_the_budget_allows,
-        it_stops_at_its_budget_and_the_next_poll_tells_of_the_rest,
-        a_budget_that_is_just_enough_tells_once_more,
+        it_stops_at_its_budget_and_an_event_follows_for_the_rest,
+        a_budget_that_is_just_enough_leaves_more,
         a_loop_that_obeys_takes_every_packet,
-        a_packet_after_the_last_one_is_told,
+        a_packet_after_the_last_one_is_an_event,
         an_error_of_the_programs_ends_it_and_loses_nothing,
         the_closure_s_deletion_is_not_the_device_s,
         what_waits_at_a_deletion_is_gone_with_it,
@@ -48,7 +48,7 @@ fn it_takes_all_if_the_budget_allows<H: Harness>(harness: &H) {
     assert!(events.events(A_MOMENT).is_empty());
 }
 
-fn it_stops_at_its_budget_and_the_next_poll_tells_of_the_rest<H: Harness>(harness: &H) {
+fn it_stops_at_its_budget_and_an_event_follows_for_the_rest<H: Harness>(harness: &H) {
     let mut events = filled(harness, 10);
     for expected in [&[0, 1, 2, 3][..], &[4, 5, 6, 7]] {
         assert!(events.events(LONG).iter().any(may_receive));
@@ -62,11 +62,11 @@ fn it_stops_at_its_budget_and_the_next_poll_tells_of_the_rest<H: Harness>(harnes
     assert_eq!(outcome.unwrap(), Drained::Empty);
 }
 
-fn a_budget_that_is_just_enough_tells_once_more<H: Harness>(harness: &H) {
+fn a_budget_that_is_just_enough_leaves_more<H: Harness>(harness: &H) {
     let mut events = filled(harness, 4);
     assert_eq!(events.events(LONG).len(), 1);
     assert_eq!(events.drain(4).1.unwrap(), Drained::More);
-    // Nothing waits, so there is nothing to tell.
+    // No packet is left, so no event comes.
     assert!(events.events(A_MOMENT).is_empty());
     inject(harness, "tun0", 4);
     assert_eq!(events.events(LONG).len(), 1);
@@ -78,7 +78,7 @@ fn a_loop_that_obeys_takes_every_packet<H: Harness>(harness: &H) {
     let mut taken = Vec::new();
     for round in 0..200 {
         (0..5).for_each(|number| inject(harness, "tun0", round * 5 + number));
-        // Budgets of all kinds: below, at and above what waits.
+        // Budgets below, at and above the number of packets.
         for budget in [1, 2, 5] {
             if events.events(LONG).iter().any(may_receive) {
                 taken.extend(events.drain(budget).0);
@@ -88,7 +88,7 @@ fn a_loop_that_obeys_takes_every_packet<H: Harness>(harness: &H) {
     assert_eq!(taken, Vec::from_iter(0..1000));
 }
 
-fn a_packet_after_the_last_one_is_told<H: Harness>(harness: &H) {
+fn a_packet_after_the_last_one_is_an_event<H: Harness>(harness: &H) {
     let mut events = filled(harness, 1);
     for number in 0..20 {
         assert_eq!(events.events(LONG).len(), 1);
@@ -168,7 +168,7 @@ fn it_works_without_a_loop<H: Harness>(harness: &H) {
     assert_eq!(count, 3);
 }
 
-/// `Ok(())` in the closures has no type annotation: that it compiles is part of the case.
+/// `Ok(())` in the closures has no type annotation. That this compiles is part of the test.
 fn errors_convert_where_the_closure_fails_with_ours<H: Harness>(harness: &H) {
     fn ours<D: TunDevice>(from: &TunSource<D>, to: &D) -> tunctl_core::Result<Drained> {
         let drained = from.try_drain(&mut [0; 1500], 64, |packet| {
@@ -208,7 +208,7 @@ fn the_device_s_error_is_not_the_closure_s() {
     let Err(DrainError::Device(error)) = refused else { panic!("{refused:?}") };
     assert_eq!((error.operation(), error.cause()), (Operation::Receive, Cause::Other));
     assert_eq!(DrainError::<Error>::Device(error.clone()).to_string(), error.to_string());
-    // The packet is where it was.
+    // The packet was not lost.
     let mut count = 0;
     assert_eq!(source.drain(&mut [0; 1500], 64, |_| count += 1), Ok(Drained::Empty));
     assert_eq!(count, 1);

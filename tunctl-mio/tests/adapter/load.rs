@@ -1,7 +1,7 @@
 //! Active mode under more packets than its consumer can take.
 //!
-//! The original loses four packets in ten at 200,000 a second, and tells nobody. Here each packet is delivered, or was dropped by
-//! the kernel, which counts it.
+//! The original loses four packets in ten at 200,000 a second, silently. Here each packet is delivered, or
+//! was dropped by the kernel, which counts it.
 
 use std::ops::Range;
 use std::thread::{self, JoinHandle};
@@ -17,13 +17,13 @@ use super::support::{A_MOMENT, LONG, System, name, number, packet, tun};
 pub(crate) fn cases() -> Vec<Case> {
     on_both![
         a_slow_consumer_loses_nothing_that_the_kernel_did_not_count,
-        a_consumer_that_stands_still_is_told_what_it_missed,
+        a_consumer_that_stands_still_learns_what_it_missed,
         a_change_is_in_force_when_it_returns_also_under_load,
         a_device_that_is_flooded_can_leave_active_mode,
     ]
 }
 
-/// What a consumer got, in all.
+/// What a consumer got in all.
 #[derive(Debug, Default)]
 struct Account {
     delivered: u64,
@@ -65,7 +65,7 @@ fn a_slow_consumer_loses_nothing_that_the_kernel_did_not_count<H: System>(harnes
     let (tun, events) = activate(tun(harness, "tun0"), options(64), ActiveMode::On).unwrap();
     let consumer = consume(events, Duration::from_millis(1));
     flood(harness, 0..PACKETS);
-    // What is in the kernel's queue now still comes.
+    // Packets in the kernel's queue are still to come.
     let dropped = harness.dropped(&name("tun0"));
     let expected = u64::from(PACKETS) - dropped;
     while tun.statistics().received < expected {
@@ -77,20 +77,20 @@ fn a_slow_consumer_loses_nothing_that_the_kernel_did_not_count<H: System>(harnes
     assert!(dropped > 0, "the consumer was to be too slow");
 }
 
-fn a_consumer_that_stands_still_is_told_what_it_missed<H: System>(harness: &H) {
+fn a_consumer_that_stands_still_learns_what_it_missed<H: System>(harness: &H) {
     let (_tun, mut events) = activate(tun(harness, "tun0"), options(16), ActiveMode::On).unwrap();
     flood(harness, 0..5000);
     let dropped = harness.dropped(&name("tun0"));
     assert!(dropped > 4000);
-    let (mut told, mut delivered) = (0, 0);
-    while told + delivered < 5000 {
+    let (mut reported, mut delivered) = (0, 0);
+    while reported + delivered < 5000 {
         match events.recv().unwrap() {
             ActiveEvent::Packet(_) => delivered += 1,
-            ActiveEvent::Dropped(packets) => told += packets,
+            ActiveEvent::Dropped(packets) => reported += packets,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told, dropped);
+    assert_eq!(reported, dropped);
 }
 
 fn a_change_is_in_force_when_it_returns_also_under_load<H: System>(harness: &H) {
@@ -106,7 +106,7 @@ fn a_change_is_in_force_when_it_returns_also_under_load<H: System>(harness: &H) 
         while tun.statistics().received == before {
             assert!(begun.elapsed() < LONG, "it never read");
         }
-        // It has hundreds of packets yet to read, and does not get to them.
+        // The reader has hundreds of packets left, and must not read them.
         let begun = Instant::now();
         tun.set_mode(ActiveMode::Off);
         assert!(begun.elapsed() < LONG);
@@ -130,7 +130,7 @@ fn a_device_that_is_flooded_can_leave_active_mode<H: System>(harness: &H) {
     }
     let all = u64::try_from(delivered + left).unwrap() + harness.dropped(&name("tun0"));
     assert_eq!(all, 3000);
-    // It is as it was before.
+    // The device works as before.
     assert!(harness.inject(&name("tun0"), &packet(7)));
     assert_eq!(device.recv(&mut [0; 100]).unwrap(), 24);
     assert_eq!(device.interface().dropped().unwrap(), harness.dropped(&name("tun0")));

@@ -1,4 +1,4 @@
-//! The event source, and active mode of `tunctl-core`, each case on the driver in memory and on the running kernel.
+//! mio's event source, and active mode of `tunctl-core`. Each case runs on the mock and on the kernel.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]
@@ -13,6 +13,6 @@ fn main() -> std::process::ExitCode {
     cases::main()
 }
 
-/// Another system has nothing to run them on.
+/// The cases need Linux.
 #[cfg(not(target_os = "linux"))]
 fn main() {}
