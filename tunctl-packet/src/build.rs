@@ -1,5 +1,6 @@
 //! Small packets for probes, tests and benchmarks.
 
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use etherparse::{

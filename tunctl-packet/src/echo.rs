@@ -85,6 +85,8 @@ pub fn parse_echo_reply(message: &[u8]) -> Option<EchoMessage<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::{EchoMessage, parse_echo_reply};
 
     const MESSAGE: &[u8] = b"\0\0\xff\xff\x01\x02\0\x03data";

@@ -73,6 +73,8 @@ impl<'a> Framed<'a> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::{Framed, HeaderKind, Layer, ParseError};
     use crate::header::{AddressFamily, EtherType, GsoType, System, Truncated, VnetFormat};
     use crate::{ping_packet, udp_packet};

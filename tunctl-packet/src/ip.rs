@@ -257,6 +257,9 @@ pub(crate) fn truncated(need: usize, have: usize) -> ParseError {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::{Fragment, Ip, ip_number};
     use crate::{ParseError, Truncated};
 

@@ -26,6 +26,8 @@ impl fmt::Display for Layer {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::Layer;
 
     #[test]

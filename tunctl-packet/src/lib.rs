@@ -3,6 +3,9 @@
 //! Nothing here opens a device, a socket or a file. Every parser takes a slice and gives a view that borrows
 //! from it; none panics, whatever the bytes.
 //!
+//! The crate is `no_std`. It needs an allocator for the packets that it builds, which are `Vec`s, and for the
+//! bounded list of an [`EchoResponder`]; parsers and the other replies allocate nothing.
+//!
 //! | you want | see |
 //! |---|---|
 //! | to know what a packet of the device starts with | [`Layer`] |
@@ -48,7 +51,10 @@
 //! the rest is payload. What answers is strict: lengths must fit and checksums must be right, or it says why
 //! it didn't answer ([`NoReply`]).
 
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod build;
 mod checksum;

@@ -1,5 +1,6 @@
 //! The number that says what an Ethernet frame carries.
 
+use alloc::format;
 use core::fmt;
 
 /// What an Ethernet frame carries, or a packet behind [packet information](crate::PacketInfo): a number of
@@ -66,6 +67,9 @@ impl From<EtherType> for u16 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
     use super::EtherType;
 
     #[test]

@@ -232,6 +232,9 @@ impl Headers {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::{EtherType, HeaderError, HeaderKind, Layer, ParseError, System, Truncated, VnetFormat};
     use crate::header::{Endian, VnetHeader, VnetLength};
 

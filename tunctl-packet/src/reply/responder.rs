@@ -1,7 +1,7 @@
 //! Answers to pings that come in fragments.
 
+use alloc::collections::VecDeque;
 use core::net::IpAddr;
-use std::collections::VecDeque;
 
 use etherparse::IpNumber;
 

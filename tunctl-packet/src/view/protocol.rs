@@ -1,5 +1,6 @@
 //! What a packet is, for people.
 
+use alloc::format;
 use core::fmt;
 
 use etherparse::{IpNumber, ip_number};

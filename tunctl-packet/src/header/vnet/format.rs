@@ -108,6 +108,8 @@ impl Endian {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::{Endian, VnetFormat, VnetLength};
 
     #[test]

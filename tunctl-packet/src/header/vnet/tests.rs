@@ -1,3 +1,5 @@
+use alloc::vec;
+
 use super::{Endian, GsoType, Truncated, VnetFormat, VnetHeader, VnetLength};
 
 const LITTLE: VnetFormat = VnetFormat::new(VnetLength::Tunnel, Endian::Little);
