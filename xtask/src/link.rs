@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::apt::capture;
-use crate::toolchain::{self, Toolchain};
+use crate::toolchain::{self, Library, Toolchain};
 use crate::zig::{self, Zig};
 use crate::{Outcome, targets};
 use form::{Form, Machine};
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 
 fn build(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
     let status = toolchain
-        .cargo("build", targets)
+        .cargo("build", Library::Std, targets)
         .args(PACKAGES)
         .args(PROGRAMS.iter().flat_map(|(kind, name, _)| [*kind, *name]))
         // zig has what a Mac's would have. Not told of any, the compiler looks for Xcode, and complains.

@@ -48,16 +48,35 @@ pub(crate) fn provide() -> Outcome<Toolchain> {
     Ok(toolchain)
 }
 
+/// How much of Rust's library is built for a target.
+#[derive(Clone, Copy)]
+pub(crate) enum Library {
+    /// All of it, for a program on an operating system.
+    Std,
+    /// What needs no operating system.
+    Alloc,
+}
+
+impl Library {
+    /// The crates to build, as cargo takes them.
+    fn crates(self) -> &'static str {
+        match self {
+            Library::Std => "std,panic_abort",
+            Library::Alloc => "core,alloc",
+        }
+    }
+}
+
 impl Toolchain {
     /// cargo with this compiler, for some targets; what is to be done with it comes first.
-    pub(crate) fn cargo(&self, task: &str, targets: &[&str]) -> Command {
+    pub(crate) fn cargo(&self, task: &str, library: Library, targets: &[&str]) -> Command {
         // A subcommand that is not cargo's own belongs to the compiler.
         let mut command = match task {
             "clippy" => Command::new(self.usr.join("bin/cargo-clippy")),
             _ => Command::new(env!("CARGO")),
         };
         command
-            .args([task, "-Zbuild-std=std,panic_abort"])
+            .args([task, &format!("-Zbuild-std={}", library.crates())])
             .args(targets.iter().flat_map(|target| ["--target", target]))
             .arg("--target-dir")
             .arg(&self.build)
