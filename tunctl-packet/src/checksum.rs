@@ -5,6 +5,8 @@ use core::net::IpAddr;
 use etherparse::IpNumber;
 use etherparse::checksum::Sum16BitWords;
 
+use crate::ip::V4_LENGTH;
+
 /// The checksum of `bytes`, as it stands in a header; 0 for bytes with a right checksum among them.
 pub(crate) fn of(bytes: &[u8]) -> [u8; 2] {
     // Etherparse sums words as they lie in memory, so its sum is in memory order too.
@@ -14,6 +16,18 @@ pub(crate) fn of(bytes: &[u8]) -> [u8; 2] {
 /// Whether the checksum among `bytes` is right.
 pub(crate) fn is_right(bytes: &[u8]) -> bool {
     of(bytes) == [0, 0]
+}
+
+/// Fills the checksum in that an IPv4 header without options has.
+pub(crate) fn fill_in_v4(header: &mut [u8; V4_LENGTH]) {
+    set_in_v4(header, [0, 0]);
+    let sum = of(header);
+    set_in_v4(header, sum);
+}
+
+fn set_in_v4(header: &mut [u8; V4_LENGTH], sum: [u8; 2]) {
+    let [.., c0, c1, _, _, _, _, _, _, _, _] = header;
+    [*c0, *c1] = sum;
 }
 
 /// The checksum of a transport that sums the addresses too; 0 for one with a right checksum among its bytes.

@@ -74,23 +74,21 @@ impl<'a> Ip<'a> {
     }
 
     fn parse_v4(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
-        let Some((fixed, _)) = bytes.split_first_chunk::<V4_LENGTH>() else {
+        let Some(fixed) = bytes.first_chunk::<V4_LENGTH>() else {
             return Err(truncated(V4_LENGTH, bytes.len()));
         };
-        let header = usize::from(fixed[0] & 0x0f) * 4;
-        let stated = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
-        let identification = u32::from(u16::from_be_bytes([fixed[4], fixed[5]]));
-        let flags_and_offset = u16::from_be_bytes([fixed[6], fixed[7]]);
+        let &[first, _, l0, l1, i0, i1, f0, f1, _, number, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = fixed;
+        let header = usize::from(first & 0x0f) * 4;
+        let stated = usize::from(u16::from_be_bytes([l0, l1]));
+        let identification = u32::from(u16::from_be_bytes([i0, i1]));
+        let flags_and_offset = u16::from_be_bytes([f0, f1]);
+        let (more, offset) = (flags_and_offset & 0x2000 != 0, (flags_and_offset & 0x1fff) << 3);
 
         let mut ip = Ip {
-            source: Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15]).into(),
-            destination: Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19]).into(),
-            number: IpNumber(fixed[9]),
-            fragment: Fragment::new(
-                (flags_and_offset & 0x1fff) << 3,
-                flags_and_offset & 0x2000 != 0,
-                identification,
-            ),
+            source: Ipv4Addr::new(s0, s1, s2, s3).into(),
+            destination: Ipv4Addr::new(d0, d1, d2, d3).into(),
+            number: IpNumber(number),
+            fragment: Fragment::new(offset, more, identification),
             upper: &[],
             upper_offset: V4_LENGTH,
             extended: header > V4_LENGTH,
@@ -118,16 +116,14 @@ impl<'a> Ip<'a> {
     }
 
     fn parse_v6(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
-        let Some((fixed, rest)) = bytes.split_first_chunk::<V6_LENGTH>() else {
+        let Some((&[_, _, _, _, l0, l1, number, _], [source, destination], rest)) = split_v6(bytes) else {
             return Err(truncated(V6_LENGTH, bytes.len()));
         };
-        let &[_, _, _, _, l0, l1, number, _, ref addresses @ ..] = fixed;
-        let (source, destination) = split_addresses(addresses);
         let payload = usize::from(u16::from_be_bytes([l0, l1]));
 
         let mut ip = Ip {
-            source: Ipv6Addr::from(source).into(),
-            destination: Ipv6Addr::from(destination).into(),
+            source: source.into(),
+            destination: destination.into(),
             number: IpNumber(number),
             fragment: None,
             upper: rest,
@@ -243,12 +239,12 @@ impl<'a> Ip<'a> {
     }
 }
 
-/// The two addresses at the end of an IPv6 header.
-fn split_addresses(addresses: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
-    let (mut source, mut destination) = ([0; 16], [0; 16]);
-    source.copy_from_slice(&addresses[..16]);
-    destination.copy_from_slice(&addresses[16..]);
-    (source, destination)
+/// The fields of an IPv6 header, its source and destination, and what follows the header.
+fn split_v6(bytes: &[u8]) -> Option<(&[u8; 8], [Ipv6Addr; 2], &[u8])> {
+    let (fields, rest) = bytes.split_first_chunk()?;
+    let (source, rest) = rest.split_first_chunk::<16>()?;
+    let (destination, rest) = rest.split_first_chunk::<16>()?;
+    Some((fields, [Ipv6Addr::from(*source), Ipv6Addr::from(*destination)], rest))
 }
 
 pub(crate) fn truncated(need: usize, have: usize) -> ParseError {

@@ -53,6 +53,11 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// Packets come from strangers: no byte of theirs may end the program.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
 
 extern crate alloc;
 

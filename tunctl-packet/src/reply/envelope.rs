@@ -57,17 +57,10 @@ impl Envelope {
         let room = Truncated { need: header + length, have: answer.len() };
         let packet = answer.get_mut(..header + length).ok_or(NoReply::BufferTooSmall(room))?;
         let rest = match self.addresses {
-            Addresses::V4(source, destination) => {
-                let (place, rest) = packet.split_first_chunk_mut().ok_or(NoReply::BufferTooSmall(room))?;
-                *place = self.header_v4(source, destination, length);
-                rest
-            }
-            Addresses::V6(source, destination) => {
-                let (place, rest) = packet.split_first_chunk_mut().ok_or(NoReply::BufferTooSmall(room))?;
-                *place = self.header_v6(source, destination, length);
-                rest
-            }
-        };
+            Addresses::V4(source, destination) => self.put_v4(source, destination, packet),
+            Addresses::V6(source, destination) => self.put_v6(source, destination, packet),
+        }
+        .ok_or(NoReply::BufferTooSmall(room))?;
         for (to, from) in rest.iter_mut().zip(head.iter().chain(tail)) {
             *to = *from;
         }
@@ -78,46 +71,39 @@ impl Envelope {
         Ok(header + length)
     }
 
-    fn header_v4(&self, source: Ipv4Addr, destination: Ipv4Addr, upper: usize) -> [u8; V4_LENGTH] {
-        let [l0, l1] = length_field(V4_LENGTH + upper);
-        let [s0, s1, s2, s3] = source.octets();
-        let [d0, d1, d2, d3] = destination.octets();
-        // "Don't fragment": so an identification of zero is nobody's (RFC 6864, section 4.1).
-        let mut header = [
-            0x45,
-            self.service,
-            l0,
-            l1,
-            0,
-            0,
-            0x40,
-            0,
-            HOPS,
-            self.number.0,
-            0,
-            0,
-            s0,
-            s1,
-            s2,
-            s3,
-            d0,
-            d1,
-            d2,
-            d3,
-        ];
-        let [c0, c1] = checksum::of(&header);
-        (header[10], header[11]) = (c0, c1);
-        header
+    /// Writes the IPv4 header of the whole packet, and returns what follows it.
+    fn put_v4<'p>(
+        &self,
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        packet: &'p mut [u8],
+    ) -> Option<&'p mut [u8]> {
+        let [l0, l1] = length_field(packet.len());
+        let (header, rest) = packet.split_first_chunk_mut::<V4_LENGTH>()?;
+        let ([w0, w1, w2, source_field, destination_field], _) = header.as_chunks_mut::<4>() else {
+            return None;
+        };
+        // "Don't fragment" is set, so the identification has no meaning and may be 0 (RFC 6864, section 4.1).
+        (*w0, *w1, *w2) = ([0x45, self.service, l0, l1], [0, 0, 0x40, 0], [HOPS, self.number.0, 0, 0]);
+        (*source_field, *destination_field) = (source.octets(), destination.octets());
+        checksum::fill_in_v4(header);
+        Some(rest)
     }
 
-    fn header_v6(&self, source: Ipv6Addr, destination: Ipv6Addr, upper: usize) -> [u8; V6_LENGTH] {
-        let mut header = [0; V6_LENGTH];
-        header[0] = 0x60;
-        [header[4], header[5]] = length_field(upper);
-        (header[6], header[7]) = (self.number.0, HOPS);
-        header[8..24].copy_from_slice(&source.octets());
-        header[24..40].copy_from_slice(&destination.octets());
-        header
+    /// Writes the IPv6 header of the whole packet, and returns what follows it.
+    fn put_v6<'p>(
+        &self,
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        packet: &'p mut [u8],
+    ) -> Option<&'p mut [u8]> {
+        let [l0, l1] = length_field(packet.len().saturating_sub(V6_LENGTH));
+        let (fields, rest) = packet.split_first_chunk_mut()?;
+        let (source_field, rest) = rest.split_first_chunk_mut()?;
+        let (destination_field, rest) = rest.split_first_chunk_mut()?;
+        *fields = [0x60, 0, 0, 0, l0, l1, self.number.0, HOPS];
+        (*source_field, *destination_field) = (source.octets(), destination.octets());
+        Some(rest)
     }
 
     fn checksum(&self, upper: &[u8]) -> [u8; 2] {

@@ -4,6 +4,7 @@
 //! within what a checksum covers, so its value stays; only the ICMP type and the IPv4 header need another
 //! one.
 
+use core::mem;
 use core::net::IpAddr;
 
 use etherparse::{IpNumber, icmpv4, icmpv6, ip_number};
@@ -202,7 +203,8 @@ impl<'a> Request<'a> {
         let room = Truncated { need: self.packet.len(), have: answer.len() };
         let answer = answer.get_mut(..self.packet.len()).ok_or(NoReply::BufferTooSmall(room))?;
         answer.copy_from_slice(self.packet);
-        let (headers, upper) = answer.split_at_mut(self.ip.upper_offset);
+        let (headers, upper) =
+            answer.split_at_mut_checked(self.ip.upper_offset).ok_or(NoReply::BufferTooSmall(room))?;
         if let Some(header) = headers.first_chunk_mut::<V6_LENGTH>()
             && self.ip.source.is_ipv6()
         {
@@ -227,16 +229,19 @@ pub(super) fn is_other_host(address: IpAddr) -> bool {
 }
 
 fn turn_v4(header: &mut [u8; V4_LENGTH]) {
-    header[8] = HOPS;
-    swap_ranges(header, 12, 4);
-    header[10..12].fill(0);
-    let sum = checksum::of(header);
-    header[10..12].copy_from_slice(&sum);
+    if let ([_, _, [hops, ..], source, destination], _) = header.as_chunks_mut::<4>() {
+        *hops = HOPS;
+        mem::swap(source, destination);
+    }
+    checksum::fill_in_v4(header);
 }
 
 fn turn_v6(header: &mut [u8; V6_LENGTH]) {
-    header[7] = HOPS;
-    swap_ranges(header, 8, 16);
+    if let ([[.., hops], s0, s1, d0, d1], _) = header.as_chunks_mut::<8>() {
+        *hops = HOPS;
+        mem::swap(s0, d0);
+        mem::swap(s1, d1);
+    }
 }
 
 fn turn_icmp(message: &mut [u8], reply: u8) {
@@ -252,14 +257,7 @@ fn turn_icmp(message: &mut [u8], reply: u8) {
 }
 
 fn turn_udp(datagram: &mut [u8]) {
-    if let Some(ports) = datagram.first_chunk_mut::<4>() {
-        swap_ranges(ports, 0, 2);
-    }
-}
-
-/// Swaps the `length` bytes from `start` with those behind them.
-fn swap_ranges<const N: usize>(bytes: &mut [u8; N], start: usize, length: usize) {
-    for at in start..start + length {
-        bytes.swap(at, at + length);
+    if let ([source, destination, ..], _) = datagram.as_chunks_mut::<2>() {
+        mem::swap(source, destination);
     }
 }

@@ -62,7 +62,8 @@ pub fn reset(request: &[u8], answer: &mut [u8]) -> Result<usize, NoReply> {
     let Some(&fixed) = header.first_chunk::<TCP_LENGTH>() else {
         return Err(NoReply::NotTcp);
     };
-    if fixed[13] & RST != 0 {
+    let [.., flags, _, _, _, _, _, _] = fixed;
+    if flags & RST != 0 {
         return Err(NoReply::Reset);
     }
     request.check_checksum()?;

@@ -1,6 +1,6 @@
 //! The answer of a router or host that has nowhere to give a packet to.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use etherparse::{icmpv4, icmpv6, ip_number};
 
@@ -149,7 +149,7 @@ pub fn unreachable(
 /// IPv4 addresses from 240.0.0.0 up are no hosts' (RFC 1122, section 3.2.2).
 fn check_source(source: IpAddr) -> Result<(), NoReply> {
     match source {
-        IpAddr::V4(address) if address.octets()[0] >= 240 => Err(NoReply::NotUnicast),
+        IpAddr::V4(address) if address >= Ipv4Addr::new(240, 0, 0, 0) => Err(NoReply::NotUnicast),
         _ => Ok(()),
     }
 }

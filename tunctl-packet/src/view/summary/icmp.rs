@@ -9,7 +9,7 @@ use etherparse::icmpv4::{
     TYPE_SOURCE_QUENCH, TYPE_TIME_EXCEEDED, TYPE_TIMESTAMP, TYPE_TIMESTAMP_REPLY,
 };
 
-use super::{be16, write_echo, write_quoted};
+use super::{write_echo, write_quoted};
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, header: &[u8; 8], payload: &[u8]) -> fmt::Result {
     let &[kind, code, _, _, b4, b5, b6, b7] = header;
@@ -17,7 +17,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, header: &[u8; 8], payload: &[u8]
         (TYPE_ECHO_REQUEST, 0) => write_echo(f, "request", header),
         (TYPE_ECHO_REPLY, 0) => write_echo(f, "reply", header),
         (TYPE_DEST_UNREACH, _) => {
-            write_unreachable(f, code, be16(header, 6))?;
+            write_unreachable(f, code, u16::from_be_bytes([b6, b7]))?;
             write_quoted(f, payload)
         }
         (TYPE_TIME_EXCEEDED, 0) => {

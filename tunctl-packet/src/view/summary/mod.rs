@@ -116,7 +116,8 @@ fn write_tcp(f: &mut fmt::Formatter<'_>, header: &TcpHeaderSlice<'_>, length: us
 
 fn write_udp(f: &mut fmt::Formatter<'_>, header: &[u8; 8], available: usize) -> fmt::Result {
     // The stated length, also where part of the datagram is in other fragments or was cut off.
-    let stated = usize::from(be16(header, 4));
+    let &[_, _, _, _, l0, l1, _, _] = header;
+    let stated = usize::from(u16::from_be_bytes([l0, l1]));
     write!(f, "length {}", stated.checked_sub(8).unwrap_or(available))
 }
 
@@ -173,7 +174,9 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, quoted: &[u8]) -> fmt::Result {
 
 /// Writes an echo message, whose types differ between the versions and whose fields don't.
 fn write_echo(f: &mut fmt::Formatter<'_>, what: &str, header: &[u8; 8]) -> fmt::Result {
-    write!(f, "echo {what} id {} seq {}", be16(header, 4), be16(header, 6))
+    let &[_, _, _, _, i0, i1, s0, s1] = header;
+    let [identifier, sequence] = [[i0, i1], [s0, s1]].map(u16::from_be_bytes);
+    write!(f, "echo {what} id {identifier} seq {sequence}")
 }
 
 /// A MAC address as everybody writes it.
@@ -184,11 +187,6 @@ impl fmt::Display for Mac {
         let [a, b, c, d, e, g] = self.0;
         write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
-}
-
-/// The field of two bytes at a constant offset.
-const fn be16(header: &[u8; 8], at: usize) -> u16 {
-    u16::from_be_bytes([header[at], header[at + 1]])
 }
 
 /// An IPv6 address at the beginning of some bytes.
