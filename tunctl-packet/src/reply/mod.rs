@@ -1,6 +1,7 @@
 //! Answers to packets: of who is pinged, and of who is not there.
 
 mod envelope;
+mod icmp_error;
 mod request;
 mod reset;
 mod responder;

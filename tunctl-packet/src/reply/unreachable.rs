@@ -1,22 +1,14 @@
 //! The answer of a router or host that has nowhere to give a packet to.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
-use etherparse::{icmpv4, icmpv6, ip_number};
+use etherparse::{icmpv4, icmpv6};
 
 use super::NoReply;
-use super::envelope::{Addresses, Envelope};
-use super::request::{Request, is_other_host};
-use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH};
+use super::icmp_error::IcmpError;
+use super::request::Request;
+use crate::ip::{TRANSPORT_LENGTH, V6_LENGTH};
 
-/// What an ICMP error is long at most with its IP header, in bytes (RFC 1812, section 4.3.2.3).
-const V4_MAX: usize = 576;
-/// The same of ICMPv6: what every link takes (RFC 4443, section 3.1).
-const V6_MAX: usize = 1280;
-/// The precedence that ICMP errors have, internetwork control (RFC 1812, section 4.3.2.5).
-const V4_SERVICE: u8 = 0xc0;
-/// Where the checksum stands in the ICMP header, of either version.
-const SUM_AT: usize = 2;
 /// ICMP's "communication administratively prohibited" (RFC 1812, section 5.2.7.1).
 const V4_PROHIBITED: u8 = 13;
 
@@ -121,84 +113,11 @@ pub fn unreachable(
     answer: &mut [u8],
 ) -> Result<usize, NoReply> {
     let request = Request::parse(request)?;
-    if request.ip().is_later_fragment() {
-        return Err(NoReply::Fragment);
-    }
-    request.check_extensions()?;
-    request.check_addresses()?;
-    check_source(request.source())?;
-    check_transport(&request)?;
-    let source = match from {
-        None => request.destination(),
-        Some(address) if is_other_host(address) => address,
-        Some(address) => return Err(NoReply::Sender { address }),
+    let header = match request.source() {
+        IpAddr::V4(_) => code.header_v4(),
+        IpAddr::V6(_) => code.header_v6(number_offset(&request)),
     };
-    let addresses = Addresses::new(source, request.source()).ok_or(NoReply::Sender { address: source })?;
-    let (header, number, service, room) = match addresses {
-        Addresses::V4(..) => (code.header_v4(), ip_number::ICMP, V4_SERVICE, V4_MAX - V4_LENGTH),
-        Addresses::V6(..) => {
-            let header = code.header_v6(number_offset(&request));
-            (header, ip_number::IPV6_ICMP, 0, V6_MAX - V6_LENGTH)
-        }
-    };
-    let quoted = request.packet();
-    let quoted = quoted.get(..room - TRANSPORT_LENGTH).unwrap_or(quoted);
-    Envelope { addresses, number, service }.seal([&header, quoted], SUM_AT, answer)
-}
-
-/// IPv4 addresses from 240.0.0.0 up are no hosts' (RFC 1122, section 3.2.2).
-fn check_source(source: IpAddr) -> Result<(), NoReply> {
-    match source {
-        IpAddr::V4(address) if address >= Ipv4Addr::new(240, 0, 0, 0) => Err(NoReply::NotUnicast),
-        _ => Ok(()),
-    }
-}
-
-/// That there is a transport about which something may be said.
-fn check_transport(request: &Request<'_>) -> Result<(), NoReply> {
-    let ip = request.ip();
-    let whole = ip.fragment.is_none();
-    match (ip.number, ip.source) {
-        (ip_number::ICMP, IpAddr::V4(_)) if !is_query(ip.leading(TRANSPORT_LENGTH)?) => {
-            return Err(NoReply::IcmpError);
-        }
-        (ip_number::IPV6_ICMP, IpAddr::V6(_)) if !is_informational(ip.leading(TRANSPORT_LENGTH)?) => {
-            return Err(NoReply::IcmpError);
-        }
-        (ip_number::UDP, _) => request.check_datagram_length()?,
-        (ip_number::TCP, _) if whole => {
-            ip.tcp_header()?;
-        }
-        _ => {}
-    }
-    // The checksum of a fragment covers what isn't here.
-    if whole { request.check_checksum() } else { Ok(()) }
-}
-
-/// Whether an ICMP message is known to be no error; one of a type that is not known could be.
-fn is_query(message: &[u8]) -> bool {
-    use icmpv4::{
-        TYPE_ADDRESS, TYPE_ADDRESSREPLY, TYPE_ECHO_REPLY, TYPE_ECHO_REQUEST, TYPE_ROUTER_ADVERTISEMENT,
-        TYPE_ROUTER_SOLICITATION, TYPE_TIMESTAMP, TYPE_TIMESTAMP_REPLY,
-    };
-    matches!(
-        message.first(),
-        Some(
-            &(TYPE_ECHO_REQUEST
-                | TYPE_ECHO_REPLY
-                | TYPE_TIMESTAMP
-                | TYPE_TIMESTAMP_REPLY
-                | TYPE_ADDRESS
-                | TYPE_ADDRESSREPLY
-                | TYPE_ROUTER_SOLICITATION
-                | TYPE_ROUTER_ADVERTISEMENT)
-        )
-    )
-}
-
-/// Whether an ICMPv6 message is no error, and no redirect, which RFC 4443 counts among them.
-fn is_informational(message: &[u8]) -> bool {
-    message.first().is_some_and(|kind| *kind >= 128 && *kind != icmpv6::TYPE_REDIRECT_MESSAGE)
+    IcmpError { header, from }.answer(&request, answer)
 }
 
 /// Where an IPv6 packet without extension headers has its protocol's number: in a fragment header if it has

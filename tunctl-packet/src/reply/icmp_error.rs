@@ -1,0 +1,105 @@
+//! ICMP and ICMPv6 errors: which packets get one, and how it is built.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use etherparse::{icmpv4, icmpv6, ip_number};
+
+use super::NoReply;
+use super::envelope::{Addresses, Envelope};
+use super::request::{Request, is_other_host};
+use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH};
+
+/// The longest ICMP error with its IP header, in bytes (RFC 1812, section 4.3.2.3).
+const V4_MAX: usize = 576;
+/// The longest ICMPv6 error with its IP header, in bytes: the MTU that every link has (RFC 4443, section 2.4).
+const V6_MAX: usize = 1280;
+/// The precedence of ICMP errors, internetwork control (RFC 1812, section 4.3.2.5).
+const V4_SERVICE: u8 = 0xc0;
+/// Where the checksum stands in the ICMP header, of either version.
+const SUM_AT: usize = 2;
+
+/// An error about a packet, in the ICMP of the packet's IP version.
+pub(super) struct IcmpError {
+    /// The first eight bytes of the message, with a checksum of zero.
+    pub(super) header: [u8; TRANSPORT_LENGTH],
+    /// The sender of the error; `None` means the address that the packet was sent to.
+    pub(super) from: Option<IpAddr>,
+}
+
+impl IcmpError {
+    /// Writes the error about `request` to `answer`, if one may be sent; returns its length.
+    pub(super) fn answer(self, request: &Request<'_>, answer: &mut [u8]) -> Result<usize, NoReply> {
+        if request.ip().is_later_fragment() {
+            return Err(NoReply::Fragment);
+        }
+        request.check_extensions()?;
+        request.check_addresses()?;
+        check_source(request.source())?;
+        check_transport(request)?;
+        let address = self.from.unwrap_or(request.destination());
+        let addresses = Addresses::new(address, request.source()).filter(|_| is_other_host(address));
+        let addresses = addresses.ok_or(NoReply::Sender { address })?;
+        let (number, service, room) = match addresses {
+            Addresses::V4(..) => (ip_number::ICMP, V4_SERVICE, V4_MAX - V4_LENGTH),
+            Addresses::V6(..) => (ip_number::IPV6_ICMP, 0, V6_MAX - V6_LENGTH),
+        };
+        let packet = request.packet();
+        let quoted = packet.get(..room - TRANSPORT_LENGTH).unwrap_or(packet);
+        Envelope { addresses, number, service }.seal([&self.header, quoted], SUM_AT, answer)
+    }
+}
+
+/// IPv4 addresses from 240.0.0.0 up are no hosts' (RFC 1122, section 3.2.2).
+fn check_source(source: IpAddr) -> Result<(), NoReply> {
+    match source {
+        IpAddr::V4(address) if address >= Ipv4Addr::new(240, 0, 0, 0) => Err(NoReply::NotUnicast),
+        _ => Ok(()),
+    }
+}
+
+/// That there is a transport about which something may be said.
+fn check_transport(request: &Request<'_>) -> Result<(), NoReply> {
+    let ip = request.ip();
+    let whole = ip.fragment.is_none();
+    match (ip.number, ip.source) {
+        (ip_number::ICMP, IpAddr::V4(_)) if !is_query(ip.leading(TRANSPORT_LENGTH)?) => {
+            return Err(NoReply::IcmpError);
+        }
+        (ip_number::IPV6_ICMP, IpAddr::V6(_)) if !is_informational(ip.leading(TRANSPORT_LENGTH)?) => {
+            return Err(NoReply::IcmpError);
+        }
+        (ip_number::UDP, _) => request.check_datagram_length()?,
+        (ip_number::TCP, _) if whole => {
+            ip.tcp_header()?;
+        }
+        _ => {}
+    }
+    // The checksum of a fragment covers what isn't here.
+    if whole { request.check_checksum() } else { Ok(()) }
+}
+
+/// Whether an ICMP message is known to be no error; one of a type that is not known could be.
+fn is_query(message: &[u8]) -> bool {
+    use icmpv4::{
+        TYPE_ADDRESS, TYPE_ADDRESSREPLY, TYPE_ECHO_REPLY, TYPE_ECHO_REQUEST, TYPE_ROUTER_ADVERTISEMENT,
+        TYPE_ROUTER_SOLICITATION, TYPE_TIMESTAMP, TYPE_TIMESTAMP_REPLY,
+    };
+    matches!(
+        message.first(),
+        Some(
+            &(TYPE_ECHO_REQUEST
+                | TYPE_ECHO_REPLY
+                | TYPE_TIMESTAMP
+                | TYPE_TIMESTAMP_REPLY
+                | TYPE_ADDRESS
+                | TYPE_ADDRESSREPLY
+                | TYPE_ROUTER_SOLICITATION
+                | TYPE_ROUTER_ADVERTISEMENT)
+        )
+    )
+}
+
+/// Whether an ICMPv6 message is no error, and no redirect, which RFC 4443 counts among them.
+fn is_informational(message: &[u8]) -> bool {
+    message.first().is_some_and(|kind| *kind >= 128 && *kind != icmpv6::TYPE_REDIRECT_MESSAGE)
+}
