@@ -22,8 +22,10 @@ expose!(
     framed,
     packet_info,
     packet_tap,
+    packet_too_big,
     packet_tun,
     reset,
+    time_exceeded,
     unreachable,
     vnet
 );

@@ -13,10 +13,11 @@
 //! | the virtio-net header, with offloaded checksums and segmentation | [`header::VnetHeader`] |
 //! | the four bytes that BSD systems and macOS put there | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
-//! | a packet together with the headers of the device, or those to be written | [`Framed`], [`header::HeaderKind`] |
+//! | a packet with the device's headers in front, read or to be written | [`Framed`], [`header::HeaderKind`] |
 //! | to tell flows apart | [`FlowKey`] |
 //! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
 //! | to answer that nothing is there | [`unreachable()`], and [`reset`] to TCP |
+//! | to answer as a router that cannot forward | [`packet_too_big`], [`time_exceeded`], [`unreachable()`] |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |
 //! | to ping through a raw socket | [`icmp_echo_request`], [`icmpv6_echo_request`], [`parse_echo_reply`] |
 //!
@@ -80,5 +81,7 @@ pub use error::{ParseError, Truncated};
 pub use framed::Framed;
 pub use header::{EtherType, PacketInfo};
 pub use layer::Layer;
-pub use reply::{EchoResponder, NoReply, Unreachable, echo_reply, reset, unreachable};
+pub use reply::{
+    EchoResponder, NoReply, Unreachable, echo_reply, packet_too_big, reset, time_exceeded, unreachable,
+};
 pub use view::{FlowKey, Packet, Protocol};

@@ -11,8 +11,11 @@ use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH};
 
 /// The longest ICMP error with its IP header, in bytes (RFC 1812, section 4.3.2.3).
 const V4_MAX: usize = 576;
-/// The longest ICMPv6 error with its IP header, in bytes: the MTU that every link has (RFC 4443, section 2.4).
+/// The longest ICMPv6 error with its IP header, in bytes: the MTU that every link has (RFC 4443, section
+/// 2.4).
 const V6_MAX: usize = 1280;
+/// The first of the reserved addresses, which go up to the broadcast address.
+const V4_RESERVED: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 0);
 /// The precedence of ICMP errors, internetwork control (RFC 1812, section 4.3.2.5).
 const V4_SERVICE: u8 = 0xc0;
 /// Where the checksum stands in the ICMP header, of either version.
@@ -24,6 +27,8 @@ pub(super) struct IcmpError {
     pub(super) header: [u8; TRANSPORT_LENGTH],
     /// The sender of the error; `None` means the address that the packet was sent to.
     pub(super) from: Option<IpAddr>,
+    /// Whether the error may also be about a packet to a multicast group (RFC 4443, section 2.4 (e.3)).
+    pub(super) for_groups: bool,
 }
 
 impl IcmpError {
@@ -33,8 +38,7 @@ impl IcmpError {
             return Err(NoReply::Fragment);
         }
         request.check_extensions()?;
-        request.check_addresses()?;
-        check_source(request.source())?;
+        self.check_addresses(request)?;
         check_transport(request)?;
         let address = self.from.unwrap_or(request.destination());
         let addresses = Addresses::new(address, request.source()).filter(|_| is_other_host(address));
@@ -47,13 +51,19 @@ impl IcmpError {
         let quoted = packet.get(..room - TRANSPORT_LENGTH).unwrap_or(packet);
         Envelope { addresses, number, service }.seal([&self.header, quoted], SUM_AT, answer)
     }
-}
 
-/// IPv4 addresses from 240.0.0.0 up are no hosts' (RFC 1122, section 3.2.2).
-fn check_source(source: IpAddr) -> Result<(), NoReply> {
-    match source {
-        IpAddr::V4(address) if address >= Ipv4Addr::new(240, 0, 0, 0) => Err(NoReply::NotUnicast),
-        _ => Ok(()),
+    /// That the packet is from a single host, and to one, or to a group if that is allowed.
+    fn check_addresses(&self, request: &Request<'_>) -> Result<(), NoReply> {
+        if self.for_groups && request.destination().is_multicast() {
+            request.check_source()?;
+        } else {
+            request.check_addresses()?;
+        }
+        match request.source() {
+            // No host has such an address (RFC 1122, section 3.2.2).
+            IpAddr::V4(address) if address >= V4_RESERVED => Err(NoReply::NotUnicast),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -2,16 +2,20 @@
 
 mod envelope;
 mod icmp_error;
+mod packet_too_big;
 mod request;
 mod reset;
 mod responder;
+mod time_exceeded;
 mod unreachable;
 
 use core::net::IpAddr;
 
+pub use self::packet_too_big::packet_too_big;
 use self::request::Request;
 pub use self::reset::reset;
 pub use self::responder::EchoResponder;
+pub use self::time_exceeded::time_exceeded;
 pub use self::unreachable::{Unreachable, unreachable};
 use crate::{ParseError, Truncated};
 
@@ -43,8 +47,8 @@ pub enum NoReply {
         address: IpAddr,
     },
     /// The source or the destination is no single host elsewhere: multicast, the broadcast address
-    /// 255.255.255.255, unspecified or loopback. To a reserved source (from 240.0.0.0 up), nothing
-    /// is [unreachable](unreachable()).
+    /// 255.255.255.255, unspecified or loopback. An ICMP error is also not sent to a reserved source (from
+    /// 240.0.0.0 up). [`packet_too_big()`] makes an exception for multicast destinations in IPv6.
     #[error("an address of it is multicast, broadcast, unspecified, reserved or loopback")]
     NotUnicast,
     /// A datagram whose source port is 7, which would make two responders answer each other for ever, or 0,
@@ -63,14 +67,35 @@ pub enum NoReply {
     /// not that of the packet without: a source route, for one, would have to be turned around.
     #[error("packets with IPv4 options or IPv6 extension headers are not answered")]
     HeaderOptions,
-    /// It is a fragment. Of echo requests, an [`EchoResponder`] answers them all; [`unreachable()`] is said
-    /// of the first one of a datagram only.
+    /// It is a fragment. An [`EchoResponder`] answers all fragments of an echo request; an ICMP error is
+    /// about the first fragment of a datagram only.
     #[error("a fragment, which is not answered on its own")]
     Fragment,
     /// It is a later fragment of a datagram whose first one was not answered: it was refused, has not come
     /// yet, or came too long ago.
     #[error("a fragment of a datagram whose beginning was not answered")]
     UnknownFragment,
+    /// The packet is not larger than the MTU, so it is not [too big](packet_too_big()).
+    #[error("{length} bytes fit an MTU of {mtu}")]
+    Fits {
+        /// The packet's length, in bytes.
+        length: usize,
+        /// The MTU of the next link, in bytes.
+        mtu: u32,
+    },
+    /// It is an IPv4 packet without "don't fragment": a router cuts it into fragments instead of calling it
+    /// [too big](packet_too_big()).
+    #[error("the sender allows fragmentation")]
+    MayFragment,
+    /// No link may have so small an MTU, and a sender does not go below the minimum (RFC 1191, section 3; RFC
+    /// 8201, section 4).
+    #[error("an MTU of {mtu} is below the minimum of {minimum}")]
+    MtuTooSmall {
+        /// The MTU that was to be reported, in bytes.
+        mtu: u32,
+        /// The smallest MTU of a link, in bytes: 68 for IPv4, 1280 for IPv6.
+        minimum: u32,
+    },
     /// It is no IP packet, or a broken one.
     #[error("malformed: {0}")]
     Malformed(#[from] ParseError),

@@ -17,6 +17,8 @@ use crate::{ParseError, Truncated, checksum};
 const ECHO_PORT: u16 = 7;
 /// The TTL or hop limit of answers: the Internet's default.
 pub(super) const HOPS: u8 = 64;
+/// The flag in the byte that it shares with the fragment's offset.
+const DONT_FRAGMENT: u8 = 0x40;
 /// What a datagram put together from fragments can have at most behind its headers.
 const DATAGRAM_MAX: usize = 65_535;
 
@@ -171,8 +173,23 @@ impl<'a> Request<'a> {
 
     /// That it is from one host to another.
     pub(super) fn check_addresses(&self) -> Result<(), NoReply> {
-        let are = is_other_host(self.ip.source) && is_other_host(self.ip.destination);
-        if are { Ok(()) } else { Err(NoReply::NotUnicast) }
+        if !is_other_host(self.ip.destination) {
+            return Err(NoReply::NotUnicast);
+        }
+        self.check_source()
+    }
+
+    /// That it is from one host.
+    pub(super) fn check_source(&self) -> Result<(), NoReply> {
+        if is_other_host(self.ip.source) { Ok(()) } else { Err(NoReply::NotUnicast) }
+    }
+
+    /// Whether a router may cut the packet into fragments: IPv4 without "don't fragment".
+    pub(super) fn may_be_fragmented(&self) -> bool {
+        let &[_, _, _, _, _, _, flags, ..] = self.packet else {
+            return false;
+        };
+        self.ip.source.is_ipv4() && flags & DONT_FRAGMENT == 0
     }
 
     /// That the transport's checksum is right, of those that are known and whole.

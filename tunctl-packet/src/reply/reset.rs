@@ -14,8 +14,8 @@ const ACK: u8 = 0x10;
 /// Where the checksum stands in the TCP header.
 const SUM_AT: usize = 16;
 
-/// Writes to `answer` the reset with which a host answers a TCP segment that belongs to no connection; returns
-/// its length in bytes.
+/// Writes to `answer` the reset with which a host answers a TCP segment that belongs to no connection;
+/// returns its length in bytes.
 ///
 /// `request` is a bare IP packet, as a TUN device without packet information gives it. The reset is as in RFC
 /// 9293, section 3.10.7.1: with the sequence number that the segment acknowledges, or else with an

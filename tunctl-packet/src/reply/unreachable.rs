@@ -70,8 +70,8 @@ impl Unreachable {
     }
 }
 
-/// Writes to `answer` the ICMP or ICMPv6 error that tells a packet's sender what could not be reached; returns
-/// its length in bytes.
+/// Writes to `answer` the ICMP or ICMPv6 error that tells a packet's sender what could not be reached;
+/// returns its length in bytes.
 ///
 /// `request` is a bare IP packet, as a TUN device without packet information gives it. The error comes from
 /// `from`, a router's address; or from where the packet was sent to, if that is `None`. It quotes as much of
@@ -117,7 +117,7 @@ pub fn unreachable(
         IpAddr::V4(_) => code.header_v4(),
         IpAddr::V6(_) => code.header_v6(number_offset(&request)),
     };
-    IcmpError { header, from }.answer(&request, answer)
+    IcmpError { header, from, for_groups: false }.answer(&request, answer)
 }
 
 /// Where an IPv6 packet without extension headers has its protocol's number: in a fragment header if it has

@@ -28,8 +28,10 @@ pub(crate) fn all() -> Vec<Seed> {
         ("framed", framed()),
         ("packet_info", packet_infos()),
         ("packet_tap", frames()),
+        ("packet_too_big", [packets(), long(), too_big()].concat()),
         ("packet_tun", packets()),
         ("reset", segments()),
+        ("time_exceeded", [packets(), long()].concat()),
         ("unreachable", [packets(), long()].concat()),
         ("vnet", vnet()),
     ];
@@ -124,6 +126,27 @@ fn long() -> Vec<Named> {
         ("long-v6", datagram(true, 53, &[b'x'; 1300])),
         ("unspoken-protocol", extended(200, &[], &datagram(true, 7, b"hello"))),
     ]
+}
+
+/// Packets that are too big, and that a router treats differently than others.
+fn too_big() -> Vec<Named> {
+    let mut may_fragment = datagram(false, 53, &[b'x'; 600]);
+    may_fragment[6] = 0;
+    let mut first_fragment = may_fragment.clone();
+    first_fragment[6] = 0x60;
+    let mut to_group = datagram(true, 53, &[b'x'; 1300]);
+    to_group[24..26].copy_from_slice(&[0xff, 0x0e]);
+    // Longer than an ICMPv6 error may be.
+    let mut error = ping(true, &[b'x'; 1300]);
+    error[40] = 1;
+    [
+        ("may-fragment", may_fragment),
+        ("first-fragment-of-several", first_fragment),
+        ("to-a-group", to_group),
+        ("long-error", error),
+    ]
+    .map(|(name, packet)| (name, repaired(&packet).unwrap()))
+    .to_vec()
 }
 
 fn frames() -> Vec<Named> {

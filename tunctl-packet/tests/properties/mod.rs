@@ -12,6 +12,7 @@ mod echo;
 mod headers;
 mod layout;
 mod refusal;
+mod router;
 mod view;
 mod vnet;
 
@@ -19,6 +20,7 @@ pub(crate) use echo::{echo_message, echo_reply, echo_responder};
 pub(crate) use headers::{address_family, framed, packet_info};
 pub(crate) use layout::repaired;
 pub(crate) use refusal::{reset, unreachable};
+pub(crate) use router::{packet_too_big, time_exceeded};
 pub(crate) use view::{packet_tap, packet_tun};
 pub(crate) use vnet::vnet;
 
@@ -26,7 +28,7 @@ pub(crate) use vnet::vnet;
 pub(crate) type Property = fn(&[u8]);
 
 /// All of them, as the fuzz targets and their corpora are called.
-pub(crate) const ALL: [(&str, Property); 11] = [
+pub(crate) const ALL: [(&str, Property); 13] = [
     ("address_family", address_family),
     ("echo_message", echo_message),
     ("echo_reply", echo_reply),
@@ -34,8 +36,10 @@ pub(crate) const ALL: [(&str, Property); 11] = [
     ("framed", framed),
     ("packet_info", packet_info),
     ("packet_tap", packet_tap),
+    ("packet_too_big", packet_too_big),
     ("packet_tun", packet_tun),
     ("reset", reset),
+    ("time_exceeded", time_exceeded),
     ("unreachable", unreachable),
     ("vnet", vnet),
 ];

@@ -13,7 +13,7 @@ const CODES: [Unreachable; 5] = [
     Unreachable::Port,
     Unreachable::AdminProhibited,
 ];
-const ROUTERS: [IpAddr; 2] =
+pub(super) const ROUTERS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
 /// An error that tells what could not be reached.
@@ -110,12 +110,12 @@ fn is_reserved(address: Option<IpAddr>) -> bool {
     matches!(address, Some(IpAddr::V4(address)) if address.octets()[0] >= 240)
 }
 
-fn view(packet: &[u8]) -> Packet<'_> {
+pub(super) fn view(packet: &[u8]) -> Packet<'_> {
     Packet::parse(Layer::Tun, packet).unwrap()
 }
 
 /// Answers a request: to its sender, and else without a trace.
-fn answered(
+pub(super) fn answered(
     request: &[u8],
     answer_to: impl Fn(&[u8], &mut [u8]) -> Result<usize, NoReply>,
 ) -> Result<Vec<u8>, NoReply> {

@@ -19,7 +19,10 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
 /// Test binaries that need nothing of the system, by package.
 pub(crate) const PURE_TESTS: &[(&str, &[&str])] = &[
     ("tunctl-sys", &["signal_handler"]),
-    ("tunctl-packet", &["build", "corpus", "headers", "hostile", "refusal", "reply", "view", "vnet"]),
+    (
+        "tunctl-packet",
+        &["build", "corpus", "headers", "hostile", "refusal", "reply", "router", "view", "vnet"],
+    ),
     ("tunctl-bsd", &["conformance", "models", "seam"]),
     ("tunctl-mock", &["conformance", "mock"]),
 ];

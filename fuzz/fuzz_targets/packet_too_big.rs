@@ -1,0 +1,5 @@
+//! `packet_too_big` of tunctl-packet's properties, on bytes that find new ways through the code.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tunctl_fuzz::packet_too_big(bytes));
