@@ -13,32 +13,32 @@ use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH};
 
 /// The TTL or hop limit of the packets made here: the Internet's default.
 const HOPS: u8 = 64;
-/// The largest value of a length field: that of a whole IPv4 packet, or of what is behind an IPv6 header.
+/// The largest value of a length field, which counts a whole IPv4 packet, or the bytes behind an IPv6 header.
 const LENGTH_MAX: usize = u16::MAX as usize;
 
-/// Why a packet could not be built.
+/// The reason why a packet could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// One address is IPv4, the other IPv6.
     #[error("{source_address} and {destination_address} are not of the same IP version")]
     MixedFamilies {
-        /// The source that was given.
+        /// The source that was passed.
         source_address: IpAddr,
-        /// The destination that was given.
+        /// The destination that was passed.
         destination_address: IpAddr,
     },
-    /// The payload doesn't fit a packet.
-    #[error("a payload of {length} bytes doesn't fit a packet, which takes {max}")]
+    /// The payload is too long for a packet.
+    #[error("a payload of {length} bytes is too long: a packet takes {max}")]
     TooLong {
-        /// Its length, in bytes.
+        /// The payload's length, in bytes.
         length: usize,
-        /// What would fit, in bytes.
+        /// The longest payload that fits, in bytes.
         max: usize,
     },
 }
 
-/// An ICMP echo request, checksum included and without an IP header: what one sends through a raw ICMP
+/// An ICMP echo request with its checksum and without an IP header, as a program sends it through a raw ICMP
 /// socket.
 ///
 /// ```
@@ -51,11 +51,11 @@ pub fn icmp_echo_request(identifier: u16, sequence: u16, payload: &[u8]) -> Vec<
     [&Icmpv4Header::with_checksum(kind, payload).to_bytes()[..], payload].concat()
 }
 
-/// An ICMPv6 echo request without an IP header and with a checksum of zero: what one sends through a raw
-/// ICMPv6 socket.
+/// An ICMPv6 echo request without an IP header and with a checksum of zero, as a program sends it through a
+/// raw ICMPv6 socket.
 ///
-/// The checksum covers the addresses, the source of which the kernel chooses: so it is the kernel that fills
-/// it in, for every raw ICMPv6 socket (RFC 3542, section 3.1). To write a ping to a device, take
+/// The checksum covers the source address, which the kernel chooses. Therefore the kernel fills in the
+/// checksum of every raw ICMPv6 socket (RFC 3542, section 3.1). To write a ping to a device, use
 /// [`ping_packet`].
 #[must_use]
 pub fn icmpv6_echo_request(identifier: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
@@ -63,16 +63,16 @@ pub fn icmpv6_echo_request(identifier: u16, sequence: u16, payload: &[u8]) -> Ve
     [&Icmpv6Header::new(kind).to_bytes()[..], payload].concat()
 }
 
-/// A UDP datagram in an IP packet, checksums included.
+/// A UDP datagram in an IP packet, with right checksums.
 ///
 /// The hop limit is 64, and IPv4 packets have "don't fragment" set. The flow label and scope of IPv6 socket
-/// addresses are not used. Packets may be longer than an interface's MTU: up to 65,507 bytes of payload in
+/// addresses are not used. A packet may exceed an interface's MTU: the payload has up to 65,507 bytes in
 /// IPv4, 65,527 in IPv6.
 ///
 /// # Errors
 ///
 /// - [`BuildError::MixedFamilies`]: one address is IPv4, the other IPv6.
-/// - [`BuildError::TooLong`]: the payload is longer than that.
+/// - [`BuildError::TooLong`]: the payload is longer.
 pub fn udp_packet(
     source: SocketAddr,
     destination: SocketAddr,
@@ -88,15 +88,15 @@ pub fn udp_packet(
     Ok(ip.packet(&udp.to_bytes(), payload))
 }
 
-/// An ICMP or ICMPv6 echo request in an IP packet, checksums included.
+/// An ICMP or ICMPv6 echo request in an IP packet, with right checksums.
 ///
-/// The hop limit is 64, and IPv4 packets have "don't fragment" set. Packets may be longer than an interface's
-/// MTU: up to 65,507 bytes of payload in IPv4, 65,527 in IPv6.
+/// The hop limit is 64, and IPv4 packets have "don't fragment" set. A packet may exceed an interface's MTU:
+/// the payload has up to 65,507 bytes in IPv4, 65,527 in IPv6.
 ///
 /// # Errors
 ///
 /// - [`BuildError::MixedFamilies`]: one address is IPv4, the other IPv6.
-/// - [`BuildError::TooLong`]: the payload is longer than that.
+/// - [`BuildError::TooLong`]: the payload is longer.
 pub fn ping_packet(
     source: IpAddr,
     destination: IpAddr,
@@ -121,9 +121,9 @@ pub fn ping_packet(
     }
 }
 
-/// An Ethernet frame, as one writes it to a TAP device.
+/// An Ethernet frame, as a program writes it to a TAP device.
 ///
-/// It is not padded to Ethernet's minimum of 60 bytes, which no device of this kind asks for.
+/// The frame is not padded to Ethernet's minimum of 60 bytes, which TAP devices do not require.
 #[must_use]
 #[doc(alias = "struct ethhdr")]
 pub fn ethernet_frame(
@@ -136,7 +136,7 @@ pub fn ethernet_frame(
     [&header.to_bytes()[..], payload].concat()
 }
 
-/// The header of a packet with [`TRANSPORT_LENGTH`] bytes of header and a payload behind it.
+/// The IP header of a packet that has a transport header of [`TRANSPORT_LENGTH`] bytes and a payload.
 enum IpHeader {
     V4(Ipv4Header),
     V6(Ipv6Header),
@@ -185,7 +185,7 @@ impl IpHeader {
     }
 }
 
-/// The length field that counts `headers` bytes of headers and the payload.
+/// The value of a length field that counts `headers` bytes of headers and the payload.
 fn length_field(headers: usize, payload: usize) -> Result<u16, BuildError> {
     payload
         .checked_add(headers)

@@ -7,9 +7,9 @@ use etherparse::checksum::Sum16BitWords;
 
 use crate::ip::V4_LENGTH;
 
-/// The checksum of `bytes`, as it stands in a header; 0 for bytes with a right checksum among them.
+/// The checksum of `bytes` as a header contains it; 0 if `bytes` include their right checksum.
 pub(crate) fn of(bytes: &[u8]) -> [u8; 2] {
-    // Etherparse sums words as they lie in memory, so its sum is in memory order too.
+    // Etherparse sums words in the byte order of memory, so its sum is in that order, too.
     Sum16BitWords::new().add_slice(bytes).ones_complement().to_ne_bytes()
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn is_right(bytes: &[u8]) -> bool {
     of(bytes) == [0, 0]
 }
 
-/// Fills the checksum in that an IPv4 header without options has.
+/// Writes the checksum of an IPv4 header without options into the header.
 pub(crate) fn fill_in_v4(header: &mut [u8; V4_LENGTH]) {
     set_in_v4(header, [0, 0]);
     let sum = of(header);
@@ -30,14 +30,15 @@ fn set_in_v4(header: &mut [u8; V4_LENGTH], sum: [u8; 2]) {
     [*c0, *c1] = sum;
 }
 
-/// The checksum of a transport that sums the addresses too; 0 for one with a right checksum among its bytes.
+/// The checksum of a transport whose checksum also covers the addresses; 0 if `bytes` include their right
+/// checksum.
 pub(crate) fn of_with_pseudo_header(
     source: IpAddr,
     destination: IpAddr,
     number: IpNumber,
     bytes: &[u8],
 ) -> [u8; 2] {
-    // A transport in an IP packet is shorter than 2^16, save jumbograms, which nobody sums here.
+    // A transport is shorter than 2^16 bytes, except in a jumbogram, which no caller passes here.
     let length = u32::try_from(bytes.len()).unwrap_or_default();
     let mut sum = Sum16BitWords::new();
     for address in [source, destination] {
@@ -53,7 +54,7 @@ pub(crate) fn of_with_pseudo_header(
         .to_ne_bytes()
 }
 
-/// Whether the checksum among the bytes of a transport is right that sums the addresses too.
+/// Whether the checksum among `bytes` is right, for a transport whose checksum also covers the addresses.
 pub(crate) fn is_right_with_pseudo_header(
     source: IpAddr,
     destination: IpAddr,
@@ -65,14 +66,14 @@ pub(crate) fn is_right_with_pseudo_header(
 
 /// The checksum after one of the words that it covers has changed from `old` to `new` (RFC 1624, equation 3).
 ///
-/// It is right for any data but one: where all that is covered has become zero, the checksum must be 0xffff,
-/// and this gives 0. Callers for whom this can be have to look.
+/// The result is wrong in one case: if all covered data has become zero, the checksum must be 0xffff, and
+/// this returns 0. A caller whose data can be all zero has to check for that.
 pub(crate) fn updated(checksum: [u8; 2], old: [u8; 2], new: [u8; 2]) -> [u8; 2] {
     let [checksum, old, new] = [checksum, old, new].map(u16::from_be_bytes);
     (!add(add(!checksum, !old), new)).to_be_bytes()
 }
 
-/// Ones-complement addition: the carry comes back in at the other end.
+/// Ones-complement addition, which adds the carry to the lowest bit.
 fn add(a: u16, b: u16) -> u16 {
     let (sum, carry) = a.overflowing_add(b);
     // After a carry, the sum is at most 0xfffe.

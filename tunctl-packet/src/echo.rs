@@ -1,46 +1,46 @@
-//! Echo messages as raw sockets give them.
+//! Echo messages as raw sockets receive them.
 
 use etherparse::{icmpv4, icmpv6};
 
 use crate::ip::V4_LENGTH;
 
-/// The message of a ping, request or reply, of either IP version.
+/// An echo request or reply of either IP version: a message of `ping`.
 ///
 /// Checksums are not verified: the kernel does so before a raw socket gets the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct EchoMessage<'a> {
-    /// Tells one pinging program from another; a reply has its request's.
+    /// Distinguishes programs that ping; a reply repeats that of its request.
     pub identifier: u16,
-    /// Counts the requests of a program; a reply has its request's.
+    /// Counts the requests of a program; a reply repeats that of its request.
     pub sequence: u16,
-    /// Whether it is the answer.
+    /// Whether the message is a reply.
     pub is_reply: bool,
-    /// What comes behind the header; a reply has its request's.
+    /// The data behind the header; a reply repeats that of its request.
     pub payload: &'a [u8],
 }
 
 impl<'a> EchoMessage<'a> {
-    /// From an ICMP message without an IP header, as a datagram ("ping") socket of Linux gives it.
+    /// Parses an ICMP message without an IP header, as a datagram ("ping") socket of Linux receives it.
     ///
-    /// `None` if it is no echo message, or too short for one.
+    /// Returns `None` if the message is not an echo message, or is too short for one.
     #[must_use]
     #[doc(alias = "struct icmphdr")]
     pub fn parse_icmp(message: &'a [u8]) -> Option<EchoMessage<'a>> {
         EchoMessage::parse(message, icmpv4::TYPE_ECHO_REQUEST, icmpv4::TYPE_ECHO_REPLY)
     }
 
-    /// From an ICMP message behind its IPv4 header, as a raw socket gives it: `socket(AF_INET, SOCK_RAW,
+    /// Parses an ICMP message behind its IPv4 header, as a raw socket receives it: `socket(AF_INET, SOCK_RAW,
     /// IPPROTO_ICMP)`.
     ///
-    /// `None` if it is no IPv4 packet with a whole header, or no echo message is in it.
+    /// Returns `None` if `packet` is not an IPv4 packet with a whole header, or has no echo message in it.
     #[must_use]
     #[doc(alias = "SOCK_RAW")]
     pub fn parse_icmp_packet(packet: &'a [u8]) -> Option<EchoMessage<'a>> {
         let first = *packet.first()?;
         let length = usize::from(first & 0x0f) * 4;
-        // The length field is no help: BSD kernels give it to raw sockets in host order and without the
-        // header.
+        // The length field is not used: BSD kernels pass it to raw sockets in host order, and without the
+        // header's length.
         let is_icmp = *packet.get(9)? == etherparse::ip_number::ICMP.0;
         if first >> 4 != 4 || length < V4_LENGTH || !is_icmp {
             return None;
@@ -48,9 +48,9 @@ impl<'a> EchoMessage<'a> {
         EchoMessage::parse_icmp(packet.get(length..)?)
     }
 
-    /// From an ICMPv6 message. Raw sockets give it without the IPv6 header, on every system.
+    /// Parses an ICMPv6 message. On every system, raw sockets receive it without the IPv6 header.
     ///
-    /// `None` if it is no echo message, or too short for one.
+    /// Returns `None` if the message is not an echo message, or is too short for one.
     #[must_use]
     #[doc(alias = "struct icmp6_hdr")]
     pub fn parse_icmpv6(message: &'a [u8]) -> Option<EchoMessage<'a>> {
@@ -68,11 +68,13 @@ impl<'a> EchoMessage<'a> {
     }
 }
 
-/// The echo reply in what a raw or ping socket received, of either IP version; `None` if it is anything else,
-/// such as the request that one sees on the loopback interface.
+/// Parses an echo reply of either IP version that a raw or ping socket received.
 ///
-/// It takes all three forms: an IPv4 packet, an ICMP message, an ICMPv6 message. Their first bytes are never
-/// alike: 0x45 to 0x4f, 0 and 129. Where you know which it is, the functions of [`EchoMessage`] are as good.
+/// Returns `None` for anything else, such as the request that is also received on the loopback interface.
+///
+/// The function accepts an IPv4 packet, an ICMP message and an ICMPv6 message. It can tell them apart,
+/// because the first bytes of their replies are 0x45 to 0x4f, 0 and 129. If you know which of them you have,
+/// use the functions of [`EchoMessage`].
 #[must_use]
 pub fn parse_echo_reply(message: &[u8]) -> Option<EchoMessage<'_>> {
     let echo = match *message.first()? {

@@ -1,18 +1,18 @@
-//! Why bytes could not be decoded.
+//! The reasons why bytes could not be decoded.
 
-/// There are fewer bytes than what should stand in them takes.
+/// The slice is too short.
 ///
-/// Both figures count from the start of the slice that was given, in bytes.
+/// Both figures count bytes from the start of the slice that was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("{need} bytes are needed, there are {have}")]
+#[error("{need} bytes are needed, {have} are there")]
 pub struct Truncated {
-    /// How many bytes it takes at least, as far as they could be read.
+    /// The least number of bytes needed, as far as the bytes could be decoded.
     pub need: usize,
-    /// How many there are.
+    /// The number of bytes there.
     pub have: usize,
 }
 
-/// Why bytes are no packet.
+/// The reason why bytes are not a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
@@ -21,33 +21,33 @@ pub enum ParseError {
     Truncated(#[from] Truncated),
     /// The first nibble is the version of an IP packet, and it is neither 4 nor 6.
     ///
-    /// On a device with headers in front of its packets, the likely cause is that these were not taken off:
-    /// see [`Framed`](crate::Framed). On a TAP device, it is an Ethernet frame read as
-    /// [`Layer::Tun`](crate::Layer::Tun).
+    /// If the device puts headers in front of its packets, the likely cause is that the headers were not
+    /// removed: see [`Framed`](crate::Framed). If the device is a TAP, the likely cause is an Ethernet frame
+    /// parsed as [`Layer::Tun`](crate::Layer::Tun).
     #[error("neither IPv4 nor IPv6: the first byte is {first_byte:#04x}")]
     NotIp {
-        /// The byte with the version, whole.
+        /// The byte that has the version in its high nibble.
         first_byte: u8,
     },
-    /// A length field contradicts the packet that it stands in.
-    #[error("the {header} states a length of {stated} bytes, which cannot be")]
+    /// A length field contradicts its packet.
+    #[error("the {header} states an impossible length of {stated} bytes")]
     Length {
-        /// What the field describes: `"IPv4 header"`, `"IPv4 packet"`, `"UDP datagram"`, …
+        /// The thing whose length the field states: `"IPv4 header"`, `"IPv4 packet"`, `"UDP datagram"`, …
         header: &'static str,
-        /// The length that it states, in bytes.
+        /// The stated length, in bytes.
         stated: usize,
     },
 }
 
 impl Truncated {
-    /// The same, counted from a place that is this many bytes in front.
+    /// The same error, with figures that count from this many bytes further in front.
     pub(crate) fn behind(self, bytes: usize) -> Truncated {
         Truncated { need: self.need.saturating_add(bytes), have: self.have.saturating_add(bytes) }
     }
 }
 
 impl ParseError {
-    /// The same, counted from a place that is this many bytes in front.
+    /// The same error, with figures that count from this many bytes further in front.
     pub(crate) fn behind(self, bytes: usize) -> ParseError {
         match self {
             ParseError::Truncated(truncated) => ParseError::Truncated(truncated.behind(bytes)),

@@ -1,9 +1,9 @@
-//! A packet with the headers that the device put in front of it.
+//! A packet with the headers in front of it.
 
 use crate::header::{AddressFamily, HeaderKind, Headers, VnetHeader};
 use crate::{Layer, Packet, PacketInfo, ParseError};
 
-/// What a device gives: a [`Packet`], with the headers in front of it.
+/// A [`Packet`] as read from a device, with the headers in front of it.
 ///
 /// ```
 /// use tunctl_packet::header::HeaderKind;
@@ -24,15 +24,15 @@ pub struct Framed<'a> {
 }
 
 impl<'a> Framed<'a> {
-    /// Decodes what a device of this layer gives, with headers of this kind in front of each packet.
+    /// Decodes bytes that were read from a device of this layer with headers of this kind.
     ///
-    /// [`HeaderKind::parse`] takes the headers off without looking at the packet.
+    /// [`HeaderKind::parse`] removes the headers without decoding the packet.
     ///
     /// # Errors
     ///
-    /// - [`ParseError::Truncated`]: it ends within the headers, or the packet's first one. The figures count
-    ///   from the start of `bytes`.
-    /// - [`ParseError::NotIp`]: on a TUN device, what stands behind the headers is neither IPv4 nor IPv6. The
+    /// - [`ParseError::Truncated`]: the bytes end within the headers, or within the packet's first header.
+    ///   The figures count from the start of `bytes`.
+    /// - [`ParseError::NotIp`]: on a TUN device, the packet behind the headers is neither IPv4 nor IPv6. The
     ///   likely cause is that the device has headers of another kind.
     pub fn parse(layer: Layer, kind: HeaderKind, bytes: &'a [u8]) -> Result<Framed<'a>, ParseError> {
         let (headers, packet) = kind.parse(bytes)?;

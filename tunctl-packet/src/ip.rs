@@ -1,8 +1,8 @@
-//! The IP headers of a packet, decoded once for the lax view and the strict answers.
+//! The IP headers of a packet, decoded once for the lax view and the strict replies.
 //!
-//! Etherparse could walk them too, but it reads on behind the header of a later fragment, where there is
-//! data, gives up a packet whose options are cut off, and doesn't tell where the upper layer begins. Both
-//! sides need better.
+//! Etherparse can walk the headers, too. But it decodes the data of a later fragment as if it were a header,
+//! rejects a packet whose options are cut off, and does not report where the upper layer begins. The view and
+//! the replies need all three.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,46 +24,46 @@ pub(crate) const TRANSPORT_LENGTH: usize = 8;
 pub(crate) struct Ip<'a> {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
-    /// What `upper` is: the last number of the header chain.
+    /// The protocol of `upper`: the last number of the header chain.
     pub(crate) number: IpNumber,
-    /// What part of a datagram this is, if not all of it.
+    /// The part of a datagram that the packet carries; `None` if the packet carries all of it.
     pub(crate) fragment: Option<Fragment>,
-    /// Everything behind the headers decoded, up to the packet's stated end or the end of the bytes.
+    /// The bytes behind the decoded headers, up to the packet's stated end or the end of the bytes.
     pub(crate) upper: &'a [u8],
-    /// Where `upper` begins, in bytes from the start of the packet.
+    /// The offset of `upper` in the packet, in bytes.
     pub(crate) upper_offset: usize,
     /// Whether there are IPv4 options, or IPv6 extension headers other than one fragment header.
     pub(crate) extended: bool,
-    /// Whether all headers could be decoded, so that `upper` really is one of `number`.
+    /// Whether all headers could be decoded, so that `upper` is of the protocol `number`.
     pub(crate) complete: bool,
-    /// The first thing that is wrong with it, if anything is. Addresses are right nevertheless.
+    /// The first fault of the packet, if it has one. The addresses are right even then.
     pub(crate) fault: Option<ParseError>,
 }
 
-/// Which part of a datagram a fragment is.
+/// The part of a datagram that a fragment carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {
-    /// Where in the datagram it belongs, in bytes.
+    /// The offset in the datagram, in bytes.
     pub(crate) offset: usize,
-    /// Whether others follow behind it.
+    /// Whether more fragments follow.
     pub(crate) more: bool,
-    /// What the fragments of one datagram have in common; 16 bits of it in IPv4.
+    /// The number that all fragments of a datagram have in common; it has 16 bits in IPv4.
     pub(crate) identification: u32,
 }
 
 impl Fragment {
-    /// `None` if that is a whole datagram: an IPv6 "atomic fragment" (RFC 6946) is one too.
+    /// `None` for a whole datagram, which an IPv6 "atomic fragment" (RFC 6946) also is.
     fn new(offset: u16, more: bool, identification: u32) -> Option<Fragment> {
         (offset != 0 || more).then_some(Fragment { offset: usize::from(offset), more, identification })
     }
 }
 
 impl<'a> Ip<'a> {
-    /// Decodes as far as it goes.
+    /// Decodes as many headers as possible.
     ///
     /// # Errors
     ///
-    /// If there is no IP header: the version is another, or its fixed part is not all there.
+    /// If there is no IP header: the version is neither 4 nor 6, or the fixed part of the header is cut off.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
         match bytes.first() {
             None => Err(truncated(V4_LENGTH, 0)),
@@ -99,7 +99,7 @@ impl<'a> Ip<'a> {
         Ok(ip)
     }
 
-    /// Finds the upper layer, from the lengths that the header states of itself and of the packet.
+    /// Finds the upper layer, by the stated lengths of the header and of the packet.
     fn measure_v4(&mut self, bytes: &'a [u8], header: usize, stated: usize) {
         if header < V4_LENGTH {
             self.upper = bytes.get(V4_LENGTH..).unwrap_or_default();
@@ -133,7 +133,7 @@ impl<'a> Ip<'a> {
             fault: None,
         };
         if payload == 0 && !rest.is_empty() {
-            // A jumbogram (RFC 2675), or one whose length was left for the hardware to fill in.
+            // A jumbogram (RFC 2675), or a packet whose length field the hardware was to fill in.
             ip.fault = Some(ParseError::Length { header: "IPv6 packet", stated: V6_LENGTH });
         } else {
             ip.bound(bytes, V6_LENGTH + payload, "IPv6 packet");
@@ -148,7 +148,8 @@ impl<'a> Ip<'a> {
         Ok(ip)
     }
 
-    /// Sets `upper` to what is between the header and the stated end, as far as that makes sense.
+    /// Sets `upper` to the bytes between the header and the stated end; to all bytes if that end is
+    /// impossible.
     fn bound(&mut self, bytes: &'a [u8], stated: usize, what: &'static str) {
         if let Some(upper) = bytes.get(self.upper_offset..stated) {
             self.upper = upper;
@@ -162,11 +163,12 @@ impl<'a> Ip<'a> {
         });
     }
 
-    /// Moves `upper` behind the headers of these kinds.
+    /// Moves `upper` past extension headers of these kinds.
     fn walk_extensions(&mut self, kinds: &[IpNumber]) {
         while !self.is_later_fragment() && kinds.contains(&self.number) {
             if self.number == ip_number::IPV6_FRAG && self.fragment.is_some() {
-                // What a fragment carries may be fragments in turn: that is for who puts it together.
+                // A second fragment header belongs to the datagram that reassembly yields, not to this
+                // packet.
                 self.extended = true;
                 return;
             }
@@ -200,21 +202,21 @@ impl<'a> Ip<'a> {
         self.fault = self.fault.or(Some(truncated(self.upper_offset + length, have)));
     }
 
-    /// Whether what is behind the headers is data, without the transport's header.
+    /// Whether the packet is a fragment other than the first, which lacks the transport's header.
     pub(crate) fn is_later_fragment(&self) -> bool {
         self.fragment.is_some_and(|fragment| fragment.offset != 0)
     }
 
-    /// The transport's header and what follows it, where there is one.
+    /// The transport's header and the bytes behind it; `None` if the packet lacks that header.
     pub(crate) fn transport(&self) -> Option<&'a [u8]> {
         (self.complete && !self.is_later_fragment()).then_some(self.upper)
     }
 
-    /// The header of a packet's TCP, with its options.
+    /// The TCP header with its options.
     ///
     /// # Errors
     ///
-    /// If it isn't all there, or states a length that cannot be.
+    /// If the header is cut off, or states an impossible length.
     pub(crate) fn tcp_header(&self) -> Result<&'a [u8], ParseError> {
         let offset = self.leading(TCP_LENGTH)?.get(12).copied().unwrap_or_default();
         match usize::from(offset >> 4) * 4 {
@@ -227,7 +229,7 @@ impl<'a> Ip<'a> {
     ///
     /// # Errors
     ///
-    /// If there are fewer.
+    /// If there are fewer bytes.
     pub(crate) fn leading(&self, length: usize) -> Result<&'a [u8], ParseError> {
         let end = self.upper_offset + self.upper.len();
         match (self.transport(), self.fault) {

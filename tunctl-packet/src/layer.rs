@@ -1,13 +1,13 @@
-//! What a packet of a device starts with.
+//! The layer of a device: the header that its packets start with.
 
 use core::fmt;
 
-/// What a packet of a device starts with.
+/// The header that the packets of a device start with.
 ///
-/// With packet information or a virtio-net header, it is what comes after those.
+/// Packet information and virtio-net headers come in front of it and do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
-    /// A bare IPv4 or IPv6 packet; the first nibble tells which.
+    /// A bare IPv4 or IPv6 packet; the first nibble is the version.
     #[doc(alias = "IFF_TUN")]
     Tun,
     /// An Ethernet frame, without preamble and frame check sequence.

@@ -1,29 +1,29 @@
-//! The packets of a TUN or TAP device, as bytes: headers, a decoded view, the answer to a ping, small probes.
+//! The packets of a TUN or TAP device, as bytes: headers, a decoded view, replies, small probes.
 //!
-//! Nothing here opens a device, a socket or a file. Every parser takes a slice and gives a view that borrows
-//! from it; none panics, whatever the bytes.
+//! The crate opens no device, socket or file. Every parser takes a slice and returns a view that borrows from
+//! it. No parser panics, whatever the bytes.
 //!
 //! The crate is `no_std`. It needs an allocator for the packets that it builds, which are `Vec`s, and for the
 //! bounded list of an [`EchoResponder`]; parsers and the other replies allocate nothing.
 //!
 //! | you want | see |
 //! |---|---|
-//! | to know what a packet of the device starts with | [`Layer`] |
+//! | what a packet of the device starts with | [`Layer`] |
 //! | the four bytes in front of a packet when the device has packet information | [`header::PacketInfo`] |
 //! | the virtio-net header, with offloaded checksums and segmentation | [`header::VnetHeader`] |
-//! | the four bytes that BSD systems and macOS put there | [`header::AddressFamily`] |
+//! | the four bytes in front of a packet on BSD systems and macOS | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
-//! | a packet with the device's headers in front, read or to be written | [`Framed`], [`header::HeaderKind`] |
+//! | a packet with the device's headers, read or to be written | [`Framed`], [`header::HeaderKind`] |
 //! | to tell flows apart | [`FlowKey`] |
-//! | to answer pings from user space | [`echo_reply`], and [`EchoResponder`] where they come in fragments |
-//! | to answer that nothing is there | [`unreachable()`], and [`reset`] to TCP |
+//! | to answer pings from user space | [`echo_reply`], or [`EchoResponder`] for fragmented pings too |
+//! | to answer that nothing is there | [`unreachable()`], or [`reset`] for TCP |
 //! | to answer as a router that cannot forward | [`packet_too_big`], [`time_exceeded`], [`unreachable()`] |
 //! | to send a ping or a datagram, without a stack | [`ping_packet`], [`udp_packet`], [`ethernet_frame`] |
 //! | to ping through a raw socket | [`icmp_echo_request`], [`icmpv6_echo_request`], [`parse_echo_reply`] |
 //!
 //! # Example
 //!
-//! What a program does that reads a TUN device and answers the pings it finds there:
+//! A program that reads a TUN device answers the pings among the packets:
 //!
 //! ```
 //! use tunctl_packet::{Layer, Packet, echo_reply, ping_packet};
@@ -39,7 +39,7 @@
 //! let mut answer = [0; 1500];
 //! let length = echo_reply(&request, &mut answer)?;
 //!
-//! // And these go back to it.
+//! // The program writes these bytes to the device.
 //! let packet = Packet::parse(Layer::Tun, &answer[..length])?;
 //! assert_eq!(packet.destination(), Some("10.0.0.1".parse()?));
 //! assert_eq!(packet.summary().to_string(), "echo reply id 7 seq 1");
@@ -48,13 +48,13 @@
 //!
 //! # Lax and strict
 //!
-//! [`Packet`] is lax, because one looks at packets when something is wrong with them: what can be decoded is,
-//! the rest is payload. What answers is strict: lengths must fit and checksums must be right, or it says why
-//! it didn't answer ([`NoReply`]).
+//! [`Packet`] is lax, because people look at packets when something is wrong with them: it decodes what it
+//! can, and the rest is payload. The functions that reply are strict: lengths must fit and checksums must be
+//! right. Otherwise they return the reason for no reply ([`NoReply`]).
 
 #![no_std]
 #![forbid(unsafe_code)]
-// Packets come from strangers: no byte of theirs may end the program.
+// Packets come from strangers, so no byte of a packet may end the program.
 #![cfg_attr(
     not(test),
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)

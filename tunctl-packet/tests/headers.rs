@@ -168,8 +168,9 @@ proptest! {
         prop_assert_eq!(headers, kind.headers_for(layer, &packet).unwrap());
         prop_assert!(headers.vnet().is_none_or(|vnet| vnet == VnetHeader::default()));
         if !tap {
-            prop_assert!(headers.packet_info().is_none_or(|info| Some(info) == PacketInfo::for_packet(&packet)));
-            prop_assert!(headers.address_family().is_none_or(|af| Some(af) == AddressFamily::for_packet(&packet)));
+            let (info, family) = (headers.packet_info(), headers.address_family());
+            prop_assert!(info.is_none_or(|info| Some(info) == PacketInfo::for_packet(&packet)));
+            prop_assert!(family.is_none_or(|family| Some(family) == AddressFamily::for_packet(&packet)));
         }
     }
 }

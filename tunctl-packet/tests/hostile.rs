@@ -121,7 +121,12 @@ proptest! {
     }
 
     #[test]
-    fn every_segment_is_reset_and_refused(payload in vec(any::<u8>(), 0..1400), flags: u8, numbers: [u8; 8], v6: bool) {
+    fn every_segment_is_reset_and_refused(
+        payload in vec(any::<u8>(), 0..1400),
+        flags: u8,
+        numbers: [u8; 8],
+        v6: bool,
+    ) {
         let mut segment = common::tcp(v6, &payload);
         let start = if v6 { 40 } else { 20 };
         segment[start + 4..start + 12].copy_from_slice(&numbers);
@@ -142,6 +147,7 @@ proptest! {
         let mut answer = [0; 1280];
         prop_assert_eq!(echo_reply(&bytes, &mut answer), Ok(request.len()));
         let headers = if request[0] >> 4 == 4 { 28 } else { 48 };
-        prop_assert_eq!(unreachable(&bytes, Unreachable::Port, None, &mut answer), Ok(headers + request.len()));
+        let length = unreachable(&bytes, Unreachable::Port, None, &mut answer);
+        prop_assert_eq!(length, Ok(headers + request.len()));
     }
 }

@@ -1,4 +1,4 @@
-//! What a router answers to a packet that it does not forward: the packet is too big, or has come too far.
+//! The answers of a router to a packet that it cannot forward: the packet is too big, or its TTL is exceeded.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -56,7 +56,8 @@ fn summary(packet: &[u8]) -> String {
     Packet::parse(Layer::Tun, packet).unwrap().summary().to_string()
 }
 
-/// What a forwarding Linux 6.18 was sent, and the beginning of its answer: the headers of IP and ICMP.
+/// Packets to a Linux 6.18 that forwards, and the IP and ICMP headers of its answers. The packets that are
+/// too big have 1,300 bytes of payload, which are not repeated here.
 const FORWARDED: [(&str, &str); 4] = [
     // Datagrams of 1,328 and 1,348 bytes, to an interface with an MTU of 1280.
     (

@@ -304,7 +304,12 @@ proptest! {
 
     /// The checksum is right, and nothing else has changed.
     #[test]
-    fn completed_checksums_verify(payload in vec(any::<u8>(), 0..64), v6: bool, is_tcp: bool, pads in 0..8_usize) {
+    fn completed_checksums_verify(
+        payload in vec(any::<u8>(), 0..64),
+        v6: bool,
+        is_tcp: bool,
+        pads in 0..8_usize,
+    ) {
         let (mut packet, offset) =
             if is_tcp { (tcp(v6, &payload), 16) } else { (datagram(v6, &payload), 6) };
         let whole = packet.clone();
@@ -328,7 +333,11 @@ proptest! {
     }
 
     #[test]
-    fn no_header_panics(bytes in vec(any::<u8>(), 24..=24), mut packet in vec(any::<u8>(), 0..=96), near: bool) {
+    fn no_header_panics(
+        bytes in vec(any::<u8>(), 24..=24),
+        mut packet in vec(any::<u8>(), 0..=96),
+        near: bool,
+    ) {
         let (mut header, _) = VnetHeader::parse(ALL, &bytes).unwrap();
         if near {
             header = header.with_checksum(u16::from(bytes[6] % 100), u16::from(bytes[8] % 24));

@@ -7,7 +7,7 @@ const AF_INET: u32 = 2;
 
 /// A system whose tun devices put an [`AddressFamily`] in front of each packet.
 ///
-/// They agree about the header's form and about IPv4, not about the number of IPv6.
+/// They agree about the header's layout and the number of IPv4, but not about the number of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum System {
@@ -19,7 +19,7 @@ pub enum System {
     NetBsd,
     /// On DragonFly, the header is there if `TUNSIFHEAD` asked for it.
     DragonFly,
-    /// On macOS, the header is always there; its devices are called utun.
+    /// On macOS, whose devices are called utun, the header is always there.
     #[doc(alias = "UTUN")]
     MacOs,
 }
@@ -38,8 +38,8 @@ impl System {
 /// The four bytes in front of each packet of a BSD or macOS tun device: the number of its address family, big
 /// endian.
 ///
-/// The number of IPv6 differs between the [`System`]s. It is not Linux' [`PacketInfo`](crate::PacketInfo),
-/// which has the same size.
+/// The number of IPv6 differs between the [`System`]s. The header is not that of Linux, which has the same
+/// size: see [`PacketInfo`](crate::PacketInfo).
 ///
 /// ```
 /// use tunctl_packet::header::{AddressFamily, System};
@@ -61,19 +61,19 @@ pub enum AddressFamily {
     /// An IPv6 packet.
     #[doc(alias = "AF_INET6")]
     V6,
-    /// Anything else.
+    /// Another family.
     Other(OtherFamily),
 }
 
-/// The number of a family that is neither IPv4 nor IPv6 on the system that it was read for.
+/// The number of a family that is neither IPv4 nor IPv6 on its system.
 ///
-/// Only [`AddressFamily::from_number`] and [`AddressFamily::parse`] make one: so an IPv4 or IPv6 packet of a
-/// system never has two families that differ.
+/// Only [`AddressFamily::from_number`] and [`AddressFamily::parse`] return one, so that IPv4 and IPv6 are
+/// never represented in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OtherFamily(u32);
 
 impl OtherFamily {
-    /// The number, as it was read.
+    /// The number as read.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
@@ -81,7 +81,7 @@ impl OtherFamily {
 }
 
 impl AddressFamily {
-    /// How long the header is, in bytes.
+    /// The length of the header, in bytes.
     pub const LENGTH: usize = 4;
 
     /// The family that has this number on this system.
@@ -98,8 +98,7 @@ impl AddressFamily {
 
     /// The number that the family has on this system.
     ///
-    /// One that is neither IPv4 nor IPv6 keeps its number: to take it from one system to another has no
-    /// meaning.
+    /// Another family keeps its number, which has no meaning on another system.
     #[must_use]
     pub const fn number(self, system: System) -> u32 {
         match self {
@@ -109,7 +108,7 @@ impl AddressFamily {
         }
     }
 
-    /// The family of an IP packet, from the version in its first nibble.
+    /// The family of an IP packet, by the version in its first nibble.
     ///
     /// `None` if `packet` is empty or neither IPv4 nor IPv6.
     #[must_use]
@@ -120,7 +119,7 @@ impl AddressFamily {
         }
     }
 
-    /// Takes the header off what was read from a device: gives it, and the bytes behind it.
+    /// Splits bytes that were read from a device into the header and the bytes behind it.
     ///
     /// # Errors
     ///
@@ -132,11 +131,11 @@ impl AddressFamily {
         Ok((AddressFamily::from_number(system, u32::from_be_bytes(*number)), rest))
     }
 
-    /// Puts the header at the beginning of `buffer`, and leaves the rest of it alone.
+    /// Writes the header to the beginning of `buffer`, whose rest stays unchanged.
     ///
     /// # Errors
     ///
-    /// [`Truncated`] if `buffer` has fewer than [`LENGTH`](Self::LENGTH) bytes; it is unchanged then.
+    /// [`Truncated`] if `buffer` has fewer than [`LENGTH`](Self::LENGTH) bytes; `buffer` is then unchanged.
     pub fn write(self, system: System, buffer: &mut [u8]) -> Result<(), Truncated> {
         let have = buffer.len();
         let Some(place) = buffer.first_chunk_mut() else {

@@ -1,14 +1,14 @@
-//! The number that says what an Ethernet frame carries.
+//! The number of the protocol in an Ethernet frame.
 
 use alloc::format;
 use core::fmt;
 
-/// What an Ethernet frame carries, or a packet behind [packet information](crate::PacketInfo): a number of
-/// IEEE 802.
+/// The protocol in an Ethernet frame, or behind [packet information](crate::PacketInfo): a number of IEEE
+/// 802.
 ///
 /// The value is in host byte order; on the wire it is big endian. Any value is allowed; the constants name
-/// those that this crate looks into. In an Ethernet frame, values below 0x0600 are no type but the length of
-/// an IEEE 802.3 frame.
+/// the types that this crate decodes. In an Ethernet frame, a value below 0x0600 is not a type but the length
+/// of an IEEE 802.3 frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EtherType(pub u16);
 
@@ -26,11 +26,11 @@ impl EtherType {
     #[doc(alias = "ETH_P_IPV6")]
     pub const IPV6: EtherType = EtherType(0x86DD);
 
-    /// The smallest value that is a type; below it, the field is the length of an IEEE 802.3 frame.
+    /// The smallest value that is a type. A smaller value is the length of an IEEE 802.3 frame.
     #[doc(alias = "ETH_P_802_3_MIN")]
     pub(crate) const MIN: EtherType = EtherType(0x0600);
 
-    /// The type of an IP packet, from the version in its first nibble; `None` for what is neither 4 nor 6.
+    /// The type of an IP packet, by the version in its first nibble; `None` if that is neither 4 nor 6.
     pub(crate) fn of_ip(packet: &[u8]) -> Option<EtherType> {
         match packet.first()? >> 4 {
             4 => Some(EtherType::IPV4),
@@ -40,7 +40,7 @@ impl EtherType {
     }
 }
 
-/// By name where it has one here, otherwise as in `0x88cc`.
+/// Formats the name of a type that has a constant here, and other types as in `0x88cc`.
 impl fmt::Display for EtherType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

@@ -1,15 +1,16 @@
-//! Which headers a device has in front of its packets.
+//! The headers that a device has in front of its packets.
 
 use super::{AddressFamily, EtherType, PacketInfo, System, Truncated, VnetFormat, VnetHeader};
 use crate::{Layer, ParseError};
 
-/// Which headers a device has in front of each packet.
+/// The kind of headers that a device has in front of each packet.
 ///
-/// It is a property of the device, which no packet tells: one has to know how it was opened.
+/// The kind is a property of the device. No packet contains it, so a program has to know how the device was
+/// opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HeaderKind {
-    /// None.
+    /// No headers.
     #[default]
     #[doc(alias = "IFF_NO_PI")]
     Bare,
@@ -18,36 +19,36 @@ pub enum HeaderKind {
     /// A [virtio-net header](VnetHeader) of this format.
     #[doc(alias = "IFF_VNET_HDR")]
     Vnet(VnetFormat),
-    /// Packet information, and behind it a virtio-net header.
+    /// Packet information, followed by a virtio-net header.
     PacketInfoAndVnet(VnetFormat),
-    /// The [address family](AddressFamily) as this BSD system or macOS has it.
+    /// The [address family](AddressFamily) of this BSD system, or of macOS.
     #[doc(alias = "TUNSIFHEAD")]
     AddressFamily(System),
 }
 
-/// Why the headers for a packet could not be written.
+/// The reason why the headers for a packet could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// The packet doesn't tell what to write in the header.
+    /// The packet is not one that the headers can describe.
     #[error("no header for the packet: {0}")]
     Packet(#[from] ParseError),
-    /// What an Ethernet frame carries is no IP packet, and so has no address family.
+    /// The Ethernet frame does not carry an IP packet, and has no address family for that reason.
     #[error("{ether_type} has no address family")]
     NoAddressFamily {
-        /// What it carries.
+        /// The type of the frame.
         ether_type: EtherType,
     },
-    /// The headers don't fit the buffer.
+    /// The buffer is too short for the headers.
     #[error("no room for the headers: {0}")]
     NoRoom(Truncated),
 }
 
 impl HeaderKind {
-    /// How long the headers of any kind are at most, in bytes.
+    /// The length of the longest headers, in bytes.
     pub const MAX_LENGTH: usize = 28;
 
-    /// How long the headers are together, in bytes.
+    /// The length of all headers together, in bytes.
     #[must_use]
     pub const fn length(self) -> usize {
         match self {
@@ -59,7 +60,7 @@ impl HeaderKind {
         }
     }
 
-    /// Takes the headers off what was read from a device: gives them, and the packet behind them.
+    /// Splits bytes that were read from a device into the headers and the packet behind them.
     ///
     /// # Errors
     ///
@@ -85,16 +86,15 @@ impl HeaderKind {
 
     /// The headers that a packet needs in order to be written to a device of this layer.
     ///
-    /// On a TUN device, packet information and address family are inferred from the IP version, on a TAP
-    /// device from the frame's type. The virtio-net header is zero, which says that nothing is left to do
-    /// with the packet; [`Headers::with_vnet`] is for others. A packet whose kind of headers says nothing of
-    /// it is not looked at.
+    /// Packet information and address family follow from the IP version on a TUN device, and from the frame's
+    /// type on a TAP device. The virtio-net header is zero, which means that the packet is complete; for
+    /// another one, use [`Headers::with_vnet`]. If no header of this kind depends on the packet, its bytes
+    /// are not read.
     ///
     /// # Errors
     ///
-    /// - [`HeaderError::Packet`]: it is too short to tell, or neither IPv4 nor IPv6 on a TUN device.
-    /// - [`HeaderError::NoAddressFamily`]: an address family was asked for, and the frame carries something
-    ///   else than IP.
+    /// - [`HeaderError::Packet`]: the packet is too short, or it is neither IPv4 nor IPv6 on a TUN device.
+    /// - [`HeaderError::NoAddressFamily`]: this kind has an address family, and the frame does not carry IP.
     pub fn headers_for(self, layer: Layer, packet: &[u8]) -> Result<Headers, HeaderError> {
         let mut headers = Headers::none(self);
         match self {
@@ -118,10 +118,11 @@ impl HeaderKind {
         Ok(headers)
     }
 
-    /// Puts [the headers that `packet` needs](Self::headers_for) at the beginning of `buffer`, and leaves the
-    /// rest of it alone; returns how long they are.
+    /// Writes [the headers that `packet` needs](Self::headers_for) to the beginning of `buffer`, whose rest
+    /// stays unchanged; returns the length of the headers.
     ///
-    /// The packet itself is not copied: a vectored write sends both, or it goes behind them.
+    /// The packet itself is not copied. Send both with a vectored write, or copy the packet behind the
+    /// headers.
     ///
     /// ```
     /// use tunctl_packet::header::{HeaderKind, VnetFormat};
@@ -137,15 +138,15 @@ impl HeaderKind {
     ///
     /// # Errors
     ///
-    /// Those of [`headers_for`](Self::headers_for), and [`HeaderError::NoRoom`] if `buffer` is shorter than
-    /// [`length`](Self::length); it is unchanged then.
+    /// The errors of [`headers_for`](Self::headers_for), and [`HeaderError::NoRoom`] if `buffer` is shorter
+    /// than [`length`](Self::length). After an error, `buffer` is unchanged.
     pub fn write(self, layer: Layer, packet: &[u8], buffer: &mut [u8]) -> Result<usize, HeaderError> {
         self.headers_for(layer, packet)?.write(buffer).map_err(HeaderError::NoRoom)
     }
 }
 
-/// What a packet is: on a TUN device by its IP version, on a TAP device by the frame's own type, which may be
-/// that of a tag.
+/// The type of a packet: on a TUN device by its IP version, on a TAP device by the frame's own type, which
+/// may be the type of a VLAN tag.
 fn protocol(layer: Layer, packet: &[u8]) -> Result<EtherType, ParseError> {
     match (layer, packet) {
         (Layer::Tap, &[_, _, _, _, _, _, _, _, _, _, _, _, t0, t1, ..]) => {
@@ -157,7 +158,7 @@ fn protocol(layer: Layer, packet: &[u8]) -> Result<EtherType, ParseError> {
     }
 }
 
-/// The headers in front of one packet: those that the device's [`HeaderKind`] has, and no others.
+/// The headers in front of one packet: exactly those of the device's [`HeaderKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Headers {
     kind: HeaderKind,
@@ -171,7 +172,7 @@ impl Headers {
         Headers { kind, packet_info: None, vnet: None, address_family: None }
     }
 
-    /// Which they are.
+    /// The kind of these headers.
     #[must_use]
     pub const fn kind(&self) -> HeaderKind {
         self.kind
@@ -195,7 +196,7 @@ impl Headers {
         self.address_family
     }
 
-    /// The same with this virtio-net header; just the same if their kind has none.
+    /// The same headers with this virtio-net header. Headers of a kind without one stay the same.
     #[must_use]
     pub const fn with_vnet(self, vnet: VnetHeader) -> Self {
         match self.vnet {
@@ -204,12 +205,11 @@ impl Headers {
         }
     }
 
-    /// Puts the headers at the beginning of `buffer`, and leaves the rest of it alone; returns how long they
-    /// are.
+    /// Writes the headers to the beginning of `buffer`, whose rest stays unchanged; returns their length.
     ///
     /// # Errors
     ///
-    /// [`Truncated`] if `buffer` is shorter than [`HeaderKind::length`]; it is unchanged then.
+    /// [`Truncated`] if `buffer` is shorter than [`HeaderKind::length`]; `buffer` is then unchanged.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, Truncated> {
         let (need, have) = (self.kind.length(), buffer.len());
         let place = buffer.get_mut(..need).ok_or(Truncated { need, have })?;

@@ -1,4 +1,4 @@
-//! Headers that stand in front of a packet, and the numbers in them.
+//! Headers in front of a packet, and the numbers in them.
 
 mod address_family;
 mod ether_type;

@@ -9,10 +9,11 @@ use super::{EtherType, Truncated};
 /// | 0–1 | flags | of the host |
 /// | 2–3 | [`EtherType`] of the packet | big endian |
 ///
-/// It comes first, then the virtio-net header if the device has one, then the packet. On reading, the kernel
-/// fills it in; on writing, a TUN device takes the protocol from it, and the flags should be 0.
+/// The packet information comes first, then the virtio-net header if the device has one, then the packet. On
+/// reading, the kernel fills it in. On writing, a TUN device takes the protocol from it, and the flags should
+/// be 0.
 ///
-/// It is not the header of the same size that BSD systems put in front of packets: theirs is an
+/// The header is not that of BSD systems, which has the same size: see
 /// [`AddressFamily`](super::AddressFamily).
 ///
 /// ```
@@ -37,10 +38,10 @@ pub struct PacketInfo {
 const STRIP: u16 = 1;
 
 impl PacketInfo {
-    /// How long it is, in bytes.
+    /// The length of the header, in bytes.
     pub const LENGTH: usize = 4;
 
-    /// The header for a packet to be written: this protocol, no flags.
+    /// The header for a packet to be written, with this protocol and no flags.
     #[must_use]
     pub const fn new(protocol: EtherType) -> Self {
         PacketInfo { flags: 0, protocol }
@@ -48,13 +49,13 @@ impl PacketInfo {
 
     /// The same header with these flags instead of its own.
     ///
-    /// On writing, the kernel looks at none. It is for who makes up what a device would give.
+    /// The kernel ignores them on writing. They are for programs that imitate a device.
     #[must_use]
     pub const fn with_flags(self, flags: u16) -> Self {
         PacketInfo { flags, ..self }
     }
 
-    /// The header that an IP packet needs, from the version in its first nibble.
+    /// The header that an IP packet needs, by the version in its first nibble.
     ///
     /// `None` if `packet` is empty or neither IPv4 nor IPv6.
     #[must_use]
@@ -62,7 +63,7 @@ impl PacketInfo {
         EtherType::of_ip(packet).map(PacketInfo::new)
     }
 
-    /// Takes the header off what was read from a device: gives it, and the bytes behind it.
+    /// Splits bytes that were read from a device into the header and the bytes behind it.
     ///
     /// # Errors
     ///
@@ -78,11 +79,11 @@ impl PacketInfo {
         Ok((header, rest))
     }
 
-    /// Puts the header at the beginning of `buffer`, and leaves the rest of it alone.
+    /// Writes the header to the beginning of `buffer`, whose rest stays unchanged.
     ///
     /// # Errors
     ///
-    /// [`Truncated`] if `buffer` has fewer than [`LENGTH`](Self::LENGTH) bytes; it is unchanged then.
+    /// [`Truncated`] if `buffer` has fewer than [`LENGTH`](Self::LENGTH) bytes; `buffer` is then unchanged.
     pub fn write(&self, buffer: &mut [u8]) -> Result<(), Truncated> {
         let have = buffer.len();
         let Some(place) = buffer.first_chunk_mut() else {
@@ -100,21 +101,21 @@ impl PacketInfo {
         [f0, f1, p0, p1]
     }
 
-    /// What the packet is.
+    /// The protocol of the packet.
     #[must_use]
     pub const fn protocol(&self) -> EtherType {
         self.protocol
     }
 
-    /// The flags, as the kernel set them; see [`is_stripped`](Self::is_stripped) for the one there is.
+    /// The flags as the kernel set them. Linux defines one: see [`is_stripped`](Self::is_stripped).
     #[must_use]
     pub const fn flags(&self) -> u16 {
         self.flags
     }
 
-    /// Whether the packet didn't fit the reader's buffer and lost its tail.
+    /// Whether the packet exceeded the reader's buffer and lost its tail.
     ///
-    /// Without packet information, the kernel cuts just the same, and tells nobody.
+    /// Without packet information, the kernel also cuts such a packet, but does not report it.
     #[doc(alias = "TUN_PKT_STRIP")]
     #[must_use]
     pub const fn is_stripped(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The IP header of an answer that is not its request turned around.
+//! The IP header of an answer that is not a copy of its request.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,12 +9,12 @@ use super::request::HOPS;
 use crate::ip::{V4_LENGTH, V6_LENGTH};
 use crate::{Truncated, checksum};
 
-/// Where an answer comes from and goes to, and what it is.
+/// The fields of the IP header that differ between answers.
 #[derive(Clone, Copy)]
 pub(super) struct Envelope {
     pub(super) addresses: Addresses,
     pub(super) number: IpNumber,
-    /// The type of service in IPv4; the traffic class of IPv6 is zero.
+    /// The type of service in IPv4. In IPv6, the traffic class is always zero.
     pub(super) service: u8,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Addresses {
 }
 
 impl Addresses {
-    /// `None` if they are of two versions.
+    /// `None` if the addresses differ in their IP version.
     pub(super) fn new(source: IpAddr, destination: IpAddr) -> Option<Addresses> {
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => Some(Addresses::V4(source, destination)),
@@ -44,9 +44,9 @@ impl Addresses {
 }
 
 impl Envelope {
-    /// Writes the packet that has the parts of `upper` behind its IP header; returns its length.
+    /// Writes an IP header and the two parts of `upper` behind it; returns the length of the packet.
     ///
-    /// The checksum among them, at byte `sum_at`, must be zero; it is filled in.
+    /// The checksum at byte `sum_at` of `upper` must be zero, and is filled in.
     pub(super) fn seal(&self, upper: [&[u8]; 2], sum_at: usize, answer: &mut [u8]) -> Result<usize, NoReply> {
         let [head, tail] = upper;
         let length = head.len() + tail.len();
@@ -117,7 +117,7 @@ impl Envelope {
     }
 }
 
-/// A length field; answers are far shorter than what it takes.
+/// The value of a length field. Answers are far shorter than its maximum.
 fn length_field(length: usize) -> [u8; 2] {
     u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes()
 }

@@ -52,7 +52,7 @@ impl IcmpError {
         Envelope { addresses, number, service }.seal([&self.header, quoted], SUM_AT, answer)
     }
 
-    /// That the packet is from a single host, and to one, or to a group if that is allowed.
+    /// Checks that the packet is from a single host, and to one, or to a group if that is allowed.
     fn check_addresses(&self, request: &Request<'_>) -> Result<(), NoReply> {
         if self.for_groups && request.destination().is_multicast() {
             request.check_source()?;
@@ -67,7 +67,7 @@ impl IcmpError {
     }
 }
 
-/// That there is a transport about which something may be said.
+/// Checks that the transport is well formed, and not an ICMP error.
 fn check_transport(request: &Request<'_>) -> Result<(), NoReply> {
     let ip = request.ip();
     let whole = ip.fragment.is_none();
@@ -84,11 +84,11 @@ fn check_transport(request: &Request<'_>) -> Result<(), NoReply> {
         }
         _ => {}
     }
-    // The checksum of a fragment covers what isn't here.
+    // The checksum of a fragment also covers the other fragments.
     if whole { request.check_checksum() } else { Ok(()) }
 }
 
-/// Whether an ICMP message is known to be no error; one of a type that is not known could be.
+/// Whether an ICMP message is of a type that is known not to be an error.
 fn is_query(message: &[u8]) -> bool {
     use icmpv4::{
         TYPE_ADDRESS, TYPE_ADDRESSREPLY, TYPE_ECHO_REPLY, TYPE_ECHO_REQUEST, TYPE_ROUTER_ADVERTISEMENT,
@@ -109,7 +109,7 @@ fn is_query(message: &[u8]) -> bool {
     )
 }
 
-/// Whether an ICMPv6 message is no error, and no redirect, which RFC 4443 counts among them.
+/// Whether an ICMPv6 message is neither an error nor a redirect, about which RFC 4443 forbids errors, too.
 fn is_informational(message: &[u8]) -> bool {
     message.first().is_some_and(|kind| *kind >= 128 && *kind != icmpv6::TYPE_REDIRECT_MESSAGE)
 }

@@ -1,4 +1,4 @@
-//! Answers to packets: of who is pinged, and of who is not there.
+//! Answers to packets: echo replies, ICMP errors and TCP resets.
 
 mod envelope;
 mod icmp_error;
@@ -19,61 +19,62 @@ pub use self::time_exceeded::time_exceeded;
 pub use self::unreachable::{Unreachable, unreachable};
 use crate::{ParseError, Truncated};
 
-/// Why there is no answer to a packet.
+/// The reason why there is no answer to a packet.
 ///
-/// Most packets that a device gives are no echo requests, for one, so this is an ordinary outcome rather than
-/// a failure; none of it allocates.
+/// It is an ordinary outcome rather than a failure: most packets of a device are not echo requests, for
+/// example. Nothing here allocates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoReply {
-    /// It is neither an ICMP or ICMPv6 echo request nor a UDP datagram to port 7.
-    #[error("no echo request")]
+    /// The packet is neither an ICMP or ICMPv6 echo request nor a UDP datagram to port 7.
+    #[error("not an echo request")]
     NotAnEchoRequest,
-    /// It is no TCP segment, and only those are reset.
-    #[error("no TCP segment")]
+    /// The packet is not a TCP segment, so there is nothing to reset.
+    #[error("not a TCP segment")]
     NotTcp,
-    /// It is a TCP reset, which is never answered with another (RFC 9293, section 3.10.7.1).
-    #[error("a reset is not answered")]
+    /// The packet is a TCP reset. A host never answers a reset with another (RFC 9293, section 3.10.7.1).
+    #[error("a reset is not answered with another")]
     Reset,
-    /// It is an ICMP or ICMPv6 error, or an ICMP message of a type that could be one; an error about an error
-    /// is never sent (RFC 1122, section 3.2.2).
+    /// The packet is an ICMP or ICMPv6 error, or an ICMP message of an unknown type, which could be an error.
+    /// A host never sends an error about an error (RFC 1122, section 3.2.2).
     #[error("an ICMP error is not answered with another")]
     IcmpError,
-    /// The address that the answer was to come from is not one host's, or of another IP version than the
-    /// packet.
+    /// The sender of the answer would not be a single host, or would differ from the packet in the IP
+    /// version.
     #[error("{address} cannot be the sender of the answer")]
     Sender {
         /// The address.
         address: IpAddr,
     },
-    /// The source or the destination is no single host elsewhere: multicast, the broadcast address
+    /// The source or the destination is not a single other host: it is multicast, the broadcast address
     /// 255.255.255.255, unspecified or loopback. An ICMP error is also not sent to a reserved source (from
     /// 240.0.0.0 up). [`packet_too_big()`] makes an exception for multicast destinations in IPv6.
-    #[error("an address of it is multicast, broadcast, unspecified, reserved or loopback")]
+    #[error("the source or destination is multicast, broadcast, unspecified, reserved or loopback")]
     NotUnicast,
-    /// A datagram whose source port is 7, which would make two responders answer each other for ever, or 0,
-    /// which says that no answer is wanted (RFC 768).
+    /// The datagram's source port is 7, so that two responders would answer each other for ever; or it is 0,
+    /// by which the sender expects no answer (RFC 768).
     #[error("a datagram from port {port} is not answered")]
     SourcePort {
         /// The source port.
         port: u16,
     },
-    /// The checksum of the IPv4 header or of what it carries is wrong, or a UDP datagram in IPv6 has none.
+    /// The checksum of the IPv4 header or of the transport is wrong, or a UDP datagram in IPv6 has no
+    /// checksum.
     ///
-    /// A packet that comes from a device with checksum offload (`TUN_F_CSUM`) has none yet either.
+    /// A packet from a device with checksum offload (`TUN_F_CSUM`) does not have its checksum yet.
     #[error("a checksum is wrong")]
     BadChecksum,
-    /// The packet has IPv4 options, or IPv6 extension headers other than one fragment header, whose answer is
-    /// not that of the packet without: a source route, for one, would have to be turned around.
+    /// The packet has IPv4 options, or IPv6 extension headers other than one fragment header. These can
+    /// change the answer: a source route, for example, would have to be reversed.
     #[error("packets with IPv4 options or IPv6 extension headers are not answered")]
     HeaderOptions,
-    /// It is a fragment. An [`EchoResponder`] answers all fragments of an echo request; an ICMP error is
-    /// about the first fragment of a datagram only.
-    #[error("a fragment, which is not answered on its own")]
+    /// The packet is a fragment. An [`EchoResponder`] answers all fragments of an echo request; an ICMP error
+    /// is sent about the first fragment of a datagram only.
+    #[error("a fragment is not answered on its own")]
     Fragment,
-    /// It is a later fragment of a datagram whose first one was not answered: it was refused, has not come
-    /// yet, or came too long ago.
-    #[error("a fragment of a datagram whose beginning was not answered")]
+    /// The packet is a later fragment of a datagram whose first fragment was not answered: that was refused,
+    /// has not arrived yet, or arrived too long ago.
+    #[error("the first fragment of the datagram was not answered")]
     UnknownFragment,
     /// The packet is not larger than the MTU, so it is not [too big](packet_too_big()).
     #[error("{length} bytes fit an MTU of {mtu}")]
@@ -83,8 +84,8 @@ pub enum NoReply {
         /// The MTU of the next link, in bytes.
         mtu: u32,
     },
-    /// It is an IPv4 packet without "don't fragment": a router cuts it into fragments instead of calling it
-    /// [too big](packet_too_big()).
+    /// The packet is IPv4 without "don't fragment". A router fragments it instead of reporting it as [too
+    /// big](packet_too_big()).
     #[error("the sender allows fragmentation")]
     MayFragment,
     /// No link may have so small an MTU, and a sender does not go below the minimum (RFC 1191, section 3; RFC
@@ -96,27 +97,27 @@ pub enum NoReply {
         /// The smallest MTU of a link, in bytes: 68 for IPv4, 1280 for IPv6.
         minimum: u32,
     },
-    /// It is no IP packet, or a broken one.
+    /// The bytes are not an IP packet, or a malformed one.
     #[error("malformed: {0}")]
     Malformed(#[from] ParseError),
-    /// The answer doesn't fit. An echo reply is as long as the request.
+    /// The buffer is too short for the answer. An echo reply is as long as its request.
     #[error("no room for the answer: {0}")]
     BufferTooSmall(Truncated),
 }
 
-/// Turns an echo request into its answer, written to `answer`; returns the answer's length in bytes.
+/// Writes the reply to an echo request to `answer`; returns the reply's length in bytes.
 ///
-/// `request` is a bare IP packet, as a TUN device without packet information gives it. Answered are
+/// `request` is a bare IP packet, as read from a TUN device without packet information. The function answers
 ///
 /// - ICMP echo requests (type 8, code 0),
 /// - ICMPv6 echo requests (type 128, code 0),
 /// - UDP datagrams to port 7, the echo protocol (RFC 862),
 ///
-/// for whatever unicast address they are sent to. The answer has the addresses swapped, a TTL or hop limit of
-/// 64, and right checksums; all else is the request's. Bytes behind the packet's stated end are neither
-/// looked at nor answered.
+/// to any unicast address. The reply has the addresses swapped, a TTL or hop limit of 64, and right
+/// checksums; the rest equals the request. Bytes behind the packet's stated end are ignored.
 ///
-/// For user-space network stacks, tests, and benchmarks: it takes one copy and no allocation.
+/// The function is made for network stacks in user space, tests and benchmarks. It copies the packet once and
+/// does not allocate.
 ///
 /// ```
 /// use tunctl_packet::{NoReply, echo_reply, udp_packet};
@@ -132,8 +133,8 @@ pub enum NoReply {
 ///
 /// # Errors
 ///
-/// [`NoReply`], by cause, with `answer` unchanged. Fragments are refused, the first one too, as the sender
-/// would wait for the others; an [`EchoResponder`] answers them.
+/// [`NoReply`], by cause, with `answer` unchanged. All fragments are refused, because the sender of a request
+/// needs the replies to all of them; an [`EchoResponder`] answers them.
 pub fn echo_reply(request: &[u8], answer: &mut [u8]) -> Result<usize, NoReply> {
     let request = Request::parse(request)?;
     match request.fragment() {

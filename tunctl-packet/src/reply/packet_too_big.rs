@@ -14,20 +14,20 @@ const V4_MTU_MIN: u32 = 68;
 /// The smallest MTU of a link that carries IPv6 (RFC 8200, section 5).
 const V6_MTU_MIN: u32 = 1280;
 
-/// Writes to `answer` the ICMP or ICMPv6 error that reports to a packet's sender that the packet exceeds the
-/// MTU of the next link; returns the error's length in bytes.
+/// Writes an ICMP or ICMPv6 error to `answer`, which reports to the packet's sender that the packet exceeds
+/// the next link's MTU; returns the error's length in bytes.
 ///
 /// The sender's path MTU discovery (RFC 1191, RFC 8201) then makes its packets no larger than `mtu`. In IPv4,
 /// the error is "fragmentation needed" (type 3, code 4); in IPv6, it is "packet too big" (type 2, RFC 4443,
 /// section 3.2).
 ///
-/// `request` is a bare IP packet, as a TUN device without packet information gives it. `mtu` is the size in
+/// `request` is a bare IP packet, as read from a TUN device without packet information. `mtu` is the size in
 /// bytes of the largest IP packet, its header included, that the next link carries. For a tunnel, it excludes
 /// what the tunnel adds to a packet. A packet that a [virtio-net header](crate::header::VnetHeader) leaves to
 /// be segmented is not a packet of the link; compare its segments with the MTU instead.
 ///
-/// `from` is the address of the router. `None` means the packet's destination, for a tunnel without an address
-/// of its own.
+/// `from` is the address of the router. `None` means the packet's destination, for a tunnel without an
+/// address of its own.
 ///
 /// The error quotes as much of the packet as [`unreachable`](super::unreachable()) does, and is refused for
 /// the same packets, with one exception: RFC 4443, section 2.4 (e.3) allows it for an IPv6 packet to a
@@ -53,7 +53,7 @@ const V6_MTU_MIN: u32 = 1280;
 ///
 /// # Errors
 ///
-/// [`NoReply`], by cause, with `answer` unchanged. Those of this function alone are
+/// [`NoReply`], by cause, with `answer` unchanged: those of [`unreachable`](super::unreachable()), and
 ///
 /// - [`NoReply::Fits`]: the packet is not larger than `mtu`. A router can therefore pass every packet here
 ///   first, and forward those that fit.
@@ -87,7 +87,7 @@ fn header(request: &Request<'_>, mtu: u32) -> Result<[u8; TRANSPORT_LENGTH], NoR
     }
     let [m0, m1, m2, m3] = mtu.to_be_bytes();
     let (header, minimum) = match request.source() {
-        // The field has 16 bits. So has the length of an IPv4 packet, which exceeds the MTU.
+        // The MTU fits the field of 16 bits: the packet is longer, and its own length field has 16 bits.
         IpAddr::V4(_) => {
             let code = icmpv4::CODE_DST_UNREACH_NEED_FRAG;
             ([icmpv4::TYPE_DEST_UNREACH, code, 0, 0, 0, 0, m2, m3], V4_MTU_MIN)

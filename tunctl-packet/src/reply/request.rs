@@ -1,8 +1,8 @@
-//! A request, looked at strictly, and how it is turned around.
+//! The strict checks of a request, and the echo reply to it.
 //!
-//! The answer is the request with a few fields changed. Swapping the addresses or the ports moves words
-//! within what a checksum covers, so its value stays; only the ICMP type and the IPv4 header need another
-//! one.
+//! The reply is the request with a few fields changed. Swapping the addresses or the ports only moves words
+//! that a checksum covers, so the checksum stays right. A changed ICMP type and a changed IPv4 header need a
+//! new one.
 
 use core::mem;
 use core::net::IpAddr;
@@ -15,21 +15,21 @@ use crate::{ParseError, Truncated, checksum};
 
 /// The port of the echo protocol (RFC 862).
 const ECHO_PORT: u16 = 7;
-/// The TTL or hop limit of answers: the Internet's default.
+/// The TTL or hop limit of answers: the default of the Internet.
 pub(super) const HOPS: u8 = 64;
-/// The flag in the byte that it shares with the fragment's offset.
+/// The "don't fragment" flag, in the byte that also has the high bits of the fragment offset.
 const DONT_FRAGMENT: u8 = 0x40;
-/// What a datagram put together from fragments can have at most behind its headers.
+/// The largest number of bytes that a reassembled datagram has behind its headers.
 const DATAGRAM_MAX: usize = 65_535;
 
-/// A packet that is well formed as far as IP goes. It need not be an echo request.
+/// A packet whose IP headers are well formed. It need not be an echo request.
 pub(super) struct Request<'a> {
     ip: Ip<'a>,
-    /// Up to the packet's stated end.
+    /// The packet up to its stated end.
     packet: &'a [u8],
 }
 
-/// The kinds of echo request there are.
+/// The kinds of echo request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Echo {
     Icmp,
@@ -44,7 +44,7 @@ impl<'a> Request<'a> {
             return Err(fault.into());
         }
         if let Some(fragment) = ip.fragment {
-            // Only the last may have a length that is no multiple of 8 bytes, and all must fit a datagram.
+            // Only the last fragment may have a length that is no multiple of 8 bytes.
             let end = fragment.offset + ip.upper.len();
             if (fragment.more && ip.upper.len() % 8 != 0) || end > DATAGRAM_MAX {
                 return Err(ParseError::Length { header: "fragment", stated: ip.upper.len() }.into());
@@ -63,7 +63,7 @@ impl<'a> Request<'a> {
         &self.ip
     }
 
-    /// Up to the packet's stated end.
+    /// The packet up to its stated end.
     pub(super) fn packet(&self) -> &'a [u8] {
         self.packet
     }
@@ -95,8 +95,8 @@ impl<'a> Request<'a> {
         self.turn(Some(echo), answer)
     }
 
-    /// Answers data of a request whose first fragment was answered, so all but this fragment's own header is
-    /// known to be good.
+    /// Answers a later fragment of a request whose first fragment was answered. Only the fragment's own
+    /// header is still unchecked.
     pub(super) fn answer_later_fragment(&self, answer: &mut [u8]) -> Result<usize, NoReply> {
         self.check_extensions()?;
         self.turn(None, answer)
@@ -104,8 +104,8 @@ impl<'a> Request<'a> {
 
     /// The IPv4 header with options, or the IPv6 headers.
     fn headers(&self) -> &'a [u8] {
-        // An IPv4 authentication header is not under the header's checksum; a packet with one isn't answered,
-        // and must not be called corrupt for it.
+        // The checksum of the IPv4 header does not cover an authentication header. A packet that has one must
+        // be refused for that header, not for a wrong checksum.
         let length = match self.packet.first() {
             Some(first) if first >> 4 == 4 => usize::from(first & 0x0f) * 4,
             _ => self.ip.upper_offset,
@@ -113,8 +113,7 @@ impl<'a> Request<'a> {
         self.packet.get(..length).unwrap_or_default()
     }
 
-    /// Everything to be known before the checksum: what kind of request it is, and whether it is one to
-    /// answer.
+    /// Makes all checks except that of the checksum; returns the kind of request.
     fn check(&self) -> Result<Echo, NoReply> {
         let (echo, header) = self.kind()?;
         self.check_extensions()?;
@@ -125,7 +124,7 @@ impl<'a> Request<'a> {
         Ok(echo)
     }
 
-    /// What kind of request it is, and the header that says so.
+    /// The kind of request, and the transport's header.
     fn kind(&self) -> Result<(Echo, &'a [u8; TRANSPORT_LENGTH]), NoReply> {
         let echo = match (self.ip.number, self.ip.source) {
             (ip_number::ICMP, IpAddr::V4(_)) => Echo::Icmp,
@@ -153,13 +152,13 @@ impl<'a> Request<'a> {
         self.check_datagram_length()
     }
 
-    /// That the length which a UDP header states can be.
+    /// Checks that the stated length of a UDP datagram is possible.
     pub(super) fn check_datagram_length(&self) -> Result<(), NoReply> {
         let &[_, _, _, _, l0, l1, ..] = self.ip.leading(TRANSPORT_LENGTH)? else {
             return Ok(());
         };
         let stated = usize::from(u16::from_be_bytes([l0, l1]));
-        // Of a fragment, the stated length is that of the whole datagram.
+        // In a fragment, the stated length counts the whole datagram.
         let fits = self.ip.fragment.is_some() || stated <= self.ip.upper.len();
         if stated < TRANSPORT_LENGTH || !fits {
             return Err(ParseError::Length { header: "UDP datagram", stated }.into());
@@ -171,7 +170,7 @@ impl<'a> Request<'a> {
         if self.ip.extended { Err(NoReply::HeaderOptions) } else { Ok(()) }
     }
 
-    /// That it is from one host to another.
+    /// Checks that the packet is from one host to another.
     pub(super) fn check_addresses(&self) -> Result<(), NoReply> {
         if !is_other_host(self.ip.destination) {
             return Err(NoReply::NotUnicast);
@@ -179,12 +178,12 @@ impl<'a> Request<'a> {
         self.check_source()
     }
 
-    /// That it is from one host.
+    /// Checks that the packet is from a single host.
     pub(super) fn check_source(&self) -> Result<(), NoReply> {
         if is_other_host(self.ip.source) { Ok(()) } else { Err(NoReply::NotUnicast) }
     }
 
-    /// Whether a router may cut the packet into fragments: IPv4 without "don't fragment".
+    /// Whether a router may fragment the packet: it is IPv4 without "don't fragment".
     pub(super) fn may_be_fragmented(&self) -> bool {
         let &[_, _, _, _, _, _, flags, ..] = self.packet else {
             return false;
@@ -192,7 +191,7 @@ impl<'a> Request<'a> {
         self.ip.source.is_ipv4() && flags & DONT_FRAGMENT == 0
     }
 
-    /// That the transport's checksum is right, of those that are known and whole.
+    /// Checks the transport's checksum, if the protocol is known. The packet must not be a fragment.
     pub(super) fn check_checksum(&self) -> Result<(), NoReply> {
         let Ip { source, destination, number, upper, .. } = self.ip;
         let with_addresses =
@@ -201,9 +200,9 @@ impl<'a> Request<'a> {
             (ip_number::ICMP, IpAddr::V4(_)) => checksum::is_right(upper),
             (ip_number::IPV6_ICMP, IpAddr::V6(_)) | (ip_number::TCP, _) => with_addresses(upper),
             (ip_number::UDP, _) => match *upper {
-                // None at all, which IPv4 allows.
+                // The datagram has no checksum, which only IPv4 allows.
                 [_, _, _, _, _, _, 0, 0, ..] => source.is_ipv4(),
-                // What is behind the datagram is not under its checksum.
+                // The checksum does not cover bytes behind the datagram.
                 [_, _, _, _, l0, l1, ..] => {
                     let stated = usize::from(u16::from_be_bytes([l0, l1]));
                     upper.get(..stated).is_some_and(with_addresses)
@@ -215,7 +214,8 @@ impl<'a> Request<'a> {
         if is_right { Ok(()) } else { Err(NoReply::BadChecksum) }
     }
 
-    /// Writes the packet to `answer`, sent the other way; `echo` tells whose header there is to turn, if any.
+    /// Writes the reply to `answer`. `echo` is the kind of the transport's header; `None` means that there is
+    /// none.
     fn turn(&self, echo: Option<Echo>, answer: &mut [u8]) -> Result<usize, NoReply> {
         let room = Truncated { need: self.packet.len(), have: answer.len() };
         let answer = answer.get_mut(..self.packet.len()).ok_or(NoReply::BufferTooSmall(room))?;
@@ -239,7 +239,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether a packet from or to this address concerns exactly one host, and it isn't the host's own business.
+/// Whether the address is that of a single host, and not loopback.
 pub(super) fn is_other_host(address: IpAddr) -> bool {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     !(is_broadcast || address.is_multicast() || address.is_unspecified() || address.is_loopback())
@@ -266,8 +266,8 @@ fn turn_icmp(message: &mut [u8], reply: u8) {
         return;
     };
     let sum = checksum::updated([*c0, *c1], [*kind, *code], [reply, *code]);
-    // An ICMP reply with nothing but zeros in it: the one case in which the update is off (see `updated`). An
-    // ICMPv6 checksum also covers the addresses and is never that of zeros.
+    // `updated` is wrong for a message of zeros only, such as an ICMP echo reply can be. An ICMPv6 checksum
+    // also covers the addresses, so it never covers only zeros.
     let all_zero = reply == 0 && sum == [0, 0] && rest.iter().all(|byte| *byte == 0);
     *kind = reply;
     [*c0, *c1] = if all_zero { [0xff, 0xff] } else { sum };

@@ -1,4 +1,4 @@
-//! The answer of a host where nobody listens.
+//! The TCP reset of a host at whose port nothing listens.
 
 use etherparse::ip_number;
 
@@ -14,23 +14,24 @@ const ACK: u8 = 0x10;
 /// Where the checksum stands in the TCP header.
 const SUM_AT: usize = 16;
 
-/// Writes to `answer` the reset with which a host answers a TCP segment that belongs to no connection;
-/// returns its length in bytes.
+/// Writes a TCP reset to `answer`, with which a host answers a segment that belongs to no connection; returns
+/// the reset's length in bytes.
 ///
-/// `request` is a bare IP packet, as a TUN device without packet information gives it. The reset is as in RFC
-/// 9293, section 3.10.7.1: with the sequence number that the segment acknowledges, or else with an
-/// acknowledgment of all that the segment has. It has no options, and a TTL or hop limit of 64.
+/// `request` is a bare IP packet, as read from a TUN device without packet information. The reset follows RFC
+/// 9293, section 3.10.7.1: it has the sequence number that the segment acknowledges, or else acknowledges the
+/// whole segment. It has no options, and a TTL or hop limit of 64.
 ///
-/// For user-space network stacks and tests, as [`echo_reply`](crate::echo_reply) is, and as strict.
+/// The function is made for network stacks in user space and for tests. It is as strict as
+/// [`echo_reply`](crate::echo_reply).
 ///
 /// ```
 /// use tunctl_packet::{Layer, NoReply, Packet, reset, udp_packet};
 ///
 /// # let syn = [
-/// #     0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0x26, 0xce, 10, 0, 0, 1, 10, 0, 0, 2, 0x0f, 0xa0, 0, 80, 0, 0, 0,
-/// #     99, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0x8b, 0x8d, 0, 0,
+/// #     0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0x26, 0xce, 10, 0, 0, 1, 10, 0, 0, 2,
+/// #     0x0f, 0xa0, 0, 80, 0, 0, 0, 99, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0x8b, 0x8d, 0, 0,
 /// # ];
-/// // `syn` asks for a connection to port 80, with sequence number 99.
+/// // `syn` requests a connection to port 80, with the sequence number 99.
 /// let mut answer = [0; 100];
 /// let length = reset(&syn, &mut answer)?;
 /// let packet = Packet::parse(Layer::Tun, &answer[..length])?;
@@ -45,8 +46,8 @@ const SUM_AT: usize = 16;
 ///
 /// # Errors
 ///
-/// [`NoReply`], by cause, with `answer` unchanged: among others for [what is not TCP](NoReply::NotTcp), for
-/// [resets](NoReply::Reset), and for [fragments](NoReply::Fragment).
+/// [`NoReply`], by cause, with `answer` unchanged: for [other protocols than TCP](NoReply::NotTcp), for
+/// [resets](NoReply::Reset), for [fragments](NoReply::Fragment), and others.
 #[doc(alias = "RST")]
 pub fn reset(request: &[u8], answer: &mut [u8]) -> Result<usize, NoReply> {
     let request = Request::parse(request)?;
@@ -75,13 +76,13 @@ pub fn reset(request: &[u8], answer: &mut [u8]) -> Result<usize, NoReply> {
     envelope.seal([&answer_to(fixed, payload), &[]], SUM_AT, answer)
 }
 
-/// The header of the reset, for a segment with this header and so many bytes of payload.
+/// The header of the reset for a segment with this header, and with `payload` bytes behind it.
 fn answer_to(segment: [u8; TCP_LENGTH], payload: usize) -> [u8; TCP_LENGTH] {
     let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, _, flags, ..] = segment;
     let (sequence, acknowledgment, flags) = if flags & ACK != 0 {
         ([a0, a1, a2, a3], [0; 4], RST)
     } else {
-        // SYN and FIN take a number each, as a byte does.
+        // SYN and FIN take one sequence number each, as a byte of the payload does.
         let length = payload + usize::from(flags & SYN != 0) + usize::from(flags & FIN != 0);
         // A packet is shorter than 2^17.
         let length = u32::try_from(length).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Answers to pings that come in fragments.
+//! Answers to fragmented pings.
 
 use alloc::collections::VecDeque;
 use core::net::IpAddr;
@@ -8,21 +8,22 @@ use etherparse::IpNumber;
 use super::NoReply;
 use super::request::Request;
 
-/// Answers what [`echo_reply`](crate::echo_reply) answers, and requests in fragments too (`ping -s 4000`).
+/// Answers the same requests as [`echo_reply`](crate::echo_reply), and fragmented requests (`ping -s 4000`).
 ///
-/// It doesn't put them together: each fragment of an answered request is turned around as it comes. For that,
-/// it remembers the last [`CAPACITY`](Self::CAPACITY) requests whose first fragment it answered. Only the far
-/// end can verify the checksum of such a request: where it was wrong, the answer's is too.
+/// The responder does not reassemble requests: it answers each fragment as it arrives. To do so, it remembers
+/// the last [`CAPACITY`](Self::CAPACITY) requests whose first fragment it answered. It cannot verify the
+/// checksum of a fragmented request. If that is wrong, the reply's checksum is wrong, too, and its receiver
+/// drops it.
 ///
-/// A fragment that comes before the first one of its request is refused, and that request is lost. Kernels
-/// send them in order.
+/// A fragment that arrives before the first fragment of its request is refused, and the request is lost.
+/// Kernels send fragments in order.
 #[derive(Clone, Debug, Default)]
 pub struct EchoResponder {
-    /// The oldest in front.
+    /// The oldest comes first.
     answered: VecDeque<Datagram>,
 }
 
-/// What the fragments of a datagram have in common.
+/// The fields that the fragments of a datagram have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Datagram {
     source: IpAddr,
@@ -32,24 +33,24 @@ struct Datagram {
 }
 
 impl EchoResponder {
-    /// How many fragmented requests it remembers; a further one displaces the oldest.
+    /// How many fragmented requests the responder remembers. A further request displaces the oldest.
     pub const CAPACITY: usize = 64;
 
-    /// One that remembers nothing yet.
+    /// A responder that remembers no request.
     #[must_use]
     pub fn new() -> Self {
         EchoResponder::default()
     }
 
-    /// Turns an echo request, or a fragment of one, into its answer, written to `answer`; returns its length
+    /// Writes the reply to an echo request, or to a fragment of one, to `answer`; returns the reply's length
     /// in bytes.
     ///
-    /// See [`echo_reply`](crate::echo_reply) for what is answered, and how.
+    /// [`echo_reply`](crate::echo_reply) documents the requests and the replies.
     ///
     /// # Errors
     ///
-    /// [`NoReply`], by cause, with `answer` unchanged. [`NoReply::UnknownFragment`] is for later fragments
-    /// only, and [`NoReply::Fragment`] never comes.
+    /// [`NoReply`], by cause, with `answer` unchanged. [`NoReply::UnknownFragment`] is returned for later
+    /// fragments only, and [`NoReply::Fragment`] never.
     pub fn respond(&mut self, request: &[u8], answer: &mut [u8]) -> Result<usize, NoReply> {
         let request = Request::parse(request)?;
         let Some(fragment) = request.fragment() else {
@@ -62,7 +63,7 @@ impl EchoResponder {
             number: request.number(),
         };
         if fragment.offset == 0 {
-            // Identifications come around again: this may be another datagram than the one remembered.
+            // Senders reuse identifications, so this may be another datagram than the remembered one.
             self.answered.retain(|known| *known != datagram);
             let length = request.answer_first_fragment(answer)?;
             if self.answered.len() >= Self::CAPACITY {

@@ -9,7 +9,7 @@ use super::icmp_error::IcmpError;
 use super::request::Request;
 use crate::ip::TRANSPORT_LENGTH;
 
-/// Writes to `answer` the ICMP or ICMPv6 error that reports to a packet's sender that the TTL or hop limit
+/// Writes an ICMP or ICMPv6 error to `answer`, which reports to the packet's sender that the TTL or hop limit
 /// was exceeded in transit; returns the error's length in bytes.
 ///
 /// A router sends it instead of the packet when it would decrement the packet's TTL to zero: `traceroute`
@@ -17,7 +17,7 @@ use crate::ip::TRANSPORT_LENGTH;
 /// (RFC 4443, section 3.3). The function does not look at the TTL: whether the router has decremented it by
 /// then is the caller's choice.
 ///
-/// `request` is a bare IP packet, as a TUN device without packet information gives it, and `from` is the
+/// `request` is a bare IP packet, as read from a TUN device without packet information, and `from` is the
 /// address of the router. The error quotes as much of the packet as [`unreachable`](super::unreachable())
 /// does, and is refused for the same packets. The caller must limit the rate of errors.
 ///
@@ -40,8 +40,8 @@ use crate::ip::TRANSPORT_LENGTH;
 ///
 /// # Errors
 ///
-/// [`NoReply`], by cause, with `answer` unchanged: among others for [ICMP errors](NoReply::IcmpError), for
-/// [later fragments](NoReply::Fragment), and if `from` [cannot be the sender](NoReply::Sender).
+/// [`NoReply`], by cause, with `answer` unchanged: for [ICMP errors](NoReply::IcmpError), for [later
+/// fragments](NoReply::Fragment), if `from` [cannot be the sender](NoReply::Sender), and others.
 #[doc(alias = "ICMP_TIME_EXCEEDED")]
 #[doc(alias = "ICMP_EXC_TTL")]
 #[doc(alias = "ICMPV6_TIME_EXCEED")]

@@ -1,4 +1,4 @@
-//! The answer of a router or host that has nowhere to give a packet to.
+//! The answer of a router or host that cannot deliver a packet.
 
 use core::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::ip::{TRANSPORT_LENGTH, V6_LENGTH};
 /// ICMP's "communication administratively prohibited" (RFC 1812, section 5.2.7.1).
 const V4_PROHIBITED: u8 = 13;
 
-/// What it is that could not be reached.
+/// The part of the destination that could not be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unreachable {
@@ -20,22 +20,22 @@ pub enum Unreachable {
     #[doc(alias = "ICMP_NET_UNREACH")]
     #[doc(alias = "ICMPV6_NOROUTE")]
     Network,
-    /// The host doesn't answer: ICMP code 1, ICMPv6 code 3.
+    /// The host does not answer: ICMP code 1, ICMPv6 code 3.
     #[doc(alias = "ICMP_HOST_UNREACH")]
     #[doc(alias = "ICMPV6_ADDR_UNREACH")]
     Host,
-    /// The host doesn't speak the protocol: ICMP code 2.
+    /// The host does not support the protocol: ICMP code 2.
     ///
-    /// ICMPv6 has no code for it, but another message: a parameter problem that points to the protocol's
-    /// number (type 4, code 1).
+    /// ICMPv6 has another message for it: a parameter problem that points to the protocol's number (type 4,
+    /// code 1).
     #[doc(alias = "ICMP_PROT_UNREACH")]
     #[doc(alias = "ICMPV6_UNK_NEXTHDR")]
     Protocol,
-    /// Nobody listens at the port: ICMP code 3, ICMPv6 code 4.
+    /// Nothing listens at the port: ICMP code 3, ICMPv6 code 4.
     #[doc(alias = "ICMP_PORT_UNREACH")]
     #[doc(alias = "ICMPV6_PORT_UNREACH")]
     Port,
-    /// A filter doesn't let it pass: ICMP code 13, ICMPv6 code 1.
+    /// A filter blocks the packet: ICMP code 13, ICMPv6 code 1.
     #[doc(alias = "ICMP_PKT_FILTERED")]
     #[doc(alias = "ICMPV6_ADM_PROHIBITED")]
     AdminProhibited,
@@ -54,7 +54,7 @@ impl Unreachable {
         [icmpv4::TYPE_DEST_UNREACH, code, 0, 0, 0, 0, 0, 0]
     }
 
-    /// The same of ICMPv6; `number_at` is where the packet has its protocol's number.
+    /// The same for ICMPv6. `number_at` is the offset of the protocol's number in the packet.
     fn header_v6(self, number_at: usize) -> [u8; TRANSPORT_LENGTH] {
         let code = match self {
             Unreachable::Network => 0,
@@ -70,19 +70,22 @@ impl Unreachable {
     }
 }
 
-/// Writes to `answer` the ICMP or ICMPv6 error that tells a packet's sender what could not be reached;
-/// returns its length in bytes.
+/// Writes an ICMP or ICMPv6 error to `answer`, which reports to the packet's sender what could not be
+/// reached; returns the error's length in bytes.
 ///
-/// `request` is a bare IP packet, as a TUN device without packet information gives it. The error comes from
-/// `from`, a router's address; or from where the packet was sent to, if that is `None`. It quotes as much of
-/// the packet as fits within 576 bytes, or 1280 in IPv6.
+/// `request` is a bare IP packet, as read from a TUN device without packet information. `from` is the sender
+/// of the error, such as a router; `None` means the packet's destination. The error quotes as much of the
+/// packet as fits within 576 bytes, or 1280 in IPv6.
 ///
-/// Nothing is said where RFC 1122 (section 3.2.2) and RFC 4443 (section 2.4) forbid it: about an ICMP error,
-/// a later fragment, or a packet from or to other than a single host. There is no limit of how many errors
-/// are sent in a time, which is the caller's to keep.
+/// The function refuses to answer where RFC 1122 (section 3.2.2) and RFC 4443 (section 2.4) forbid it: about
+/// an ICMP error, a later fragment, or a packet whose source or destination is not a single host. It does not
+/// limit the rate of errors; the caller must.
 ///
-/// For user-space network stacks and tests, as [`echo_reply`](crate::echo_reply) is, and as strict: a packet
-/// whose checksum is wrong may not be from whom it seems to be.
+/// The function is made for network stacks in user space and for tests. It is as strict as
+/// [`echo_reply`](crate::echo_reply), because a packet with a wrong checksum may have a wrong source.
+///
+/// A packet that exceeds the next link's MTU is reported by [`packet_too_big`](super::packet_too_big()), and
+/// one whose TTL is exceeded by [`time_exceeded`](super::time_exceeded()).
 ///
 /// ```
 /// use tunctl_packet::{Layer, NoReply, Packet, Unreachable, udp_packet, unreachable};
@@ -102,8 +105,8 @@ impl Unreachable {
 ///
 /// # Errors
 ///
-/// [`NoReply`], by cause, with `answer` unchanged: among others for [ICMP errors](NoReply::IcmpError), for
-/// [later fragments](NoReply::Fragment), and if `from` [cannot send it](NoReply::Sender).
+/// [`NoReply`], by cause, with `answer` unchanged: for [ICMP errors](NoReply::IcmpError), for [later
+/// fragments](NoReply::Fragment), if `from` [cannot be the sender](NoReply::Sender), and others.
 #[doc(alias = "ICMP_DEST_UNREACH")]
 #[doc(alias = "ICMPV6_DEST_UNREACH")]
 pub fn unreachable(
@@ -120,8 +123,7 @@ pub fn unreachable(
     IcmpError { header, from, for_groups: false }.answer(&request, answer)
 }
 
-/// Where an IPv6 packet without extension headers has its protocol's number: in a fragment header if it has
-/// one.
+/// The offset of the protocol's number in an IPv6 packet that has no extension header but a fragment header.
 fn number_offset(request: &Request<'_>) -> usize {
     match request.ip().upper_offset {
         V6_LENGTH => 6,

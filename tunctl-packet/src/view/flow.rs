@@ -1,13 +1,13 @@
-//! Who talks to whom, as a key.
+//! The flow of a packet, as a key.
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use super::{Packet, Protocol};
 
-/// Who talks to whom, in one direction: what packets of one flow have in common.
+/// The addresses, ports and protocol that the packets of a flow have in common, in one direction.
 ///
-/// A key for maps and sets; [`reversed`](Self::reversed) is that of the answers.
+/// It is a key for maps and sets. [`reversed`](Self::reversed) is the key of the other direction.
 ///
 /// ```
 /// use tunctl_packet::{Layer, Packet, udp_packet};
@@ -26,12 +26,12 @@ pub struct FlowKey {
     pub destination: IpAddr,
     /// The sender's port and the receiver's, of TCP and UDP.
     pub ports: Option<(u16, u16)>,
-    /// The number of what stands behind the IP headers (the registry is IANA's "Protocol Numbers").
+    /// The number of the protocol behind the IP headers (the registry is IANA's "Protocol Numbers").
     pub number: u8,
 }
 
 impl FlowKey {
-    /// The key of what goes the other way.
+    /// The key of the other direction.
     #[must_use]
     pub fn reversed(self) -> Self {
         FlowKey {
@@ -42,7 +42,7 @@ impl FlowKey {
         }
     }
 
-    /// What the number means.
+    /// The protocol that the number means.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         Protocol::of_ip(self.number, self.source.is_ipv4())
@@ -65,10 +65,10 @@ impl fmt::Display for FlowKey {
 }
 
 impl Packet<'_> {
-    /// Which flow the packet belongs to; `None` if it is no IP packet, or its headers are cut off before the
+    /// The key of the packet's flow; `None` if it is not an IP packet, or its headers are cut off before the
     /// ports.
     ///
-    /// All fragments of a datagram have the same key, which is one without ports: only the first one has
+    /// All fragments of a datagram have the same key. It has no ports, because only the first fragment has
     /// them ([`source_port`](Self::source_port)).
     #[must_use]
     pub fn flow_key(&self) -> Option<FlowKey> {

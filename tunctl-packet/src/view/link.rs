@@ -1,4 +1,4 @@
-//! What Ethernet adds: the frame header, VLAN tags, ARP.
+//! The layer of Ethernet: frame header, VLAN tags, ARP.
 
 use core::net::Ipv4Addr;
 
@@ -12,12 +12,12 @@ use crate::{EtherType, ParseError};
 pub(super) struct Link {
     pub(super) source: [u8; 6],
     pub(super) destination: [u8; 6],
-    /// The outer tag's.
+    /// The VLAN of the outer tag.
     pub(super) vlan: Option<u16>,
 }
 
 impl Link {
-    /// The header, the type behind all tags, and what it is the type of.
+    /// The header, the type behind all tags, and the bytes behind them.
     pub(super) fn parse(bytes: &[u8]) -> Result<(Link, EtherType, &[u8]), ParseError> {
         let header = Ethernet2HeaderSlice::from_slice(bytes)
             .map_err(|error| truncated(error.required_len, error.len))?;
@@ -39,7 +39,7 @@ impl Link {
     }
 }
 
-/// An ARP message. Addresses are `None` where they are not those of Ethernet and IPv4.
+/// An ARP message. An address is `None` if it is not one of Ethernet or IPv4.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arp {
     pub(super) operation: u16,

@@ -1,4 +1,4 @@
-//! The decoded view of a packet: who talks to whom, and about what.
+//! The decoded view of a packet.
 
 mod flow;
 mod link;
@@ -16,11 +16,11 @@ pub use self::protocol::Protocol;
 use crate::ip::Ip;
 use crate::{EtherType, Layer, ParseError};
 
-/// A decoded view of a packet; it borrows the bytes and copies none of them.
+/// A decoded view of a packet, which borrows the bytes and copies none of them.
 ///
-/// It is lax: whatever could be decoded is there, the rest is [`payload`](Self::payload). A packet cut off by
-/// a short buffer still has its addresses, and one with a wrong length field is decoded to the end of the
-/// bytes. No checksum is looked at.
+/// The view is lax: it decodes what it can, and the rest is [`payload`](Self::payload). A packet cut off by a
+/// short buffer still has its addresses, and a packet with a wrong length field is decoded to the end of the
+/// bytes. Checksums are not verified.
 ///
 /// ```
 /// use tunctl_packet::{Layer, Packet, udp_packet};
@@ -37,29 +37,30 @@ pub struct Packet<'a> {
     bytes: &'a [u8],
     link: Option<Link>,
     ether_type: EtherType,
-    /// Where the body begins, in bytes.
+    /// The offset of the body, in bytes.
     network: usize,
     body: Body<'a>,
 }
 
-/// What stands behind the link header.
+/// The packet behind the link header.
 #[derive(Clone, Copy, Debug)]
 enum Body<'a> {
     Ip(Ip<'a>),
     Arp(Arp),
-    /// Unknown, or too short for what it claims to be.
+    /// An unknown packet, or one too short for its type.
     Other(&'a [u8]),
 }
 
 impl<'a> Packet<'a> {
-    /// Decodes a packet as a device of this layer gives it, without packet information or virtio-net header.
+    /// Decodes a packet that was read from a device of this layer, without packet information or virtio-net
+    /// header.
     ///
     /// # Errors
     ///
-    /// Only when nothing at all can be said about it:
+    /// Only if nothing can be decoded:
     ///
-    /// - [`ParseError::Truncated`]: it ends within its first header (14 bytes of Ethernet on a TAP device; 20
-    ///   of IPv4, 40 of IPv6 on a TUN device).
+    /// - [`ParseError::Truncated`]: the packet ends within its first header (14 bytes of Ethernet on a TAP
+    ///   device; 20 of IPv4, 40 of IPv6 on a TUN device).
     /// - [`ParseError::NotIp`]: on a TUN device, the IP version is neither 4 nor 6.
     pub fn parse(layer: Layer, bytes: &'a [u8]) -> Result<Packet<'a>, ParseError> {
         match layer {
@@ -83,19 +84,19 @@ impl<'a> Packet<'a> {
         self.bytes
     }
 
-    /// How long the whole packet is, in bytes: the bytes that are there, whatever the headers state.
+    /// The number of bytes in the packet, whatever length its headers state.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Never true: there is no view of no bytes. For symmetry with [`len`](Self::len).
+    /// Always false, because an empty packet has no view. It exists for symmetry with [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// What the frame carries, behind any VLAN tags; on a TUN device, the IP version says it.
+    /// The type of the frame behind any VLAN tags; on a TUN device, the type that the IP version implies.
     #[must_use]
     pub fn ether_type(&self) -> EtherType {
         self.ether_type
@@ -113,13 +114,13 @@ impl<'a> Packet<'a> {
         self.link.map(|link| link.destination)
     }
 
-    /// The VLAN that the frame is tagged with, 0 to 4095; of several tags, the outer one.
+    /// The VLAN in the outermost tag of the frame, 0 to 4095.
     #[must_use]
     pub fn vlan_id(&self) -> Option<u16> {
         self.link.and_then(|link| link.vlan)
     }
 
-    /// The sender's IP address; of an ARP message for IPv4, the sender's protocol address.
+    /// The sender's IP address; in an ARP message for IPv4, the sender's protocol address.
     #[must_use]
     pub fn source(&self) -> Option<IpAddr> {
         match &self.body {
@@ -129,7 +130,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The receiver's IP address; of an ARP message for IPv4, the target's protocol address.
+    /// The receiver's IP address; in an ARP message for IPv4, the target's protocol address.
     #[must_use]
     pub fn destination(&self) -> Option<IpAddr> {
         match &self.body {
@@ -139,42 +140,42 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The port that it was sent from: TCP and UDP only, and not in later fragments.
+    /// The source port of TCP and UDP. Later fragments have none.
     #[must_use]
     pub fn source_port(&self) -> Option<u16> {
         self.ports().map(|(source, _)| source)
     }
 
-    /// The port that it is sent to: TCP and UDP only, and not in later fragments.
+    /// The destination port of TCP and UDP. Later fragments have none.
     #[must_use]
     pub fn destination_port(&self) -> Option<u16> {
         self.ports().map(|(_, destination)| destination)
     }
 
-    /// The innermost protocol known.
+    /// The innermost protocol that is known.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         match &self.body {
             Body::Ip(ip) => Protocol::of_ip(ip.number.0, ip.source.is_ipv4()),
             Body::Arp(_) => Protocol::Arp,
-            // An ARP message cut short is one still.
+            // A truncated ARP message is still one.
             Body::Other(_) if self.ether_type == EtherType::ARP => Protocol::Arp,
             Body::Other(_) => Protocol::OtherEther(self.ether_type),
         }
     }
 
-    /// Whether it is a part of a datagram, the first one included.
+    /// Whether the packet is a fragment of a datagram, also if it is the first one.
     ///
-    /// An IPv6 packet with a fragment header that says it is all of the datagram (RFC 6946) is none.
+    /// An IPv6 packet whose fragment header covers the whole datagram (RFC 6946) is not a fragment.
     #[must_use]
     pub fn is_fragment(&self) -> bool {
         matches!(&self.body, Body::Ip(Ip { fragment: Some(_), .. }))
     }
 
-    /// The IP header, with its options or extension headers as far as they could be decoded; `None` if it is
-    /// no IP packet.
+    /// The IP header, with its options or extension headers as far as they could be decoded; `None` if the
+    /// packet is not IP.
     ///
-    /// Of an Ethernet frame, it is what stands behind the header and all tags.
+    /// In an Ethernet frame, it follows the header and all tags.
     #[must_use]
     #[doc(alias = "struct iphdr")]
     #[doc(alias = "struct ipv6hdr")]
@@ -182,9 +183,9 @@ impl<'a> Packet<'a> {
         self.bytes.get(self.network..self.network + self.ip()?.upper_offset)
     }
 
-    /// The header of TCP with its options, or the eight bytes of that of UDP, ICMP, ICMPv6 or IGMP.
+    /// The TCP header with its options, or the eight bytes of a UDP, ICMP, ICMPv6 or IGMP header.
     ///
-    /// `None` if it is none of these, is cut off, or is in another fragment.
+    /// `None` if the packet has none of these, or the header is cut off or in another fragment.
     #[must_use]
     #[doc(alias = "struct tcphdr")]
     #[doc(alias = "struct udphdr")]
@@ -197,10 +198,10 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// What follows the last header decoded; empty if nothing does.
+    /// The bytes behind the last decoded header; empty if there are none.
     ///
-    /// That of ICMP, ICMPv6 and IGMP counts 8 bytes. What the lengths in the headers leave over, such as the
-    /// padding of an Ethernet frame, is no payload.
+    /// The headers of ICMP, ICMPv6 and IGMP count 8 bytes. Bytes beyond the lengths in the headers, such as
+    /// the padding of an Ethernet frame, are not payload.
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         match &self.body {
@@ -210,11 +211,11 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// One short line on what the packet is about, as a sniffer would print behind its addresses and
-    /// protocol; never empty.
+    /// One short line about the packet, as a sniffer prints behind the addresses and the protocol; never
+    /// empty.
     ///
     /// `echo request id 7 seq 1`, `neighbor solicitation for fd77::2`, `[SYN] seq 1 win 64240`, `who-has
-    /// 10.0.0.2 tell 10.0.0.1`, `length 5`, `fragment at 1480`. The words are for people and may change.
+    /// 10.0.0.2 tell 10.0.0.1`, `length 5`, `fragment at 1480`. The text is for people and may change.
     #[must_use]
     pub fn summary(&self) -> impl fmt::Display + '_ {
         summary::Summary(self)
@@ -227,12 +228,12 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Where the IP header begins, in bytes.
+    /// The offset of the IP header, in bytes.
     pub(crate) fn network_offset(&self) -> usize {
         self.network
     }
 
-    /// The transport's header and all behind it, unless it is cut off or in another fragment.
+    /// The transport's header and the bytes behind it, unless the header is cut off or in another fragment.
     fn transport(&self) -> Option<&'a [u8]> {
         self.ip()?.transport()
     }
@@ -248,7 +249,8 @@ impl<'a> Packet<'a> {
     fn transport_payload(&self) -> Option<&'a [u8]> {
         let (transport, header) = (self.transport()?, self.transport_header()?);
         if let (Protocol::Udp, &[_, _, _, _, l0, l1, _, _]) = (self.protocol(), header) {
-            // A length that can't be: of a jumbogram, left open for the hardware, or cut off.
+            // If the length is impossible, the packet is a jumbogram, is incomplete for offload, or is cut
+            // off.
             let stated = usize::from(u16::from_be_bytes([l0, l1]));
             if let Some(payload) = transport.get(header.len()..stated) {
                 return Some(payload);
@@ -262,7 +264,7 @@ impl<'a> Body<'a> {
     fn parse(ether_type: EtherType, rest: &'a [u8]) -> Body<'a> {
         let known = match ether_type {
             EtherType::ARP => Arp::parse(rest).map(Body::Arp),
-            // A version that contradicts the type is no packet to anybody.
+            // No host accepts a packet whose version contradicts the type.
             EtherType::IPV4 | EtherType::IPV6 if EtherType::of_ip(rest) == Some(ether_type) => {
                 Ip::parse(rest).map(Body::Ip).ok()
             }

@@ -1,4 +1,4 @@
-//! What a packet is, for people.
+//! The protocol of a packet.
 
 use alloc::format;
 use core::fmt;
@@ -28,14 +28,15 @@ pub enum Protocol {
     /// UDP.
     #[doc(alias = "IPPROTO_UDP")]
     Udp,
-    /// Any other in an IP packet, by its number (the registry is IANA's "Protocol Numbers").
+    /// Another protocol in an IP packet, by its number (the registry is IANA's "Protocol Numbers").
     OtherIp(u8),
-    /// Any other in an Ethernet frame. IPv4 and IPv6 stand here only where their header could not be decoded.
+    /// Another protocol in an Ethernet frame. IPv4 and IPv6 are reported here if their header could not be
+    /// decoded.
     OtherEther(EtherType),
 }
 
 impl Protocol {
-    /// What a number means in an IP packet of this version.
+    /// The protocol that a number means in an IP packet of this version.
     pub(crate) fn of_ip(number: u8, is_v4: bool) -> Protocol {
         match (IpNumber(number), is_v4) {
             (ip_number::ICMP, true) => Protocol::Icmp,
@@ -48,7 +49,7 @@ impl Protocol {
     }
 }
 
-/// As in a sniffer's column: `ICMPv6`, `IP proto 47`, `0x88cc`.
+/// Formats the protocol as a sniffer does: `ICMPv6`, `IP proto 47`, `0x88cc`.
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

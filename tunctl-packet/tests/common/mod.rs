@@ -68,14 +68,15 @@ pub(crate) fn transport_checksum(packet: &[u8], transport: &[u8]) -> u16 {
     numbered_checksum(packet, if packet[0] >> 4 == 4 { packet[9] } else { packet[6] }, transport)
 }
 
-/// The same where the packet's header need not have the transport's number: of a fragment, another one has it.
+/// The same for a transport whose number is not in the first IP header: in a fragment, another header has it.
 pub(crate) fn numbered_checksum(packet: &[u8], number: u8, transport: &[u8]) -> u16 {
     let length = u32::try_from(transport.len()).unwrap().to_be_bytes();
     let addresses = if packet[0] >> 4 == 4 { &packet[12..20] } else { &packet[8..40] };
     checksum(&[addresses, &length, &[0, 0, 0, number], transport].concat())
 }
 
-/// Sets the IPv4 header checksum and that of the ICMP, ICMPv6, TCP or UDP in a whole packet, as its sender would.
+/// Sets the checksums of the IPv4 header and of ICMP, ICMPv6, TCP or UDP in a whole packet, as its sender
+/// does.
 pub(crate) fn fix_checksums(packet: &mut [u8]) {
     let (number, start, end) = if packet[0] >> 4 == 4 {
         packet[10..12].fill(0);

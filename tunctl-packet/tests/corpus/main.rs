@@ -1,8 +1,8 @@
 //! Every input of the corpus that the fuzz targets start from holds.
 //!
 //! The corpus is in `fuzz/corpus`, in a folder for each target: the [`seeds`], and what fuzzing found since
-//! (`cargo xtask fuzz --keep`), named by its hash. An input for which something did not hold belongs there too, under a
-//! name that says what it is: so it stays tested.
+//! (`cargo xtask fuzz --keep`), named by its hash. An input for which a property did not hold also belongs
+//! there, under a name that describes it, so that it stays tested.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]

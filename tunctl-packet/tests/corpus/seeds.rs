@@ -1,4 +1,4 @@
-//! What fuzzing starts from: packets that kernels sent, and those that this crate builds.
+//! The inputs that fuzzing starts from: packets that kernels sent, and packets that this crate builds.
 
 use core::net::IpAddr;
 
@@ -56,7 +56,7 @@ fn addresses(v6: bool) -> [IpAddr; 2] {
     addresses.map(|address| address.parse().unwrap())
 }
 
-/// An IPv6 packet with these headers between it and what it carries.
+/// The IPv6 packet with these headers between its header and its payload.
 fn extended(number: u8, headers: &[u8], packet: &[u8]) -> Vec<u8> {
     let mut extended = [&packet[..40], headers, &packet[40..]].concat();
     let length = u16::try_from(extended.len() - 40).unwrap();
@@ -102,7 +102,8 @@ fn packets() -> Vec<Named> {
         ("first-fragment-v6", first_v6),
         ("last-fragment-v6", last_v6),
         (
-            // Of which the outer header says that it is the first of several, and the inner one that it is whole.
+            // The outer header is that of the first of several fragments, and the inner one of a whole
+            // datagram.
             "fragment-in-a-fragment",
             extended(44, &[44, 0, 0, 1, 0, 1, 2, 3, 17, 0, 0, 0, 9, 9, 9, 9], &datagram(true, 7, b"hello")),
         ),
@@ -119,7 +120,7 @@ fn packets() -> Vec<Named> {
     ]
 }
 
-/// Packets of which an error quotes a part only.
+/// Packets that an error quotes only in part.
 fn long() -> Vec<Named> {
     vec![
         ("long-v4", datagram(false, 53, &[b'x'; 600])),
@@ -184,7 +185,7 @@ fn requests() -> Vec<Named> {
     requests
 }
 
-/// Two bytes of length in front of each packet, the first bit of which sets checksums right.
+/// Packets with two bytes of length in front of each. The first bit of the length sets the checksums right.
 fn sequences() -> Vec<Named> {
     let sequence = |packets: &[&[u8]]| {
         let one = |packet: &&[u8]| {

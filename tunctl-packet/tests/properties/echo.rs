@@ -22,8 +22,8 @@ pub(crate) fn echo_reply(bytes: &[u8]) {
     }
 }
 
-/// Requests that come one after the other: two bytes of length, the first bit of which sets the checksums right, and
-/// the packet.
+/// Requests that come one after the other: two bytes of length, the first bit of which sets the checksums
+/// right, and the packet.
 pub(crate) fn echo_responder(bytes: &[u8]) {
     let mut responder = EchoResponder::new();
     // The fragmented requests that it should remember, the oldest first.

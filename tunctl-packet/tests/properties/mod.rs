@@ -1,7 +1,9 @@
-//! What is true of any bytes: a function for each parser and each kind of answer, which panics where it isn't.
+//! The properties that hold for any bytes: one function for each parser and each kind of answer, which panics
+//! if its property does not hold.
 //!
-//! They are written once, and run three times: on what proptest makes up (`hostile.rs`), on the corpus that is kept
-//! (`corpus/main.rs`), and in the fuzz targets (`fuzz/fuzz_targets`), which look for new ways through the code.
+//! They are written once, and run three times: on bytes from proptest (`hostile.rs`), on the kept corpus
+//! (`corpus/main.rs`), and in the fuzz targets (`fuzz/fuzz_targets`), which look for new paths through the
+//! code.
 
 #![allow(dead_code, reason = "a fuzz target uses its part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
@@ -24,10 +26,10 @@ pub(crate) use router::{packet_too_big, time_exceeded};
 pub(crate) use view::{packet_tap, packet_tun};
 pub(crate) use vnet::vnet;
 
-/// What holds for any bytes; panics if it doesn't.
+/// A property of any bytes; panics if it does not hold.
 pub(crate) type Property = fn(&[u8]);
 
-/// All of them, as the fuzz targets and their corpora are called.
+/// All properties, under the names of their fuzz targets and corpora.
 pub(crate) const ALL: [(&str, Property); 13] = [
     ("address_family", address_family),
     ("echo_message", echo_message),
@@ -44,15 +46,15 @@ pub(crate) const ALL: [(&str, Property); 13] = [
     ("vnet", vnet),
 ];
 
-/// What stands in a buffer before something is written to it.
+/// The bytes of a buffer before anything is written to it.
 const UNTOUCHED: u8 = 0xee;
 
-/// That nothing was written here.
+/// Checks that nothing was written here.
 fn assert_untouched(buffer: &[u8]) {
     assert!(buffer.iter().all(|byte| *byte == UNTOUCHED), "written where nothing should be");
 }
 
-/// The bytes as they are; and with right checksums, if they have place for them, because chance finds none.
+/// The bytes themselves, and the same bytes with right checksums, which chance does not find.
 fn variants(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let repaired = repaired(bytes).filter(|repaired| repaired != bytes);
     core::iter::once(bytes.to_vec()).chain(repaired)

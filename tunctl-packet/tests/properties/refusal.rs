@@ -1,4 +1,4 @@
-//! Answers that nothing is there.
+//! The answers of a host or router at which nothing is there: `unreachable` and `reset`.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,7 @@ const CODES: [Unreachable; 5] = [
 pub(super) const ROUTERS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
-/// An error that tells what could not be reached.
+/// The error that reports what could not be reached.
 pub(crate) fn unreachable(bytes: &[u8]) {
     for request in variants(bytes) {
         let said = CODES.map(|code| {
@@ -27,7 +27,7 @@ pub(crate) fn unreachable(bytes: &[u8]) {
             if let Ok(answer) = &said {
                 assert_unreachable(&request, answer, code);
                 let again = tunctl_packet::unreachable(answer, code, None, &mut [0; 1280]);
-                // Where it comes from may be an address that is told nothing at all.
+                // The sender of the error may have an address that gets no error of any kind.
                 let expected =
                     if is_reserved(view(answer).source()) { NoReply::NotUnicast } else { NoReply::IcmpError };
                 assert_eq!(again, Err(expected), "an error about an error");
@@ -46,7 +46,7 @@ pub(crate) fn unreachable(bytes: &[u8]) {
             }
             said.map(|answer| answer.len())
         });
-        // What is not there has nothing to do with whether one may say so.
+        // Whether an error may be sent does not depend on its code.
         assert!(said.iter().all(|outcome| *outcome == said[0]));
     }
 }
@@ -71,7 +71,7 @@ fn assert_unreachable(request: &[u8], answer: &[u8], code: Unreachable) {
     assert_eq!(answer.len(), most.min(layout.start + 8 + asked.end));
     assert_eq!(quoted, &request[..quoted.len()]);
     if kind == [4, 1] {
-        // It points to the number that is not spoken.
+        // The error points to the number of the protocol.
         let pointer = usize::try_from(u32::from_be_bytes(message[4..8].try_into().unwrap())).unwrap();
         assert_eq!(request[pointer], asked.number);
     } else {
@@ -114,7 +114,7 @@ pub(super) fn view(packet: &[u8]) -> Packet<'_> {
     Packet::parse(Layer::Tun, packet).unwrap()
 }
 
-/// Answers a request: to its sender, and else without a trace.
+/// Checks that an answer goes to the sender of the request, and that a refusal leaves the buffer unchanged.
 pub(super) fn answered(
     request: &[u8],
     answer_to: impl Fn(&[u8], &mut [u8]) -> Result<usize, NoReply>,

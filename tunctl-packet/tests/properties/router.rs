@@ -1,4 +1,5 @@
-//! A router's answers: they are those of `unreachable`, but for the message and the exceptions.
+//! The answers of a router. They equal those of `unreachable`, except for the message and for multicast
+//! groups.
 
 use core::net::IpAddr;
 
@@ -7,14 +8,14 @@ use super::refusal::{ROUTERS, answered, view};
 use super::variants;
 use tunctl_packet::{NoReply, Unreachable, time_exceeded as exceeded};
 
-/// An error that reports the MTU of the next link.
+/// The error that reports the next link's MTU.
 pub(crate) fn packet_too_big(bytes: &[u8]) {
     for request in variants(bytes) {
         let Some(length) = Layout::of(&request).and_then(|layout| u32::try_from(layout.end).ok()) else {
             assert_malformed(&request);
             continue;
         };
-        // The limits; and MTUs that the packet has, or has not.
+        // The limits of the function, and the limit of this packet.
         let mtus = [0, 67, 68, 1279, 1280, length.saturating_sub(1), length, 65_536, u32::MAX];
         for (mtu, router) in mtus.into_iter().flat_map(|mtu| ROUTERS.map(|router| (mtu, router))) {
             assert_too_big(&request, length, mtu, router);
@@ -32,11 +33,11 @@ fn assert_too_big(request: &[u8], length: u32, mtu: u32, router: IpAddr) {
     let outcome = answered(request, |request, answer| {
         tunctl_packet::packet_too_big(request, mtu, Some(router), answer)
     });
-    // Of a packet to a group, `unreachable` says nothing.
+    // `unreachable` refuses a packet to a group.
     let unreached = unreachable(&to_single_host(request), router);
     let v6 = request[0] >> 4 == 6;
     match outcome {
-        // Both say first what is wrong with the packet itself.
+        // Both functions report a malformed packet first.
         Err(NoReply::Malformed(_) | NoReply::BadChecksum) => assert_eq!(outcome, unreached),
         Err(NoReply::Fits { .. }) => assert!(length <= mtu),
         _ if length <= mtu => panic!("{outcome:?} about a packet that fits"),
@@ -57,7 +58,7 @@ fn assert_too_big(request: &[u8], length: u32, mtu: u32, router: IpAddr) {
     }
 }
 
-/// An error that reports that a packet has come too far.
+/// The error that reports an exceeded TTL or hop limit.
 pub(crate) fn time_exceeded(bytes: &[u8]) {
     for (request, router) in
         variants(bytes).flat_map(|request| ROUTERS.map(|router| (request.clone(), router)))
@@ -81,8 +82,8 @@ fn unreachable(request: &[u8], router: IpAddr) -> Result<Vec<u8>, NoReply> {
     })
 }
 
-/// That this is an error with these bytes in front, without the checksum, and that it is not answered in
-/// turn.
+/// Checks the error's first bytes except the checksum, its quote, and that it is not answered with another
+/// error.
 fn assert_error(request: &[u8], answer: &[u8], [kind, code, h0, h1, h2, h3]: [u8; 6]) {
     let layout = assert_right(answer);
     let message = &answer[layout.start..];
@@ -92,14 +93,14 @@ fn assert_error(request: &[u8], answer: &[u8], [kind, code, h0, h1, h2, h3]: [u8
     assert_eq!(exceeded(answer, router, &mut [0; 1280]), Err(NoReply::IcmpError), "an error about an error");
 }
 
-/// That it is as long as what `unreachable` says, and has the same IP header.
+/// Checks that the error has the length and the IP header of the one that `unreachable` writes.
 fn assert_as(answer: &[u8], unreached: Result<Vec<u8>, NoReply>) {
     let (unreached, start) = (unreached.unwrap(), if answer[0] >> 4 == 6 { 40 } else { 20 });
     assert_eq!((answer.len(), &answer[..start]), (unreached.len(), &unreached[..start]));
 }
 
-/// The same packet to a single host, if it is one of IPv6 to a group. Its checksum stays as right or wrong as
-/// it is: what one word of the address loses, the next one gains.
+/// The packet with a single host as its destination, if it is IPv6 to a group. Its checksum stays right or
+/// wrong, because one word of the address gains what another loses.
 fn to_single_host(request: &[u8]) -> Vec<u8> {
     let mut single = request.to_vec();
     if request[0] >> 4 == 6 && request.get(24) == Some(&0xff) && request.len() >= 40 {

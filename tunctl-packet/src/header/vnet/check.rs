@@ -1,4 +1,4 @@
-//! Whether a header fits its packet.
+//! The check that a virtio-net header fits its packet.
 
 use super::partial::UDP_OFFSET;
 use super::{GsoType, VnetHeader};
@@ -7,14 +7,14 @@ use crate::{EtherType, Layer, Packet, ParseError, Protocol};
 
 /// Where the checksum of TCP stands in its header.
 const TCP_OFFSET: u16 = 16;
-/// The kernel means something else by a segment size of this (`GSO_BY_FRAGS`), and refuses it.
+/// A segment size that has another meaning in the kernel (`GSO_BY_FRAGS`), which refuses it here.
 const BY_FRAGMENTS: u16 = 0xffff;
 
-/// Why a virtio-net header doesn't fit the packet behind it.
+/// The reason why a virtio-net header does not fit the packet behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GsoMismatch {
-    /// The packet is in a UDP tunnel, which is not looked into here.
+    /// The packet is in a UDP tunnel, which this check does not decode.
     #[error("packets in UDP tunnels are not supported")]
     Unsupported,
     /// There is no type of segmentation with this number.
@@ -23,60 +23,64 @@ pub enum GsoMismatch {
         /// The number, without the bits beside it.
         number: u8,
     },
-    /// Explicit congestion notification goes with TCP alone.
+    /// Explicit congestion notification is set, but not for TCP.
     #[error("explicit congestion notification goes with TCP, not with {gso_type:?}")]
     Ecn {
-        /// What the packet is to be cut into.
+        /// The type of segmentation.
         gso_type: GsoType,
     },
-    /// Segments must have a size, and 65,535 is none.
+    /// The segment size is 0 or 65,535, neither of which is valid.
     #[error("segments cannot have {size} bytes of payload")]
     SegmentSize {
-        /// The size that the header states, in bytes.
+        /// The stated size, in bytes.
         size: u16,
     },
-    /// What is to be cut could not be decoded.
+    /// The packet to be segmented could not be decoded.
     #[error("malformed: {0}")]
     Malformed(#[from] ParseError),
-    /// What is to be cut is a fragment already.
+    /// The packet to be segmented is a fragment.
     #[error("a fragment cannot be cut into segments")]
     Fragment,
-    /// Another IP version or transport than the type is for.
+    /// The type of segmentation is for another IP version or transport.
     #[error("{protocol} in {ether_type} cannot be cut into {gso_type:?}")]
     Protocol {
-        /// What the packet is to be cut into.
+        /// The type of segmentation.
         gso_type: GsoType,
-        /// What it has for an IP version, or is instead of an IP packet.
+        /// The packet's IP version, or its type if it is not an IP packet.
         ether_type: EtherType,
-        /// What it has for a transport.
+        /// The packet's transport.
         protocol: Protocol,
     },
-    /// The header states fewer bytes of headers than the packet has, or more than it has bytes.
+    /// The stated length of headers is less than that of the packet's headers, or more than the packet's
+    /// length.
     #[error("{stated} bytes of headers are stated, of {headers} in a packet of {length}")]
     HeaderLength {
-        /// What the header states, in bytes.
+        /// The stated length of headers, in bytes.
         stated: u16,
-        /// The packet's headers, in bytes; 0 where they need not be known.
+        /// The length of the packet's headers, in bytes; 0 if the check does not depend on it.
         headers: usize,
-        /// The whole packet, in bytes.
+        /// The packet's length, in bytes.
         length: usize,
     },
-    /// Each segment will need a checksum, and the header doesn't leave it to the kernel.
-    #[error("segments without a checksum left to make")]
+    /// Each segment needs a checksum, and the header does not leave it to the kernel.
+    #[error("segments need a checksum, and the header leaves none to the kernel")]
     NoChecksum,
-    /// The checksum is to be made elsewhere than in the transport's header, or outside of the packet.
-    #[error("the checksum belongs {offset} bytes behind byte {start}; {expected}", expected = Expected(*.expected))]
+    /// The checksum's place is outside of the packet, or not where the transport has its checksum.
+    #[error(
+        "the checksum belongs {offset} bytes behind byte {start}; {expected}",
+        expected = Expected(*.expected)
+    )]
     ChecksumPlace {
-        /// Where it is to start.
+        /// The offset of the first byte that the checksum covers.
         start: u16,
-        /// How far behind that it is to stand.
+        /// The offset of the checksum behind `start`.
         offset: u16,
-        /// Where it should be instead, where that is known: start and offset.
+        /// The expected start and offset, if they are known.
         expected: Option<(usize, u16)>,
     },
 }
 
-/// Ends the sentence about a misplaced checksum.
+/// The end of the message about a misplaced checksum.
 struct Expected(Option<(usize, u16)>);
 
 impl core::fmt::Display for Expected {
@@ -89,21 +93,21 @@ impl core::fmt::Display for Expected {
 }
 
 impl VnetHeader {
-    /// Whether the header fits the packet behind it, as a device of this layer has it.
+    /// Checks that the header fits the packet behind it, on a device of this layer.
     ///
-    /// Looked at is, of any packet, that the headers and the checksum it tells of are inside; and of one to
-    /// be cut into segments
+    /// For any packet, the stated headers and the checksum must be inside of the packet. For a packet to be
+    /// segmented,
     ///
-    /// - that it is TCP in the IP version of the type, or UDP in either; and no fragment,
-    /// - that segments have a size,
-    /// - that the length of the headers takes them all in, Ethernet's and TCP options included,
-    /// - that the checksum is left to the kernel, at the place where the transport has it,
-    /// - that explicit congestion notification goes with TCP.
+    /// - the packet is TCP in the IP version of the type, or UDP in either version, and not a fragment,
+    /// - the segments have a size,
+    /// - the stated length covers all headers, including Ethernet's and TCP options,
+    /// - the checksum is left to the kernel, at its place in the transport's header,
+    /// - explicit congestion notification is set for TCP only.
     ///
-    /// That is what virtio asks of a driver (version 1.2, 5.1.6.2.1). Linux lets some of it pass: a shorter
-    /// length of headers, which is a hint to it, and TCP segments without a checksum left. Packets in UDP
-    /// tunnels are [not supported](GsoMismatch::Unsupported). Lengths inside of the packet and the sum that
-    /// stands for the checksum are not looked at.
+    /// Virtio requires this of a driver (version 1.2, 5.1.6.2.1). Linux also accepts a shorter length of
+    /// headers, which it uses as a hint, and TCP segments whose checksum is not left to it. Packets in UDP
+    /// tunnels are [not supported](GsoMismatch::Unsupported). The check ignores length fields within the
+    /// packet, and the sum of the pseudo-header.
     ///
     /// ```
     /// use tunctl_packet::header::{GsoMismatch, GsoType, VnetHeader};
@@ -143,7 +147,7 @@ impl VnetHeader {
         self.check_segments(gso_type, &packet)
     }
 
-    /// What holds for any packet: nothing lies outside of it.
+    /// Checks any packet: headers and checksum are inside of it.
     fn check_bounds(&self, length: usize) -> Result<(), GsoMismatch> {
         let stated = self.header_length();
         if usize::from(stated) > length {
@@ -157,7 +161,7 @@ impl VnetHeader {
         }
     }
 
-    /// What holds for a packet that is to be cut.
+    /// Checks a packet to be segmented.
     fn check_segments(&self, gso_type: GsoType, packet: &Packet<'_>) -> Result<(), GsoMismatch> {
         let (ether_type, protocol) = (packet.ether_type(), packet.protocol());
         let other = GsoMismatch::Protocol { gso_type, ether_type, protocol };

@@ -1,11 +1,11 @@
-//! How long a virtio-net header is, and in what byte order.
+//! The length of a virtio-net header, and its byte order.
 
-/// In what form a device has its virtio-net headers: how long they are, and their byte order.
+/// The format of the virtio-net headers of a device: their length and their byte order.
 ///
-/// The default is what Linux gives a device that asked for neither: ten bytes, in the order of the host.
+/// The default is the format that Linux uses if a device sets neither: ten bytes, in the order of the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VnetFormat {
-    /// How long, and so what is in it.
+    /// The length, which determines the fields.
     pub length: VnetLength,
     /// The byte order of its first twelve bytes.
     pub endian: Endian,
@@ -19,9 +19,9 @@ impl VnetFormat {
     }
 }
 
-/// How long a virtio-net header is: each length has what the shorter ones have, and more.
+/// The length of a virtio-net header. A longer header has all fields of the shorter ones, and more.
 ///
-/// Linux takes any number of bytes from ten up, and has no use for those that stand between these.
+/// Linux accepts any length from ten bytes up. A length between two of these adds no field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[doc(alias = "TUNSETVNETHDRSZ")]
 #[doc(alias = "TUNGETVNETHDRSZ")]
@@ -30,20 +30,20 @@ pub enum VnetLength {
     #[default]
     #[doc(alias = "struct virtio_net_hdr")]
     Basic,
-    /// Twelve bytes: the number of buffers, too.
+    /// Twelve bytes: also the number of buffers.
     #[doc(alias = "struct virtio_net_hdr_mrg_rxbuf")]
     #[doc(alias = "struct virtio_net_hdr_v1")]
     Buffers,
-    /// Twenty bytes: the hash of the flow, too.
+    /// Twenty bytes: also the hash of the flow.
     #[doc(alias = "struct virtio_net_hdr_v1_hash")]
     Hash,
-    /// Twenty-four bytes: where the headers inside of a UDP tunnel are, too.
+    /// Twenty-four bytes: also the offsets of the headers in a UDP tunnel.
     #[doc(alias = "struct virtio_net_hdr_v1_hash_tunnel")]
     Tunnel,
 }
 
 impl VnetLength {
-    /// All of them, the shortest first.
+    /// All lengths, the shortest first.
     pub const ALL: [VnetLength; 4] =
         [VnetLength::Basic, VnetLength::Buffers, VnetLength::Hash, VnetLength::Tunnel];
 
@@ -58,7 +58,7 @@ impl VnetLength {
         }
     }
 
-    /// The one with this many bytes; `None` if there is none.
+    /// The length with this many bytes; `None` if there is none.
     #[must_use]
     pub const fn from_bytes(bytes: usize) -> Option<VnetLength> {
         match bytes {
@@ -73,14 +73,14 @@ impl VnetLength {
 
 /// The byte order of a virtio-net header.
 ///
-/// It is that of the checksum, the segmentation and the number of buffers. The hash and what comes behind it
-/// are little endian always: virtio has them since its first version alone, which is.
+/// It applies to the checksum, the segmentation and the number of buffers. The hash and the fields behind it
+/// are always little endian: virtio has had them only since version 1, which is little endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Endian {
-    /// That of the machine this runs on.
+    /// The byte order of this machine.
     #[default]
     Native,
-    /// The least significant byte first, as virtio has it since version 1.
+    /// The least significant byte first, as in virtio since version 1.
     #[doc(alias = "TUNSETVNETLE")]
     Little,
     /// The most significant byte first.

@@ -1,18 +1,18 @@
-//! What the segments of a packet will be.
+//! The types of segmentation.
 
 /// A bit of the type: TCP with explicit congestion notification.
 pub(super) const ECN: u8 = 0x80;
 /// Bits of the type: in a UDP tunnel over IPv4, over IPv6.
 pub(super) const TUNNEL_V4: u8 = 0x20;
 pub(super) const TUNNEL_V6: u8 = 0x40;
-/// All bits that say something beside the type.
+/// All bits of the byte that are not part of the type.
 pub(super) const BITS: u8 = ECN | TUNNEL_V4 | TUNNEL_V6;
 
-/// What a packet larger than the MTU is to be cut into, by the kernel or by the network card.
+/// The segments into which the kernel or the network card is to cut a packet larger than the MTU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GsoType {
-    /// Nothing: it is one packet.
+    /// No segmentation: it is one packet.
     #[doc(alias = "VIRTIO_NET_HDR_GSO_NONE")]
     None,
     /// TCP segments in IPv4.
@@ -32,12 +32,12 @@ pub enum GsoType {
     #[doc(alias = "TUN_F_USO4")]
     #[doc(alias = "TUN_F_USO6")]
     UdpL4,
-    /// Any other, by its number: below 0x20, as the bits above are none of the type.
+    /// Another type, by its number. It is below 0x20, because the higher bits are not part of the type.
     Other(u8),
 }
 
 impl GsoType {
-    /// From the byte of the header; the bits that stand beside the type are not looked at.
+    /// The type in a byte of the header, whose other bits are ignored.
     pub(super) const fn of(byte: u8) -> GsoType {
         match byte & !BITS {
             0 => GsoType::None,
@@ -49,7 +49,7 @@ impl GsoType {
         }
     }
 
-    /// Its number, without the bits that stand beside it.
+    /// The number of the type, without other bits.
     pub(super) const fn number(self) -> u8 {
         match self {
             GsoType::None => 0,

@@ -11,34 +11,38 @@ pub use self::gso::GsoType;
 pub use self::partial::ChecksumError;
 use super::Truncated;
 
-/// The checksum is not all there yet: it is to be made from a place that the header tells.
+/// The checksum is incomplete: the receiver computes it from the offset in the header.
 const NEEDS_CHECKSUM: u8 = 1;
 /// The checksum was verified.
 const DATA_VALID: u8 = 2;
-/// The checksum's fields tell of segments that were put together.
+/// The checksum's fields describe coalesced segments instead.
 const COALESCED: u8 = 4;
-/// The outer checksum of a UDP tunnel is to be made too.
+/// The outer checksum of a UDP tunnel is incomplete, too.
 const TUNNEL_CHECKSUM: u8 = 8;
 
-/// The virtio-net header in front of each packet of a device opened with `IFF_VNET_HDR`: what is left to do
-/// with the packet's checksum, and whether it stands for several.
+/// The virtio-net header in front of each packet of a device opened with `IFF_VNET_HDR`. It describes an
+/// offloaded checksum, and the segments that a large packet stands for.
 ///
-/// It has one of four lengths ([`VnetLength`]), and a byte order ([`Endian`]); both are the device's, and no
-/// header tells them. With [packet information](super::PacketInfo), that comes first.
+/// It has one of four lengths ([`VnetLength`]), and a byte order ([`Endian`]). Both are properties of the
+/// device, and not in the header. [Packet information](super::PacketInfo) comes in front of it.
 ///
 /// | bytes | C name | here |
 /// |---|---|---|
-/// | 0 | `flags` | [`needs_checksum`](Self::needs_checksum), [`is_data_valid`](Self::is_data_valid), [`has_coalescing_information`](Self::has_coalescing_information), [`needs_tunnel_checksum`](Self::needs_tunnel_checksum) |
-/// | 1 | `gso_type` | [`gso_type`](Self::gso_type), [`has_ecn`](Self::has_ecn), [`is_tunneled_v4`](Self::is_tunneled_v4), [`is_tunneled_v6`](Self::is_tunneled_v6) |
+/// | 0 | `flags` | [`needs_checksum`](Self::needs_checksum), [`is_data_valid`](Self::is_data_valid), |
+/// | | | [`has_coalescing_information`](Self::has_coalescing_information), |
+/// | | | [`needs_tunnel_checksum`](Self::needs_tunnel_checksum) |
+/// | 1 | `gso_type` | [`gso_type`](Self::gso_type), [`has_ecn`](Self::has_ecn), |
+/// | | | [`is_tunneled_v4`](Self::is_tunneled_v4), [`is_tunneled_v6`](Self::is_tunneled_v6) |
 /// | 2–3 | `hdr_len` | [`header_length`](Self::header_length) |
 /// | 4–5 | `gso_size` | [`segment_size`](Self::segment_size) |
 /// | 6–9 | `csum_start`, `csum_offset` | [`needs_checksum`](Self::needs_checksum) |
 /// | 10–11 | `num_buffers` | [`buffers`](Self::buffers) |
-/// | 12–19 | `hash_value`, `hash_report`, `padding` | [`hash`](Self::hash), [`hash_report`](Self::hash_report) |
+/// | 12–15 | `hash_value` | [`hash`](Self::hash) |
+/// | 16–19 | `hash_report`, `padding` | [`hash_report`](Self::hash_report) |
 /// | 20–23 | `outer_th_offset`, `inner_nh_offset` | [`tunnel_offsets`](Self::tunnel_offsets) |
 ///
-/// It keeps every bit, also those that have no name: what was parsed is written as the same bytes. The
-/// default is all zeros, which says of a packet that it is just that.
+/// The type keeps every bit, also those without a name, so that a parsed header is written as the same bytes.
+/// The default is all zeros, for a complete packet.
 ///
 /// ```
 /// use tunctl_packet::header::{GsoType, VnetFormat, VnetHeader};
@@ -77,10 +81,10 @@ pub struct VnetHeader {
 }
 
 impl VnetHeader {
-    /// Takes the header off what was read from a device with headers of this format: gives it, and the bytes
+    /// Splits bytes that were read from a device with headers of this format into the header and the bytes
     /// behind it.
     ///
-    /// What a shorter format has no place for is zero.
+    /// Fields that a shorter format lacks are zero.
     ///
     /// # Errors
     ///
@@ -97,9 +101,9 @@ impl VnetHeader {
         Ok((VnetHeader::from_bytes(format.endian, &all), rest))
     }
 
-    /// Puts the header at the beginning of `buffer` in this format, and leaves the rest of it alone.
+    /// Writes the header in this format to the beginning of `buffer`, whose rest stays unchanged.
     ///
-    /// What a shorter format has no place for is left out.
+    /// Fields that a shorter format lacks are left out.
     ///
     /// # Errors
     ///
@@ -150,18 +154,18 @@ impl VnetHeader {
     }
 }
 
-/// What it says.
+/// The fields of the header.
 impl VnetHeader {
-    /// All flags, with those that have no name here.
+    /// All flags, including those without a name here.
     #[must_use]
     pub const fn flags(&self) -> u8 {
         self.flags
     }
 
-    /// Where the packet's checksum is to be made: from which byte of the packet on, and where behind that
-    /// byte it stands. `None` if nothing is left to do.
+    /// The offset of the first byte that the incomplete checksum covers, and the offset of the checksum
+    /// behind that byte. `None` if the checksum is complete.
     ///
-    /// Until then, the sum of the pseudo-header stands in its place. [`complete_checksum`] makes it.
+    /// An incomplete checksum contains the sum of the pseudo-header. [`complete_checksum`] completes it.
     ///
     /// [`complete_checksum`]: Self::complete_checksum
     #[must_use]
@@ -176,35 +180,35 @@ impl VnetHeader {
         }
     }
 
-    /// Whether the packet's checksum is known to be right, so that nobody need verify it.
+    /// Whether the packet's checksum was verified, so that the receiver need not do so.
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HDR_F_DATA_VALID")]
     pub const fn is_data_valid(&self) -> bool {
         self.flags & DATA_VALID != 0
     }
 
-    /// Whether the fields of the checksum's place tell of segments that were put together instead. Linux' tun
-    /// driver doesn't do so.
+    /// Whether the fields of the checksum describe coalesced segments instead. The tun driver of Linux does
+    /// not set this flag.
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HDR_F_RSC_INFO")]
     pub const fn has_coalescing_information(&self) -> bool {
         self.flags & COALESCED != 0
     }
 
-    /// Whether the outer UDP header of a tunnel is to have a checksum too.
+    /// Whether the checksum in the outer UDP header of a tunnel is incomplete, too.
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HDR_F_UDP_TUNNEL_CSUM")]
     pub const fn needs_tunnel_checksum(&self) -> bool {
         self.flags & TUNNEL_CHECKSUM != 0
     }
 
-    /// What the packet is to be cut into.
+    /// The type of segmentation.
     #[must_use]
     pub const fn gso_type(&self) -> GsoType {
         GsoType::of(self.gso)
     }
 
-    /// The byte that [`gso_type`](Self::gso_type) is in, with the bits beside it.
+    /// The byte that contains [`gso_type`](Self::gso_type), with its other bits.
     #[must_use]
     pub const fn gso_byte(&self) -> u8 {
         self.gso
@@ -218,59 +222,59 @@ impl VnetHeader {
         self.gso & gso::ECN != 0
     }
 
-    /// Whether the packet to be cut is in a UDP tunnel over IPv4.
+    /// Whether the packet to be segmented is in a UDP tunnel over IPv4.
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV4")]
     pub const fn is_tunneled_v4(&self) -> bool {
         self.gso & gso::TUNNEL_V4 != 0
     }
 
-    /// Whether the packet to be cut is in a UDP tunnel over IPv6.
+    /// Whether the packet to be segmented is in a UDP tunnel over IPv6.
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV6")]
     pub const fn is_tunneled_v6(&self) -> bool {
         self.gso & gso::TUNNEL_V6 != 0
     }
 
-    /// How many bytes of headers the packet begins with, Ethernet's and the transport's included; 0 if that
-    /// isn't told.
+    /// The length of the packet's headers, including Ethernet's and the transport's, in bytes; 0 if unknown.
     ///
-    /// Linux may tell more than that on reading: it is how much of the packet lay in one piece.
+    /// On reading, Linux may report a greater length: the part of the packet that was contiguous in memory.
     #[must_use]
     #[doc(alias = "hdr_len")]
     pub const fn header_length(&self) -> u16 {
         self.header_length
     }
 
-    /// How many bytes of payload each segment gets, headers not counted.
+    /// The number of bytes of payload in each segment, without headers.
     #[must_use]
     #[doc(alias = "gso_size")]
     pub const fn segment_size(&self) -> u16 {
         self.segment_size
     }
 
-    /// How many buffers of a virtio device the packet takes. It has no meaning for a tun device.
+    /// The number of buffers of a virtio device that the packet takes. It has no meaning for a tun device.
     #[must_use]
     #[doc(alias = "num_buffers")]
     pub const fn buffers(&self) -> u16 {
         self.buffers
     }
 
-    /// The hash of the packet's flow; [`hash_report`](Self::hash_report) tells of what.
+    /// The hash of the packet's flow, over the fields that [`hash_report`](Self::hash_report) specifies.
     #[must_use]
     #[doc(alias = "hash_value")]
     pub const fn hash(&self) -> u32 {
         self.hash
     }
 
-    /// What the hash is of: a number of virtio, 0 if there is no hash.
+    /// The fields that the hash covers, as a number of virtio; 0 if there is no hash.
     #[must_use]
     #[doc(alias = "VIRTIO_NET_HASH_REPORT_NONE")]
     pub const fn hash_report(&self) -> u16 {
         self.hash_report
     }
 
-    /// Where in a packet with a UDP tunnel the outer transport's header is, and where the inner network's.
+    /// The offsets of the outer transport's header and of the inner network's header, in a packet with a UDP
+    /// tunnel.
     #[must_use]
     #[doc(alias = "outer_th_offset")]
     #[doc(alias = "inner_nh_offset")]
@@ -279,27 +283,27 @@ impl VnetHeader {
     }
 }
 
-/// The same header with something changed.
+/// Copies of the header with one field changed.
 impl VnetHeader {
-    /// With the checksum left to the kernel: from byte `start` of the packet on, to be stored `offset` bytes
-    /// behind that. The sum of the pseudo-header must stand there.
+    /// With the checksum left to the kernel. It covers the packet from byte `start` on, and is stored
+    /// `offset` bytes behind that byte, where the sum of the pseudo-header must be.
     #[must_use]
     pub const fn with_checksum(self, start: u16, offset: u16) -> Self {
         let flags = self.flags | NEEDS_CHECKSUM;
         VnetHeader { flags, checksum_start: start, checksum_offset: offset, ..self }
     }
 
-    /// With no checksum left to be made.
+    /// With a complete checksum.
     #[must_use]
     pub const fn without_checksum(self) -> Self {
         let flags = self.flags & !NEEDS_CHECKSUM;
         VnetHeader { flags, checksum_start: 0, checksum_offset: 0, ..self }
     }
 
-    /// With a packet to be cut into this, with so many bytes of payload to a segment.
+    /// With this type of segmentation, and this number of bytes of payload in each segment.
     ///
-    /// Explicit congestion notification and tunnels stay as they are. [`GsoType::Other`] with a number that
-    /// has a name is that type, and its bits from 0x20 up are left out.
+    /// The bits of explicit congestion notification and tunnels stay unchanged. [`GsoType::Other`] with the
+    /// number of a named type means that type. Bits of the number from 0x20 up are ignored.
     #[must_use]
     pub const fn with_segments(self, gso_type: GsoType, segment_size: u16) -> Self {
         VnetHeader { gso: (self.gso & gso::BITS) | gso_type.number(), segment_size, ..self }
@@ -312,19 +316,19 @@ impl VnetHeader {
         VnetHeader { gso: if ecn { without | gso::ECN } else { without }, ..self }
     }
 
-    /// With this many bytes of headers.
+    /// With this length of headers, in bytes.
     #[must_use]
     pub const fn with_header_length(self, header_length: u16) -> Self {
         VnetHeader { header_length, ..self }
     }
 
-    /// With these flags, whatever they mean.
+    /// With these flags, which may include some without a name.
     #[must_use]
     pub const fn with_flags(self, flags: u8) -> Self {
         VnetHeader { flags, ..self }
     }
 
-    /// With this [`gso_byte`](Self::gso_byte), whatever it means.
+    /// With this [`gso_byte`](Self::gso_byte), which may have bits without a name.
     #[must_use]
     pub const fn with_gso_byte(self, gso: u8) -> Self {
         VnetHeader { gso, ..self }
@@ -336,13 +340,13 @@ impl VnetHeader {
         VnetHeader { buffers, ..self }
     }
 
-    /// With this hash, of what `report` says.
+    /// With this hash, over the fields that `report` specifies.
     #[must_use]
     pub const fn with_hash(self, hash: u32, report: u16) -> Self {
         VnetHeader { hash, hash_report: report, ..self }
     }
 
-    /// With the outer transport's header and the inner network's at these bytes of the packet.
+    /// With the outer transport's header and the inner network's header at these offsets in the packet.
     #[must_use]
     pub const fn with_tunnel_offsets(self, outer_transport: u16, inner_network: u16) -> Self {
         VnetHeader { outer_transport, inner_network, ..self }

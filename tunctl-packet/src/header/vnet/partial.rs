@@ -1,48 +1,50 @@
-//! Checksums that were left to somebody else.
+//! Offloaded checksums, completed in software.
 
 use super::VnetHeader;
 use crate::checksum;
 
-/// Where the checksum of UDP stands in its header, and of UDP-Lite: the only ones whose zero says that there
-/// is none.
+/// The offset of the checksum in the header of UDP and UDP-Lite. In only these, a checksum of zero means that
+/// there is none.
 pub(super) const UDP_OFFSET: u16 = 6;
 
-/// Why a checksum could not be made.
+/// The reason why a checksum could not be completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChecksumError {
-    /// The place for it is not in the packet.
+    /// The checksum's place is outside of the packet.
     #[error("the checksum belongs {offset} bytes behind byte {start}, and the packet has {length} bytes")]
     OutOfPacket {
-        /// Where the bytes begin that it covers.
+        /// The offset of the first byte that the checksum covers.
         start: u16,
-        /// How far behind that it belongs.
+        /// The offset of the checksum behind `start`.
         offset: u16,
-        /// How long the packet is, in bytes.
+        /// The packet's length, in bytes.
         length: usize,
     },
-    /// It would stand across two of the words that it sums, and could not be right anywhere.
-    #[error("the checksum belongs {offset} bytes behind where it starts, which is an odd number")]
+    /// The checksum would cross two of the words that it sums, so it could never be right.
+    #[error("the checksum belongs {offset} bytes behind its start, which is an odd number")]
     OddOffset {
-        /// How far behind its start it belongs.
+        /// The offset of the checksum behind its start.
         offset: u16,
     },
 }
 
 impl VnetHeader {
-    /// Makes the checksum that the packet lacks, and stores it; returns whether it lacked one.
+    /// Computes the checksum that the packet lacks, and stores it; returns whether the packet lacked one.
     ///
-    /// `packet` is what stands behind the header. It must be whole, as the checksum is over everything up to
-    /// its end; what Ethernet pads it with is zero, and doesn't count. A checksum of UDP that comes out as
-    /// zero is stored as 0xffff, because zero would say that there is none (RFC 768).
+    /// `packet` is the packet behind the header. It must be whole, because the checksum covers all bytes up
+    /// to its end. Ethernet's padding is zero and does not change the sum. A UDP checksum of zero is stored
+    /// as 0xffff, because zero means that there is none (RFC 768).
     ///
-    /// The header still says what it said: [`without_checksum`](Self::without_checksum) doesn't.
+    /// The header stays unchanged. [`without_checksum`](Self::without_checksum) is the header of the
+    /// completed packet.
     ///
     /// ```
     /// use tunctl_packet::header::VnetHeader;
+    /// use tunctl_packet::udp_packet;
     ///
-    /// // A datagram as one reads it where `TUN_F_CSUM` is set: with the sum of its pseudo-header alone.
-    /// let mut packet = tunctl_packet::udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, b"query")?;
+    /// // With `TUN_F_CSUM`, a datagram from the device has the sum of its pseudo-header only.
+    /// let mut packet = udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, b"query")?;
     /// let whole = packet.clone();
     /// packet[26..28].copy_from_slice(&[0x14, 0x21]);
     ///

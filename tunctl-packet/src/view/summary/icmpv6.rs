@@ -12,7 +12,7 @@ use etherparse::icmpv6::{
 
 use super::{leading_ipv6, write_echo, write_quoted};
 
-/// Version 2 of the report, which etherparse doesn't name.
+/// Version 2 of the report (RFC 3810). Etherparse has no name for it.
 const TYPE_MULTICAST_LISTENER_REPORT_V2: u8 = 143;
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, header: &[u8; 8], payload: &[u8]) -> fmt::Result {
@@ -26,7 +26,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, header: &[u8; 8], payload: &[u8]
         (TYPE_NEIGHBOR_SOLICITATION, 0) => write_for(f, "neighbor solicitation", leading_ipv6(payload)),
         (TYPE_NEIGHBOR_ADVERTISEMENT, 0) => write_for(f, "neighbor advertisement", leading_ipv6(payload)),
         (TYPE_REDIRECT_MESSAGE, 0) => {
-            // The better first hop comes first, then what it is better for.
+            // The better first hop comes first, then the destination that it is better for.
             f.write_str("redirect")?;
             if let Some(hop) = leading_ipv6(payload) {
                 write!(f, " to {hop}")?;

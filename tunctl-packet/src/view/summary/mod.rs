@@ -1,4 +1,4 @@
-//! One line about a packet.
+//! The summary of a packet, on one line.
 
 mod icmp;
 mod icmpv6;
@@ -12,7 +12,7 @@ use super::{Arp, Body, Packet, Protocol};
 use crate::ip::Ip;
 use crate::{EtherType, Layer, ParseError};
 
-/// What [`Packet::summary`] gives.
+/// The text that [`Packet::summary`] returns.
 pub(super) struct Summary<'p>(pub(super) &'p Packet<'p>);
 
 impl fmt::Display for Summary<'_> {
@@ -47,7 +47,7 @@ fn write_ip(f: &mut fmt::Formatter<'_>, packet: &Packet<'_>, ip: &Ip<'_>) -> fmt
     }
 }
 
-/// Whether there was enough of the header to write about; if not, nothing is written.
+/// Whether the header was long enough for a summary; if not, nothing is written.
 enum Written {
     Yes,
     TooShort,
@@ -115,7 +115,7 @@ fn write_tcp(f: &mut fmt::Formatter<'_>, header: &TcpHeaderSlice<'_>, length: us
 }
 
 fn write_udp(f: &mut fmt::Formatter<'_>, header: &[u8; 8], available: usize) -> fmt::Result {
-    // The stated length, also where part of the datagram is in other fragments or was cut off.
+    // The stated length counts the whole datagram, also if part of it is cut off or in other fragments.
     let &[_, _, _, _, l0, l1, _, _] = header;
     let stated = usize::from(u16::from_be_bytes([l0, l1]));
     write!(f, "length {}", stated.checked_sub(8).unwrap_or(available))
@@ -158,7 +158,7 @@ fn write_other(f: &mut fmt::Formatter<'_>, ether_type: EtherType, rest: &[u8]) -
     }
 }
 
-/// Writes what an ICMP error is about, from the packet that it quotes; nothing if that can't be told.
+/// Writes the destination of the packet that an ICMP error quotes; nothing if the quote cannot be decoded.
 fn write_quoted(f: &mut fmt::Formatter<'_>, quoted: &[u8]) -> fmt::Result {
     let Ok(packet) = Packet::parse(Layer::Tun, quoted) else {
         return Ok(());
@@ -172,14 +172,14 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, quoted: &[u8]) -> fmt::Result {
     }
 }
 
-/// Writes an echo message, whose types differ between the versions and whose fields don't.
+/// Writes an echo message. Its types differ between ICMP and ICMPv6, and its fields do not.
 fn write_echo(f: &mut fmt::Formatter<'_>, what: &str, header: &[u8; 8]) -> fmt::Result {
     let &[_, _, _, _, i0, i1, s0, s1] = header;
     let [identifier, sequence] = [[i0, i1], [s0, s1]].map(u16::from_be_bytes);
     write!(f, "echo {what} id {identifier} seq {sequence}")
 }
 
-/// A MAC address as everybody writes it.
+/// Formats a MAC address with colons.
 struct Mac([u8; 6]);
 
 impl fmt::Display for Mac {
@@ -189,7 +189,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// An IPv6 address at the beginning of some bytes.
+/// The IPv6 address that the bytes begin with.
 fn leading_ipv6(bytes: &[u8]) -> Option<IpAddr> {
     bytes.first_chunk::<16>().map(|octets| IpAddr::from(*octets))
 }
