@@ -76,7 +76,7 @@ fn configure(name: &'static str, network: u8) -> Result<KernelSide, String> {
     let configured = || -> tunctl_core::Result<_> {
         let interface = LinuxBackend::new().interface(&InterfaceName::new(name)?)?;
         interface.set_mtu(Mtu::new(MTU)?)?;
-        interface.up(InterfaceAddress::with_prefix(address, 24)?)?;
+        interface.up(InterfaceAddress::new(address, 24)?)?;
         interface.info()
     };
     let info = configured().map_err(|error| error.to_string())?;

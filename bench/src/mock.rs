@@ -89,7 +89,7 @@ fn measure(pace: Pace, size: usize, time: Duration) -> tunctl_core::Result<Summa
 }
 
 fn device(kernel: &MockBackend, name: &str) -> tunctl_core::Result<MockDevice> {
-    let device = kernel.create(&CreateOptions::tun().name(name)?)?;
+    let device = kernel.create(&CreateOptions::tun().name(name))?;
     device.interface().set_state(State::Up)?;
     Ok(device)
 }

@@ -24,7 +24,7 @@ const WARM: Duration = Duration::from_secs(2);
 pub(crate) fn kernel(time: Duration) -> Result<String, String> {
     const NAME: &str = "soak";
     let create = || -> tunctl_core::Result<_> {
-        let device = LinuxBackend::new().create(&CreateOptions::tun().name(NAME)?)?;
+        let device = LinuxBackend::new().create(&CreateOptions::tun().name(NAME))?;
         device.up("10.78.9.1/24".parse()?)?;
         Ok(device)
     };
@@ -37,7 +37,7 @@ pub(crate) fn kernel(time: Duration) -> Result<String, String> {
 pub(crate) fn mock(time: Duration) -> Result<String, String> {
     let kernel = MockBackend::new();
     let create = || -> tunctl_core::Result<_> {
-        let device = kernel.create(&CreateOptions::tun().name("soak")?)?;
+        let device = kernel.create(&CreateOptions::tun().name("soak"))?;
         device.interface().set_state(State::Up)?;
         Ok(device)
     };

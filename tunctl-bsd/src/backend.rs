@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use tunctl_core::{
-    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
-    Operation, Reason, Result, State, TunBackend, TunDevice,
+    AttachMode, Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, Operation,
+    Reason, Result, State, TunBackend, TunDevice,
 };
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
@@ -303,44 +303,20 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
         self.system.rules.lacks.iter().fold(ALL, |all, &lacking| all.without(lacking))
     }
 
-    fn create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
-        self.make(&Plan::new(Operation::Create, self.system.rules, options)?)
-    }
-
-    fn open(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
-        let Some(name) = options.name_pattern().and_then(tunctl_core::NamePattern::exact) else {
-            let refused = Error::from(InvalidOptions::NoName).with_operation(Operation::Open);
-            return Err(match options.name_pattern() {
-                Some(pattern) => refused.with_name(*pattern),
-                None => refused,
-            });
-        };
-        if options.flags().contains(CreateFlags::TUN_EXCL) {
-            let refused = Error::from(InvalidOptions::ExclusiveOpen).with_operation(Operation::Open);
-            return Err(refused.with_name(name));
-        }
-        let plan = Plan::of_existing(Operation::Open, self.system.rules, options)?;
-        match self.find(Operation::Open, &name)? {
-            Some(found) => self.open_found(&plan, &found),
-            None => Err(plan.error(Cause::NotFound)),
-        }
-    }
-
-    fn open_or_create(&self, options: &CreateOptions) -> Result<BsdDevice<C>> {
-        const OPERATION: Operation = Operation::OpenOrCreate;
-        let existing = match options.name_pattern().and_then(tunctl_core::NamePattern::exact) {
-            Some(name) => self.find(OPERATION, &name)?,
+    fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {
+        let operation = mode.operation();
+        let plan = Plan::of_existing(operation, self.system.rules, options)?;
+        let existing = match options.get_exact_name().filter(|_| mode != AttachMode::New) {
+            Some(name) => self.find(operation, &name)?,
             None => None,
         };
         match existing {
-            Some(found) if options.flags().contains(CreateFlags::TUN_EXCL) => {
-                let plan = Plan::of_existing(OPERATION, self.system.rules, options)?;
+            Some(found) if options.get_flags().contains(CreateFlags::TUN_EXCL) => {
                 Err(plan.error(self.taken(&found)))
             }
-            Some(found) => {
-                self.open_found(&Plan::of_existing(OPERATION, self.system.rules, options)?, &found)
-            }
-            None => self.make(&Plan::new(OPERATION, self.system.rules, options)?),
+            Some(found) => self.open_found(&plan, &found),
+            None if mode == AttachMode::Existing => Err(plan.error(Cause::NotFound)),
+            None => self.make(&Plan::new(operation, self.system.rules, options)?),
         }
     }
 

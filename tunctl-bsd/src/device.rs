@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
-    Layer, Operation, Readiness, Reason, Result, State, TunDevice, Uid, Wake,
+    Cause, CreateFlags, DestroyError, Error, Interface, InterfaceAddress, InterfaceName, Interrupter, Layer,
+    Operation, Readiness, Reason, Result, State, TunDevice, WaitOutcome,
 };
 use tunctl_packet::header::AddressFamily;
 use tunctl_sys::bsd::{Name, Request, iff};
@@ -255,12 +255,12 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         self.sent(head::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD, length)
     }
 
-    fn wait_interruptible(
+    fn wait_until(
         &self,
         readiness: Readiness,
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
-    ) -> Result<Wake> {
+    ) -> Result<WaitOutcome> {
         let waits = self.interface.kind().waits;
         wait(waits, self.channel.as_fd(), readiness, timeout, interrupter).map_err(|errno| {
             let error = io::Error::from(errno);
@@ -295,14 +295,6 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
                 Ok(())
             }
         }
-    }
-
-    fn set_owner(&self, _: Uid) -> Result<()> {
-        Err(self.unsupported(Operation::SetOwner))
-    }
-
-    fn set_group(&self, _: Gid) -> Result<()> {
-        Err(self.unsupported(Operation::SetGroup))
     }
 
     fn try_clone(&self) -> Result<Self> {

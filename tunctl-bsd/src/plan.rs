@@ -95,16 +95,16 @@ impl<'a> Plan<'a> {
         rules: &'static Rules,
         options: &'a CreateOptions,
     ) -> Result<Self> {
-        let pattern = options.name_pattern();
+        let pattern = options.get_name();
         let plan = Self {
             operation,
             system: rules.system,
-            kind: rules.kind_for(options.layer(), pattern),
+            kind: rules.kind_for(options.get_layer(), pattern),
             name: Birthname::Any,
-            vnet_header: options.flags().contains(CreateFlags::VNET_HDR),
+            vnet_header: options.get_flags().contains(CreateFlags::VNET_HDR),
             pattern,
         };
-        let flags = options.flags();
+        let flags = options.get_flags();
         let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE;
         if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {
             let reason = Reason::new(Cause::Unsupported);

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
-use tunctl_core::{Interrupter, Readiness, Wake};
+use tunctl_core::{Interrupter, Readiness, WaitOutcome};
 
 /// By which call a driver lets a program wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) fn wait(
     readiness: Readiness,
     timeout: Option<Duration>,
     interrupter: Option<&Interrupter>,
-) -> Result<Wake, Errno> {
+) -> Result<WaitOutcome, Errno> {
     // A time too far off to be told is no limit.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let interrupter = interrupter.map(Interrupter::as_fd);
@@ -38,10 +38,10 @@ pub(crate) fn wait(
     loop {
         match look(device, readiness, interrupter, deadline) {
             // An interrupt comes first, since it is to end a reader also under a flood of packets.
-            Ok((_, true)) => return Ok(Wake::Interrupted),
-            Ok((true, false)) => return Ok(Wake::Ready),
+            Ok((_, true)) => return Ok(WaitOutcome::Interrupted),
+            Ok((true, false)) => return Ok(WaitOutcome::Ready),
             Ok((false, false)) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
-                return Ok(Wake::TimedOut);
+                return Ok(WaitOutcome::TimedOut);
             }
             Ok((false, false)) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
@@ -131,15 +131,24 @@ mod tests {
                 (with.unwrap(), without.unwrap())
             };
             let started = Instant::now();
-            assert_eq!(look(Readiness::Readable, Some(SHORT)), (Wake::TimedOut, Wake::TimedOut));
+            assert_eq!(
+                look(Readiness::Readable, Some(SHORT)),
+                (WaitOutcome::TimedOut, WaitOutcome::TimedOut)
+            );
             assert!(started.elapsed() >= 2 * SHORT, "{waits:?}");
-            assert_eq!(look(Readiness::Readable, Some(Duration::ZERO)), (Wake::TimedOut, Wake::TimedOut));
-            assert_eq!(look(Readiness::Writable, None), (Wake::Ready, Wake::Ready));
+            assert_eq!(
+                look(Readiness::Readable, Some(Duration::ZERO)),
+                (WaitOutcome::TimedOut, WaitOutcome::TimedOut)
+            );
+            assert_eq!(look(Readiness::Writable, None), (WaitOutcome::Ready, WaitOutcome::Ready));
             other.write_all(&[0]).unwrap();
-            assert_eq!(look(Readiness::Readable, None), (Wake::Ready, Wake::Ready));
+            assert_eq!(look(Readiness::Readable, None), (WaitOutcome::Ready, WaitOutcome::Ready));
             interrupter.interrupt();
-            assert_eq!(look(Readiness::Readable, Some(Duration::MAX)), (Wake::Interrupted, Wake::Ready));
-            assert_eq!(look(Readiness::Writable, None), (Wake::Interrupted, Wake::Ready));
+            assert_eq!(
+                look(Readiness::Readable, Some(Duration::MAX)),
+                (WaitOutcome::Interrupted, WaitOutcome::Ready)
+            );
+            assert_eq!(look(Readiness::Writable, None), (WaitOutcome::Interrupted, WaitOutcome::Ready));
         }
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! // A program turns a packet around, and is recorded. Any backend would do, and a file.
 //! let kernel = MockBackend::new();
-//! let recorder = Recorder::new(kernel.create(&CreateOptions::tun().name("vpn0")?)?, Vec::new());
+//! let recorder = Recorder::new(kernel.create(&CreateOptions::tun().name("vpn0"))?, Vec::new());
 //! recorder.up("10.0.0.1/24".parse()?)?;
 //! kernel.inject("vpn0", [0x45; 20]);
 //! let mut packet = [0; 1500];

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tunctl_core::{
     CreateFlags, DestroyError, Gid, InterfaceAddress, InterfaceName, Interrupter, Layer, Queues, Readiness,
-    Result, TunDevice, Uid, Wake,
+    Result, TunDevice, Uid, WaitOutcome,
 };
 use tunctl_packet::PacketInfo;
 
@@ -147,7 +147,7 @@ impl<D: AsFd, W> AsFd for Recorder<D, W> {
     }
 }
 
-impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
+impl<D: TunDevice, W: Write + Send + 'static> TunDevice for Recorder<D, W> {
     type Interface = D::Interface;
 
     fn interface(&self) -> &Self::Interface {
@@ -182,13 +182,13 @@ impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
         Ok(length)
     }
 
-    fn wait_interruptible(
+    fn wait_until(
         &self,
         readiness: Readiness,
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
-    ) -> Result<Wake> {
-        self.device.wait_interruptible(readiness, timeout, interrupter)
+    ) -> Result<WaitOutcome> {
+        self.device.wait_until(readiness, timeout, interrupter)
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {
@@ -225,17 +225,13 @@ impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
         self.device.recv(buffer).inspect(|&length| self.received(buffer, length))
     }
 
-    fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
-        self.device.recv_timeout(buffer, timeout).inspect(|&length| self.received(buffer, length))
-    }
-
-    fn recv_interruptible(
+    fn recv_until(
         &self,
         buffer: &mut [u8],
-        interrupter: &Interrupter,
         timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
     ) -> Result<usize> {
-        let outcome = self.device.recv_interruptible(buffer, interrupter, timeout);
+        let outcome = self.device.recv_until(buffer, timeout, interrupter);
         outcome.inspect(|&length| self.received(buffer, length))
     }
 
@@ -264,7 +260,7 @@ impl<D: TunDevice, W: Write + Send> TunDevice for Recorder<D, W> {
     }
 }
 
-impl<D: Queues, W: Write + Send> Queues for Recorder<D, W> {
+impl<D: Queues, W: Write + Send + 'static> Queues for Recorder<D, W> {
     fn attach_queue(&self) -> Result<()> {
         self.device.attach_queue()
     }

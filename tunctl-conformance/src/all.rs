@@ -1,9 +1,9 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, configuration, found, gone, joining, lifetime, lookup, mac, names, permission,
-    persistence, queues, readiness, reading, renaming, replacing, rights, segments, stopping, virtio_net,
-    writing,
+    Case, Harness, addresses, applying, configuration, found, gone, joining, lifetime, lookup, mac, names,
+    permission, persistence, queues, readiness, reading, renaming, replacing, rights, segments, stopping,
+    virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -29,6 +29,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         found::cases(),
         addresses::cases(),
         replacing::cases(),
+        applying::cases(),
         renaming::cases(),
         mac::cases(),
     ]

@@ -92,8 +92,8 @@ pub(crate) fn name(text: &str) -> InterfaceName {
 
 /// Options with that name, or pattern.
 pub(crate) fn named(options: CreateOptions, text: &str) -> CreateOptions {
-    let name = native(text, Some(options.layer()));
-    options.name(&name).expect("the suite's names are names")
+    let name = native(text, Some(options.get_layer()));
+    options.name(name)
 }
 
 pub(crate) fn uid(number: u32) -> Uid {

@@ -34,10 +34,10 @@ fn a_name_that_is_refused_late_uses_up_an_index<H: Harness>(harness: &H) {
     let before = index(&tun(harness, "tun0"));
     for late in ["all", "default"] {
         let pattern = InterfaceName::from_kernel(late.as_bytes()).unwrap();
-        let options = CreateOptions::tun().pattern(pattern);
+        let options = CreateOptions::tun().name(pattern);
         refused_with(harness.backend().create(&options), Cause::InvalidName, errno::EINVAL);
     }
-    let early = CreateOptions::tun().pattern(InterfaceName::from_kernel(b"a:b").unwrap());
+    let early = CreateOptions::tun().name(InterfaceName::from_kernel(b"a:b").unwrap());
     refused_with(harness.backend().create(&early), Cause::InvalidName, errno::EINVAL);
     assert_eq!(index(&tun(harness, "tun0")), before + 3);
 }

@@ -155,7 +155,7 @@ fn a_device_of_a_deleted_interface_still_tells_its_flags<H: Harness>(harness: &H
     let device = create(harness, options.clone(), "tap0");
     let index = report(harness, "tap0").index;
     harness.delete(&name("tap0"));
-    assert_eq!((device.flags(), device.layer()), (options.flags(), Layer::Tap));
+    assert_eq!((device.flags(), device.layer()), (options.get_flags(), Layer::Tap));
     assert_eq!(device.interface().index(), index);
 }
 

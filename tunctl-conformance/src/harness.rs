@@ -1,8 +1,6 @@
 //! What the suite asks of whoever runs it.
 
-use tunctl_core::{
-    Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Result, TunBackend,
-};
+use tunctl_core::{Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, Result, TunBackend};
 
 /// The device of a harness's backend.
 pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
@@ -77,6 +75,21 @@ pub trait Observation {
     /// The oldest packet that was not taken yet, as it passed the interface: without packet information or virtio-net
     /// header.
     fn take(&mut self) -> Option<Vec<u8>>;
+}
+
+/// What a poll of a device's descriptor reports at one moment.
+#[doc(alias = "poll")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PollState {
+    /// A packet waits.
+    #[doc(alias = "POLLIN")]
+    pub readable: bool,
+    /// The interface is up, and takes packets.
+    #[doc(alias = "POLLOUT")]
+    pub writable: bool,
+    /// The interface is gone.
+    #[doc(alias = "POLLERR")]
+    pub error: bool,
 }
 
 /// In what systems differ where the suite has to know.

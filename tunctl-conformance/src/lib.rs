@@ -33,6 +33,7 @@
 
 mod addresses;
 mod all;
+mod applying;
 mod case;
 mod configuration;
 mod dialect;
@@ -61,4 +62,4 @@ mod writing;
 pub use all::cases;
 pub use case::{Case, Need, Subject};
 pub use expect::{Outcome, Refusal, refused};
-pub use harness::{DeviceOf, Harness, InterfaceOf, Names, Observation, Profile};
+pub use harness::{DeviceOf, Harness, InterfaceOf, Names, Observation, PollState, Profile};

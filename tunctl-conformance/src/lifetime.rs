@@ -160,7 +160,7 @@ fn the_other_layer_is_a_mismatch<H: Harness>(harness: &H) {
         for outcome in [harness.backend().open(&options), harness.backend().open_or_create(&options)] {
             refused_with(outcome, Cause::LayerMismatch, errno::EINVAL);
         }
-        assert_ne!(report(harness, text).layer, options.layer());
+        assert_ne!(report(harness, text).layer, options.get_layer());
     }
 }
 

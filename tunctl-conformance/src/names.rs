@@ -50,7 +50,7 @@ fn called<H: Harness>(device: &DeviceOf<H>) -> String {
 
 /// A name that no user can write, but that a kernel could have reported.
 fn raw(bytes: &[u8]) -> CreateOptions {
-    CreateOptions::tun().pattern(InterfaceName::from_kernel(bytes).unwrap())
+    CreateOptions::tun().name(InterfaceName::from_kernel(bytes).unwrap())
 }
 
 fn a_tun_without_a_name_gets_the_first_free_one_of_tuns<H: Harness>(harness: &H) {
@@ -202,7 +202,7 @@ fn a_name_that_exists_is_refused_and_the_interface_left_alone<H: Harness>(harnes
 
 fn the_name_of_another_kind_of_interface_is_not_created<H: Harness>(harness: &H) {
     for options in [CreateOptions::tun(), CreateOptions::tap()] {
-        let options = options.pattern(harness.other_interface());
+        let options = options.name(harness.other_interface());
         refused_with(harness.backend().create(&options), Cause::NotATun, errno::EBUSY);
         let exclusive = harness.backend().open_or_create(&options.exclusive(true));
         refused_with(exclusive, Cause::NotATun, errno::EBUSY);
@@ -211,7 +211,7 @@ fn the_name_of_another_kind_of_interface_is_not_created<H: Harness>(harness: &H)
 
 fn the_name_of_another_kind_of_interface_is_not_opened<H: Harness>(harness: &H) {
     for options in [CreateOptions::tun(), CreateOptions::tap()] {
-        let options = options.pattern(harness.other_interface());
+        let options = options.name(harness.other_interface());
         let error = refused(harness.backend().open(&options), Cause::NotATun);
         assert_eq!(error.interface(), Some(harness.other_interface()));
         let either = refused(harness.backend().open_or_create(&options), Cause::NotATun);
@@ -237,7 +237,7 @@ const KEPT: CreateFlags = CreateFlags::all().difference(CreateFlags::ONE_QUEUE.u
 fn a_created_device_reports_the_flags_that_it_was_given<H: Harness>(harness: &H) {
     assert_eq!(all_options().count(), 64);
     for options in all_options() {
-        let flags = options.flags();
+        let flags = options.get_flags();
         let device = create(harness, options, "tun0");
         assert_eq!(device.flags(), flags);
         assert_eq!(report(harness, "tun0").flags, flags & KEPT, "{flags}");
@@ -252,8 +252,8 @@ fn an_opened_device_reports_the_flags_that_it_was_given<H: Harness>(harness: &H)
             persistent(harness, made.clone(), "tun0");
             let fixed =
                 CreateFlags::TUN | CreateFlags::TAP | CreateFlags::MULTI_QUEUE | CreateFlags::TUN_EXCL;
-            for options in all_options().filter(|one| one.flags() & fixed == made.flags() & fixed) {
-                let flags = options.flags();
+            for options in all_options().filter(|one| one.get_flags() & fixed == made.get_flags() & fixed) {
+                let flags = options.get_flags();
                 let device = open(harness, options, "tun0").unwrap();
                 assert_eq!(device.flags(), flags);
                 assert_eq!(report(harness, "tun0").flags, flags & KEPT, "{flags}");

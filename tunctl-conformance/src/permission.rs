@@ -99,7 +99,7 @@ fn without_the_capability_what_is_missing_is_still_told<H: Harness>(harness: &H)
     as_user(harness, 4001, 4001, || {
         refused(open(harness, CreateOptions::tun(), "none"), Cause::NotFound);
         refused(harness.backend().interface(&name("none")), Cause::NotFound);
-        let other = CreateOptions::tun().pattern(harness.other_interface());
+        let other = CreateOptions::tun().name(harness.other_interface());
         refused(harness.backend().open(&other), Cause::NotATun);
     });
 }
@@ -291,7 +291,7 @@ fn that_it_exists_is_told_before_who_may_create_it<H: Harness>(harness: &H) {
         refused_with(harness.backend().create(&options), Cause::Exists, errno::EBUSY);
         let exclusive = harness.backend().open_or_create(&options.exclusive(true));
         refused_with(exclusive, Cause::Exists, errno::EBUSY);
-        let other = CreateOptions::tun().pattern(harness.other_interface());
+        let other = CreateOptions::tun().name(harness.other_interface());
         refused_with(harness.backend().create(&other), Cause::NotATun, errno::EBUSY);
     });
 }
@@ -306,7 +306,7 @@ fn a_mismatch_is_told_before_who_may_open_it<H: Harness>(harness: &H) {
 }
 
 fn who_may_create_it_is_told_before_that_the_name_is_refused<H: Harness>(harness: &H) {
-    let options = CreateOptions::tun().pattern(InterfaceName::from_kernel(b"a/b").unwrap());
+    let options = CreateOptions::tun().name(InterfaceName::from_kernel(b"a/b").unwrap());
     as_user(harness, 4001, 4001, || {
         let created = harness.backend().create(&options);
         refused_with(created, Cause::MissingCapability, errno::EPERM);

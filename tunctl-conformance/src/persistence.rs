@@ -239,7 +239,7 @@ fn the_next_opener_chooses_the_packet_headers<H: Harness>(harness: &H) {
         (plain.clone().vnet_header(true), 10),
         (plain.packet_information(true).vnet_header(true), 14),
     ] {
-        let flags = options.flags();
+        let flags = options.get_flags();
         let device = open(harness, options, "tun0").unwrap();
         assert_eq!((device.flags(), report(harness, "tun0").flags), (flags, flags));
         assert!(harness.inject(&name("tun0"), &ipv4(28)));
@@ -263,8 +263,8 @@ fn the_reported_interface_opens_by_its_own_options<H: Harness>(harness: &H) {
         persistent(harness, options.clone(), "made");
         let found = harness.backend().interface(&name("made")).unwrap();
         let device = harness.backend().open(&found.info().unwrap().options().unwrap()).unwrap();
-        assert_eq!(device.flags(), options.flags());
-        assert_eq!(report(harness, "made").flags, options.flags());
+        assert_eq!(device.flags(), options.get_flags());
+        assert_eq!(report(harness, "made").flags, options.get_flags());
         device.destroy().unwrap();
     }
 }

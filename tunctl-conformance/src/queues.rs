@@ -95,7 +95,7 @@ fn devices_share_a_multi_queue_interface<H: Harness>(harness: &H) {
     for device in [&first, &second, &third] {
         assert_eq!(device.name().unwrap(), name("many"));
         assert_eq!(device.interface().index(), index);
-        assert_eq!(device.flags(), several().flags());
+        assert_eq!(device.flags(), several().get_flags());
     }
     assert_eq!(report(harness, "many").index, index);
 }

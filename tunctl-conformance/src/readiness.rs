@@ -8,8 +8,8 @@ use crate::expect::{
     NO_QUEUES, assert_empty, create, errno, frame, ipv4, name, not_applicable, received, refused_with, tap,
     tun, up,
 };
-use crate::{DeviceOf, Harness, refused};
-use tunctl_core::{Cause, CreateOptions, PollState, Readiness, TunDevice};
+use crate::{DeviceOf, Harness, PollState, refused};
+use tunctl_core::{Cause, CreateOptions, Readiness, TunDevice};
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Readiness:

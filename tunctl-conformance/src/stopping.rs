@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::case::{Case, suite};
 use crate::expect::{assert_empty, create, errno, ipv4, name, received, refused_with, tun, up};
 use crate::{DeviceOf, Harness, refused};
-use tunctl_core::{Cause, CreateOptions, Interrupter, Readiness, Result, TunDevice, Wake};
+use tunctl_core::{Cause, CreateOptions, Interrupter, Readiness, Result, TunDevice, WaitOutcome};
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Readiness:
@@ -61,7 +61,7 @@ fn timed<D: TunDevice>(device: &D, timeout: Duration) -> Result<Vec<u8>> {
 }
 
 fn interruptible<D: TunDevice>(device: &D, interrupter: &Interrupter) -> Result<Vec<u8>> {
-    packet(|device, buffer| device.recv_interruptible(buffer, interrupter, Some(LONG)), device)
+    packet(|device, buffer| device.recv_until(buffer, Some(LONG), Some(interrupter)), device)
 }
 
 /// What a call in another thread returns, while here something is done; it must wait for that, and no longer.
@@ -149,7 +149,7 @@ fn an_interruptible_receive_may_have_a_time_as_well<H: Harness>(harness: &H) {
     let device = up_tun(harness);
     let unused = interrupter();
     let begun = Instant::now();
-    let outcome = device.recv_interruptible(&mut [0; 100], &unused, Some(A_MOMENT));
+    let outcome = device.recv_until(&mut [0; 100], Some(A_MOMENT), Some(&unused));
     refused(outcome, Cause::TimedOut);
     assert!(begun.elapsed() >= A_MOMENT && begun.elapsed() < SOON);
 }
@@ -157,7 +157,7 @@ fn an_interruptible_receive_may_have_a_time_as_well<H: Harness>(harness: &H) {
 fn an_interrupt_ends_a_receive_that_waits<H: Harness>(harness: &H) {
     let device = up_tun(harness);
     let stop = interrupter();
-    let endless = || device.recv_interruptible(&mut [0; 100], &stop, None);
+    let endless = || device.recv_interruptible(&mut [0; 100], &stop);
     let error = refused(meanwhile(endless, || stop.interrupt()), Cause::Interrupted);
     assert!(error.is_interrupted());
 }
@@ -190,8 +190,8 @@ fn an_interrupt_stays_until_it_is_reset<H: Harness>(harness: &H) {
         stop.interrupt();
         refused(interruptible(&device, &stop), Cause::Interrupted);
         assert_eq!(
-            device.wait_interruptible(Readiness::Readable, Some(LONG), Some(&stop)),
-            Ok(Wake::Interrupted)
+            device.wait_until(Readiness::Readable, Some(LONG), Some(&stop)),
+            Ok(WaitOutcome::Interrupted)
         );
         stop.reset();
         let outcome = meanwhile(
@@ -240,7 +240,7 @@ fn a_wait_that_is_over_leaves_another_to_be_woken<H: Harness>(harness: &H) {
     let outcome = meanwhile(
         || interruptible(&device, &other),
         || {
-            refused(device.recv_interruptible(&mut [0; 100], &over, Some(A_MOMENT)), Cause::TimedOut);
+            refused(device.recv_until(&mut [0; 100], Some(A_MOMENT), Some(&over)), Cause::TimedOut);
             assert!(harness.inject(&name("tun0"), &ipv4(28)));
         },
     );
@@ -256,7 +256,7 @@ fn a_byte_in_a_trigger_is_an_interrupt<H: Harness>(harness: &H) {
     assert!(stop.is_interrupted());
     stop.reset();
     drop(trigger);
-    refused(device.recv_interruptible(&mut [0; 100], &stop, Some(Duration::ZERO)), Cause::TimedOut);
+    refused(device.recv_until(&mut [0; 100], Some(Duration::ZERO), Some(&stop)), Cause::TimedOut);
 }
 
 fn a_trigger_comes_before_packets_for_who_waits<H: Harness>(harness: &H) {
@@ -264,13 +264,13 @@ fn a_trigger_comes_before_packets_for_who_waits<H: Harness>(harness: &H) {
     let stop = interrupter();
     assert!(harness.inject(&name("tun0"), &ipv4(28)));
     File::from(stop.trigger().unwrap()).write_all(&[7]).unwrap();
-    let woken = device.wait_interruptible(Readiness::Readable, Some(Duration::ZERO), Some(&stop));
-    assert_eq!(woken, Ok(Wake::Interrupted));
+    let woken = device.wait_until(Readiness::Readable, Some(Duration::ZERO), Some(&stop));
+    assert_eq!(woken, Ok(WaitOutcome::Interrupted));
     assert_eq!(received(&device), ipv4(28));
 }
 
-fn wait_for_room<D: TunDevice>(device: &D, interrupter: &Interrupter) -> Result<Wake> {
-    device.wait_interruptible(Readiness::Writable, Some(LONG), Some(interrupter))
+fn wait_for_room<D: TunDevice>(device: &D, interrupter: &Interrupter) -> Result<WaitOutcome> {
+    device.wait_until(Readiness::Writable, Some(LONG), Some(interrupter))
 }
 
 fn a_trigger_comes_before_packets_for_who_need_not_wait<H: Harness>(harness: &H) {
@@ -289,14 +289,17 @@ fn a_trigger_comes_before_packets_for_who_need_not_wait<H: Harness>(harness: &H)
 fn an_interrupt_ends_a_wait_for_room<H: Harness>(harness: &H) {
     let device = create(harness, CreateOptions::tun(), "tun0");
     let stop = interrupter();
-    assert_eq!(meanwhile(|| wait_for_room(&device, &stop), || stop.interrupt()), Ok(Wake::Interrupted));
+    assert_eq!(
+        meanwhile(|| wait_for_room(&device, &stop), || stop.interrupt()),
+        Ok(WaitOutcome::Interrupted)
+    );
 }
 
 fn an_interruptible_wait_for_room_ends_when_the_interface_comes_up<H: Harness>(harness: &H) {
     let device = create(harness, CreateOptions::tun(), "tun0");
     let unused = interrupter();
     let woken = meanwhile(|| wait_for_room(&device, &unused), || harness.set_up(&name("tun0"), true));
-    assert_eq!(woken, Ok(Wake::Ready));
+    assert_eq!(woken, Ok(WaitOutcome::Ready));
     assert_eq!(device.try_send(&ipv4(28)), Ok(28));
 }
 
@@ -304,6 +307,6 @@ fn an_interruptible_wait_for_room_ends_with_the_interface<H: Harness>(harness: &
     let device = create(harness, CreateOptions::tun(), "tun0");
     let unused = interrupter();
     let woken = meanwhile(|| wait_for_room(&device, &unused), || harness.delete(&name("tun0")));
-    assert_eq!(woken, Ok(Wake::Ready));
+    assert_eq!(woken, Ok(WaitOutcome::Ready));
     refused_with(device.try_send(&ipv4(28)), Cause::Gone, errno::EBADFD);
 }

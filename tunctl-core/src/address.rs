@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
+use crate::text::try_from_text;
+
 /// An address of an interface, with its prefix length, and with a peer or a broadcast address where it has one.
 ///
 /// Written as a text it is an address, or an address and a prefix length; with a peer, `10.0.0.1 peer 10.0.0.2/32`.
@@ -15,7 +17,7 @@ use std::str::FromStr;
 /// assert_eq!(address.prefix_length(), 24);
 /// assert_eq!(address.broadcast(), Some([10, 1, 1, 255].into()));
 ///
-/// // Without a prefix length, IPv4 takes that of the address's class, and IPv6 takes 64.
+/// // Beware: without a prefix length, IPv4 takes that of the address's class, and IPv6 takes 64.
 /// assert_eq!("10.1.1.1".parse::<InterfaceAddress>()?.to_string(), "10.1.1.1/8");
 /// assert_eq!("192.0.2.1".parse::<InterfaceAddress>()?.to_string(), "192.0.2.1/24");
 /// assert_eq!("fd77::1".parse::<InterfaceAddress>()?.to_string(), "fd77::1/64");
@@ -35,26 +37,12 @@ pub struct InterfaceAddress {
 }
 
 impl InterfaceAddress {
-    /// An address with the prefix length of its class (IPv4) or 64 (IPv6).
-    ///
-    /// # Errors
-    ///
-    /// The address cannot be an interface's: [`InvalidAddress::NotUnicast`].
-    pub fn new(address: impl Into<IpAddr>) -> Result<Self, InvalidAddress> {
-        let address = unicast(address.into())?;
-        let prefix_length = match address {
-            IpAddr::V4(address) => class_prefix_length(address),
-            IpAddr::V6(_) => 64,
-        };
-        Ok(Self::at(address, prefix_length))
-    }
-
     /// An address with a prefix length, in bits.
     ///
     /// # Errors
     ///
     /// The address cannot be an interface's, or the prefix is longer than the address.
-    pub fn with_prefix(address: impl Into<IpAddr>, prefix_length: u8) -> Result<Self, InvalidAddress> {
+    pub fn new(address: impl Into<IpAddr>, prefix_length: u8) -> Result<Self, InvalidAddress> {
         let address = unicast(address.into())?;
         let longest = longest_prefix(address);
         if prefix_length > longest {
@@ -63,8 +51,25 @@ impl InterfaceAddress {
         Ok(Self::at(address, prefix_length))
     }
 
+    /// An address with the prefix length of its class (IPv4) or 64 (IPv6).
+    ///
+    /// Classes went out of use in 1993: `10.1.1.1` becomes `10.1.1.1/8`, and takes the traffic of all of `10.0.0.0/8`. Give
+    /// the prefix length, unless you want what Erlang's `tunctl` and `ifconfig` do.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be an interface's: [`InvalidAddress::NotUnicast`].
+    pub fn with_class_prefix(address: impl Into<IpAddr>) -> Result<Self, InvalidAddress> {
+        let address = unicast(address.into())?;
+        let prefix_length = match address {
+            IpAddr::V4(address) => class_prefix_length(address),
+            IpAddr::V6(_) => 64,
+        };
+        Ok(Self::at(address, prefix_length))
+    }
+
     /// The address of one end of a point-to-point link whose other end is `peer`. The prefix is the peer's, and is
-    /// its whole length unless [`prefix`](Self::prefix) says otherwise.
+    /// its whole length unless [`with_prefix_length`](Self::with_prefix_length) says otherwise.
     ///
     /// # Errors
     ///
@@ -87,8 +92,8 @@ impl InterfaceAddress {
     /// # Errors
     ///
     /// The prefix is longer than the address.
-    pub fn prefix(self, prefix_length: u8) -> Result<Self, InvalidAddress> {
-        let fresh = Self::with_prefix(self.address, prefix_length)?;
+    pub fn with_prefix_length(self, prefix_length: u8) -> Result<Self, InvalidAddress> {
+        let fresh = Self::new(self.address, prefix_length)?;
         Ok(match self.peer {
             None => fresh,
             Some(_) => Self { prefix_length, ..self },
@@ -153,6 +158,15 @@ impl InterfaceAddress {
         self.broadcast
     }
 
+    /// Whether it is an IPv6 link-local address: those that an interface has, its kernel most likely made by itself.
+    #[must_use]
+    pub const fn is_link_local(&self) -> bool {
+        match self.address {
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+            IpAddr::V4(_) => false,
+        }
+    }
+
     /// Whether a kernel holds the two for one: the same address, prefix length and peer. Broadcast does not count.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
@@ -167,7 +181,7 @@ impl FromStr for InterfaceAddress {
         if let Some((address, peer)) = text.split_once(" peer ") {
             let address: IpAddr = address.parse().map_err(|_| InvalidAddress::NotAnAddress)?;
             let peer: Self = peer.parse()?;
-            return Self::point_to_point(address, peer.address)?.prefix(peer.prefix_length);
+            return Self::point_to_point(address, peer.address)?.with_prefix_length(peer.prefix_length);
         }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -175,16 +189,18 @@ impl FromStr for InterfaceAddress {
         };
         let address: IpAddr = address.parse().map_err(|_| InvalidAddress::NotAnAddress)?;
         match prefix {
-            None => Self::new(address),
+            None => Self::with_class_prefix(address),
             // The standard parser would take a sign.
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let length = digits.parse().map_err(|_| InvalidAddress::NotAPrefix)?;
-                Self::with_prefix(address, length)
+                Self::new(address, length)
             }
             Some(_) => Err(InvalidAddress::NotAPrefix),
         }
     }
 }
+
+try_from_text!(InterfaceAddress, InvalidAddress);
 
 impl fmt::Display for InterfaceAddress {
     /// `10.1.1.1/8`, or `10.1.1.1 peer 10.1.1.2/32`.
@@ -340,7 +356,7 @@ mod tests {
         let ends = InterfaceAddress::point_to_point([10, 0, 0, 1], [10, 0, 0, 2]).unwrap();
         assert_eq!(ends.to_string(), "10.0.0.1 peer 10.0.0.2/32");
         assert_eq!(ends.broadcast(), None);
-        assert_eq!(ends.prefix(24).unwrap().to_string(), "10.0.0.1 peer 10.0.0.2/24");
+        assert_eq!(ends.with_prefix_length(24).unwrap().to_string(), "10.0.0.1 peer 10.0.0.2/24");
         assert_eq!(parse(&ends.to_string()), Ok(ends));
         assert_eq!(parse("10.0.0.1/8 peer 10.0.0.2/32"), Err(InvalidAddress::NotAnAddress));
         let mixed = InterfaceAddress::point_to_point([10, 0, 0, 1], [0xfd77, 0, 0, 0, 0, 0, 0, 2]);

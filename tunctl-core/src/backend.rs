@@ -2,7 +2,35 @@
 
 use std::fmt;
 
-use crate::{Capabilities, CreateOptions, Interface, InterfaceName, Result, TunDevice};
+use crate::apply::{Snapshot, configure};
+use crate::{
+    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
+    Operation, Result, TunDevice,
+};
+
+/// Which interface a device is to be attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttachMode {
+    /// One that does not exist yet, and is created.
+    New,
+    /// One that exists, of the name that the options have.
+    Existing,
+    /// One that exists, if there is one of the name, and else a new one. Options without a whole name, or that are
+    /// [exclusive](CreateOptions::exclusive), ask for a new one.
+    Any,
+}
+
+impl AttachMode {
+    /// The verb that asks for it.
+    #[must_use]
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::New => Operation::Create,
+            Self::Existing => Operation::Open,
+            Self::Any => Operation::OpenOrCreate,
+        }
+    }
+}
 
 /// A system that makes TUN/TAP devices: a kernel, or a model of one.
 ///
@@ -12,8 +40,7 @@ use crate::{Capabilities, CreateOptions, Interface, InterfaceName, Result, TunDe
 /// use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};
 ///
 /// fn echo_one<B: TunBackend>(backend: &B) -> Result<()> {
-///     let tun = backend.create(&CreateOptions::tun().name("vpn%d")?)?;
-///     tun.up("10.1.1.1/24".parse()?)?;
+///     let tun = backend.create(&CreateOptions::tun().name("vpn%d").address("10.1.1.1/24").up())?;
 ///     let mut packet = [0; 1500];
 ///     let length = tun.recv(&mut packet)?;
 ///     tun.send(&packet[..length])?;
@@ -27,7 +54,7 @@ use crate::{Capabilities, CreateOptions, Interface, InterfaceName, Result, TunDe
 /// |---|---|
 /// | `create` | [`create`](Self::create), [`open`](Self::open), [`open_or_create`](Self::open_or_create) |
 /// | `destroy` | [`TunDevice::destroy`] |
-/// | `up`, `down` | [`TunDevice::up`], [`TunDevice::down`]; finer: [`Interface::add_address`], [`Interface::set_state`] |
+/// | `up`, `down` | [`TunDevice::up`], [`TunDevice::down`]; finer: [`Interface::apply`] |
 /// | `persist`, `owner`, `group` | [`TunDevice::set_persist`], [`TunDevice::set_owner`], [`TunDevice::set_group`] |
 /// | `read`, `write` | [`TunDevice::recv`], [`TunDevice::send`], and their `try_` and `_vectored` forms |
 /// | `devname`, `flags` | [`TunDevice::name`], [`TunDevice::flags`] |
@@ -41,41 +68,17 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     /// Which operations it supports.
     fn capabilities(&self) -> Capabilities;
 
-    /// Creates an interface that does not exist yet, and attaches to it. If a step fails, nothing is left behind.
+    /// Attaches a device to an interface, and configures nothing: what [`create`](Self::create), [`open`](Self::open) and
+    /// [`open_or_create`](Self::open_or_create) begin with. Programs call those; backends implement this.
+    ///
+    /// With [`AttachMode::Existing`], the options have a whole name and are not exclusive. If a step fails, nothing is left
+    /// behind.
     ///
     /// # Errors
     ///
-    /// `Exists`; `NotATun` if the name is that of another kind of interface; `InvalidName` if the kernel refuses it;
-    /// `MissingCapability`, `ForeignNamespace`; `MissingNode`, `MissingDriver`, `ClosedNode` and `ContainerRules` of the
-    /// device node; `TooManyOpenFiles`.
+    /// Those of the three, under [the verb](AttachMode::operation).
     #[doc(alias = "TUNSETIFF")]
-    fn create(&self, options: &CreateOptions) -> Result<Self::Device>;
-
-    /// Attaches to an interface that exists. Packet headers become those of `options`.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidOptions` without a whole name, or if exclusive; `NotFound`; `NotATun`; `LayerMismatch`;
-    /// `QueueMismatch`; `HeaderMismatch`; `TooManyQueues`; `Busy`, with who holds it; `NotOwner`;
-    /// `MissingCapability` and `ForeignNamespace` where a kernel wants the capability for an interface without owner; and
-    /// those of the device node.
-    #[doc(alias = "TUNSETIFF")]
-    fn open(&self, options: &CreateOptions) -> Result<Self::Device>;
-
-    /// Attaches to the interface if it exists, and else creates it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`](Self::open) but `NotFound`, and those of [`create`](Self::create).
-    #[doc(alias = "TUNSETIFF")]
-    fn open_or_create(&self, options: &CreateOptions) -> Result<Self::Device>;
-
-    /// Finds a TUN/TAP interface by name, without attaching to it.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound`; `NotATun`.
-    fn interface(&self, name: &InterfaceName) -> Result<Self::Interface>;
+    fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<Self::Device>;
 
     /// Finds all TUN/TAP interfaces, in the order of their indices, without attaching to them.
     ///
@@ -83,4 +86,134 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     ///
     /// Those of the system call.
     fn interfaces(&self) -> Result<Vec<Self::Interface>>;
+
+    /// Creates an interface that does not exist yet, attaches to it, and makes it what the options name. If a step fails,
+    /// nothing is left behind.
+    ///
+    /// # Errors
+    ///
+    /// That of the first option that is wrong; `Exists`; `NotATun` if the name is that of another kind of interface;
+    /// `InvalidName` if the kernel refuses it; `MissingCapability`, `ForeignNamespace`; `MissingNode`, `MissingDriver`,
+    /// `ClosedNode` and `ContainerRules` of the device node; `TooManyOpenFiles`; those of [`Interface::apply`].
+    #[doc(alias = "TUNSETIFF")]
+    fn create(&self, options: &CreateOptions) -> Result<Self::Device> {
+        attach_and_configure(self, AttachMode::New, options)
+    }
+
+    /// Attaches to an interface that exists, and makes it what the options name. Packet headers become those of `options`.
+    /// If a step fails, the interface is what it was.
+    ///
+    /// # Errors
+    ///
+    /// That of the first option that is wrong; `InvalidOptions` without a whole name, or if exclusive; `NotFound`; `NotATun`;
+    /// `LayerMismatch`; `QueueMismatch`; `HeaderMismatch`; `TooManyQueues`; `Busy`, with the processes that hold it;
+    /// `NotOwner`; `MissingCapability` and `ForeignNamespace` where a kernel wants the capability for an interface without
+    /// owner; those of the device node; those of [`Interface::apply`].
+    #[doc(alias = "TUNSETIFF")]
+    fn open(&self, options: &CreateOptions) -> Result<Self::Device> {
+        let invalid = if options.get_exact_name().is_none() {
+            Some(InvalidOptions::NoName)
+        } else if options.get_flags().contains(CreateFlags::TUN_EXCL) {
+            Some(InvalidOptions::ExclusiveOpen)
+        } else {
+            None
+        };
+        match invalid {
+            Some(invalid) if options.invalid().is_none() => {
+                Err(named(Error::from(invalid).with_operation(Operation::Open), options))
+            }
+            _ => attach_and_configure(self, AttachMode::Existing, options),
+        }
+    }
+
+    /// Attaches to the interface if it exists, and else creates it, and makes it what the options name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) but `NotFound`, and those of [`create`](Self::create).
+    #[doc(alias = "TUNSETIFF")]
+    fn open_or_create(&self, options: &CreateOptions) -> Result<Self::Device> {
+        attach_and_configure(self, AttachMode::Any, options)
+    }
+
+    /// Creates an interface with several queues, and attaches a device to each: one for each thread. The options become
+    /// [`multi_queue`](CreateOptions::multi_queue).
+    ///
+    /// ```
+    /// # use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};
+    /// # fn serve<D: TunDevice>(queue: D) {}
+    /// # fn example<B: TunBackend>(backend: &B) -> Result<()> {
+    /// for queue in backend.create_queues(&CreateOptions::tun().name("vpn%d").up(), 4)? {
+    ///     std::thread::spawn(move || serve(queue));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create); `InvalidOptions` for no queue; `TooManyQueues`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux, up to 256 queues. On the other systems an interface has one: `Unsupported`.
+    #[doc(alias = "IFF_MULTI_QUEUE")]
+    fn create_queues(&self, options: &CreateOptions, queues: usize) -> Result<Vec<Self::Device>> {
+        if queues == 0 {
+            return Err(named(
+                Error::from(InvalidOptions::NoQueues).with_operation(Operation::Create),
+                options,
+            ));
+        }
+        let options = options.clone().multi_queue(true);
+        let first = self.create(&options)?;
+        let others =
+            CreateOptions::from_flags(options.get_flags() - CreateFlags::TUN_EXCL)?.name(first.name()?);
+        let mut devices = vec![first];
+        for _ in 1..queues {
+            devices.push(self.open(&others).map_err(|error| error.with_operation(Operation::Create))?);
+        }
+        Ok(devices)
+    }
+
+    /// Finds a TUN/TAP interface by name, without attaching to it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `NotATun`.
+    fn interface(&self, name: &InterfaceName) -> Result<Self::Interface> {
+        let found =
+            self.interfaces().map_err(|error| error.with_operation(Operation::Lookup).with_name(*name))?;
+        let has_name = |interface: &Self::Interface| interface.name().is_ok_and(|other| other == *name);
+        let not_found = || Error::new(Operation::Lookup, Cause::NotFound).with_name(*name);
+        found.into_iter().find(has_name).ok_or_else(not_found)
+    }
+}
+
+fn attach_and_configure<B: TunBackend + ?Sized>(
+    backend: &B,
+    mode: AttachMode,
+    options: &CreateOptions,
+) -> Result<B::Device> {
+    if let Some(invalid) = options.invalid() {
+        return Err(named(invalid.clone().with_operation(mode.operation()), options));
+    }
+    let device = backend.attach(mode, options)?;
+    match configure(&device, options) {
+        Ok(()) => Ok(device),
+        Err(error) => {
+            let interface = device.interface().clone();
+            drop(device);
+            // Of a new interface, nothing is left with its only device.
+            let is_gone = Snapshot::of(&interface).is_err();
+            Err(if is_gone { error.with_leftovers(None) } else { error })
+        }
+    }
+}
+
+fn named(error: Error, options: &CreateOptions) -> Error {
+    match options.get_name() {
+        Some(&pattern) => error.with_name(pattern),
+        None => error,
+    }
 }

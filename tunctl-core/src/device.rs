@@ -5,9 +5,11 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use tunctl_packet::header::HeaderKind;
+
 use crate::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
-    Layer, Operation, Result, Uid, Wake,
+    Layer, Operation, Result, Uid, WaitOutcome,
 };
 
 /// What to wait for.
@@ -19,61 +21,28 @@ pub enum Readiness {
     Writable,
 }
 
-/// What a poll of a device's descriptor reports at one moment.
-#[doc(alias = "poll")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PollState {
-    /// A packet waits.
-    #[doc(alias = "POLLIN")]
-    pub readable: bool,
-    /// The interface is up, and takes packets.
-    #[doc(alias = "POLLOUT")]
-    pub writable: bool,
-    /// The interface is gone.
-    #[doc(alias = "POLLERR")]
-    pub error: bool,
-}
-
 /// One open descriptor of the TUN/TAP driver, attached to one queue of an interface.
 ///
-/// All but [`destroy`](Self::destroy) take `&self`: the kernel does the locking, so one thread may receive while
-/// another sends. Dropping a device only closes it; an interface that is not persistent goes with its last device.
+/// All but [`destroy`](Self::destroy) take `&self`: the kernel does the locking, so one thread may receive while another
+/// sends. Dropping a device only closes it; an interface that is not persistent goes with its last device.
 ///
 /// The descriptor is non-blocking and close-on-exec, and [`AsFd`] lends it to event loops.
-pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
+///
+/// # What a backend implements
+///
+/// What every system has is required. What some systems lack has a default that answers
+/// [`Cause::Unsupported`](crate::Cause::Unsupported); the rest is built on these, for a backend to override where its system
+/// does better. [`TunBackend`](crate::TunBackend) has a whole backend as an example.
+pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     /// The interface that this device is attached to.
     type Interface: Interface;
 
     /// The interface: its addresses, its MTU, its state.
     fn interface(&self) -> &Self::Interface;
 
-    /// The interface's name, which follows renames.
-    ///
-    /// # Errors
-    ///
-    /// `Gone`.
-    #[doc(alias = "devname")]
-    #[doc(alias = "TUNGETIFF")]
-    fn name(&self) -> Result<InterfaceName>;
-
     /// The flags that the device was created with; their [`bits`](CreateFlags::bits) are Erlang's integer.
     #[doc(alias = "TUNGETIFF")]
     fn flags(&self) -> CreateFlags;
-
-    /// Receives one packet if one is there, and its length; never waits.
-    ///
-    /// Each call is one system call into `buffer`. A packet that is longer than `buffer` loses its tail, without a
-    /// sign unless the device carries packet information, whose
-    /// [strip bit](tunctl_packet::header::PacketInfo::is_stripped) tells.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock`; `Gone`; `TooShort` if `buffer` has no room for the headers in front of a packet, which then is lost.
-    ///
-    /// # Platform
-    ///
-    /// On Linux, an empty buffer receives 0 bytes at once, and takes no packet.
-    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize>;
 
     /// As [`try_recv`](Self::try_recv), into several buffers, filled one after the other.
     ///
@@ -83,15 +52,6 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     #[doc(alias = "readv")]
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize>;
 
-    /// Sends one packet, whole or not at all, and returns its length; never waits.
-    ///
-    /// A packet longer than the MTU is sent all the same: no kernel checks.
-    ///
-    /// # Errors
-    ///
-    /// `Down`; `TooShort`; `MalformedPacket`; `WouldBlock` if the send buffer is full; `Gone`.
-    fn try_send(&self, packet: &[u8]) -> Result<usize>;
-
     /// As [`try_send`](Self::try_send), of a packet in several pieces.
     ///
     /// # Errors
@@ -100,46 +60,22 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     #[doc(alias = "writev")]
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize>;
 
-    /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, which comes first if it was used
-    /// before: which of the three. What is `None` does not end the wait.
+    /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, and returns what ended the wait. A
+    /// pending interrupt wins. `None` disables that condition.
     ///
     /// [`wait`](Self::wait) and all receives that wait are made of this. A device whose interface is deleted is ready, so that
-    /// the next call can say so.
+    /// the next call can say so. A signal does not end the wait.
     ///
     /// # Errors
     ///
     /// Those of the system call.
     #[doc(alias = "poll")]
-    fn wait_interruptible(
+    fn wait_until(
         &self,
         readiness: Readiness,
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
-    ) -> Result<Wake>;
-
-    /// Makes the interface outlive its last device, or not.
-    ///
-    /// # Errors
-    ///
-    /// `Gone`; `Unsupported`.
-    #[doc(alias = "TUNSETPERSIST")]
-    fn set_persist(&self, persistent: bool) -> Result<()>;
-
-    /// Makes a user the owner, who may then attach without privilege. There is no way back to nobody.
-    ///
-    /// # Errors
-    ///
-    /// `UnmappedId`; `Gone`; `Unsupported`.
-    #[doc(alias = "TUNSETOWNER")]
-    fn set_owner(&self, owner: Uid) -> Result<()>;
-
-    /// Makes a group the owner, whose members may then attach without privilege. There is no way back to nobody.
-    ///
-    /// # Errors
-    ///
-    /// `UnmappedId`; `Gone`; `Unsupported`.
-    #[doc(alias = "TUNSETGROUP")]
-    fn set_group(&self, group: Gid) -> Result<()>;
+    ) -> Result<WaitOutcome>;
 
     /// A second descriptor of the same queue: what one receives, the other does not, and the interface goes with the last of
     /// them. Two queues are another matter: those are two devices that were opened.
@@ -150,21 +86,136 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     #[doc(alias = "dup")]
     fn try_clone(&self) -> Result<Self>;
 
-    /// Destroys the interface, persistent or not: after success it is gone.
+    /// The interface's name, which follows renames.
     ///
     /// # Errors
     ///
-    /// `Busy` if other devices keep it alive and the caller may not delete it under them: the error says who they
-    /// are, as far as can be seen, and gives the device back, with its persistence as it was. (Only a holder that the
-    /// caller may not see comes to light when the device is closed, too late to give it back.)
-    fn destroy(self) -> Result<(), DestroyError<Self>>;
+    /// `Gone`.
+    #[doc(alias = "devname")]
+    #[doc(alias = "TUNGETIFF")]
+    fn name(&self) -> Result<InterfaceName> {
+        self.interface().name().map_err(|error| error.with_operation(Operation::Name))
+    }
 
     /// What a packet starts with.
     fn layer(&self) -> Layer {
         if self.flags().contains(CreateFlags::TUN) { Layer::Tun } else { Layer::Tap }
     }
 
-    /// Waits until the device is ready, or `timeout` has passed: whether it is ready. Without a timeout, for ever.
+    /// The headers in front of each packet, which are the program's to read and to write.
+    fn header_kind(&self) -> HeaderKind {
+        self.flags().header_kind()
+    }
+
+    /// The most bytes that a packet of this device has at the interface's present MTU: a buffer of this length cuts none.
+    ///
+    /// It has room for the device's headers, and on a tap for an Ethernet header with two VLAN tags.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    fn longest_packet(&self) -> Result<usize> {
+        /// An Ethernet header, and two tags of four bytes (IEEE 802.1ad).
+        const ETHERNET: usize = 14 + 2 * 4;
+        let link = match self.layer() {
+            Layer::Tun => 0,
+            Layer::Tap => ETHERNET,
+        };
+        let mtu = usize::try_from(self.interface().mtu()?.get()).unwrap_or(usize::MAX);
+        Ok(mtu.saturating_add(link + self.header_kind().length()))
+    }
+
+    /// Receives one packet if one is there, and returns its length; never waits.
+    ///
+    /// Each call is one system call into `buffer`. A packet that is longer than `buffer` loses its tail, without a sign unless
+    /// the device carries packet information, whose [strip bit](tunctl_packet::header::PacketInfo::is_stripped) tells;
+    /// [`longest_packet`](Self::longest_packet) says how long a buffer must be.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`; `Gone`; `TooShort` if `buffer` has no room for the headers in front of a packet, which then is lost.
+    ///
+    /// # Platform
+    ///
+    /// On Linux, an empty buffer receives 0 bytes at once, and takes no packet.
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.try_recv_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    /// Sends one packet, whole or not at all, and returns its length; never waits.
+    ///
+    /// A packet longer than the MTU is sent all the same: no kernel checks.
+    ///
+    /// # Errors
+    ///
+    /// `Down`; `TooShort`; `MalformedPacket`; `NoBuffers`, after all of which [the packet is lost](Error::is_packet_lost);
+    /// `WouldBlock` if the send buffer is full; `Gone`.
+    fn try_send(&self, packet: &[u8]) -> Result<usize> {
+        self.try_send_vectored(&[IoSlice::new(packet)])
+    }
+
+    /// Makes the interface outlive its last device, or not.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux, FreeBSD and NetBSD. The other systems cannot.
+    #[doc(alias = "TUNSETPERSIST")]
+    fn set_persist(&self, persistent: bool) -> Result<()> {
+        let _ = persistent;
+        Err(Error::new(Operation::SetPersist, Cause::Unsupported))
+    }
+
+    /// Makes a user the owner, who may then attach without privilege. There is no way back to nobody.
+    ///
+    /// # Errors
+    ///
+    /// `UnmappedId`; `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. The other systems cannot.
+    #[doc(alias = "TUNSETOWNER")]
+    fn set_owner(&self, owner: Uid) -> Result<()> {
+        let _ = owner;
+        Err(Error::new(Operation::SetOwner, Cause::Unsupported))
+    }
+
+    /// Makes a group the owner, whose members may then attach without privilege. There is no way back to nobody.
+    ///
+    /// # Errors
+    ///
+    /// `UnmappedId`; `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. The other systems cannot.
+    #[doc(alias = "TUNSETGROUP")]
+    fn set_group(&self, group: Gid) -> Result<()> {
+        let _ = group;
+        Err(Error::new(Operation::SetGroup, Cause::Unsupported))
+    }
+
+    /// Destroys the interface, persistent or not: after success it is gone.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` if other devices keep it alive and the caller may not delete it under them: the error says which processes have
+    /// them, as far as can be seen, and gives the device back, with its persistence as it was. (A holder that the caller may
+    /// not see comes to light only when the device is closed, too late to give it back.)
+    fn destroy(self) -> Result<(), DestroyError<Self>> {
+        match self.interface().delete() {
+            Err(error) if !error.is_gone() => {
+                Err(DestroyError::new(error.with_operation(Operation::Destroy), Some(self)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the device is ready, or `timeout` has passed, and returns whether it is ready. Without a timeout, for ever.
     ///
     /// A device whose interface is deleted is ready, so that the next call can say so.
     ///
@@ -173,13 +224,14 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     /// Those of the system call.
     #[doc(alias = "poll")]
     fn wait(&self, readiness: Readiness, timeout: Option<Duration>) -> Result<bool> {
-        Ok(self.wait_interruptible(readiness, timeout, None)? == Wake::Ready)
+        Ok(self.wait_until(readiness, timeout, None)? == WaitOutcome::Ready)
     }
 
     /// Receives one packet, waiting for it if none is there, and returns its length.
     ///
     /// It sleeps until a packet comes or the interface is deleted; taking the interface down, or setting a flag, does not wake
-    /// it. To stop it from another thread, use [`recv_interruptible`](Self::recv_interruptible) instead.
+    /// it. Neither does a signal: its handler runs, and the wait goes on. To stop it from another thread or from a signal
+    /// handler, use [`recv_interruptible`](Self::recv_interruptible).
     ///
     /// A packet that is there costs one system call; see [`try_recv`](Self::try_recv) for what becomes of long ones.
     ///
@@ -213,21 +265,30 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     /// `TimedOut`; those of [`recv`](Self::recv). A packet that is there is received however short the timeout.
     #[doc(alias = "SO_RCVTIMEO")]
     fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
-        patient(self, Some(timeout), None, || self.try_recv(buffer))
+        self.recv_until(buffer, Some(timeout), None)
     }
 
-    /// As [`recv`](Self::recv), until the [`Interrupter`] is used, for no longer than `timeout` if there is one.
+    /// As [`recv`](Self::recv), until the [`Interrupter`] is used.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted`, also if a packet is there: it stays. Those of [`recv`](Self::recv).
+    fn recv_interruptible(&self, buffer: &mut [u8], interrupter: &Interrupter) -> Result<usize> {
+        self.recv_until(buffer, None, Some(interrupter))
+    }
+
+    /// As [`recv`](Self::recv), until `timeout` has passed or the interrupter is used. `None` disables that condition.
     ///
     /// # Errors
     ///
     /// `Interrupted`, also if a packet is there: it stays. `TimedOut`; those of [`recv`](Self::recv).
-    fn recv_interruptible(
+    fn recv_until(
         &self,
         buffer: &mut [u8],
-        interrupter: &Interrupter,
         timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
     ) -> Result<usize> {
-        patient(self, timeout, Some(interrupter), || self.try_recv(buffer))
+        patient(self, timeout, interrupter, || self.try_recv(buffer))
     }
 
     /// As [`recv`](Self::recv), into several buffers, filled one after the other.
@@ -244,7 +305,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized {
     ///
     /// # Errors
     ///
-    /// `Down`; `TooShort`; `MalformedPacket`; `Gone`.
+    /// Those of [`try_send`](Self::try_send) but `WouldBlock`.
     #[doc(alias = "write")]
     fn send(&self, packet: &[u8]) -> Result<usize> {
         waiting(self, Readiness::Writable, || self.try_send(packet))
@@ -294,7 +355,7 @@ fn waiting<D: TunDevice>(
     }
 }
 
-/// Tries to receive until there is a packet, or the caller's patience ends.
+/// Tries to receive until there is a packet, the time has passed or the interrupter is used.
 fn patient<D: TunDevice>(
     device: &D,
     timeout: Option<Duration>,
@@ -311,15 +372,15 @@ fn patient<D: TunDevice>(
             Err(error) if error.is_would_block() => {}
             outcome => return outcome,
         }
-        // Another reader may take the packet that we were woken for: what is left of the time is what counts. A time too far
-        // off to be told is no limit.
+        // Another reader may take the packet that ended the wait, so the next wait takes only the time that is left. A deadline
+        // past `Instant`'s range means no deadline.
         let now = timeout.map(|_| Instant::now());
         let until = *deadline.get_or_insert_with(|| now?.checked_add(timeout?));
         let left = until.and_then(|until| Some(until.saturating_duration_since(now?)));
-        match device.wait_interruptible(Readiness::Readable, left, interrupter)? {
-            Wake::Ready => {}
-            Wake::TimedOut => return ended(Cause::TimedOut),
-            Wake::Interrupted => return ended(Cause::Interrupted),
+        match device.wait_until(Readiness::Readable, left, interrupter)? {
+            WaitOutcome::Ready => {}
+            WaitOutcome::TimedOut => return ended(Cause::TimedOut),
+            WaitOutcome::Interrupted => return ended(Cause::Interrupted),
         }
     }
 }

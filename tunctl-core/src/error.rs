@@ -153,9 +153,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.operation)?;
-        if let Some(name) = &self.name {
-            write!(f, " {name}")?;
+        match &self.name {
+            Some(name) => write!(f, "{} {name}", self.operation)?,
+            None => f.write_str(self.operation.alone())?,
         }
         match self.reason.errno() {
             Some(Errno { number, text: Some(text) }) => write!(f, ": {text} (os error {number})")?,
@@ -238,6 +238,13 @@ from_parse_error! {
     InvalidAddress => InvalidAddress,
     InvalidMac => InvalidMac,
     InvalidMtu => InvalidMtu,
+}
+
+impl From<std::convert::Infallible> for Error {
+    /// For setters that take a value or a text: a value cannot be wrong.
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
 }
 
 #[cfg(test)]
@@ -336,7 +343,7 @@ mod tests {
         assert_eq!(error.raw_os_error(), Some(35));
         assert_eq!(
             error.to_string(),
-            "receive from: Resource temporarily unavailable (os error 35): the operation would have to wait"
+            "receive: Resource temporarily unavailable (os error 35): the operation would have to wait"
         );
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::apply::apply;
 use crate::{
-    Cause, CreateFlags, CreateOptions, Gid, InterfaceAddress, InterfaceIndex, InterfaceName, Layer,
-    MacAddress, Mtu, Operation, Result, Uid,
+    Cause, CreateFlags, CreateOptions, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceIndex,
+    InterfaceName, Layer, MacAddress, Mtu, Operation, Result, Uid,
 };
 
 /// Whether an interface is administratively up, and takes packets.
@@ -48,6 +49,8 @@ pub struct InterfaceInfo {
     pub state: State,
     /// Whether it outlives its last device.
     pub persistent: bool,
+    /// How many packets wait for the program at most, in each queue. `None` where the kernel does not say.
+    pub queue_length: Option<u32>,
     /// The user that may attach without privilege.
     pub owner: Option<Uid>,
     /// The group whose members may attach without privilege.
@@ -73,6 +76,7 @@ impl InterfaceInfo {
             mac: None,
             state: State::Down,
             persistent: false,
+            queue_length: None,
             owner: None,
             group: None,
             queues: None,
@@ -85,7 +89,7 @@ impl InterfaceInfo {
     ///
     /// `InvalidOptions`: the flags make no sense together, which no kernel reports.
     pub fn options(&self) -> Result<CreateOptions> {
-        Ok(CreateOptions::from_flags(self.flags)?.pattern(self.name))
+        Ok(CreateOptions::from_flags(self.flags)?.name(self.name))
     }
 }
 
@@ -93,7 +97,12 @@ impl InterfaceInfo {
 ///
 /// A handle holds nothing alive. When the interface is deleted, or moved to another namespace, every operation answers
 /// [`Cause::Gone`](crate::Cause::Gone).
-pub trait Interface: fmt::Debug + Clone + Send + Sync {
+///
+/// # What a backend implements
+///
+/// What every system has is required. What some systems lack has a default that answers
+/// [`Cause::Unsupported`](crate::Cause::Unsupported); the rest is built on these.
+pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     /// Its index. Manual page: `if_nametoindex(3)`.
     fn index(&self) -> InterfaceIndex;
 
@@ -103,19 +112,6 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     ///
     /// `Gone`.
     fn info(&self) -> Result<InterfaceInfo>;
-
-    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
-    /// attached.
-    ///
-    /// # Errors
-    ///
-    /// `Gone`; `Unsupported`.
-    ///
-    /// # Platform
-    ///
-    /// On Linux, `tx_dropped` of the interface's statistics.
-    #[doc(alias = "tx_dropped")]
-    fn dropped(&self) -> Result<u64>;
 
     /// Its addresses, in the kernel's order; IPv6 link-local addresses that the kernel made are among them.
     ///
@@ -185,7 +181,30 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     #[doc(alias = "IFLA_ADDRESS")]
     fn set_mac(&self, mac: MacAddress) -> Result<()>;
 
-    /// Gives it another name. To the one that it has, it succeeds.
+    /// Deletes the interface, persistent or not, whoever has it open: their devices answer `Gone` from then on.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `Gone` if another was faster.
+    #[doc(alias = "RTM_DELLINK")]
+    fn delete(&self) -> Result<()>;
+
+    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
+    /// attached.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// On Linux, `tx_dropped` of the interface's statistics. FreeBSD and OpenBSD count them; the other systems do not.
+    #[doc(alias = "tx_dropped")]
+    fn dropped(&self) -> Result<u64> {
+        Err(Error::new(Operation::Inspect, Cause::Unsupported))
+    }
+
+    /// Renames the interface. Renaming to the current name does nothing.
     ///
     /// # Errors
     ///
@@ -197,15 +216,48 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
     /// Linux, from about 6.3 on also while it is up; FreeBSD and DragonFly. The other systems cannot.
     #[doc(alias = "SIOCSIFNAME")]
     #[doc(alias = "IFLA_IFNAME")]
-    fn rename(&self, name: &InterfaceName) -> Result<()>;
+    fn rename(&self, name: &InterfaceName) -> Result<()> {
+        let _ = name;
+        Err(Error::new(Operation::Rename, Cause::Unsupported))
+    }
 
-    /// Deletes the interface, persistent or not, whoever has it open: their devices answer `Gone` from then on.
+    /// Sets how many packets wait for the program at most, in each queue. Packets that wait and no longer fit are lost.
     ///
     /// # Errors
     ///
-    /// `MissingCapability`; `Gone` if another was faster.
-    #[doc(alias = "RTM_DELLINK")]
-    fn delete(&self) -> Result<()>;
+    /// `MissingCapability`; `Unsupported`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux, `tx_queue_len`: 500 on a new tun, 1000 on a new tap. The other systems cannot.
+    #[doc(alias = "SIOCSIFTXQLEN")]
+    #[doc(alias = "IFLA_TXQLEN")]
+    #[doc(alias = "txqueuelen")]
+    fn set_queue_length(&self, packets: u32) -> Result<()> {
+        let _ = packets;
+        Err(Error::new(Operation::SetQueueLength, Cause::Unsupported))
+    }
+
+    /// Makes it what `config` names: changes what differs, and nothing else. What is so already takes no right. If a step
+    /// fails, what was done before it is undone.
+    ///
+    /// ```
+    /// # use tunctl_core::{Interface, InterfaceConfig, Result};
+    /// # fn example<I: Interface>(interface: &I) -> Result<()> {
+    /// interface.apply(&InterfaceConfig::new().mtu(1400).address("10.1.1.1/24").up())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of the first value of `config` that is wrong, before anything else; that of the step that failed, under the
+    /// step's own [operation](crate::Error::operation), and with what [could not be undone](crate::Error::leftovers).
+    /// `InvalidMtu` if it would lose IPv6 addresses for the [MTU](InterfaceConfig::mtu); `AddressNotFound` if it does not
+    /// have an address that is to go.
+    fn apply(&self, config: &InterfaceConfig) -> Result<()> {
+        apply(self, config)
+    }
 
     /// Its name, which may have changed since you last asked.
     ///
@@ -247,20 +299,16 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
         Ok(self.info()?.state)
     }
 
-    /// Brings it up and gives it an address. If the address is refused, an interface that was down is taken down again.
+    /// Brings it up and gives it an address, as [`apply`](Self::apply) does: if the address is refused, it is as it was.
     ///
     /// # Errors
     ///
     /// Those of [`set_state`](Self::set_state) and of [`add_address`](Self::add_address).
     fn up(&self, address: InterfaceAddress) -> Result<()> {
-        let before = self.state().map_err(|error| error.with_operation(Operation::Up))?;
-        // In this order, since Linux never adds the route to an IPv6 peer if the interface was down at that time.
-        let done = self.set_state(State::Up).and_then(|()| self.add_address(address));
-        done.map(drop).inspect_err(|_| {
-            if before == State::Down {
-                // The first failure is the one to tell; a failed clean-up most likely has the same cause.
-                let _ = self.set_state(State::Down);
-            }
+        let config = InterfaceConfig::new().address(address).up();
+        self.apply(&config).map_err(|error| match error.operation() {
+            Operation::Inspect | Operation::ListAddresses => error.with_operation(Operation::Up),
+            _ => error,
         })
     }
 
@@ -277,85 +325,15 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync {
         self.set_state(State::Down)
     }
 
-    /// Makes these its addresses: adds those that are missing, then removes the others. IPv6 link-local addresses,
-    /// which kernels make by themselves, stay. An old form of a wanted address, with another prefix or peer, goes first.
-    /// If an addition fails, what was done before it is undone.
+    /// Makes these its addresses, as [`apply`](Self::apply) does: adds those that are missing, then removes the others. IPv6
+    /// link-local addresses, which kernels make by themselves, stay. An old form of a wanted address, with another prefix or
+    /// peer, goes first.
     ///
     /// # Errors
     ///
-    /// Those of [`add_address`](Self::add_address) and of [`remove_address`](Self::remove_address). After a failed
-    /// removal, old addresses may be left beside the new ones.
+    /// Those of [`apply`](Self::apply).
     fn replace_addresses(&self, addresses: &[InterfaceAddress]) -> Result<()> {
-        let before = self.addresses()?;
-        let is_wanted = |old: &InterfaceAddress| addresses.iter().any(|wanted| wanted.same_as(old));
-        let stale: Vec<_> = before.into_iter().filter(|old| !is_link_local(old) && !is_wanted(old)).collect();
-        let mut undo = Undo::default();
-        for &address in addresses {
-            if let Err(error) = put(self, address, &stale, &mut undo) {
-                undo.run(self);
-                return Err(error);
-            }
-        }
-        for &old in &stale {
-            remove_if_there(self, old)?;
-        }
-        // Linux removes the later addresses of a network together with its first.
-        addresses.iter().try_for_each(|&address| self.add_address(address).map(drop))
-    }
-}
-
-/// What a replacement has done so far.
-#[derive(Default)]
-struct Undo {
-    added: Vec<InterfaceAddress>,
-    removed: Vec<InterfaceAddress>,
-}
-
-impl Undo {
-    /// The failure that led here is the one to tell; a failure to undo most likely has the same cause.
-    fn run<I: Interface>(self, interface: &I) {
-        for &address in self.added.iter().rev() {
-            let _ = interface.remove_address(address);
-        }
-        for &address in self.removed.iter().rev() {
-            let _ = interface.add_address(address);
-        }
-    }
-}
-
-/// Adds an address, in place of its old forms if they are in its way.
-fn put<I: Interface>(
-    interface: &I,
-    address: InterfaceAddress,
-    stale: &[InterfaceAddress],
-    undo: &mut Undo,
-) -> Result<()> {
-    let added = match interface.add_address(address) {
-        Err(error) if error.cause() == Cause::AddressExists => {
-            for &old in stale.iter().filter(|old| old.address() == address.address()) {
-                remove_if_there(interface, old)?;
-                undo.removed.push(old);
-            }
-            interface.add_address(address)?
-        }
-        outcome => outcome?,
-    };
-    if added {
-        undo.added.push(address);
-    }
-    Ok(())
-}
-
-fn remove_if_there<I: Interface>(interface: &I, address: InterfaceAddress) -> Result<()> {
-    match interface.remove_address(address) {
-        Err(error) if error.cause() == Cause::AddressNotFound => Ok(()),
-        outcome => outcome,
-    }
-}
-
-fn is_link_local(address: &InterfaceAddress) -> bool {
-    match address.address() {
-        std::net::IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        std::net::IpAddr::V4(_) => false,
+        let none = InterfaceConfig::new().replace_addresses(true);
+        self.apply(&addresses.iter().copied().fold(none, InterfaceConfig::address))
     }
 }

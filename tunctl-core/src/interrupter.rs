@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Operation, Reason, Result};
 
-/// How a wait ended.
+/// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Wake {
-    /// The device is ready, or its interface was deleted: the next call tells.
+pub enum WaitOutcome {
+    /// The device is ready, or its interface was deleted, which the next call says.
     Ready,
     /// The time has passed.
     TimedOut,
@@ -30,7 +30,7 @@ pub enum Wake {
 ///     scope.spawn(|| {
 ///         let mut packet = [0; 1500];
 ///         loop {
-///             match tun.recv_interruptible(&mut packet, &stop, None) {
+///             match tun.recv_interruptible(&mut packet, &stop) {
 ///                 Ok(length) => println!("{length} bytes"),
 ///                 Err(error) if error.is_interrupted() => break,
 ///                 Err(error) => panic!("{error}"),
@@ -74,7 +74,7 @@ struct Shared {
     interrupted: AtomicBool,
     /// There is, or was, a trigger, whose bytes come without a word.
     has_trigger: AtomicBool,
-    /// Who takes bytes out has this: else one could put back what another has just taken for good.
+    /// Held while draining, so that a concurrent `is_interrupted` cannot re-arm what `reset` just cleared.
     bytes: Mutex<()>,
     watched: UnixStream,
     written: UnixStream,

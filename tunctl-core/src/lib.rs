@@ -21,9 +21,11 @@
 
 pub mod active;
 mod address;
+mod apply;
 mod backend;
 mod capabilities;
 mod cause;
+mod config;
 mod destroy_error;
 mod device;
 mod error;
@@ -39,19 +41,21 @@ mod operation;
 mod options;
 mod queues;
 mod reason;
+mod text;
 
 pub use address::{InterfaceAddress, InvalidAddress};
-pub use backend::TunBackend;
+pub use backend::{AttachMode, TunBackend};
 pub use capabilities::Capabilities;
 pub use cause::Cause;
+pub use config::InterfaceConfig;
 pub use destroy_error::DestroyError;
-pub use device::{PollState, Readiness, TunDevice};
+pub use device::{Readiness, TunDevice};
 pub use error::{Error, Result};
 pub use flags::CreateFlags;
 pub use holder::Holder;
 pub use id::{Gid, InterfaceIndex, Uid};
 pub use interface::{Interface, InterfaceInfo, State};
-pub use interrupter::{Interrupter, Wake};
+pub use interrupter::{Interrupter, WaitOutcome};
 pub use mac::{InvalidMac, MacAddress};
 pub use mtu::{InvalidMtu, Mtu};
 pub use name::{InterfaceName, InvalidName, NamePattern};

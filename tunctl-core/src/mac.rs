@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::try_from_text;
+
 /// The MAC address of a tap: six bytes, neither all zero nor a group's, since no interface can have these.
 ///
 /// It is written in hexadecimal, as `02:00:5e:10:00:01`, also with hyphens.
@@ -81,6 +83,16 @@ fn octet_of(text: &str) -> Option<u8> {
     // A sign is a number's, too.
     let is_hexadecimal = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hexadecimal { u8::from_str_radix(text, 16).ok() } else { None }
+}
+
+try_from_text!(MacAddress, InvalidMac);
+
+impl TryFrom<[u8; 6]> for MacAddress {
+    type Error = InvalidMac;
+
+    fn try_from(octets: [u8; 6]) -> Result<Self, InvalidMac> {
+        Self::new(octets)
+    }
 }
 
 impl fmt::Display for MacAddress {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::try_from_text;
+
 /// The most bytes that a packet of an interface may have: from 68 to 65535, link-layer header not counted.
 ///
 /// 68 is the least that IPv4 permits (RFC 791). IPv6 needs 1280: with less, Linux takes an interface's IPv6 away.
@@ -37,6 +39,12 @@ impl Mtu {
         Self(bytes)
     }
 
+    /// Whether IPv6 can be spoken over it (RFC 8200).
+    #[must_use]
+    pub const fn carries_ipv6(self) -> bool {
+        self.0 >= 1280
+    }
+
     /// In bytes.
     #[must_use]
     pub const fn get(self) -> u32 {
@@ -51,6 +59,23 @@ impl FromStr for Mtu {
         Self::new(text.parse().map_err(|_| InvalidMtu::NotANumber)?)
     }
 }
+
+try_from_text!(Mtu, InvalidMtu);
+
+macro_rules! from_integer {
+    ($($integer:ty),*) => {$(
+        impl TryFrom<$integer> for Mtu {
+            type Error = InvalidMtu;
+
+            fn try_from(bytes: $integer) -> Result<Self, InvalidMtu> {
+                // Whatever does not fit is out of range, too.
+                Self::new(u32::try_from(bytes).unwrap_or(if bytes > 0 { u32::MAX } else { 0 }))
+            }
+        }
+    )*};
+}
+// `i32` is what a literal is.
+from_integer!(i32, u32, u64, usize);
 
 impl fmt::Display for Mtu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

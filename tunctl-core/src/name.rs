@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::try_from_text;
+
 /// The most bytes that a name may have: `IFNAMSIZ` is 16 with the terminating NUL.
 const MAX_LENGTH: usize = 15;
 
@@ -79,6 +81,8 @@ impl FromStr for InterfaceName {
         Self::new(name)
     }
 }
+
+try_from_text!(InterfaceName, InvalidName);
 
 impl fmt::Display for InterfaceName {
     /// Shows the name; bytes that a terminal would not show as text are escaped.
@@ -166,6 +170,8 @@ impl From<InterfaceName> for NamePattern {
         Self { name, numbered: false }
     }
 }
+
+try_from_text!(NamePattern, InvalidName);
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,15 @@ macro_rules! operations {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
+            /// The phrase where no interface's name follows.
+            pub(crate) fn alone(self) -> &'static str {
+                let phrase = self.phrase();
+                match phrase.rsplit_once(' ') {
+                    Some((verb, "of" | "to" | "from" | "for")) => verb,
+                    _ => phrase,
+                }
+            }
+
             const fn phrase(self) -> &'static str {
                 match self {
                     $(Self::$name => $phrase,)*
@@ -57,7 +66,7 @@ operations! {
     Receive = "receive from",
     /// [`TunDevice::send`](crate::TunDevice::send) and its other forms.
     Send = "send to",
-    /// [`TunDevice::wait`](crate::TunDevice::wait).
+    /// [`TunDevice::wait`](crate::TunDevice::wait) and [`TunDevice::wait_until`](crate::TunDevice::wait_until).
     Wait = "wait for",
     /// [`Interrupter::new`](crate::Interrupter::new) and [`Interrupter::trigger`](crate::Interrupter::trigger).
     Interrupt = "make an interrupter",
@@ -73,6 +82,8 @@ operations! {
     SetMtu = "set MTU of",
     /// [`Interface::set_mac`](crate::Interface::set_mac).
     SetMac = "set MAC address of",
+    /// [`Interface::set_queue_length`](crate::Interface::set_queue_length).
+    SetQueueLength = "set queue length of",
     /// [`Interface::addresses`](crate::Interface::addresses).
     ListAddresses = "list addresses of",
     /// [`Interface::add_address`](crate::Interface::add_address).

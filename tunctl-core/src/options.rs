@@ -2,39 +2,56 @@
 
 use tunctl_packet::Layer;
 
-use crate::{CreateFlags, InvalidName, NamePattern};
+use crate::{
+    CreateFlags, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceName, MacAddress, Mtu, NamePattern,
+    Result, State, Uid,
+};
 
-/// What to create or to open: a layer, a name or a pattern for one, and how packets come and go.
+/// What to create or to open: layer, name, how packets come and go, and what the interface is to be like.
 ///
-/// A value of this type always makes sense: what a kernel would silently accept or cut is refused when it is built.
 /// The default is Erlang's: a tap without packet information whose name the kernel chooses.
 ///
-/// ```
-/// use tunctl_core::{CreateFlags, CreateOptions, InvalidOptions};
+/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `create` returns it, so
+/// that one `?` does for all:
 ///
-/// let options = CreateOptions::tun().name("vpn%d")?.multi_queue(true);
-/// assert_eq!(options.flags(), CreateFlags::TUN | CreateFlags::NO_PI | CreateFlags::MULTI_QUEUE);
-/// assert_eq!(CreateOptions::default().flags().bits(), 0x1002);
-/// assert_eq!(CreateOptions::from_bits(0x3), Err(InvalidOptions::BothLayers));
-/// # Ok::<(), tunctl_core::InvalidName>(())
 /// ```
+/// use tunctl_core::{CreateOptions, Result, TunBackend};
+///
+/// fn vpn<B: TunBackend>(backend: &B) -> Result<B::Device> {
+///     backend.create(&CreateOptions::tun().name("vpn%d").mtu(1420).address("10.1.1.1/24").address("fd77::1/64").up())
+/// }
+/// ```
+///
+/// What is named of the interface is declarative: [`open`](crate::TunBackend::open) and
+/// [`open_or_create`](crate::TunBackend::open_or_create) change only what differs, and undo it if a step fails;
+/// [`create`](crate::TunBackend::create) leaves nothing behind then.
+///
+/// What a kernel would silently accept or cut is refused when it is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct CreateOptions {
     name: Option<NamePattern>,
     flags: CreateFlags,
+    owner: Option<Uid>,
+    group: Option<Gid>,
+    persistent: Option<bool>,
+    config: InterfaceConfig,
 }
 
 impl CreateOptions {
     /// A device of IP packets, without packet information.
-    #[must_use]
-    pub const fn tun() -> Self {
-        Self { name: None, flags: CreateFlags::TUN.union(CreateFlags::NO_PI) }
+    pub fn tun() -> Self {
+        Self::with_flags(CreateFlags::TUN | CreateFlags::NO_PI)
     }
 
     /// A device of Ethernet frames, without packet information.
-    #[must_use]
-    pub const fn tap() -> Self {
-        Self { name: None, flags: CreateFlags::TAP.union(CreateFlags::NO_PI) }
+    pub fn tap() -> Self {
+        Self::with_flags(CreateFlags::TAP | CreateFlags::NO_PI)
+    }
+
+    fn with_flags(flags: CreateFlags) -> Self {
+        let config = InterfaceConfig::new();
+        Self { name: None, flags, owner: None, group: None, persistent: None, config }
     }
 
     /// Options with exactly these flags, and a name that the kernel chooses.
@@ -42,7 +59,7 @@ impl CreateOptions {
     /// # Errors
     ///
     /// The flags name no layer, or both, or have a bit that no flag has.
-    pub const fn from_flags(flags: CreateFlags) -> Result<Self, InvalidOptions> {
+    pub fn from_flags(flags: CreateFlags) -> Result<Self, InvalidOptions> {
         let unknown = flags.bits() & !CreateFlags::all().bits();
         if unknown != 0 {
             return Err(InvalidOptions::UnknownBits { bits: unknown });
@@ -50,7 +67,7 @@ impl CreateOptions {
         match (flags.contains(CreateFlags::TUN), flags.contains(CreateFlags::TAP)) {
             (true, true) => Err(InvalidOptions::BothLayers),
             (false, false) => Err(InvalidOptions::NoLayer),
-            _ => Ok(Self { name: None, flags }),
+            _ => Ok(Self::with_flags(flags)),
         }
     }
 
@@ -59,59 +76,51 @@ impl CreateOptions {
     /// # Errors
     ///
     /// As [`from_flags`](Self::from_flags).
-    pub const fn from_bits(bits: u16) -> Result<Self, InvalidOptions> {
+    pub fn from_bits(bits: u16) -> Result<Self, InvalidOptions> {
         Self::from_flags(CreateFlags::from_bits_retain(bits))
     }
 
-    /// Asks for a name, or for a pattern in which `%d` stands for the first free number.
-    ///
-    /// # Errors
-    ///
-    /// The text is neither.
-    pub fn name(self, pattern: &str) -> Result<Self, InvalidName> {
-        Ok(self.pattern(NamePattern::new(pattern)?))
-    }
-
-    /// As [`name`](Self::name), with a name or pattern that is parsed already.
-    #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<NamePattern>) -> Self {
-        self.name = Some(pattern.into());
+    /// A name, or a pattern in which `%d` stands for the first free number. Without one, the kernel chooses.
+    pub fn name<N>(mut self, name: N) -> Self
+    where
+        N: TryInto<NamePattern>,
+        Error: From<N::Error>,
+    {
+        match name.try_into() {
+            Ok(name) => self.name = Some(name),
+            Err(error) => self.config.invalidate(error),
+        }
         self
     }
 
-    /// Whether packets carry the [packet information header](tunctl_packet::header::PacketInfo). Off unless asked for.
+    /// Whether packets carry the [packet information header](tunctl_packet::header::PacketInfo). Off by default.
     #[doc(alias = "IFF_NO_PI")]
-    #[must_use]
     pub fn packet_information(self, on: bool) -> Self {
         self.with(CreateFlags::NO_PI, !on)
     }
 
-    /// Whether packets carry a virtio-net header, of 10 bytes. Off unless asked for.
+    /// Whether packets carry a virtio-net header, of 10 bytes. Off by default.
     #[doc(alias = "IFF_VNET_HDR")]
-    #[must_use]
     pub fn vnet_header(self, on: bool) -> Self {
         self.with(CreateFlags::VNET_HDR, on)
     }
 
-    /// Whether several devices may share the interface, each with a queue of its own. Off unless asked for.
+    /// Whether several devices may share the interface, each with a queue of its own. Off by default;
+    /// [`create_queues`](crate::TunBackend::create_queues) turns it on.
     #[doc(alias = "IFF_MULTI_QUEUE")]
-    #[must_use]
     pub fn multi_queue(self, on: bool) -> Self {
         self.with(CreateFlags::MULTI_QUEUE, on)
     }
 
     /// The flag `one_queue`, which old programs set. It has no effect on any kernel since Linux 3.8.
     #[doc(alias = "IFF_ONE_QUEUE")]
-    #[must_use]
     pub fn one_queue(self, on: bool) -> Self {
         self.with(CreateFlags::ONE_QUEUE, on)
     }
 
-    /// Whether an interface that exists is refused: of effect on
-    /// [`open_or_create`](crate::TunBackend::open_or_create), which so becomes
-    /// [`create`](crate::TunBackend::create).
+    /// Whether an interface that exists is refused: it makes [`open_or_create`](crate::TunBackend::open_or_create) do as
+    /// [`create`](crate::TunBackend::create) does.
     #[doc(alias = "IFF_TUN_EXCL")]
-    #[must_use]
     pub fn exclusive(self, on: bool) -> Self {
         self.with(CreateFlags::TUN_EXCL, on)
     }
@@ -121,22 +130,119 @@ impl CreateOptions {
         self
     }
 
-    /// The name or pattern asked for; `None` leaves it to the kernel.
+    /// The user who may attach without privilege; see [`TunDevice::set_owner`](crate::TunDevice::set_owner).
+    pub fn owner(mut self, owner: Uid) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// The group whose members may attach without privilege; see [`TunDevice::set_group`](crate::TunDevice::set_group).
+    pub fn group(mut self, group: Gid) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Whether the interface outlives its last device; see [`TunDevice::set_persist`](crate::TunDevice::set_persist).
+    pub fn persistent(mut self, on: bool) -> Self {
+        self.persistent = Some(on);
+        self
+    }
+
+    /// All that is named of the interface, in place of what was named so far.
+    pub fn config(mut self, config: InterfaceConfig) -> Self {
+        let invalid = self.config.invalid.take();
+        self.config = config;
+        self.config.invalid = invalid.or(self.config.invalid.take());
+        self
+    }
+
+    /// The most bytes that a packet may have; see [`InterfaceConfig::mtu`].
+    pub fn mtu<M>(self, mtu: M) -> Self
+    where
+        M: TryInto<Mtu>,
+        Error: From<M::Error>,
+    {
+        self.configured(|config| config.mtu(mtu))
+    }
+
+    /// The MAC address of a tap; see [`InterfaceConfig::mac`].
+    pub fn mac<M>(self, mac: M) -> Self
+    where
+        M: TryInto<MacAddress>,
+        Error: From<M::Error>,
+    {
+        self.configured(|config| config.mac(mac))
+    }
+
+    /// How many packets wait for the program at most, in each queue; see [`InterfaceConfig::queue_length`].
+    #[doc(alias = "txqueuelen")]
+    pub fn queue_length(self, packets: u32) -> Self {
+        self.configured(|config| config.queue_length(packets))
+    }
+
+    /// An address that it is to have. May be repeated; see [`InterfaceConfig::address`].
+    pub fn address<A>(self, address: A) -> Self
+    where
+        A: TryInto<InterfaceAddress>,
+        Error: From<A::Error>,
+    {
+        self.configured(|config| config.address(address))
+    }
+
+    /// Up: the interface takes packets. It needs no address for that.
+    pub fn up(self) -> Self {
+        self.configured(|config| config.state(State::Up))
+    }
+
+    fn configured(mut self, change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Self {
+        self.config = change(self.config);
+        self
+    }
+
+    /// The name or pattern; `None` leaves it to the kernel.
     #[must_use]
-    pub const fn name_pattern(&self) -> Option<&NamePattern> {
+    pub const fn get_name(&self) -> Option<&NamePattern> {
         self.name.as_ref()
+    }
+
+    /// The name, if it is a whole one.
+    #[must_use]
+    pub fn get_exact_name(&self) -> Option<InterfaceName> {
+        self.name.as_ref().and_then(NamePattern::exact)
     }
 
     /// The flags.
     #[must_use]
-    pub const fn flags(&self) -> CreateFlags {
+    pub const fn get_flags(&self) -> CreateFlags {
         self.flags
     }
 
     /// The layer: what a packet of the device starts with.
     #[must_use]
-    pub const fn layer(&self) -> Layer {
+    pub const fn get_layer(&self) -> Layer {
         if self.flags.contains(CreateFlags::TUN) { Layer::Tun } else { Layer::Tap }
+    }
+
+    /// What is named of the interface.
+    pub const fn get_config(&self) -> &InterfaceConfig {
+        &self.config
+    }
+
+    pub(crate) const fn get_owner(&self) -> Option<Uid> {
+        self.owner
+    }
+
+    pub(crate) const fn get_group(&self) -> Option<Gid> {
+        self.group
+    }
+
+    pub(crate) const fn get_persistent(&self) -> Option<bool> {
+        self.persistent
+    }
+
+    /// Why a value is wrong, if one is.
+    pub(crate) const fn invalid(&self) -> Option<&Error> {
+        self.config.invalid.as_ref()
     }
 }
 
@@ -165,6 +271,9 @@ pub enum InvalidOptions {
     /// An existing interface is to be opened, but no name says which.
     #[error("to open an existing interface, give its whole name")]
     NoName,
+    /// No queue is asked for.
+    #[error("an interface has at least one queue")]
+    NoQueues,
     /// An existing interface is to be opened, and must not exist.
     #[error("an existing interface cannot be opened exclusively: that flag is for new ones")]
     ExclusiveOpen,
@@ -188,8 +297,8 @@ mod tests {
     fn every_accepted_set_of_flags_keeps_its_bits() {
         for bits in 0..=u16::MAX {
             if let Ok(options) = CreateOptions::from_bits(bits) {
-                assert_eq!(options.flags().bits(), bits);
-                assert_eq!(Some(options.layer()), options.flags().layer());
+                assert_eq!(options.get_flags().bits(), bits);
+                assert_eq!(Some(options.get_layer()), options.get_flags().layer());
             }
         }
     }
@@ -205,9 +314,9 @@ mod tests {
         ];
         for (flag, switch) in switches {
             let on = switch(CreateOptions::tun(), true);
-            assert_eq!(on.flags(), CreateOptions::tun().flags() | flag);
+            assert_eq!(on.get_flags(), CreateOptions::tun().get_flags() | flag);
             assert_eq!(switch(on, false), CreateOptions::tun());
         }
-        assert_eq!(CreateOptions::tap().packet_information(true).flags(), CreateFlags::TAP);
+        assert_eq!(CreateOptions::tap().packet_information(true).get_flags(), CreateFlags::TAP);
     }
 }

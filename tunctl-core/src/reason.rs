@@ -109,6 +109,7 @@ impl Reason {
     }
 
     /// The error of an operation that failed for this reason.
+    #[must_use]
     pub fn of(self, operation: Operation) -> Error {
         Error::new(operation, self)
     }

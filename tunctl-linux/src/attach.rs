@@ -10,8 +10,8 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use tunctl_core::{
-    Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, InvalidOptions, NamePattern,
-    Operation, Reason, Result,
+    AttachMode, Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, NamePattern, Reason,
+    Result,
 };
 use tunctl_sys::linux::{InterfaceRequest, tun};
 
@@ -27,9 +27,9 @@ const ATTEMPTS: usize = 8;
 /// The size of the virtio-net header unless someone asks for another.
 const VNET_HEADER: i32 = 10;
 
-/// One call of `create`, `open` or `open_or_create`.
+/// One call of `attach`.
 pub(crate) struct Attach<'a> {
-    operation: Operation,
+    mode: AttachMode,
     node: &'a Path,
     options: &'a CreateOptions,
     netlink: Arc<Netlink>,
@@ -37,46 +37,32 @@ pub(crate) struct Attach<'a> {
 
 impl<'a> Attach<'a> {
     /// Opens the configuration socket first: if that fails, nothing has been made that would have to go.
-    pub(crate) fn begin(operation: Operation, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
+    pub(crate) fn begin(mode: AttachMode, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
         let netlink =
-            Netlink::open().map_err(|error| named(diagnose::reason(&error).of(operation), options))?;
-        Ok(Self { operation, node, options, netlink: Arc::new(netlink) })
+            Netlink::open().map_err(|error| named(diagnose::reason(&error).of(mode.operation()), options))?;
+        Ok(Self { mode, node, options, netlink: Arc::new(netlink) })
     }
 
-    pub(crate) fn create(&self) -> Result<LinuxDevice> {
+    pub(crate) fn run(&self) -> Result<LinuxDevice> {
+        let exclusive = self.options.get_flags().contains(CreateFlags::TUN_EXCL);
+        match self.options.get_exact_name() {
+            Some(name) if self.mode != AttachMode::New && !exclusive => self.by_name(&name),
+            _ => self.create(),
+        }
+    }
+
+    fn create(&self) -> Result<LinuxDevice> {
         let fd = self.attach(CreateFlags::TUN_EXCL)?;
         let attached = self.identify(&fd)?;
         Ok(self.device(fd, &attached))
     }
 
-    pub(crate) fn open(&self) -> Result<LinuxDevice> {
-        let refuse = |invalid: InvalidOptions| {
-            self.fail(Reason::new(Cause::InvalidOptions).with_detail(invalid.to_string()))
-        };
-        let name = self.options.name_pattern().and_then(NamePattern::exact);
-        let name = name.ok_or_else(|| refuse(InvalidOptions::NoName))?;
-        if self.options.flags().contains(CreateFlags::TUN_EXCL) {
-            return Err(refuse(InvalidOptions::ExclusiveOpen));
-        }
+    /// Attaches to the interface of this name. If there is none, that is an error, or one is created, by mode.
+    fn by_name(&self, name: &InterfaceName) -> Result<LinuxDevice> {
         for _ in 0..ATTEMPTS {
-            let Some(existing) = self.existing(&name)? else {
-                return Err(self.fail(remedy::not_found()));
-            };
-            if let Some(device) = self.attach_to(&existing)? {
-                return Ok(device);
-            }
-        }
-        Err(self.overtaken())
-    }
-
-    pub(crate) fn open_or_create(&self) -> Result<LinuxDevice> {
-        let name = self.options.name_pattern().and_then(NamePattern::exact);
-        let Some(name) = name.filter(|_| !self.options.flags().contains(CreateFlags::TUN_EXCL)) else {
-            return self.create();
-        };
-        for _ in 0..ATTEMPTS {
-            let attempt = match self.existing(&name)? {
+            let attempt = match self.existing(name)? {
                 Some(existing) => self.attach_to(&existing)?,
+                None if self.mode == AttachMode::Existing => return Err(self.fail(remedy::not_found())),
                 None => match self.create() {
                     Err(error) if error.cause() == Cause::Exists => None,
                     outcome => Some(outcome?),
@@ -105,8 +91,8 @@ impl<'a> Attach<'a> {
         let several = CreateFlags::MULTI_QUEUE;
         let shared = existing.flags.contains(several) && existing.queues != Some(0);
         // Of another layer, or with a single queue, the kernel refuses it anyway, and says so better.
-        let joins = self.options.flags().contains(several) && self.options.layer() == existing.layer;
-        if shared && joins && headers(existing.flags) != headers(self.options.flags()) {
+        let joins = self.options.get_flags().contains(several) && self.options.get_layer() == existing.layer;
+        if shared && joins && headers(existing.flags) != headers(self.options.get_flags()) {
             // Attaching would change the headers of the other queues' packets.
             return Err(self.fail(remedy::header_mismatch(headers(existing.flags))));
         }
@@ -127,7 +113,7 @@ impl<'a> Attach<'a> {
 
     /// Another size than the usual would make every packet of this device unreadable.
     fn check_header_size(&self, fd: &OwnedFd) -> Result<()> {
-        if !self.options.flags().contains(CreateFlags::VNET_HDR) {
+        if !self.options.get_flags().contains(CreateFlags::VNET_HDR) {
             return Ok(());
         }
         match tun::vnet_header_size(fd.as_fd()) {
@@ -150,8 +136,8 @@ impl<'a> Attach<'a> {
                 self.fail_with(errno, remedy::node(errno, self.node, &diagnose::caller()))
             })?
             .into();
-        let flags = self.options.flags() | extra;
-        let wanted = self.options.name_pattern().map_or(&[][..], NamePattern::as_bytes);
+        let flags = self.options.get_flags() | extra;
+        let wanted = self.options.get_name().map_or(&[][..], NamePattern::as_bytes);
         let Some(mut request) = InterfaceRequest::new(wanted, flags.bits()) else {
             // A pattern holds at most 15 bytes and no NUL.
             return Err(self.fail(Reason::new(Cause::InvalidName)));
@@ -179,7 +165,7 @@ impl<'a> Attach<'a> {
     /// What the driver keeps with the interface, not with the descriptor, a former user may have changed: another header
     /// size, byte order or offload would corrupt every packet silently, and a filter would drop them.
     fn reset(&self, fd: &OwnedFd) -> io::Result<()> {
-        if self.options.flags().contains(CreateFlags::TAP) {
+        if self.options.get_flags().contains(CreateFlags::TAP) {
             tun::set_tap_filters_off(fd.as_fd())?;
         }
         match tun::set_programs_off(fd.as_fd()) {
@@ -194,13 +180,14 @@ impl<'a> Attach<'a> {
     }
 
     fn device(&self, fd: OwnedFd, attached: &InterfaceInfo) -> LinuxDevice {
-        LinuxDevice::new(fd, LinuxInterface::new(self.netlink.clone(), attached), self.options.flags())
+        LinuxDevice::new(fd, LinuxInterface::new(self.netlink.clone(), attached), self.options.get_flags())
     }
 
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {
-        let name = self.options.name_pattern().and_then(NamePattern::exact);
+        let name = self.options.get_exact_name();
         let existing = name.and_then(|name| self.netlink.link_by_name(&name).ok().flatten());
-        let mut reason = remedy::attach(errno, self.operation, flags, existing.as_ref(), &diagnose::caller());
+        let mut reason =
+            remedy::attach(errno, self.mode.operation(), flags, existing.as_ref(), &diagnose::caller());
         if let (Errno::EBUSY, Some(Link::Tun(info))) = (errno, &existing) {
             let attached = holders::attached(&info.name, self.netlink.namespace());
             reason = reason.with_holders(holders::processes(&attached));
@@ -216,7 +203,7 @@ impl<'a> Attach<'a> {
     }
 
     fn fail(&self, reason: Reason) -> Error {
-        named(reason.of(self.operation), self.options)
+        named(reason.of(self.mode.operation()), self.options)
     }
 
     fn fail_with(&self, errno: Errno, reason: Reason) -> Error {
@@ -230,7 +217,7 @@ fn headers(flags: CreateFlags) -> CreateFlags {
 }
 
 fn named(error: Error, options: &CreateOptions) -> Error {
-    match options.name_pattern() {
+    match options.get_name() {
         Some(&pattern) => error.with_name(pattern),
         None => error,
     }

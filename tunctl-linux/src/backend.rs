@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tunctl_core::{Capabilities, CreateOptions, InterfaceName, Operation, Reason, Result, TunBackend};
+use tunctl_core::{
+    AttachMode, Capabilities, CreateOptions, InterfaceName, Operation, Reason, Result, TunBackend,
+};
 
 use crate::attach::Attach;
 use crate::diagnose::reason;
@@ -66,6 +68,7 @@ impl TunBackend for LinuxBackend {
             Operation::Down,
             Operation::SetMtu,
             Operation::SetMac,
+            Operation::SetQueueLength,
             Operation::ListAddresses,
             Operation::AddAddress,
             Operation::RemoveAddress,
@@ -77,16 +80,8 @@ impl TunBackend for LinuxBackend {
         SUPPORTED
     }
 
-    fn create(&self, options: &CreateOptions) -> Result<LinuxDevice> {
-        Attach::begin(Operation::Create, &self.node, options)?.create()
-    }
-
-    fn open(&self, options: &CreateOptions) -> Result<LinuxDevice> {
-        Attach::begin(Operation::Open, &self.node, options)?.open()
-    }
-
-    fn open_or_create(&self, options: &CreateOptions) -> Result<LinuxDevice> {
-        Attach::begin(Operation::OpenOrCreate, &self.node, options)?.open_or_create()
+    fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<LinuxDevice> {
+        Attach::begin(mode, &self.node, options)?.run()
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<LinuxInterface> {

@@ -10,7 +10,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
-    Interrupter, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, Wake,
+    Interrupter, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 use tunctl_sys::linux::tun;
 
@@ -140,12 +140,12 @@ fn kept_alive() -> Reason {
     )
 }
 
-/// Who has ended a poll: the device stands first, and behind it the interrupter, if there is one. An interrupt comes first, since it
-/// is to end a reader also under a flood of packets.
-fn woken(polled: &[PollFd<'_>]) -> Wake {
+/// What ended a poll of the device and, behind it, the interrupter, if there is one. An interrupt wins, so that it ends a reader
+/// also under a flood of packets.
+fn outcome(polled: &[PollFd<'_>]) -> WaitOutcome {
     match polled {
-        [_, told] if told.any() == Some(true) => Wake::Interrupted,
-        _ => Wake::Ready,
+        [_, interrupter] if interrupter.any() == Some(true) => WaitOutcome::Interrupted,
+        _ => WaitOutcome::Ready,
     }
 }
 
@@ -209,13 +209,13 @@ impl TunDevice for LinuxDevice {
         }
     }
 
-    fn wait_interruptible(
+    fn wait_until(
         &self,
         readiness: Readiness,
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
-    ) -> Result<Wake> {
-        // A time too far off to be told is no limit.
+    ) -> Result<WaitOutcome> {
+        // A deadline past `Instant`'s range means no deadline.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let interest = match readiness {
             Readiness::Readable => PollFlags::POLLIN,
@@ -231,8 +231,8 @@ impl TunDevice for LinuxDevice {
             let left =
                 deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
             match ppoll(polled, left, None) {
-                Ok(0) => return Ok(Wake::TimedOut),
-                Ok(_) => return Ok(woken(polled)),
+                Ok(0) => return Ok(WaitOutcome::TimedOut),
+                Ok(_) => return Ok(outcome(polled)),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(self.error(Operation::Wait, errno, remedy::from_errno(errno))),
             }

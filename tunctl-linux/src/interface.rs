@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
     Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
@@ -14,7 +15,7 @@ use tunctl_core::{
 
 use crate::diagnose::{self, errno};
 use crate::holders;
-use crate::netlink::{Link, Netlink, Probing};
+use crate::netlink::{Link, Netlink, Probing, name_attribute};
 use crate::remedy::{self, CallerContext};
 
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
@@ -85,6 +86,10 @@ impl LinuxInterface {
             Cause::Gone => self.named(remedy::gone().of(operation)),
             _ => error,
         })
+    }
+
+    fn change(&self, operation: Operation, property: LinkAttribute) -> Result<()> {
+        self.netlink.change_link(self.index, property).map_err(|error| self.fail(operation, &error))
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
@@ -187,16 +192,20 @@ impl Interface for LinuxInterface {
     }
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
-        self.netlink.set_mtu(self.index, mtu).map_err(|error| self.fail(Operation::SetMtu, &error))
+        self.change(Operation::SetMtu, LinkAttribute::Mtu(mtu.get()))
     }
 
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
-        self.netlink.set_mac(self.index, mac).map_err(|error| self.fail(Operation::SetMac, &error))
+        self.change(Operation::SetMac, LinkAttribute::Address(mac.octets().to_vec()))
+    }
+
+    fn set_queue_length(&self, packets: u32) -> Result<()> {
+        self.change(Operation::SetQueueLength, LinkAttribute::TxQueueLen(packets))
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {
         self.check_is_ours(Operation::Rename)?;
-        self.netlink.rename(self.index, name).map_err(|error| self.fail(Operation::Rename, &error))
+        self.change(Operation::Rename, name_attribute(name))
     }
 
     fn delete(&self) -> Result<()> {

@@ -4,8 +4,7 @@
 //! use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 //! use tunctl_linux::LinuxBackend;
 //!
-//! let tun = LinuxBackend::new().create(&CreateOptions::tun().name("vpn%d")?)?;
-//! tun.up("10.1.1.1/24".parse()?)?;
+//! let tun = LinuxBackend::new().create(&CreateOptions::tun().name("vpn%d").address("10.1.1.1/24").up())?;
 //! let mut packet = [0; 1500];
 //! let length = tun.recv(&mut packet)?;
 //! println!("{} brought {length} bytes", tun.name()?);

@@ -119,6 +119,12 @@ pub(crate) fn attach(
 /// A change of an interface, by netlink or on a descriptor, failed.
 pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerContext) -> Reason {
     match (errno, operation) {
+        // The driver only says that it refuses (tun_device_event), and the kernel makes this number of it.
+        (Errno::EPERM, Operation::SetQueueLength) if context.net_admin && !context.opened_without => {
+            Reason::new(Cause::Other)
+                .with_detail("the kernel has no memory for open queues of that length")
+                .with_remedy("Choose a shorter one.")
+        }
         (Errno::EPERM, _) => unprivileged(context),
         (Errno::ENODEV | Errno::EBADFD, _) => gone(),
         (Errno::EINVAL, Operation::SetOwner | Operation::SetGroup) => Reason::new(Cause::UnmappedId)

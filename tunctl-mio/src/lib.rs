@@ -35,8 +35,7 @@
 //!     }
 //! }
 //! # let kernel = tunctl_mock::MockBackend::new();
-//! # let tun = kernel.create(&CreateOptions::tun().name("tun0")?)?;
-//! # tun.up("10.1.1.1/24".parse()?)?;
+//! # let tun = kernel.create(&CreateOptions::tun().name("tun0").address("10.1.1.1/24").up())?;
 //! # kernel.inject("tun0", [0x45; 20]);
 //! # let echo = std::thread::spawn(|| echo(tun));
 //! # let soon = std::time::Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tunctl_core::{
-    Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, InvalidOptions, NamePattern,
+    AttachMode, Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, NamePattern,
     Operation, Reason, Result, TunBackend,
 };
 
@@ -23,8 +23,7 @@ use crate::{Errno, KernelProfile};
 /// use tunctl_mock::MockBackend;
 ///
 /// let kernel = MockBackend::new();
-/// let tun = kernel.create(&CreateOptions::tun().name("vpn%d")?)?;
-/// tun.up("10.1.1.1/24".parse()?)?;
+/// let tun = kernel.create(&CreateOptions::tun().name("vpn%d").address("10.1.1.1/24").up())?;
 ///
 /// kernel.inject(&tun, [0x45; 20]);
 /// let mut packet = [0; 1500];
@@ -54,29 +53,6 @@ impl MockBackend {
     pub fn with_profile(profile: KernelProfile) -> Self {
         Self { kernel: Arc::new(Kernel::new(profile)), namespace: NamespaceId::FIRST }
     }
-
-    fn verb(&self, operation: Operation, options: &CreateOptions) -> Result<MockDevice> {
-        let named = |error: Error| match options.name_pattern() {
-            Some(&pattern) => error.with_name(pattern),
-            None => error,
-        };
-        let fail = |reason: Reason| named(reason.of(operation));
-        let signal = signal().map_err(fail)?;
-        let mut world = self.kernel.enter();
-        world.meet_fault(operation, None).map_err(fail)?;
-        let step = Step { world: &mut world, namespace: self.namespace, options, signal: signal.clone() };
-        let attached = match operation {
-            Operation::Open => step.open(),
-            Operation::OpenOrCreate => step.open_or_create(),
-            _ => step.create(),
-        };
-        let Attached { file, info } = attached.map_err(fail)?;
-        let rights = world.rights();
-        drop(world);
-        let interface = MockInterface::new(self.kernel.clone(), self.namespace, &info, rights);
-        let file = OpenFile { kernel: self.kernel.clone(), id: file, signal };
-        Ok(MockDevice::new(Arc::new(file), interface, options.flags()))
-    }
 }
 
 impl Default for MockBackend {
@@ -90,7 +66,7 @@ fn signal() -> kernel::Result<Arc<Signal>> {
     Ok(Arc::new(signal))
 }
 
-/// One call of `create`, `open` or `open_or_create`: what the Linux backend does between options and device.
+/// One call of `attach`: what the Linux backend does between options and device.
 struct Step<'a> {
     world: &'a mut World,
     namespace: NamespaceId,
@@ -99,29 +75,20 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn create(self) -> kernel::Result<Attached> {
-        self.attach(CreateFlags::TUN_EXCL)
-    }
-
-    fn open(self) -> kernel::Result<Attached> {
-        let refuse =
-            |invalid: InvalidOptions| Reason::new(Cause::InvalidOptions).with_detail(invalid.to_string());
-        let name = self.whole_name().ok_or_else(|| refuse(InvalidOptions::NoName))?;
-        if self.options.flags().contains(CreateFlags::TUN_EXCL) {
-            return Err(refuse(InvalidOptions::ExclusiveOpen));
+    fn run(self, mode: AttachMode) -> kernel::Result<Attached> {
+        let exclusive = self.options.get_flags().contains(CreateFlags::TUN_EXCL);
+        match self.options.get_exact_name() {
+            Some(name) if mode != AttachMode::New && !exclusive => {
+                if self.is_there(&name)? {
+                    self.attach_to(&name)
+                } else if mode == AttachMode::Existing {
+                    Err(Reason::new(Cause::NotFound))
+                } else {
+                    self.attach(CreateFlags::TUN_EXCL)
+                }
+            }
+            _ => self.attach(CreateFlags::TUN_EXCL),
         }
-        if self.is_there(&name)? { self.attach_to(&name) } else { Err(Reason::new(Cause::NotFound)) }
-    }
-
-    fn open_or_create(self) -> kernel::Result<Attached> {
-        match self.whole_name().filter(|_| !self.options.flags().contains(CreateFlags::TUN_EXCL)) {
-            Some(name) if self.is_there(&name)? => self.attach_to(&name),
-            _ => self.create(),
-        }
-    }
-
-    fn whole_name(&self) -> Option<InterfaceName> {
-        self.options.name_pattern().and_then(NamePattern::exact)
     }
 
     fn is_there(&self, name: &InterfaceName) -> kernel::Result<bool> {
@@ -134,12 +101,15 @@ impl Step<'_> {
     /// The library's own rule: nobody changes the headers of packets that others read.
     fn attach_to(self, name: &InterfaceName) -> kernel::Result<Attached> {
         let existing = self.world.named(self.namespace, name);
-        let joins = self.options.flags().contains(CreateFlags::MULTI_QUEUE);
+        let joins = self.options.get_flags().contains(CreateFlags::MULTI_QUEUE);
         let shared = existing.filter(|device| {
-            joins && device.is_multi_queue() && device.layer() == self.options.layer() && device.queues() > 0
+            joins
+                && device.is_multi_queue()
+                && device.layer() == self.options.get_layer()
+                && device.queues() > 0
         });
         if let Some(theirs) = shared.map(|device| headers(device.info().flags))
-            && theirs != headers(self.options.flags())
+            && theirs != headers(self.options.get_flags())
         {
             return Err(
                 Reason::new(Cause::HeaderMismatch).with_detail(format!("its other queues use: {theirs}"))
@@ -151,11 +121,11 @@ impl Step<'_> {
     fn attach(self, extra: CreateFlags) -> kernel::Result<Attached> {
         let wanted = Wanted {
             namespace: self.namespace,
-            name: self.options.name_pattern().map(NamePattern::as_bytes),
-            flags: self.options.flags() | extra,
-            layer: self.options.layer(),
+            name: self.options.get_name().map(NamePattern::as_bytes),
+            flags: self.options.get_flags() | extra,
+            layer: self.options.get_layer(),
         };
-        let name = self.whole_name();
+        let name = self.options.get_exact_name();
         self.world.set_iff(&wanted, self.signal).map_err(|reason| match reason.cause() {
             Cause::Busy | Cause::Exists
                 if name.is_some_and(|name| self.world.is_held(self.namespace, &name)) =>
@@ -206,6 +176,7 @@ impl TunBackend for MockBackend {
             Operation::Down,
             Operation::SetMtu,
             Operation::SetMac,
+            Operation::SetQueueLength,
             Operation::ListAddresses,
             Operation::AddAddress,
             Operation::RemoveAddress,
@@ -215,16 +186,23 @@ impl TunBackend for MockBackend {
         SUPPORTED
     }
 
-    fn create(&self, options: &CreateOptions) -> Result<MockDevice> {
-        self.verb(Operation::Create, options)
-    }
-
-    fn open(&self, options: &CreateOptions) -> Result<MockDevice> {
-        self.verb(Operation::Open, options)
-    }
-
-    fn open_or_create(&self, options: &CreateOptions) -> Result<MockDevice> {
-        self.verb(Operation::OpenOrCreate, options)
+    fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<MockDevice> {
+        let operation = mode.operation();
+        let named = |error: Error| match options.get_name() {
+            Some(&pattern) => error.with_name(pattern),
+            None => error,
+        };
+        let fail = |reason: Reason| named(reason.of(operation));
+        let signal = signal().map_err(fail)?;
+        let mut world = self.kernel.enter();
+        world.meet_fault(operation, None).map_err(fail)?;
+        let step = Step { world: &mut world, namespace: self.namespace, options, signal: signal.clone() };
+        let Attached { file, info } = step.run(mode).map_err(fail)?;
+        let rights = world.rights();
+        drop(world);
+        let interface = MockInterface::new(self.kernel.clone(), self.namespace, &info, rights);
+        let file = OpenFile { kernel: self.kernel.clone(), id: file, signal };
+        Ok(MockDevice::new(Arc::new(file), interface, options.get_flags()))
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<MockInterface> {

@@ -2,9 +2,9 @@
 
 use std::iter;
 
-use tunctl_conformance::{Harness, Observation, Profile};
+use tunctl_conformance::{Harness, Observation, PollState, Profile};
 use tunctl_core::{
-    Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, Queues, State, TunBackend,
+    Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, Queues, State, TunBackend,
 };
 
 use crate::kernel::{InterfaceId, NetDevice};

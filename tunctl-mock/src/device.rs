@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceName,
-    Interrupter, Operation, PollState, Queues, Readiness, Reason, Result, TunDevice, Uid, Wake,
+    Interrupter, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 
 use crate::Errno;
@@ -40,7 +40,7 @@ struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    /// A time too far off to be told is no limit.
+    /// A deadline past `Instant`'s range means no deadline.
     fn new(timeout: Option<Duration>, interrupter: Option<&'a Interrupter>) -> Self {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Self { deadline, interrupter }
@@ -80,10 +80,12 @@ impl MockDevice {
     }
 
     /// What a poll of a real device's descriptor would report.
+    #[cfg(feature = "conformance")]
     #[doc(alias = "poll")]
     #[must_use]
-    pub fn poll_state(&self) -> PollState {
-        self.kernel().enter().poll_state(self.file.id)
+    pub fn poll_state(&self) -> tunctl_conformance::PollState {
+        let (readable, writable, error) = self.kernel().enter().poll(self.file.id);
+        tunctl_conformance::PollState { readable, writable, error }
     }
 
     /// Sets the offloads that this reader announces, a mask of `TUN_F_` bits; they stay with the interface. The mock makes
@@ -136,9 +138,9 @@ impl MockDevice {
             }
             let (again, wake) = self.sleep(world, readiness, patience)?;
             match wake {
-                Wake::Ready => world = again,
-                Wake::TimedOut => return Err(Error::new(operation, Cause::TimedOut)),
-                Wake::Interrupted => return Err(Error::new(operation, Cause::Interrupted)),
+                WaitOutcome::Ready => world = again,
+                WaitOutcome::TimedOut => return Err(Error::new(operation, Cause::TimedOut)),
+                WaitOutcome::Interrupted => return Err(Error::new(operation, Cause::Interrupted)),
             }
         }
     }
@@ -149,23 +151,23 @@ impl MockDevice {
         mut world: MutexGuard<'a, World>,
         readiness: Readiness,
         patience: &Patience<'_>,
-    ) -> Result<(MutexGuard<'a, World>, Wake)> {
+    ) -> Result<(MutexGuard<'a, World>, WaitOutcome)> {
         let waiters = &self.file.signal.waiters;
         loop {
             if patience.interrupter.is_some_and(Interrupter::is_interrupted) {
-                return Ok((world, Wake::Interrupted));
+                return Ok((world, WaitOutcome::Interrupted));
             }
             if world.is_ready(self.file.id, readiness) {
-                return Ok((world, Wake::Ready));
+                return Ok((world, WaitOutcome::Ready));
             }
             let left = patience.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Ok((world, Wake::TimedOut));
+                return Ok((world, WaitOutcome::TimedOut));
             }
             world = match patience.interrupter {
                 None => waiters.wait(world, left),
                 Some(interrupter) => waiters
-                    .wait_interruptible(self.kernel(), world, left, interrupter)
+                    .wait_until(self.kernel(), world, left, interrupter)
                     .map_err(|_| Error::new(Operation::Wait, Cause::TooManyOpenFiles))?,
             };
         }
@@ -287,17 +289,13 @@ impl TunDevice for MockDevice {
         self.receive(buffer, &Patience::default())
     }
 
-    fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
-        self.receive(buffer, &Patience::new(Some(timeout), None))
-    }
-
-    fn recv_interruptible(
+    fn recv_until(
         &self,
         buffer: &mut [u8],
-        interrupter: &Interrupter,
         timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
     ) -> Result<usize> {
-        self.receive(buffer, &Patience::new(timeout, Some(interrupter)))
+        self.receive(buffer, &Patience::new(timeout, interrupter))
     }
 
     fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -309,12 +307,12 @@ impl TunDevice for MockDevice {
         })
     }
 
-    fn wait_interruptible(
+    fn wait_until(
         &self,
         readiness: Readiness,
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
-    ) -> Result<Wake> {
+    ) -> Result<WaitOutcome> {
         let patience = Patience::new(timeout, interrupter);
         self.step(Operation::Wait, |_, _| Ok(()))?;
         self.sleep(self.kernel().enter(), readiness, &patience).map(|(_, wake)| wake)

@@ -7,7 +7,7 @@ use crate::Errno;
 /// What goes wrong at a certain call of an operation, whatever its arguments.
 ///
 /// A call is one of a method of the traits: a `recv` is one however long it waits, and so are the calls that a provided method
-/// makes (`up` inspects the interface, brings it up, lists its addresses and adds one). A fault comes when its call begins, so a
+/// makes (`up` inspects the interface, lists its addresses, brings it up and adds one). A fault comes when its call begins, so a
 /// `recv` that waits already is not disturbed: for that, [delete](crate::MockBackend::delete) the interface.
 /// [`pending_faults`](crate::MockBackend::pending_faults) tells whether all have come. Operations that the mock does not have, and
 /// an interface that is to be deleted before it is there, wait for ever or do nothing.
@@ -97,6 +97,7 @@ const fn cause(operation: Operation, errno: Errno) -> Cause {
         (Errno::E2BIG, _) => Cause::TooManyQueues,
         (Errno::EBADFD | Errno::ENODEV, _) => Cause::Gone,
         (Errno::EIO, Operation::Send) => Cause::Down,
+        (Errno::ENOBUFS, Operation::Send) => Cause::NoBuffers,
         (Errno::EINVAL, Operation::Send) => Cause::MalformedPacket,
         (Errno::EINVAL, Operation::Receive) => Cause::TooShort,
         (Errno::EINVAL, Operation::SetMtu) => Cause::InvalidMtu,

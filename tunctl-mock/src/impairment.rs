@@ -13,8 +13,7 @@ use std::time::Duration;
 /// use tunctl_mock::{Impairment, MockBackend, Way};
 ///
 /// let kernel = MockBackend::new();
-/// let tun = kernel.create(&CreateOptions::tun())?;
-/// tun.up("10.1.1.1/24".parse()?)?;
+/// let tun = kernel.create(&CreateOptions::tun().address("10.1.1.1/24").up())?;
 /// kernel.impair(&tun, Way::FromDevice, Impairment::seeded(7).drop(0.5));
 /// for _ in 0..100 {
 ///     tun.send(&[0x45; 20])?;

@@ -127,6 +127,12 @@ impl Interface for MockInterface {
         self.step(Operation::SetMac, |world| world.change_mac(self.place, self.rights, mac))
     }
 
+    fn set_queue_length(&self, packets: u32) -> Result<()> {
+        self.step(Operation::SetQueueLength, |world| {
+            world.change_queue_length(self.place, self.rights, packets)
+        })
+    }
+
     fn rename(&self, name: &InterfaceName) -> Result<()> {
         self.step(Operation::Rename, |world| {
             // As in the Linux backend, which must not rename an interface of another kind.

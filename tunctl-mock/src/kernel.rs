@@ -165,7 +165,7 @@ pub(crate) struct NetDevice {
     offloads: u32,
     ipv4: Vec<InterfaceAddress>,
     ipv6: Vec<InterfaceAddress>,
-    queue_length: usize,
+    queue_length: u32,
     /// The files whose queues are in service, and those whose queues are not.
     attached: Vec<FileId>,
     detached: Vec<FileId>,
@@ -364,6 +364,7 @@ impl NetDevice {
         info.mac = self.mac;
         info.state = self.state;
         info.persistent = self.persistent;
+        info.queue_length = Some(self.queue_length);
         info.owner = self.owner;
         info.group = self.group;
         info.queues = u32::try_from(self.queues()).ok();

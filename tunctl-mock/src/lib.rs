@@ -10,8 +10,7 @@
 //!
 //! /// The program: it turns packets around, and ends when the interface is gone.
 //! fn echo<B: TunBackend>(backend: &B) -> Result<()> {
-//!     let tun = backend.create(&CreateOptions::tun().name("vpn0")?)?;
-//!     tun.up("10.1.1.1/24".parse()?)?;
+//!     let tun = backend.create(&CreateOptions::tun().name("vpn0").address("10.1.1.1/24").up())?;
 //!     let mut packet = [0; 1500];
 //!     loop {
 //!         match tun.recv(&mut packet) {

@@ -44,8 +44,7 @@ impl MockBackend {
     /// let kernel = MockBackend::new();
     /// std::thread::scope(|scope| {
     ///     let program = scope.spawn(|| {
-    ///         let tun = kernel.create(&CreateOptions::tun().name("vpn0")?)?;
-    ///         tun.up("10.1.1.1/24".parse()?)?;
+    ///         let tun = kernel.create(&CreateOptions::tun().name("vpn0").address("10.1.1.1/24").up())?;
     ///         tun.send(&[0x45; 20])
     ///     });
     ///     let packet = kernel.take_within("vpn0", Duration::from_secs(10));
@@ -164,18 +163,6 @@ impl MockBackend {
     #[track_caller]
     pub fn set_state(&self, of: impl Target, state: State) {
         self.with(&of, |world, id| world.set_state(id, state));
-    }
-
-    /// Sets how many packets a queue of the interface holds; at first 500 on a tun, 1000 on a tap. Packets that wait and have
-    /// no room any more are gone.
-    ///
-    /// # Panics
-    ///
-    /// There is no such interface.
-    #[doc(alias = "txqueuelen")]
-    #[track_caller]
-    pub fn set_queue_length(&self, of: impl Target, packets: usize) {
-        self.with(&of, |world, id| world.set_queue_length(id, packets));
     }
 
     /// The system sends a router solicitation out of the interface, as Linux does on its own after `up` where IPv6 is on:

@@ -43,7 +43,7 @@ fn it_ends_a_receive_that_waits() {
     let kernel = MockBackend::new();
     let tun = kernel.create(&CreateOptions::tun()).unwrap();
     thread::scope(|scope| {
-        let receiver = scope.spawn(|| tun.recv_interruptible(&mut [0; 100], stop, None));
+        let receiver = scope.spawn(|| tun.recv_interruptible(&mut [0; 100], stop));
         thread::sleep(Duration::from_millis(100));
         assert!(!receiver.is_finished());
         let begun = Instant::now();

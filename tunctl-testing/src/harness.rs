@@ -7,10 +7,10 @@ use std::{fs, io};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use tunctl_conformance::{DeviceOf, Harness, Need, Observation, Profile};
+use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
-    Cause, CreateOptions, Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState,
-    Queues, Result, TunBackend, TunDevice,
+    Cause, CreateOptions, Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, Queues, Result,
+    TunBackend, TunDevice,
 };
 use tunctl_linux::{LinuxBackend, Observer, netns};
 use tunctl_sys::linux::process;

@@ -33,6 +33,7 @@ pub fn report(name: &InterfaceName) -> Option<InterfaceInfo> {
     // An empty line of a tun.
     info.mac = text(name, "address").and_then(|text| text.parse().ok());
     info.state = if number(name, "flags")? & IFF_UP == 0 { State::Down } else { State::Up };
+    info.queue_length = number(name, "tx_queue_len");
     info.persistent = told & IFF_PERSIST != 0;
     // Nobody is -1, which is no number here.
     info.owner = number(name, "owner").and_then(Uid::new);

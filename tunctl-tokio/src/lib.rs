@@ -28,8 +28,7 @@
 //! # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 //! # let kernel = tunctl_mock::MockBackend::new();
 //! # let backend = &kernel;
-//! let tun = backend.create(&CreateOptions::tun().name("tun0")?)?;
-//! tun.up("10.1.1.1/24".parse()?)?;
+//! let tun = backend.create(&CreateOptions::tun().name("tun0").address("10.1.1.1/24").up())?;
 //! let echo = tokio::spawn(echo(AsyncDevice::new(tun)?));
 //! # kernel.inject("tun0", [0x45; 20]);
 //! # while kernel.take("tun0").is_none() {

@@ -32,8 +32,7 @@ use crate::AsyncDevice;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let kernel = MockBackend::new();
 /// # let backend = &kernel;
-/// let tun = backend.create(&CreateOptions::tun().name("tun0")?)?;
-/// tun.up("10.1.1.1/24".parse()?)?;
+/// let tun = backend.create(&CreateOptions::tun().name("tun0").address("10.1.1.1/24").up())?;
 /// let tun = Arc::new(AsyncDevice::new(tun)?);
 /// # kernel.inject("tun0", [0x45; 20]);
 /// let packets = PacketStream::new(tun.clone());

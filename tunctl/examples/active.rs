@@ -34,8 +34,7 @@ pub(crate) struct Account {
 
 /// Creates an interface with an address in a network.
 fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
-    let tun = backend.create(&CreateOptions::tun().name("active%d")?)?;
-    tun.up("10.78.0.1/24".parse()?)?;
+    let tun = backend.create(&CreateOptions::tun().name("active%d").address("10.78.0.1/24").up())?;
     Ok(tun)
 }
 

@@ -25,8 +25,7 @@ const BUDGET: usize = 64;
 
 /// Creates an interface with an address in a network.
 fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
-    let tun = backend.create(&CreateOptions::tun().name("echo%d")?)?;
-    tun.up("10.78.0.1/24".parse()?)?;
+    let tun = backend.create(&CreateOptions::tun().name("echo%d").address("10.78.0.1/24").up())?;
     Ok(tun)
 }
 

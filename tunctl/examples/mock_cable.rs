@@ -25,7 +25,7 @@ struct Station<D> {
 impl<D: TunDevice> Station<D> {
     fn start<B: TunBackend<Device = D>>(backend: &B, name: &str, address: &str) -> Result<Self> {
         let address: InterfaceAddress = address.parse()?;
-        let tun = backend.create(&CreateOptions::tun().name(name)?)?;
+        let tun = backend.create(&CreateOptions::tun().name(name))?;
         tun.up(address)?;
         Ok(Self { tun, address: address.address() })
     }

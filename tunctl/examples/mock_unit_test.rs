@@ -117,7 +117,7 @@ const PACKETS: u16 = 200;
 /// Two ends of the VPN, and a cable where the Internet would be.
 fn pair(kernel: &MockBackend) -> Result<[Vpn<MockDevice>; 2]> {
     let tun = |name: &str, address: &str| {
-        let tun = kernel.create(&CreateOptions::tun().name(name)?)?;
+        let tun = kernel.create(&CreateOptions::tun().name(name))?;
         tun.up(address.parse()?)?;
         Ok::<_, Error>(tun)
     };

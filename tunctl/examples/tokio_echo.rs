@@ -21,8 +21,7 @@ use tunctl::tokio::AsyncDevice;
 
 /// An interface with a network behind it.
 fn start<B: TunBackend>(backend: &B) -> Result<B::Device> {
-    let tun = backend.create(&CreateOptions::tun().name("echo%d")?)?;
-    tun.up("10.78.0.1/24".parse()?)?;
+    let tun = backend.create(&CreateOptions::tun().name("echo%d").address("10.78.0.1/24").up())?;
     Ok(tun)
 }
 

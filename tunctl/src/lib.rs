@@ -4,8 +4,7 @@
 //! use tunctl::prelude::*;
 //!
 //! # fn main() -> Result<()> {
-//! let tun = tunctl::native().create(&CreateOptions::tun().name("vpn%d")?)?;
-//! tun.up("10.1.1.1/24".parse()?)?;
+//! let tun = tunctl::native().create(&CreateOptions::tun().name("vpn%d").address("10.1.1.1/24").up())?;
 //! let mut packet = [0; 1500];
 //! loop {
 //!     let length = tun.recv(&mut packet)?; // one packet, one system call
@@ -62,6 +61,8 @@ pub use tunctl_bsd as bsd;
 #[cfg(not(target_os = "linux"))]
 #[doc(inline)]
 pub use tunctl_bsd::native::*;
+#[cfg(feature = "capture")]
+pub use tunctl_capture as capture;
 pub use tunctl_core::*;
 #[cfg(target_os = "linux")]
 pub use tunctl_linux as linux;

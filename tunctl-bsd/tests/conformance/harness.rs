@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_bsd::{BsdBackend, BsdDevice, Calls, FoundAddress};
-use tunctl_conformance::{Harness, Names, Observation, Profile};
+use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress,
-    Mtu, Operation, PollState, Result, State,
+    Mtu, Operation, Result, State,
 };
 
 use super::models::{Handle, Kind, Model, Report, System};

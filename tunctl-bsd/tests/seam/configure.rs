@@ -16,7 +16,7 @@ fn twice_on_netbsd(system: System, short: &str) -> String {
 
 #[test]
 fn a_tun_is_set_to_be_of_a_network_and_brought_up() {
-    let ask = "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8003; list; flags?; flags?; \
+    let ask = "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8003; list; flags?; flags?; \
                configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
     for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
         let rig = Rig::new(system);
@@ -42,7 +42,7 @@ fn a_tun_is_set_to_lead_to_a_peer() {
         let device = rig.tun();
         let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1 peer 10.0.0.2/32")).unwrap());
         let expected = format!(
-            "ioctl TUNSIFMODE {}; list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8011; list; flags?; \
+            "ioctl TUNSIFMODE {}; list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8011; list; flags?; \
              flags?; configure SIOCAIFADDR @ 10.0.0.1/32 10.0.0.2",
             0x8010
         );
@@ -55,7 +55,7 @@ fn a_utun_is_its_own_peer_where_it_has_no_other() {
     let rig = Rig::new(System::MacOs);
     let device = rig.tun();
     let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
-    let expected = "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8051; list; flags?; flags?; \
+    let expected = "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8051; list; flags?; flags?; \
                     configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.1";
     assert_eq!(calls, trace("utun0", expected));
 }
@@ -72,7 +72,7 @@ fn a_tap_is_brought_up_without_a_mode() {
         let device = rig.tap();
         let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
         let expected = format!(
-            "list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ {flags}; list; flags?; flags?; \
+            "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ {flags}; list; flags?; flags?; \
              configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255"
         );
         assert_eq!(calls, trace(rig.tap_name(), &expected), "{system:?}");

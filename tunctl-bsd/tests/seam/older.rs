@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
-    Cause, CreateOptions, Interface, Interrupter, Readiness, State, TunBackend, TunDevice, Wake,
+    Cause, CreateOptions, Interface, Interrupter, Readiness, State, TunBackend, TunDevice, WaitOutcome,
 };
 
 use crate::models::System;
@@ -132,16 +132,15 @@ fn what_is_open_is_busy_for_others() {
 fn waiting_ends_by_packets_time_and_interrupts() {
     let (rig, tun) = up(&named_tun("tun0"));
     let interrupter = Interrupter::new().unwrap();
-    let wait =
-        |timeout| tun.wait_interruptible(Readiness::Readable, Some(timeout), Some(&interrupter)).unwrap();
+    let wait = |timeout| tun.wait_until(Readiness::Readable, Some(timeout), Some(&interrupter)).unwrap();
     let started = Instant::now();
-    assert_eq!(wait(Duration::from_millis(30)), Wake::TimedOut);
+    assert_eq!(wait(Duration::from_millis(30)), WaitOutcome::TimedOut);
     assert!(started.elapsed() >= Duration::from_millis(30));
     assert!(tun.wait(Readiness::Writable, None).unwrap());
     assert!(rig.inject("tun0", V4));
-    assert_eq!(wait(Duration::from_secs(60)), Wake::Ready);
+    assert_eq!(wait(Duration::from_secs(60)), WaitOutcome::Ready);
     interrupter.interrupt();
-    assert_eq!(wait(Duration::from_secs(60)), Wake::Interrupted);
+    assert_eq!(wait(Duration::from_secs(60)), WaitOutcome::Interrupted);
 }
 
 #[test]

@@ -275,9 +275,9 @@ fn a_device_whose_interface_went_says_so() {
 #[test]
 fn flags_say_that_packets_are_bare() {
     let rig = Rig::new(System::OpenBsd);
-    assert_eq!(rig.tun().flags(), CreateOptions::tun().flags());
-    assert_eq!(rig.tap().flags(), CreateOptions::tap().flags());
+    assert_eq!(rig.tun().flags(), CreateOptions::tun().get_flags());
+    assert_eq!(rig.tap().flags(), CreateOptions::tap().get_flags());
     let options =
         rig.backend.create(&CreateOptions::tap()).unwrap().interface().info().unwrap().options().unwrap();
-    assert_eq!(options.flags(), CreateOptions::tap().flags());
+    assert_eq!(options.get_flags(), CreateOptions::tap().get_flags());
 }

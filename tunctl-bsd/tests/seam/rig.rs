@@ -215,7 +215,7 @@ impl Rig {
 }
 
 pub(crate) fn options(layer: &CreateOptions, name: &str) -> CreateOptions {
-    layer.clone().name(name).expect("a name")
+    layer.clone().name(name)
 }
 
 pub(crate) fn named_tun(name: &str) -> CreateOptions {

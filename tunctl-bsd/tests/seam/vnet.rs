@@ -82,7 +82,7 @@ fn tuns_and_other_systems_have_none() {
         let rig = Rig::new(system);
         let tap = CreateOptions::tap().vnet_header(true);
         for options in [CreateOptions::tun().vnet_header(true), tap] {
-            if system == System::FreeBsd && options.layer() == tunctl_core::Layer::Tap {
+            if system == System::FreeBsd && options.get_layer() == tunctl_core::Layer::Tap {
                 continue;
             }
             let (error, calls) = rig.calls_of(|| refused(rig.backend.create(&options)));

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tunctl_core::{Interrupter, Readiness, TunDevice, Wake};
+use tunctl_core::{Interrupter, Readiness, TunDevice, WaitOutcome};
 
 use crate::models::System;
 use crate::rig::{Device, Rig, SYSTEMS, address, refused};
@@ -56,8 +56,8 @@ fn a_timeout_passes_and_is_not_shortened() {
         let begun = Instant::now();
         assert!(refused(device.recv_timeout(&mut [0; 10], SHORT)).is_timed_out(), "{system:?}");
         assert!(begun.elapsed() >= SHORT, "{system:?}");
-        let wake = device.wait_interruptible(Readiness::Readable, Some(SHORT), None).unwrap();
-        assert_eq!(wake, Wake::TimedOut, "{system:?}");
+        let wake = device.wait_until(Readiness::Readable, Some(SHORT), None).unwrap();
+        assert_eq!(wake, WaitOutcome::TimedOut, "{system:?}");
     }
 }
 
@@ -91,7 +91,7 @@ fn an_interrupter_ends_a_wait() {
         let (_rig, device) = up_tun(system);
         let stop = Interrupter::new().unwrap();
         thread::scope(|scope| {
-            let reader = scope.spawn(|| refused(device.recv_interruptible(&mut [0; 10], &stop, Some(LONG))));
+            let reader = scope.spawn(|| refused(device.recv_until(&mut [0; 10], Some(LONG), Some(&stop))));
             thread::sleep(SHORT);
             stop.interrupt();
             assert!(reader.join().unwrap().is_interrupted(), "{system:?}");
@@ -106,11 +106,11 @@ fn an_interrupt_comes_before_a_packet_and_takes_none() {
         let stop = Interrupter::new().unwrap();
         assert!(rig.inject(rig.tun_name(), V4));
         stop.interrupt();
-        let wake = device.wait_interruptible(Readiness::Readable, None, Some(&stop)).unwrap();
-        assert_eq!(wake, Wake::Interrupted, "{system:?}");
-        assert!(refused(device.recv_interruptible(&mut [0; 10], &stop, None)).is_interrupted());
+        let wake = device.wait_until(Readiness::Readable, None, Some(&stop)).unwrap();
+        assert_eq!(wake, WaitOutcome::Interrupted, "{system:?}");
+        assert!(refused(device.recv_interruptible(&mut [0; 10], &stop)).is_interrupted());
         stop.reset();
-        assert_eq!(device.recv_interruptible(&mut [0; 10], &stop, None).unwrap(), 4, "{system:?}");
+        assert_eq!(device.recv_interruptible(&mut [0; 10], &stop).unwrap(), 4, "{system:?}");
     }
 }
 

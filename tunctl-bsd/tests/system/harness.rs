@@ -12,10 +12,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use std::os::fd::AsFd;
 use tunctl_bsd::{BsdBackend, BsdDevice, Host};
-use tunctl_conformance::{Harness, Names, Observation, Profile};
+use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
-    Operation, PollState, Result,
+    Operation, Result,
 };
 
 use crate::filter::Filter;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
     InterfaceName, Interrupter, MacAddress, Mtu, Operation, Queues, Readiness, Result, State, TunDevice, Uid,
-    Wake,
+    WaitOutcome,
 };
 
 #[derive(Clone, Debug)]
@@ -144,7 +144,7 @@ impl TunDevice for Fake {
         Ok(length)
     }
 
-    fn wait_interruptible(&self, _: Readiness, _: Option<Duration>, _: Option<&Interrupter>) -> Result<Wake> {
+    fn wait_until(&self, _: Readiness, _: Option<Duration>, _: Option<&Interrupter>) -> Result<WaitOutcome> {
         unsupported(Operation::Wait)
     }
 

@@ -16,7 +16,7 @@ impl AddressArgument {
     /// The same address as this end of a point-to-point link.
     pub(super) fn towards(self, peer: std::net::IpAddr) -> Result<InterfaceAddress, InvalidAddress> {
         let ends = InterfaceAddress::point_to_point(self.address.address(), peer)?;
-        if self.prefix_given { ends.prefix(self.address.prefix_length()) } else { Ok(ends) }
+        if self.prefix_given { ends.with_prefix_length(self.address.prefix_length()) } else { Ok(ends) }
     }
 }
 

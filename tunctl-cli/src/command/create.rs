@@ -8,8 +8,8 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Gid, Interface, InterfaceAddress, Layer, MacAddress, Mtu, NamePattern,
-    NativeDevice, NativeInterface, State, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, MacAddress, Mtu, NamePattern,
+    NativeDevice, NativeInterface, TunBackend, TunDevice, Uid,
 };
 
 use super::arguments::{AddressArgument, group, user};
@@ -61,6 +61,9 @@ pub(super) struct Create {
     /// The MAC address of a tap; the kernel chooses if there is none
     #[arg(long, value_name = "MAC", conflicts_with = "tun")]
     mac: Option<MacAddress>,
+    /// How many packets wait for a program at most, in each queue
+    #[arg(long, value_name = "PACKETS")]
+    queue_length: Option<u32>,
     /// Bring it up
     #[arg(long)]
     up: bool,
@@ -74,31 +77,28 @@ pub(super) struct Create {
 
 impl Create {
     pub(super) fn run(self) -> Outcome {
-        let addresses = self.addresses()?;
-        if self.hold { self.hold(&addresses) } else { self.leave(&addresses) }
+        let options = self.options()?;
+        if self.hold { self.hold(&options) } else { self.leave(&options.persistent(true)) }
     }
 
-    /// Makes it persistent, and leaves it behind.
-    fn leave(&self, addresses: &[InterfaceAddress]) -> Outcome {
-        let (device, is_new) = self.open()?;
-        self.configure(&device, addresses)?;
-        device.set_persist(true)?;
+    /// Leaves a persistent interface behind.
+    fn leave(&self, options: &CreateOptions) -> Outcome {
+        let (device, is_new) = self.open(options)?;
         let interface = device.interface().clone();
         // What is printed is how it is left: with nobody who has it open.
         drop(device);
         self.print(&interface).inspect_err(|_| {
             if is_new {
-                // Nobody would learn its name. That it could not be printed is the failure to tell.
+                // Nobody would learn its name. That it could not be printed is the error to report.
                 let _ = interface.delete();
             }
         })
     }
 
     /// Stays with it, until a signal asks to end or it is deleted.
-    fn hold(&self, addresses: &[InterfaceAddress]) -> Outcome {
+    fn hold(&self, options: &CreateOptions) -> Outcome {
         let signals = Signals::catch()?;
-        let device = tunctl::native().create(&self.options())?;
-        self.configure(&device, addresses)?;
+        let device = tunctl::native().create(options)?;
         self.print(device.interface())?;
         eprintln!("{} is there until this program ends (Ctrl-C)", device.name()?);
         loop {
@@ -116,11 +116,10 @@ impl Create {
     }
 
     /// The device, and whether its interface is new.
-    fn open(&self) -> tunctl::Result<(NativeDevice, bool)> {
-        let options = self.options();
-        match tunctl::native().create(&options) {
+    fn open(&self, options: &CreateOptions) -> tunctl::Result<(NativeDevice, bool)> {
+        match tunctl::native().create(options) {
             Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
-                Ok((tunctl::native().open_or_create(&options)?, false))
+                Ok((tunctl::native().open_or_create(options)?, false))
             }
             outcome => Ok((outcome?, true)),
         }
@@ -133,21 +132,38 @@ impl Create {
         Ok(printed?)
     }
 
-    fn options(&self) -> CreateOptions {
-        let layer = if self.tun { Layer::Tun } else { Layer::Tap };
-        let options = match layer {
-            Layer::Tun => CreateOptions::tun(),
-            Layer::Tap => CreateOptions::tap(),
-        };
-        let options = options
+    fn options(&self) -> Outcome<CreateOptions> {
+        let layer = if self.tun { CreateOptions::tun() } else { CreateOptions::tap() };
+        let mut options = layer
             .packet_information(self.pi)
             .vnet_header(self.vnet_hdr)
             .multi_queue(self.multi_queue)
-            .exclusive(self.exclusive);
-        match self.name {
-            Some(pattern) => options.pattern(pattern),
-            None => options,
+            .exclusive(self.exclusive)
+            .config(self.config()?);
+        if let Some(pattern) = self.name {
+            options = options.name(pattern);
         }
+        if let Some(owner) = self.owner {
+            options = options.owner(owner);
+        }
+        if let Some(group) = self.group {
+            options = options.group(group);
+        }
+        Ok(options)
+    }
+
+    fn config(&self) -> Outcome<InterfaceConfig> {
+        let mut config = self.addresses()?.into_iter().fold(InterfaceConfig::new(), InterfaceConfig::address);
+        if let Some(mtu) = self.mtu {
+            config = config.mtu(mtu);
+        }
+        if let Some(mac) = self.mac {
+            config = config.mac(mac);
+        }
+        if let Some(packets) = self.queue_length {
+            config = config.queue_length(packets);
+        }
+        Ok(if self.up { config.up() } else { config })
     }
 
     fn addresses(&self) -> Outcome<Vec<InterfaceAddress>> {
@@ -164,29 +180,5 @@ impl Create {
         };
         let addresses: Result<_, _> = self.addresses.iter().map(with_peer).collect();
         addresses.map_err(|invalid| Failure::Usage(invalid.to_string()))
-    }
-
-    fn configure(&self, device: &NativeDevice, addresses: &[InterfaceAddress]) -> tunctl::Result<()> {
-        if let Some(owner) = self.owner {
-            device.set_owner(owner)?;
-        }
-        if let Some(group) = self.group {
-            device.set_group(group)?;
-        }
-        let interface = device.interface();
-        if let Some(mtu) = self.mtu {
-            interface.set_mtu(mtu)?;
-        }
-        if let Some(mac) = self.mac {
-            interface.set_mac(mac)?;
-        }
-        // Up first: of an interface that is down, the kernel forgets the route to an IPv6 peer.
-        if self.up {
-            interface.set_state(State::Up)?;
-        }
-        for &address in addresses {
-            interface.add_address(address)?;
-        }
-        Ok(())
     }
 }

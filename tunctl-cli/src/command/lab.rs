@@ -142,10 +142,9 @@ impl Lab {
 
 /// Makes the lab's device.
 fn create<B: TunBackend>(backend: &B) -> tunctl::Result<B::Device> {
-    let device = backend.create(&CreateOptions::tun().name(DEVICE)?)?;
-    device.up(InterfaceAddress::with_prefix(ADDRESS_V4, PREFIX_V4)?)?;
-    device.up(InterfaceAddress::with_prefix(ADDRESS_V6, PREFIX_V6)?)?;
-    Ok(device)
+    let v4 = InterfaceAddress::new(ADDRESS_V4, PREFIX_V4)?;
+    let v6 = InterfaceAddress::new(ADDRESS_V6, PREFIX_V6)?;
+    backend.create(&CreateOptions::tun().name(DEVICE).address(v4).address(v6).up())
 }
 
 /// Whether the lab plays this host: a unicast address of one of its networks that is not the kernel's.

@@ -1,12 +1,14 @@
 //! `tunctl set`.
 
 use clap::Args;
-use tunctl::{Gid, Interface, InterfaceAddress, InterfaceName, MacAddress, Mtu, TunBackend, TunDevice, Uid};
+use tunctl::{
+    Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, MacAddress, Mtu, TunBackend, Uid,
+};
 
 use super::Outcome;
 use super::arguments::{group, user};
 
-/// Change properties of an interface
+/// Change properties of an interface, all of those named or none
 ///
 /// Owner, group and persistence are changed on an open device: so no other program may hold the interface's only queue,
 /// and what a former one left set, such as offloads or filters, is reset.
@@ -22,12 +24,18 @@ pub(super) struct Set {
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Changes {
-    /// Give it another name; what else is changed is changed under the new one
+    /// Give it another name
     #[arg(long = "name", value_name = "NEW")]
     renamed: Option<InterfaceName>,
     /// The most bytes that a packet may have
     #[arg(long, value_name = "BYTES")]
     mtu: Option<Mtu>,
+    /// With an MTU under 1280 bytes, which is too small for IPv6: give its IPv6 addresses up
+    #[arg(long, requires = "mtu")]
+    drop_ipv6: bool,
+    /// How many packets wait for a program at most, in each queue
+    #[arg(long, value_name = "PACKETS")]
+    queue_length: Option<u32>,
     /// The MAC address of a tap
     #[arg(long, value_name = "MAC")]
     mac: Option<MacAddress>,
@@ -61,39 +69,46 @@ fn on_or_off(text: &str) -> Result<bool, &'static str> {
 
 impl Set {
     pub(super) fn run(self) -> Outcome {
-        let Changes { renamed, mtu, mac, add, remove, replace, owner, group, persist } = self.changes;
+        let config = self.changes.config();
+        let Changes { owner, group, persist, .. } = self.changes;
         let interface = tunctl::native().interface(&self.name)?;
-        if let Some(new) = renamed {
-            interface.rename(&new)?;
-        }
-        if let Some(mtu) = mtu {
-            interface.set_mtu(mtu)?;
-        }
-        if let Some(mac) = mac {
-            interface.set_mac(mac)?;
-        }
-        if !replace.is_empty() {
-            interface.replace_addresses(&replace)?;
-        }
-        for address in add {
-            interface.add_address(address)?;
-        }
-        for address in remove {
-            interface.remove_address(address)?;
-        }
         if owner.is_none() && group.is_none() && persist.is_none() {
-            return Ok(());
+            return Ok(interface.apply(&config)?);
         }
-        let device = tunctl::native().open(&interface.info()?.options()?)?;
+        let mut options = interface.info()?.options()?.config(config);
         if let Some(owner) = owner {
-            device.set_owner(owner)?;
+            options = options.owner(owner);
         }
         if let Some(group) = group {
-            device.set_group(group)?;
+            options = options.group(group);
         }
         if let Some(persist) = persist {
-            device.set_persist(persist)?;
+            options = options.persistent(persist);
         }
+        tunctl::native().open(&options)?;
         Ok(())
+    }
+}
+
+impl Changes {
+    fn config(&self) -> InterfaceConfig {
+        let none =
+            InterfaceConfig::new().drop_ipv6(self.drop_ipv6).replace_addresses(!self.replace.is_empty());
+        let present = self.add.iter().chain(&self.replace).copied();
+        let mut config = present.fold(none, InterfaceConfig::address);
+        config = self.remove.iter().copied().fold(config, InterfaceConfig::remove_address);
+        if let Some(name) = self.renamed {
+            config = config.name(name);
+        }
+        if let Some(mtu) = self.mtu {
+            config = config.mtu(mtu);
+        }
+        if let Some(mac) = self.mac {
+            config = config.mac(mac);
+        }
+        if let Some(packets) = self.queue_length {
+            config = config.queue_length(packets);
+        }
+        config
     }
 }

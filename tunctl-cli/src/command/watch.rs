@@ -175,10 +175,10 @@ impl Watch {
                 }
                 Err(error) if error.is_would_block() => {
                     match wait(source, signals, deadline)? {
-                        Wake::Packet => {}
-                        Wake::Stop => break,
+                        WaitOutcome::Packet => {}
+                        WaitOutcome::Stop => break,
                         // One that is down goes without a word to a packet socket.
-                        Wake::Look => source.interface.info().map(|_| ())?,
+                        WaitOutcome::Look => source.interface.info().map(|_| ())?,
                     }
                     continue;
                 }
@@ -194,24 +194,24 @@ impl Watch {
     }
 }
 
-enum Wake {
+enum WaitOutcome {
     Packet,
     Stop,
     Look,
 }
 
 /// Waits for a packet, a signal or the deadline, and at most a second.
-fn wait(source: &Source, signals: &Signals, deadline: Option<Instant>) -> Outcome<Wake> {
+fn wait(source: &Source, signals: &Signals, deadline: Option<Instant>) -> Outcome<WaitOutcome> {
     let mut fds =
         [PollFd::new(source.as_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let last = left.is_some_and(|left| left <= GLANCE);
     let limit = if last { left.unwrap_or_default() } else { GLANCE };
     match ppoll(&mut fds, Some(TimeSpec::from(limit)), None) {
-        Ok(0) if last => Ok(Wake::Stop),
-        Ok(0) => Ok(Wake::Look),
-        Ok(_) if fds[1].any().unwrap_or(true) => Ok(Wake::Stop),
-        Ok(_) | Err(Errno::EINTR) => Ok(Wake::Packet),
+        Ok(0) if last => Ok(WaitOutcome::Stop),
+        Ok(0) => Ok(WaitOutcome::Look),
+        Ok(_) if fds[1].any().unwrap_or(true) => Ok(WaitOutcome::Stop),
+        Ok(_) | Err(Errno::EINTR) => Ok(WaitOutcome::Packet),
         Err(errno) => Err(Failure::Said(format!("wait for packets: {errno}"))),
     }
 }

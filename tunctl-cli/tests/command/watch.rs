@@ -61,7 +61,7 @@ fn way(packet: &Value) -> String {
 
 fn it_sees_both_directions_and_takes_nothing() {
     quiet_ipv6();
-    let device = tunctl::native().create(&CreateOptions::tun().name("t0").unwrap()).unwrap();
+    let device = tunctl::native().create(&CreateOptions::tun().name("t0")).unwrap();
     device.up("10.1.1.1/24".parse().unwrap()).unwrap();
     device.up("fd01::1/64".parse().unwrap()).unwrap();
     wait_until("its IPv6 address can be used", || {

@@ -124,8 +124,7 @@ impl Drop for Delivery {
 /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 ///
 /// # fn program<B: TunBackend<Device: 'static>>(backend: &B) -> tunctl_core::Result<()> {
-/// let tun = backend.create(&CreateOptions::tun().name("tun0")?)?;
-/// tun.up("10.1.1.1/24".parse()?)?;
+/// let tun = backend.create(&CreateOptions::tun().name("tun0").address("10.1.1.1/24").up())?;
 /// let (tun, mut events) = activate(tun, ActiveOptions::default(), ActiveMode::Count(10))?;
 /// for event in &mut events {
 ///     match event {

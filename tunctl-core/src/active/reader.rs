@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Permission};
 use super::{ActiveEvent, PacketBuffer};
-use crate::{Error, Interface, Interrupter, Readiness, TunDevice, Wake};
+use crate::{Error, Interface, Interrupter, Readiness, TunDevice, WaitOutcome};
 
 /// How many packets are read before the locks are released: about twenty microseconds of a fast device.
 const BURST: usize = 32;
@@ -131,9 +131,9 @@ impl<D: TunDevice> Reader<D> {
     }
 
     /// Waits for the device, or until the drop counter is due.
-    fn wait(&self) -> Result<Wake, Error> {
+    fn wait(&self) -> Result<WaitOutcome, Error> {
         let left = self.drops.due.map(|due| due.saturating_duration_since(Instant::now()));
-        self.device.wait_interruptible(Readiness::Readable, left, Some(&self.stop))
+        self.device.wait_until(Readiness::Readable, left, Some(&self.stop))
     }
 
     fn report_drops(&mut self) {

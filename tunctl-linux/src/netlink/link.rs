@@ -24,6 +24,7 @@ const IFF_UP: u32 = 1;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_TXQLEN: u16 = 13;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_STATS64: u16 = 23;
 const IFLA_CARRIER: u16 = 33;
@@ -53,19 +54,19 @@ impl Netlink {
     /// `None`: there is no such interface here.
     pub(crate) fn link_by_name(&self, name: &InterfaceName) -> io::Result<Option<Link>> {
         let mut question = LinkMessage::default();
-        question.attributes.push(named(name));
+        question.attributes.push(name_attribute(name));
         Ok(self.link(question)?.as_ref().and_then(parse))
     }
 
     /// `None`: there is no such interface here.
     pub(crate) fn link_by_index(&self, index: InterfaceIndex) -> io::Result<Option<Link>> {
-        Ok(self.link(about(index))?.as_ref().and_then(parse))
+        Ok(self.link(link_message(index))?.as_ref().and_then(parse))
     }
 
     /// How many packets the interface dropped instead of handing them to a device. `None`: there is none, or it does not
     /// say.
     pub(crate) fn dropped(&self, index: InterfaceIndex) -> io::Result<Option<u64>> {
-        let answer = self.link(about(index))?;
+        let answer = self.link(link_message(index))?;
         Ok(answer.as_ref().and_then(|answer| {
             let counters = find(answer.payload.get(HEADER..)?, IFLA_STATS64)?;
             counters.as_chunks().0.get(TX_DROPPED).copied().map(u64::from_ne_bytes)
@@ -97,7 +98,7 @@ impl Netlink {
     }
 
     pub(crate) fn set_state(&self, index: InterfaceIndex, state: State) -> io::Result<()> {
-        let mut change = about(index);
+        let mut change = link_message(index);
         change.header.change_mask = LinkFlags::Up;
         change.header.flags = match state {
             State::Up => LinkFlags::Up,
@@ -106,38 +107,27 @@ impl Netlink {
         self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
     }
 
-    pub(crate) fn set_mtu(&self, index: InterfaceIndex, mtu: Mtu) -> io::Result<()> {
-        let mut change = about(index);
-        change.attributes.push(LinkAttribute::Mtu(mtu.get()));
-        self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
-    }
-
-    pub(crate) fn set_mac(&self, index: InterfaceIndex, mac: MacAddress) -> io::Result<()> {
-        let mut change = about(index);
-        change.attributes.push(LinkAttribute::Address(mac.octets().to_vec()));
-        self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
-    }
-
-    pub(crate) fn rename(&self, index: InterfaceIndex, name: &InterfaceName) -> io::Result<()> {
-        let mut change = about(index);
-        change.attributes.push(named(name));
+    /// Changes one property of an interface.
+    pub(crate) fn change_link(&self, index: InterfaceIndex, property: LinkAttribute) -> io::Result<()> {
+        let mut change = link_message(index);
+        change.attributes.push(property);
         self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
     }
 
     pub(crate) fn delete_link(&self, index: InterfaceIndex) -> io::Result<()> {
-        self.request(RouteNetlinkMessage::DelLink(about(index)), 0).map(drop)
+        self.request(RouteNetlinkMessage::DelLink(link_message(index)), 0).map(drop)
     }
 }
 
 /// A name as it is, which need not be UTF-8.
-fn named(name: &InterfaceName) -> LinkAttribute {
+pub(crate) fn name_attribute(name: &InterfaceName) -> LinkAttribute {
     let mut bytes = Vec::with_capacity(NAME_SIZE);
     bytes.extend_from_slice(name.as_bytes());
     bytes.push(0);
     LinkAttribute::Other(DefaultNla::new(IFLA_IFNAME, bytes))
 }
 
-fn about(index: InterfaceIndex) -> LinkMessage {
+fn link_message(index: InterfaceIndex) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = index.get();
     message
@@ -163,6 +153,7 @@ fn parse(answer: &Answer) -> Option<Link> {
     info.flags.set(CreateFlags::NO_PI, !is_set(data, ifla_tun::PI));
     info.flags.set(CreateFlags::VNET_HDR, is_set(data, ifla_tun::VNET_HDR));
     info.flags.set(CreateFlags::MULTI_QUEUE, is_set(data, ifla_tun::MULTI_QUEUE));
+    info.queue_length = word(attributes, IFLA_TXQLEN);
     info.persistent = is_set(data, ifla_tun::PERSIST);
     info.owner = word(data, ifla_tun::OWNER).and_then(Uid::new);
     info.group = word(data, ifla_tun::GROUP).and_then(Gid::new);

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use std::{fs, thread};
 
-use tunctl_conformance::Harness;
+use tunctl_conformance::{Harness, PollState};
 use tunctl_core::{
-    CreateFlags, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceName, Operation, PollState, State,
+    CreateFlags, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceName, Operation, State,
     TunBackend, TunDevice, Uid,
 };
 use tunctl_linux::LinuxDevice;
@@ -37,7 +37,7 @@ fn address(text: &str) -> InterfaceAddress {
 }
 
 fn create(harness: &LinuxHarness, options: CreateOptions, name: &str) -> LinuxDevice {
-    harness.backend().create(&options.name(name).unwrap()).unwrap()
+    harness.backend().create(&options.name(name)).unwrap()
 }
 
 /// An interface that is up.
@@ -233,7 +233,7 @@ fn another_caller_is_one_to_the_kernel_too() {
         // Its own files in /proc are its own, as those of any program that it started.
         assert!(fs::metadata("/proc/self/environ").is_ok_and(|_| fs::read("/proc/self/environ").is_ok()));
         assert!(fs::read("/proc/1/environ").is_err());
-        let options = CreateOptions::tun().name("tun0").unwrap();
+        let options = CreateOptions::tun().name("tun0");
         assert!(harness.backend().create(&options).is_err());
         harness.as_caller(4001, 4002, true, &mut || drop(harness.backend().create(&options).unwrap()));
         // What another program does, it does as root.

@@ -156,7 +156,7 @@ fn a_peer_makes_a_point_to_point_address_in_both_families() {
         device.interface().remove_address(v4).unwrap();
         device.interface().remove_address(v6).unwrap();
         assert_eq!(held(&name), [""; 0]);
-        device.up(v4.prefix(24).unwrap()).unwrap();
+        device.up(v4.with_prefix_length(24).unwrap()).unwrap();
         assert_eq!(held(&name), ["10.0.0.1 peer 10.9.0.2/24"]);
     }
 }
@@ -183,7 +183,7 @@ fn an_address_with_another_peer_is_another_and_stays() {
     let interface = device.interface();
     let ends = |last| {
         let peer = InterfaceAddress::point_to_point([10, 2, 2, 2], [10, 2, 2, last]);
-        peer.unwrap().prefix(24).unwrap()
+        peer.unwrap().with_prefix_length(24).unwrap()
     };
     for (there, absent) in
         [(address("10.2.2.2/24"), ends(3)), (ends(3), ends(4)), (ends(3), address("10.2.2.2/24"))]

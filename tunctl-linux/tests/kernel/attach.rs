@@ -47,7 +47,7 @@ fn open_creates_nothing() {
 }
 
 fn open_or_create_does_whichever_is_needed() {
-    let options = CreateOptions::tun().name("either").unwrap();
+    let options = CreateOptions::tun().name("either");
     let created = backend().open_or_create(&options).unwrap();
     assert_eq!(others(), ["either"]);
     let index = tunctl_testing::link("either").unwrap()["ifindex"].clone();
@@ -59,7 +59,7 @@ fn open_or_create_does_whichever_is_needed() {
     drop(opened);
     // Without a name, and with a pattern, there is nothing to open.
     let unnamed = backend().open_or_create(&CreateOptions::tun()).unwrap();
-    let numbered = backend().open_or_create(&CreateOptions::tun().name("either%d").unwrap()).unwrap();
+    let numbered = backend().open_or_create(&CreateOptions::tun().name("either%d")).unwrap();
     assert_eq!(others(), ["either", "tun0", "either0"]);
     drop((unnamed, numbered));
 }
@@ -69,8 +69,8 @@ fn open_wants_a_whole_name_and_nothing_exclusive() {
     let before = Snapshot::take();
     for options in [
         CreateOptions::tun(),
-        CreateOptions::tun().name("vpn%d").unwrap(),
-        CreateOptions::tun().name("vpn0").unwrap().exclusive(true),
+        CreateOptions::tun().name("vpn%d"),
+        CreateOptions::tun().name("vpn0").exclusive(true),
     ] {
         let error = refused(backend().open(&options));
         assert_eq!(error.cause(), Cause::InvalidOptions, "{error}");
@@ -82,7 +82,7 @@ fn the_other_layer_is_a_mismatch() {
     ip("tuntap add dev tun7 mode tun");
     ip("tuntap add dev tap7 mode tap");
     for (options, name) in [(CreateOptions::tap(), "tun7"), (CreateOptions::tun(), "tap7")] {
-        let named = options.name(name).unwrap();
+        let named = options.name(name);
         for outcome in [backend().open(&named), backend().open_or_create(&named)] {
             let error = refused(outcome);
             assert_eq!(error.cause(), Cause::LayerMismatch, "{error}");
@@ -132,6 +132,6 @@ fn a_failed_open_leaves_nothing() {
     refused(open(CreateOptions::tun().multi_queue(true), "tun7"));
     refused(open(CreateOptions::tun(), "none"));
     refused(open(CreateOptions::tun(), "lo"));
-    refused(backend().create(&CreateOptions::tun().name("tun7").unwrap()));
+    refused(backend().create(&CreateOptions::tun().name("tun7")));
     assert_eq!(Snapshot::take(), before);
 }

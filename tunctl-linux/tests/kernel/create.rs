@@ -86,7 +86,7 @@ fn each_option_reaches_the_kernel() {
         ),
     ];
     for (options, expected) in cases {
-        let flags = options.flags();
+        let flags = options.get_flags();
         let _device = create(options, "x0");
         let report = driver_report("x0");
         for (name, expected) in ["pi", "vnet_hdr", "multi_queue"].into_iter().zip(expected) {
@@ -112,7 +112,7 @@ fn an_existing_name_is_refused_and_the_interface_is_left_alone() {
     for name in ["held", "idle"] {
         let before = tunctl_testing::link(name);
         for options in [CreateOptions::tun(), CreateOptions::tap().exclusive(true)] {
-            let error = refused(backend().create(&options.name(name).unwrap()));
+            let error = refused(backend().create(&options.name(name)));
             assert_eq!(error.cause(), Cause::Exists, "{error}");
             assert_eq!(error.interface().unwrap().to_string(), name);
         }
@@ -124,7 +124,7 @@ fn an_existing_multi_queue_interface_is_not_joined_by_create() {
     let options = CreateOptions::tun().multi_queue(true);
     let _held = create(options.clone(), "mq0");
     assert_eq!(driver_report("mq0")["numqueues"], 1);
-    let error = refused(backend().create(&options.name("mq0").unwrap()));
+    let error = refused(backend().create(&options.name("mq0")));
     assert_eq!(error.cause(), Cause::Exists, "{error}");
     assert_eq!(driver_report("mq0")["numqueues"], 1);
 }
@@ -133,7 +133,7 @@ fn another_kind_of_interface_is_not_a_tun() {
     ip("link add veth0 type veth peer name veth1");
     let before = tunctl_testing::links();
     for name in ["lo", "veth0"] {
-        let options = CreateOptions::tun().name(name).unwrap();
+        let options = CreateOptions::tun().name(name);
         for outcome in
             [backend().create(&options), backend().open(&options), backend().open_or_create(&options)]
         {
@@ -145,7 +145,7 @@ fn another_kind_of_interface_is_not_a_tun() {
 }
 
 fn an_exclusive_open_or_create_creates_but_does_not_open() {
-    let options = CreateOptions::tun().exclusive(true).name("once").unwrap();
+    let options = CreateOptions::tun().exclusive(true).name("once");
     let device = backend().open_or_create(&options).unwrap();
     device.set_persist(true).unwrap();
     drop(device);

@@ -24,7 +24,7 @@ fn provoke() -> Vec<(Error, Operation, Cause, Option<i32>)> {
     ip("link delete gone");
     vec![
         (
-            refused(backend().create(&CreateOptions::tun().name("held").unwrap())),
+            refused(backend().create(&CreateOptions::tun().name("held"))),
             Operation::Create,
             Cause::Exists,
             None,
@@ -35,7 +35,7 @@ fn provoke() -> Vec<(Error, Operation, Cause, Option<i32>)> {
         (refused(open(multi.clone(), "held")), Operation::Open, Cause::QueueMismatch, Some(22)),
         (refused(open(CreateOptions::tun(), "held")), Operation::Open, Cause::Busy, Some(16)),
         (
-            refused(backend().open_or_create(&CreateOptions::tun().name("held").unwrap())),
+            refused(backend().open_or_create(&CreateOptions::tun().name("held"))),
             Operation::OpenOrCreate,
             Cause::Busy,
             Some(16),

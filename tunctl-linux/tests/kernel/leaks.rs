@@ -70,7 +70,7 @@ fn once<T>(attempt: impl FnOnce() -> tunctl_core::Result<T>) {
 }
 
 fn options() -> CreateOptions {
-    CreateOptions::tun().vnet_header(true).name("step0").unwrap()
+    CreateOptions::tun().vnet_header(true).name("step0")
 }
 
 fn create_once() {

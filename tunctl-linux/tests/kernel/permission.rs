@@ -50,7 +50,7 @@ fn assert_explained(error: &Error, cause: Cause, errno: Option<i32>, word: &str)
 }
 
 fn through(node: &str) -> Error {
-    refused(LinuxBackend::with_node(node).create(&CreateOptions::tun().name("tun0").unwrap()))
+    refused(LinuxBackend::with_node(node).create(&CreateOptions::tun().name("tun0")))
 }
 
 fn a_missing_node_is_told_apart() {
@@ -82,14 +82,14 @@ fn meet_a_closed_node() {
 
 fn a_closed_node_is_told_apart() {
     // For root the same node is open.
-    let options = CreateOptions::tun().name("tun0").unwrap();
+    let options = CreateOptions::tun().name("tun0");
     drop(LinuxBackend::with_node(CLOSED_NODE).create(&options).unwrap());
     finish(entry("closed").uid(4001).gid(4001));
 }
 
 fn meet_container_rules() {
     let before = Snapshot::take();
-    let outcome = backend().create(&CreateOptions::tun().name("tun0").unwrap());
+    let outcome = backend().create(&CreateOptions::tun().name("tun0"));
     if std::env::var_os("FORBIDDEN").is_some() {
         let error = refused(outcome);
         assert_explained(&error, Cause::ContainerRules, Some(1), "/dev/net/tun");
@@ -112,7 +112,7 @@ fn a_node_that_a_container_forbids_is_told_apart() {
 }
 
 fn create_without_capability() {
-    for options in [CreateOptions::tun().name("tun0").unwrap(), CreateOptions::tap()] {
+    for options in [CreateOptions::tun().name("tun0"), CreateOptions::tap()] {
         for outcome in [backend().create(&options), backend().open_or_create(&options)] {
             let error = refused(outcome);
             assert_explained(&error, Cause::MissingCapability, Some(1), "CAP_NET_ADMIN");
@@ -196,7 +196,7 @@ fn an_interface_without_owner_is_open_or_refused_as_the_kernel_decides() {
 fn create_in_a_foreign_namespace() {
     // A new user namespace, and the network namespace of the old one.
     unshare(CloneFlags::CLONE_NEWUSER).unwrap();
-    let error = refused(backend().create(&CreateOptions::tun().name("tun0").unwrap()));
+    let error = refused(backend().create(&CreateOptions::tun().name("tun0")));
     assert_explained(&error, Cause::ForeignNamespace, Some(1), "user namespace");
 }
 
@@ -210,7 +210,7 @@ fn create_with_all_files_open() {
     while let Ok(file) = fs::File::open("/dev/null") {
         files.push(file);
     }
-    let error = refused(backend().create(&CreateOptions::tun().name("tun0").unwrap()));
+    let error = refused(backend().create(&CreateOptions::tun().name("tun0")));
     assert_eq!(error.cause(), Cause::TooManyOpenFiles, "{error}");
     assert_eq!(error.raw_os_error(), Some(24), "{error}");
     // With room for one descriptor, and so on until there is room for all.
@@ -219,7 +219,7 @@ fn create_with_all_files_open() {
         files.pop().expect("there is room for a device in the end");
         more += 1;
         let room = files.len();
-        match backend().create(&CreateOptions::tun().name("tun0").unwrap()) {
+        match backend().create(&CreateOptions::tun().name("tun0")) {
             Ok(device) => break device,
             Err(error) => assert_eq!(error.cause(), Cause::TooManyOpenFiles, "{error}"),
         }

@@ -27,11 +27,11 @@ pub(crate) fn tap(name: &str) -> LinuxDevice {
 }
 
 pub(crate) fn create(options: CreateOptions, name: &str) -> LinuxDevice {
-    backend().create(&options.name(name).unwrap()).unwrap()
+    backend().create(&options.name(name)).unwrap()
 }
 
 pub(crate) fn open(options: CreateOptions, name: &str) -> tunctl_core::Result<LinuxDevice> {
-    backend().open(&options.name(name).unwrap())
+    backend().open(&options.name(name))
 }
 
 pub(crate) fn name(text: &str) -> InterfaceName {

@@ -299,8 +299,7 @@ fn what_is_received_is_counted<H: System>(harness: &H) {
 
 fn an_error_is_delivered_and_turns_it_off() {
     let kernel = MockBackend::new();
-    let device =
-        tunctl_core::TunBackend::create(&kernel, &tunctl_core::CreateOptions::tun().name("tun0").unwrap());
+    let device = tunctl_core::TunBackend::create(&kernel, &tunctl_core::CreateOptions::tun().name("tun0"));
     let device = device.unwrap();
     device.up("10.1.1.1/24".parse().unwrap()).unwrap();
     let (tun, mut events) = activate(device, ActiveOptions::default(), ActiveMode::Off).unwrap();

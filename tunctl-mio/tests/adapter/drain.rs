@@ -199,7 +199,7 @@ fn errors_convert_where_the_closure_fails_with_ours<H: Harness>(harness: &H) {
 
 fn the_device_s_error_is_not_the_closure_s() {
     let kernel = MockBackend::new();
-    let device = kernel.create(&CreateOptions::tun().name("tun0").unwrap()).unwrap();
+    let device = kernel.create(&CreateOptions::tun().name("tun0")).unwrap();
     device.up("10.1.1.1/24".parse().unwrap()).unwrap();
     let source = TunSource::new(device);
     kernel.inject("tun0", packet(1));

@@ -27,7 +27,7 @@ impl<H: Harness<Backend: TunBackend<Device: 'static>>> System for H {}
 
 /// Creates a tun of that name and sets it up.
 pub(crate) fn tun<H: Harness>(harness: &H, text: &str) -> DeviceOf<H> {
-    let device = harness.backend().create(&CreateOptions::tun().name(text).unwrap()).unwrap();
+    let device = harness.backend().create(&CreateOptions::tun().name(text)).unwrap();
     harness.set_up(&name(text), true);
     device
 }

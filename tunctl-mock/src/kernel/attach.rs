@@ -8,6 +8,7 @@ use tunctl_core::{
     State, Uid,
 };
 
+use super::link::LONGEST_RING;
 use super::name::{check_reserved, is_other};
 use super::ring::Ring;
 use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
@@ -51,7 +52,7 @@ impl World {
             None if name.is_some_and(|name| is_other(&name)) => return Err(other_kind(wanted.flags)),
             None => self.register(wanted)?,
         };
-        let file = self.open_file(id, signal);
+        let file = self.open_file(id, signal)?;
         let device = self.interfaces.get_mut(&id).ok_or(NO_DEVICE)?;
         device.attached.push(file);
         // A further queue takes the headers as they are; a first one brings its own.
@@ -166,18 +167,22 @@ impl World {
         index.get() != super::LOOPBACK_INDEX && !self.interfaces.values().any(taken)
     }
 
-    fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> FileId {
+    fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> Result<FileId> {
         let size = self.device(id).map_or(0, |device| device.queue_length);
+        if size > LONGEST_RING {
+            return Err(Errno::ENOMEM.reason(Cause::Other));
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
         let file =
             Some(TunFile { interface: Some(id), last: id, detached: false, queue: Ring::new(size), signal });
         match self.files.iter().position(Option::is_none) {
             Some(free) => {
                 self.files[free] = file;
-                FileId(free)
+                Ok(FileId(free))
             }
             None => {
                 self.files.push(file);
-                FileId(self.files.len() - 1)
+                Ok(FileId(self.files.len() - 1))
             }
         }
     }

@@ -7,6 +7,10 @@ use super::{InterfaceId, NamespaceId, Place, World};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
+/// The most packets that an open queue can hold: as many pointers as one allocation of 4 MiB has room for (`ptr_ring`, seen on
+/// Linux 6.18).
+pub(super) const LONGEST_RING: u32 = 1 << 19;
+
 /// With less, IPv6 is off on an interface.
 const LEAST_IPV6_MTU: u32 = 1280;
 
@@ -48,16 +52,30 @@ impl World {
         self.tests.wake();
     }
 
-    /// The length is that of each queue; those that are open get a new one.
-    pub(crate) fn set_queue_length(&mut self, id: InterfaceId, packets: usize) {
-        let Some(device) = self.device_mut(id) else { return };
+    /// The length is that of each queue; those that are open get a new one (`tun_queue_resize`). If the kernel has no memory for
+    /// them, the answer is `EPERM`, since the driver only says that it refuses (`tun_device_event`).
+    pub(crate) fn change_queue_length(&mut self, place: Place, rights: Rights, packets: u32) -> Result {
+        self.may_configure(rights)?;
+        let device = self.at_mut(place)?;
+        let files = [&device.attached[..], &device.detached].concat();
+        if device.queue_length == packets {
+            return Ok(());
+        }
+        if packets > LONGEST_RING && !files.is_empty() {
+            let detail = "the kernel has no memory for open queues of that length";
+            return Err(Errno::EPERM
+                .reason(Cause::Other)
+                .with_detail(detail)
+                .with_remedy("Choose a shorter one."));
+        }
         device.queue_length = packets;
-        for file in [&device.attached[..], &device.detached].concat() {
+        for file in files {
             if let Some(open) = self.file_mut(file) {
-                open.queue.resize(packets);
+                open.queue.resize(usize::try_from(packets).unwrap_or(usize::MAX));
             }
             self.tell(file);
         }
+        Ok(())
     }
 
     /// The greatest MTU leaves room for the link-layer header in 65535 bytes.

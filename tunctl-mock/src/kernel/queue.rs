@@ -1,6 +1,6 @@
 //! Queues: attached, detached, closed; and when an interface goes.
 
-use tunctl_core::{Cause, InterfaceName, PollState, Readiness, Reason, State};
+use tunctl_core::{Cause, InterfaceName, Readiness, Reason, State};
 
 use super::{FileId, InterfaceId, NetDevice, World};
 use crate::Errno;
@@ -143,25 +143,22 @@ impl World {
         self.forget_if_unknown(id);
     }
 
-    /// What a poll reports: an error alone once the interface is gone; packets also while it is down; room while it is up.
-    pub(crate) fn poll_state(&self, file: FileId) -> PollState {
+    /// What a poll reports (`tun_chr_poll`), as readable, writable, in error: an error alone once the interface is gone; packets
+    /// also while it is down; room while it is up.
+    pub(crate) fn poll(&self, file: FileId) -> (bool, bool, bool) {
         match (self.attached(file), self.file(file)) {
-            (Ok(device), Some(open)) => PollState {
-                readable: !open.queue.is_empty(),
-                writable: device.state == State::Up,
-                error: false,
-            },
-            _ => PollState { error: true, ..PollState::default() },
+            (Ok(device), Some(open)) => (!open.queue.is_empty(), device.state == State::Up, false),
+            _ => (false, false, true),
         }
     }
 
     /// Whether a wait would end: with what was waited for, or with an error.
     pub(crate) fn is_ready(&self, file: FileId, readiness: Readiness) -> bool {
-        let state = self.poll_state(file);
-        state.error
+        let (readable, writable, error) = self.poll(file);
+        error
             || match readiness {
-                Readiness::Readable => state.readable,
-                Readiness::Writable => state.writable,
+                Readiness::Readable => readable,
+                Readiness::Writable => writable,
             }
     }
 

@@ -42,7 +42,7 @@ impl Waiters {
     }
 
     /// As [`wait`](Self::wait), or until the interrupter is used.
-    pub(crate) fn wait_interruptible<'a>(
+    pub(crate) fn wait_until<'a>(
         &self,
         kernel: &'a Kernel,
         world: MutexGuard<'a, World>,

@@ -63,7 +63,7 @@ pub enum Action {
 /// use tunctl_mock::strategy::{Action, operations};
 ///
 /// fn run(kernel: &MockBackend, actions: Vec<Action>) -> Result<()> {
-///     let options = CreateOptions::tun().name("vpn0")?;
+///     let options = CreateOptions::tun().name("vpn0");
 ///     let mut device = kernel.create(&options)?;
 ///     for action in actions {
 ///         // Each may fail; a model would say which do.

@@ -42,7 +42,7 @@ pub fn create_options() -> impl Strategy<Value = CreateOptions> {
         .prop_map(|(tap, name, (information, vnet, queues, one_queue, exclusive))| {
             let options = if tap { CreateOptions::tap() } else { CreateOptions::tun() };
             let options = match name {
-                Some(name) => options.pattern(name),
+                Some(name) => options.name(name),
                 None => options,
             };
             options
@@ -87,15 +87,13 @@ fn forms<A: Into<IpAddr> + fmt::Debug + 'static>(
 ) -> BoxedStrategy<InterfaceAddress> {
     let pairs = (addresses.clone(), addresses.clone());
     prop_oneof![
-        addresses.clone().prop_map(InterfaceAddress::new),
-        (addresses.clone(), 0..=longest)
-            .prop_map(|(address, length)| InterfaceAddress::with_prefix(address, length)),
+        addresses.clone().prop_map(InterfaceAddress::with_class_prefix),
+        (addresses.clone(), 0..=longest).prop_map(|(address, length)| InterfaceAddress::new(address, length)),
         pairs.clone().prop_map(|(address, peer)| InterfaceAddress::point_to_point(address, peer)),
         (pairs, 0..=longest)
-            .prop_map(
-                |((address, peer), length)| InterfaceAddress::point_to_point(address, peer)?.prefix(length)
-            ),
-        addresses.prop_map(|address| InterfaceAddress::new(address)?.with_broadcast(None)),
+            .prop_map(|((address, peer), length)| InterfaceAddress::point_to_point(address, peer)?
+                .with_prefix_length(length)),
+        addresses.prop_map(|address| InterfaceAddress::with_class_prefix(address)?.with_broadcast(None)),
     ]
     .prop_filter_map("no interface can have it", Result::ok)
     .boxed()

@@ -66,9 +66,9 @@ fn names_are_of_every_shape_and_are_read_again() {
 fn options_have_every_flag_on_and_off() {
     let options = samples(create_options(), 500);
     for flag in CreateFlags::all() {
-        assert_eq!(kinds(&options, |options| options.flags().contains(flag)).len(), 2, "{flag}");
+        assert_eq!(kinds(&options, |options| options.get_flags().contains(flag)).len(), 2, "{flag}");
     }
-    assert_eq!(kinds(&options, |options| options.name_pattern().map(|name| name.exact().is_some())).len(), 3);
+    assert_eq!(kinds(&options, |options| options.get_name().map(|name| name.exact().is_some())).len(), 3);
     shrink(create_options(), drop);
 }
 
@@ -169,7 +169,7 @@ fn most_operations_meet_a_live_device() {
 fn perform(layer: Layer, actions: &[Action]) -> (usize, Vec<Vec<u8>>) {
     let kernel = MockBackend::new();
     let options = if layer == Layer::Tun { CreateOptions::tun() } else { CreateOptions::tap() };
-    let options = options.name("vpn0").unwrap();
+    let options = options.name("vpn0");
     let mut device = kernel.create(&options).unwrap();
     let (mut succeeded, mut received) = (0, Vec::new());
     for action in actions {

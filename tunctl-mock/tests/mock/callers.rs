@@ -41,7 +41,7 @@ fn a_group_is_had_in_several_ways() {
     device.set_owner(Uid::new(1000).unwrap()).unwrap();
     device.set_group(tunctl_core::Gid::new(50).unwrap()).unwrap();
     drop(device);
-    let options = CreateOptions::tun().name("tun0").unwrap();
+    let options = CreateOptions::tun().name("tun0");
     let open_as =
         |caller| kernel.as_caller(caller, || kernel.open(&options).map(drop).map_err(|error| error.cause()));
     assert_eq!(open_as(Caller::user(1000, 50)), Ok(()));
@@ -57,7 +57,7 @@ fn kernels_differ_in_interfaces_of_nobody() {
         let kernel = MockBackend::with_profile(*profile);
         tun(&kernel, "tun0").set_persist(true).unwrap();
         kernel.set_caller(Caller::user(1000, 1000));
-        let opened = kernel.open(&CreateOptions::tun().name("tun0").unwrap());
+        let opened = kernel.open(&CreateOptions::tun().name("tun0"));
         assert_eq!(opened.is_ok(), profile.ownerless_attach(), "{profile}");
     }
 }

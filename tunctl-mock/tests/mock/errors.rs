@@ -5,7 +5,7 @@ use tunctl_mock::{Caller, MockBackend, MockDevice};
 
 /// Another one opens a persistent interface.
 fn refused(kernel: &MockBackend, device: MockDevice, options: CreateOptions) -> Error {
-    let options = options.name(&device.name().unwrap().to_string()).unwrap();
+    let options = options.name(&device.name().unwrap().to_string());
     device.set_persist(true).unwrap();
     drop(device);
     kernel.as_caller(Caller::user(1001, 100), || kernel.open(&options).unwrap_err())
@@ -57,8 +57,8 @@ fn an_interface_in_use_says_that_this_process_has_it() {
     drop(idle);
     let program = std::env::current_exe().unwrap();
     let us = Holder::new(std::process::id(), &program.file_name().unwrap().to_string_lossy());
-    let create = |name| kernel.create(&CreateOptions::tun().name(name).unwrap()).unwrap_err();
-    let open = |options: CreateOptions| kernel.open(&options.name("held").unwrap()).unwrap_err();
+    let create = |name| kernel.create(&CreateOptions::tun().name(name)).unwrap_err();
+    let open = |options: CreateOptions| kernel.open(&options.name("held")).unwrap_err();
     assert_eq!(create("held").holders(), std::slice::from_ref(&us));
     assert_eq!(open(CreateOptions::tun()).holders(), std::slice::from_ref(&us));
     assert_eq!(create("idle").holders(), []);

@@ -36,7 +36,7 @@ fn each_cause_of_a_closed_system_can_be_had() {
         (Errno::ENFILE, Cause::TooManyOpenFiles),
     ] {
         kernel.script(Fault::on(Operation::OpenOrCreate).errno(errno));
-        let error = kernel.open_or_create(&CreateOptions::tun().name("vpn0").unwrap()).unwrap_err();
+        let error = kernel.open_or_create(&CreateOptions::tun().name("vpn0")).unwrap_err();
         assert_eq!(error.cause(), cause);
         assert!(error.to_string().starts_with("open or create vpn0: "), "{error}");
     }
@@ -44,7 +44,7 @@ fn each_cause_of_a_closed_system_can_be_had() {
 
 /// Does an operation, of which it does not matter how it is done, since it fails.
 fn failure(kernel: &MockBackend, device: &MockDevice, operation: Operation) -> Error {
-    let (options, interface) = (CreateOptions::tun().name("tun0").unwrap(), device.interface());
+    let (options, interface) = (CreateOptions::tun().name("tun0"), device.interface());
     let address = "10.1.1.1/24".parse().unwrap();
     let outcome: Result<()> = match operation {
         Operation::Create => kernel.create(&options).map(drop),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tunctl_core::TunDevice;
+use tunctl_core::{Interface, TunDevice};
 use tunctl_mock::{Delivery, Impairment, MockBackend, Way};
 
 use crate::{frame, packet, received, tap, tun};
@@ -46,7 +46,7 @@ fn every_packet_arrives_or_is_counted() {
         let (left, right) = (tap(&kernel, "left"), tap(&kernel, "right"));
         kernel.cable(&left, &right).unwrap();
         kernel.record_trace();
-        kernel.set_queue_length(&right, 10);
+        right.interface().set_queue_length(10).unwrap();
         let late = Duration::ZERO..=Duration::from_millis(3);
         let bad = Impairment::seeded(seed).drop(0.2).duplicate(0.2).reorder(0.3).shorten(0.4);
         kernel.impair(&left, Way::FromDevice, bad.clone().delay(late.clone()));

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how to fail")]
 
+mod applying;
 mod callers;
 mod errors;
 mod faults;
@@ -19,12 +20,12 @@ use tunctl_mock::{MockBackend, MockDevice};
 
 /// A tun of that name that is up.
 fn tun(kernel: &MockBackend, name: &str) -> MockDevice {
-    up(kernel, CreateOptions::tun().name(name).unwrap())
+    up(kernel, CreateOptions::tun().name(name))
 }
 
 /// A tap of that name that is up.
 fn tap(kernel: &MockBackend, name: &str) -> MockDevice {
-    up(kernel, CreateOptions::tap().name(name).unwrap())
+    up(kernel, CreateOptions::tap().name(name))
 }
 
 fn up(kernel: &MockBackend, options: CreateOptions) -> MockDevice {

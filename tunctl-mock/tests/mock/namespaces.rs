@@ -96,7 +96,7 @@ fn a_stranger_in_the_place_of_a_moved_interface_is_not_destroyed() {
 fn a_namesake_in_use_keeps_an_interface_of_several_queues_that_was_moved() {
     let here = MockBackend::new();
     let there = here.new_namespace();
-    let many = CreateOptions::tun().multi_queue(true).name("many").unwrap();
+    let many = CreateOptions::tun().multi_queue(true).name("many");
     let device = here.create(&many).unwrap();
     here.move_to_namespace(&device, &there).unwrap();
     let namesake = here.create(&many).unwrap();

@@ -7,7 +7,7 @@ use crate::received;
 
 /// Queues of one interface that is up.
 fn queues<const N: usize>(kernel: &MockBackend) -> [MockDevice; N] {
-    let options = CreateOptions::tun().name("many").unwrap().multi_queue(true);
+    let options = CreateOptions::tun().name("many").multi_queue(true);
     let devices = [(); N].map(|()| kernel.open_or_create(&options).unwrap());
     devices[0].up("10.1.1.1/24".parse().unwrap()).unwrap();
     devices

@@ -55,7 +55,7 @@ fn a_short_read_that_loses_the_packet_empties_the_queue() {
 #[test]
 fn a_detached_queue_is_not_readable() {
     let kernel = MockBackend::new();
-    let options = CreateOptions::tun().name("tun0").unwrap().multi_queue(true);
+    let options = CreateOptions::tun().name("tun0").multi_queue(true);
     let device = kernel.create(&options).unwrap();
     device.up("10.1.1.1/24".parse().unwrap()).unwrap();
     kernel.inject(&device, packet(2, 1, 0));

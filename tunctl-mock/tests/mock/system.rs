@@ -30,7 +30,7 @@ fn packets_that_nobody_takes_are_kept_up_to_a_limit_and_then_counted() {
 fn a_handle_counts_what_was_dropped() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
-    kernel.set_queue_length(&device, 1);
+    device.interface().set_queue_length(1).unwrap();
     for dropped in 0..3 {
         assert_eq!(device.interface().dropped().unwrap(), dropped.max(1) - 1);
         kernel.inject(&device, packet(2, 1, 0));
@@ -56,7 +56,7 @@ fn room_comes_back_in_batches_of_at_most_half_a_queue() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
     for (length, after_one) in [(31, Delivery::Queued), (32, Delivery::Full), (33, Delivery::Full)] {
-        kernel.set_queue_length(&device, length);
+        device.interface().set_queue_length(length).unwrap();
         while kernel.inject(&device, packet(2, 1, 0)) == Delivery::Queued {}
         device.try_recv(&mut [0; 100]).unwrap();
         assert_eq!(kernel.inject(&device, packet(2, 1, 0)), after_one, "{length}");

@@ -1,6 +1,5 @@
 //! Whom the test means, and what it can ask.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ const SOON: Duration = Duration::from_secs(10);
 fn a_device_may_be_given_away_to_any_question() {
     let kernel = MockBackend::new();
     kernel.set_state(tun(&kernel, "a"), State::Down);
-    kernel.set_queue_length(Arc::new(tun(&kernel, "a")), 3);
     kernel.delete(tun(&kernel, "a"));
     kernel.delete(Box::new(tun(&kernel, "a")));
     assert_eq!(kernel.dropped(tun(&kernel, "a")), 0);

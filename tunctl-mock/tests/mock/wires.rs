@@ -1,6 +1,6 @@
 //! Cables and switches.
 
-use tunctl_core::{Cause, TunDevice};
+use tunctl_core::{Cause, Interface, TunDevice};
 use tunctl_mock::{Delivery, MockBackend};
 
 use crate::{frame, packet, received, tap, tun};
@@ -52,7 +52,7 @@ fn a_full_queue_at_the_other_end_drops_and_counts() {
     let kernel = MockBackend::new();
     let (left, right) = (tun(&kernel, "left"), tun(&kernel, "right"));
     kernel.cable(&left, &right).unwrap();
-    kernel.set_queue_length(&right, 3);
+    right.interface().set_queue_length(3).unwrap();
     for number in 0..5 {
         left.send(&packet(1, 2, number)).unwrap();
     }

@@ -11,10 +11,8 @@ use crate::{LinuxHarness, rtnetlink};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
-use tunctl_conformance::{DeviceOf, Harness, Observation, Profile};
-use tunctl_core::{
-    Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, PollState, TunBackend,
-};
+use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
+use tunctl_core::{Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, TunBackend};
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
 

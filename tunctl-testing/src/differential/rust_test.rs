@@ -29,7 +29,7 @@ pub(crate) fn render(release: &str, seed: u64, case: u64, difference: &Differenc
         let _ = writeln!(text, "/// Model: {:?}", difference.model.answer);
     }
     let _ = writeln!(text, "#[test]\nfn seed_{seed}_case_{case}() {{");
-    text.push_str("    use tunctl_conformance::{Harness, Observation, refused};\n");
+    text.push_str("    use tunctl_conformance::{Harness, Observation, PollState, refused};\n");
     text.push_str("    use tunctl_core::*;\n\n");
     let _ = writeln!(text, "    let profile = tunctl_mock::KernelProfile::of_release({release:?});");
     text.push_str("    let harness = &tunctl_mock::conformance::MockHarness::new(profile);\n");
@@ -233,9 +233,9 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use tunctl_conformance::PollState;
     use tunctl_core::{
         Cause, CreateFlags, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Operation,
-        PollState,
     };
 
     use super::*;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use tunctl_conformance::PollState;
 use tunctl_core::{
     Cause, CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation,
-    PollState,
 };
 
 use crate::differential::op::SLOTS;

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(crate) use devices::pieces;
-use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation};
-use tunctl_core::{Interface, InterfaceIndex, PollState, TunBackend, TunDevice};
+use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState};
+use tunctl_core::{Interface, InterfaceIndex, TunBackend, TunDevice};
 
 use crate::differential::op::{Caller, On, Op, SLOTS};
 use crate::differential::seen::{Answer, Refusal, Seen};

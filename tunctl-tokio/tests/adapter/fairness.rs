@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tunctl_core::{Interface, TunBackend};
 use tunctl_mock::MockBackend;
 use tunctl_testing::{Case, LinuxHarness, ip, on_both};
 
@@ -54,7 +55,10 @@ fn a_task_is_not_starved_by_sending<H: System>(harness: &H) {
 fn in_memory() {
     let harness = tunctl_mock::conformance::MockHarness::default();
     let backend: &MockBackend = tunctl_conformance::Harness::backend(&harness);
-    receiving(&harness, || backend.set_queue_length("tun0", PACKETS.try_into().unwrap()));
+    receiving(&harness, || {
+        let interface = backend.interface(&"tun0".parse().unwrap()).unwrap();
+        interface.set_queue_length(PACKETS).unwrap();
+    });
 }
 
 fn on_the_kernel() {

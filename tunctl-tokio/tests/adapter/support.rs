@@ -23,7 +23,7 @@ pub(crate) fn name(text: &str) -> InterfaceName {
 
 /// A tun of that name that is up.
 pub(crate) fn tun<H: Harness>(harness: &H, text: &str) -> DeviceOf<H> {
-    let device = harness.backend().create(&CreateOptions::tun().name(text).unwrap()).unwrap();
+    let device = harness.backend().create(&CreateOptions::tun().name(text)).unwrap();
     harness.set_up(&name(text), true);
     device
 }

@@ -104,7 +104,7 @@ fn halves_are_one_device_again<H: System>(harness: &H) {
 fn halves_of_two_devices_stay_apart<H: System>(harness: &H) {
     one_thread().block_on(async {
         let (first, _kept) = async_tun(harness).into_split();
-        let other = harness.backend().create(&CreateOptions::tun().name("tun1").unwrap()).unwrap();
+        let other = harness.backend().create(&CreateOptions::tun().name("tun1")).unwrap();
         let (_kept, second) = AsyncDevice::new(other).unwrap().into_split();
         let (first, second) = first.reunite(second).unwrap_err();
         assert_eq!(first.device().device().name().unwrap(), name("tun0"));
@@ -131,7 +131,7 @@ fn a_deletion_wakes_every_task<H: System>(harness: &H) {
 fn each_queue_has_a_task<H: System>(harness: &H) {
     const PACKETS: u32 = 300;
     threads().block_on(async {
-        let options = CreateOptions::tun().name("tun0").unwrap().multi_queue(true);
+        let options = CreateOptions::tun().name("tun0").multi_queue(true);
         let backend = harness.backend();
         let mut queues = vec![backend.create(&options).unwrap()];
         queues.extend((1..4).map(|_| backend.open(&options).unwrap()));
@@ -168,7 +168,7 @@ fn each_queue_has_a_task<H: System>(harness: &H) {
 /// To who waits for it, it is as if nothing came.
 fn a_queue_that_was_out_of_service_is_waited_for<H: System>(harness: &H) {
     one_thread().block_on(async {
-        let options = CreateOptions::tun().name("tun0").unwrap().multi_queue(true);
+        let options = CreateOptions::tun().name("tun0").multi_queue(true);
         let device = harness.backend().create(&options).unwrap();
         harness.set_up(&name("tun0"), true);
         assert!(harness.set_queue(&device, false).unwrap().is_ok());

@@ -21,7 +21,7 @@ const IPV6_HEADER: usize = 40;
 pub(super) fn device() -> tunctl::Result<(MockDevice, Cable)> {
     let system = MockBackend::new();
     let device = super::create(&system)?;
-    let kernel = system.create(&CreateOptions::tun().name("kernel0")?)?;
+    let kernel = system.create(&CreateOptions::tun().name("kernel0"))?;
     kernel.interface().set_state(State::Up)?;
     system.cable(&device, &kernel)?;
     Ok((device, Cable { kernel, identifier: kind::identifier() }))

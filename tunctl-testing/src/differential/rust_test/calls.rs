@@ -28,7 +28,7 @@ pub(super) fn expression(op: &Op) -> String {
             Patience::None => format!("d{slot}.try_recv(&mut buffer)"),
             Patience::NoTime => format!("d{slot}.recv_timeout(&mut buffer, std::time::Duration::ZERO)"),
             Patience::Interruptible { .. } => {
-                format!("d{slot}.recv_interruptible(&mut buffer, &stop, Some(std::time::Duration::ZERO))")
+                format!("d{slot}.recv_until(&mut buffer, Some(std::time::Duration::ZERO), Some(&stop))")
             }
         },
         Op::ReceiveVectored { slot, .. } => {
@@ -80,7 +80,7 @@ pub(super) fn options(flags: u16, name: Option<&str>) -> String {
         Some(text) if NamePattern::new(text).is_ok() => {
             format!("{options}.name({text:?}).unwrap()")
         }
-        Some(text) => format!("{options}.pattern(name({text:?}))"),
+        Some(text) => format!("{options}.name(name({text:?}))"),
     }
 }
 

@@ -90,7 +90,7 @@ fn options(flags: u16, name: Option<&str>) -> CreateOptions {
         NamePattern::new(name).or_else(|_| raw()).ok()
     };
     match name.and_then(pattern) {
-        Some(pattern) => options.pattern(pattern),
+        Some(pattern) => options.name(pattern),
         None => options,
     }
 }
@@ -150,7 +150,7 @@ fn receive<D: TunDevice>(device: &D, room: usize, patience: Patience) -> Answer 
             if used {
                 stop.interrupt();
             }
-            device.recv_interruptible(&mut buffer, &stop, Some(Duration::ZERO))
+            device.recv_until(&mut buffer, Some(Duration::ZERO), Some(&stop))
         }),
     };
     Answer::of(received, |length| {

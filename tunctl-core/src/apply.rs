@@ -1,0 +1,126 @@
+//! How a configuration is applied: what differs is changed, and what was changed is undone if a step fails.
+
+mod addresses;
+mod plan;
+
+use crate::{
+    CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Result,
+    TunDevice, Uid,
+};
+
+/// What an interface was like before anything was changed.
+pub(crate) struct Snapshot {
+    info: InterfaceInfo,
+    addresses: Vec<InterfaceAddress>,
+}
+
+impl Snapshot {
+    pub(crate) fn of<I: Interface>(interface: &I) -> Result<Self> {
+        Ok(Self { info: interface.info()?, addresses: interface.addresses()? })
+    }
+}
+
+/// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it is not.
+pub(crate) fn apply<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<()> {
+    if let Some(invalid) = &config.invalid {
+        return Err(invalid.clone());
+    }
+    if config.is_empty() {
+        return Ok(());
+    }
+    let before = Snapshot::of(interface)?;
+    apply_to(interface, config, &before).map_err(|error| undo(interface, &before, error))
+}
+
+/// The same without the undoing, to what `before` describes.
+pub(crate) fn apply_to<I: Interface>(
+    interface: &I,
+    config: &InterfaceConfig,
+    before: &Snapshot,
+) -> Result<()> {
+    let name = before.info.name;
+    let refused = |error: Error| error.with_name(name);
+    for step in plan::steps(config, &before.info, &before.addresses).map_err(refused)? {
+        step.run(interface)?;
+    }
+    addresses::settle(interface, config, &before.addresses)
+}
+
+/// Makes an interface what it was before, and adds to the error in what it is not.
+pub(crate) fn undo<I: Interface>(interface: &I, before: &Snapshot, error: Error) -> Error {
+    // The first error is the one to report; what could not be undone shows in what is left.
+    if let Ok(now) = interface.info() {
+        for step in plan::back(&now, &before.info) {
+            let _ = step.run(interface);
+        }
+    }
+    addresses::restore(interface, &before.addresses);
+    let leftovers = match Snapshot::of(interface) {
+        Ok(now) => differences(&now, before),
+        // Of an interface that is gone, nothing is left.
+        Err(_) => Vec::new(),
+    };
+    let text = (!leftovers.is_empty()).then(|| leftovers.join("; "));
+    error.with_leftovers(text)
+}
+
+/// A phrase for each property that is not as it was.
+fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
+    let mut found: Vec<_> =
+        plan::back(&now.info, &before.info).map(|step| step.not_undone(&now.info)).collect();
+    let owner = |id: Option<String>| id.unwrap_or_else(|| "nobody".to_owned());
+    if now.info.owner != before.info.owner {
+        let (is, was) = (now.info.owner.map(|id| id.to_string()), before.info.owner.map(|id| id.to_string()));
+        found.push(format!("its owner is {}, and was {}", owner(is), owner(was)));
+    }
+    if now.info.group != before.info.group {
+        let (is, was) = (now.info.group.map(|id| id.to_string()), before.info.group.map(|id| id.to_string()));
+        found.push(format!("its group is {}, and was {}", owner(is), owner(was)));
+    }
+    let lacks =
+        |held: &[InterfaceAddress], address: &InterfaceAddress| !held.iter().any(|one| one.same_as(address));
+    for address in before.addresses.iter().filter(|address| lacks(&now.addresses, address)) {
+        found.push(format!("it has lost {address}"));
+    }
+    let added = now.addresses.iter().filter(|address| lacks(&before.addresses, address));
+    for address in added.filter(|address| !address.is_link_local()) {
+        found.push(format!("it has kept {address}"));
+    }
+    found
+}
+
+/// Makes the interface of a device what its options name, owner, group and persistence included. On failure, it is what it
+/// was before, or the error says in what it is not.
+pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions) -> Result<()> {
+    let (owner, group, persistent) = (options.get_owner(), options.get_group(), options.get_persistent());
+    let config = options.get_config();
+    if config.is_empty() && owner.is_none() && group.is_none() && persistent.is_none() {
+        return Ok(());
+    }
+    let interface = device.interface();
+    let before = Snapshot::of(interface)?;
+    let done = apply_to(interface, config, &before).and_then(|()| {
+        // The last ones, since an owner or a group cannot be taken back to nobody.
+        if let Some(owner) = owner.filter(|owner| Some(*owner) != before.info.owner) {
+            device.set_owner(owner)?;
+        }
+        if let Some(group) = group.filter(|group| Some(*group) != before.info.group) {
+            device.set_group(group)?;
+        }
+        // Not every system reports it, and what is so already succeeds.
+        persistent.map_or(Ok(()), |on| device.set_persist(on))
+    });
+    done.map_err(|error| {
+        let now = interface.info();
+        let changed = |theirs: fn(&InterfaceInfo) -> Option<u32>| {
+            now.as_ref().is_ok_and(|now| theirs(now) != theirs(&before.info))
+        };
+        if let (Some(owner), true) = (before.info.owner, changed(|info| info.owner.map(Uid::get))) {
+            let _ = device.set_owner(owner);
+        }
+        if let (Some(group), true) = (before.info.group, changed(|info| info.group.map(Gid::get))) {
+            let _ = device.set_group(group);
+        }
+        undo(interface, &before, error)
+    })
+}

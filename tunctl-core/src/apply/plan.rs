@@ -1,0 +1,133 @@
+//! What has to be done, from what an interface is and what it is to be: pure functions.
+
+use crate::{
+    Cause, Error, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, InterfaceName, MacAddress,
+    Mtu, Operation, Reason, Result, State,
+};
+
+/// One change of one property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Rename(InterfaceName),
+    RemoveAddress(InterfaceAddress),
+    SetMtu(Mtu),
+    SetMac(MacAddress),
+    SetQueueLength(u32),
+    SetState(State),
+}
+
+impl Step {
+    pub(super) fn run<I: Interface>(self, interface: &I) -> Result<()> {
+        match self {
+            Self::Rename(name) => interface.rename(&name),
+            Self::RemoveAddress(address) => interface.remove_address(address),
+            Self::SetMtu(mtu) => interface.set_mtu(mtu),
+            Self::SetMac(mac) => interface.set_mac(mac),
+            Self::SetQueueLength(packets) => interface.set_queue_length(packets),
+            Self::SetState(state) => interface.set_state(state),
+        }
+    }
+
+    /// Says that this step, which would undo a change, was not done.
+    pub(super) fn not_undone(self, now: &InterfaceInfo) -> String {
+        match self {
+            Self::Rename(name) => format!("its name is {}, and was {name}", now.name),
+            Self::RemoveAddress(address) => format!("it has kept {address}"),
+            Self::SetMtu(mtu) => format!("its MTU is {}, and was {mtu}", now.mtu),
+            Self::SetMac(mac) => format!("its MAC address was {mac}, and is another"),
+            Self::SetQueueLength(packets) => format!("its queue length was {packets}, and is another"),
+            Self::SetState(state) => format!("it is {}, and was {state}", now.state),
+        }
+    }
+}
+
+/// The steps that make an interface what `config` names, addresses that are to come or go aside. They stand in the order in
+/// which each finds what it needs: a kernel may rename only what is down, and never adds the route to an IPv6 peer if the
+/// interface was down when the address came.
+pub(super) fn steps(
+    config: &InterfaceConfig,
+    info: &InterfaceInfo,
+    addresses: &[InterfaceAddress],
+) -> Result<Vec<Step>> {
+    check_absent(config, addresses)?;
+    let mut steps = Vec::new();
+    steps.extend(config.name.filter(|name| *name != info.name).map(Step::Rename));
+    steps.extend(ipv6_to_drop(config, info, addresses)?.map(Step::RemoveAddress));
+    steps.extend(config.mtu.filter(|mtu| *mtu != info.mtu).map(Step::SetMtu));
+    steps.extend(config.mac.filter(|mac| Some(*mac) != info.mac).map(Step::SetMac));
+    let other_length = |packets: &u32| Some(*packets) != info.queue_length;
+    steps.extend(config.queue_length.filter(other_length).map(Step::SetQueueLength));
+    steps.extend(config.state.filter(|state| *state != info.state).map(Step::SetState));
+    Ok(steps)
+}
+
+/// The steps back, from what an interface is now to what it was.
+pub(super) fn back(now: &InterfaceInfo, before: &InterfaceInfo) -> impl Iterator<Item = Step> {
+    let steps = [
+        (now.state != before.state).then_some(Step::SetState(before.state)),
+        (now.name != before.name).then_some(Step::Rename(before.name)),
+        (now.mtu != before.mtu).then_some(Step::SetMtu(before.mtu)),
+        before.mac.filter(|_| now.mac != before.mac).map(Step::SetMac),
+        before.queue_length.filter(|_| now.queue_length != before.queue_length).map(Step::SetQueueLength),
+    ];
+    steps.into_iter().flatten()
+}
+
+/// An address that is to go and is not there is a mistake, which is to be found before anything is changed.
+fn check_absent(config: &InterfaceConfig, addresses: &[InterfaceAddress]) -> Result<()> {
+    let is_missing = |wanted: &&InterfaceAddress| !addresses.iter().any(|held| held.same_as(wanted));
+    match config.absent.iter().find(is_missing) {
+        Some(address) => {
+            let reason = Reason::new(Cause::AddressNotFound);
+            Err(reason
+                .with_detail(format!("the interface does not have {address}"))
+                .of(Operation::RemoveAddress))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The IPv6 addresses that cannot stay with the MTU that is wanted. Those that the kernel made come and go by themselves.
+fn ipv6_to_drop(
+    config: &InterfaceConfig,
+    info: &InterfaceInfo,
+    addresses: &[InterfaceAddress],
+) -> Result<impl Iterator<Item = InterfaceAddress>> {
+    let is_ipv6 = |address: &InterfaceAddress| address.address().is_ipv6();
+    let mtu = config.mtu.unwrap_or(info.mtu);
+    let mut lost = Vec::new();
+    if !mtu.carries_ipv6() {
+        if let Some(wanted) = config.present.iter().copied().find(is_ipv6)
+            && config.mtu.is_some()
+        {
+            return Err(too_small_for(mtu, wanted));
+        }
+        let goes_anyway = |held: &InterfaceAddress| {
+            config.replaces || config.absent.iter().any(|absent| absent.same_as(held))
+        };
+        let kept = addresses
+            .iter()
+            .copied()
+            .filter(is_ipv6)
+            .filter(|held| !held.is_link_local() && !goes_anyway(held));
+        lost = kept.collect();
+        if let (Some(&held), false) = (lost.first(), config.drop_ipv6)
+            && config.mtu.is_some_and(|mtu| mtu != info.mtu)
+        {
+            return Err(too_small_for(mtu, held));
+        }
+        if !config.drop_ipv6 {
+            lost.clear();
+        }
+    }
+    Ok(lost.into_iter())
+}
+
+fn too_small_for(mtu: Mtu, address: InterfaceAddress) -> Error {
+    Reason::new(Cause::InvalidMtu)
+        .with_detail(format!(
+            "with an MTU of {mtu} bytes the interface would lose {address}: IPv6 needs 1280"
+        ))
+        .with_remedy("Choose 1280 or more, remove its IPv6 addresses, or agree to lose them (drop_ipv6).")
+        .of(Operation::SetMtu)
+}

@@ -1,0 +1,151 @@
+//! What an interface is to be like.
+
+use crate::{Error, InterfaceAddress, InterfaceName, MacAddress, Mtu, State};
+
+/// What an interface is to be like, as far as it is named here: the rest stays as it is.
+///
+/// It is declarative. [`Interface::apply`](crate::Interface::apply) changes what differs and nothing else, and undoes what
+/// it did if a step fails. [`CreateOptions`](crate::CreateOptions) carries one for a new interface.
+///
+/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `apply` returns it
+/// before it changes anything.
+///
+/// ```
+/// use tunctl_core::{Interface, InterfaceConfig, Result};
+///
+/// fn shrink<I: Interface>(interface: &I) -> Result<()> {
+///     interface.apply(&InterfaceConfig::new().mtu(1400).address("10.1.1.1/24").remove_address("10.0.0.1/24").up())
+/// }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct InterfaceConfig {
+    pub(crate) name: Option<InterfaceName>,
+    pub(crate) mtu: Option<Mtu>,
+    pub(crate) mac: Option<MacAddress>,
+    pub(crate) queue_length: Option<u32>,
+    pub(crate) state: Option<State>,
+    pub(crate) present: Vec<InterfaceAddress>,
+    pub(crate) absent: Vec<InterfaceAddress>,
+    /// Every address that is not in `present` goes.
+    pub(crate) replaces: bool,
+    pub(crate) drop_ipv6: bool,
+    /// The first value that was wrong.
+    pub(crate) invalid: Option<Error>,
+}
+
+impl InterfaceConfig {
+    /// Nothing is named yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A new name for an interface that exists; see [`Interface::rename`](crate::Interface::rename).
+    pub fn name<N>(self, name: N) -> Self
+    where
+        N: TryInto<InterfaceName>,
+        Error: From<N::Error>,
+    {
+        self.with(name, |config, name| config.name = Some(name))
+    }
+
+    /// The most bytes that a packet may have.
+    ///
+    /// IPv6 needs 1280. Below that, an interface that has IPv6 addresses of somebody's choice is refused, unless
+    /// [`drop_ipv6`](Self::drop_ipv6) agrees that they go: Linux would remove them without a word.
+    pub fn mtu<M>(self, mtu: M) -> Self
+    where
+        M: TryInto<Mtu>,
+        Error: From<M::Error>,
+    {
+        self.with(mtu, |config, mtu| config.mtu = Some(mtu))
+    }
+
+    /// The MAC address of a tap.
+    pub fn mac<M>(self, mac: M) -> Self
+    where
+        M: TryInto<MacAddress>,
+        Error: From<M::Error>,
+    {
+        self.with(mac, |config, mac| config.mac = Some(mac))
+    }
+
+    /// How many packets wait for the program at most, in each queue.
+    ///
+    /// # Platform
+    ///
+    /// Linux; elsewhere it is `Unsupported`.
+    #[doc(alias = "txqueuelen")]
+    #[doc(alias = "IFLA_TXQLEN")]
+    pub const fn queue_length(mut self, packets: u32) -> Self {
+        self.queue_length = Some(packets);
+        self
+    }
+
+    /// An address that it is to have, beside those that it has: `10.1.1.1/24`, `fd77::1/64`, `10.0.0.1 peer 10.0.0.2/32`.
+    /// May be repeated.
+    ///
+    /// An address without a prefix length takes that of its class, as [`InterfaceAddress`] says: write it.
+    pub fn address<A>(self, address: A) -> Self
+    where
+        A: TryInto<InterfaceAddress>,
+        Error: From<A::Error>,
+    {
+        self.with(address, |config, address| config.present.push(address))
+    }
+
+    /// An address that it has and is to lose. May be repeated.
+    pub fn remove_address<A>(self, address: A) -> Self
+    where
+        A: TryInto<InterfaceAddress>,
+        Error: From<A::Error>,
+    {
+        self.with(address, |config, address| config.absent.push(address))
+    }
+
+    /// Whether the addresses named by [`address`](Self::address) are all that it is to have. IPv6 link-local addresses, which
+    /// kernels make by themselves, stay.
+    pub const fn replace_addresses(mut self, on: bool) -> Self {
+        self.replaces = on;
+        self
+    }
+
+    /// Whether its IPv6 addresses may go, if the [MTU](Self::mtu) becomes too small for IPv6.
+    pub const fn drop_ipv6(mut self, on: bool) -> Self {
+        self.drop_ipv6 = on;
+        self
+    }
+
+    /// Up: it takes packets.
+    pub const fn up(self) -> Self {
+        self.state(State::Up)
+    }
+
+    /// Up or down.
+    pub const fn state(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Parses a value and stores it, or keeps why it is wrong.
+    pub(crate) fn with<V, T>(mut self, value: V, store: impl FnOnce(&mut Self, T)) -> Self
+    where
+        V: TryInto<T>,
+        Error: From<V::Error>,
+    {
+        match value.try_into() {
+            Ok(value) => store(&mut self, value),
+            Err(error) => self.invalidate(error),
+        }
+        self
+    }
+
+    pub(crate) fn invalidate(&mut self, error: impl Into<Error>) {
+        self.invalid.get_or_insert_with(|| error.into());
+    }
+
+    /// Whether nothing is named.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
