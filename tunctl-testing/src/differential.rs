@@ -18,12 +18,14 @@
 //! Linux, as root of the machine.
 
 mod generate;
+mod interface_call;
 mod kernel;
 mod message;
 mod op;
 mod packets;
 mod pair;
 mod parent;
+mod pools;
 mod random;
 mod rust_test;
 mod seen;

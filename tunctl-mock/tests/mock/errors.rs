@@ -5,7 +5,7 @@ use tunctl_mock::{Caller, MockBackend, MockDevice};
 
 /// Another one opens a persistent interface.
 fn refused(kernel: &MockBackend, device: MockDevice, options: CreateOptions) -> Error {
-    let options = options.name(&device.name().unwrap().to_string());
+    let options = options.name(device.name().unwrap());
     device.set_persist(true).unwrap();
     drop(device);
     kernel.as_caller(Caller::user(1001, 100), || kernel.open(&options).unwrap_err())

@@ -1,38 +1,13 @@
 //! The next operation of a sequence: at random, but with an eye on what is there, so that most meet an open device.
 
-use tunctl_core::{CreateFlags, Readiness};
+use tunctl_core::{CreateFlags, Readiness, State};
 
-use crate::differential::op::{Caller, MACS, On, Op, Patience, SLOTS, System, Verb};
+use crate::differential::interface_call::InterfaceCall;
+use crate::differential::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::differential::packets;
+use crate::differential::pools::{IDS, NAMES, ODD_NAMES, PATTERNS, UNMAPPED, address};
 use crate::differential::random::Random;
 use crate::differential::world::{Held, Known, View};
-
-/// Few names, so that sequences meet an interface again.
-const NAMES: &[&str] = &["a", "b", "c"];
-/// `lo` is no TUN/TAP interface; the kernel refuses the others.
-const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x y", "..", "a%"];
-/// What is refused as a new name, save those of general settings: without IPv6 they are not, and then it never comes back.
-const ODD_NEW_NAMES: &[&str] = &["lo", "a:b", "x y", "..", "a%"];
-const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
-const IDS: &[u32] = &[0, 4001, 4002];
-/// No id that is mapped: the user namespace maps all but those from 2^32 - 1.
-const UNMAPPED: u32 = u32::MAX - 1;
-/// With less, an interface has no IPv6.
-const LEAST_IPV6_MTU: u32 = 1280;
-const MTUS: &[u32] = &[68, 576, 1279, 1280, 1400, 1500, 9000, 65_521, 65_522, 65_535];
-const IPV4: &[&str] = &[
-    "10.77.0.1/24",
-    "10.77.0.2/24",
-    "10.77.0.1/16",
-    "10.77.0.1/32",
-    "10.77.1.1",
-    "10.78.0.1/31",
-    "10.77.0.1 peer 10.77.0.9/32",
-    "10.77.0.1 peer 10.77.0.8/24",
-    "192.168.77.1",
-];
-/// For tuns alone: on a tap the kernel would announce and probe them, in its own time.
-const IPV6: &[&str] = &["fd77::1/64", "fd77::2/64", "fd77::1/128", "fd77::1 peer fd77::9/128", "fe80::77/64"];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -160,7 +135,10 @@ fn device(random: &mut Random, view: &View) -> Op {
         73..=78 => Op::Queue { slot, attached: random.one_of(1, 2) },
         79..=84 => Op::Up { slot, address: address(random, is_tun) },
         85..=86 => Op::Down { slot },
-        87..=90 => Op::SetState { on: On::Slot(slot), up: random.one_of(3, 4) },
+        87..=90 => {
+            let state = if random.one_of(3, 4) { State::Up } else { State::Down };
+            Op::Interface { on: On::Slot(slot), call: InterfaceCall::SetState(state) }
+        }
         91..=93 => Op::Duplicate { from: slot, to: empty_slot(random, view) },
         94..=97 => Op::Close { slot },
         _ => Op::Destroy { slot },
@@ -176,50 +154,12 @@ fn interface(random: &mut Random, view: &View) -> Op {
         let name = if odd { (*random.pick(&["lo", "nix"])).to_owned() } else { existing(random, view) };
         (On::Name(name.clone()), name)
     };
-    let known = known(view, &name);
-    let is_tun = known.is_some_and(|known| known.is_tun);
-    let present = known.map_or(&[][..], |known| &known.addresses);
-    if name.is_empty() {
-        return of_gone_interface(random, on);
-    }
-    if !present.is_empty() && random.one_of(1, 8) {
-        return Op::RemoveAddress { on, address: random.pick(present).clone() };
-    }
-    if known.is_some_and(|known| known.is_tun && known.mtu < LEAST_IPV6_MTU) && random.one_of(1, 12) {
-        return Op::AddAddress { on, address: (*random.pick(IPV6)).to_owned() };
-    }
-    match random.below(24) {
-        0..=4 => Op::SetState { on, up: random.one_of(2, 3) },
-        5..=7 => Op::SetMtu { on, mtu: *random.pick(MTUS) },
-        8..=10 => Op::AddAddress { on, address: address(random, is_tun) },
-        11..=13 if !present.is_empty() && random.one_of(2, 3) => {
-            Op::RemoveAddress { on, address: random.pick(present).clone() }
-        }
-        11..=13 => Op::RemoveAddress { on, address: address(random, is_tun) },
-        14..=15 => Op::Addresses { on },
-        16..=18 => Op::Info { on },
-        19..=20 => {
-            let names = if random.one_of(1, 4) { ODD_NEW_NAMES } else { NAMES };
-            Op::Rename { on, to: (*random.pick(names)).to_owned() }
-        }
-        21..=22 => Op::SetMac { on, mac: (*random.pick(MACS)).to_owned() },
-        _ => Op::Delete { on },
-    }
-}
-
-/// What is gone is met seldom, so each operation is as likely as the others.
-fn of_gone_interface(random: &mut Random, on: On) -> Op {
-    match random.below(9) {
-        0 => Op::SetState { on, up: random.one_of(1, 2) },
-        1 => Op::SetMtu { on, mtu: *random.pick(MTUS) },
-        2 => Op::SetMac { on, mac: (*random.pick(MACS)).to_owned() },
-        3 => Op::AddAddress { on, address: address(random, true) },
-        4 => Op::RemoveAddress { on, address: address(random, true) },
-        5 => Op::Addresses { on },
-        6 => Op::Info { on },
-        7 => Op::Rename { on, to: (*random.pick(NAMES)).to_owned() },
-        _ => Op::Delete { on },
-    }
+    let call = if name.is_empty() {
+        InterfaceCall::draw_for_a_gone_one(random)
+    } else {
+        InterfaceCall::draw(random, known(view, &name))
+    };
+    Op::Interface { on, call }
 }
 
 fn system(random: &mut Random, view: &View) -> System {
@@ -250,11 +190,6 @@ fn caller(random: &mut Random) -> Caller {
 
 fn id(random: &mut Random) -> u32 {
     if random.one_of(1, 10) { UNMAPPED } else { *random.pick(IDS) }
-}
-
-fn address(random: &mut Random, is_tun: bool) -> String {
-    let pool = if is_tun && random.one_of(1, 5) { IPV6 } else { IPV4 };
-    (*random.pick(pool)).to_owned()
 }
 
 /// Bytes to receive into: enough for all, or around the headers.

@@ -2,8 +2,7 @@
 
 use tunctl_core::{Operation, Readiness};
 
-/// The MAC addresses that are set; others are a kernel's choice.
-pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
+use crate::differential::interface_call::InterfaceCall;
 
 /// How many devices a sequence may hold open at once. Not all are used often: see `generate.rs`.
 pub(crate) const SLOTS: usize = 6;
@@ -82,38 +81,9 @@ pub(crate) enum Op {
     Down {
         slot: usize,
     },
-    SetState {
+    Interface {
         on: On,
-        up: bool,
-    },
-    SetMtu {
-        on: On,
-        mtu: u32,
-    },
-    SetMac {
-        on: On,
-        mac: String,
-    },
-    AddAddress {
-        on: On,
-        address: String,
-    },
-    RemoveAddress {
-        on: On,
-        address: String,
-    },
-    Addresses {
-        on: On,
-    },
-    Info {
-        on: On,
-    },
-    Rename {
-        on: On,
-        to: String,
-    },
-    Delete {
-        on: On,
+        call: InterfaceCall,
     },
     List,
     /// From now on, the caller is another.
@@ -205,16 +175,9 @@ impl Op {
             Self::SetGroup { .. } => Operation::SetGroup,
             Self::Queue { attached: true, .. } => Operation::AttachQueue,
             Self::Queue { attached: false, .. } => Operation::DetachQueue,
-            Self::Up { .. } | Self::SetState { up: true, .. } => Operation::Up,
-            Self::Down { .. } | Self::SetState { up: false, .. } => Operation::Down,
-            Self::SetMtu { .. } => Operation::SetMtu,
-            Self::SetMac { .. } => Operation::SetMac,
-            Self::Rename { .. } => Operation::Rename,
-            Self::AddAddress { .. } => Operation::AddAddress,
-            Self::RemoveAddress { .. } => Operation::RemoveAddress,
-            Self::Addresses { .. } => Operation::ListAddresses,
-            Self::Info { .. } => Operation::Inspect,
-            Self::Delete { .. } => Operation::Delete,
+            Self::Up { .. } => Operation::Up,
+            Self::Down { .. } => Operation::Down,
+            Self::Interface { call, .. } => return call.operation(),
             Self::List => Operation::List,
             Self::Close { .. } | Self::Caller(_) | Self::System(_) | Self::Survey => return None,
         })
@@ -225,6 +188,7 @@ impl Op {
         match (self.operation(), self) {
             (Some(operation), _) => format!("{operation:?}"),
             (None, Self::Close { .. }) => "(close)".into(),
+            (None, Self::Interface { .. }) => "(configuration)".into(),
             (None, Self::Caller(_)) => "(change of caller)".into(),
             (None, Self::System(System::Delete { .. })) => "(deleted by another)".into(),
             (None, Self::System(System::Rename { .. })) => "(renamed by another)".into(),
@@ -252,15 +216,7 @@ impl Op {
             | Self::Queue { slot, .. }
             | Self::Up { slot, .. }
             | Self::Down { slot } => Some(On::Slot(*slot)),
-            Self::SetState { on, .. }
-            | Self::SetMtu { on, .. }
-            | Self::SetMac { on, .. }
-            | Self::Rename { on, .. }
-            | Self::AddAddress { on, .. }
-            | Self::RemoveAddress { on, .. }
-            | Self::Addresses { on }
-            | Self::Info { on }
-            | Self::Delete { on } => Some(on.clone()),
+            Self::Interface { on, .. } => Some(on.clone()),
             Self::Attach { name: Some(name), .. } | Self::Crowd { name, .. } => Some(On::Name(name.clone())),
             Self::System(
                 System::Delete { name }

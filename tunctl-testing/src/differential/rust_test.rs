@@ -239,6 +239,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::differential::interface_call::InterfaceCall;
     use crate::differential::op::{On, SLOTS, Verb};
 
     fn seen(answer: Answer) -> Seen {
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(
             lines(&text),
             [
-                r#"let d1 = backend.create(&CreateOptions::from_bits(0x1001).unwrap().name("a").unwrap()).unwrap();"#,
+                r#"let d1 = backend.create(&CreateOptions::from_bits(0x1001).unwrap().name("a")).unwrap();"#,
                 r#"assert_eq!(d1.name().unwrap(), name("a"));"#,
                 "assert_eq!(d1.interface().index().get(), 2);",
                 r#"harness.delete(&name("a"));"#,
@@ -299,7 +300,10 @@ mod tests {
         let index = InterfaceIndex::new(2).unwrap();
         let mut info = InterfaceInfo::new("a".parse().unwrap(), index, Layer::Tap, Mtu::MIN);
         info.mac = Some(MacAddress::from_kernel([0x02, 0x74, 0, 0, 0, 0]));
-        let step = (Op::Info { on: On::Slot(1) }, seen(Answer::Info(Box::new(info))));
+        let step = (
+            Op::Interface { on: On::Slot(1), call: InterfaceCall::Info },
+            seen(Answer::Info(Box::new(info))),
+        );
         let text = render("6.18", 1, 1, &difference(vec![create(), step], seen(Answer::Done)));
         let told = lines(&text);
         assert_eq!(told[0], "let plain = |mut info: InterfaceInfo| {");

@@ -129,6 +129,7 @@ fn shorter(packet: &[u8]) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::differential::interface_call::InterfaceCall;
     use crate::differential::op::{On, Verb};
 
     fn create(slot: usize, flags: u16) -> Op {
@@ -143,15 +144,19 @@ mod tests {
     fn what_does_not_matter_is_left_out() {
         let mut ops = noise();
         ops.insert(7, create(0, 0x1001));
-        ops.push(Op::Delete { on: On::Slot(0) });
+        ops.push(Op::Interface { on: On::Slot(0), call: InterfaceCall::Delete });
         // A fake pair of worlds: they differ once a created device is deleted.
         let mut differs = |ops: &[Op]| {
             let made = ops.iter().position(|op| *op == create(0, 0x1001));
-            let deleted = ops.iter().position(|op| matches!(op, Op::Delete { .. }));
+            let deleted =
+                ops.iter().position(|op| matches!(op, Op::Interface { call: InterfaceCall::Delete, .. }));
             made.zip(deleted).is_some_and(|(made, deleted)| made < deleted)
         };
         let short = shrink(ops, 1000, &mut differs);
-        assert_eq!(short, [create(0, 0x1001), Op::Delete { on: On::Slot(0) }]);
+        assert_eq!(
+            short,
+            [create(0, 0x1001), Op::Interface { on: On::Slot(0), call: InterfaceCall::Delete }]
+        );
     }
 
     #[test]

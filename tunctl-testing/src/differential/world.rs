@@ -113,16 +113,8 @@ impl<H: Harness> World<H> {
                 None => Answer::Absent,
             },
             Op::Destroy { slot } => self.destroy(*slot),
-            Op::SetState { on, .. }
-            | Op::SetMtu { on, .. }
-            | Op::SetMac { on, .. }
-            | Op::Rename { on, .. }
-            | Op::AddAddress { on, .. }
-            | Op::RemoveAddress { on, .. }
-            | Op::Addresses { on }
-            | Op::Info { on }
-            | Op::Delete { on } => match self.interface(on) {
-                Ok(interface) => interfaces::perform::<H>(&interface, op),
+            Op::Interface { on, call } => match self.interface(on) {
+                Ok(interface) => call.perform(&interface),
                 Err(answer) => answer,
             },
             Op::List => Answer::of(self.infos(), Answer::Infos),

@@ -50,26 +50,11 @@ pub(super) fn expression(op: &Op) -> String {
             "backend.interfaces().map(|all| all.iter().map(|one| plain(one.info().unwrap())).collect::<Vec<_>>())"
                 .into()
         }
-        op => on_interface(op),
-    }
-}
-
-fn on_interface(op: &Op) -> String {
-    let (on, method) = match op {
-        Op::SetState { on, up } => (on, format!("set_state(State::{})", if *up { "Up" } else { "Down" })),
-        Op::SetMtu { on, mtu } => (on, format!("set_mtu(Mtu::new({mtu}).unwrap())")),
-        Op::SetMac { on, mac } => (on, format!("set_mac({mac:?}.parse().unwrap())")),
-        Op::AddAddress { on, address } => (on, format!("add_address({address:?}.parse().unwrap())")),
-        Op::RemoveAddress { on, address } => (on, format!("remove_address({address:?}.parse().unwrap())")),
-        Op::Addresses { on } => (on, "addresses()".into()),
-        Op::Info { on } => (on, "info().map(plain)".into()),
-        Op::Rename { on, to } => (on, format!("rename(&name({to:?}))")),
-        Op::Delete { on } => (on, "delete()".into()),
-        _ => return "()".into(),
-    };
-    match on {
-        On::Slot(slot) => format!("d{slot}.interface().{method}"),
-        On::Name(name) => format!("backend.interface(&name({name:?})).and_then(|one| one.{method})"),
+        Op::Interface { on: On::Slot(slot), call } => format!("d{slot}.interface().{}", call.method()),
+        Op::Interface { on: On::Name(name), call } => {
+            format!("backend.interface(&name({name:?})).and_then(|one| one.{})", call.method())
+        }
+        Op::Crowd { .. } | Op::Close { .. } | Op::Caller(_) | Op::System(_) | Op::Survey => "()".into(),
     }
 }
 
@@ -78,7 +63,7 @@ pub(super) fn options(flags: u16, name: Option<&str>) -> String {
     match name {
         None => options,
         Some(text) if NamePattern::new(text).is_ok() => {
-            format!("{options}.name({text:?}).unwrap()")
+            format!("{options}.name({text:?})")
         }
         Some(text) => format!("{options}.name(name({text:?}))"),
     }

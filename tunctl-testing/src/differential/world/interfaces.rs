@@ -1,60 +1,11 @@
-//! Operations on interfaces, and everything that can be seen of them.
+//! Everything that can be seen of interfaces.
 
-use tunctl_conformance::{Harness, InterfaceOf};
-use tunctl_core::{
-    Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, TunBackend,
-};
+use tunctl_conformance::Harness;
+use tunctl_core::{Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, TunBackend};
 
 use super::{Known, World};
-use crate::differential::op::{MACS, Op};
+use crate::differential::interface_call::comparable;
 use crate::differential::seen::{Answer, Surveyed};
-
-/// What stands for the MAC address that a kernel chose for a new tap: one of them chooses at random.
-const CHOSEN: MacAddress = MacAddress::from_kernel([0x02, 0x74, 0, 0, 0, 0]);
-
-/// What is reported of an interface, as far as two kernels can agree.
-pub(super) fn comparable(mut info: InterfaceInfo) -> InterfaceInfo {
-    if let Some(mac) = info.mac.filter(|mac| !MACS.contains(&&*mac.to_string())) {
-        assert!(mac.is_local() && MacAddress::new(mac.octets()).is_ok(), "a new tap got {mac}");
-        info.mac = Some(CHOSEN);
-    }
-    info
-}
-
-/// An operation on an interface, however it was found.
-pub(super) fn perform<H: Harness>(interface: &InterfaceOf<H>, op: &Op) -> Answer {
-    let done = |()| Answer::Done;
-    match op {
-        Op::SetState { up, .. } => {
-            Answer::of(interface.set_state(if *up { State::Up } else { State::Down }), done)
-        }
-        Op::SetMtu { mtu, .. } => match Mtu::new(*mtu) {
-            Ok(mtu) => Answer::of(interface.set_mtu(mtu), done),
-            Err(_) => Answer::Absent,
-        },
-        Op::SetMac { mac, .. } => match mac.parse() {
-            Ok(mac) => Answer::of(interface.set_mac(mac), done),
-            Err(_) => Answer::Absent,
-        },
-        Op::AddAddress { address, .. } => match address.parse() {
-            Ok(address) => Answer::of(interface.add_address(address), Answer::Bool),
-            Err(_) => Answer::Absent,
-        },
-        Op::RemoveAddress { address, .. } => match address.parse() {
-            Ok(address) => Answer::of(interface.remove_address(address), done),
-            Err(_) => Answer::Absent,
-        },
-        Op::Addresses { .. } => Answer::of(interface.addresses(), Answer::Addresses),
-        Op::Info { .. } => Answer::of(interface.info(), |info| Answer::Info(Box::new(comparable(info)))),
-        // As only a kernel would name one, to hear what the other says.
-        Op::Rename { to, .. } => match InterfaceName::from_kernel(to.as_bytes()) {
-            Ok(to) => Answer::of(interface.rename(&to), done),
-            Err(_) => Answer::Absent,
-        },
-        Op::Delete { .. } => Answer::of(interface.delete(), done),
-        _ => Answer::Absent,
-    }
-}
 
 impl<H: Harness> World<H> {
     pub(super) fn infos(&self) -> tunctl_core::Result<Vec<InterfaceInfo>> {
