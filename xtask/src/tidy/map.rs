@@ -1,6 +1,7 @@
-//! ARCHITECTURE.md's table of operations: each file exists, and has what the row says is there.
+//! ARCHITECTURE.md's table of operations, both ways: each file exists and has what its row says is there, and each source
+//! file of a crate has a row, or stands in a room that has one.
 
-use super::read;
+use super::{CRATES, read, shown, sources};
 use crate::{Outcome, root};
 
 /// The heading under which the table stands.
@@ -12,11 +13,11 @@ pub(super) fn check() -> Outcome<Vec<String>> {
     if rows.is_empty() {
         return Ok(vec![format!("ARCHITECTURE.md has no table under \"{HEADING}\"")]);
     }
-    let mut problems = Vec::new();
+    let mut problems = strangers(&rows)?;
     for Row { operation, items, files } in rows {
         let mut sources = String::new();
         for file in &files {
-            match read(&root().join(file)) {
+            match text_of(file) {
                 Ok(source) => sources.push_str(&source),
                 Err(why) => problems.push(format!("ARCHITECTURE.md, {operation}: {why}")),
             }
@@ -28,10 +29,48 @@ pub(super) fn check() -> Outcome<Vec<String>> {
     Ok(problems)
 }
 
+/// The source files that no row names, nor a room (a row's path that ends with a slash) has.
+fn strangers(rows: &[Row]) -> Outcome<Vec<String>> {
+    let named: Vec<&str> = rows.iter().flat_map(|row| &row.files).map(String::as_str).collect();
+    let mut problems = Vec::new();
+    for package in CRATES {
+        for path in sources(&format!("{}/src", package.name))? {
+            let path = shown(&path);
+            if is_root_or_test(&path) {
+                continue;
+            }
+            let has_place =
+                |place: &&str| *place == path || (place.ends_with('/') && path.starts_with(*place));
+            if !named.iter().any(has_place) {
+                problems.push(format!("ARCHITECTURE.md has no row for {path}"));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// The root of a crate lists what is in it, and a file of tests belongs to what it tests.
+fn is_root_or_test(path: &str) -> bool {
+    ["src/lib.rs", "src/main.rs", "/tests.rs"].iter().any(|end| path.ends_with(end))
+        || path.contains("/tests/")
+}
+
 struct Row {
     operation: String,
     items: Vec<String>,
     files: Vec<String>,
+}
+
+/// A file's text, or that of all files in a room.
+fn text_of(place: &str) -> Outcome<String> {
+    if !place.ends_with('/') {
+        return read(&root().join(place));
+    }
+    let files = sources(place)?;
+    if files.is_empty() {
+        return Err(format!("{place} has no source file"));
+    }
+    files.iter().map(|file| read(file)).collect()
 }
 
 /// The rows below the heading: operation, items in code marks, files in code marks.
@@ -56,7 +95,7 @@ fn quoted(cell: &str) -> Vec<String> {
 
 /// Whether an item of that name is defined.
 fn defines(source: &str, item: &str) -> bool {
-    ["fn", "struct", "enum", "trait", "type", "const", "mod"].iter().any(|kind| {
+    ["fn", "struct", "enum", "trait", "type", "const", "mod", "macro_rules!"].iter().any(|kind| {
         source.match_indices(&format!("{kind} {item}")).any(|(at, found)| {
             let next = source[at + found.len()..].chars().next();
             next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
