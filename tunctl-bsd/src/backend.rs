@@ -276,30 +276,7 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
     type Interface = BsdInterface<C>;
 
     fn capabilities(&self) -> Capabilities {
-        const ALL: Capabilities = Capabilities::of(&[
-            Operation::Create,
-            Operation::Open,
-            Operation::OpenOrCreate,
-            Operation::Lookup,
-            Operation::List,
-            Operation::Destroy,
-            Operation::SetPersist,
-            Operation::Duplicate,
-            Operation::Receive,
-            Operation::Send,
-            Operation::Wait,
-            Operation::Name,
-            Operation::Inspect,
-            Operation::Up,
-            Operation::Down,
-            Operation::SetMtu,
-            Operation::SetMac,
-            Operation::ListAddresses,
-            Operation::AddAddress,
-            Operation::RemoveAddress,
-            Operation::Delete,
-            Operation::Rename,
-        ]);
+        const ALL: Capabilities = Capabilities::REQUIRED.with(&[Operation::SetPersist, Operation::Rename]);
         self.system.rules.lacks.iter().fold(ALL, |all, &lacking| all.without(lacking))
     }
 

@@ -59,6 +59,47 @@ impl AttachMode {
 /// | `read`, `write` | [`TunDevice::recv`], [`TunDevice::send`], and their `try_` and `_vectored` forms |
 /// | `devname`, `flags` | [`TunDevice::name`], [`TunDevice::flags`] |
 /// | `header` | [`tunctl_packet::header`] |
+///
+/// # A whole backend
+///
+/// Required of a backend is only what no default can do: three methods here, six of [`TunDevice`], nine of [`Interface`]. What
+/// some systems lack answers `Unsupported` by default, so that an operation that is added later breaks no backend.
+///
+/// ```
+#[doc = include_str!("../doc/backend.rs")]
+/// # fn main() -> Result<()> {
+/// # let (near, far) = UnixDatagram::pair().unwrap();
+/// # near.set_nonblocking(true).unwrap();
+/// # let backend = SocketBackend(Arc::new(near), SocketInterface::default());
+/// # let options = CreateOptions::tun().name("vpn0").mtu(1400).address("10.1.1.1/24").address("fd77::1/64").up();
+/// # let tun = backend.create(&options)?;
+/// # assert_eq!((tun.name()?.to_string(), tun.longest_packet()?), ("vpn0".to_owned(), 1400));
+/// # assert_eq!(tun.interface().addresses()?.len(), 2);
+/// # assert_eq!(backend.create(&options).unwrap_err().cause(), Cause::Busy);
+/// # assert!(tun.try_recv(&mut [0; 100]).unwrap_err().is_would_block());
+/// # far.send(&[0x45; 20]).unwrap();
+/// # let mut packet = [0; 1400];
+/// # assert_eq!(tun.recv(&mut packet)?, 20);
+/// # assert_eq!(tun.send(&packet[..20])?, 20);
+/// # assert_eq!(far.recv(&mut packet).unwrap(), 20);
+/// # let soon = std::time::Duration::from_millis(1);
+/// # assert!(tun.recv_timeout(&mut packet, soon).unwrap_err().is_timed_out());
+/// # let stop = Interrupter::new()?;
+/// # stop.interrupt();
+/// # assert!(tun.recv_interruptible(&mut packet, &stop).unwrap_err().is_interrupted());
+/// # tun.interface().apply(&InterfaceConfig::new().remove_address("10.1.1.1/24").mtu(1300))?;
+/// # assert_eq!(tun.interface().mtu()?, 1300.try_into()?);
+/// # assert_eq!(tun.set_persist(true).unwrap_err().cause(), Cause::Unsupported);
+/// # let clone = tun.try_clone()?;
+/// # drop(tun);
+/// # assert_eq!(backend.interface(&"vpn0".parse()?)?.index(), INDEX);
+/// # drop(clone);
+/// # assert_eq!(backend.open(&options).unwrap_err().cause(), Cause::NotFound);
+/// # backend.open_or_create(&options)?.destroy()?;
+/// # assert!(backend.interfaces()?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 pub trait TunBackend: fmt::Debug + Send + Sync {
     /// The devices that it makes.
     type Device: TunDevice<Interface = Self::Interface>;

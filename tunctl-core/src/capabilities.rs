@@ -34,6 +34,36 @@ impl Capabilities {
         Self(set)
     }
 
+    /// What every backend has: the operations that are made of required methods.
+    pub const REQUIRED: Self = Self::of(&[
+        Operation::Create,
+        Operation::Open,
+        Operation::OpenOrCreate,
+        Operation::Lookup,
+        Operation::List,
+        Operation::Destroy,
+        Operation::Duplicate,
+        Operation::Receive,
+        Operation::Send,
+        Operation::Wait,
+        Operation::Name,
+        Operation::Inspect,
+        Operation::Up,
+        Operation::Down,
+        Operation::SetMtu,
+        Operation::SetMac,
+        Operation::ListAddresses,
+        Operation::AddAddress,
+        Operation::RemoveAddress,
+        Operation::Delete,
+    ]);
+
+    /// The same set with these as well.
+    #[must_use]
+    pub const fn with(self, operations: &[Operation]) -> Self {
+        Self(self.0 | Self::of(operations).0)
+    }
+
     /// The same set without `operation`.
     #[must_use]
     pub const fn without(self, operation: Operation) -> Self {

@@ -57,7 +57,7 @@ impl Reason {
 
     /// The reason for an error of the standard library, or of an event loop, about a descriptor.
     ///
-    /// Its cause is `TooManyOpenFiles` or `Other`.
+    /// Its cause is `WouldBlock`, `TooManyOpenFiles` or `Other`.
     pub fn from_io(error: &io::Error) -> Self {
         match error.raw_os_error() {
             // The standard library has no kind for these, and the numbers are the same on every Unix system.
@@ -65,6 +65,9 @@ impl Reason {
                 .with_errno(enfile)
                 .with_remedy("Raise the system's limit of open files, or close some."),
             Some(emfile @ 24) => Self::new(Cause::TooManyOpenFiles).with_errno(emfile),
+            Some(errno) if error.kind() == io::ErrorKind::WouldBlock => {
+                Self::new(Cause::WouldBlock).with_errno(errno)
+            }
             Some(errno) => Self::new(Cause::Other).with_errno(errno),
             None => Self::new(Cause::Other).with_detail(error.to_string()),
         }

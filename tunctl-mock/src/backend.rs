@@ -153,34 +153,14 @@ impl TunBackend for MockBackend {
     type Interface = MockInterface;
 
     fn capabilities(&self) -> Capabilities {
-        const SUPPORTED: Capabilities = Capabilities::of(&[
-            Operation::Create,
-            Operation::Open,
-            Operation::OpenOrCreate,
-            Operation::Lookup,
-            Operation::List,
-            Operation::Destroy,
+        const SUPPORTED: Capabilities = Capabilities::REQUIRED.with(&[
             Operation::SetPersist,
             Operation::SetOwner,
             Operation::SetGroup,
-            Operation::Duplicate,
             Operation::AttachQueue,
             Operation::DetachQueue,
             Operation::SetOffloads,
-            Operation::Receive,
-            Operation::Send,
-            Operation::Wait,
-            Operation::Name,
-            Operation::Inspect,
-            Operation::Up,
-            Operation::Down,
-            Operation::SetMtu,
-            Operation::SetMac,
             Operation::SetQueueLength,
-            Operation::ListAddresses,
-            Operation::AddAddress,
-            Operation::RemoveAddress,
-            Operation::Delete,
             Operation::Rename,
         ]);
         SUPPORTED
