@@ -15,10 +15,35 @@
 //! # }
 //! ```
 //!
-//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached
-//! to an [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over
-//! `B: TunBackend`; [`native`] is the one of the system that they run on. In [active mode](active), packets
-//! come to the program as events.
+//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached to an
+//! [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over `B: TunBackend`; [`native`]
+//! is the one of the system that they run on.
+//!
+//! # How do I…
+//!
+//! | | see |
+//! |---|---|
+//! | make an interface with addresses and an MTU | [guide](guide#a-tun-with-addresses-up) |
+//! | make a tap for a bridge or a virtual machine | [guide](guide#a-tap-for-a-bridge) |
+//! | receive and send, and how long is a packet? | [guide](guide#receive-and-send) |
+//! | use it in async code | [guide](guide#async), `tunctl::tokio` |
+//! | use it in an event loop | `tunctl::mio`; any other: [`TunDevice`] lends its descriptor ([`AsFd`](std::os::fd::AsFd)) |
+//! | receive in one thread and send in another, and stop them | [guide](guide#two-threads-and-a-stop), [`Interrupter`] |
+//! | use several queues | [guide](guide#a-queue-for-each-thread) |
+//! | have packets come to me as messages | [`active`] |
+//! | test my program without root | [guide](guide#generic-code-and-its-test), `tunctl::mock`, the repository's `docs/testing.md` |
+//! | use IPv6 | as IPv4: `.address("fd77::1/64")`. The MTU must be 1280 or more |
+//! | change the MTU, the MAC address, the name, … of an interface | [`Interface::apply`], all or nothing |
+//! | keep an interface when my program ends; let a user open it | [`CreateOptions::persistent`], [`CreateOptions::owner`] |
+//! | run without root | have root make a persistent interface with an owner; or `setcap`, as the error says |
+//! | look into packets, answer a ping, make an ICMP error | [`packet`] |
+//! | capture what passes, for Wireshark | `tunctl::capture`; an interface of another program's: `tunctl::linux::Observer` |
+//! | write a backend of my own | [`TunBackend`](TunBackend#a-whole-backend) |
+//! | set routes or DNS | not here: a crate such as `rtnetlink`, with [`interface().index()`](Interface::index) |
+//! | firewall rules, NAT | not here: `nft` |
+//! | run in a container | `--device /dev/net/tun --cap-add NET_ADMIN`; `docs/testing.md` has the traps |
+//! | offload (GSO, GRO), adopt a descriptor, work in another namespace, hear of changes | not yet |
+//! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
 //! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
 //!
@@ -56,32 +81,52 @@
 
 #![forbid(unsafe_code)]
 
+pub mod guide;
+
+/// Records what passes a device to pcapng, and replays it.
+#[cfg(feature = "capture")]
+#[doc(inline)]
+pub use tunctl_capture as capture;
+#[doc(inline)]
+pub use tunctl_core::*;
+/// Devices in event loops of mio's.
+#[cfg(feature = "mio")]
+#[doc(inline)]
+pub use tunctl_mio as mio;
+/// A driver in memory, for the tests of your program.
+#[cfg(feature = "mock")]
+#[doc(inline)]
+pub use tunctl_mock as mock;
+/// Packets as bytes: headers, a decoded view, replies.
+#[doc(inline)]
+pub use tunctl_packet as packet;
+/// Devices in tokio's tasks.
+#[cfg(feature = "tokio")]
+#[doc(inline)]
+pub use tunctl_tokio as tokio;
+
+/// The backend of the BSDs and macOS, and what they have beyond the traits.
 #[cfg(not(target_os = "linux"))]
+#[doc(inline)]
 pub use tunctl_bsd as bsd;
 #[cfg(not(target_os = "linux"))]
 #[doc(inline)]
 pub use tunctl_bsd::native::*;
-#[cfg(feature = "capture")]
-pub use tunctl_capture as capture;
-pub use tunctl_core::*;
+/// The backend of Linux, and what Linux has beyond the traits.
 #[cfg(target_os = "linux")]
+#[doc(inline)]
 pub use tunctl_linux as linux;
 #[cfg(target_os = "linux")]
 #[doc(inline)]
 pub use tunctl_linux::native::*;
-#[cfg(feature = "mio")]
-pub use tunctl_mio as mio;
-#[cfg(feature = "mock")]
-pub use tunctl_mock as mock;
-pub use tunctl_packet as packet;
-#[cfg(feature = "tokio")]
-pub use tunctl_tokio as tokio;
 
-/// What most programs need: `use tunctl::prelude::*`.
+/// What programs need of this library: `use tunctl::prelude::*`.
+///
+/// Glob this, not the crate's root: `use tunctl::*` would bring modules called `mio` and `tokio`, which hide the crates.
 pub mod prelude {
     pub use tunctl_core::{
-        CreateOptions, Error, Interface, InterfaceAddress, InterfaceName, Layer, Result, TunBackend,
-        TunDevice,
+        Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName,
+        Interrupter, Layer, MacAddress, Mtu, Queues, Readiness, Result, State, TunBackend, TunDevice, Uid,
     };
     pub use tunctl_packet::Packet;
 }

@@ -19,6 +19,7 @@ pub(super) struct Report {
     mtu: u32,
     mac: Option<String>,
     state: String,
+    queue_length: Option<u32>,
     persistent: bool,
     owner: Option<u32>,
     group: Option<u32>,
@@ -59,7 +60,8 @@ impl Report {
     pub(super) fn write_long(&self, output: &mut impl Write) -> io::Result<()> {
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         let id = |id: Option<u32>| or_none(id.map(|id| id.to_string()).unwrap_or_default());
-        let queues = self.queues.map_or("unknown".to_owned(), |queues| queues.to_string());
+        let or_unknown =
+            |number: Option<u32>| number.map_or("unknown".to_owned(), |number| number.to_string());
         let rows = [
             ("index", self.index.to_string()),
             ("layer", self.layer.to_owned()),
@@ -71,11 +73,12 @@ impl Report {
             ("owner", id(self.owner)),
             ("group", id(self.group)),
             ("addresses", or_none(self.addresses.join(", "))),
-            ("queues", queues),
+            ("queues", or_unknown(self.queues)),
+            ("queue_length", or_unknown(self.queue_length)),
             ("holders", or_none(self.holders_in_words())),
         ];
         writeln!(output, "{}", self.name)?;
-        rows.iter().try_for_each(|(property, value)| writeln!(output, "  {property:<11} {value}"))
+        rows.iter().try_for_each(|(property, value)| writeln!(output, "  {property:<12} {value}"))
     }
 
     /// A table, an interface a row.
@@ -123,6 +126,7 @@ impl From<InterfaceInfo> for Report {
             mtu: info.mtu.get(),
             mac: info.mac.map(|mac| mac.to_string()),
             state: info.state.to_string(),
+            queue_length: info.queue_length,
             persistent: info.persistent,
             owner: info.owner.map(tunctl::Uid::get),
             group: info.group.map(tunctl::Gid::get),

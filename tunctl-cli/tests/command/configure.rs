@@ -21,6 +21,9 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(set_changes_owner_and_group).needs_root(),
         case!(set_makes_persistent_and_not),
         case!(set_does_several_things_at_once),
+        case!(set_does_all_or_nothing),
+        case!(ipv6_is_given_up_only_if_that_is_said),
+        case!(set_changes_the_queue_length),
         case!(an_mtu_that_is_refused_is_explained),
         case!(a_missing_address_is_explained),
         case!(an_interface_in_use_is_configured_all_the_same),
@@ -33,6 +36,42 @@ fn tun_and_tap() -> [&'static str; 2] {
     ip("tuntap add dev a mode tun");
     ip("tuntap add dev b mode tap");
     ["a", "b"]
+}
+
+fn set_does_all_or_nothing() {
+    ip("tuntap add dev t0 mode tun");
+    ip("address add 10.1.1.1/24 dev t0");
+    ip("address add 10.1.1.2/24 dev t0");
+    ip("address add fd77::1/64 dev t0");
+    let before = (link("t0").unwrap(), addresses_of("t0"));
+    for (words, why) in [
+        ("--mtu 1450 --add 10.2.2.2/24 --remove 10.9.9.9/24", "does not have 10.9.9.9/24"),
+        ("--mtu 1200 --add fd77::2/64", "IPv6 needs 1280"),
+        ("--mtu 1200", "would lose fd77::1/64"),
+        ("--mtu 1450 --remove 10.1.1.1/24 --add fd77::1/48", "another prefix"),
+        (
+            "--queue-length 9 --mtu 1450 --replace fd77::1/48 --replace 10.3.3.3/24 --mac 02:00:00:00:00:01",
+            "tun",
+        ),
+    ] {
+        tunctl(&format!("set t0 {words}")).failed(1, &["t0", why]);
+        assert_eq!((link("t0").unwrap(), addresses_of("t0")), before, "{words}");
+    }
+}
+
+fn ipv6_is_given_up_only_if_that_is_said() {
+    ip("tuntap add dev t0 mode tun");
+    ip("address add 10.1.1.1/24 dev t0");
+    ip("address add fd77::1/64 dev t0");
+    tunctl("set t0 --mtu 1200 --drop-ipv6").ok();
+    assert_eq!(mtu("t0"), 1200);
+    assert_eq!(addresses_of("t0").len(), 1);
+}
+
+fn set_changes_the_queue_length() {
+    ip("tuntap add dev t0 mode tun");
+    tunctl("set t0 --queue-length 9").ok();
+    assert_eq!(link("t0").unwrap()["txqlen"], 9);
 }
 
 fn up_alone_sets_the_flag_only() {

@@ -15,6 +15,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_pattern_takes_the_first_free_number),
         case!(tun_or_tap_is_as_asked),
         case!(headers_and_queues_are_as_asked),
+        case!(a_queue_length_is_as_asked),
+        case!(create_of_one_that_exists_changes_all_or_nothing),
         case!(owner_and_group_are_the_kernels_too).needs_root(),
         case!(owner_and_group_may_be_names).needs_root(),
         case!(several_addresses_are_given),
@@ -75,6 +77,22 @@ fn tun_or_tap_is_as_asked() {
     tunctl("create b --tap").ok();
     assert_eq!(driver_report("a")["type"], "tun");
     assert_eq!(driver_report("b")["type"], "tap");
+}
+
+fn a_queue_length_is_as_asked() {
+    tunctl("create t0 --tun --queue-length 7").ok();
+    assert_eq!(link("t0").unwrap()["txqlen"], 7);
+}
+
+fn create_of_one_that_exists_changes_all_or_nothing() {
+    tunctl("create t0 --tun --address 10.1.1.1/24 --address fd01::1/64").ok();
+    // For the first time up, even for a moment, the kernel gives it a queueing discipline, which is no property of ours.
+    let state = || (mtu("t0"), is_up("t0"), addresses_of("t0"));
+    let before = state();
+    // The address is there with another prefix.
+    let failed = tunctl("create t0 --tun --mtu 1400 --address 10.2.2.2/24 --address fd01::1/48 --up");
+    failed.failed(1, &["add an address to t0", "another prefix"]);
+    assert_eq!(state(), before);
 }
 
 fn headers_and_queues_are_as_asked() {
@@ -264,6 +282,7 @@ fn json_has_the_fields_that_are_promised() {
         "name",
         "owner",
         "persistent",
+        "queue_length",
         "queues",
         "state",
     ];
@@ -273,6 +292,7 @@ fn json_has_the_fields_that_are_promised() {
     assert_eq!(made["index"], link["ifindex"]);
     assert_eq!(made["layer"], "tun");
     assert_eq!(made["mtu"], link["mtu"]);
+    assert_eq!(made["queue_length"], link["txqlen"]);
     assert_eq!(made["state"], "down");
     assert_eq!(made["persistent"], true);
     assert!(made["owner"].is_null() && made["group"].is_null(), "{made}");

@@ -128,6 +128,6 @@ fn too_small_for(mtu: Mtu, address: InterfaceAddress) -> Error {
         .with_detail(format!(
             "with an MTU of {mtu} bytes the interface would lose {address}: IPv6 needs 1280"
         ))
-        .with_remedy("Choose 1280 or more, remove its IPv6 addresses, or agree to lose them (drop_ipv6).")
+        .with_remedy("Choose 1280 or more, remove its IPv6 addresses, or say that they may go (drop_ipv6, or --drop-ipv6).")
         .of(Operation::SetMtu)
 }

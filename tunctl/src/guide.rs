@@ -1,0 +1,179 @@
+//! How to do the usual things, as programs that compile and run.
+//!
+//! Each of them starts with `use tunctl::prelude::*;`.
+//!
+//! # A tun with addresses, up
+//!
+//! One expression and one `?`. If anything fails, nothing is left behind, and the error says what to do.
+//!
+//! ```no_run
+//! # use tunctl::prelude::*;
+//! # fn main() -> Result<()> {
+//! let tun = tunctl::native().create(
+//!     &CreateOptions::tun().name("vpn%d").mtu(1420).address("10.1.1.1/24").address("fd77::1/64").up(),
+//! )?;
+//! println!("{} is there", tun.name()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`open_or_create`](crate::TunBackend::open_or_create) with the same options attaches to an interface that exists and makes it
+//! so, too. To change one later, [`apply`](crate::Interface::apply) an [`InterfaceConfig`](crate::InterfaceConfig) to it:
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn example<D: TunDevice>(tun: &D) -> Result<()> {
+//! tun.interface().apply(&InterfaceConfig::new().mtu(1400).remove_address("10.1.1.1/24").address("10.2.2.2/24"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A tap for a bridge
+//!
+//! ```no_run
+//! # use tunctl::prelude::*;
+//! # fn main() -> Result<()> {
+//! let tap = tunctl::native().create(&CreateOptions::tap().name("tap%d").up())?; // it needs no address
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Then `ip link set tap0 master br0`. The bridge is not this library's.
+//!
+//! # Receive and send
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn example<D: TunDevice>(tun: &D) -> Result<()> {
+//! let mut buffer = vec![0; tun.longest_packet()?]; // MTU, and on a tap an Ethernet header; no packet is cut
+//! loop {
+//!     let length = tun.recv(&mut buffer)?; // one packet, one system call
+//!     let packet = &buffer[..length];
+//!     if let Ok(packet) = Packet::parse(tun.layer(), packet) {
+//!         println!("{:?} {}", packet.source(), packet.summary());
+//!     }
+//!     match tun.send(packet) {
+//!         Err(error) if error.is_packet_lost() => println!("{error}"), // this packet is gone: count it, and go on
+//!         sent => drop(sent?),
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! A device with packet information or a virtio-net header has them in front of each packet:
+//! [`header_kind`](crate::TunDevice::header_kind) says which, and [`Framed`](crate::packet::Framed) takes them off.
+//!
+//! # Two threads, and a stop
+//!
+//! A device is shared by reference: one thread receives while another sends.
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! fn serve<D: TunDevice>(tun: &D, stop: &Interrupter) -> Result<()> {
+//!     std::thread::scope(|scope| {
+//!         let receiver = scope.spawn(|| {
+//!             let mut buffer = [0; 1500];
+//!             loop {
+//!                 match tun.recv_interruptible(&mut buffer, stop) {
+//!                     Ok(length) => println!("{length} bytes"),
+//!                     Err(error) if error.is_interrupted() || error.is_gone() => return Ok(()),
+//!                     Err(error) => return Err(error),
+//!                 }
+//!             }
+//!         });
+//!         // … send on `tun` here. From anywhere, a signal handler included:
+//!         stop.interrupt();
+//!         receiver.join().expect("it does not panic")
+//!     })
+//! }
+//! # #[cfg(feature = "mock")]
+//! # serve(&tunctl::mock::MockBackend::new().create(&CreateOptions::tun())?, &Interrupter::new()?)?;
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # A queue for each thread
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn serve<D: TunDevice>(queue: D) {}
+//! # fn example<B: TunBackend>(backend: &B, options: &CreateOptions) -> Result<()> {
+//! for queue in backend.create_queues(options, 4)? {
+//!     std::thread::spawn(move || serve(queue));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Async
+//!
+//! With the feature `tokio`:
+//!
+//! ```
+//! # #[cfg(feature = "tokio")] mod example {
+//! use tunctl::prelude::*;
+//! use tunctl::tokio::AsyncDevice;
+//!
+//! struct Vpn {
+//!     tun: AsyncDevice<tunctl::NativeDevice>,
+//! }
+//!
+//! fn start(options: &CreateOptions) -> Result<Vpn> {
+//!     Ok(Vpn { tun: AsyncDevice::new(tunctl::native().create(options)?)? })
+//! }
+//!
+//! async fn run(vpn: &Vpn) -> Result<()> {
+//!     let mut buffer = [0; 1500];
+//!     loop {
+//!         let length = vpn.tun.recv(&mut buffer).await?;
+//!         vpn.tun.send(&buffer[..length]).await?;
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! In an event loop of mio's: `tunctl::mio`. As events, without a loop: [`active`](crate::active).
+//!
+//! # Generic code, and its test
+//!
+//! A program that takes any backend is tested on the mock (feature `mock`), in plain `cargo test`:
+//!
+//! ```
+//! use tunctl::prelude::*;
+//!
+//! fn echo_one<B: TunBackend>(backend: &B) -> Result<B::Device> {
+//!     let tun = backend.create(&CreateOptions::tun().name("vpn0").address("10.1.1.1/24").up())?;
+//!     let mut buffer = vec![0; tun.longest_packet()?];
+//!     let length = tun.recv(&mut buffer)?;
+//!     tun.send(&buffer[..length])?;
+//!     Ok(tun)
+//! }
+//!
+//! # #[cfg(feature = "mock")] {
+//! let kernel = tunctl::mock::MockBackend::new();
+//! let soon = std::time::Duration::from_secs(10);
+//! std::thread::scope(|scope| {
+//!     let program = scope.spawn(|| echo_one(&kernel));
+//!     assert!(kernel.wait_until_up("vpn0", soon)); // the test plays the system
+//!     kernel.inject("vpn0", [0x45; 20]);
+//!     assert_eq!(kernel.take_within("vpn0", soon).unwrap(), [0x45; 20]);
+//!     program.join().unwrap()
+//! })?;
+//! # }
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Errors in the hands of a newcomer
+//!
+//! `fn main() -> Result<()>` and `unwrap()` print the sentence: what, why, what to do. `{:#?}` prints the parts.
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! fn report(error: &Error) {
+//!     match error.cause() {
+//!         Cause::MissingCapability => eprintln!("{error}"), // with how to get it
+//!         Cause::Busy => eprintln!("held by {:?}", error.holders()),
+//!         _ => eprintln!("{error}, errno {:?}", error.raw_os_error()),
+//!     }
+//! }
+//! # report(&CreateOptions::from_bits(0).map(drop).map_err(Error::from).unwrap_err());
+//! ```
