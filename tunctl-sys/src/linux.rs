@@ -107,6 +107,29 @@ const _: () = {
     assert!(core::mem::offset_of!(InterfaceRequest, flags) == 16);
 };
 
+/// The argument of [`TUNSETTXFILTER`] that takes a tap's MAC filter off: it announces no addresses, and so none follow.
+///
+/// In C the addresses stand behind the count, as many as it says. The fields are private, so that a count without
+/// its addresses cannot be built.
+#[doc(alias = "tun_filter")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMacFilter {
+    flags: u16,
+    count: u16,
+}
+
+impl NoMacFilter {
+    /// The one value of this type.
+    pub const ARGUMENT: Self = Self { flags: 0, count: 0 };
+}
+
+const _: () = {
+    assert!(size_of::<NoMacFilter>() == 4);
+    assert!(core::mem::offset_of!(NoMacFilter, count) == 2);
+    assert!(NoMacFilter::ARGUMENT.count == 0);
+};
+
 // `_IOC`: most architectures give the direction two bits above 14 bits of size; three older ones three above 13.
 const NARROW_SIZE: bool = cfg!(any(
     target_arch = "mips",
@@ -152,7 +175,7 @@ pub const TUNGETIFF: Opcode = ior(210);
 pub const TUNSETQUEUE: Opcode = iow(217);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
-/// `struct tun_filter`: the MAC addresses that a tap's reader wants; here only its empty form, two `u16`.
+/// `struct tun_filter`: the MAC addresses that a tap's reader wants. Here only [`NoMacFilter`], which has none.
 pub const TUNSETTXFILTER: Opcode = iow(209);
 /// The argument is ignored, though declared as a `struct sock_fprog`, which is two words.
 pub const TUNDETACHFILTER: Opcode = encode(WRITE, 214, 2 * size_of::<usize>());

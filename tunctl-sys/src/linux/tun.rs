@@ -8,9 +8,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::{
-    InterfaceRequest, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF,
-    TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER,
-    TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
+    InterfaceRequest, NoMacFilter, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ, TUNSETFILTEREBPF,
+    TUNSETGROUP, TUNSETIFF, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF,
+    TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
 };
 use crate::ioctl::{ByValue, Exchange, Getter, Setter};
 
@@ -36,9 +36,9 @@ const SET_SEND_BUFFER: Setter<c_int> = unsafe { Setter::new(TUNSETSNDBUF) };
 
 // SAFETY: the driver copies one `int` out, and reads nothing.
 const GET_VNET_HEADER_SIZE: Getter<c_int> = unsafe { Getter::new(TUNGETVNETHDRSZ) };
-// SAFETY: the driver copies in the four bytes of `struct tun_filter` that precede its addresses, then as many addresses
-// of six bytes as they count; `set_tap_filters_off`, the one caller, says none. It writes nothing.
-const SET_TX_FILTER: Setter<[u16; 2]> = unsafe { Setter::new(TUNSETTXFILTER) };
+// SAFETY: `update_filter` copies in the four bytes of `struct tun_filter` that precede its addresses, then as many
+// addresses of six bytes as they count, which is none in the only `NoMacFilter` that exists. It writes nothing.
+const SET_TX_FILTER: Setter<NoMacFilter> = unsafe { Setter::new(TUNSETTXFILTER) };
 // SAFETY: the driver does not look at the argument.
 const DETACH_FILTER: ByValue = unsafe { ByValue::new(TUNDETACHFILTER) };
 // SAFETY: the driver copies one `int` in, and writes nothing, though the opcode says that it does.
@@ -180,7 +180,7 @@ pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[doc(alias = "TUNSETTXFILTER")]
 #[doc(alias = "TUNDETACHFILTER")]
 pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_TX_FILTER.call(fd, &[0, 0])?;
+    SET_TX_FILTER.call(fd, &NoMacFilter::ARGUMENT)?;
     DETACH_FILTER.call(fd, 0).map(drop)
 }
 
