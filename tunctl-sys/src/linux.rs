@@ -1,8 +1,8 @@
 //! Linux: `<linux/if_tun.h>` and the calls that use it.
 //!
-//! Numbers and layouts are compiled on every host, so that a test of one system can check those of another; only
-//! the calls, in [`tun`], [`packet_socket`] and [`process`], are of Linux alone. Manual page: `netdevice(7)`; the kernel's own
-//! description: `Documentation/networking/tuntap.rst`.
+//! Numbers and layouts are compiled on every host, so that a test of one system can check those of another;
+//! only the calls, in [`tun`], [`packet_socket`] and [`process`], are of Linux alone. Manual page:
+//! `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(target_os = "linux")]
 pub mod packet_socket;
@@ -17,6 +17,13 @@ use crate::ioctl::Opcode;
 #[doc(alias = "IFNAMSIZ")]
 pub const NAME_SIZE: usize = 16;
 
+/// The major number of the TUN driver's node, `/dev/net/tun`: that of miscellaneous devices.
+#[doc(alias = "MISC_MAJOR")]
+pub const NODE_MAJOR: u32 = 10;
+/// The minor number of the TUN driver's node. The kernel keeps it for this driver (`<linux/miscdevice.h>`).
+#[doc(alias = "TUN_MINOR")]
+pub const NODE_MINOR: u32 = 200;
+
 /// Flags of `TUNSETIFF`, as `<linux/if_tun.h>` has them. They are not those of `<linux/if.h>`: `IFF_TUN` and
 /// `IFF_UP` are both 1.
 pub mod iff {
@@ -30,7 +37,8 @@ pub mod iff {
     pub const ATTACH_QUEUE: u16 = 0x0200;
     /// Takes a queue out of service; for [`TUNSETQUEUE`](super::TUNSETQUEUE) alone.
     pub const DETACH_QUEUE: u16 = 0x0400;
-    /// The interface outlives its last descriptor. Reported only; set by [`TUNSETPERSIST`](super::TUNSETPERSIST).
+    /// The interface outlives its last descriptor. Reported only; set by
+    /// [`TUNSETPERSIST`](super::TUNSETPERSIST).
     pub const PERSIST: u16 = 0x0800;
     /// Packets have no packet information header in front.
     pub const NO_PI: u16 = 0x1000;
@@ -64,7 +72,8 @@ pub mod ifla_tun {
     pub const NUM_DISABLED_QUEUES: u16 = 9;
 }
 
-/// The argument of the requests that name an interface: a name, then flags, then room for the union's widest arm.
+/// The argument of the requests that name an interface: a name, then flags, then room for the union's widest
+/// arm.
 #[doc(alias = "ifreq")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,8 +85,8 @@ pub struct InterfaceRequest {
 }
 
 impl InterfaceRequest {
-    /// A request for `name` with `flags`; an empty name asks the kernel to choose one. `None` if the name leaves no
-    /// room for its NUL or contains one.
+    /// A request for `name` with `flags`; an empty name asks the kernel to choose one. `None` if the name
+    /// leaves no room for its NUL or contains one.
     #[must_use]
     pub fn new(name: &[u8], flags: u16) -> Option<Self> {
         if name.len() >= NAME_SIZE || name.contains(&0) {
@@ -107,10 +116,11 @@ const _: () = {
     assert!(core::mem::offset_of!(InterfaceRequest, flags) == 16);
 };
 
-/// The argument of [`TUNSETTXFILTER`] that takes a tap's MAC filter off: it announces no addresses, and so none follow.
+/// The argument of [`TUNSETTXFILTER`] that takes a tap's MAC filter off: it announces no addresses, and so
+/// none follow.
 ///
-/// In C the addresses stand behind the count, as many as it says. The fields are private, so that a count without
-/// its addresses cannot be built.
+/// In C the addresses stand behind the count, as many as it says. The fields are private, so that a count
+/// without its addresses cannot be built.
 #[doc(alias = "tun_filter")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +140,8 @@ const _: () = {
     assert!(NoMacFilter::ARGUMENT.count == 0);
 };
 
-// `_IOC`: most architectures give the direction two bits above 14 bits of size; three older ones three above 13.
+// `_IOC`: most architectures give the direction two bits above 14 bits of size; three older ones three above
+// 13.
 const NARROW_SIZE: bool = cfg!(any(
     target_arch = "mips",
     target_arch = "mips64",
@@ -171,11 +182,13 @@ pub const TUNSETOFFLOAD: Opcode = iow(208);
 /// [`InterfaceRequest`], filled in: the name and flags of the attached interface. (In C it is declared as an
 /// `unsigned int`.)
 pub const TUNGETIFF: Opcode = ior(210);
-/// [`InterfaceRequest`], its flags alone: attaches or detaches the descriptor's queue. (In C it is declared as an `int`.)
+/// [`InterfaceRequest`], its flags alone: attaches or detaches the descriptor's queue. (In C it is declared
+/// as an `int`.)
 pub const TUNSETQUEUE: Opcode = iow(217);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
-/// `struct tun_filter`: the MAC addresses that a tap's reader wants. Here only [`NoMacFilter`], which has none.
+/// `struct tun_filter`: the MAC addresses that a tap's reader wants. Here only [`NoMacFilter`], which has
+/// none.
 pub const TUNSETTXFILTER: Opcode = iow(209);
 /// The argument is ignored, though declared as a `struct sock_fprog`, which is two words.
 pub const TUNDETACHFILTER: Opcode = encode(WRITE, 214, 2 * size_of::<usize>());

@@ -1,53 +1,107 @@
 //! The requests of the TUN/TAP driver, one function each.
 //!
-//! Every function takes a descriptor of `/dev/net/tun`. Given another file's, the kernel answers `ENOTTY`.
+//! Every function takes a descriptor of `/dev/net/tun`. For any other file it fails with `ENOTTY` and makes
+//! no request: [`TunDriver`] recognises its node by the device number, at the price of one `fstat(2)`.
+//!
+//! That check is what makes the functions safe, because these numbers mean something to other files, too:
+//!
+//! | file | driver | which of these requests it answers | why the proofs hold |
+//! |---|---|---|---|
+//! | `/dev/net/tun` | `drivers/net/tun.c` | all | each declaration says what this driver does |
+//! | `/dev/tapN` of a macvtap, an ipvtap | `drivers/net/tap.c` | nine | never asked: not 10:200 |
+//! | a file of a FUSE file system | `fs/fuse` | all, as their numbers say | never asked: not 10:200 |
+//! | a tty, a sound timer | several | none | never asked: not 10:200 |
+//! | any other | CUSE, a driver outside the kernel's tree | unknown | never asked: not 10:200 |
+//!
+//! - `tap_ioctl` answers `TUNSETIFF`, `TUNGETIFF`, `TUNSETQUEUE`, `TUNSETOFFLOAD`, `TUNSETSNDBUF`,
+//!   `TUNGETVNETHDRSZ`, `TUNSETVNETHDRSZ`, `TUNSETVNETLE` and `TUNSETVNETBE`, with
+//!   the same arguments.
+//! - `fuse_do_ioctl` passes every number on. It copies as many bytes as the number says, in the direction
+//!   that the number says. An integer in place of a pointer becomes an address there, and
+//!   `TUNSETSTEERINGEBPF`, for which the TUN driver reads an `int`, writes one.
+//! - Ttys and sound timers have type 'T', too. Their numbers are other ones: they carry no direction and no
+//!   size (`TCGETS` is 0x5401), or an ordinal below 0xc0, where those of this driver begin.
+//! - What the kernel answers by itself for every file (`do_vfs_ioctl`) has other numbers as well.
 #![allow(unsafe_code, reason = "the ioctl requests are declared here, each with the proof of its argument")]
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{
-    InterfaceRequest, NoMacFilter, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ, TUNSETFILTEREBPF,
-    TUNSETGROUP, TUNSETIFF, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF,
-    TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
+    InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ,
+    TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE,
+    TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE,
+    iff as flags,
 };
-use crate::ioctl::{ByValue, Exchange, Getter, Setter};
+use crate::ioctl::{self, Driver};
 
-// SAFETY: `__tun_chr_ioctl` copies a `struct ifreq` in, and a `struct ifreq` out on success; `InterfaceRequest` has
-// its size and no padding, and any bytes are a valid one.
+/// The TUN/TAP driver, `drivers/net/tun.c`.
+#[derive(Debug)]
+pub enum TunDriver {}
+
+// SAFETY: the kernel takes a character device's driver from its device number, when the node is opened
+// (`chrdev_open`, `misc_open`). 10:200 is assigned to the TUN driver and is not among the numbers that
+// `misc_register` hands out at run time. The kind and the number that fstat(2) reports are the open inode's
+// own.
+unsafe impl Driver for TunDriver {
+    fn answers(fd: BorrowedFd<'_>) -> io::Result<bool> {
+        const NODE: libc::dev_t = libc::makedev(NODE_MAJOR, NODE_MINOR);
+        let mut status = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `fd` is open for the length of the borrow. The call writes one `stat`, for which there is
+        // room.
+        if unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded, so it has filled in the whole `stat`.
+        let status = unsafe { status.assume_init() };
+        Ok(status.st_mode & libc::S_IFMT == libc::S_IFCHR && status.st_rdev == NODE)
+    }
+}
+
+type ByValue = ioctl::ByValue<TunDriver>;
+type Setter<T> = ioctl::Setter<TunDriver, T>;
+type Getter<T> = ioctl::Getter<TunDriver, T>;
+type Exchange<T> = ioctl::Exchange<TunDriver, T>;
+
+// SAFETY: `__tun_chr_ioctl` copies a `struct ifreq` in, and a `struct ifreq` out on success, each as long as
+// the caller's word size makes it. `InterfaceRequest` has that size and no padding, and any bytes are a valid
+// one.
 const SET_IFF: Exchange<InterfaceRequest> = unsafe { Exchange::new(TUNSETIFF) };
-// SAFETY: as `TUNSETIFF`: the opcode says `unsigned int`, the driver copies a whole `struct ifreq` in and out.
+// SAFETY: the opcode says `unsigned int`, but `__tun_chr_ioctl` copies a whole `struct ifreq` out.
+// `InterfaceRequest` has its size and no padding, and any bytes are a valid one. The driver reads nothing.
 const GET_IFF: Getter<InterfaceRequest> = unsafe { Getter::new(TUNGETIFF) };
-// SAFETY: as `TUNSETIFF`: the opcode says `int`, the driver copies a whole `struct ifreq` in, and writes nothing.
+// SAFETY: the opcode says `int`, but `__tun_chr_ioctl` copies a whole `struct ifreq` in. `InterfaceRequest`
+// has its size and no padding. The driver writes nothing.
 const SET_QUEUE: Setter<InterfaceRequest> = unsafe { Setter::new(TUNSETQUEUE) };
-// SAFETY: the driver tests the argument against 0 and never dereferences it.
+// SAFETY: `__tun_chr_ioctl` tests the argument against 0 and never dereferences it.
 const SET_PERSIST: ByValue = unsafe { ByValue::new(TUNSETPERSIST) };
-// SAFETY: the driver makes a kuid of the argument and never dereferences it.
+// SAFETY: `__tun_chr_ioctl` makes a kuid of the argument and never dereferences it.
 const SET_OWNER: ByValue = unsafe { ByValue::new(TUNSETOWNER) };
-// SAFETY: the driver makes a kgid of the argument and never dereferences it.
+// SAFETY: `__tun_chr_ioctl` makes a kgid of the argument and never dereferences it.
 const SET_GROUP: ByValue = unsafe { ByValue::new(TUNSETGROUP) };
-// SAFETY: the driver takes the argument as a mask of TUN_F_ bits and never dereferences it.
+// SAFETY: `set_offload` takes the argument as a mask of TUN_F_ bits and never dereferences it.
 const SET_OFFLOAD: ByValue = unsafe { ByValue::new(TUNSETOFFLOAD) };
-// SAFETY: the driver copies one `int` in, and writes nothing.
+// SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
 const SET_VNET_HEADER_SIZE: Setter<c_int> = unsafe { Setter::new(TUNSETVNETHDRSZ) };
-// SAFETY: the driver copies one `int` in, and writes nothing.
+// SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
 const SET_SEND_BUFFER: Setter<c_int> = unsafe { Setter::new(TUNSETSNDBUF) };
-
-// SAFETY: the driver copies one `int` out, and reads nothing.
+// SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
 const GET_VNET_HEADER_SIZE: Getter<c_int> = unsafe { Getter::new(TUNGETVNETHDRSZ) };
-// SAFETY: `update_filter` copies in the four bytes of `struct tun_filter` that precede its addresses, then as many
-// addresses of six bytes as they count, which is none in the only `NoMacFilter` that exists. It writes nothing.
+// SAFETY: `update_filter` copies in the four bytes of `struct tun_filter` that precede its addresses, then as
+// many addresses of six bytes as they count, which is none in the only `NoMacFilter` that exists. It writes
+// nothing.
 const SET_TX_FILTER: Setter<NoMacFilter> = unsafe { Setter::new(TUNSETTXFILTER) };
-// SAFETY: the driver does not look at the argument.
+// SAFETY: `__tun_chr_ioctl` ignores the argument.
 const DETACH_FILTER: ByValue = unsafe { ByValue::new(TUNDETACHFILTER) };
-// SAFETY: the driver copies one `int` in, and writes nothing, though the opcode says that it does.
+// SAFETY: the opcode says that the driver writes, but `tun_set_ebpf` copies one `int` in and writes nothing.
 const SET_STEERING: Setter<c_int> = unsafe { Setter::new(TUNSETSTEERINGEBPF) };
-// SAFETY: as for the steering program.
+// SAFETY: as for the steering program: `tun_set_ebpf` copies one `int` in and writes nothing.
 const SET_FILTER: Setter<c_int> = unsafe { Setter::new(TUNSETFILTEREBPF) };
-// SAFETY: the driver copies one `int` in, and writes nothing.
+// SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
 const SET_VNET_LITTLE_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETLE) };
-// SAFETY: the driver copies one `int` in, and writes nothing.
+// SAFETY: `tun_set_vnet_be` copies one `int` in, or ignores the argument, and writes nothing.
 const SET_VNET_BIG_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETBE) };
 
 /// Creates an interface, or attaches to one; `request` then holds the name that the kernel settled on.
@@ -194,4 +248,29 @@ pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
     SET_STEERING.call(fd, &-1)?;
     SET_FILTER.call(fd, &-1).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn only_the_drivers_own_node_is_asked() {
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let device = File::open("/dev/null").unwrap();
+        let file = File::open("/proc/self/exe").unwrap();
+        for fd in [socket.as_fd(), device.as_fd(), file.as_fd()] {
+            assert!(!TunDriver::answers(fd).unwrap());
+            assert_eq!(set_persist(fd, false).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+        }
+        // Where the node cannot be opened, the kernel tests say so.
+        if let Ok(node) = File::open("/dev/net/tun") {
+            assert!(TunDriver::answers(node.as_fd()).unwrap());
+            assert_eq!(set_persist(node.as_fd(), false).unwrap_err().raw_os_error(), Some(libc::EBADFD));
+        }
+    }
 }
