@@ -47,7 +47,7 @@ pub mod openbsd;
 pub mod request;
 pub mod table;
 
-pub use abi::Abi;
+pub use abi::{Abi, System};
 pub use bytes::{Name, TunInfo};
 pub use request::{Pair, Rename, Request, Requests};
 
@@ -261,12 +261,12 @@ mod tests {
         for abi in [freebsd::ABI, netbsd::ABI, openbsd::ABI, dragonfly::ABI, macos::ABI] {
             let requests = abi.requests;
             for request in [requests.get_flags, requests.set_flags, requests.get_mtu, requests.set_mtu] {
-                assert_eq!(request.length(), abi.ifreq, "{}", abi.name);
+                assert_eq!(request.length(), abi.ifreq, "{:?}", abi.system);
             }
-            assert_eq!(requests.add_address.length(), abi.alias.size, "{}", abi.name);
-            assert_eq!(requests.add_address_v6.length(), abi.alias_v6.size, "{}", abi.name);
-            assert_eq!(requests.delete_address.length(), abi.ifreq, "{}", abi.name);
-            assert_eq!(requests.delete_address_v6.length(), abi.ifreq_v6, "{}", abi.name);
+            assert_eq!(requests.add_address.length(), abi.alias.size, "{:?}", abi.system);
+            assert_eq!(requests.add_address_v6.length(), abi.alias_v6.size, "{:?}", abi.system);
+            assert_eq!(requests.delete_address.length(), abi.ifreq, "{:?}", abi.system);
+            assert_eq!(requests.delete_address_v6.length(), abi.ifreq_v6, "{:?}", abi.system);
         }
     }
 }

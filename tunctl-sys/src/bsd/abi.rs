@@ -3,11 +3,26 @@
 use crate::bsd::bpf::Bpf;
 use crate::bsd::{Pair, Rename, Requests};
 
+/// One of the systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// FreeBSD.
+    FreeBsd,
+    /// NetBSD.
+    NetBsd,
+    /// OpenBSD.
+    OpenBsd,
+    /// DragonFly.
+    DragonFly,
+    /// macOS.
+    MacOs,
+}
+
 /// Numbers and layouts of one system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abi {
-    /// What the system is called, as in a message.
-    pub name: &'static str,
+    /// The system.
+    pub system: System,
     /// `AF_INET6`: in addresses, and in the header of a tun's packets.
     pub af_inet6: u8,
     /// Whether an interface has 32 flags, in two halves, rather than 16.

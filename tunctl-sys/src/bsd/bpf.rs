@@ -1,10 +1,11 @@
 //! The Berkeley Packet Filter: frames to an interface and from it, as they are. Manual page: `bpf(4)`.
 //!
-//! A descriptor of `/dev/bpf` is bound to one interface. What is written to it leaves through that interface; a read gives all that
-//! has passed it since the last, each packet behind a header of its own, whose layout no two systems share.
+//! A descriptor of `/dev/bpf` is bound to one interface. What is written to it leaves through that interface;
+//! a read gives all that has passed it since the last, each packet behind a header of its own, whose layout
+//! no two systems share.
 #![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
 
-use super::{Request, ior, iow, iowr};
+use super::{Request, System, ior, iow, iowr};
 use crate::ioctl::Opcode;
 
 /// `u_int`.
@@ -75,28 +76,27 @@ impl Bpf {
     ///
     /// # Safety
     ///
-    /// On that system, `set_interface` is `BIOCSETIF`, and `set_direction` is a request whose argument is a number.
+    /// On `system`, `set_interface` is `BIOCSETIF`.
+    ///
+    /// # Panics
+    ///
+    /// The argument of `set_direction` is longer than a number.
     pub(super) const unsafe fn declare(
+        system: System,
         set_interface: Opcode,
         set_direction: Opcode,
         received_only: u32,
         header: HeaderLayout,
     ) -> Self {
         Self {
-            // SAFETY: the caller vouches for the number; of an `ifreq`, the name alone is read.
-            set_interface: unsafe { Request::new(set_interface) },
-            // SAFETY: the argument is a number, on all five systems.
-            set_buffer_length: unsafe { Request::new(BIOCSBLEN) },
-            // SAFETY: the argument is a number, on all five systems.
-            buffer_length: unsafe { Request::new(BIOCGBLEN) },
-            // SAFETY: the argument is a number, on all five systems.
-            link_type: unsafe { Request::new(BIOCGDLT) },
-            // SAFETY: the argument is a number, on all five systems.
-            set_immediate: unsafe { Request::new(BIOCIMMEDIATE) },
-            // SAFETY: the argument is a number, on all five systems.
-            set_header_complete: unsafe { Request::new(BIOCSHDRCMPLT) },
-            // SAFETY: the caller vouches for the number, and that its argument is one.
-            set_direction: unsafe { Request::new(set_direction) },
+            // SAFETY: the caller vouches for the number; the name alone is read in its `ifreq`.
+            set_interface: unsafe { Request::new(system, set_interface) },
+            set_buffer_length: Request::without_address(system, BIOCSBLEN),
+            buffer_length: Request::without_address(system, BIOCGBLEN),
+            link_type: Request::without_address(system, BIOCGDLT),
+            set_immediate: Request::without_address(system, BIOCIMMEDIATE),
+            set_header_complete: Request::without_address(system, BIOCSHDRCMPLT),
+            set_direction: Request::without_address(system, set_direction),
             received_only,
             header,
         }
@@ -112,7 +112,8 @@ pub struct Captured<'a> {
     pub original: usize,
 }
 
-/// The packets in what one read gave, in the order in which they passed. It ends where a header makes no sense.
+/// The packets in what one read gave, in the order in which they passed. It ends where a header makes no
+/// sense.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
     rest: &'a [u8],

@@ -20,19 +20,22 @@ pub use super::openbsd as native;
 use super::layout::{IFR_ARGUMENT, InterfaceRequest, NAME_SIZE, SocketAddressV4, SocketAddressV6};
 use super::{AF_INET, AF_LINK, FIONBIO, FIONREAD, Name, Rename, Request, iff};
 
-/// Makes a request and returns the driver's answer, which for most requests is 0; what the kernel fills in is left in
-/// `argument`.
+/// Makes a request and returns the driver's answer, which for most requests is 0; what the kernel fills in is
+/// left in `argument`.
 ///
 /// # Errors
 ///
-/// The driver's errno; `EINVAL` also if the argument's length is not the request's.
+/// The driver's errno; `EINVAL` also if the argument's length is not the request's, or if the request is that
+/// of another system.
 pub fn ioctl(fd: BorrowedFd<'_>, request: Request, argument: &mut [u8]) -> io::Result<c_int> {
-    if argument.len() != request.length() {
+    if request.system() != native::ABI.system || argument.len() != request.length() {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    // SAFETY: `fd` is open for the length of the borrow. The kernel reads and writes as many bytes at the address as the
-    // number says, which was checked on the lines above, of initialised memory that is borrowed exclusively; any bytes
-    // are valid there, and it asks for no alignment. The declaration guarantees that no address among them is followed.
+    // SAFETY: `fd` is open for the length of the borrow. The kernel reads and writes as many bytes at the
+    // address as the number says, which are those of `argument`, as checked above: initialised memory that is
+    // borrowed exclusively. Any bytes are valid there, and the kernel asks for no alignment. The number is
+    // this system's, as checked above, and its declaration guarantees that no address among the bytes is
+    // followed.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), argument.as_mut_ptr()) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
@@ -41,9 +44,13 @@ pub fn ioctl(fd: BorrowedFd<'_>, request: Request, argument: &mut [u8]) -> io::R
 ///
 /// # Errors
 ///
-/// `EEXIST`: the new name is taken. `ENXIO`: there is no interface of the old name. `EPERM`.
+/// `EEXIST`: the new name is taken. `ENXIO`: there is no interface of the old name. `EPERM`. `EINVAL`: the
+/// request is that of another system.
 #[doc(alias = "SIOCSIFNAME")]
 pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
+    if request.system() != native::ABI.system {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
     type Ifreq = InterfaceRequest<16>;
     const _: () = assert!(
         align_of::<Ifreq>() >= align_of::<usize>() && IFR_ARGUMENT.is_multiple_of(align_of::<usize>())
@@ -53,13 +60,15 @@ pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io
     let string = new.padded().as_ptr();
     // SAFETY: the union has room for a pointer, and stands at a pointer's alignment, as asserted above.
     unsafe { data.write(string) };
-    // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads an `ifreq`,
-    // which `argument` is, and the string that it points to up to its NUL: `new` has one, and outlives the call.
+    // SAFETY: `fd` is open for the length of the borrow. The number is this system's, as checked above; its
+    // declaration guarantees that the kernel reads an `ifreq`, which `argument` is, and the string that it
+    // points to up to its NUL: `new` has one, and outlives the call.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// How many packets an interface's queue had no room for; `None`: the system does not count them, or has no such interface.
+/// How many packets an interface's queue had no room for; `None`: the system does not count them, or has no
+/// such interface.
 ///
 /// # Errors
 ///
@@ -73,7 +82,8 @@ pub fn output_drops(name: &Name) -> io::Result<Option<u64>> {
         return Err(io::Error::last_os_error());
     }
     let mut next = list.0;
-    // SAFETY: an entry is valid until the list is given back, and the address of the next one is null or valid.
+    // SAFETY: an entry is valid until the list is given back, and the address of the next one is null or
+    // valid.
     while let Some(entry) = unsafe { next.as_ref() } {
         next = entry.ifa_next;
         // SAFETY: an entry has a name, which ends with a NUL.
@@ -82,7 +92,8 @@ pub fn output_drops(name: &Name) -> io::Result<Option<u64>> {
         let address = unsafe { entry.ifa_addr.as_ref() };
         let is_link = address.is_some_and(|address| address.sa_family == AF_LINK);
         if of.to_bytes() == name.as_bytes() && is_link && !entry.ifa_data.is_null() {
-            // SAFETY: the data of an entry of the link level is the system's `if_data`, in which that place is, as the table says.
+            // SAFETY: the data of an entry of the link level is the system's `if_data`, in which that place
+            // is, as the table says.
             let drops = unsafe { entry.ifa_data.byte_add(at) }.cast::<u64>();
             // SAFETY: it has 64 bits, as the table says, and any are a number.
             return Ok(Some(unsafe { drops.read_unaligned() }));
@@ -138,7 +149,8 @@ mod pair {
     ///
     /// # Errors
     ///
-    /// `EBUSY`: one of them is connected. `EINVAL`: one of them is no such Ethernet. `ENXIO`: there is none of the name. `EPERM`.
+    /// `EBUSY`: one of them is connected. `EINVAL`: one of them is no such Ethernet. `ENXIO`: there is none
+    /// of the name. `EPERM`.
     #[doc(alias = "SIOCSDRVSPEC")]
     pub fn pair(fd: BorrowedFd<'_>, request: Pair, one: &Name, other: &Name) -> io::Result<()> {
         let peer = FakeRequest { reserved: [0; 4], peer: *other.padded(), rest: [0; 112] };
@@ -148,8 +160,9 @@ mod pair {
             length: size_of::<FakeRequest>(),
             data: &raw const peer,
         };
-        // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads an `ifdrv`, which
-        // `argument` is, and no more bytes at its address than it says there are: those of `peer`, which outlives the call.
+        // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads
+        // an `ifdrv`, which `argument` is, and no more bytes at its address than it says there are: those of
+        // `peer`, which outlives the call.
         let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw const argument) };
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -196,8 +209,8 @@ mod control {
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
     }
 
-    /// Connects a socket to a unit of a control, as [`sockaddr_ctl`](crate::bsd::macos::sockaddr_ctl) names it: for a
-    /// tun's control, that creates the interface.
+    /// Connects a socket to a unit of a control, as [`sockaddr_ctl`](crate::bsd::macos::sockaddr_ctl) names
+    /// it: for a tun's control, that creates the interface.
     ///
     /// # Errors
     ///
@@ -209,8 +222,8 @@ mod control {
     ) -> io::Result<()> {
         #[allow(clippy::cast_possible_truncation, reason = "32")]
         const LENGTH: libc::socklen_t = size_of::<SocketAddressControl>() as libc::socklen_t;
-        // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes as it is told, which are the
-        // array's, and asks for no alignment.
+        // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes as it is told,
+        // which are the array's, and asks for no alignment.
         let answer = unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr().cast(), LENGTH) };
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -225,8 +238,8 @@ mod control {
         let mut name = [0_u8; NAME_SIZE];
         #[allow(clippy::cast_possible_truncation, reason = "16")]
         let mut length = NAME_SIZE as libc::socklen_t;
-        // SAFETY: `fd` is open for the length of the borrow; the kernel writes no more bytes to `name` than `length`
-        // says, which is its size, and the new length to `length`; both are initialised and ours.
+        // SAFETY: `fd` is open for the length of the borrow; the kernel writes no more bytes to `name` than
+        // `length` says, which is its size, and the new length to `length`; both are initialised and ours.
         let answer = unsafe {
             libc::getsockopt(
                 fd.as_raw_fd(),

@@ -9,7 +9,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6, TunInfoNarrow};
-use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, ior, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -74,7 +74,7 @@ const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
 /// What DragonFly has.
 pub const ABI: Abi = Abi {
-    name: "DragonFly",
+    system: System::DragonFly,
     af_inet6: AF_INET6,
     wide_flags: true,
     ifreq: size_of::<InterfaceRequest>(),
@@ -117,16 +117,16 @@ pub const ABI: Abi = Abi {
             waiting: FIONREAD,
         };
         // SAFETY: each number is that of DragonFly, and the assertions of the table hold it.
-        unsafe { NUMBERS.declare() }
+        unsafe { NUMBERS.declare(System::DragonFly) }
     },
     bpf: {
         // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
-        unsafe { Bpf::declare(BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
+        unsafe { Bpf::declare(System::DragonFly, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: Some(
         // SAFETY: `ifr_data` is the address of the new name, which DragonFly copies in as a string of at most
         // `IFNAMSIZ` bytes.
-        unsafe { Rename::new(SIOCSIFNAME) },
+        unsafe { Rename::new(System::DragonFly, SIOCSIFNAME) },
     ),
     pair: None,
 };

@@ -10,7 +10,7 @@ use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{
     self, LifetimesV6, NAME_SIZE, RequestV6, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
-use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, ior, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -127,7 +127,7 @@ const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
 /// What FreeBSD has.
 pub const ABI: Abi = Abi {
-    name: "FreeBSD",
+    system: System::FreeBsd,
     af_inet6: AF_INET6,
     wide_flags: true,
     ifreq: size_of::<InterfaceRequest>(),
@@ -183,16 +183,16 @@ pub const ABI: Abi = Abi {
             waiting: FIONREAD,
         };
         // SAFETY: each number is that of FreeBSD, and the assertions of the table hold it.
-        unsafe { NUMBERS.declare() }
+        unsafe { NUMBERS.declare(System::FreeBsd) }
     },
     bpf: {
         // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
-        unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
+        unsafe { Bpf::declare(System::FreeBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: Some(
         // SAFETY: `ifr_data` is the address of the new name, which FreeBSD copies in as a string of at most
         // `IFNAMSIZ` bytes.
-        unsafe { Rename::new(SIOCSIFNAME) },
+        unsafe { Rename::new(System::FreeBsd, SIOCSIFNAME) },
     ),
     pair: None,
 };

@@ -10,7 +10,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, INT, Pair, Requests, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Pair, Requests, System, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -148,7 +148,7 @@ pub const PAIR: Pair = {
 
 /// What macOS has.
 pub const ABI: Abi = Abi {
-    name: "macOS",
+    system: System::MacOs,
     af_inet6: AF_INET6,
     wide_flags: false,
     ifreq: size_of::<InterfaceRequest>(),
@@ -191,11 +191,11 @@ pub const ABI: Abi = Abi {
             waiting: FIONREAD,
         };
         // SAFETY: each number is that of macOS, and the assertions of the table hold it.
-        unsafe { NUMBERS.declare() }
+        unsafe { NUMBERS.declare(System::MacOs) }
     },
     bpf: {
         // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
-        unsafe { Bpf::declare(BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
+        unsafe { Bpf::declare(System::MacOs, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: None,
     pair: Some(PAIR),

@@ -8,7 +8,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, ior, iow, iowr, table};
+use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -105,7 +105,7 @@ const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
 /// What NetBSD has.
 pub const ABI: Abi = Abi {
-    name: "NetBSD",
+    system: System::NetBsd,
     af_inet6: AF_INET6,
     wide_flags: false,
     ifreq: size_of::<InterfaceRequest>(),
@@ -148,11 +148,11 @@ pub const ABI: Abi = Abi {
             waiting: FIONREAD,
         };
         // SAFETY: each number is that of NetBSD, and the assertions of the table hold it.
-        unsafe { NUMBERS.declare() }
+        unsafe { NUMBERS.declare(System::NetBsd) }
     },
     bpf: {
         // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
-        unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
+        unsafe { Bpf::declare(System::NetBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: None,
     pair: None,

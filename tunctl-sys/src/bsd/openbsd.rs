@@ -8,7 +8,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, ior, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -95,7 +95,7 @@ const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
 
 /// What OpenBSD has.
 pub const ABI: Abi = Abi {
-    name: "OpenBSD",
+    system: System::OpenBsd,
     af_inet6: AF_INET6,
     wide_flags: false,
     ifreq: size_of::<InterfaceRequest>(),
@@ -138,11 +138,11 @@ pub const ABI: Abi = Abi {
             waiting: FIONREAD,
         };
         // SAFETY: each number is that of OpenBSD, and the assertions of the table hold it.
-        unsafe { NUMBERS.declare() }
+        unsafe { NUMBERS.declare(System::OpenBsd) }
     },
     bpf: {
         // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
-        unsafe { Bpf::declare(BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
+        unsafe { Bpf::declare(System::OpenBsd, BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
     },
     rename: None,
     pair: None,

@@ -1,50 +1,100 @@
 //! The requests: a number, together with the proof that its argument is plain bytes.
+//!
+//! The kernels of these systems copy an argument in and out themselves, before and after they ask a driver,
+//! and go by the length and the direction in the number (`sys_ioctl`). So a request to any file whatsoever
+//! touches no byte but the argument's own. What remains to be proved is that no driver takes a part of the
+//! argument for an address and follows it. An argument that is shorter than an address, or that the kernel
+//! does not copy in, has none: [`Request::without_address`] checks that, and needs no promise. The others are
+//! these:
+//!
+//! | group | argument | answered by | why it follows no address |
+//! |---|---|---|---|
+//! | 'i' | `ifreq` and its kin | `ifioctl`, on a socket of any family | it uses the member that the field names |
+//! | 't' | `tuninfo`, `tapinfo` | the driver of tuns and taps, on its node | it has integers only |
+//! | 'B' | `ifreq` of `BIOCSETIF` | the packet filter, on its node | it reads the name alone |
+//! | 'N' | `ctl_info` | `ctl_ioctl`, on a socket of macOS's kernel controls | it has a number and a name |
+//!
+//! - Group 't' belongs to ttys, too, and none of their requests has the number and the length of a `tuninfo`.
+//! - A driver from outside of the system's tree may use one of these numbers for an argument that holds an
+//!   address. None is known, and the proofs do not cover it.
+//! - The same number can mean another thing on another system. A request says whose it is, and `calls::ioctl`
+//!   makes none of another system's.
 #![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
 
-use crate::bsd::{IN, LENGTH_MASK, OUT};
+use crate::bsd::layout::InterfaceRequest;
+use crate::bsd::macos::DriverRequest;
+use crate::bsd::{IN, LENGTH_MASK, OUT, System, VOID};
 use crate::ioctl::Opcode;
 
-/// A request whose argument is as many plain bytes as its number says.
-///
-/// The kernels of these systems copy an argument in and out themselves, before and after they ask a driver, and go by
-/// the length and the direction in the number. So whatever file the request is made to, no other byte is touched; what a
-/// declaration has to promise is only that no driver takes a part of the argument for an address.
+/// The bytes of an address: all five systems are known here where pointers have 64 bits.
+const ADDRESS: usize = 8;
+
+/// A request of one system whose argument is as many plain bytes as its number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request(Opcode);
+pub struct Request {
+    system: System,
+    opcode: Opcode,
+}
 
 impl Request {
-    /// Declares a request.
+    /// Declares a request whose argument may be long enough to hold an address.
     ///
     /// # Safety
     ///
-    /// No driver that answers `opcode`, on the system whose number it is, follows an address in its argument; and the
-    /// number has a length and a direction, since without these the argument itself is an address or an integer.
+    /// On `system`, what answers `opcode` follows no address in the argument.
+    ///
+    /// # Panics
+    ///
+    /// The number has no length or no direction: then the argument is not bytes, but itself an address or an
+    /// integer.
     #[must_use]
-    pub const unsafe fn new(opcode: Opcode) -> Self {
-        Self(opcode)
+    pub const unsafe fn new(system: System, opcode: Opcode) -> Self {
+        let request = Self { system, opcode };
+        assert!(opcode & VOID == 0 && opcode & (IN | OUT) != 0 && request.length() != 0);
+        request
+    }
+
+    /// Declares a request whose argument holds no address: it is too short for one, or the kernel only fills
+    /// it in.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new), or the argument might hold an address.
+    #[must_use]
+    pub const fn without_address(system: System, opcode: Opcode) -> Self {
+        // SAFETY: the assertion below says that there is no room for an address, or that the kernel copies
+        // nothing in, so that a driver finds only zeroes there.
+        let request = unsafe { Self::new(system, opcode) };
+        assert!(request.length() < ADDRESS || opcode & IN == 0);
+        request
+    }
+
+    /// The system whose number it is.
+    #[must_use]
+    pub const fn system(self) -> System {
+        self.system
     }
 
     /// The number.
     #[must_use]
     pub const fn opcode(self) -> Opcode {
-        self.0
+        self.opcode
     }
 
     /// The bytes of the argument.
     #[doc(alias = "IOCPARM_LEN")]
     #[must_use]
     pub const fn length(self) -> usize {
-        (self.0 >> 16 & LENGTH_MASK) as usize
+        length(self.opcode)
     }
 
     /// Which way the argument travels.
     #[must_use]
     pub const fn direction(self) -> Direction {
-        match (self.0 & IN != 0, self.0 & OUT != 0) {
+        match (self.opcode & IN != 0, self.opcode & OUT != 0) {
             (true, true) => Direction::Both,
             (true, false) => Direction::In,
-            (false, true) => Direction::Out,
-            (false, false) => Direction::None,
+            (false, _) => Direction::Out,
         }
     }
 
@@ -55,11 +105,13 @@ impl Request {
     }
 }
 
+const fn length(opcode: Opcode) -> usize {
+    (opcode >> 16 & LENGTH_MASK) as usize
+}
+
 /// Which way an argument travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// There is none.
-    None,
     /// The kernel reads it.
     In,
     /// The kernel writes it.
@@ -68,31 +120,47 @@ pub enum Direction {
     Both,
 }
 
-/// The request that renames an interface: not a [`Request`], because its argument holds the address of the new name.
+/// The request that renames an interface: not a [`Request`], because its argument holds the address of the
+/// new name.
 #[doc(alias = "SIOCSIFNAME")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rename(Opcode);
+pub struct Rename {
+    system: System,
+    opcode: Opcode,
+}
 
 impl Rename {
     /// Declares the request.
     ///
     /// # Safety
     ///
-    /// Every driver that answers `opcode`, on the system whose number it is, takes an `ifreq` whose `ifr_data` is the
-    /// address of a string; it reads that string no further than its NUL, and writes nothing there.
+    /// On `system`, what answers `opcode` takes an `ifreq` and follows no address in it but `ifr_data`, which
+    /// is that of a string; it reads that string no further than its NUL, and writes nothing there.
+    ///
+    /// # Panics
+    ///
+    /// The number's argument has another length than the `ifreq` that is passed.
     #[must_use]
-    pub const unsafe fn new(opcode: Opcode) -> Self {
-        Self(opcode)
+    pub const unsafe fn new(system: System, opcode: Opcode) -> Self {
+        assert!(length(opcode) == size_of::<InterfaceRequest<16>>());
+        Self { system, opcode }
+    }
+
+    /// The system whose number it is.
+    #[must_use]
+    pub const fn system(self) -> System {
+        self.system
     }
 
     /// The number.
     #[must_use]
     pub const fn opcode(self) -> Opcode {
-        self.0
+        self.opcode
     }
 }
 
-/// The request that connects two Ethernets of macOS's: not a [`Request`], because its argument holds the address of another.
+/// The request that connects two Ethernets of macOS: not a [`Request`], because its argument holds the
+/// address of another.
 #[doc(alias = "SIOCSDRVSPEC")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair(Opcode);
@@ -102,10 +170,15 @@ impl Pair {
     ///
     /// # Safety
     ///
-    /// Every driver that answers `opcode`, on the system whose number it is, takes an `ifdrv`; it follows no address but `ifd_data`, and
-    /// for setting, reads no more bytes there than `ifd_len` says.
+    /// On macOS, what answers `opcode` takes an `ifdrv`; it follows no address but `ifd_data`, reads no more
+    /// bytes there than `ifd_len` says, and writes none.
+    ///
+    /// # Panics
+    ///
+    /// The number's argument has another length than an `ifdrv`.
     #[must_use]
     pub const unsafe fn new(opcode: Opcode) -> Self {
+        assert!(length(opcode) == size_of::<DriverRequest>());
         Self(opcode)
     }
 
@@ -118,7 +191,8 @@ impl Pair {
 
 /// The requests of one system; `None` where it has no such thing.
 ///
-/// Behind the arrow stands the argument: what builds it, and what reads the answer. An `int` is in the host's byte order.
+/// Behind the arrow stands the argument: what builds it, and what reads the answer. An `int` is in the host's
+/// byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requests<R = Request> {
     /// `SIOCGIFFLAGS` → [`ifreq`](super::Abi::ifreq), [`flags`](super::Abi::flags): the interface's flags.
@@ -129,8 +203,9 @@ pub struct Requests<R = Request> {
     pub get_mtu: R,
     /// `SIOCSIFMTU` → [`ifreq_mtu`](super::Abi::ifreq_mtu).
     pub set_mtu: R,
-    /// `SIOCIFCREATE` → [`ifreq`](super::Abi::ifreq), [`name`](super::Abi::interface_name): makes the interface of that
-    /// name. Where the argument travels both ways, a name without a number leaves it to the kernel, which fills it in.
+    /// `SIOCIFCREATE` → [`ifreq`](super::Abi::ifreq), [`name`](super::Abi::interface_name): makes the
+    /// interface of that name. Where the argument travels both ways, a name without a number leaves it to the
+    /// kernel, which fills it in.
     pub create: R,
     /// `SIOCIFDESTROY` → [`ifreq`](super::Abi::ifreq).
     pub destroy: R,
@@ -142,21 +217,22 @@ pub struct Requests<R = Request> {
     pub add_address_v6: R,
     /// `SIOCDIFADDR_IN6` → [`delete_v6`](super::Abi::delete_v6).
     pub delete_address_v6: R,
-    /// `SIOCGIFAFLAG_IN6` → [`query_v6`](super::Abi::query_v6), [`address_flags`](super::Abi::address_flags): whether
-    /// an address is in service.
+    /// `SIOCGIFAFLAG_IN6` → [`query_v6`](super::Abi::query_v6), [`address_flags`](super::Abi::address_flags):
+    /// whether an address is in service.
     pub get_address_flags_v6: R,
     /// `SIOCIFAFATTACH` of OpenBSD → [`attach_v6`](super::openbsd::attach_v6): gives an interface IPv6.
     pub attach_family: Option<R>,
     /// `SIOCSIFLLADDR` → [`ifreq_mac`](super::Abi::ifreq_mac).
     pub set_mac: Option<R>,
-    /// `SIOCALIFADDR` of NetBSD, through a socket of the link level → [`link_address`](super::netbsd::link_address): makes it the
-    /// MAC in use.
+    /// `SIOCALIFADDR` of NetBSD, through a socket of the link level →
+    /// [`link_address`](super::netbsd::link_address): makes it the MAC in use.
     pub set_link_address: Option<R>,
     /// `TUNSIFHEAD` → `int`: whether packets have the address family in front.
     pub tun_set_head: Option<R>,
     /// `TUNGIFHEAD` → `int`; NetBSD says any number but 0 for yes.
     pub tun_get_head: Option<R>,
-    /// `TUNSIFMODE` → `int`: `IFF_POINTOPOINT` or `IFF_BROADCAST`, with or without `IFF_MULTICAST`; while down only.
+    /// `TUNSIFMODE` → `int`: `IFF_POINTOPOINT` or `IFF_BROADCAST`, with or without `IFF_MULTICAST`; while
+    /// down only.
     pub tun_set_mode: Option<R>,
     /// `TUNSLMODE` → `int`: whether packets have a link-level address in front.
     pub tun_set_link_mode: Option<R>,
@@ -176,7 +252,8 @@ pub struct Requests<R = Request> {
     pub tap_set_vnet_header: Option<R>,
     /// `TAPGVNETHDR` → `int`.
     pub tap_get_vnet_header: Option<R>,
-    /// `CTLIOCGINFO` of macOS → [`control_info`](super::macos::control_info), [`control_id`](super::macos::control_id).
+    /// `CTLIOCGINFO` of macOS → [`control_info`](super::macos::control_info),
+    /// [`control_id`](super::macos::control_id).
     pub control_info: Option<R>,
     /// `FIONBIO` → `int`: whether calls that would have to wait fail instead.
     pub set_nonblocking: R,
@@ -189,70 +266,63 @@ impl Requests<Opcode> {
     ///
     /// # Safety
     ///
-    /// Each number is that of the request which its field names, on one and the same of the five systems.
+    /// Each number is that of the request which its field names, on `system`.
+    ///
+    /// # Panics
+    ///
+    /// A number has no length or no direction.
     #[must_use]
-    pub const unsafe fn declare(self) -> Requests {
-        // SAFETY, of each block below: the caller vouches for the number; the request is then that of `ifreq` and its
-        // kin, `int` or `tuninfo`, in which the member that it uses holds no address. Which that is, is said there.
+    pub const unsafe fn declare(self, system: System) -> Requests {
+        // SAFETY, of each block below: the caller vouches for the number. The argument of group 'i' is then
+        // an `ifreq` or its kin, and the block says which member of it is used, and that this holds no
+        // address.
         Requests {
             // SAFETY: `ifru_flags` is filled in.
-            get_flags: unsafe { Request::new(self.get_flags) },
+            get_flags: unsafe { Request::new(system, self.get_flags) },
             // SAFETY: `ifru_flags` is read.
-            set_flags: unsafe { Request::new(self.set_flags) },
+            set_flags: unsafe { Request::new(system, self.set_flags) },
             // SAFETY: `ifru_mtu`, or `ifru_metric` in its place, is filled in.
-            get_mtu: unsafe { Request::new(self.get_mtu) },
+            get_mtu: unsafe { Request::new(system, self.get_mtu) },
             // SAFETY: `ifru_mtu`, or `ifru_metric` in its place, is read.
-            set_mtu: unsafe { Request::new(self.set_mtu) },
+            set_mtu: unsafe { Request::new(system, self.set_mtu) },
             // SAFETY: the name alone is read and filled in; it is `SIOCIFCREATE2` that follows `ifru_data`.
-            create: unsafe { Request::new(self.create) },
+            create: unsafe { Request::new(system, self.create) },
             // SAFETY: the name alone is read.
-            destroy: unsafe { Request::new(self.destroy) },
+            destroy: unsafe { Request::new(system, self.destroy) },
             // SAFETY: three `sockaddr`s are read, which stand in the argument whole.
-            add_address: unsafe { Request::new(self.add_address) },
+            add_address: unsafe { Request::new(system, self.add_address) },
             // SAFETY: `ifru_addr` is read, which stands in the argument whole.
-            delete_address: unsafe { Request::new(self.delete_address) },
+            delete_address: unsafe { Request::new(system, self.delete_address) },
             // SAFETY: three `sockaddr_in6`, flags and lifetimes are read, which stand in the argument whole.
-            add_address_v6: unsafe { Request::new(self.add_address_v6) },
+            add_address_v6: unsafe { Request::new(system, self.add_address_v6) },
             // SAFETY: `ifru_addr` is read, which stands in the argument whole.
-            delete_address_v6: unsafe { Request::new(self.delete_address_v6) },
+            delete_address_v6: unsafe { Request::new(system, self.delete_address_v6) },
             // SAFETY: `ifru_addr` is read, `ifru_flags6` is filled in.
-            get_address_flags_v6: unsafe { Request::new(self.get_address_flags_v6) },
+            get_address_flags_v6: unsafe { Request::new(system, self.get_address_flags_v6) },
             // SAFETY: the argument is a name and a number.
-            attach_family: unsafe { declared(self.attach_family) },
+            attach_family: unsafe { declared(system, self.attach_family) },
             // SAFETY: `ifru_addr` is read, which stands in the argument whole.
-            set_mac: unsafe { declared(self.set_mac) },
-            // SAFETY: two `sockaddr_storage` are read and filled in, which stand in the argument whole.
-            set_link_address: unsafe { declared(self.set_link_address) },
-            // SAFETY: the argument is an `int`.
-            tun_set_head: unsafe { declared(self.tun_set_head) },
-            // SAFETY: the argument is an `int`.
-            tun_get_head: unsafe { declared(self.tun_get_head) },
-            // SAFETY: the argument is an `int`.
-            tun_set_mode: unsafe { declared(self.tun_set_mode) },
-            // SAFETY: the argument is an `int`.
-            tun_set_link_mode: unsafe { declared(self.tun_set_link_mode) },
+            set_mac: unsafe { declared(system, self.set_mac) },
+            // SAFETY: two `sockaddr_storage` are read, which stand in the argument whole.
+            set_link_address: unsafe { declared(system, self.set_link_address) },
+            tun_set_head: without_address(system, self.tun_set_head),
+            tun_get_head: without_address(system, self.tun_get_head),
+            tun_set_mode: without_address(system, self.tun_set_mode),
+            tun_set_link_mode: without_address(system, self.tun_set_link_mode),
             // SAFETY: `tuninfo` has integers only.
-            tun_set_info: unsafe { declared(self.tun_set_info) },
-            // SAFETY: `tuninfo` has integers only.
-            tun_get_info: unsafe { declared(self.tun_get_info) },
-            // SAFETY: a name is filled in.
-            tun_name: unsafe { declared(self.tun_name) },
-            // SAFETY: the argument is an `int`.
-            set_transient: unsafe { declared(self.set_transient) },
-            // SAFETY: a name is filled in.
-            tap_name: unsafe { declared(self.tap_name) },
+            tun_set_info: unsafe { declared(system, self.tun_set_info) },
+            tun_get_info: without_address(system, self.tun_get_info),
+            tun_name: without_address(system, self.tun_name),
+            set_transient: without_address(system, self.set_transient),
+            tap_name: without_address(system, self.tap_name),
             // SAFETY: `tapinfo` has integers only.
-            tap_set_info: unsafe { declared(self.tap_set_info) },
-            // SAFETY: the argument is an `int`.
-            tap_set_vnet_header: unsafe { declared(self.tap_set_vnet_header) },
-            // SAFETY: the argument is an `int`.
-            tap_get_vnet_header: unsafe { declared(self.tap_get_vnet_header) },
+            tap_set_info: unsafe { declared(system, self.tap_set_info) },
+            tap_set_vnet_header: without_address(system, self.tap_set_vnet_header),
+            tap_get_vnet_header: without_address(system, self.tap_get_vnet_header),
             // SAFETY: the name is read, the identifier filled in; both stand in the argument whole.
-            control_info: unsafe { declared(self.control_info) },
-            // SAFETY: the argument is an `int`.
-            set_nonblocking: unsafe { Request::new(self.set_nonblocking) },
-            // SAFETY: the argument is an `int`.
-            waiting: unsafe { Request::new(self.waiting) },
+            control_info: unsafe { declared(system, self.control_info) },
+            set_nonblocking: Request::without_address(system, self.set_nonblocking),
+            waiting: Request::without_address(system, self.waiting),
         }
     }
 }
@@ -260,19 +330,26 @@ impl Requests<Opcode> {
 /// # Safety
 ///
 /// As [`Request::new`], if there is one.
-const unsafe fn declared(opcode: Option<Opcode>) -> Option<Request> {
+const unsafe fn declared(system: System, opcode: Option<Opcode>) -> Option<Request> {
     match opcode {
         // SAFETY: the caller's promise is the same.
-        Some(opcode) => Some(unsafe { Request::new(opcode) }),
+        Some(opcode) => Some(unsafe { Request::new(system, opcode) }),
+        None => None,
+    }
+}
+
+const fn without_address(system: System, opcode: Option<Opcode>) -> Option<Request> {
+    match opcode {
+        Some(opcode) => Some(Request::without_address(system, opcode)),
         None => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::bsd::{macos, netbsd};
+    use crate::bsd::{System, io, ior, iow, iowr, macos, netbsd};
 
-    use super::Direction;
+    use super::{Direction, Request};
 
     #[test]
     fn a_number_tells_length_and_direction() {
@@ -281,5 +358,29 @@ mod tests {
         assert_eq!((requests.set_flags.length(), requests.set_flags.direction()), (144, Direction::In));
         assert_eq!((requests.waiting.length(), requests.waiting.direction()), (4, Direction::Out));
         assert_eq!(macos::ABI.requests.control_info.map(|request| request.zeroed().len()), Some(100));
+    }
+
+    #[test]
+    fn an_argument_without_room_for_an_address_needs_no_promise() {
+        assert_eq!(Request::without_address(System::NetBsd, iow(b't', 1, 7)).length(), 7);
+        assert_eq!(Request::without_address(System::NetBsd, ior(b't', 1, 144)).length(), 144);
+    }
+
+    #[test]
+    #[should_panic(expected = "ADDRESS")]
+    fn an_argument_that_may_hold_an_address_needs_one() {
+        let _ = Request::without_address(System::NetBsd, iow(b't', 1, 8));
+    }
+
+    #[test]
+    #[should_panic(expected = "ADDRESS")]
+    fn so_does_one_that_travels_both_ways() {
+        let _ = Request::without_address(System::NetBsd, iowr(b't', 1, 100));
+    }
+
+    #[test]
+    #[should_panic(expected = "VOID")]
+    fn a_number_without_an_argument_is_no_request_of_bytes() {
+        let _ = Request::without_address(System::NetBsd, io(b't', 1));
     }
 }

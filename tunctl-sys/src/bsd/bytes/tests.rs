@@ -40,7 +40,7 @@ fn a_name_in_an_answer_ends_at_its_nul() {
 fn an_ifreq_is_a_name_and_room() {
     assert_eq!(SYSTEMS.map(|abi| abi.ifreq(&tun3()).len()), [32, 144, 32, 32, 32]);
     for abi in SYSTEMS {
-        assert_eq!(abi.ifreq(&tun3()), laid_out(abi.ifreq, &[TUN3]), "{}", abi.name);
+        assert_eq!(abi.ifreq(&tun3()), laid_out(abi.ifreq, &[TUN3]), "{:?}", abi.system);
     }
 }
 
@@ -50,15 +50,15 @@ fn flags_are_one_half_or_two() {
     let high = 0x0008_u16.to_ne_bytes();
     for abi in [freebsd::ABI, dragonfly::ABI] {
         let argument = abi.ifreq_flags(&tun3(), 0x0008_8043);
-        assert_eq!(argument, laid_out(32, &[TUN3, &low, &high]), "{}", abi.name);
-        assert_eq!(abi.flags(&argument), Some(0x0008_8043), "{}", abi.name);
+        assert_eq!(argument, laid_out(32, &[TUN3, &low, &high]), "{:?}", abi.system);
+        assert_eq!(abi.flags(&argument), Some(0x0008_8043), "{:?}", abi.system);
     }
     for abi in [netbsd::ABI, openbsd::ABI, macos::ABI] {
         let argument = abi.ifreq_flags(&tun3(), 0x0008_8043);
-        assert_eq!(argument, laid_out(abi.ifreq, &[TUN3, &low]), "{}", abi.name);
+        assert_eq!(argument, laid_out(abi.ifreq, &[TUN3, &low]), "{:?}", abi.system);
         // What stands in the rest of the union is nothing.
         let answer = [TUN3.as_slice(), &low, &[0xff; 14]].concat();
-        assert_eq!(abi.flags(&answer), Some(0x8043), "{}", abi.name);
+        assert_eq!(abi.flags(&answer), Some(0x8043), "{:?}", abi.system);
     }
     assert_eq!(openbsd::ABI.flags(&[0; 17]), None);
     assert_eq!(freebsd::ABI.flags(&[0; 19]), None);
@@ -68,7 +68,12 @@ fn flags_are_one_half_or_two() {
 fn an_mtu_is_an_int() {
     for abi in SYSTEMS {
         let argument = abi.ifreq_mtu(&tun3(), 0x0001_2345);
-        assert_eq!(argument, laid_out(abi.ifreq, &[TUN3, &0x0001_2345_u32.to_ne_bytes()]), "{}", abi.name);
+        assert_eq!(
+            argument,
+            laid_out(abi.ifreq, &[TUN3, &0x0001_2345_u32.to_ne_bytes()]),
+            "{:?}",
+            abi.system
+        );
         assert_eq!(abi.mtu(&argument), Some(0x0001_2345));
         assert_eq!(abi.mtu(&argument[..19]), None);
     }
@@ -91,11 +96,16 @@ fn an_ipv4_address_with_its_peer_and_mask() {
         &[16, 2, 0, 0, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ];
     for (abi, size) in SYSTEMS.into_iter().zip([68, 64, 64, 64, 64]) {
-        assert_eq!(abi.alias_v4(&tun3(), address, Some(peer), mask), laid_out(size, &pieces), "{}", abi.name);
+        assert_eq!(
+            abi.alias_v4(&tun3(), address, Some(peer), mask),
+            laid_out(size, &pieces),
+            "{:?}",
+            abi.system
+        );
         let alone = laid_out(size, &[pieces[0], pieces[1], &[0; 16], pieces[3]]);
-        assert_eq!(abi.alias_v4(&tun3(), address, None, mask), alone, "{}", abi.name);
+        assert_eq!(abi.alias_v4(&tun3(), address, None, mask), alone, "{:?}", abi.system);
         let removal = laid_out(abi.ifreq, &pieces[..2]);
-        assert_eq!(abi.delete_v4(&tun3(), address), removal, "{}", abi.name);
+        assert_eq!(abi.delete_v4(&tun3(), address), removal, "{:?}", abi.system);
     }
 }
 
@@ -127,12 +137,12 @@ fn an_ipv6_address_with_its_peer_mask_flags_and_lifetimes() {
                 &[0xff; 8],
             ],
         );
-        assert_eq!(abi.alias_v6(&tun3(), address, Some(peer), 64, 0x20), whole, "{}", abi.name);
+        assert_eq!(abi.alias_v6(&tun3(), address, Some(peer), 64, 0x20), whole, "{:?}", abi.system);
         let alone = abi.alias_v6(&tun3(), address, None, 64, 0x20);
-        assert_eq!(alone[44..72], [0; 28], "{}", abi.name);
+        assert_eq!(alone[44..72], [0; 28], "{:?}", abi.system);
         let removal = laid_out(288, &[TUN3, &socket(1)]);
-        assert_eq!(abi.delete_v6(&tun3(), address), removal, "{}", abi.name);
-        assert_eq!(abi.query_v6(&tun3(), address), removal, "{}", abi.name);
+        assert_eq!(abi.delete_v6(&tun3(), address), removal, "{:?}", abi.system);
+        assert_eq!(abi.query_v6(&tun3(), address), removal, "{:?}", abi.system);
     }
 }
 
@@ -163,8 +173,8 @@ fn what_a_tun_is_told_of_itself() {
     let info = TunInfo { mtu: 1400, kind: 53, flags: 0, baudrate: 7 };
     let narrow = [&7_u32.to_ne_bytes()[..], &1400_u16.to_ne_bytes(), &[53, 0]].concat();
     for abi in [freebsd::ABI, dragonfly::ABI] {
-        assert_eq!(abi.tun_info(&info).as_deref(), Some(&narrow[..]), "{}", abi.name);
-        assert_eq!(abi.parse_tun_info(&narrow), Some(info), "{}", abi.name);
+        assert_eq!(abi.tun_info(&info).as_deref(), Some(&narrow[..]), "{:?}", abi.system);
+        assert_eq!(abi.parse_tun_info(&narrow), Some(info), "{:?}", abi.system);
         assert_eq!(abi.tun_info(&TunInfo { mtu: 0x1_0000, ..info }), None);
         assert_eq!(abi.tun_info(&TunInfo { kind: 0x100, ..info }), None);
         assert_eq!(abi.parse_tun_info(&narrow[..6]), None);
