@@ -10,6 +10,7 @@
 //! | [`layout`] | the structures that the systems share |
 //! | [`abi`] | [`Abi`]: what differs, gathered |
 //! | [`bpf`] | frames past an interface: the packet filter |
+//! | [`errno`] | the errnos, and their texts |
 //! | [`bytes`] | arguments as bytes, there and back |
 //! | [`table`] | what a compiler of the system can be asked to confirm |
 //! | [`freebsd`], [`netbsd`], [`openbsd`], [`dragonfly`], [`macos`] | one system each, and its `ABI` |
@@ -39,6 +40,7 @@ pub mod bytes;
 ))]
 pub mod calls;
 pub mod dragonfly;
+pub mod errno;
 pub mod freebsd;
 pub mod layout;
 pub mod macos;

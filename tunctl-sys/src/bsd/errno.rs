@@ -1,0 +1,60 @@
+//! The errnos of these systems, which are the same on all five but where it is said.
+//!
+//! A model of a driver runs on any host, whose numbers differ: so neither libc's constants nor the standard
+//! library's kinds are of use for it. The texts are FreeBSD's.
+
+macro_rules! errnos {
+    ($($name:ident = $number:literal, $text:literal;)*) => {
+        $(
+            #[doc = concat!($text, ".")]
+            pub const $name: i32 = $number;
+        )*
+
+        /// What the system calls an errno.
+        #[must_use]
+        pub const fn text(errno: i32) -> &'static str {
+            match errno {
+                $($number => $text,)*
+                _ => "Unknown error",
+            }
+        }
+    };
+}
+
+errnos! {
+    EPERM = 1, "Operation not permitted";
+    ENOENT = 2, "No such file or directory";
+    EINTR = 4, "Interrupted system call";
+    EIO = 5, "Input/output error";
+    ENXIO = 6, "Device not configured";
+    EBADF = 9, "Bad file descriptor";
+    ENOMEM = 12, "Cannot allocate memory";
+    EACCES = 13, "Permission denied";
+    EBUSY = 16, "Device busy";
+    EEXIST = 17, "File exists";
+    ENODEV = 19, "Operation not supported by device";
+    EINVAL = 22, "Invalid argument";
+    ENFILE = 23, "Too many open files in system";
+    EMFILE = 24, "Too many open files";
+    ENOTTY = 25, "Inappropriate ioctl for device";
+    EAGAIN = 35, "Resource temporarily unavailable";
+    EMSGSIZE = 40, "Message too long";
+    EOPNOTSUPP = 45, "Operation not supported";
+    EAFNOSUPPORT = 47, "Address family not supported by protocol family";
+    EADDRNOTAVAIL = 49, "Can't assign requested address";
+    ENETDOWN = 50, "Network is down";
+    ENOBUFS = 55, "No buffer space available";
+    EHOSTDOWN = 64, "Host is down";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_errno_has_its_text() {
+        assert_eq!(text(EPERM), "Operation not permitted");
+        assert_eq!(text(EHOSTDOWN), "Host is down");
+        assert_eq!(text(0), "Unknown error");
+    }
+}
