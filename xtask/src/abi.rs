@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use tunctl_sys::bsd::table::Row;
-use tunctl_sys::bsd::{COMMON, dragonfly, freebsd, macos, netbsd, openbsd};
+use tunctl_sys::bsd::{COMMON, dragonfly, errno, freebsd, macos, netbsd, openbsd};
 
 use crate::Outcome;
 use crate::zig::{self, Zig};
@@ -38,6 +38,7 @@ const ARCHITECTURES: &[&str] = &["x86_64", "aarch64"];
 
 /// What defines the names in the tables, in an order that they stand; no system has all.
 const HEADERS: &[&str] = &[
+    "errno.h",
     "stddef.h",
     "sys/types.h",
     "sys/param.h",
@@ -75,7 +76,7 @@ pub(crate) fn run() -> Outcome {
             }
         }
     }
-    let by_hand = COMMON.len() + dragonfly::TABLE.len();
+    let by_hand = COMMON.len() + errno::TABLE.len() + dragonfly::TABLE.len();
     println!(
         "DragonFly    0 of {by_hand} rows proved: nobody has its headers for a compiler; read and worked out by hand"
     );
@@ -89,10 +90,14 @@ pub(crate) fn run() -> Outcome {
 }
 
 impl System {
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        COMMON.iter().chain(errno::TABLE).chain(self.table)
+    }
+
     /// Says how many rows are proved, and returns what is wrong.
     fn examine(&self, architecture: &str, zig: &Zig, folder: &Path) -> Outcome<Vec<String>> {
         let target = format!("{architecture}-{}", self.target);
-        let rows: Vec<Row> = COMMON.iter().chain(self.table).copied().collect();
+        let rows: Vec<Row> = self.rows().copied().collect();
         let path = folder.join(&target).with_extension("c");
         let (source, first_line) = program(&rows);
         fs::write(&path, source).map_err(|error| format!("write {}: {error}", path.display()))?;
@@ -164,7 +169,7 @@ mod tests {
     fn what_is_absent_is_in_a_table() {
         for system in SYSTEMS {
             for row in system.absent.iter().flat_map(|absent| absent.rows) {
-                let mut rows = COMMON.iter().chain(system.table);
+                let mut rows = system.rows();
                 assert!(rows.any(|(expression, _)| expression == row), "{}: {row}", system.name);
             }
         }

@@ -9,7 +9,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6, TunInfoNarrow};
-use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, ior, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -134,6 +134,7 @@ pub const ABI: Abi = Abi {
 table::table! {
     /// DragonFly's own, worked out by hand.
     TABLE:
+    "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 28;
     "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;

@@ -3,6 +3,8 @@
 //! A model of a driver runs on any host, whose numbers differ: so neither libc's constants nor the standard
 //! library's kinds are of use for it. The texts are FreeBSD's.
 
+use super::table::Row;
+
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         $(
@@ -15,9 +17,14 @@ macro_rules! errnos {
         pub const fn text(errno: i32) -> &'static str {
             match errno {
                 $($number => $text,)*
+                EOPNOTSUPP => "Operation not supported",
+                EOPNOTSUPP_OF_MACOS => "Operation not supported on socket",
                 _ => "Unknown error",
             }
         }
+
+        /// The errnos that are the same on all five systems.
+        pub const TABLE: &[Row] = &[$((stringify!($name), $number)),*];
     };
 }
 
@@ -39,13 +46,17 @@ errnos! {
     ENOTTY = 25, "Inappropriate ioctl for device";
     EAGAIN = 35, "Resource temporarily unavailable";
     EMSGSIZE = 40, "Message too long";
-    EOPNOTSUPP = 45, "Operation not supported";
     EAFNOSUPPORT = 47, "Address family not supported by protocol family";
     EADDRNOTAVAIL = 49, "Can't assign requested address";
     ENETDOWN = 50, "Network is down";
     ENOBUFS = 55, "No buffer space available";
     EHOSTDOWN = 64, "Host is down";
 }
+
+/// Operation not supported. macOS calls this number `ENOTSUP`.
+pub const EOPNOTSUPP: i32 = 45;
+/// Operation not supported on socket: `EOPNOTSUPP` of macOS.
+pub const EOPNOTSUPP_OF_MACOS: i32 = 102;
 
 #[cfg(test)]
 mod tests {
@@ -55,6 +66,7 @@ mod tests {
     fn each_errno_has_its_text() {
         assert_eq!(text(EPERM), "Operation not permitted");
         assert_eq!(text(EHOSTDOWN), "Host is down");
+        assert_eq!(text(EOPNOTSUPP), "Operation not supported");
         assert_eq!(text(0), "Unknown error");
     }
 }

@@ -10,7 +10,7 @@ use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{
     self, LifetimesV6, NAME_SIZE, RequestV6, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
-use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, ior, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -200,6 +200,7 @@ pub const ABI: Abi = Abi {
 table::table! {
     /// FreeBSD's own, for its own compiler.
     TABLE:
+    "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 28;
     "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;

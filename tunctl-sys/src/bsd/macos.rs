@@ -10,7 +10,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, INT, Pair, Requests, System, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Pair, Requests, System, errno, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -244,6 +244,8 @@ table::table! {
     "SYSPROTO_CONTROL" => SYSPROTO_CONTROL => 2;
     "UTUN_OPT_IFNAME" => UTUN_OPT_IFNAME => 2;
     concat!("__builtin_strcmp(UTUN_CONTROL_NAME, \"", utun_control!(), "\")") => 0 => 0;
+    "ENOTSUP" => errno::EOPNOTSUPP => 45;
+    "EOPNOTSUPP" => errno::EOPNOTSUPP_OF_MACOS => 102;
     "AF_INET6" => AF_INET6 => 30;
     "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;

@@ -8,7 +8,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, ior, iow, iowr, table};
+use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -161,6 +161,7 @@ pub const ABI: Abi = Abi {
 table::table! {
     /// NetBSD's own, for its own compiler.
     TABLE:
+    "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 24;
     "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 144;

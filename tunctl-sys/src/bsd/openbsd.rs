@@ -8,7 +8,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
-use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, ior, iow, iowr, table};
+use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -160,6 +160,7 @@ pub fn attach_v6(name: &Name) -> [u8; size_of::<FamilyRequest>()] {
 table::table! {
     /// OpenBSD's own, for its own compiler.
     TABLE:
+    "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 24;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;
     "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 32;
