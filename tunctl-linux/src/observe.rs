@@ -14,9 +14,6 @@ use crate::diagnose::errno;
 use crate::netlink::current_namespace;
 use crate::remedy;
 
-/// `PACKET_OUTGOING`: the kernel sends it, so it goes to whoever holds the device.
-const OUTGOING: u8 = 4;
-
 /// The bytes that may wait to be looked at.
 const BUFFER: usize = 4 << 20;
 
@@ -110,7 +107,7 @@ impl Observer {
         let fd = std::os::fd::AsRawFd::as_raw_fd(&self.socket);
         let message = recvmsg::<LinkAddr>(fd, &mut parts, None, MsgFlags::MSG_TRUNC)?;
         let direction = match message.address.map(|address| address.pkttype()) {
-            Some(OUTGOING) => Direction::Outgoing,
+            Some(packet_socket::OUTGOING) => Direction::Outgoing,
             _ => Direction::Incoming,
         };
         Ok((direction, message.bytes))

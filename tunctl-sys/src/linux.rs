@@ -4,6 +4,7 @@
 //! only the calls, in [`tun`], [`packet_socket`] and [`process`], are of Linux alone. Manual page:
 //! `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
+pub mod netlink;
 #[cfg(target_os = "linux")]
 pub mod packet_socket;
 #[cfg(target_os = "linux")]
@@ -48,28 +49,6 @@ pub mod iff {
     pub const VNET_HDR: u16 = 0x4000;
     /// Refuse an interface that exists.
     pub const TUN_EXCL: u16 = 0x8000;
-}
-
-/// Attributes below `IFLA_INFO_DATA` of an interface whose kind is `tun`, from `<linux/if_link.h>`.
-pub mod ifla_tun {
-    /// `u32`: the owner's uid; absent when the interface has none.
-    pub const OWNER: u16 = 1;
-    /// `u32`: the group's gid; absent when the interface has none.
-    pub const GROUP: u16 = 2;
-    /// `u8`: [`iff::TUN`](super::iff::TUN) or [`iff::TAP`](super::iff::TAP).
-    pub const TYPE: u16 = 3;
-    /// `u8`, boolean: packets carry the packet information header.
-    pub const PI: u16 = 4;
-    /// `u8`, boolean: packets carry the virtio-net header.
-    pub const VNET_HDR: u16 = 5;
-    /// `u8`, boolean: the interface outlives its last descriptor.
-    pub const PERSIST: u16 = 6;
-    /// `u8`, boolean: made for several queues.
-    pub const MULTI_QUEUE: u16 = 7;
-    /// `u32`: queues that are attached and enabled. Reported for multi-queue interfaces only.
-    pub const NUM_QUEUES: u16 = 8;
-    /// `u32`: queues that are attached and disabled. Reported for multi-queue interfaces only.
-    pub const NUM_DISABLED_QUEUES: u16 = 9;
 }
 
 /// The argument of the requests that name an interface: a name, then flags, then room for the union's widest

@@ -7,10 +7,9 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use tunctl_core::{InterfaceAddress, InterfaceIndex};
+use tunctl_sys::linux::netlink::rtm;
 
 use super::{Answer, Netlink};
-
-const RTM_NEWADDR: u16 = 20;
 
 /// Whether the kernel first asks on the link if another has an IPv6 address already; until then nobody can bind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +63,7 @@ fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {
 }
 
 fn parse(answer: &Answer, index: InterfaceIndex) -> Option<InterfaceAddress> {
-    let message = AddressMessage::parse(&answer.payload).ok().filter(|_| answer.kind == RTM_NEWADDR)?;
+    let message = AddressMessage::parse(&answer.payload).ok().filter(|_| answer.kind == rtm::NEWADDR)?;
     if message.header.index != index.get() {
         return None;
     }

@@ -12,27 +12,12 @@ use nix::errno::Errno;
 use tunctl_core::{
     CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
 };
-use tunctl_sys::linux::{NAME_SIZE, iff, ifla_tun};
+use tunctl_sys::linux::netlink::{
+    LINK_HEADER_SIZE, LINK_UP, STATS64_TX_DROPPED, ifla, ifla_info, ifla_tun, rtm,
+};
+use tunctl_sys::linux::{NAME_SIZE, iff};
 
 use super::{Answer, Netlink};
-
-const RTM_NEWLINK: u16 = 16;
-/// `struct ifinfomsg`, in front of the attributes.
-const HEADER: usize = 16;
-const IFF_UP: u32 = 1;
-// Attributes of an interface, from <linux/if_link.h>.
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-const IFLA_TXQLEN: u16 = 13;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_STATS64: u16 = 23;
-const IFLA_CARRIER: u16 = 33;
-// Attributes inside IFLA_LINKINFO.
-const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
-/// Where `tx_dropped` is among the counters of `IFLA_STATS64`, each of 8 bytes.
-const TX_DROPPED: usize = 7;
 
 /// An interface, as far as this crate is concerned with it.
 #[derive(Clone, Debug)]
@@ -68,14 +53,14 @@ impl Netlink {
     pub(crate) fn dropped(&self, index: InterfaceIndex) -> io::Result<Option<u64>> {
         let answer = self.link(link_message(index))?;
         Ok(answer.as_ref().and_then(|answer| {
-            let counters = find(answer.payload.get(HEADER..)?, IFLA_STATS64)?;
-            counters.as_chunks().0.get(TX_DROPPED).copied().map(u64::from_ne_bytes)
+            let counters = find(answer.payload.get(LINK_HEADER_SIZE..)?, ifla::STATS64)?;
+            counters.as_chunks().0.get(STATS64_TX_DROPPED).copied().map(u64::from_ne_bytes)
         }))
     }
 
     fn link(&self, question: LinkMessage) -> io::Result<Option<Answer>> {
         match self.request(RouteNetlinkMessage::GetLink(question), 0) {
-            Ok(answers) => Ok(answers.into_iter().find(|answer| answer.kind == RTM_NEWLINK)),
+            Ok(answers) => Ok(answers.into_iter().find(|answer| answer.kind == rtm::NEWLINK)),
             Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(None),
             Err(error) => Err(error),
         }
@@ -124,7 +109,7 @@ pub(crate) fn name_attribute(name: &InterfaceName) -> LinkAttribute {
     let mut bytes = Vec::with_capacity(NAME_SIZE);
     bytes.extend_from_slice(name.as_bytes());
     bytes.push(0);
-    LinkAttribute::Other(DefaultNla::new(IFLA_IFNAME, bytes))
+    LinkAttribute::Other(DefaultNla::new(ifla::IFNAME, bytes))
 }
 
 fn link_message(index: InterfaceIndex) -> LinkMessage {
@@ -134,41 +119,42 @@ fn link_message(index: InterfaceIndex) -> LinkMessage {
 }
 
 fn parse(answer: &Answer) -> Option<Link> {
-    let (header, attributes) = answer.payload.split_first_chunk::<HEADER>()?;
+    let (header, attributes) = answer.payload.split_first_chunk::<LINK_HEADER_SIZE>()?;
     // family, padding, hardware type, index, flags, change mask
     let &[_, _, _, _, i0, i1, i2, i3, f0, f1, f2, f3, ..] = header;
     let index = InterfaceIndex::new(u32::from_ne_bytes([i0, i1, i2, i3]))?;
     let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
-    let Some(data) = find(attributes, IFLA_LINKINFO).and_then(tun_data) else {
+    let Some(data) = find(attributes, ifla::LINKINFO).and_then(tun_data) else {
         return Some(Link::Other(index));
     };
-    let name = find(attributes, IFLA_IFNAME)?.strip_suffix(&[0])?;
+    let name = find(attributes, ifla::IFNAME)?.strip_suffix(&[0])?;
     let name = InterfaceName::from_kernel(name).ok()?;
-    let mtu = Mtu::from_kernel(word(attributes, IFLA_MTU)?);
+    let mtu = Mtu::from_kernel(word(attributes, ifla::MTU)?);
     let mut info = InterfaceInfo::new(name, index, layer(data)?, mtu);
     // A tun has no bytes there.
-    info.mac =
-        find(attributes, IFLA_ADDRESS).and_then(|octets| octets.try_into().ok()).map(MacAddress::from_kernel);
-    info.state = if flags & IFF_UP == 0 { State::Down } else { State::Up };
+    info.mac = find(attributes, ifla::ADDRESS)
+        .and_then(|octets| octets.try_into().ok())
+        .map(MacAddress::from_kernel);
+    info.state = if flags & LINK_UP == 0 { State::Down } else { State::Up };
     info.flags.set(CreateFlags::NO_PI, !is_set(data, ifla_tun::PI));
     info.flags.set(CreateFlags::VNET_HDR, is_set(data, ifla_tun::VNET_HDR));
     info.flags.set(CreateFlags::MULTI_QUEUE, is_set(data, ifla_tun::MULTI_QUEUE));
-    info.queue_length = word(attributes, IFLA_TXQLEN);
+    info.queue_length = word(attributes, ifla::TXQLEN);
     info.persistent = is_set(data, ifla_tun::PERSIST);
     info.owner = word(data, ifla_tun::OWNER).and_then(Uid::new);
     info.group = word(data, ifla_tun::GROUP).and_then(Gid::new);
     // The kernel counts queues only where there may be several; a single one switches the carrier on and off.
     info.queues = match word(data, ifla_tun::NUM_QUEUES) {
         Some(enabled) => Some(enabled + word(data, ifla_tun::NUM_DISABLED_QUEUES).unwrap_or(0)),
-        None => byte(attributes, IFLA_CARRIER).map(u32::from),
+        None => byte(attributes, ifla::CARRIER).map(u32::from),
     };
     Some(Link::Tun(info))
 }
 
 /// The attributes of the kind `tun`, if that is what it is.
 fn tun_data(info: &[u8]) -> Option<&[u8]> {
-    let kind = find(info, IFLA_INFO_KIND)?;
-    (kind.strip_suffix(&[0]).unwrap_or(kind) == b"tun").then(|| find(info, IFLA_INFO_DATA))?
+    let kind = find(info, ifla_info::KIND)?;
+    (kind.strip_suffix(&[0]).unwrap_or(kind) == b"tun").then(|| find(info, ifla_info::DATA))?
 }
 
 fn layer(data: &[u8]) -> Option<Layer> {
@@ -214,14 +200,14 @@ mod tests {
     fn answer(kind: &[u8], name: &[u8]) -> Answer {
         let data =
             [attribute(ifla_tun::TYPE, &[2]), attribute(ifla_tun::OWNER, &7_u32.to_ne_bytes())].concat();
-        let info = [attribute(IFLA_INFO_KIND, kind), attribute(IFLA_INFO_DATA, &data)].concat();
-        let mut payload = vec![0; HEADER];
+        let info = [attribute(ifla_info::KIND, kind), attribute(ifla_info::DATA, &data)].concat();
+        let mut payload = vec![0; LINK_HEADER_SIZE];
         payload[4..8].copy_from_slice(&5_u32.to_ne_bytes());
-        payload.extend(attribute(IFLA_IFNAME, name));
-        payload.extend(attribute(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1]));
-        payload.extend(attribute(IFLA_MTU, &1500_u32.to_ne_bytes()));
-        payload.extend(attribute(IFLA_LINKINFO, &info));
-        Answer { kind: RTM_NEWLINK, payload }
+        payload.extend(attribute(ifla::IFNAME, name));
+        payload.extend(attribute(ifla::ADDRESS, &[2, 0, 0, 0, 0, 1]));
+        payload.extend(attribute(ifla::MTU, &1500_u32.to_ne_bytes()));
+        payload.extend(attribute(ifla::LINKINFO, &info));
+        Answer { kind: rtm::NEWLINK, payload }
     }
 
     #[test]
@@ -237,7 +223,7 @@ mod tests {
         assert!(matches!(parse(&answer(b"veth\0", b"v\0")), Some(Link::Other(_))));
         let whole = answer(b"tun\0", b"t\0").payload;
         for length in 0..whole.len() {
-            let cut = Answer { kind: RTM_NEWLINK, payload: whole[..length].to_vec() };
+            let cut = Answer { kind: rtm::NEWLINK, payload: whole[..length].to_vec() };
             assert!(!matches!(parse(&cut), Some(Link::Tun(_))), "{length}");
         }
     }

@@ -7,10 +7,9 @@ use netlink_packet_core::Parseable;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
+use tunctl_sys::linux::netlink::rtm;
 
 use super::Netlink;
-
-const RTM_NEWROUTE: u16 = 24;
 
 impl Netlink {
     /// Whether the kernel takes packets to this address for its own.
@@ -21,7 +20,7 @@ impl Netlink {
         question.attributes.push(RouteAttribute::Destination(RouteAddress::Inet6(address)));
         match self.request(RouteNetlinkMessage::GetRoute(question), 0) {
             Ok(answers) => Ok(answers.iter().any(|answer| {
-                answer.kind == RTM_NEWROUTE
+                answer.kind == rtm::NEWROUTE
                     && RouteMessage::parse(&answer.payload)
                         .is_ok_and(|route| route.header.kind == RouteType::Local)
             })),

@@ -11,6 +11,12 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+/// The `sll_pkttype` of a packet that leaves through the interface.
+#[doc(alias = "PACKET_OUTGOING")]
+pub const OUTGOING: u8 = 4;
+
+const _: () = assert!(OUTGOING == libc::PACKET_OUTGOING);
+
 /// What a packet socket counted since its counters were last read.
 #[doc(alias = "tpacket_stats")]
 #[repr(C)]

@@ -1,0 +1,96 @@
+//! Numbers of the route family of netlink: `<linux/rtnetlink.h>`, `<linux/if_link.h>`. Manual page: `rtnetlink(7)`.
+//!
+//! A message about an interface is a `struct ifinfomsg`, of [`LINK_HEADER_SIZE`] bytes, and then attributes.
+
+/// Kinds of messages.
+pub mod rtm {
+    /// An interface: made, changed or reported.
+    #[doc(alias = "RTM_NEWLINK")]
+    pub const NEWLINK: u16 = 16;
+    /// An address of an interface: added or reported.
+    #[doc(alias = "RTM_NEWADDR")]
+    pub const NEWADDR: u16 = 20;
+    /// A route: added or reported.
+    #[doc(alias = "RTM_NEWROUTE")]
+    pub const NEWROUTE: u16 = 24;
+}
+
+/// The bytes of a `struct ifinfomsg`.
+#[doc(alias = "ifinfomsg")]
+pub const LINK_HEADER_SIZE: usize = 16;
+
+/// The flag in a `struct ifinfomsg`, from `<linux/if.h>`, which says that the interface is up.
+#[doc(alias = "IFF_UP")]
+pub const LINK_UP: u32 = 1;
+
+/// Attributes of an interface.
+pub mod ifla {
+    /// The link-level address.
+    #[doc(alias = "IFLA_ADDRESS")]
+    pub const ADDRESS: u16 = 1;
+    /// The name, with its NUL.
+    #[doc(alias = "IFLA_IFNAME")]
+    pub const IFNAME: u16 = 3;
+    /// `u32`: the MTU.
+    #[doc(alias = "IFLA_MTU")]
+    pub const MTU: u16 = 4;
+    /// `u32`: how many packets wait for the program at most, in each queue.
+    #[doc(alias = "IFLA_TXQLEN")]
+    pub const TXQLEN: u16 = 13;
+    /// Nested: [`ifla_info`](super::ifla_info).
+    #[doc(alias = "IFLA_LINKINFO")]
+    pub const LINKINFO: u16 = 18;
+    /// Counters, of 8 bytes each.
+    #[doc(alias = "IFLA_STATS64")]
+    pub const STATS64: u16 = 23;
+    /// `u8`, boolean: the interface has a carrier.
+    #[doc(alias = "IFLA_CARRIER")]
+    pub const CARRIER: u16 = 33;
+}
+
+/// Where `tx_dropped` stands among the counters of [`ifla::STATS64`].
+#[doc(alias = "rtnl_link_stats64")]
+pub const STATS64_TX_DROPPED: usize = 7;
+
+/// Attributes inside [`ifla::LINKINFO`].
+pub mod ifla_info {
+    /// The kind of interface, such as `tun`.
+    #[doc(alias = "IFLA_INFO_KIND")]
+    pub const KIND: u16 = 1;
+    /// Nested: what the kind's driver reports. For a tun, [`ifla_tun`](super::ifla_tun).
+    #[doc(alias = "IFLA_INFO_DATA")]
+    pub const DATA: u16 = 2;
+}
+
+/// Attributes inside [`ifla_info::DATA`] of an interface whose kind is `tun`, from `<linux/if_link.h>`.
+pub mod ifla_tun {
+    /// `u32`: the owner's uid; absent when the interface has none.
+    pub const OWNER: u16 = 1;
+    /// `u32`: the group's gid; absent when the interface has none.
+    pub const GROUP: u16 = 2;
+    /// `u8`: [`iff::TUN`](crate::linux::iff::TUN) or [`iff::TAP`](crate::linux::iff::TAP).
+    pub const TYPE: u16 = 3;
+    /// `u8`, boolean: packets carry the packet information header.
+    pub const PI: u16 = 4;
+    /// `u8`, boolean: packets carry the virtio-net header.
+    pub const VNET_HDR: u16 = 5;
+    /// `u8`, boolean: the interface outlives its last descriptor.
+    pub const PERSIST: u16 = 6;
+    /// `u8`, boolean: made for several queues.
+    pub const MULTI_QUEUE: u16 = 7;
+    /// `u32`: queues that are attached and enabled. Reported for multi-queue interfaces only.
+    pub const NUM_QUEUES: u16 = 8;
+    /// `u32`: queues that are attached and disabled. Reported for multi-queue interfaces only.
+    pub const NUM_DISABLED_QUEUES: u16 = 9;
+}
+
+#[cfg(target_os = "linux")]
+const _: () = {
+    assert!(rtm::NEWLINK == libc::RTM_NEWLINK && rtm::NEWADDR == libc::RTM_NEWADDR);
+    assert!(rtm::NEWROUTE == libc::RTM_NEWROUTE);
+    assert!(LINK_UP as i32 == libc::IFF_UP);
+    assert!(ifla::ADDRESS == libc::IFLA_ADDRESS && ifla::IFNAME == libc::IFLA_IFNAME);
+    assert!(ifla::MTU == libc::IFLA_MTU && ifla::LINKINFO == libc::IFLA_LINKINFO);
+    assert!(ifla::STATS64 == libc::IFLA_STATS64 && ifla::CARRIER == libc::IFLA_CARRIER);
+    assert!(ifla_info::KIND == libc::IFLA_INFO_KIND && ifla_info::DATA == libc::IFLA_INFO_DATA);
+};
