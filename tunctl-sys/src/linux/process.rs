@@ -4,7 +4,7 @@
     reason = "fork(2), what runs between it and execve(2), and capset(2) have no safe wrappers"
 )]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
@@ -164,13 +164,17 @@ pub fn set_capabilities(sets: CapabilitySets) -> io::Result<()> {
 pub fn is_same_file((pid, fd): (u32, c_int), (other_pid, other_fd): (u32, c_int)) -> io::Result<bool> {
     /// `KCMP_FILE`, from <linux/kcmp.h>.
     const FILE: c_int = 0;
-    // SAFETY: for this kind, kcmp() takes integers only, and changes nothing.
+    // kcmp() takes the descriptors as longs; of a shorter argument, syscall(2) would pass on only the lower half.
+    let (fd, other_fd) = (fd as c_long, other_fd as c_long);
+    // SAFETY: kcmp() with KCMP_FILE takes integers only, and changes nothing.
     let answer = unsafe { libc::syscall(libc::SYS_kcmp, pid, other_pid, FILE, fd, other_fd) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer == 0) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -190,5 +194,23 @@ mod tests {
         // Nobody may do what he is not permitted.
         let senseless = CapabilitySets { permitted: 0, effective: 1, ..sets };
         assert_eq!(set_capabilities(senseless).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
+
+    #[test]
+    fn a_duplicate_is_the_same_file_and_another_open_is_not() {
+        let file = fs::File::open("/dev/null").unwrap();
+        let (duplicate, other) = (file.try_clone().unwrap(), fs::File::open("/dev/null").unwrap());
+        let is_same = |one: &fs::File, two: &fs::File| {
+            let pid = std::process::id();
+            is_same_file((pid, one.as_raw_fd()), (pid, two.as_raw_fd()))
+        };
+        match is_same(&file, &duplicate) {
+            // A kernel without kcmp(), or a container that forbids it.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {}
+            outcome => {
+                assert!(outcome.unwrap());
+                assert!(!is_same(&file, &other).unwrap());
+            }
+        }
     }
 }
