@@ -1,29 +1,30 @@
-//! The BSD systems and macOS: numbers and layouts of TUN/TAP, of interfaces and of their addresses.
+//! The BSD systems and macOS: numbers and layouts for TUN/TAP, for interfaces and for their addresses.
 //!
-//! Five systems have most requests in common, and of almost none the same number or layout. What differs is data: an
-//! [`Abi`] says it of one system, builds the bytes of a request's argument and reads those of its answer. All five are
-//! compiled on every host; only `calls`, which makes the requests, is of these systems alone.
+//! The five systems share most requests, and almost none has the same number and layout on all of them. What
+//! differs is data: an [`Abi`] describes one system, builds the bytes of a request's argument and reads the
+//! bytes of its answer. All five compile on every host. Only `calls`, which makes the requests, needs one of
+//! these systems.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`request`] | [`Request`]: a number whose argument is plain bytes, declared once with its proof |
+//! | [`request`] | [`Request`]: a number whose argument is plain bytes, declared once, with its proof |
 //! | [`layout`] | the structures that the systems share |
-//! | [`abi`] | [`Abi`]: what differs, gathered |
-//! | [`bpf`] | frames past an interface: the packet filter |
+//! | [`abi`] | [`Abi`]: what differs between the systems |
+//! | [`bpf`] | the packet filter: frames to and from an interface |
 //! | [`errno`] | the errnos, and their texts |
-//! | [`bytes`] | arguments as bytes, there and back |
-//! | [`table`] | what a compiler of the system can be asked to confirm |
+//! | [`bytes`] | arguments to bytes, and answers from bytes |
+//! | [`table`] | what a C compiler for the system can confirm |
 //! | [`freebsd`], [`netbsd`], [`openbsd`], [`dragonfly`], [`macos`] | one system each, and its `ABI` |
-//! | `calls` | the calls |
+//! | `calls` | the system calls |
 //!
-//! Layouts are those of 64-bit systems. Each number is computed from its group, its ordinal and its argument's size, and
-//! is asserted against the one that the system's own headers gave.
+//! Layouts are those of 64-bit systems. Each number is computed from its group, its ordinal and its
+//! argument's size, and is asserted to be the number in the system's own headers.
 //!
 //! # Platform
 //!
-//! The numbers of FreeBSD, NetBSD, OpenBSD and macOS are proved by `cargo xtask abi` against those systems' headers, as
-//! far as these are to be had. DragonFly's were read in its source, and compiled by nobody. Of all five, only NetBSD's
-//! requests were ever made to a kernel of the system.
+//! `cargo xtask abi` proves the numbers of FreeBSD, NetBSD, OpenBSD and macOS against those systems' headers,
+//! as far as these are available. DragonFly's were read in its source, and no compiler has confirmed them.
+//! Only NetBSD's requests were ever made to a kernel of their system.
 
 pub mod abi;
 pub mod bpf;
@@ -61,7 +62,7 @@ use layout::{
     IFR_ARGUMENT, LifetimesV6, NAME_SIZE, RequestV6, SocketAddress, SocketAddressV4, SocketAddressV6,
 };
 
-/// The bits of a number that hold its argument's size.
+/// The bits of a number that hold the size of the argument, after a shift by 16.
 #[doc(alias = "IOCPARM_MASK")]
 pub const LENGTH_MASK: u32 = 0x1fff;
 /// The request has no argument.
@@ -126,48 +127,48 @@ pub(crate) const INT: usize = size_of::<c_int>();
 
 /// IPv4.
 pub const AF_INET: u8 = 2;
-/// A link-level address, such as a MAC.
+/// A link-level address, such as a MAC address.
 pub const AF_LINK: u8 = 18;
 
-/// Flags of an interface, as these systems have them all.
+/// Flags of an interface that all five systems have.
 pub mod iff {
     /// The interface is up.
     pub const UP: u32 = 0x1;
-    /// It has a broadcast address.
+    /// The interface has a broadcast address.
     pub const BROADCAST: u32 = 0x2;
-    /// It leads to one peer.
+    /// The interface is point-to-point: it leads to one peer.
     pub const POINTOPOINT: u32 = 0x10;
-    /// The driver is ready.
+    /// The driver has resources for the interface.
     pub const RUNNING: u32 = 0x40;
-    /// Nobody is asked for link-level addresses.
+    /// The interface does not use ARP.
     pub const NOARP: u32 = 0x80;
     /// The driver's own.
     pub const LINK0: u32 = 0x1000;
     /// The driver's own.
     pub const LINK1: u32 = 0x2000;
-    /// It carries multicast.
+    /// The interface carries multicast.
     pub const MULTICAST: u32 = 0x8000;
 }
 
-/// Flags of an IPv6 address, as these systems have them all.
+/// Flags of an IPv6 address that all five systems have.
 pub mod in6_iff {
-    /// Duplicate detection is not over: the address is not in service.
+    /// Duplicate detection still runs: the address is not in service yet.
     pub const TENTATIVE: u32 = 0x2;
-    /// Duplicate detection has found another.
+    /// Duplicate detection has found the address on another host.
     pub const DUPLICATED: u32 = 0x4;
 }
 
-/// A lifetime that does not end.
+/// An infinite lifetime.
 #[doc(alias = "ND6_INFINITE_LIFETIME")]
 pub const FOREVER: u32 = u32::MAX;
 
-/// `int`: whether calls that would have to wait fail instead.
+/// `int`: whether a call that would have to wait fails instead.
 pub const FIONBIO: Opcode = iow(b'f', 126, INT);
-/// `int`, filled in: the bytes that can be read.
+/// `int`, filled in: the number of bytes that can be read.
 pub const FIONREAD: Opcode = ior(b'f', 127, INT);
 
 table::table! {
-    /// What is the same on all five systems.
+    /// The numbers and layouts that are the same on all five systems.
     COMMON:
     "FIONBIO" => FIONBIO => 0x8004_667e;
     "FIONREAD" => FIONREAD => 0x4004_667f;
@@ -234,7 +235,8 @@ mod tests {
 
     #[test]
     fn numbers_are_those_that_the_headers_compute() {
-        // _IO('t', 95), _IOR('t', 97, int), _IOW('t', 96, int) of FreeBSD, _IOWR('i', 17, struct ifreq) of NetBSD.
+        // _IO('t', 95), _IOR('t', 97, int), _IOW('t', 96, int) of FreeBSD, _IOWR('i', 17, struct ifreq) of
+        // NetBSD.
         assert_eq!(io(b't', 95), 0x2000_745f);
         assert_eq!(ior(b't', 97, 4), 0x4004_7461);
         assert_eq!(iow(b't', 96, 4), 0x8004_7460);
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_says_the_size_of_what_is_built_for_it() {
+    fn every_number_has_the_size_of_the_argument_built_for_it() {
         for abi in [freebsd::ABI, netbsd::ABI, openbsd::ABI, dragonfly::ABI, macos::ABI] {
             let requests = abi.requests;
             for request in [requests.get_flags, requests.set_flags, requests.get_mtu, requests.set_mtu] {

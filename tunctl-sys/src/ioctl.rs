@@ -1,9 +1,9 @@
 //! The typed `ioctl` seam: opcode, argument type, direction and driver are declared together.
 //!
-//! `ioctl(2)` takes any number with any argument, and any file. A library that passes a pointer where the
-//! driver expects an integer gets "success", and the owner of its interface is then half of a stack address.
-//! Here a request is a constant whose type says how its argument travels; the declaration is `unsafe` and
-//! carries the proof, and each call of it is safe:
+//! `ioctl(2)` takes any number, any argument and any file. A library that passes a pointer where the driver
+//! expects an integer gets "success", and the owner of its interface is then half of a stack address. Here a
+//! request is a constant whose type says how its argument travels; the declaration is `unsafe` and carries
+//! the proof, and each call of it is safe:
 //!
 //! | type | argument | the driver |
 //! |---|---|---|
@@ -30,7 +30,7 @@ use std::ptr;
 /// Its width is that of the requests themselves; `libc` functions take it as an `int` or a `long`, by system.
 pub type Opcode = u32;
 
-/// A driver whose files can be told from all others.
+/// A driver whose files can be recognised.
 ///
 /// # Safety
 ///
@@ -160,11 +160,11 @@ impl<D: Driver, T> Exchange<D, T> {
         Self { opcode, driver: PhantomData, argument: PhantomData }
     }
 
-    /// Makes the call; on success `value` is what the driver left there.
+    /// Makes the call and returns the driver's answer; `value` then holds what the driver wrote.
     ///
     /// # Errors
     ///
-    /// The driver's errno, and `value` is then unspecified; `ENOTTY` if the file is not the driver's.
+    /// The driver's errno; `value` is then unspecified. `ENOTTY` if the file is not the driver's.
     pub fn call(self, fd: BorrowedFd<'_>, value: &mut T) -> io::Result<c_int> {
         // SAFETY: the address is that of an initialised `T`, borrowed exclusively for the length of the call;
         // the declaration guarantees that `D` only touches its bytes and leaves a valid `T`.
@@ -188,7 +188,8 @@ unsafe fn raw<D: Driver>(fd: BorrowedFd<'_>, opcode: Opcode, argument: *mut c_vo
 
 macro_rules! copy_and_debug {
     ($($request:ident<$($parameter:ident),*>;)*) => {$(
-        // By hand: the derives would ask the same of the parameters, of which a request holds no value.
+        // Written by hand: a derive would require the trait of the parameters too, although a request holds
+        // no value of them.
         impl<$($parameter),*> Clone for $request<$($parameter),*> {
             fn clone(&self) -> Self {
                 *self

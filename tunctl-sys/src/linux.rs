@@ -1,8 +1,8 @@
 //! Linux: `<linux/if_tun.h>` and the calls that use it.
 //!
-//! Numbers and layouts are compiled on every host, so that a test of one system can check those of another;
-//! only the calls, in [`tun`], [`packet_socket`] and [`process`], are of Linux alone. Manual page:
-//! `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
+//! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
+//! the calls, in [`tun`], [`packet_socket`] and [`process`], need Linux. Manual page: `netdevice(7)`; the
+//! kernel's own description: `Documentation/networking/tuntap.rst`.
 
 pub mod netlink;
 #[cfg(target_os = "linux")]
@@ -14,7 +14,7 @@ pub mod tun;
 
 use crate::ioctl::Opcode;
 
-/// The bytes of an interface name, its terminating NUL included.
+/// The bytes of an interface name, including its terminating NUL.
 #[doc(alias = "IFNAMSIZ")]
 pub const NAME_SIZE: usize = 16;
 
@@ -25,7 +25,7 @@ pub const NODE_MAJOR: u32 = 10;
 #[doc(alias = "TUN_MINOR")]
 pub const NODE_MINOR: u32 = 200;
 
-/// Flags of `TUNSETIFF`, as `<linux/if_tun.h>` has them. They are not those of `<linux/if.h>`: `IFF_TUN` and
+/// Flags of `TUNSETIFF`, from `<linux/if_tun.h>`. They are not those of `<linux/if.h>`: `IFF_TUN` and
 /// `IFF_UP` are both 1.
 pub mod iff {
     /// The device carries IP packets.
@@ -34,32 +34,32 @@ pub mod iff {
     pub const TAP: u16 = 0x0002;
     /// The interface may have several queues.
     pub const MULTI_QUEUE: u16 = 0x0100;
-    /// Puts a queue that was detached back into service; for [`TUNSETQUEUE`](super::TUNSETQUEUE) alone.
+    /// Puts a detached queue back into service; only for [`TUNSETQUEUE`](super::TUNSETQUEUE).
     pub const ATTACH_QUEUE: u16 = 0x0200;
-    /// Takes a queue out of service; for [`TUNSETQUEUE`](super::TUNSETQUEUE) alone.
+    /// Takes a queue out of service; only for [`TUNSETQUEUE`](super::TUNSETQUEUE).
     pub const DETACH_QUEUE: u16 = 0x0400;
     /// The interface outlives its last descriptor. Reported only; set by
     /// [`TUNSETPERSIST`](super::TUNSETPERSIST).
     pub const PERSIST: u16 = 0x0800;
     /// Packets have no packet information header in front.
     pub const NO_PI: u16 = 0x1000;
-    /// Accepted, and of no effect since Linux 3.8.
+    /// Accepted, without effect since Linux 3.8.
     pub const ONE_QUEUE: u16 = 0x2000;
     /// Packets have a virtio-net header in front.
     pub const VNET_HDR: u16 = 0x4000;
-    /// Refuse an interface that exists.
+    /// Refuses to attach to an interface that exists.
     pub const TUN_EXCL: u16 = 0x8000;
 }
 
 /// The argument of the requests that name an interface: a name, then flags, then room for the union's widest
-/// arm.
+/// member.
 #[doc(alias = "ifreq")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceRequest {
     name: [u8; NAME_SIZE],
     flags: u16,
-    // The union's widest arm is `struct ifmap`: two longs, then 8 bytes.
+    // The union's widest member is `struct ifmap`: two longs, then 8 bytes.
     rest: [u16; (2 * size_of::<usize>() + 8 - 2) / 2],
 }
 
@@ -95,11 +95,11 @@ const _: () = {
     assert!(core::mem::offset_of!(InterfaceRequest, flags) == 16);
 };
 
-/// The argument of [`TUNSETTXFILTER`] that takes a tap's MAC filter off: it announces no addresses, and so
-/// none follow.
+/// The argument of [`TUNSETTXFILTER`] that removes a tap's MAC filter: it announces no addresses, so none
+/// follow.
 ///
-/// In C the addresses stand behind the count, as many as it says. The fields are private, so that a count
-/// without its addresses cannot be built.
+/// In C, as many addresses follow the count as it says. The fields are private, so that a count without its
+/// addresses cannot be built.
 #[doc(alias = "tun_filter")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,15 +148,15 @@ const fn ior(number: u32) -> Opcode {
     encode(READ, number, size_of::<core::ffi::c_uint>())
 }
 
-/// By value: 1 makes the interface outlive its last descriptor, 0 undoes that.
+/// Integer: 1 makes the interface outlive its last descriptor, 0 undoes that.
 pub const TUNSETPERSIST: Opcode = iow(203);
 /// [`InterfaceRequest`], both ways: creates an interface, or attaches to one.
 pub const TUNSETIFF: Opcode = iow(202);
-/// By value: the uid that may attach.
+/// Integer: the uid that may attach.
 pub const TUNSETOWNER: Opcode = iow(204);
-/// By value: the gid that may attach.
+/// Integer: the gid that may attach.
 pub const TUNSETGROUP: Opcode = iow(206);
-/// By value: the offloads that the reader accepts.
+/// Integer: the offloads that the reader accepts.
 pub const TUNSETOFFLOAD: Opcode = iow(208);
 /// [`InterfaceRequest`], filled in: the name and flags of the attached interface. (In C it is declared as an
 /// `unsigned int`.)
@@ -166,8 +166,8 @@ pub const TUNGETIFF: Opcode = ior(210);
 pub const TUNSETQUEUE: Opcode = iow(217);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
-/// `struct tun_filter`: the MAC addresses that a tap's reader wants. Here only [`NoMacFilter`], which has
-/// none.
+/// `struct tun_filter`: the MAC addresses whose frames a tap's reader wants. Here only [`NoMacFilter`], which
+/// has none.
 pub const TUNSETTXFILTER: Opcode = iow(209);
 /// The argument is ignored, though declared as a `struct sock_fprog`, which is two words.
 pub const TUNDETACHFILTER: Opcode = encode(WRITE, 214, 2 * size_of::<usize>());
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn opcodes_are_those_of_the_kernel_headers() {
-        // From <linux/if_tun.h>, worked out with a C compiler.
+        // Computed by a C compiler from <linux/if_tun.h>.
         assert_eq!(TUNSETIFF, 0x4004_54ca);
         assert_eq!(TUNSETPERSIST, 0x4004_54cb);
         assert_eq!(TUNGETIFF, 0x8004_54d2);

@@ -1,5 +1,5 @@
-//! A signal handler ends a receive that waits. It stands here because to install a handler is unsafe, and unsafe code is in
-//! this crate only.
+//! A signal handler ends a receive that waits. The test is in this crate because installing a handler is
+//! unsafe, and only this crate may contain unsafe code.
 #![allow(unsafe_code, reason = "sigaction(2) has no safe wrapper: any function may be installed")]
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how to fail")]
 
@@ -30,8 +30,9 @@ fn install(signal: c_int) {
         action.sa_sigaction = interrupt as extern "C" fn(c_int) as libc::sighandler_t;
         *action
     };
-    // SAFETY: `action` is initialised and outlives the call, and a null third argument asks for nothing back. The handler does
-    // what a handler may: an atomic load, an atomic exchange and a write(2).
+    // SAFETY: `action` is initialised and outlives the call; as the third argument is null, the call writes
+    // nothing. The handler does only what is async-signal-safe: an atomic load, an atomic exchange and a
+    // write(2).
     let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     assert_eq!(answer, 0);
 }
@@ -48,7 +49,7 @@ fn it_ends_a_receive_that_waits() {
         assert!(!receiver.is_finished());
         let begun = Instant::now();
         let own = i32::try_from(process::id()).unwrap();
-        // SAFETY: it takes two integers. Which thread runs the handler is the kernel's choice.
+        // SAFETY: kill() takes two integers. The kernel chooses the thread that runs the handler.
         assert_eq!(unsafe { libc::kill(own, libc::SIGUSR1) }, 0);
         assert_eq!(receiver.join().unwrap().unwrap_err().cause(), Cause::Interrupted);
         assert!(begun.elapsed() < Duration::from_secs(10));

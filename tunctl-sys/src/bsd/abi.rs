@@ -1,9 +1,9 @@
-//! What differs between the systems, as data: code that takes an [`Abi`] is code for all of them.
+//! What differs between the systems, as data: code that takes an [`Abi`] works for all of them.
 
 use crate::bsd::bpf::Bpf;
 use crate::bsd::{Pair, Rename, Requests};
 
-/// One of the systems.
+/// One of the five systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
     /// FreeBSD.
@@ -25,38 +25,40 @@ pub struct Abi {
     pub system: System,
     /// `AF_INET6`: in addresses, and in the header of a tun's packets.
     pub af_inet6: u8,
-    /// Whether an interface has 32 flags, in two halves, rather than 16.
+    /// Whether an interface has 32 flags, in two halves, or 16.
     pub wide_flags: bool,
     /// The bytes of an `ifreq`.
     pub ifreq: usize,
     /// The bytes of an `in6_ifreq`.
     pub ifreq_v6: usize,
-    /// How an IPv4 address is added.
+    /// The argument that adds an IPv4 address.
     pub alias: AliasLayout,
-    /// How an IPv6 address is added.
+    /// The argument that adds an IPv6 address.
     pub alias_v6: AliasLayoutV6,
-    /// What a tun can be told of itself, if that is a thing here.
+    /// The layout of the request that configures a tun, where there is one.
     pub tun_info: Option<TunInfoLayout>,
-    /// `IN6_IFF_NODAD`: adds an IPv6 address without looking for duplicates, where one can ask for that.
+    /// `IN6_IFF_NODAD`: adds an IPv6 address without duplicate detection, where the system has the flag.
     pub no_duplicate_detection: Option<u32>,
-    /// Where an interface's statistics (`if_data`) have the number of packets that its queue had no room for, 64 bits.
+    /// The offset, in an interface's statistics (`if_data`), of the number of packets for which its queue had
+    /// no room; 64 bits.
     #[doc(alias = "ifi_oqdrops")]
     pub output_drops: Option<usize>,
-    /// The requests whose arguments are bytes.
+    /// The requests whose arguments are plain bytes.
     pub requests: Requests,
     /// The packet filter.
     pub bpf: Bpf,
-    /// `SIOCSIFNAME`, where interfaces can be renamed.
+    /// `SIOCSIFNAME`, where the system can rename interfaces.
     pub rename: Option<Rename>,
-    /// `SIOCSDRVSPEC` with `IF_FAKE_S_CMD_SET_PEER`, where there are Ethernets that come in pairs.
+    /// `SIOCSDRVSPEC` with `IF_FAKE_S_CMD_SET_PEER`, where the system has paired Ethernet interfaces
+    /// (`feth`).
     pub pair: Option<Pair>,
 }
 
-/// The argument that adds an IPv4 address: its size, and where each address begins.
+/// The argument that adds an IPv4 address: its size, and the offset of each address.
 #[doc(alias = "ifaliasreq")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AliasLayout {
-    /// The bytes of the whole.
+    /// The size of the argument, in bytes.
     pub size: usize,
     /// The interface's address.
     pub address: usize,
@@ -66,11 +68,11 @@ pub struct AliasLayout {
     pub mask: usize,
 }
 
-/// The argument that adds an IPv6 address: its size, and where each part begins.
+/// The argument that adds an IPv6 address: its size, and the offset of each part.
 #[doc(alias = "in6_aliasreq")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AliasLayoutV6 {
-    /// The bytes of the whole.
+    /// The size of the argument, in bytes.
     pub size: usize,
     /// The interface's address.
     pub address: usize,
@@ -80,23 +82,23 @@ pub struct AliasLayoutV6 {
     pub mask: usize,
     /// The flags, an `int`.
     pub flags: usize,
-    /// For how many seconds the address is valid, 32 bits.
+    /// How many seconds the address is valid, 32 bits.
     pub valid: usize,
-    /// For how many seconds the address is preferred, 32 bits.
+    /// How many seconds the address is preferred, 32 bits.
     pub preferred: usize,
 }
 
-/// Which `tuninfo` a system has.
+/// The layout of a `tuninfo`.
 #[doc(alias = "tuninfo")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunInfoLayout {
-    /// Of FreeBSD and DragonFly: an MTU of 16 bits, a kind of 8, no flags.
+    /// FreeBSD's and DragonFly's: an MTU of 16 bits, a kind of 8 bits, no flags.
     Narrow,
-    /// Of OpenBSD: an MTU of 32 bits, a kind of 16, flags.
+    /// OpenBSD's: an MTU of 32 bits, a kind of 16 bits, flags.
     Wide,
 }
 
-/// The layouts that all systems but FreeBSD have.
+/// The layouts of all systems except FreeBSD.
 pub(super) mod usual {
     use core::mem::offset_of;
 

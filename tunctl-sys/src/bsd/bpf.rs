@@ -1,8 +1,8 @@
-//! The Berkeley Packet Filter: frames to an interface and from it, as they are. Manual page: `bpf(4)`.
+//! The Berkeley Packet Filter: raw frames to and from an interface. Manual page: `bpf(4)`.
 //!
-//! A descriptor of `/dev/bpf` is bound to one interface. What is written to it leaves through that interface;
-//! a read gives all that has passed it since the last, each packet behind a header of its own, whose layout
-//! no two systems share.
+//! A descriptor of `/dev/bpf` is bound to one interface. A written frame leaves through that interface. A
+//! read returns the packets that have passed the interface since the last read, each behind a header, whose
+//! layout differs between the systems.
 #![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
 
 use super::{Request, System, ior, iow, iowr};
@@ -11,26 +11,27 @@ use crate::ioctl::Opcode;
 /// `u_int`.
 const NUMBER: usize = size_of::<u32>();
 
-/// `u_int`, filled in: the bytes that a read has to have room for.
+/// `u_int`, filled in: the size that the buffer of a read must have.
 pub const BIOCGBLEN: Opcode = ior(b'B', 102, NUMBER);
-/// `u_int`, both ways: sets them, before it is bound to an interface; what they came to is filled in.
+/// `u_int`, both ways: sets that size, before the descriptor is bound to an interface; the kernel fills in
+/// the size that it chose.
 pub const BIOCSBLEN: Opcode = iowr(b'B', 102, NUMBER);
-/// `u_int`, filled in: what packets begin with.
+/// `u_int`, filled in: the header with which packets begin (`DLT_…`).
 pub const BIOCGDLT: Opcode = ior(b'B', 106, NUMBER);
-/// `u_int`: whether a read ends with the first packet, rather than with a full buffer.
+/// `u_int`: whether a read returns at the first packet, instead of waiting for a full buffer.
 pub const BIOCIMMEDIATE: Opcode = iow(b'B', 112, NUMBER);
-/// `u_int`: whether the source address of what is written is the writer's to say.
+/// `u_int`: whether a written frame keeps its source address, instead of getting the interface's.
 pub const BIOCSHDRCMPLT: Opcode = iow(b'B', 117, NUMBER);
 
-/// Packets begin with an address family, in the byte order of the host.
+/// Packets begin with an address family, in host byte order.
 pub const DLT_NULL: u32 = 0;
 /// Packets begin with an Ethernet header.
 pub const DLT_EN10MB: u32 = 1;
 
-/// What a system has of it.
+/// The packet filter of one system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bpf {
-    /// `BIOCSETIF` → [`ifreq`](super::Abi::ifreq): binds it to an interface.
+    /// `BIOCSETIF` → [`ifreq`](super::Abi::ifreq): binds the descriptor to an interface.
     pub set_interface: Request,
     /// [`BIOCSBLEN`] → `u_int`.
     pub set_buffer_length: Request,
@@ -42,37 +43,39 @@ pub struct Bpf {
     pub set_immediate: Request,
     /// [`BIOCSHDRCMPLT`] → `u_int`.
     pub set_header_complete: Request,
-    /// `BIOCSSEESENT`, `BIOCSDIRECTION` or `BIOCSDIRFILT` → `u_int`: which packets a read gives.
+    /// `BIOCSSEESENT`, `BIOCSDIRECTION` or `BIOCSDIRFILT` → `u_int`: which packets a read returns.
     pub set_direction: Request,
-    /// The number by which that is: those that the interface has received, and none that it has sent.
+    /// The argument of [`set_direction`](Self::set_direction) that selects the packets which the interface
+    /// has received, and none that it has sent.
     pub received_only: u32,
-    /// Where a packet's header has what.
+    /// The layout of the header in front of each packet.
     pub header: HeaderLayout,
 }
 
-/// Where the header in front of a packet has what, and where the next one begins.
+/// The layout of the header in front of each packet: the offsets of its fields, and where the next header
+/// begins.
 #[doc(alias = "bpf_hdr")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderLayout {
-    /// The bytes of the packet that follow, 32 bits.
+    /// The offset of the number of bytes that were captured and follow, 32 bits.
     pub captured: usize,
-    /// The bytes that it had, 32 bits.
+    /// The offset of the packet's length, 32 bits.
     pub original: usize,
-    /// The bytes of the header itself, 16 bits.
+    /// The offset of the header's own length, 16 bits.
     pub length: usize,
-    /// Each header begins at a multiple of so many bytes.
+    /// Each header begins at a multiple of this number of bytes.
     pub alignment: usize,
 }
 
 impl HeaderLayout {
-    /// Behind a time of `time` bytes.
+    /// The layout of a header that begins with a time of `time` bytes.
     pub(super) const fn behind(time: usize, alignment: usize) -> Self {
         Self { captured: time, original: time + 4, length: time + 8, alignment }
     }
 }
 
 impl Bpf {
-    /// Declares a system's.
+    /// Declares the packet filter of one system.
     ///
     /// # Safety
     ///
@@ -103,17 +106,16 @@ impl Bpf {
     }
 }
 
-/// A packet in what was read.
+/// A packet of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Captured<'a> {
-    /// Its bytes, as many as were captured.
+    /// The bytes that were captured.
     pub bytes: &'a [u8],
-    /// How many it had.
+    /// The packet's length, which may be greater.
     pub original: usize,
 }
 
-/// The packets in what one read gave, in the order in which they passed. It ends where a header makes no
-/// sense.
+/// The packets of one read, in the order in which they passed. The iterator ends at a malformed header.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
     rest: &'a [u8],
@@ -121,13 +123,13 @@ pub struct Packets<'a> {
 }
 
 impl<'a> Packets<'a> {
-    /// The packets in these bytes.
+    /// Iterates over the packets in the bytes of a read.
     #[must_use]
     pub const fn new(read: &'a [u8], layout: HeaderLayout) -> Self {
         Self { rest: read, layout }
     }
 
-    /// What is left, behind the packets that were given: where the next header begins.
+    /// The bytes behind the packets returned so far: the next header begins there.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -142,13 +144,14 @@ impl<'a> Iterator for Packets<'a> {
         let header = usize::from(u16::from_ne_bytes(field(self.rest, length)?));
         let captured = usize::try_from(u32::from_ne_bytes(field(self.rest, captured)?)).ok()?;
         let original = usize::try_from(u32::from_ne_bytes(field(self.rest, original)?)).ok()?;
-        // A header reaches at least to the end of its own length; or there would be no progress.
+        // A header contains at least its own length field. Without this check a length of 0 would make no
+        // progress.
         if header < length + size_of::<u16>() {
             return None;
         }
         let end = header.checked_add(captured)?;
         let bytes = self.rest.get(header..end)?;
-        // The last one need not be filled up.
+        // The last packet need not be padded.
         self.rest = self.rest.get(end.checked_next_multiple_of(alignment)?..).unwrap_or_default();
         Some(Captured { bytes, original })
     }
@@ -165,7 +168,7 @@ mod tests {
 
     const ALL: [Abi; 5] = [freebsd::ABI, netbsd::ABI, openbsd::ABI, dragonfly::ABI, macos::ABI];
 
-    /// What a read gives of these packets, with a header of `length` bytes in front of each.
+    /// The bytes of a read of these packets, with a header of `length` bytes in front of each.
     fn read(layout: HeaderLayout, length: u16, packets: &[&[u8]]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for packet in packets {
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_ends_it() {
+    fn a_malformed_header_ends_the_iteration() {
         for layout in ALL.map(|abi| abi.bpf.header) {
             let whole = read(layout, 32, &[&[1; 20], &[2; 20]]);
             for cut in 0..whole.len() {
@@ -222,7 +225,8 @@ mod tests {
                 [0x8020_426c, 0x8004_4277],
             ]
         );
-        // Of OpenBSD's, a bit is a direction that is left out; of the others', 0 is what comes in.
+        // OpenBSD's argument is a mask of the directions to leave out. On the others, 0 selects received
+        // packets.
         assert_eq!(ALL.map(|abi| abi.bpf.received_only), [0, 0, 2, 0, 0]);
     }
 }

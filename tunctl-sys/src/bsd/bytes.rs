@@ -1,7 +1,7 @@
-//! Arguments as bytes: how requests are written, and how answers are read.
+//! Arguments to bytes, and answers from bytes.
 //!
-//! All of it is pure, so that the arguments of one system can be made and looked at on another. Numbers are in the byte
-//! order of the host, addresses and ports in that of the network.
+//! All functions are pure, so that a test on one system can build and inspect the arguments of another.
+//! Numbers are in the host's byte order, addresses and ports in the network's.
 
 use core::mem::offset_of;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,12 +12,12 @@ use super::layout::{
 use super::{AF_INET, AF_LINK, Abi, FOREVER, openbsd};
 use crate::bsd::abi::TunInfoLayout;
 
-/// The name of an interface, filled up with NULs.
+/// The name of an interface, padded with NULs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name([u8; NAME_SIZE]);
 
 impl Name {
-    /// `None` if the name is empty, leaves no room for its NUL or contains one.
+    /// Pads a name. `None` if the name is empty, leaves no room for its NUL or contains a NUL.
     #[must_use]
     pub fn new(name: &[u8]) -> Option<Self> {
         if name.is_empty() || name.len() >= NAME_SIZE || name.contains(&0) {
@@ -28,7 +28,7 @@ impl Name {
         Some(Self(padded))
     }
 
-    /// The name at the beginning of an answer, up to its NUL.
+    /// Reads the name at the beginning of an answer, up to its NUL. `None` if there is no name or no NUL.
     #[must_use]
     pub fn parse(answer: &[u8]) -> Option<Self> {
         let field = answer.get(..NAME_SIZE)?;
@@ -36,21 +36,21 @@ impl Name {
         Self::new(&field[..end])
     }
 
-    /// The name alone.
+    /// The name without its NULs.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(NAME_SIZE);
         &self.0[..end]
     }
 
-    /// The name with its NULs, as in an argument.
+    /// The name with its NULs, as an argument contains it.
     #[must_use]
     pub const fn padded(&self) -> &[u8; NAME_SIZE] {
         &self.0
     }
 }
 
-/// What a tun is told of itself, whatever the system makes of it.
+/// The configuration of a tun, in the widest form that a system has.
 #[doc(alias = "tuninfo")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TunInfo {
@@ -58,7 +58,7 @@ pub struct TunInfo {
     pub mtu: u32,
     /// The kind of interface (`IFT_…`).
     pub kind: u16,
-    /// Flags of the interface; 0 where the system has none here.
+    /// Flags of the interface; 0 where the system's `tuninfo` has none.
     pub flags: u16,
     /// Bits a second.
     pub baudrate: u32,
@@ -71,7 +71,7 @@ impl Abi {
         named(name, self.ifreq)
     }
 
-    /// An `ifreq` with flags; where a system has 16 of them, the others are left out.
+    /// An `ifreq` with flags; where a system has only 16, the upper half is dropped.
     #[must_use]
     pub fn ifreq_flags(&self, name: &Name, flags: u32) -> Vec<u8> {
         let mut argument = self.ifreq(name);
@@ -79,7 +79,7 @@ impl Abi {
         let low = flags as u16;
         put(&mut argument, IFR_ARGUMENT, &low.to_ne_bytes());
         if self.wide_flags {
-            // Two numbers of 16 bits, the lower half first whatever the byte order.
+            // Two numbers of 16 bits: the lower half is the first in either byte order.
             #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
             let high = (flags >> 16) as u16;
             put(&mut argument, IFR_FLAGS_HIGH, &high.to_ne_bytes());
@@ -115,7 +115,7 @@ impl Abi {
         Name::parse(answer)
     }
 
-    /// An `ifreq` with a MAC: an address of the link level whose length is that of the MAC alone.
+    /// An `ifreq` with a MAC address: a link-level address whose length field counts only the MAC address.
     #[must_use]
     pub fn ifreq_mac(&self, name: &Name, mac: [u8; 6]) -> Vec<u8> {
         let mut argument = self.ifreq(name);
@@ -125,8 +125,8 @@ impl Abi {
         argument
     }
 
-    /// What adds an IPv4 address: with the peer's address if the interface is point-to-point, with the broadcast
-    /// address if not; none leaves it to the kernel.
+    /// The argument that adds an IPv4 address. The second address is the peer's on a point-to-point
+    /// interface, and otherwise the broadcast address; `None` leaves it to the kernel.
     #[must_use]
     pub fn alias_v4(
         &self,
@@ -144,7 +144,7 @@ impl Abi {
         argument
     }
 
-    /// What removes an IPv4 address.
+    /// The argument that removes an IPv4 address.
     #[must_use]
     pub fn delete_v4(&self, name: &Name, address: Ipv4Addr) -> Vec<u8> {
         let mut argument = self.ifreq(name);
@@ -152,7 +152,8 @@ impl Abi {
         argument
     }
 
-    /// What adds an IPv6 address, for ever, with the peer's address if there is one. A peer wants a prefix of 128 bits.
+    /// The argument that adds an IPv6 address, with an infinite lifetime, and with the peer's address if
+    /// there is one. A peer requires a prefix of 128 bits.
     #[must_use]
     pub fn alias_v6(
         &self,
@@ -177,7 +178,7 @@ impl Abi {
         argument
     }
 
-    /// What removes an IPv6 address.
+    /// The argument that removes an IPv6 address.
     #[must_use]
     pub fn delete_v6(&self, name: &Name, address: Ipv6Addr) -> Vec<u8> {
         let mut argument = named(name, self.ifreq_v6);
@@ -185,7 +186,7 @@ impl Abi {
         argument
     }
 
-    /// What asks for the flags of an IPv6 address.
+    /// The argument that asks for the flags of an IPv6 address.
     #[must_use]
     pub fn query_v6(&self, name: &Name, address: Ipv6Addr) -> Vec<u8> {
         self.delete_v6(name, address)
@@ -198,7 +199,7 @@ impl Abi {
         take(answer, IFR_ARGUMENT).map(u32::from_ne_bytes)
     }
 
-    /// A `tuninfo`; `None` if the system has none, or if it has no room for the MTU or the kind.
+    /// A `tuninfo`; `None` if the system has none, or if its fields are too narrow for the MTU or the kind.
     #[must_use]
     pub fn tun_info(&self, info: &TunInfo) -> Option<Vec<u8>> {
         match self.tun_info? {
@@ -240,7 +241,8 @@ impl Abi {
         })
     }
 
-    /// No scope: in a request that names an interface, a link-local address is of that one.
+    /// The scope stays 0: in a request that names an interface, a link-local address belongs to that
+    /// interface.
     fn sockaddr_in6(&self, address: Ipv6Addr) -> [u8; size_of::<SocketAddressV6>()] {
         const SIZE: u8 = 28;
         const _: () = assert!(SIZE as usize == size_of::<SocketAddressV6>());

@@ -1,4 +1,4 @@
-//! The calls: requests as the `Abi`s declare them, and the sockets of macOS's tuns.
+//! The system calls: requests as an `Abi` declares them, and the sockets of macOS's tuns.
 #![allow(unsafe_code, reason = "this module makes the system calls of these systems")]
 
 use std::ffi::{CStr, c_int};
@@ -20,8 +20,8 @@ pub use super::openbsd as native;
 use super::layout::{IFR_ARGUMENT, InterfaceRequest, NAME_SIZE, SocketAddressV4, SocketAddressV6};
 use super::{AF_INET, AF_LINK, FIONBIO, FIONREAD, Name, Rename, Request, iff};
 
-/// Makes a request and returns the driver's answer, which for most requests is 0; what the kernel fills in is
-/// left in `argument`.
+/// Makes a request and returns the driver's answer, which for most requests is 0. The kernel fills in
+/// `argument`.
 ///
 /// # Errors
 ///
@@ -44,8 +44,8 @@ pub fn ioctl(fd: BorrowedFd<'_>, request: Request, argument: &mut [u8]) -> io::R
 ///
 /// # Errors
 ///
-/// `EEXIST`: the new name is taken. `ENXIO`: there is no interface of the old name. `EPERM`. `EINVAL`: the
-/// request is that of another system.
+/// `EEXIST`: the new name is taken. `ENXIO`: no interface has the old name. `EPERM`. `EINVAL`: the request is
+/// that of another system.
 #[doc(alias = "SIOCSIFNAME")]
 pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
     if request.system() != native::ABI.system {
@@ -58,7 +58,8 @@ pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io
     let mut argument = Ifreq { name: *old.padded(), argument: [0; 16] };
     let data = argument.argument.as_mut_ptr().cast::<*const u8>();
     let string = new.padded().as_ptr();
-    // SAFETY: the union has room for a pointer, and stands at a pointer's alignment, as asserted above.
+    // SAFETY: the union is initialised memory of this function; it has room for a pointer, and a pointer's
+    // alignment, as asserted above.
     unsafe { data.write(string) };
     // SAFETY: `fd` is open for the length of the borrow. The number is this system's, as checked above; its
     // declaration guarantees that the kernel reads an `ifreq`, which `argument` is, and the string that it
@@ -67,7 +68,7 @@ pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// How many packets an interface's queue had no room for; `None`: the system does not count them, or has no
+/// How many packets an interface's queue had no room for. `None`: the system does not count them, or has no
 /// such interface.
 ///
 /// # Errors
@@ -77,44 +78,43 @@ pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io
 pub fn output_drops(name: &Name) -> io::Result<Option<u64>> {
     let Some(at) = native::ABI.output_drops else { return Ok(None) };
     let mut list = List(ptr::null_mut());
-    // SAFETY: the call fills in the address of a list, which `List` gives back.
+    // SAFETY: the call writes the address of a list to the initialised pointer of `List`, which frees it.
     if unsafe { libc::getifaddrs(&raw mut list.0) } < 0 {
         return Err(io::Error::last_os_error());
     }
     let mut next = list.0;
-    // SAFETY: an entry is valid until the list is given back, and the address of the next one is null or
-    // valid.
+    // SAFETY: an entry is valid until `List` is dropped, and the address of the next one is null or valid.
     while let Some(entry) = unsafe { next.as_ref() } {
         next = entry.ifa_next;
-        // SAFETY: an entry has a name, which ends with a NUL.
-        let of = unsafe { CStr::from_ptr(entry.ifa_name) };
-        // SAFETY: the address is null or valid.
+        // SAFETY: each entry has a name that ends with a NUL and is valid as long as the entry.
+        let entry_name = unsafe { CStr::from_ptr(entry.ifa_name) };
+        // SAFETY: the address is null, or valid as long as the entry.
         let address = unsafe { entry.ifa_addr.as_ref() };
         let is_link = address.is_some_and(|address| address.sa_family == AF_LINK);
-        if of.to_bytes() == name.as_bytes() && is_link && !entry.ifa_data.is_null() {
-            // SAFETY: the data of an entry of the link level is the system's `if_data`, in which that place
-            // is, as the table says.
+        if entry_name.to_bytes() == name.as_bytes() && is_link && !entry.ifa_data.is_null() {
+            // SAFETY: the data of a link-level entry is the system's `if_data`, and this offset is inside, as
+            // the system's table says.
             let drops = unsafe { entry.ifa_data.byte_add(at) }.cast::<u64>();
-            // SAFETY: it has 64 bits, as the table says, and any are a number.
+            // SAFETY: the counter has 64 bits, as the system's table says, and any bits are a valid number.
             return Ok(Some(unsafe { drops.read_unaligned() }));
         }
     }
     Ok(None)
 }
 
-/// The list of interfaces.
+/// The system's list of interfaces, which the drop frees.
 struct List(*mut libc::ifaddrs);
 
 impl Drop for List {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: it is the system's, and nobody has any of it any more.
+            // SAFETY: getifaddrs() allocated the list, and no reference into it outlives `self`.
             unsafe { libc::freeifaddrs(self.0) };
         }
     }
 }
 
-// What `libc` has of all five; of DragonFly's numbers, no compiler knows more.
+// The numbers that `libc` has for all five. For DragonFly, no other compiler has confirmed any.
 const _: () = {
     const fn same(ours: u32, theirs: c_int) -> bool {
         ours == theirs.cast_unsigned()
@@ -136,7 +136,7 @@ pub use control::{connect_control, getsockopt_name, utun_socket};
 #[cfg(target_os = "macos")]
 pub use pair::pair;
 
-/// macOS's Ethernets that come in pairs.
+/// macOS's paired Ethernet interfaces (`feth`).
 #[cfg(target_os = "macos")]
 mod pair {
     use std::io;
@@ -145,12 +145,12 @@ mod pair {
     use crate::bsd::macos::{DriverRequest, FakeRequest, IF_FAKE_S_CMD_SET_PEER};
     use crate::bsd::{Name, Pair};
 
-    /// Connects two Ethernets: what leaves one arrives at the other, either way.
+    /// Connects two `feth` interfaces: a frame that leaves one arrives at the other, in both directions.
     ///
     /// # Errors
     ///
-    /// `EBUSY`: one of them is connected. `EINVAL`: one of them is no such Ethernet. `ENXIO`: there is none
-    /// of the name. `EPERM`.
+    /// `EBUSY`: one of them is already connected. `EINVAL`: one of them is not a `feth`. `ENXIO`: no
+    /// interface has one of the names. `EPERM`.
     #[doc(alias = "SIOCSDRVSPEC")]
     pub fn pair(fd: BorrowedFd<'_>, request: Pair, one: &Name, other: &Name) -> io::Result<()> {
         let peer = FakeRequest { reserved: [0; 4], peer: *other.padded(), rest: [0; 112] };
@@ -161,8 +161,8 @@ mod pair {
             data: &raw const peer,
         };
         // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads
-        // an `ifdrv`, which `argument` is, and no more bytes at its address than it says there are: those of
-        // `peer`, which outlives the call.
+        // an `ifdrv`, which `argument` is, and at its address no more bytes than its length says, which are
+        // those of `peer`. Both outlive the call, and all their bytes are initialised.
         let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw const argument) };
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -189,28 +189,29 @@ mod control {
         assert!(size_of::<SocketAddressControl>() == size_of::<libc::sockaddr_ctl>());
     };
 
-    /// A socket that can become a tun: the kernel's to control, and not connected yet. It is close-on-exec.
+    /// Opens a socket of the kernel controls, from which [`connect_control`] makes a tun. It is
+    /// close-on-exec.
     ///
     /// # Errors
     ///
     /// `EMFILE`, `ENFILE`, `ENOBUFS`.
     #[doc(alias = "PF_SYSTEM")]
     pub fn utun_socket() -> io::Result<OwnedFd> {
-        // SAFETY: the call takes integers only.
+        // SAFETY: socket() takes integers only.
         let fd = unsafe { libc::socket(AF_SYSTEM.into(), libc::SOCK_DGRAM, SYSPROTO_CONTROL) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel has just opened the descriptor, and nobody else knows of it.
+        // SAFETY: `fd` was just opened, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // There is no `SOCK_CLOEXEC` here.
-        // SAFETY: the descriptor is open, and the request takes an integer.
+        // macOS has no `SOCK_CLOEXEC`.
+        // SAFETY: the descriptor is open, and `F_SETFD` takes an integer.
         let answer = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
     }
 
-    /// Connects a socket to a unit of a control, as [`sockaddr_ctl`](crate::bsd::macos::sockaddr_ctl) names
-    /// it: for a tun's control, that creates the interface.
+    /// Connects a socket to a unit of a control, which [`sockaddr_ctl`](crate::bsd::macos::sockaddr_ctl)
+    /// addresses. With the control of tuns, this creates the interface.
     ///
     /// # Errors
     ///
@@ -222,24 +223,25 @@ mod control {
     ) -> io::Result<()> {
         #[allow(clippy::cast_possible_truncation, reason = "32")]
         const LENGTH: libc::socklen_t = size_of::<SocketAddressControl>() as libc::socklen_t;
-        // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes as it is told,
-        // which are the array's, and asks for no alignment.
+        // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes as the length
+        // says, which are those of the array, and requires no alignment.
         let answer = unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr().cast(), LENGTH) };
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// The name of the interface that a socket was connected to.
+    /// The name of the interface that a connected socket created.
     ///
     /// # Errors
     ///
-    /// `EINVAL` or `ENOTCONN`: it is not connected. `InvalidData`: the kernel told no name.
+    /// `EINVAL` or `ENOTCONN`: the socket is not connected. `InvalidData`: the kernel returned no name.
     #[doc(alias = "UTUN_OPT_IFNAME")]
     pub fn getsockopt_name(fd: BorrowedFd<'_>) -> io::Result<Name> {
         let mut name = [0_u8; NAME_SIZE];
         #[allow(clippy::cast_possible_truncation, reason = "16")]
         let mut length = NAME_SIZE as libc::socklen_t;
         // SAFETY: `fd` is open for the length of the borrow; the kernel writes no more bytes to `name` than
-        // `length` says, which is its size, and the new length to `length`; both are initialised and ours.
+        // `length` says, which is its size, and the new length to `length`; both are initialised and belong
+        // to this function.
         let answer = unsafe {
             libc::getsockopt(
                 fd.as_raw_fd(),

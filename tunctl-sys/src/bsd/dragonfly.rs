@@ -1,7 +1,7 @@
 //! DragonFly: `<net/tun/if_tun.h>`, `<net/tap/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`,
 //! `netintro(4)`.
 //!
-//! Read in its headers, and compiled with none of them: the table's literals are worked out by hand.
+//! Its headers were read, but not compiled: the literals of the table are computed by hand.
 #![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
 
 use core::mem::offset_of;
@@ -14,7 +14,7 @@ use crate::ioctl::Opcode;
 
 /// IPv6.
 pub const AF_INET6: u8 = 28;
-/// Adds an IPv6 address without looking for duplicates.
+/// Adds an IPv6 address without duplicate detection.
 pub const IN6_IFF_NODAD: u32 = 0x20;
 
 /// The argument of requests that name an interface.
@@ -25,11 +25,11 @@ pub type SocketAddressLink = layout::SocketAddressLink<46>;
 
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
-/// `ifreq`: sets them.
+/// `ifreq`: sets the flags of an interface.
 pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: the MTU.
 pub const SIOCGIFMTU: Opcode = iowr(b'i', 51, size_of::<InterfaceRequest>());
-/// `ifreq`: sets it.
+/// `ifreq`: sets the MTU.
 pub const SIOCSIFMTU: Opcode = iow(b'i', 52, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: makes an interface.
 pub const SIOCIFCREATE: Opcode = iowr(b'i', 122, size_of::<InterfaceRequest>());
@@ -37,17 +37,17 @@ pub const SIOCIFCREATE: Opcode = iowr(b'i', 122, size_of::<InterfaceRequest>());
 pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
 /// `ifreq` with the address of a string: renames an interface.
 pub const SIOCSIFNAME: Opcode = iow(b'i', 40, size_of::<InterfaceRequest>());
-/// `ifreq` with a link-level address: sets the MAC.
+/// `ifreq` with a link-level address: sets the MAC address.
 pub const SIOCSIFLLADDR: Opcode = iow(b'i', 60, size_of::<InterfaceRequest>());
 /// [`AliasRequest`]: adds an IPv4 address.
 pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
-/// `ifreq` with the address: removes it.
+/// `ifreq` with the address: removes an IPv4 address.
 pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
 /// [`AliasRequestV6`]: adds an IPv6 address.
 pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 26, size_of::<AliasRequestV6>());
-/// [`RequestV6`] with the address: removes it.
+/// [`RequestV6`] with the address: removes an IPv6 address.
 pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
-/// [`RequestV6`], both ways: the flags of an address.
+/// [`RequestV6`], both ways: the flags of an IPv6 address.
 pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
 /// `int`: whether packets have the address family in front.
 pub const TUNSIFHEAD: Opcode = iow(b't', 96, INT);
@@ -64,15 +64,15 @@ pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfoNarrow>());
 /// [`TunInfoNarrow`]: MTU and kind, of a tap.
 pub const TAPSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfoNarrow>());
 
-/// `ifreq`: binds a packet filter to an interface.
+/// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
-/// `u_int`: whether also what the interface has sent is given.
+/// `u_int`: whether a read also returns the packets that the interface has sent.
 pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
-/// What DragonFly has.
+/// Numbers and layouts of DragonFly.
 pub const ABI: Abi = Abi {
     system: System::DragonFly,
     af_inet6: AF_INET6,
@@ -116,23 +116,23 @@ pub const ABI: Abi = Abi {
             set_nonblocking: FIONBIO,
             waiting: FIONREAD,
         };
-        // SAFETY: each number is that of DragonFly, and the assertions of the table hold it.
+        // SAFETY: each number is DragonFly's; the assertions of the table below hold it.
         unsafe { NUMBERS.declare(System::DragonFly) }
     },
     bpf: {
-        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::DragonFly, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: Some(
-        // SAFETY: `ifr_data` is the address of the new name, which DragonFly copies in as a string of at most
-        // `IFNAMSIZ` bytes.
+        // SAFETY: DragonFly follows only `ifr_data`, the address of the new name: it copies a string of at
+        // most `IFNAMSIZ` bytes in, up to its NUL.
         unsafe { Rename::new(System::DragonFly, SIOCSIFNAME) },
     ),
     pair: None,
 };
 
 table::table! {
-    /// DragonFly's own, worked out by hand.
+    /// DragonFly's own numbers and layouts, computed by hand.
     TABLE:
     "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 28;

@@ -1,7 +1,7 @@
-//! The errnos of these systems, which are the same on all five but where it is said.
+//! The errnos of these systems. They are the same on all five, except where a comment says otherwise.
 //!
-//! A model of a driver runs on any host, whose numbers differ: so neither libc's constants nor the standard
-//! library's kinds are of use for it. The texts are FreeBSD's.
+//! The models of the drivers run on Linux, whose numbers differ. So neither libc's constants nor the standard
+//! library's error kinds serve them. The texts are FreeBSD's.
 
 use super::table::Row;
 
@@ -12,7 +12,7 @@ macro_rules! errnos {
             pub const $name: i32 = $number;
         )*
 
-        /// What the system calls an errno.
+        /// The text of an errno.
         #[must_use]
         pub const fn text(errno: i32) -> &'static str {
             match errno {

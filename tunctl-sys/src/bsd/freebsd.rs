@@ -1,6 +1,8 @@
-//! FreeBSD: `<net/if_tun.h>`, `<net/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`, `netintro(4)`.
+//! FreeBSD: `<net/if_tun.h>`, `<net/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`,
+//! `netintro(4)`.
 //!
-//! It alone ends the requests that add addresses with a host number of CARP, and so their numbers are its own.
+//! The arguments that add addresses end with a virtual host of CARP, so their sizes and numbers are FreeBSD's
+//! alone.
 #![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
 
 use core::mem::offset_of;
@@ -15,7 +17,7 @@ use crate::ioctl::Opcode;
 
 /// IPv6.
 pub const AF_INET6: u8 = 28;
-/// Adds an IPv6 address without looking for duplicates.
+/// Adds an IPv6 address without duplicate detection.
 pub const IN6_IFF_NODAD: u32 = 0x20;
 
 /// The argument of requests that name an interface.
@@ -38,7 +40,7 @@ pub struct AliasRequest {
     pub destination: SocketAddressV4,
     /// The netmask.
     pub mask: SocketAddressV4,
-    /// The virtual host of CARP that the address is of; 0 for none.
+    /// The virtual host of CARP that the address belongs to; 0 for none.
     pub vhid: i32,
 }
 
@@ -57,19 +59,19 @@ pub struct AliasRequestV6 {
     pub mask: SocketAddressV6,
     /// `IN6_IFF_…`.
     pub flags: i32,
-    /// How long it is valid.
+    /// The lifetimes.
     pub lifetimes: LifetimesV6,
-    /// The virtual host of CARP that the address is of; 0 for none.
+    /// The virtual host of CARP that the address belongs to; 0 for none.
     pub vhid: i32,
 }
 
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
-/// `ifreq`: sets them.
+/// `ifreq`: sets the flags of an interface.
 pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: the MTU.
 pub const SIOCGIFMTU: Opcode = iowr(b'i', 51, size_of::<InterfaceRequest>());
-/// `ifreq`: sets it.
+/// `ifreq`: sets the MTU.
 pub const SIOCSIFMTU: Opcode = iow(b'i', 52, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: makes an interface.
 pub const SIOCIFCREATE: Opcode = iowr(b'i', 122, size_of::<InterfaceRequest>());
@@ -77,17 +79,17 @@ pub const SIOCIFCREATE: Opcode = iowr(b'i', 122, size_of::<InterfaceRequest>());
 pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
 /// `ifreq` with the address of a string: renames an interface.
 pub const SIOCSIFNAME: Opcode = iow(b'i', 40, size_of::<InterfaceRequest>());
-/// `ifreq` with a link-level address: sets the MAC.
+/// `ifreq` with a link-level address: sets the MAC address.
 pub const SIOCSIFLLADDR: Opcode = iow(b'i', 60, size_of::<InterfaceRequest>());
 /// [`AliasRequest`]: adds an IPv4 address.
 pub const SIOCAIFADDR: Opcode = iow(b'i', 43, size_of::<AliasRequest>());
-/// `ifreq` with the address: removes it.
+/// `ifreq` with the address: removes an IPv4 address.
 pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
 /// [`AliasRequestV6`]: adds an IPv6 address.
 pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 27, size_of::<AliasRequestV6>());
-/// [`RequestV6`] with the address: removes it.
+/// [`RequestV6`] with the address: removes an IPv6 address.
 pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
-/// [`RequestV6`], both ways: the flags of an address.
+/// [`RequestV6`], both ways: the flags of an IPv6 address.
 pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
 /// `int`: whether packets have the address family in front.
 pub const TUNSIFHEAD: Opcode = iow(b't', 96, INT);
@@ -105,27 +107,28 @@ pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfoNarrow>());
 pub const TAPSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfoNarrow>());
 /// `ifreq`, filled in: the name of the interface.
 pub const TUNGIFNAME: Opcode = ior(b't', 93, size_of::<InterfaceRequest>());
-/// `int`: whether the interface goes when it is closed.
+/// `int`: whether the interface is removed when it is closed.
 pub const TUNSTRANSIENT: Opcode = iow(b't', 98, INT);
 /// `ifreq`, filled in: the name of the interface, of a tap.
 pub const TAPGIFNAME: Opcode = ior(b't', 93, size_of::<InterfaceRequest>());
-/// `int`: the size of the virtio-net header. Only its size tells this number from [`TUNSIFINFO`].
+/// `int`: the size of the virtio-net header. This number differs from [`TUNSIFINFO`] only in its size.
 pub const TAPSVNETHDR: Opcode = iow(b't', 91, INT);
 /// `int`, filled in.
 pub const TAPGVNETHDR: Opcode = ior(b't', 94, INT);
 
-/// `ifreq`: binds a packet filter to an interface.
+/// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
-/// `u_int`: which packets are given: 0, what the interface has received; 1, also what it has sent; 2, that alone.
+/// `u_int`: which packets a read returns: 0 for those that the interface has received, 2 for those that it
+/// has sent, 1 for both.
 pub const BIOCSDIRECTION: Opcode = iow(b'B', 119, INT);
 
-/// Where `if_data` has `ifi_oqdrops`.
+/// The offset of `ifi_oqdrops` in `if_data`.
 const OUTPUT_DROPS: usize = 104;
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
-/// What FreeBSD has.
+/// Numbers and layouts of FreeBSD.
 pub const ABI: Abi = Abi {
     system: System::FreeBsd,
     af_inet6: AF_INET6,
@@ -182,23 +185,23 @@ pub const ABI: Abi = Abi {
             set_nonblocking: FIONBIO,
             waiting: FIONREAD,
         };
-        // SAFETY: each number is that of FreeBSD, and the assertions of the table hold it.
+        // SAFETY: each number is FreeBSD's; the assertions of the table below hold it.
         unsafe { NUMBERS.declare(System::FreeBsd) }
     },
     bpf: {
-        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::FreeBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: Some(
-        // SAFETY: `ifr_data` is the address of the new name, which FreeBSD copies in as a string of at most
-        // `IFNAMSIZ` bytes.
+        // SAFETY: FreeBSD follows only `ifr_data`, the address of the new name: it copies a string of at most
+        // `IFNAMSIZ` bytes in, up to its NUL.
         unsafe { Rename::new(System::FreeBsd, SIOCSIFNAME) },
     ),
     pair: None,
 };
 
 table::table! {
-    /// FreeBSD's own, for its own compiler.
+    /// FreeBSD's own numbers and layouts, which its headers confirm.
     TABLE:
     "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 28;

@@ -1,24 +1,24 @@
-//! Structures that the systems share, as C lays them out where pointers have 64 bits.
+//! Structures that the systems share, as C lays them out on 64-bit systems.
 //!
-//! They give sizes and offsets: arguments travel as bytes, because which bytes they are is known at run time only, by
-//! the system that is asked for. Where C has a union, the structure here has room for its widest member.
+//! They are here for their sizes and offsets. The arguments themselves are bytes, because the system, and so
+//! the layout, is chosen at run time. Where C has a union, the structure has room for its widest member.
 
 use core::mem::offset_of;
 
-/// The bytes of an interface name, its terminating NUL included.
+/// The bytes of an interface name, including its terminating NUL.
 #[doc(alias = "IFNAMSIZ")]
 pub const NAME_SIZE: usize = 16;
 
-/// An address of any family, or its beginning.
+/// An address of any family, or the beginning of one.
 #[doc(alias = "sockaddr")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SocketAddress {
-    /// The bytes in use, this one included.
+    /// The bytes in use, including this one.
     pub length: u8,
     /// The family.
     pub family: u8,
-    /// What the family makes of it.
+    /// The address itself, in the family's layout.
     pub data: [u8; 14],
 }
 
@@ -27,15 +27,15 @@ pub struct SocketAddress {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SocketAddressV4 {
-    /// The bytes in use: all.
+    /// The bytes in use: all of them.
     pub length: u8,
     /// [`AF_INET`](super::AF_INET).
     pub family: u8,
     /// The port, big endian.
     pub port: u16,
-    /// The address, as in a packet.
+    /// The address, in network byte order.
     pub address: [u8; 4],
-    /// Nothing.
+    /// Unused.
     pub zero: [u8; 8],
 }
 
@@ -44,7 +44,7 @@ pub struct SocketAddressV4 {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SocketAddressV6 {
-    /// The bytes in use: all.
+    /// The bytes in use: all of them.
     pub length: u8,
     /// The system's `AF_INET6`.
     pub family: u8,
@@ -52,9 +52,9 @@ pub struct SocketAddressV6 {
     pub port: u16,
     /// The flow label, big endian.
     pub flow: u32,
-    /// The address, as in a packet.
+    /// The address, in network byte order.
     pub address: [u8; 16],
-    /// The index of the interface that a link-local address is of.
+    /// The index of the interface that a link-local address belongs to.
     pub scope: u32,
 }
 
@@ -71,11 +71,11 @@ pub struct SocketAddressLink<const DATA: usize> {
     pub index: u16,
     /// The kind of interface (`IFT_…`).
     pub kind: u8,
-    /// The bytes of the name, at the beginning of the data.
+    /// The length of the name, which stands at the beginning of the data.
     pub name_length: u8,
-    /// The bytes of the address, which follows the name.
+    /// The length of the address, which follows the name.
     pub address_length: u8,
-    /// The bytes of the selector, which follows the address.
+    /// The length of the selector, which follows the address.
     pub selector_length: u8,
     /// Name, address, selector.
     pub data: [u8; DATA],
@@ -88,19 +88,19 @@ pub struct SocketAddressLink<const DATA: usize> {
 pub struct InterfaceRequest<const ARGUMENT: usize> {
     /// The name, with its NUL.
     pub name: [u8; NAME_SIZE],
-    /// An address, flags, an MTU, or the address of something else.
+    /// The union: a socket address, flags, an MTU, or a pointer.
     pub argument: [u8; ARGUMENT],
 }
 
-/// Where an [`InterfaceRequest`] has its argument, on all systems.
+/// The offset of the union in an [`InterfaceRequest`], on all systems.
 #[doc(alias = "ifr_ifru")]
 pub const IFR_ARGUMENT: usize = offset_of!(InterfaceRequest<16>, argument);
 
-/// Where it has the upper half of the flags, on systems that have 32 of them.
+/// The offset of the upper half of the flags, on systems that have 32 flags.
 #[doc(alias = "ifr_flagshigh")]
 pub const IFR_FLAGS_HIGH: usize = IFR_ARGUMENT + size_of::<u16>();
 
-/// The argument of the request that adds an IPv4 address, of all systems but FreeBSD.
+/// The argument of the request that adds an IPv4 address, on all systems except FreeBSD.
 #[doc(alias = "ifaliasreq")]
 #[doc(alias = "in_aliasreq")]
 #[repr(C)]
@@ -122,22 +122,22 @@ pub struct AliasRequest {
 #[derive(Clone, Copy, Debug)]
 pub struct Time(pub i64);
 
-/// How long an IPv6 address is valid.
+/// The lifetimes of an IPv6 address.
 #[doc(alias = "in6_addrlifetime")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct LifetimesV6 {
-    /// When it expires; the kernel's.
+    /// The time when the address expires; the kernel fills it in.
     pub expire: Time,
-    /// Until when it is preferred; the kernel's.
+    /// The time until which the address is preferred; the kernel fills it in.
     pub preferred_until: Time,
-    /// For how many seconds it is valid.
+    /// How many seconds the address is valid.
     pub valid: u32,
-    /// For how many seconds it is preferred.
+    /// How many seconds the address is preferred.
     pub preferred: u32,
 }
 
-/// The argument of the request that adds an IPv6 address, of all systems but FreeBSD.
+/// The argument of the request that adds an IPv6 address, on all systems except FreeBSD.
 #[doc(alias = "in6_aliasreq")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +152,7 @@ pub struct AliasRequestV6 {
     pub mask: SocketAddressV6,
     /// `IN6_IFF_…`.
     pub flags: i32,
-    /// How long it is valid.
+    /// The lifetimes.
     pub lifetimes: LifetimesV6,
 }
 
@@ -163,11 +163,11 @@ pub struct AliasRequestV6 {
 pub struct RequestV6 {
     /// The name, with its NUL.
     pub name: [u8; NAME_SIZE],
-    /// An address, or flags; the widest member of C's union is a set of 34 counters.
+    /// The union: an address or flags. Its widest member is a set of 34 counters.
     pub argument: [u8; 34 * 8],
 }
 
-/// What a tun is told of itself, on FreeBSD and DragonFly.
+/// The configuration of a tun, on FreeBSD and DragonFly.
 #[doc(alias = "tuninfo")]
 #[doc(alias = "tapinfo")]
 #[repr(C)]
@@ -179,6 +179,6 @@ pub struct TunInfoNarrow {
     pub mtu: u16,
     /// The kind of interface (`IFT_…`).
     pub kind: u8,
-    /// Nothing.
+    /// Unused.
     pub dummy: u8,
 }

@@ -1,8 +1,8 @@
 //! macOS: `<net/if_utun.h>`, `<sys/kern_control.h>`, `<sys/sys_domain.h>`, `<sys/sockio.h>`.
 //!
-//! It has no device node: a tun is a socket, connected to a control of the kernel's, and its packets always have the
-//! address family in front. Instead of taps it has Ethernets (`feth`) of which two are connected: what leaves one arrives at the other,
-//! where the packet filter takes it and gives it.
+//! It has no device node: a tun is a socket that is connected to a kernel control, and its packets always
+//! have the address family in front. Instead of taps it has paired Ethernet interfaces (`feth`): a frame that
+//! leaves one arrives at the other, where the packet filter reads and writes frames.
 #![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
 
 use core::mem::offset_of;
@@ -15,16 +15,16 @@ use crate::ioctl::Opcode;
 
 /// IPv6.
 pub const AF_INET6: u8 = 30;
-/// Adds an IPv6 address without looking for duplicates.
+/// Adds an IPv6 address without duplicate detection.
 pub const IN6_IFF_NODAD: u32 = 0x20;
-/// The kernel, as a domain of sockets.
+/// The domain of the kernel's own sockets.
 #[doc(alias = "PF_SYSTEM")]
 pub const AF_SYSTEM: u8 = 32;
-/// An address in that domain: of a control.
+/// The kind of addresses of kernel controls, in that domain.
 pub const AF_SYS_CONTROL: u16 = 2;
-/// The protocol of controls, and the level of their socket options.
+/// The protocol of kernel controls, and the level of their socket options.
 pub const SYSPROTO_CONTROL: i32 = 2;
-/// The option that tells the interface's name.
+/// The socket option that reports the interface's name.
 pub const UTUN_OPT_IFNAME: i32 = 2;
 
 macro_rules! utun_control {
@@ -33,7 +33,7 @@ macro_rules! utun_control {
     };
 }
 
-/// The control that makes tuns.
+/// The name of the kernel control that makes tuns.
 pub const UTUN_CONTROL_NAME: &str = utun_control!();
 
 /// The argument of requests that name an interface.
@@ -42,23 +42,23 @@ pub type InterfaceRequest = layout::InterfaceRequest<16>;
 /// A link-level address.
 pub type SocketAddressLink = layout::SocketAddressLink<12>;
 
-/// The name of a control, and its number.
+/// The name and the number of a kernel control.
 #[doc(alias = "ctl_info")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct ControlInfo {
-    /// The number, which is filled in.
+    /// The number, which the kernel fills in.
     pub id: u32,
     /// The name, with its NUL.
     pub name: [u8; 96],
 }
 
-/// The address of a control.
+/// The address of a kernel control.
 #[doc(alias = "sockaddr_ctl")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SocketAddressControl {
-    /// The bytes in use: all.
+    /// The bytes in use: all of them.
     pub length: u8,
     /// [`AF_SYSTEM`].
     pub family: u8,
@@ -66,87 +66,88 @@ pub struct SocketAddressControl {
     pub subfamily: u16,
     /// The number of the control.
     pub id: u32,
-    /// Which of its units; of the one that makes tuns, the interface's number and one more, or 0 for any.
+    /// The unit of the control. For tuns: the interface's number plus one, or 0 for any.
     pub unit: u32,
-    /// Nothing.
+    /// Unused.
     pub reserved: [u32; 5],
 }
 
-/// What a driver is to do, and with what.
+/// A command for an interface's driver.
 #[doc(alias = "ifdrv")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct DriverRequest {
-    /// The interface.
+    /// The name of the interface.
     pub name: [u8; NAME_SIZE],
-    /// What is to be done.
+    /// The command.
     pub command: usize,
-    /// The bytes of its argument.
+    /// The length of the command's argument.
     pub length: usize,
-    /// Where that stands.
+    /// The address of the command's argument.
     pub data: *const FakeRequest,
 }
 
-/// What is asked of an Ethernet that comes in pairs.
+/// The argument of a command for a `feth` interface.
 #[doc(alias = "if_fake_request")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FakeRequest {
-    /// Zeroes.
+    /// Reserved: zeroes.
     pub reserved: [u64; 4],
-    /// The name of the other.
+    /// The name of the other interface.
     pub peer: [u8; NAME_SIZE],
-    /// Of the union: what is longer.
+    /// The rest of the union's widest member.
     pub rest: [u8; 112],
 }
 
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
-/// `ifreq`: sets them.
+/// `ifreq`: sets the flags of an interface.
 pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: the MTU.
 pub const SIOCGIFMTU: Opcode = iowr(b'i', 51, size_of::<InterfaceRequest>());
-/// `ifreq`: sets it.
+/// `ifreq`: sets the MTU.
 pub const SIOCSIFMTU: Opcode = iow(b'i', 52, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: makes an interface.
 pub const SIOCIFCREATE: Opcode = iowr(b'i', 120, size_of::<InterfaceRequest>());
 /// `ifreq`: removes an interface.
 pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
-/// `ifreq` with a link-level address: sets the MAC.
+/// `ifreq` with a link-level address: sets the MAC address.
 pub const SIOCSIFLLADDR: Opcode = iow(b'i', 60, size_of::<InterfaceRequest>());
 /// [`AliasRequest`]: adds an IPv4 address.
 pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
-/// `ifreq` with the address: removes it.
+/// `ifreq` with the address: removes an IPv4 address.
 pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
 /// [`AliasRequestV6`]: adds an IPv6 address.
 pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 26, size_of::<AliasRequestV6>());
-/// [`RequestV6`] with the address: removes it.
+/// [`RequestV6`] with the address: removes an IPv6 address.
 pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
-/// [`RequestV6`], both ways: the flags of an address.
+/// [`RequestV6`], both ways: the flags of an IPv6 address.
 pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
 /// [`ControlInfo`], both ways: the number of a kernel control, by its name.
 pub const CTLIOCGINFO: Opcode = iowr(b'N', 3, size_of::<ControlInfo>());
 
-/// `ifreq`: binds a packet filter to an interface.
+/// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
-/// `u_int`: whether also what the interface has sent is given.
+/// `u_int`: whether a read also returns the packets that the interface has sent.
 pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
 
-/// [`DriverRequest`]: has an interface's driver do something.
+/// [`DriverRequest`]: passes a command to an interface's driver.
 pub const SIOCSDRVSPEC: Opcode = iow(b'i', 123, size_of::<DriverRequest>());
-/// What an Ethernet of a pair is to do: carry what leaves it into that of the [`FakeRequest`].
+/// The command that connects a `feth` interface with the one in the [`FakeRequest`].
 pub const IF_FAKE_S_CMD_SET_PEER: usize = 1;
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
 
-/// Connects two Ethernets.
+/// The request that connects two `feth` interfaces.
 pub const PAIR: Pair = {
-    // SAFETY: the drivers that answer it copy in `ifd_len` bytes at `ifd_data`, or fewer.
+    // SAFETY: the drivers that answer it copy in at most `ifd_len` bytes at `ifd_data`, and follow no other
+    // address. They copy out for `SIOCGDRVSPEC` only.
     unsafe { Pair::new(SIOCSDRVSPEC) }
 };
 
-/// What macOS has.
+/// Numbers and layouts of macOS.
 pub const ABI: Abi = Abi {
     system: System::MacOs,
     af_inet6: AF_INET6,
@@ -190,11 +191,11 @@ pub const ABI: Abi = Abi {
             set_nonblocking: FIONBIO,
             waiting: FIONREAD,
         };
-        // SAFETY: each number is that of macOS, and the assertions of the table hold it.
+        // SAFETY: each number is macOS's; the assertions of the table below hold it.
         unsafe { NUMBERS.declare(System::MacOs) }
     },
     bpf: {
-        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::MacOs, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: None,
@@ -210,14 +211,15 @@ pub fn control_info() -> [u8; size_of::<ControlInfo>()] {
     argument
 }
 
-/// The number of the control, which [`CTLIOCGINFO`] has filled in.
+/// The number of the control, after [`CTLIOCGINFO`] has filled it in.
 #[must_use]
 pub fn control_id(argument: &[u8; size_of::<ControlInfo>()]) -> u32 {
     let [a, b, c, d, ..] = *argument;
     u32::from_ne_bytes([a, b, c, d])
 }
 
-/// The address of a unit of a control: the interface `utunN` is unit N + 1, and 0 leaves the choice to the kernel.
+/// The address of a unit of a control. The interface `utunN` is unit N + 1; 0 leaves the choice to the
+/// kernel.
 #[must_use]
 pub fn sockaddr_ctl(id: u32, unit: u32) -> [u8; size_of::<SocketAddressControl>()] {
     const SIZE: usize = size_of::<SocketAddressControl>();
@@ -236,7 +238,7 @@ pub fn sockaddr_ctl(id: u32, unit: u32) -> [u8; size_of::<SocketAddressControl>(
 const _: () = assert!(UTUN_CONTROL_NAME.len() < 96 && NAME_SIZE == 16);
 
 table::table! {
-    /// macOS's own, for its own compiler.
+    /// macOS's own numbers and layouts, which its headers confirm, as far as these are available.
     TABLE:
     "AF_SYSTEM" => AF_SYSTEM => 32;
     "PF_SYSTEM" => AF_SYSTEM => 32;

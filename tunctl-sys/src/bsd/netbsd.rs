@@ -1,6 +1,7 @@
-//! NetBSD: `<net/if_tun.h>`, `<net/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`, `netintro(4)`.
+//! NetBSD: `<net/if_tun.h>`, `<net/if_tap.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`,
+//! `netintro(4)`.
 //!
-//! Its `ifreq` has room for an address of any family, and so its numbers are like nobody else's.
+//! Its `ifreq` has room for an address of any family, so its numbers differ from those of all other systems.
 #![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
 
 use core::mem::offset_of;
@@ -13,7 +14,7 @@ use crate::ioctl::Opcode;
 
 /// IPv6.
 pub const AF_INET6: u8 = 24;
-/// Adds an IPv6 address without looking for duplicates.
+/// Adds an IPv6 address without duplicate detection.
 pub const IN6_IFF_NODAD: u32 = 0x20;
 
 /// The argument of requests that name an interface.
@@ -29,20 +30,20 @@ pub type SocketAddressLink = layout::SocketAddressLink<24>;
 pub struct LinkAddressRequest {
     /// The name, with its NUL.
     pub name: [u8; NAME_SIZE],
-    /// [`IFLR_ACTIVE`] and the like.
+    /// Flags, such as [`IFLR_ACTIVE`].
     pub flags: u32,
-    /// Of no use here.
+    /// Unused here.
     pub prefix_length: u32,
     /// The address, with room for one of any family.
     pub address: [u8; 128],
-    /// The peer's.
+    /// The peer's address.
     pub destination: [u8; 128],
 }
 
-/// The address is to be the one in use.
+/// The address becomes the active one.
 pub const IFLR_ACTIVE: u32 = 0x4000;
 
-/// What makes `mac` the address in use of an interface.
+/// The argument of [`SIOCALIFADDR`] that makes `mac` the active address of an interface.
 #[must_use]
 pub fn link_address(name: &Name, mac: [u8; 6]) -> [u8; size_of::<LinkAddressRequest>()] {
     const ADDRESS: usize = offset_of!(LinkAddressRequest, address);
@@ -62,11 +63,11 @@ pub fn link_address(name: &Name, mac: [u8; 6]) -> [u8; size_of::<LinkAddressRequ
 
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
-/// `ifreq`: sets them.
+/// `ifreq`: sets the flags of an interface.
 pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: the MTU.
 pub const SIOCGIFMTU: Opcode = iowr(b'i', 126, size_of::<InterfaceRequest>());
-/// `ifreq`: sets it.
+/// `ifreq`: sets the MTU.
 pub const SIOCSIFMTU: Opcode = iow(b'i', 127, size_of::<InterfaceRequest>());
 /// `ifreq`: makes an interface.
 pub const SIOCIFCREATE: Opcode = iow(b'i', 122, size_of::<InterfaceRequest>());
@@ -74,19 +75,19 @@ pub const SIOCIFCREATE: Opcode = iow(b'i', 122, size_of::<InterfaceRequest>());
 pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
 /// [`AliasRequest`]: adds an IPv4 address.
 pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
-/// `ifreq` with the address: removes it.
+/// `ifreq` with the address: removes an IPv4 address.
 pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
 /// [`AliasRequestV6`]: adds an IPv6 address.
 pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 107, size_of::<AliasRequestV6>());
-/// [`RequestV6`] with the address: removes it.
+/// [`RequestV6`] with the address: removes an IPv6 address.
 pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
-/// [`RequestV6`], both ways: the flags of an address.
+/// [`RequestV6`], both ways: the flags of an IPv6 address.
 pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
 /// [`LinkAddressRequest`]: adds a link-level address.
 pub const SIOCALIFADDR: Opcode = iow(b'i', 28, size_of::<LinkAddressRequest>());
 /// `int`: whether packets have the address family in front.
 pub const TUNSIFHEAD: Opcode = iow(b't', 66, INT);
-/// `int`, filled in: any number but 0 for yes.
+/// `int`, filled in: any number except 0 for yes.
 pub const TUNGIFHEAD: Opcode = ior(b't', 65, INT);
 /// `int`: point-to-point or broadcast.
 pub const TUNSIFMODE: Opcode = iow(b't', 88, INT);
@@ -95,15 +96,16 @@ pub const TUNSLMODE: Opcode = iow(b't', 87, INT);
 /// `ifreq`, filled in: the name of the interface, of a tap.
 pub const TAPGIFNAME: Opcode = ior(b'e', 0, size_of::<InterfaceRequest>());
 
-/// `ifreq`: binds a packet filter to an interface.
+/// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
-/// `u_int`: which packets are given: 0, what the interface has received; 1, also what it has sent; 2, that alone.
+/// `u_int`: which packets a read returns: 0 for those that the interface has received, 2 for those that it
+/// has sent, 1 for both.
 pub const BIOCSDIRECTION: Opcode = iow(b'B', 121, INT);
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
-/// What NetBSD has.
+/// Numbers and layouts of NetBSD.
 pub const ABI: Abi = Abi {
     system: System::NetBsd,
     af_inet6: AF_INET6,
@@ -147,11 +149,11 @@ pub const ABI: Abi = Abi {
             set_nonblocking: FIONBIO,
             waiting: FIONREAD,
         };
-        // SAFETY: each number is that of NetBSD, and the assertions of the table hold it.
+        // SAFETY: each number is NetBSD's; the assertions of the table below hold it.
         unsafe { NUMBERS.declare(System::NetBsd) }
     },
     bpf: {
-        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::NetBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: None,
@@ -159,7 +161,7 @@ pub const ABI: Abi = Abi {
 };
 
 table::table! {
-    /// NetBSD's own, for its own compiler.
+    /// NetBSD's own numbers and layouts, which its headers confirm.
     TABLE:
     "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 24;

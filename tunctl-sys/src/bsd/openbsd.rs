@@ -1,6 +1,6 @@
 //! OpenBSD: `<net/if_tun.h>`, `<sys/sockio.h>`. Manual pages: `tun(4)`, `tap(4)`, `netintro(4)`.
 //!
-//! The packets of its tun always have the address family in front; there is nothing to switch.
+//! The packets of its tuns always have the address family in front; no request changes that.
 #![allow(unsafe_code, reason = "the requests are declared here, with the proof of their numbers")]
 
 use core::mem::offset_of;
@@ -31,7 +31,7 @@ pub struct FamilyRequest {
     pub family: u8,
 }
 
-/// What a tun is told of itself.
+/// The configuration of a tun.
 #[doc(alias = "tuninfo")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ pub struct TunInfo {
     pub mtu: u32,
     /// The kind of interface (`IFT_…`).
     pub kind: u16,
-    /// The interface's flags that may be set so: point-to-point or broadcast, multicast.
+    /// Flags of the interface: point-to-point or broadcast, and multicast.
     pub flags: u16,
     /// Bits a second.
     pub baudrate: u32,
@@ -48,29 +48,29 @@ pub struct TunInfo {
 
 /// `ifreq`, both ways: the flags of an interface.
 pub const SIOCGIFFLAGS: Opcode = iowr(b'i', 17, size_of::<InterfaceRequest>());
-/// `ifreq`: sets them.
+/// `ifreq`: sets the flags of an interface.
 pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
 /// `ifreq`, both ways: the MTU.
 pub const SIOCGIFMTU: Opcode = iowr(b'i', 126, size_of::<InterfaceRequest>());
-/// `ifreq`: sets it.
+/// `ifreq`: sets the MTU.
 pub const SIOCSIFMTU: Opcode = iow(b'i', 127, size_of::<InterfaceRequest>());
 /// `ifreq`: makes an interface.
 pub const SIOCIFCREATE: Opcode = iow(b'i', 122, size_of::<InterfaceRequest>());
 /// `ifreq`: removes an interface.
 pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
-/// `ifreq` with a link-level address: sets the MAC.
+/// `ifreq` with a link-level address: sets the MAC address.
 pub const SIOCSIFLLADDR: Opcode = iow(b'i', 31, size_of::<InterfaceRequest>());
 /// [`AliasRequest`]: adds an IPv4 address.
 pub const SIOCAIFADDR: Opcode = iow(b'i', 26, size_of::<AliasRequest>());
-/// `ifreq` with the address: removes it.
+/// `ifreq` with the address: removes an IPv4 address.
 pub const SIOCDIFADDR: Opcode = iow(b'i', 25, size_of::<InterfaceRequest>());
 /// [`AliasRequestV6`]: adds an IPv6 address.
 pub const SIOCAIFADDR_IN6: Opcode = iow(b'i', 26, size_of::<AliasRequestV6>());
-/// [`RequestV6`] with the address: removes it.
+/// [`RequestV6`] with the address: removes an IPv6 address.
 pub const SIOCDIFADDR_IN6: Opcode = iow(b'i', 25, size_of::<RequestV6>());
-/// [`RequestV6`], both ways: the flags of an address.
+/// [`RequestV6`], both ways: the flags of an IPv6 address.
 pub const SIOCGIFAFLAG_IN6: Opcode = iowr(b'i', 73, size_of::<RequestV6>());
-/// [`FamilyRequest`]: lets an interface have addresses of a family.
+/// [`FamilyRequest`]: enables an address family on an interface.
 pub const SIOCIFAFATTACH: Opcode = iow(b'i', 171, size_of::<FamilyRequest>());
 /// `int`: point-to-point or broadcast.
 pub const TUNSIFMODE: Opcode = iow(b't', 93, INT);
@@ -79,21 +79,21 @@ pub const TUNSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfo>());
 /// [`TunInfo`], filled in.
 pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfo>());
 
-/// `ifreq`: binds a packet filter to an interface.
+/// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
-/// `u_int`: which directions are left out, a bit each.
+/// `u_int`: a mask of the directions to leave out.
 pub const BIOCSDIRFILT: Opcode = iow(b'B', 125, INT);
 
-/// What the interface has sent.
+/// The packets that the interface has sent.
 pub const BPF_DIRECTION_OUT: u32 = 2;
 
-/// Where `if_data` has `ifi_oqdrops`.
+/// The offset of `ifi_oqdrops` in `if_data`.
 const OUTPUT_DROPS: usize = 104;
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
 
-/// What OpenBSD has.
+/// Numbers and layouts of OpenBSD.
 pub const ABI: Abi = Abi {
     system: System::OpenBsd,
     af_inet6: AF_INET6,
@@ -137,18 +137,18 @@ pub const ABI: Abi = Abi {
             set_nonblocking: FIONBIO,
             waiting: FIONREAD,
         };
-        // SAFETY: each number is that of OpenBSD, and the assertions of the table hold it.
+        // SAFETY: each number is OpenBSD's; the assertions of the table below hold it.
         unsafe { NUMBERS.declare(System::OpenBsd) }
     },
     bpf: {
-        // SAFETY: the numbers are those of the system, and the assertions of the table hold them.
+        // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::OpenBsd, BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
     },
     rename: None,
     pair: None,
 };
 
-/// The argument of [`SIOCIFAFATTACH`] that lets `name` have IPv6 addresses.
+/// The argument of [`SIOCIFAFATTACH`] that enables IPv6 on `name`.
 #[must_use]
 pub fn attach_v6(name: &Name) -> [u8; size_of::<FamilyRequest>()] {
     let mut argument = [0; size_of::<FamilyRequest>()];
@@ -158,7 +158,7 @@ pub fn attach_v6(name: &Name) -> [u8; size_of::<FamilyRequest>()] {
 }
 
 table::table! {
-    /// OpenBSD's own, for its own compiler.
+    /// OpenBSD's own numbers and layouts, which its headers confirm.
     TABLE:
     "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 24;

@@ -1,24 +1,23 @@
 //! The requests: a number, together with the proof that its argument is plain bytes.
 //!
-//! The kernels of these systems copy an argument in and out themselves, before and after they ask a driver,
-//! and go by the length and the direction in the number (`sys_ioctl`). So a request to any file whatsoever
-//! touches no byte but the argument's own. What remains to be proved is that no driver takes a part of the
-//! argument for an address and follows it. An argument that is shorter than an address, or that the kernel
-//! does not copy in, has none: [`Request::without_address`] checks that, and needs no promise. The others are
-//! these:
+//! The kernels of these systems copy an argument in before they call the driver, and out afterwards, by the
+//! length and the direction in the number (`sys_ioctl`). So a request to any file touches only the argument's
+//! own bytes. What remains to be proved is that no driver takes a part of the argument for an address and
+//! follows it. An argument that is shorter than an address, or that the kernel does not copy in, contains
+//! none: [`Request::without_address`] checks that, so its declaration is safe. These are the others:
 //!
 //! | group | argument | answered by | why it follows no address |
 //! |---|---|---|---|
-//! | 'i' | `ifreq` and its kin | `ifioctl`, on a socket of any family | it uses the member that the field names |
+//! | 'i' | `ifreq` and the like | `ifioctl`, on a socket of any family | it uses a member without addresses |
 //! | 't' | `tuninfo`, `tapinfo` | the driver of tuns and taps, on its node | it has integers only |
 //! | 'B' | `ifreq` of `BIOCSETIF` | the packet filter, on its node | it reads the name alone |
 //! | 'N' | `ctl_info` | `ctl_ioctl`, on a socket of macOS's kernel controls | it has a number and a name |
 //!
-//! - Group 't' belongs to ttys, too, and none of their requests has the number and the length of a `tuninfo`.
-//! - A driver from outside of the system's tree may use one of these numbers for an argument that holds an
-//!   address. None is known, and the proofs do not cover it.
-//! - The same number can mean another thing on another system. A request says whose it is, and `calls::ioctl`
-//!   makes none of another system's.
+//! - Ttys use group 't', too. None of their requests has the number and the length of one with a `tuninfo`.
+//! - The proofs do not cover a driver from outside the system's tree that uses one of these numbers for an
+//!   argument with an address. None is known.
+//! - The same number can mean something else on another system. A request knows its system, and
+//!   `calls::ioctl` refuses the requests of another one.
 #![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
 
 use crate::bsd::layout::InterfaceRequest;
@@ -26,10 +25,10 @@ use crate::bsd::macos::DriverRequest;
 use crate::bsd::{IN, LENGTH_MASK, OUT, System, VOID};
 use crate::ioctl::Opcode;
 
-/// The bytes of an address: all five systems are known here where pointers have 64 bits.
+/// The bytes of an address: the layouts here are those of 64-bit systems.
 const ADDRESS: usize = 8;
 
-/// A request of one system whose argument is as many plain bytes as its number says.
+/// A request of one system. Its argument consists of plain bytes, as many as the number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     system: System,
@@ -37,7 +36,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Declares a request whose argument may be long enough to hold an address.
+    /// Declares a request whose argument is long enough to contain an address.
     ///
     /// # Safety
     ///
@@ -45,8 +44,7 @@ impl Request {
     ///
     /// # Panics
     ///
-    /// The number has no length or no direction: then the argument is not bytes, but itself an address or an
-    /// integer.
+    /// The number has no length or no direction: its argument is an address or an integer, rather than bytes.
     #[must_use]
     pub const unsafe fn new(system: System, opcode: Opcode) -> Self {
         let request = Self { system, opcode };
@@ -54,16 +52,16 @@ impl Request {
         request
     }
 
-    /// Declares a request whose argument holds no address: it is too short for one, or the kernel only fills
-    /// it in.
+    /// Declares a request whose argument contains no address: it is too short for one, or the kernel only
+    /// fills it in.
     ///
     /// # Panics
     ///
-    /// As [`new`](Self::new), or the argument might hold an address.
+    /// As [`new`](Self::new), or the argument could contain an address.
     #[must_use]
     pub const fn without_address(system: System, opcode: Opcode) -> Self {
-        // SAFETY: the assertion below says that there is no room for an address, or that the kernel copies
-        // nothing in, so that a driver finds only zeroes there.
+        // SAFETY: as asserted below, the argument has no room for an address, or the kernel copies nothing
+        // in, so that the driver finds only zeroes.
         let request = unsafe { Self::new(system, opcode) };
         assert!(request.length() < ADDRESS || opcode & IN == 0);
         request
@@ -98,7 +96,7 @@ impl Request {
         }
     }
 
-    /// An argument of zeroes, for what the kernel only fills in.
+    /// An argument of zeroes, for a request that the kernel only fills in.
     #[must_use]
     pub fn zeroed(self) -> Vec<u8> {
         vec![0; self.length()]
@@ -120,8 +118,8 @@ pub enum Direction {
     Both,
 }
 
-/// The request that renames an interface: not a [`Request`], because its argument holds the address of the
-/// new name.
+/// The request that renames an interface. It is not a [`Request`], because its argument contains the address
+/// of the new name.
 #[doc(alias = "SIOCSIFNAME")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rename {
@@ -134,12 +132,12 @@ impl Rename {
     ///
     /// # Safety
     ///
-    /// On `system`, what answers `opcode` takes an `ifreq` and follows no address in it but `ifr_data`, which
-    /// is that of a string; it reads that string no further than its NUL, and writes nothing there.
+    /// On `system`, what answers `opcode` takes an `ifreq` and follows only the address `ifr_data`, which
+    /// points to a string; it reads the string no further than its NUL, and writes nothing there.
     ///
     /// # Panics
     ///
-    /// The number's argument has another length than the `ifreq` that is passed.
+    /// The number's argument does not have the length of an `ifreq`.
     #[must_use]
     pub const unsafe fn new(system: System, opcode: Opcode) -> Self {
         assert!(length(opcode) == size_of::<InterfaceRequest<16>>());
@@ -159,8 +157,8 @@ impl Rename {
     }
 }
 
-/// The request that connects two Ethernets of macOS: not a [`Request`], because its argument holds the
-/// address of another.
+/// The request that connects two `feth` interfaces of macOS. It is not a [`Request`], because its argument
+/// contains the address of another one.
 #[doc(alias = "SIOCSDRVSPEC")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair(Opcode);
@@ -170,12 +168,12 @@ impl Pair {
     ///
     /// # Safety
     ///
-    /// On macOS, what answers `opcode` takes an `ifdrv`; it follows no address but `ifd_data`, reads no more
-    /// bytes there than `ifd_len` says, and writes none.
+    /// On macOS, what answers `opcode` takes an `ifdrv` and follows only the address `ifd_data`; it reads no
+    /// more bytes there than `ifd_len` says, and writes none.
     ///
     /// # Panics
     ///
-    /// The number's argument has another length than an `ifdrv`.
+    /// The number's argument does not have the length of an `ifdrv`.
     #[must_use]
     pub const unsafe fn new(opcode: Opcode) -> Self {
         assert!(length(opcode) == size_of::<DriverRequest>());
@@ -189,23 +187,24 @@ impl Pair {
     }
 }
 
-/// The requests of one system; `None` where it has no such thing.
+/// The requests of one system; `None` where the system has no such request.
 ///
-/// Behind the arrow stands the argument: what builds it, and what reads the answer. An `int` is in the host's
-/// byte order.
+/// The arrow points to the function that builds the argument, and to the one that reads the answer; or to the
+/// argument's type. An `int` is in host byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requests<R = Request> {
     /// `SIOCGIFFLAGS` → [`ifreq`](super::Abi::ifreq), [`flags`](super::Abi::flags): the interface's flags.
     pub get_flags: R,
-    /// `SIOCSIFFLAGS` → [`ifreq_flags`](super::Abi::ifreq_flags): up, down and what else may be changed.
+    /// `SIOCSIFFLAGS` → [`ifreq_flags`](super::Abi::ifreq_flags): sets the interface up or down, and its
+    /// other flags.
     pub set_flags: R,
     /// `SIOCGIFMTU` → [`ifreq`](super::Abi::ifreq), [`mtu`](super::Abi::mtu).
     pub get_mtu: R,
     /// `SIOCSIFMTU` → [`ifreq_mtu`](super::Abi::ifreq_mtu).
     pub set_mtu: R,
     /// `SIOCIFCREATE` → [`ifreq`](super::Abi::ifreq), [`name`](super::Abi::interface_name): makes the
-    /// interface of that name. Where the argument travels both ways, a name without a number leaves it to the
-    /// kernel, which fills it in.
+    /// interface of that name. Where the argument travels both ways, a name without a number lets the kernel
+    /// choose one and fill it in.
     pub create: R,
     /// `SIOCIFDESTROY` → [`ifreq`](super::Abi::ifreq).
     pub destroy: R,
@@ -217,22 +216,23 @@ pub struct Requests<R = Request> {
     pub add_address_v6: R,
     /// `SIOCDIFADDR_IN6` → [`delete_v6`](super::Abi::delete_v6).
     pub delete_address_v6: R,
-    /// `SIOCGIFAFLAG_IN6` → [`query_v6`](super::Abi::query_v6), [`address_flags`](super::Abi::address_flags):
-    /// whether an address is in service.
+    /// `SIOCGIFAFLAG_IN6` → [`query_v6`](super::Abi::query_v6),
+    /// [`address_flags`](super::Abi::address_flags): reports whether an address is in service.
     pub get_address_flags_v6: R,
-    /// `SIOCIFAFATTACH` of OpenBSD → [`attach_v6`](super::openbsd::attach_v6): gives an interface IPv6.
+    /// `SIOCIFAFATTACH` of OpenBSD → [`attach_v6`](super::openbsd::attach_v6): enables IPv6 on an
+    /// interface.
     pub attach_family: Option<R>,
     /// `SIOCSIFLLADDR` → [`ifreq_mac`](super::Abi::ifreq_mac).
     pub set_mac: Option<R>,
-    /// `SIOCALIFADDR` of NetBSD, through a socket of the link level →
-    /// [`link_address`](super::netbsd::link_address): makes it the MAC in use.
+    /// `SIOCALIFADDR` of NetBSD, on a link-level socket → [`link_address`](super::netbsd::link_address):
+    /// sets the active MAC address.
     pub set_link_address: Option<R>,
     /// `TUNSIFHEAD` → `int`: whether packets have the address family in front.
     pub tun_set_head: Option<R>,
-    /// `TUNGIFHEAD` → `int`; NetBSD says any number but 0 for yes.
+    /// `TUNGIFHEAD` → `int`; NetBSD reports any number except 0 for yes.
     pub tun_get_head: Option<R>,
-    /// `TUNSIFMODE` → `int`: `IFF_POINTOPOINT` or `IFF_BROADCAST`, with or without `IFF_MULTICAST`; while
-    /// down only.
+    /// `TUNSIFMODE` → `int`: `IFF_POINTOPOINT` or `IFF_BROADCAST`, with or without `IFF_MULTICAST`; only
+    /// while the interface is down.
     pub tun_set_mode: Option<R>,
     /// `TUNSLMODE` → `int`: whether packets have a link-level address in front.
     pub tun_set_link_mode: Option<R>,
@@ -240,9 +240,9 @@ pub struct Requests<R = Request> {
     pub tun_set_info: Option<R>,
     /// `TUNGIFINFO` → [`parse_tun_info`](super::Abi::parse_tun_info).
     pub tun_get_info: Option<R>,
-    /// `TUNGIFNAME` → [`interface_name`](super::Abi::interface_name): what the interface is called by now.
+    /// `TUNGIFNAME` → [`interface_name`](super::Abi::interface_name): the interface's present name.
     pub tun_name: Option<R>,
-    /// `TUNSTRANSIENT`, `TAPSTRANSIENT` → `int`: whether the interface goes when it is closed.
+    /// `TUNSTRANSIENT`, `TAPSTRANSIENT` → `int`: whether the interface is removed when it is closed.
     pub set_transient: Option<R>,
     /// `TAPGIFNAME` → [`interface_name`](super::Abi::interface_name).
     pub tap_name: Option<R>,
@@ -255,9 +255,9 @@ pub struct Requests<R = Request> {
     /// `CTLIOCGINFO` of macOS → [`control_info`](super::macos::control_info),
     /// [`control_id`](super::macos::control_id).
     pub control_info: Option<R>,
-    /// `FIONBIO` → `int`: whether calls that would have to wait fail instead.
+    /// `FIONBIO` → `int`: whether a call that would have to wait fails instead.
     pub set_nonblocking: R,
-    /// `FIONREAD` → `int`: the bytes that can be read.
+    /// `FIONREAD` → `int`: the number of bytes that can be read.
     pub waiting: R,
 }
 
@@ -266,16 +266,15 @@ impl Requests<Opcode> {
     ///
     /// # Safety
     ///
-    /// Each number is that of the request which its field names, on `system`.
+    /// Each number is the one that `system` has for the request in the field's description.
     ///
     /// # Panics
     ///
     /// A number has no length or no direction.
     #[must_use]
     pub const unsafe fn declare(self, system: System) -> Requests {
-        // SAFETY, of each block below: the caller vouches for the number. The argument of group 'i' is then
-        // an `ifreq` or its kin, and the block says which member of it is used, and that this holds no
-        // address.
+        // SAFETY of each block below: the caller vouches for the number. Its argument is then an `ifreq` or
+        // the like; each block says which members are used, and none of these contains an address.
         Requests {
             // SAFETY: `ifru_flags` is filled in.
             get_flags: unsafe { Request::new(system, self.get_flags) },
@@ -285,41 +284,42 @@ impl Requests<Opcode> {
             get_mtu: unsafe { Request::new(system, self.get_mtu) },
             // SAFETY: `ifru_mtu`, or `ifru_metric` in its place, is read.
             set_mtu: unsafe { Request::new(system, self.set_mtu) },
-            // SAFETY: the name alone is read and filled in; it is `SIOCIFCREATE2` that follows `ifru_data`.
+            // SAFETY: only the name is read and filled in; `SIOCIFCREATE2` is the one that follows
+            // `ifru_data`.
             create: unsafe { Request::new(system, self.create) },
-            // SAFETY: the name alone is read.
+            // SAFETY: only the name is read.
             destroy: unsafe { Request::new(system, self.destroy) },
-            // SAFETY: three `sockaddr`s are read, which stand in the argument whole.
+            // SAFETY: three `sockaddr`s are read, which the argument contains whole.
             add_address: unsafe { Request::new(system, self.add_address) },
-            // SAFETY: `ifru_addr` is read, which stands in the argument whole.
+            // SAFETY: `ifru_addr` is read, which the argument contains whole.
             delete_address: unsafe { Request::new(system, self.delete_address) },
-            // SAFETY: three `sockaddr_in6`, flags and lifetimes are read, which stand in the argument whole.
+            // SAFETY: three `sockaddr_in6`, flags and lifetimes are read, which the argument contains whole.
             add_address_v6: unsafe { Request::new(system, self.add_address_v6) },
-            // SAFETY: `ifru_addr` is read, which stands in the argument whole.
+            // SAFETY: `ifru_addr` is read, which the argument contains whole.
             delete_address_v6: unsafe { Request::new(system, self.delete_address_v6) },
-            // SAFETY: `ifru_addr` is read, `ifru_flags6` is filled in.
+            // SAFETY: `ifru_addr` is read, and `ifru_flags6` is filled in.
             get_address_flags_v6: unsafe { Request::new(system, self.get_address_flags_v6) },
-            // SAFETY: the argument is a name and a number.
+            // SAFETY: the argument consists of a name and a number.
             attach_family: unsafe { declared(system, self.attach_family) },
-            // SAFETY: `ifru_addr` is read, which stands in the argument whole.
+            // SAFETY: `ifru_addr` is read, which the argument contains whole.
             set_mac: unsafe { declared(system, self.set_mac) },
-            // SAFETY: two `sockaddr_storage` are read, which stand in the argument whole.
+            // SAFETY: two `sockaddr_storage` are read, which the argument contains whole.
             set_link_address: unsafe { declared(system, self.set_link_address) },
             tun_set_head: without_address(system, self.tun_set_head),
             tun_get_head: without_address(system, self.tun_get_head),
             tun_set_mode: without_address(system, self.tun_set_mode),
             tun_set_link_mode: without_address(system, self.tun_set_link_mode),
-            // SAFETY: `tuninfo` has integers only.
+            // SAFETY: `tuninfo` consists of integers.
             tun_set_info: unsafe { declared(system, self.tun_set_info) },
             tun_get_info: without_address(system, self.tun_get_info),
             tun_name: without_address(system, self.tun_name),
             set_transient: without_address(system, self.set_transient),
             tap_name: without_address(system, self.tap_name),
-            // SAFETY: `tapinfo` has integers only.
+            // SAFETY: `tapinfo` consists of integers.
             tap_set_info: unsafe { declared(system, self.tap_set_info) },
             tap_set_vnet_header: without_address(system, self.tap_set_vnet_header),
             tap_get_vnet_header: without_address(system, self.tap_get_vnet_header),
-            // SAFETY: the name is read, the identifier filled in; both stand in the argument whole.
+            // SAFETY: the name is read, and the identifier is filled in; the argument contains both whole.
             control_info: unsafe { declared(system, self.control_info) },
             set_nonblocking: Request::without_address(system, self.set_nonblocking),
             waiting: Request::without_address(system, self.waiting),
@@ -329,10 +329,10 @@ impl Requests<Opcode> {
 
 /// # Safety
 ///
-/// As [`Request::new`], if there is one.
+/// As [`Request::new`], if there is an opcode.
 const unsafe fn declared(system: System, opcode: Option<Opcode>) -> Option<Request> {
     match opcode {
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller makes the same promise.
         Some(opcode) => Some(unsafe { Request::new(system, opcode) }),
         None => None,
     }
@@ -352,7 +352,7 @@ mod tests {
     use super::{Direction, Request};
 
     #[test]
-    fn a_number_tells_length_and_direction() {
+    fn a_number_contains_length_and_direction() {
         let requests = netbsd::ABI.requests;
         assert_eq!((requests.get_flags.length(), requests.get_flags.direction()), (144, Direction::Both));
         assert_eq!((requests.set_flags.length(), requests.set_flags.direction()), (144, Direction::In));
@@ -368,13 +368,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "ADDRESS")]
-    fn an_argument_that_may_hold_an_address_needs_one() {
+    fn an_argument_with_room_for_an_address_needs_a_promise() {
         let _ = Request::without_address(System::NetBsd, iow(b't', 1, 8));
     }
 
     #[test]
     #[should_panic(expected = "ADDRESS")]
-    fn so_does_one_that_travels_both_ways() {
+    fn an_argument_that_travels_both_ways_needs_a_promise() {
         let _ = Request::without_address(System::NetBsd, iowr(b't', 1, 100));
     }
 

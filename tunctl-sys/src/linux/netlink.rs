@@ -1,6 +1,8 @@
-//! Numbers of the route family of netlink: `<linux/rtnetlink.h>`, `<linux/if_link.h>`. Manual page: `rtnetlink(7)`.
+//! Numbers of netlink's route family, from `<linux/rtnetlink.h>` and `<linux/if_link.h>`. Manual page:
+//! `rtnetlink(7)`.
 //!
-//! A message about an interface is a `struct ifinfomsg`, of [`LINK_HEADER_SIZE`] bytes, and then attributes.
+//! A message about an interface consists of a `struct ifinfomsg`, which has [`LINK_HEADER_SIZE`] bytes, and
+//! attributes.
 
 /// Kinds of messages.
 pub mod rtm {
@@ -19,7 +21,7 @@ pub mod rtm {
 #[doc(alias = "ifinfomsg")]
 pub const LINK_HEADER_SIZE: usize = 16;
 
-/// The flag in a `struct ifinfomsg`, from `<linux/if.h>`, which says that the interface is up.
+/// A flag in a `struct ifinfomsg`, from `<linux/if.h>`: the interface is up.
 #[doc(alias = "IFF_UP")]
 pub const LINK_UP: u32 = 1;
 
@@ -48,7 +50,7 @@ pub mod ifla {
     pub const CARRIER: u16 = 33;
 }
 
-/// Where `tx_dropped` stands among the counters of [`ifla::STATS64`].
+/// The position of `tx_dropped` among the counters of [`ifla::STATS64`].
 #[doc(alias = "rtnl_link_stats64")]
 pub const STATS64_TX_DROPPED: usize = 7;
 
@@ -76,11 +78,11 @@ pub mod ifla_tun {
     pub const VNET_HDR: u16 = 5;
     /// `u8`, boolean: the interface outlives its last descriptor.
     pub const PERSIST: u16 = 6;
-    /// `u8`, boolean: made for several queues.
+    /// `u8`, boolean: the interface may have several queues.
     pub const MULTI_QUEUE: u16 = 7;
-    /// `u32`: queues that are attached and enabled. Reported for multi-queue interfaces only.
+    /// `u32`: queues that are attached and enabled. Reported only for multi-queue interfaces.
     pub const NUM_QUEUES: u16 = 8;
-    /// `u32`: queues that are attached and disabled. Reported for multi-queue interfaces only.
+    /// `u32`: queues that are attached and disabled. Reported only for multi-queue interfaces.
     pub const NUM_DISABLED_QUEUES: u16 = 9;
 }
 

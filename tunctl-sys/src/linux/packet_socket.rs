@@ -1,6 +1,6 @@
-//! Packet sockets (`AF_PACKET`): what passes an interface, both ways, without taking it from anyone.
+//! Packet sockets (`AF_PACKET`): copies of the packets that pass an interface, in both directions.
 //!
-//! Manual page: `packet(7)`. Receiving needs nothing from here: a packet socket is read like any other.
+//! Manual page: `packet(7)`. A packet socket is read like any other socket, so no function for that is here.
 #![allow(
     unsafe_code,
     reason = "the addresses, options and counters of a packet socket have no safe wrappers"
@@ -17,12 +17,12 @@ pub const OUTGOING: u8 = 4;
 
 const _: () = assert!(OUTGOING == libc::PACKET_OUTGOING);
 
-/// What a packet socket counted since its counters were last read.
+/// The counters of a packet socket, since they were last read.
 #[doc(alias = "tpacket_stats")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Packets seen, the dropped ones included.
+    /// Packets seen, including the dropped ones.
     pub packets: u32,
     /// Packets dropped because the socket's buffer was full.
     pub drops: u32,
@@ -30,8 +30,9 @@ pub struct Statistics {
 
 const _: () = assert!(size_of::<Statistics>() == size_of::<libc::tpacket_stats>());
 
-/// Opens a packet socket on the interface with this index in the caller's network namespace: close-on-exec,
-/// non-blocking, all protocols, and what it returns begins with the link-layer header (on a TUN: with the IP header).
+/// Opens a packet socket on the interface with this index in the caller's network namespace. It is
+/// close-on-exec and non-blocking, and receives all protocols; a packet begins with the link-layer header (on
+/// a TUN: with the IP header).
 ///
 /// # Errors
 ///
@@ -42,10 +43,10 @@ pub fn open(index: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Opens a packet socket for [`send_to`] alone: nothing is received, and what is sent goes to the driver at once, past the
-/// queueing discipline.
+/// Opens a packet socket only for [`send_to`]: it receives nothing, and a sent packet goes to the driver at
+/// once, past the queueing discipline.
 ///
-/// Other packet sockets do not see what goes out this way.
+/// Other packet sockets do not see these packets.
 ///
 /// # Errors
 ///
@@ -55,8 +56,8 @@ pub fn open_to_send() -> io::Result<OwnedFd> {
     // A socket of protocol 0 receives nothing.
     let socket = socket()?;
     let on: c_int = 1;
-    // SAFETY: the kernel reads at most the length given, which is that of the initialised `int` that the pointer names
-    // and that lives until the call returns; it writes nothing.
+    // SAFETY: the kernel reads at most as many bytes as the length says, which are those of an initialised
+    // `int` that lives until the call returns; it writes nothing.
     let answer = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -69,19 +70,19 @@ pub fn open_to_send() -> io::Result<OwnedFd> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
 }
 
-/// Sends a packet, with its link-layer header if there is one, out of the interface with this index. The kernel finds out
-/// which protocol it is.
+/// Sends a packet, including its link-layer header if there is one, out of the interface with this index. The
+/// kernel detects the protocol.
 ///
 /// # Errors
 ///
-/// Through a socket of [`open_to_send`], the driver's own: `ENOBUFS` if it dropped the packet, or has no carrier. Else
-/// `ENETDOWN`; `ENXIO`: no interface has that index; `EMSGSIZE`: it is longer than the MTU; `EINVAL`: it is shorter than the
-/// link-layer header.
+/// On a socket of [`open_to_send`], `ENOBUFS`: the driver dropped the packet, or has no carrier. On any:
+/// `ENETDOWN`; `ENXIO`: no interface has that index; `EMSGSIZE`: the packet is longer than the MTU; `EINVAL`:
+/// the packet is shorter than the link-layer header.
 pub fn send_to(fd: BorrowedFd<'_>, index: u32, packet: &[u8]) -> io::Result<usize> {
     let address = address(index, 0);
-    // SAFETY: the kernel reads `packet.len()` bytes of the packet, which are initialised, and at most the length given of
-    // the address, which is that of the initialised, padding-free `sockaddr_ll`; both live until the call returns, and it
-    // writes nothing.
+    // SAFETY: the kernel reads `packet.len()` bytes of the packet, which are initialised, and of the address
+    // at most as many bytes as the length says, which are those of an initialised `sockaddr_ll` without
+    // padding. Both live until the call returns, and the kernel writes nothing.
     let sent = unsafe {
         libc::sendto(
             fd.as_raw_fd(),
@@ -96,7 +97,8 @@ pub fn send_to(fd: BorrowedFd<'_>, index: u32, packet: &[u8]) -> io::Result<usiz
 }
 
 fn socket() -> io::Result<OwnedFd> {
-    // With protocol 0 nothing is received until the bind: else packets of other interfaces would come first.
+    // With protocol 0 the socket receives nothing until the bind. Otherwise packets of other interfaces would
+    // come first.
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: socket() takes integers only.
     let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
@@ -111,8 +113,8 @@ fn bind(socket: &OwnedFd, index: u32) -> io::Result<()> {
     const ALL: u16 = 0x0003; // ETH_P_ALL, which libc types as an int
     const _: () = assert!(ALL as c_int == libc::ETH_P_ALL);
     let address = address(index, ALL);
-    // SAFETY: the kernel reads at most the length given, which is that of the initialised, padding-free
-    // `sockaddr_ll` that the pointer names and that lives until the call returns.
+    // SAFETY: the kernel reads at most as many bytes as the length says, which are those of an initialised
+    // `sockaddr_ll` without padding that lives until the call returns; it writes nothing.
     let answer = unsafe {
         libc::bind(socket.as_raw_fd(), ptr::from_ref(&address).cast(), length_of::<libc::sockaddr_ll>())
     };
@@ -133,17 +135,18 @@ fn address(index: u32, protocol: u16) -> libc::sockaddr_ll {
     }
 }
 
-/// Reads the socket's counters, which sets them to zero.
+/// Reads the socket's counters and sets them to zero.
 ///
 /// # Errors
 ///
-/// `ENOPROTOOPT`: `fd` is a socket of another family. `ENOTSOCK`: it is no socket.
+/// `ENOPROTOOPT`: `fd` is a socket of another family. `ENOTSOCK`: `fd` is not a socket.
 #[doc(alias = "PACKET_STATISTICS")]
 pub fn statistics(fd: BorrowedFd<'_>) -> io::Result<Statistics> {
     let mut statistics = Statistics::default();
     let mut length = length_of::<Statistics>();
-    // SAFETY: the kernel writes at most `length` bytes, the size of `statistics`, for which any bytes are valid, and
-    // then the written length over `length`; both are exclusively borrowed until the call returns.
+    // SAFETY: the kernel writes at most `length` bytes, the size of `statistics`, for which any bytes are
+    // valid, and then the number of written bytes to `length`. Both are exclusively borrowed until the call
+    // returns.
     let answer = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),

@@ -1,4 +1,4 @@
-//! Other processes: a copy of this one, and programs that it starts. And what a thread may do.
+//! Processes: a copy of this one, the programs that it starts, and the capabilities of a thread.
 #![allow(
     unsafe_code,
     reason = "fork(2), what runs between it and execve(2), and capset(2) have no safe wrappers"
@@ -13,32 +13,33 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::Command;
 use std::ptr;
 
-/// As which exit status the standard library tells a panic.
+/// The exit status by which the standard library reports a panic.
 const PANICKED: c_int = 101;
 
-/// Starts a copy of this process that does `work` and ends with what it returns as its exit status; the id of the copy,
-/// which the caller must wait for.
+/// Starts a copy of this process, which runs `work` and exits with the status that `work` returns. Returns
+/// the copy's process id, for which the caller must wait.
 ///
-/// The copy ends without running destructors or writing out buffers: these are the original's. If `work` panics, its exit status
-/// is 101.
+/// The copy exits without running destructors or flushing buffers, because these belong to the original. If
+/// `work` panics, the exit status is 101.
 ///
 /// # Errors
 ///
-/// `EINVAL`: the process has several threads, of which the copy would lack all but one, with whatever locks the others
-/// held. `EAGAIN`, `ENOMEM`.
+/// `EINVAL`: the process has several threads. The copy would have only one of them, and the locks that the
+/// others held would stay locked. `EAGAIN`, `ENOMEM`.
 #[doc(alias = "fork")]
 pub fn in_copy(work: impl FnOnce() -> c_int) -> io::Result<c_int> {
     if fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    // SAFETY: there is one thread, this one, and so nobody who could start another meanwhile: the copy has all threads
-    // that the process has, and no lock is held by one that it lacks. So it may do whatever a process may.
+    // SAFETY: this thread is the only one, so no other thread can start one in the meantime. The copy has all
+    // threads that the process has, and no missing thread holds a lock. So the copy may do whatever a process
+    // may.
     let pid = unsafe { libc::fork() };
     match pid {
         0 => {
-            // A panic would go on into what is the original's.
+            // A panic would unwind into the frames of the caller, which belong to the original.
             let status = panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(PANICKED);
-            // SAFETY: _exit() takes an integer and does not return; it runs nothing of the process's.
+            // SAFETY: _exit() takes an integer and does not return; it runs no code of the process.
             unsafe { libc::_exit(status) }
         }
         1.. => Ok(pid),
@@ -46,22 +47,24 @@ pub fn in_copy(work: impl FnOnce() -> c_int) -> io::Result<c_int> {
     }
 }
 
-/// Has a program start with no signal blocked, whatever the thread that starts it has blocked.
+/// Makes a program start with no signal blocked, whichever signals the starting thread has blocked.
 ///
-/// The standard library hands the mask on, and a program that knows nothing of it could not be interrupted.
+/// The standard library passes the signal mask on, and a program that does not expect one could not be
+/// interrupted.
 #[doc(alias = "sigprocmask")]
 pub fn unblock_signals(command: &mut Command) {
     let unblock = || {
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: sigemptyset() initialises the set that it is given the address of.
+        // SAFETY: sigemptyset() writes one whole set, for which there is room at the address.
         unsafe { libc::sigemptyset(none.as_mut_ptr()) };
-        // SAFETY: it reads the set, which was initialised above, and a null third argument asks for nothing back.
+        // SAFETY: sigprocmask() reads the set, which is initialised above; as the third argument is null, it
+        // writes nothing.
         match unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }
     };
-    // SAFETY: between fork and exec the closure makes two calls that POSIX lists as safe in a signal handler, and
+    // SAFETY: between fork and exec the closure makes two calls that POSIX lists as async-signal-safe, and
     // reads errno; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(unblock) };
 }
@@ -74,11 +77,11 @@ pub const CAP_NET_ADMIN: u32 = 12;
 /// Manual page: `capabilities(7)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CapabilitySets {
-    /// What it may do now.
+    /// The capabilities that the thread uses now.
     pub effective: u64,
-    /// What it may make effective.
+    /// The capabilities that the thread may make effective.
     pub permitted: u64,
-    /// What a program that it starts may keep.
+    /// The capabilities that a program may keep when the thread starts it.
     pub inheritable: u64,
 }
 
@@ -114,14 +117,15 @@ impl CapabilityHeader {
 pub fn capabilities() -> io::Result<CapabilitySets> {
     let mut header = CapabilityHeader::THIS_THREAD;
     let mut words = [CapabilityWords::default(); 2];
-    // SAFETY: the kernel reads the header, which is initialised, and may write its version; version 3 has it write two
-    // data structures at most, which is what `words` holds, and any bytes are valid ones. Both are exclusively borrowed
-    // until the call returns.
+    // SAFETY: the kernel reads the header, which is initialised, and may write its version. For version 3 it
+    // writes at most two data structures; `words` holds two, for which any bytes are valid. Both are
+    // exclusively borrowed until the call returns.
     let answer = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) };
     if answer < 0 {
         return Err(io::Error::last_os_error());
     }
-    let join = |of: fn(&CapabilityWords) -> u32| u64::from(of(&words[1])) << 32 | u64::from(of(&words[0]));
+    let join =
+        |part: fn(&CapabilityWords) -> u32| u64::from(part(&words[1])) << 32 | u64::from(part(&words[0]));
     Ok(CapabilitySets {
         effective: join(|word| word.effective),
         permitted: join(|word| word.permitted),
@@ -129,7 +133,7 @@ pub fn capabilities() -> io::Result<CapabilitySets> {
     })
 }
 
-/// Gives the calling thread these capabilities; the process's other threads keep theirs.
+/// Sets the capabilities of the calling thread; the process's other threads keep theirs.
 ///
 /// # Errors
 ///
@@ -147,24 +151,26 @@ pub fn set_capabilities(sets: CapabilitySets) -> io::Result<()> {
         }
     };
     let words = [word(0), word(32)];
-    // SAFETY: the kernel reads the header, which is initialised, exclusively borrowed, and may have its version written;
-    // version 3 has it read two data structures, which is what `words` holds, and write none. Both live until the call
-    // returns.
+    // SAFETY: the kernel reads the header, which is initialised and exclusively borrowed, and may write its
+    // version. For version 3 it reads two data structures and writes none; `words` holds two, initialised.
+    // Both live until the call returns.
     let answer = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whether two descriptors, each of a process, are of one open file: one is a duplicate of the other, or was inherited.
+/// Whether two descriptors, each of some process, refer to one open file: one is a duplicate of the other, or
+/// was inherited.
 ///
 /// # Errors
 ///
-/// `EPERM`: the caller may not look into one of the processes. `ENOSYS`: the kernel was built without it. `ESRCH`, `EBADF`:
-/// one of them is gone.
+/// `EPERM`: the caller may not inspect one of the processes. `ENOSYS`: the kernel was built without `kcmp`.
+/// `ESRCH`, `EBADF`: a process or a descriptor is gone.
 #[doc(alias = "kcmp")]
 pub fn is_same_file((pid, fd): (u32, c_int), (other_pid, other_fd): (u32, c_int)) -> io::Result<bool> {
     /// `KCMP_FILE`, from <linux/kcmp.h>.
     const FILE: c_int = 0;
-    // kcmp() takes the descriptors as longs; of a shorter argument, syscall(2) would pass on only the lower half.
+    // kcmp() takes the descriptors as longs. syscall(2) is variadic: it would leave the upper half of an int
+    // undefined.
     let (fd, other_fd) = (fd as c_long, other_fd as c_long);
     // SAFETY: kcmp() with KCMP_FILE takes integers only, and changes nothing.
     let answer = unsafe { libc::syscall(libc::SYS_kcmp, pid, other_pid, FILE, fd, other_fd) };
@@ -180,18 +186,18 @@ mod tests {
     #[test]
     fn the_kernel_agrees_with_its_own_status_file() {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
-        let told = |set: &str| {
+        let reported = |set: &str| {
             let digits = status.lines().find_map(|line| line.strip_prefix(set)).unwrap();
             u64::from_str_radix(digits.trim(), 16).unwrap()
         };
         let sets = capabilities().unwrap();
-        assert_eq!(sets.effective, told("CapEff:"));
-        assert_eq!(sets.permitted, told("CapPrm:"));
-        assert_eq!(sets.inheritable, told("CapInh:"));
-        // To have what one has, one needs no permission.
+        assert_eq!(sets.effective, reported("CapEff:"));
+        assert_eq!(sets.permitted, reported("CapPrm:"));
+        assert_eq!(sets.inheritable, reported("CapInh:"));
+        // Setting the present capabilities needs no permission.
         set_capabilities(sets).unwrap();
         assert_eq!(capabilities().unwrap(), sets);
-        // Nobody may do what he is not permitted.
+        // An effective capability must be permitted.
         let senseless = CapabilitySets { permitted: 0, effective: 1, ..sets };
         assert_eq!(set_capabilities(senseless).unwrap_err().raw_os_error(), Some(libc::EPERM));
     }
@@ -205,7 +211,7 @@ mod tests {
             is_same_file((pid, one.as_raw_fd()), (pid, two.as_raw_fd()))
         };
         match is_same(&file, &duplicate) {
-            // A kernel without kcmp(), or a container that forbids it.
+            // The kernel has no kcmp(), or a container forbids it.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {}
             outcome => {
                 assert!(outcome.unwrap());

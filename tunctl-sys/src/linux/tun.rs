@@ -19,9 +19,9 @@
 //! - `fuse_do_ioctl` passes every number on. It copies as many bytes as the number says, in the direction
 //!   that the number says. An integer in place of a pointer becomes an address there, and
 //!   `TUNSETSTEERINGEBPF`, for which the TUN driver reads an `int`, writes one.
-//! - Ttys and sound timers have type 'T', too. Their numbers are other ones: they carry no direction and no
-//!   size (`TCGETS` is 0x5401), or an ordinal below 0xc0, where those of this driver begin.
-//! - What the kernel answers by itself for every file (`do_vfs_ioctl`) has other numbers as well.
+//! - Ttys and sound timers use type 'T', too, with other numbers: these carry no direction and no size
+//!   (`TCGETS` is 0x5401), or have an ordinal below 0xc0, where the TUN driver's begin.
+//! - The requests that the kernel itself answers for every file (`do_vfs_ioctl`) have other numbers as well.
 #![allow(unsafe_code, reason = "the ioctl requests are declared here, each with the proof of its argument")]
 
 use std::ffi::c_int;
@@ -104,19 +104,20 @@ const SET_VNET_LITTLE_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETLE)
 // SAFETY: `tun_set_vnet_be` copies one `int` in, or ignores the argument, and writes nothing.
 const SET_VNET_BIG_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETBE) };
 
-/// Creates an interface, or attaches to one; `request` then holds the name that the kernel settled on.
+/// Creates an interface, or attaches to one; `request` then holds the name that the kernel chose.
 ///
 /// # Errors
 ///
-/// `EPERM`, `EBUSY`, `EINVAL`, `E2BIG`, `EEXIST` (this descriptor is attached already), `ENFILE`, `ENOMEM`.
+/// `EPERM`, `EBUSY`, `EINVAL`, `E2BIG`, `ENFILE`, `ENOMEM`. `EEXIST`: this descriptor is already attached.
 #[doc(alias = "TUNSETIFF")]
 pub fn set_iff(fd: BorrowedFd<'_>, request: &mut InterfaceRequest) -> io::Result<()> {
     SET_IFF.call(fd, request).map(drop)
 }
 
-/// The attached interface's name and flags. The name follows renames.
+/// Returns the attached interface's name and flags. The name follows renames.
 ///
-/// The flags tell `IFF_NO_PI` falsely: the kernel reports the same bit when no socket filter is attached.
+/// `IFF_NO_PI` in the flags is unreliable: `tun_get_iff` reports the same bit as `IFF_NOFILTER` if no socket
+/// filter is attached.
 ///
 /// # Errors
 ///
@@ -126,7 +127,7 @@ pub fn iff(fd: BorrowedFd<'_>) -> io::Result<InterfaceRequest> {
     GET_IFF.call(fd)
 }
 
-/// Whether the interface outlives its last descriptor.
+/// Sets whether the interface outlives its last descriptor.
 ///
 /// # Errors
 ///
@@ -136,11 +137,12 @@ pub fn set_persist(fd: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
     SET_PERSIST.call(fd, c_int::from(persistent)).map(drop)
 }
 
-/// Puts the descriptor's queue into service, or takes it out, which loses the packets in it.
+/// Puts the descriptor's queue into service, or takes it out of service, which drops the packets in it.
 ///
 /// # Errors
 ///
-/// `EINVAL`: it is so already, or the interface has a single queue. `EBADFD`: as [`set_persist`].
+/// `EINVAL`: the queue is already in that state, or the interface is not made for several queues. `EBADFD`:
+/// as [`set_persist`].
 #[doc(alias = "TUNSETQUEUE")]
 pub fn set_queue(fd: BorrowedFd<'_>, attached: bool) -> io::Result<()> {
     let flag = if attached { flags::ATTACH_QUEUE } else { flags::DETACH_QUEUE };
@@ -150,7 +152,7 @@ pub fn set_queue(fd: BorrowedFd<'_>, attached: bool) -> io::Result<()> {
     SET_QUEUE.call(fd, &request).map(drop)
 }
 
-/// The user that may attach to the interface.
+/// Sets the user that may attach to the interface.
 ///
 /// # Errors
 ///
@@ -160,7 +162,7 @@ pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
     SET_OWNER.call(fd, uid.cast_signed()).map(drop)
 }
 
-/// The group whose members may attach to the interface.
+/// Sets the group whose members may attach to the interface.
 ///
 /// # Errors
 ///
@@ -170,7 +172,7 @@ pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
     SET_GROUP.call(fd, gid.cast_signed()).map(drop)
 }
 
-/// The offloads (`TUN_F_…` bits) that the reader of this interface accepts; 0 for none.
+/// Sets the offloads (`TUN_F_…` bits) that the reader of this interface accepts; 0 for none.
 ///
 /// # Errors
 ///
@@ -180,7 +182,7 @@ pub fn set_offload(fd: BorrowedFd<'_>, offloads: u32) -> io::Result<()> {
     SET_OFFLOAD.call(fd, offloads.cast_signed()).map(drop)
 }
 
-/// The size of the virtio-net header in front of each packet, in bytes.
+/// Sets the size of the virtio-net header in front of each packet, in bytes.
 ///
 /// # Errors
 ///
@@ -190,7 +192,7 @@ pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> 
     SET_VNET_HEADER_SIZE.call(fd, &bytes).map(drop)
 }
 
-/// The bytes that written packets may occupy in the kernel before a writer must wait.
+/// Sets how many bytes written packets may occupy in the kernel before a writer must wait.
 ///
 /// # Errors
 ///
@@ -200,7 +202,7 @@ pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
     SET_SEND_BUFFER.call(fd, &bytes).map(drop)
 }
 
-/// The size of the virtio-net header in front of each packet, in bytes.
+/// Returns the size of the virtio-net header in front of each packet, in bytes.
 ///
 /// # Errors
 ///
@@ -210,7 +212,7 @@ pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
     GET_VNET_HEADER_SIZE.call(fd)
 }
 
-/// Has the numbers in the virtio-net header in the host's order, as they are at first.
+/// Sets the byte order of the virtio-net header to the host's, which is also its initial state.
 ///
 /// # Errors
 ///
@@ -220,17 +222,18 @@ pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
 pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
     SET_VNET_LITTLE_ENDIAN.call(fd, &0)?;
     match SET_VNET_BIG_ENDIAN.call(fd, &0) {
-        // A kernel without support for foreign byte orders has nothing to undo.
+        // `tun_set_vnet_be` answers so in a kernel without support for foreign byte orders, which has nothing
+        // to undo.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
         outcome => outcome.map(drop),
     }
 }
 
-/// Takes the filters off a tap by which it drops frames: that of MAC addresses, and the classic BPF program.
+/// Removes the filters by which a tap drops frames: the MAC filter and the classic BPF program.
 ///
 /// # Errors
 ///
-/// `EINVAL`: a tun has none. `EBADFD`: as [`set_persist`].
+/// `EINVAL`: the interface is a tun, which has no such filters. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETTXFILTER")]
 #[doc(alias = "TUNDETACHFILTER")]
 pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -238,7 +241,7 @@ pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
     DETACH_FILTER.call(fd, 0).map(drop)
 }
 
-/// Takes off the eBPF programs that choose a packet's queue, and that cut or drop packets.
+/// Removes the eBPF programs that choose a packet's queue and that cut or drop packets.
 ///
 /// # Errors
 ///
@@ -267,7 +270,7 @@ mod tests {
             assert!(!TunDriver::answers(fd).unwrap());
             assert_eq!(set_persist(fd, false).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
         }
-        // Where the node cannot be opened, the kernel tests say so.
+        // The kernel tests report it if the node cannot be opened.
         if let Ok(node) = File::open("/dev/net/tun") {
             assert!(TunDriver::answers(node.as_fd()).unwrap());
             assert_eq!(set_persist(node.as_fd(), false).unwrap_err().raw_os_error(), Some(libc::EBADFD));

@@ -10,7 +10,7 @@ fn tun3() -> Name {
     Name::new(b"tun3").unwrap()
 }
 
-/// Pieces, one after the other, filled up with zeroes.
+/// Pieces, one after the other, padded with zeroes.
 fn laid_out(size: usize, pieces: &[&[u8]]) -> Vec<u8> {
     let mut bytes = pieces.concat();
     assert!(bytes.len() <= size);
@@ -56,7 +56,7 @@ fn flags_are_one_half_or_two() {
     for abi in [netbsd::ABI, openbsd::ABI, macos::ABI] {
         let argument = abi.ifreq_flags(&tun3(), 0x0008_8043);
         assert_eq!(argument, laid_out(abi.ifreq, &[TUN3, &low]), "{:?}", abi.system);
-        // What stands in the rest of the union is nothing.
+        // The rest of the union does not matter.
         let answer = [TUN3.as_slice(), &low, &[0xff; 14]].concat();
         assert_eq!(abi.flags(&answer), Some(0x8043), "{:?}", abi.system);
     }
@@ -132,7 +132,7 @@ fn an_ipv6_address_with_its_peer_mask_flags_and_lifetimes() {
                 &socket(2),
                 &mask,
                 &0x20_u32.to_ne_bytes(),
-                // The two times are the kernel's.
+                // The kernel fills in the two times.
                 &[0; 16],
                 &[0xff; 8],
             ],
@@ -169,7 +169,7 @@ fn the_flags_of_an_address_stand_where_it_stood() {
 }
 
 #[test]
-fn what_a_tun_is_told_of_itself() {
+fn a_tuninfo_is_narrow_or_wide() {
     let info = TunInfo { mtu: 1400, kind: 53, flags: 0, baudrate: 7 };
     let narrow = [&7_u32.to_ne_bytes()[..], &1400_u16.to_ne_bytes(), &[53, 0]].concat();
     for abi in [freebsd::ABI, dragonfly::ABI] {
