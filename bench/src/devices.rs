@@ -17,8 +17,9 @@ const MTU: u32 = 1500;
 
 /// One TUN for each library.
 ///
-/// Only tun-rs can adopt a descriptor. So each has its own interface, and raw calls are measured on each of their
-/// descriptors: in the library's own mode (ours is non-blocking, the others block), with the same objects in the kernel.
+/// Only tun-rs can adopt a descriptor. So each has its own interface, and raw calls are measured on each of
+/// their descriptors: in the library's own mode (ours is non-blocking, the others block), with the same
+/// objects in the kernel.
 pub(crate) struct Devices {
     tunctl: (LinuxDevice, KernelSide),
     /// Of the same queue.

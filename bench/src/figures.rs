@@ -33,7 +33,8 @@ pub(crate) struct Figure {
 /// The figures of a measurement, in the order of its cases and subjects.
 pub(crate) struct Figures {
     pub(crate) all: Vec<Figure>,
-    /// The least and greatest ratio of raw calls on one interface to the same on another: what lies between is noise.
+    /// The least and greatest ratio of raw calls on one interface to the same on another: what lies between
+    /// is noise.
     pub(crate) noise: (f64, f64),
 }
 

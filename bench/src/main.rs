@@ -1,7 +1,7 @@
 //! Measures what one `recv` and one `send` cost: raw system calls, ours, and other libraries, side by side.
 //!
-//! It measures, it doesn't judge: the exit status is 0 whether or not the goal is met, and 1 if something could not be
-//! measured.
+//! It measures, it doesn't judge: the exit status is 0 whether or not the goal is met, and 1 if something
+//! could not be measured.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! The system calls themselves, which all else is measured against.
 //!
-//! `nix`'s wrappers are generic, so they are compiled into the timed loop: a call of the C library, and a comparison of
-//! its answer with -1.
+//! `nix`'s wrappers are generic, so they are compiled into the timed loop: a call of the C library, and a
+//! comparison of its answer with -1.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -9,8 +9,8 @@ use crate::traffic::{Counted, discard_queue, readable};
 
 /// Packets of a batch, which is what one sample is made of.
 const BATCH: usize = 400;
-/// Packets put in the queue for a batch: within a TUN's 500, and more than are read, so that a stray loss is found by the
-/// counters, and not by a reader that waits for ever.
+/// Packets put in the queue for a batch: within a TUN's 500, and more than are read, so that a stray loss is
+/// found by the counters, and not by a reader that waits for ever.
 const QUEUED: usize = 450;
 /// Rounds thrown away: caches, branch predictors, the kernel's slabs and the clock of the CPU settle in them.
 const WARM_UP: usize = 20;
@@ -59,7 +59,8 @@ impl Case {
 /// The samples of one case.
 pub(crate) struct Measured {
     pub(crate) case: Case,
-    /// For each subject, nanoseconds a packet, one sample a round: the samples at one position are of one round.
+    /// For each subject, nanoseconds a packet, one sample a round: the samples at one position are of one
+    /// round.
     pub(crate) samples: Vec<Vec<f64>>,
 }
 

@@ -21,8 +21,8 @@ impl Summary {
     }
 }
 
-/// The ratios of samples that were taken side by side. What slowed down both falls out of each; it would not of the ratio
-/// of two medians.
+/// The ratios of samples that were taken side by side. What slowed down both falls out of each; it would not
+/// of the ratio of two medians.
 pub(crate) fn ratios<'a>(samples: &'a [f64], references: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
     samples.iter().zip(references).map(|(sample, reference)| sample / reference)
 }

@@ -1,4 +1,5 @@
-//! The kernel's side of an interface: what makes packets for it, what takes them from it, and what counts both.
+//! The kernel's side of an interface: what makes packets for it, what takes them from it, and what counts
+//! both.
 
 use std::fs;
 use std::io;
@@ -13,8 +14,9 @@ use crate::raw;
 const HEADERS: usize = 20 + 8;
 /// RFC 863, discard. Nobody listens.
 const PORT: u16 = 9;
-/// A multicast address, which can't be a source (RFC 1122, section 3.2.1.3): the kernel drops a packet that pretends to
-/// come from it before it looks for a route or a receiver, whatever its settings, and answers nothing.
+/// A multicast address, which can't be a source (RFC 1122, section 3.2.1.3): the kernel drops a packet that
+/// pretends to come from it before it looks for a route or a receiver, whatever its settings, and answers
+/// nothing.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// Settings of the namespace that keep other packets out of the queue, and martians out of the log.
@@ -97,7 +99,8 @@ pub(crate) fn discard_queue(fd: BorrowedFd<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// What the kernel counted, from the interface's end: what a program writes to the device, the interface *received*.
+/// What the kernel counted, from the interface's end: what a program writes to the device, the interface
+/// *received*.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) rx: Counted,
@@ -119,7 +122,8 @@ impl Counters {
             let (interface, fields) = line.split_once(':')?;
             (interface.trim() == name).then_some(fields)
         })?;
-        // Eight columns of reception, beginning with bytes, packets, errs and drop, then eight of transmission.
+        // Eight columns of reception, beginning with bytes, packets, errs and drop, then eight of
+        // transmission.
         let numbers: Vec<u64> = fields.split_whitespace().map_while(|field| field.parse().ok()).collect();
         let counted = |columns: &[u64]| match *columns {
             [bytes, packets, errors, dropped, ..] => Some(Counted { packets, bytes, lost: errors + dropped }),

@@ -1,8 +1,8 @@
 //! Records what passes a TUN/TAP device, and replays it: any device, a kernel's or the mock's.
 //!
-//! [`Recorder`] wraps a device and is one itself. Each packet that the program receives or sends through it also goes to a
-//! log, a pcapng file that Wireshark and tcpdump show. [`Recording`] reads such a file, so that what a real peer did once
-//! becomes the input of a test.
+//! [`Recorder`] wraps a device and is one itself. Each packet that the program receives or sends through it
+//! also goes to a log, a pcapng file that Wireshark and tcpdump show. [`Recording`] reads such a file, so
+//! that what a real peer did once becomes the input of a test.
 //!
 //! ```
 //! use tunctl_core::{CreateOptions, TunBackend, TunDevice};

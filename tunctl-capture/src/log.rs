@@ -10,7 +10,8 @@ use crate::{Direction, pcapng};
 
 /// Why a log is not whole: how its writer failed first, and how much is missing.
 ///
-/// Nothing is written after a failure, since nobody knows how much of a block the writer had taken. What came before stands.
+/// Nothing is written after a failure, since nobody knows how much of a block the writer had taken. What came
+/// before stands.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the log of packets ends early, {lost} are missing from it: {error}")]
 pub struct LogError {

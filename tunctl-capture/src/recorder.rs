@@ -18,17 +18,21 @@ use crate::{Direction, LogError};
 /// How long a virtio-net header is, in bytes.
 pub(crate) const VNET_HEADER_LENGTH: usize = 10;
 
-/// A device that writes each packet that the program received or sent to a pcapng log, and else is the device it wraps.
+/// A device that writes each packet that the program received or sent to a pcapng log, and else is the device
+/// it wraps.
 ///
-/// The log has packets as they passed the interface: packet information and virtio-net headers are left out of it. (Behind
-/// a virtio-net header, a packet may be a super-segment, and its checksum left open; the log has it so.) A packet that a
-/// short buffer cut stands there as it was received, with its original length where its IP header tells. Clones of a
-/// recorder share its log. When several threads use a device, the order of the log is that in which they came to it.
+/// The log has packets as they passed the interface: packet information and virtio-net headers are left out
+/// of it. (Behind a virtio-net header, a packet may be a super-segment, and its checksum left open; the log
+/// has it so.) A packet that a short buffer cut stands there as it was received, with its original length
+/// where its IP header tells. Clones of a recorder share its log. When several threads use a device, the
+/// order of the log is that in which they came to it.
 ///
-/// A writer that fails loses no packet and breaks no call: the log ends there, and [`log_error`](Self::log_error) and
-/// [`finish`](Self::finish) tell. Finish a recorder before you destroy its device, or drop it, if you want to know.
+/// A writer that fails loses no packet and breaks no call: the log ends there, and
+/// [`log_error`](Self::log_error) and [`finish`](Self::finish) tell. Finish a recorder before you destroy its
+/// device, or drop it, if you want to know.
 ///
-/// Each packet is one write. Nothing is flushed before the end, so a [`BufWriter`](std::io::BufWriter) makes sense.
+/// Each packet is one write. Nothing is flushed before the end, so a [`BufWriter`](std::io::BufWriter) makes
+/// sense.
 pub struct Recorder<D, W> {
     device: D,
     log: Arc<Mutex<Log<W>>>,
@@ -42,8 +46,8 @@ impl<D: TunDevice, W: Write> Recorder<D, W> {
         Self::with_clock(device, writer, || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
-    /// As [`new`](Self::new), with a clock of your own: it is asked once for each packet, for the time since the beginning
-    /// of 1970. Where it gives the same times, the log has the same bytes: the mock's
+    /// As [`new`](Self::new), with a clock of your own: it is asked once for each packet, for the time since
+    /// the beginning of 1970. Where it gives the same times, the log has the same bytes: the mock's
     /// `MockBackend::now` is such a clock.
     pub fn with_clock(device: D, writer: W, clock: impl FnMut() -> Duration + Send + 'static) -> Self {
         let log = Log::new(writer, Box::new(clock), device.layer(), device.name().ok());
@@ -64,7 +68,8 @@ impl<D: TunDevice, W: Write> Recorder<D, W> {
 
     /// Ends the log: gives the device back, and the flushed writer if the log is whole.
     ///
-    /// Clones of the recorder go on without a log, and say so in [`log_error`](Self::log_error) when a packet passes them.
+    /// Clones of the recorder go on without a log, and say so in [`log_error`](Self::log_error) when a packet
+    /// passes them.
     pub fn finish(self) -> (D, Result<W, LogError>) {
         let outcome = self.log().finish();
         (self.device, outcome)

@@ -18,7 +18,8 @@ pub struct Recorded {
     pub direction: Option<Direction>,
     /// When, since the beginning of 1970 or what the recorder's clock took for it. Some files do not know.
     pub time: Option<Duration>,
-    /// What it starts with. `None` for neither an IP packet nor an Ethernet frame: the capture of another kind of network.
+    /// What it starts with. `None` for neither an IP packet nor an Ethernet frame: the capture of another
+    /// kind of network.
     pub layer: Option<Layer>,
     /// Its bytes, as many as were captured.
     pub packet: Vec<u8>,
@@ -39,10 +40,11 @@ impl Recorded {
     }
 }
 
-/// The packets of a pcapng file, in its order: one that a [`Recorder`](crate::Recorder) wrote, or a capture of Wireshark's.
+/// The packets of a pcapng file, in its order: one that a [`Recorder`](crate::Recorder) wrote, or a capture
+/// of Wireshark's.
 ///
-/// Read are enhanced and simple packet blocks, of every interface that the file describes, in either byte order. Blocks of
-/// other kinds are skipped.
+/// Read are enhanced and simple packet blocks, of every interface that the file describes, in either byte
+/// order. Blocks of other kinds are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
     packets: Vec<Recorded>,
@@ -61,8 +63,8 @@ impl Recording {
         }
     }
 
-    /// Reads a file up to the first damage: the packets before it, and what it is. A recorder that was killed may leave a
-    /// packet half written.
+    /// Reads a file up to the first damage: the packets before it, and what it is. A recorder that was killed
+    /// may leave a packet half written.
     #[must_use]
     pub fn salvage(file: &[u8]) -> (Self, Option<InvalidRecording>) {
         let mut recording = Self::default();
@@ -84,8 +86,9 @@ impl Recording {
         &self.packets
     }
 
-    /// Hands each packet to `feed`, in order and without a pause, up to the first failure: to inject what was received into
-    /// a mock, and compare what is sent. For the pace of old, `feed` may sleep for the difference of two times.
+    /// Hands each packet to `feed`, in order and without a pause, up to the first failure: to inject what was
+    /// received into a mock, and compare what is sent. For the pace of old, `feed` may sleep for the
+    /// difference of two times.
     ///
     /// # Errors
     ///
@@ -94,15 +97,16 @@ impl Recording {
         self.packets.iter().try_for_each(feed)
     }
 
-    /// Sends the packets of one direction through a device, or of any direction with `None`; how many they are.
+    /// Sends the packets of one direction through a device, or of any direction with `None`; how many they
+    /// are.
     ///
-    /// They are sent as they were captured, whole or not, with those headers in front that the device's flags ask for. (The
-    /// virtio-net header is all zeros: nothing is left to the receiver.)
+    /// They are sent as they were captured, whole or not, with those headers in front that the device's flags
+    /// ask for. (The virtio-net header is all zeros: nothing is left to the receiver.)
     ///
     /// # Errors
     ///
-    /// `LayerMismatch` at the first packet that is none of the device's layer; those of [`TunDevice::send`]. What came
-    /// before is sent.
+    /// `LayerMismatch` at the first packet that is none of the device's layer; those of [`TunDevice::send`].
+    /// What came before is sent.
     pub fn send_all<D: TunDevice>(&self, device: &D, direction: Option<Direction>) -> Result<usize> {
         let mut sent = 0;
         for recorded in &self.packets {

@@ -221,7 +221,8 @@ fn the_mtu_bounds_what_the_system_sends<H: Harness>(harness: &H) {
     assert_eq!(received(&device), ipv4(9000));
 }
 
-/// Asserts that a handle says of its interface what the system reports, except of queues, which that may not count.
+/// Asserts that a handle says of its interface what the system reports, except of queues, which that may not
+/// count.
 #[track_caller]
 fn assert_told<H: Harness>(harness: &H, text: &str) {
     let found = harness.backend().interface(&name(text)).unwrap();

@@ -33,7 +33,8 @@ pub(crate) fn has_linux_errnos() -> bool {
     DIALECT.with_borrow(|dialect| dialect.profile.linux_errnos)
 }
 
-/// The system's name for one of the suite's. What the suite has named without saying what it is keeps its name.
+/// The system's name for one of the suite's. What the suite has named without saying what it is keeps its
+/// name.
 pub(crate) fn native(text: &str, layer: Option<Layer>) -> String {
     DIALECT.with_borrow_mut(|dialect| {
         let Names::Units { tun, tap } = dialect.profile.names else { return text.to_owned() };

@@ -22,7 +22,8 @@ pub struct Outcome {
 }
 
 thread_local! {
-    // Where the standard library keeps these with the threads of POSIX, clippy does not see that it is constant.
+    // Where the standard library keeps these with the threads of POSIX, clippy does not see that it is
+    // constant.
     #[allow(clippy::missing_const_for_thread_local, reason = "it is one")]
     static OUTCOME: RefCell<Outcome> = const {
         RefCell::new(Outcome { refusals: Vec::new(), not_applicable: None })

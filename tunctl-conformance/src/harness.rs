@@ -7,10 +7,11 @@ pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
 /// The interface of a harness's backend.
 pub type InterfaceOf<H> = <<H as Harness>::Backend as TunBackend>::Interface;
 
-/// A backend under test, and the system around it: a network namespace in which nothing but the case does anything.
+/// A backend under test, and the system around it: a network namespace in which nothing but the case does
+/// anything.
 ///
-/// The system's side never goes through the backend: what it reports is evidence, and what it does is what another program
-/// would do. A method that fails panics, since the case then proves nothing.
+/// The system's side never goes through the backend: what it reports is evidence, and what it does is what
+/// another program would do. A method that fails panics, since the case then proves nothing.
 pub trait Harness {
     /// The backend under test.
     type Backend: TunBackend;
@@ -21,8 +22,8 @@ pub trait Harness {
     /// In what this system differs from others.
     fn profile(&self) -> Profile;
 
-    /// What the system itself reports of an interface of this namespace; `None` if there is none of that name. Queues may be
-    /// unknown.
+    /// What the system itself reports of an interface of this namespace; `None` if there is none of that
+    /// name. Queues may be unknown.
     fn report(&self, name: &InterfaceName) -> Option<InterfaceInfo>;
 
     /// The addresses that the system itself reports, with prefix and peer, in no particular order.
@@ -31,8 +32,8 @@ pub trait Harness {
     /// How many packets the system dropped on the way to a device of this interface.
     fn dropped(&self, name: &InterfaceName) -> u64;
 
-    /// Makes the system send one packet out of an interface, as it is: on a tun an IP packet, on a tap a frame. Whether it
-    /// reached a queue; it has when this returns.
+    /// Makes the system send one packet out of an interface, as it is: on a tun an IP packet, on a tap a
+    /// frame. Whether it reached a queue; it has when this returns.
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool;
 
     /// Watches what the system receives from the devices of an interface, from now on.
@@ -53,8 +54,8 @@ pub trait Harness {
     /// Another program, which may, switches an interface of this namespace on or off.
     fn set_up(&self, name: &InterfaceName, up: bool);
 
-    /// Does something as another user: effective uid and gid, no other groups, and with or without the privilege to
-    /// configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
+    /// Does something as another user: effective uid and gid, no other groups, and with or without the
+    /// privilege to configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut());
 
     /// What a poll of the device reports at this moment.
@@ -63,7 +64,8 @@ pub trait Harness {
     /// An interface of this namespace that is no TUN/TAP interface.
     fn other_interface(&self) -> InterfaceName;
 
-    /// Attaches (`true`) or detaches the device's queue, if the device implements [`Queues`](tunctl_core::Queues).
+    /// Attaches (`true`) or detaches the device's queue, if the device implements
+    /// [`Queues`](tunctl_core::Queues).
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>>;
 
     /// Tries an operation that no trait has; `None` if the backend has no such thing.
@@ -72,8 +74,8 @@ pub trait Harness {
 
 /// What the system has received from the devices of an interface since the observation began.
 pub trait Observation {
-    /// The oldest packet that was not taken yet, as it passed the interface: without packet information or virtio-net
-    /// header.
+    /// The oldest packet that was not taken yet, as it passed the interface: without packet information or
+    /// virtio-net header.
     fn take(&mut self) -> Option<Vec<u8>>;
 }
 
@@ -108,7 +110,8 @@ pub struct Profile {
     pub tun_queue_length: usize,
     /// The packets that a queue holds unless told otherwise, on a tap.
     pub tap_queue_length: usize,
-    /// How many packets must be read from a full queue before there is room for as many: a matter of cache lines.
+    /// How many packets must be read from a full queue before there is room for as many: a matter of cache
+    /// lines.
     pub queue_batch: usize,
     /// The most queues that an interface may have.
     pub most_queues: usize,

@@ -1,8 +1,8 @@
 //! The suite that every backend must pass: a kernel's, and a model's that claims to stand for it.
 //!
-//! Each [`Case`] states one behaviour of the driver and is written once, over a [`Harness`]. What a case sees comes from
-//! outside of the backend under test wherever the harness can look: the system's own report, what its side of the wire
-//! received, the poll bits of the descriptor.
+//! Each [`Case`] states one behaviour of the driver and is written once, over a [`Harness`]. What a case sees
+//! comes from outside of the backend under test wherever the harness can look: the system's own report, what
+//! its side of the wire received, the poll bits of the descriptor.
 //!
 //! A test binary of a backend runs them all, each over a harness of its own:
 //!

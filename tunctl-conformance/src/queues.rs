@@ -50,7 +50,8 @@ pub(crate) fn join<H: Harness>(harness: &H) -> DeviceOf<H> {
     open(harness, several(), "many").unwrap()
 }
 
-/// Detaches the device's queue, or attaches it; false if the backend has no such thing, and the case no point.
+/// Detaches the device's queue, or attaches it; false if the backend has no such thing, and the case no
+/// point.
 #[track_caller]
 pub(crate) fn switched<H: Harness>(harness: &H, device: &DeviceOf<H>, attached: bool) -> bool {
     let Some(outcome) = harness.set_queue(device, attached) else {
@@ -64,7 +65,8 @@ fn inject<H: Harness>(harness: &H, packet: &[u8]) -> bool {
     harness.inject(&name("many"), packet)
 }
 
-/// Packets of many flows, which a system spreads over the queues as it likes: each packet differs in its source.
+/// Packets of many flows, which a system spreads over the queues as it likes: each packet differs in its
+/// source.
 fn flows(count: u8) -> impl Iterator<Item = Vec<u8>> {
     (0..count).map(|number| {
         let mut packet = ipv4(28);

@@ -24,7 +24,8 @@ const TCP_IPV6: u8 = 4;
 /// `VIRTIO_NET_HDR_GSO_ECN`: a flag of the kinds that are TCP.
 const ECN: u8 = 0x80;
 
-/// A virtio-net header: segments of ten bytes, and where their checksum starts and stands, if it is asked for.
+/// A virtio-net header: segments of ten bytes, and where their checksum starts and stands, if it is asked
+/// for.
 fn header(kind: u8, checksum: Option<(u16, u16)>) -> Vec<u8> {
     let (start, offset) = checksum.unwrap_or_default();
     let numbers = [0, 10, start, offset].map(u16::to_ne_bytes);

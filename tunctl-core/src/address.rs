@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 use crate::text::try_from_text;
 
-/// An address of an interface, with its prefix length, and with a peer or a broadcast address where it has one.
+/// An address of an interface, with its prefix length, and with a peer or a broadcast address where it has
+/// one.
 ///
-/// Written as a text it is an address, or an address and a prefix length; with a peer, `10.0.0.1 peer 10.0.0.2/32`.
+/// Written as a text it is an address, or an address and a prefix length; with a peer, `10.0.0.1 peer
+/// 10.0.0.2/32`.
 ///
 /// ```
 /// use tunctl_core::InterfaceAddress;
@@ -26,8 +28,8 @@ use crate::text::try_from_text;
 ///
 /// # Platform
 ///
-/// The default of a class, netmask and broadcast, is what the kernel's own `SIOCSIFADDR` does on Linux for a tap; on a
-/// tun it would take `/32` and no broadcast. Here both layers get the same.
+/// The default of a class, netmask and broadcast, is what the kernel's own `SIOCSIFADDR` does on Linux for a
+/// tap; on a tun it would take `/32` and no broadcast. Here both layers get the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InterfaceAddress {
     address: IpAddr,
@@ -53,8 +55,8 @@ impl InterfaceAddress {
 
     /// An address with the prefix length of its class (IPv4) or 64 (IPv6).
     ///
-    /// Classes went out of use in 1993: `10.1.1.1` becomes `10.1.1.1/8`, and takes the traffic of all of `10.0.0.0/8`. Give
-    /// the prefix length, unless you want what Erlang's `tunctl` and `ifconfig` do.
+    /// Classes went out of use in 1993: `10.1.1.1` becomes `10.1.1.1/8`, and takes the traffic of all of
+    /// `10.0.0.0/8`. Give the prefix length, unless you want what Erlang's `tunctl` and `ifconfig` do.
     ///
     /// # Errors
     ///
@@ -68,8 +70,8 @@ impl InterfaceAddress {
         Ok(Self::at(address, prefix_length))
     }
 
-    /// The address of one end of a point-to-point link whose other end is `peer`. The prefix is the peer's, and is
-    /// its whole length unless [`with_prefix_length`](Self::with_prefix_length) says otherwise.
+    /// The address of one end of a point-to-point link whose other end is `peer`. The prefix is the peer's,
+    /// and is its whole length unless [`with_prefix_length`](Self::with_prefix_length) says otherwise.
     ///
     /// # Errors
     ///
@@ -87,7 +89,8 @@ impl InterfaceAddress {
         Ok(Self { address, prefix_length: longest_prefix(address), peer: Some(peer), broadcast: None })
     }
 
-    /// The same with another prefix length; a broadcast address that followed from the prefix follows the new one.
+    /// The same with another prefix length; a broadcast address that followed from the prefix follows the new
+    /// one.
     ///
     /// # Errors
     ///
@@ -151,14 +154,15 @@ impl InterfaceAddress {
         self.peer
     }
 
-    /// The broadcast address. With a prefix of 30 bits or less and no peer it is the network's last address, unless
-    /// [`with_broadcast`](Self::with_broadcast) said otherwise.
+    /// The broadcast address. With a prefix of 30 bits or less and no peer it is the network's last address,
+    /// unless [`with_broadcast`](Self::with_broadcast) said otherwise.
     #[must_use]
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
         self.broadcast
     }
 
-    /// Whether it is an IPv6 link-local address: those that an interface has, its kernel most likely made by itself.
+    /// Whether it is an IPv6 link-local address: those that an interface has, its kernel most likely made by
+    /// itself.
     #[must_use]
     pub const fn is_link_local(&self) -> bool {
         match self.address {
@@ -167,7 +171,8 @@ impl InterfaceAddress {
         }
     }
 
-    /// Whether a kernel holds the two for one: the same address, prefix length and peer. Broadcast does not count.
+    /// Whether a kernel holds the two for one: the same address, prefix length and peer. Broadcast does not
+    /// count.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         (self.address, self.prefix_length, self.peer) == (other.address, other.prefix_length, other.peer)
@@ -230,8 +235,8 @@ pub enum InvalidAddress {
         /// The bits of the address.
         longest: u8,
     },
-    /// An interface can't have it: IPv4's 0/8, class D (multicast) or E (reserved, broadcast), IPv6's `::`, `::1`,
-    /// multicast or IPv4-mapped addresses.
+    /// An interface can't have it: IPv4's 0/8, class D (multicast) or E (reserved, broadcast), IPv6's `::`,
+    /// `::1`, multicast or IPv4-mapped addresses.
     #[error("{address} cannot be the address of an interface: {why}")]
     NotUnicast {
         /// The address.

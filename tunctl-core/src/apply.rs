@@ -20,7 +20,8 @@ impl Snapshot {
     }
 }
 
-/// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it is not.
+/// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it
+/// is not.
 pub(crate) fn apply<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<()> {
     if let Some(invalid) = &config.invalid {
         return Err(invalid.clone());
@@ -89,8 +90,8 @@ fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
     found
 }
 
-/// Makes the interface of a device what its options name, owner, group and persistence included. On failure, it is what it
-/// was before, or the error says in what it is not.
+/// Makes the interface of a device what its options name, owner, group and persistence included. On failure,
+/// it is what it was before, or the error says in what it is not.
 pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions) -> Result<()> {
     let (owner, group, persistent) = (options.get_owner(), options.get_group(), options.get_persistent());
     let config = options.get_config();

@@ -15,8 +15,8 @@ pub enum AttachMode {
     New,
     /// One that exists, of the name that the options have.
     Existing,
-    /// One that exists, if there is one of the name, and else a new one. Options without a whole name, or that are
-    /// [exclusive](CreateOptions::exclusive), ask for a new one.
+    /// One that exists, if there is one of the name, and else a new one. Options without a whole name, or
+    /// that are [exclusive](CreateOptions::exclusive), ask for a new one.
     Any,
 }
 
@@ -62,8 +62,9 @@ impl AttachMode {
 ///
 /// # A whole backend
 ///
-/// Required of a backend is only what no default can do: three methods here, six of [`TunDevice`], nine of [`Interface`]. What
-/// some systems lack answers `Unsupported` by default, so that an operation that is added later breaks no backend.
+/// Required of a backend is only what no default can do: three methods here, six of [`TunDevice`], nine of
+/// [`Interface`]. What some systems lack answers `Unsupported` by default, so that an operation that is added
+/// later breaks no backend.
 ///
 /// ```
 #[doc = include_str!("../doc/backend.rs")]
@@ -109,11 +110,12 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     /// Which operations it supports.
     fn capabilities(&self) -> Capabilities;
 
-    /// Attaches a device to an interface, and configures nothing: what [`create`](Self::create), [`open`](Self::open) and
-    /// [`open_or_create`](Self::open_or_create) begin with. Programs call those; backends implement this.
+    /// Attaches a device to an interface, and configures nothing: what [`create`](Self::create),
+    /// [`open`](Self::open) and [`open_or_create`](Self::open_or_create) begin with. Programs call those;
+    /// backends implement this.
     ///
-    /// With [`AttachMode::Existing`], the options have a whole name and are not exclusive. If a step fails, nothing is left
-    /// behind.
+    /// With [`AttachMode::Existing`], the options have a whole name and are not exclusive. If a step fails,
+    /// nothing is left behind.
     ///
     /// # Errors
     ///
@@ -128,28 +130,30 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     /// Those of the system call.
     fn interfaces(&self) -> Result<Vec<Self::Interface>>;
 
-    /// Creates an interface that does not exist yet, attaches to it, and makes it what the options name. If a step fails,
-    /// nothing is left behind.
+    /// Creates an interface that does not exist yet, attaches to it, and makes it what the options name. If a
+    /// step fails, nothing is left behind.
     ///
     /// # Errors
     ///
-    /// That of the first option that is wrong; `Exists`; `NotATun` if the name is that of another kind of interface;
-    /// `InvalidName` if the kernel refuses it; `MissingCapability`, `ForeignNamespace`; `MissingNode`, `MissingDriver`,
-    /// `ClosedNode` and `ContainerRules` of the device node; `TooManyOpenFiles`; those of [`Interface::apply`].
+    /// That of the first option that is wrong; `Exists`; `NotATun` if the name is that of another kind of
+    /// interface; `InvalidName` if the kernel refuses it; `MissingCapability`, `ForeignNamespace`;
+    /// `MissingNode`, `MissingDriver`, `ClosedNode` and `ContainerRules` of the device node;
+    /// `TooManyOpenFiles`; those of [`Interface::apply`].
     #[doc(alias = "TUNSETIFF")]
     fn create(&self, options: &CreateOptions) -> Result<Self::Device> {
         attach_and_configure(self, AttachMode::New, options)
     }
 
-    /// Attaches to an interface that exists, and makes it what the options name. Packet headers become those of `options`.
-    /// If a step fails, the interface is what it was.
+    /// Attaches to an interface that exists, and makes it what the options name. Packet headers become those
+    /// of `options`. If a step fails, the interface is what it was.
     ///
     /// # Errors
     ///
-    /// That of the first option that is wrong; `InvalidOptions` without a whole name, or if exclusive; `NotFound`; `NotATun`;
-    /// `LayerMismatch`; `QueueMismatch`; `HeaderMismatch`; `TooManyQueues`; `Busy`, with the processes that hold it;
-    /// `NotOwner`; `MissingCapability` and `ForeignNamespace` where a kernel wants the capability for an interface without
-    /// owner; those of the device node; those of [`Interface::apply`].
+    /// That of the first option that is wrong; `InvalidOptions` without a whole name, or if exclusive;
+    /// `NotFound`; `NotATun`; `LayerMismatch`; `QueueMismatch`; `HeaderMismatch`; `TooManyQueues`; `Busy`,
+    /// with the processes that hold it; `NotOwner`; `MissingCapability` and `ForeignNamespace` where a kernel
+    /// wants the capability for an interface without owner; those of the device node; those of
+    /// [`Interface::apply`].
     #[doc(alias = "TUNSETIFF")]
     fn open(&self, options: &CreateOptions) -> Result<Self::Device> {
         let invalid = if options.get_exact_name().is_none() {
@@ -177,8 +181,8 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
         attach_and_configure(self, AttachMode::Any, options)
     }
 
-    /// Creates an interface with several queues, and attaches a device to each: one for each thread. The options become
-    /// [`multi_queue`](CreateOptions::multi_queue).
+    /// Creates an interface with several queues, and attaches a device to each: one for each thread. The
+    /// options become [`multi_queue`](CreateOptions::multi_queue).
     ///
     /// ```
     /// # use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};

@@ -22,7 +22,8 @@ pub struct Capabilities(u64);
 const _: () = assert!(Operation::ALL.len() <= 64);
 
 impl Capabilities {
-    /// The operations listed. A backend lists what it supports by name: so it claims nothing that came after it.
+    /// The operations listed. A backend lists what it supports by name: so it claims nothing that came after
+    /// it.
     #[must_use]
     pub const fn of(operations: &[Operation]) -> Self {
         let mut set = 0;

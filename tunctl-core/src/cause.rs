@@ -24,8 +24,8 @@ macro_rules! causes {
                 }
             }
 
-            /// What to do about it, where that is the same on every system and in every operation. A backend says more where
-            /// it can name a command.
+            /// What to do about it, where that is the same on every system and in every operation. A backend
+            /// says more where it can name a command.
             #[must_use]
             pub const fn remedy(self) -> Option<&'static str> {
                 match self {
@@ -71,14 +71,15 @@ causes! {
     /// No interface has that name.
     NotFound = "there is no interface of that name", NotFound,
         "Create it, or look where it is: each network namespace has interfaces of its own.";
-    /// The interface exists with the other layer: a tun where a tap was asked for, or the reverse; or what was asked is of that
-    /// layer alone.
+    /// The interface exists with the other layer: a tun where a tap was asked for, or the reverse; or what
+    /// was asked is of that layer alone.
     LayerMismatch = "the interface exists with the other layer", InvalidInput,
         "Ask for the layer that it has, choose another name, or delete it first.";
     /// The interface exists and was made with, or without, multiple queues.
     QueueMismatch = "the interface exists, and differs in whether it has several queues", InvalidInput,
         "Ask for what it was made with, choose another name, or delete it first.";
-    /// Another queue of the interface is attached with other packet headers, which belong to all of its queues.
+    /// Another queue of the interface is attached with other packet headers, which belong to all of its
+    /// queues.
     HeaderMismatch = "another queue of the interface uses other packet headers", InvalidInput,
         "Packet headers belong to all queues of an interface: ask for the same.";
     /// The interface has as many queues as the kernel allows.
@@ -114,7 +115,8 @@ causes! {
         "A packet begins with the headers that the device was created with; receive into a buffer that has room for them.";
     /// The packet is not what the device carries: on a tun, it starts with neither IPv4 nor IPv6.
     MalformedPacket = "the packet is not one that this device carries", InvalidInput;
-    /// The system has no buffers for the packet, or the packet is longer than any that it has. The packet is lost.
+    /// The system has no buffers for the packet, or the packet is longer than any that it has. The packet is
+    /// lost.
     NoBuffers = "the system has no buffers for the packet", OutOfMemory, "Count the packet as lost, and go on.";
     /// The interface was deleted while the device was open, or moved out of this network namespace.
     Gone = "the interface is gone", NotConnected,
@@ -123,8 +125,8 @@ causes! {
     WouldBlock = "the operation would have to wait", WouldBlock;
     /// Nothing came in the time that the caller was willing to wait.
     TimedOut = "nothing came in time", TimedOut;
-    /// An [`Interrupter`](crate::Interrupter) ended the wait. Its kind of I/O error is not `Interrupted`, which by convention
-    /// asks for another try, and that would end the same until it is reset.
+    /// An [`Interrupter`](crate::Interrupter) ended the wait. Its kind of I/O error is not `Interrupted`,
+    /// which by convention asks for another try, and that would end the same until it is reset.
     Interrupted = "the wait was interrupted", Other;
     /// This process, or the whole system, has as many open files as it may.
     TooManyOpenFiles = "too many files are open", QuotaExceeded, "Raise the limit (ulimit -n), or close some.";

@@ -4,11 +4,12 @@ use crate::{Error, InterfaceAddress, InterfaceName, MacAddress, Mtu, State};
 
 /// What an interface is to be like, as far as it is named here: the rest stays as it is.
 ///
-/// It is declarative. [`Interface::apply`](crate::Interface::apply) changes what differs and nothing else, and undoes what
-/// it did if a step fails. [`CreateOptions`](crate::CreateOptions) carries one for a new interface.
+/// It is declarative. [`Interface::apply`](crate::Interface::apply) changes what differs and nothing else,
+/// and undoes what it did if a step fails. [`CreateOptions`](crate::CreateOptions) carries one for a new
+/// interface.
 ///
-/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `apply` returns it
-/// before it changes anything.
+/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `apply`
+/// returns it before it changes anything.
 ///
 /// ```
 /// use tunctl_core::{Interface, InterfaceConfig, Result};
@@ -51,8 +52,8 @@ impl InterfaceConfig {
 
     /// The most bytes that a packet may have.
     ///
-    /// IPv6 needs 1280. Below that, an interface that has IPv6 addresses of somebody's choice is refused, unless
-    /// [`drop_ipv6`](Self::drop_ipv6) agrees that they go: Linux would remove them without a word.
+    /// IPv6 needs 1280. Below that, an interface that has IPv6 addresses of somebody's choice is refused,
+    /// unless [`drop_ipv6`](Self::drop_ipv6) agrees that they go: Linux would remove them without a word.
     pub fn mtu<M>(self, mtu: M) -> Self
     where
         M: TryInto<Mtu>,
@@ -82,8 +83,8 @@ impl InterfaceConfig {
         self
     }
 
-    /// An address that it is to have, beside those that it has: `10.1.1.1/24`, `fd77::1/64`, `10.0.0.1 peer 10.0.0.2/32`.
-    /// May be repeated.
+    /// An address that it is to have, beside those that it has: `10.1.1.1/24`, `fd77::1/64`, `10.0.0.1 peer
+    /// 10.0.0.2/32`. May be repeated.
     ///
     /// An address without a prefix length takes that of its class, as [`InterfaceAddress`] says: write it.
     pub fn address<A>(self, address: A) -> Self
@@ -103,8 +104,8 @@ impl InterfaceConfig {
         self.with(address, |config, address| config.absent.push(address))
     }
 
-    /// Whether the addresses named by [`address`](Self::address) are all that it is to have. IPv6 link-local addresses, which
-    /// kernels make by themselves, stay.
+    /// Whether the addresses named by [`address`](Self::address) are all that it is to have. IPv6 link-local
+    /// addresses, which kernels make by themselves, stay.
     pub const fn replace_addresses(mut self, on: bool) -> Self {
         self.replaces = on;
         self

@@ -24,8 +24,8 @@ impl<D> DestroyError<D> {
         &self.parts.0
     }
 
-    /// The device, as usable as before. `None` if it was closed, and a process that the caller may not look into
-    /// turned out to hold the interface.
+    /// The device, as usable as before. `None` if it was closed, and a process that the caller may not look
+    /// into turned out to hold the interface.
     #[must_use]
     pub fn into_device(self) -> Option<D> {
         self.parts.1

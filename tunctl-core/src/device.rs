@@ -23,16 +23,17 @@ pub enum Readiness {
 
 /// One open descriptor of the TUN/TAP driver, attached to one queue of an interface.
 ///
-/// All but [`destroy`](Self::destroy) take `&self`: the kernel does the locking, so one thread may receive while another
-/// sends. Dropping a device only closes it; an interface that is not persistent goes with its last device.
+/// All but [`destroy`](Self::destroy) take `&self`: the kernel does the locking, so one thread may receive
+/// while another sends. Dropping a device only closes it; an interface that is not persistent goes with its
+/// last device.
 ///
 /// The descriptor is non-blocking and close-on-exec, and [`AsFd`] lends it to event loops.
 ///
 /// # What a backend implements
 ///
 /// What every system has is required. What some systems lack has a default that answers
-/// [`Cause::Unsupported`](crate::Cause::Unsupported); the rest is built on these, for a backend to override where its system
-/// does better. [`TunBackend`](crate::TunBackend) has a whole backend as an example.
+/// [`Cause::Unsupported`](crate::Cause::Unsupported); the rest is built on these, for a backend to override
+/// where its system does better. [`TunBackend`](crate::TunBackend) has a whole backend as an example.
 pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     /// The interface that this device is attached to.
     type Interface: Interface;
@@ -60,11 +61,11 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     #[doc(alias = "writev")]
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize>;
 
-    /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, and returns what ended the wait. A
-    /// pending interrupt wins. `None` disables that condition.
+    /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, and returns what
+    /// ended the wait. A pending interrupt wins. `None` disables that condition.
     ///
-    /// [`wait`](Self::wait) and all receives that wait are made of this. A device whose interface is deleted is ready, so that
-    /// the next call can say so. A signal does not end the wait.
+    /// [`wait`](Self::wait) and all receives that wait are made of this. A device whose interface is deleted
+    /// is ready, so that the next call can say so. A signal does not end the wait.
     ///
     /// # Errors
     ///
@@ -77,8 +78,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         interrupter: Option<&Interrupter>,
     ) -> Result<WaitOutcome>;
 
-    /// A second descriptor of the same queue: what one receives, the other does not, and the interface goes with the last of
-    /// them. Two queues are another matter: those are two devices that were opened.
+    /// A second descriptor of the same queue: what one receives, the other does not, and the interface goes
+    /// with the last of them. Two queues are another matter: those are two devices that were opened.
     ///
     /// # Errors
     ///
@@ -107,7 +108,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         self.flags().header_kind()
     }
 
-    /// The most bytes that a packet of this device has at the interface's present MTU: a buffer of this length cuts none.
+    /// The most bytes that a packet of this device has at the interface's present MTU: a buffer of this
+    /// length cuts none.
     ///
     /// It has room for the device's headers, and on a tap for an Ethernet header with two VLAN tags.
     ///
@@ -127,13 +129,15 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Receives one packet if one is there, and returns its length; never waits.
     ///
-    /// Each call is one system call into `buffer`. A packet that is longer than `buffer` loses its tail, without a sign unless
-    /// the device carries packet information, whose [strip bit](tunctl_packet::header::PacketInfo::is_stripped) tells;
-    /// [`longest_packet`](Self::longest_packet) says how long a buffer must be.
+    /// Each call is one system call into `buffer`. A packet that is longer than `buffer` loses its tail,
+    /// without a sign unless the device carries packet information, whose [strip
+    /// bit](tunctl_packet::header::PacketInfo::is_stripped) tells; [`longest_packet`](Self::longest_packet)
+    /// says how long a buffer must be.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`; `Gone`; `TooShort` if `buffer` has no room for the headers in front of a packet, which then is lost.
+    /// `WouldBlock`; `Gone`; `TooShort` if `buffer` has no room for the headers in front of a packet, which
+    /// then is lost.
     ///
     /// # Platform
     ///
@@ -148,8 +152,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// `Down`; `TooShort`; `MalformedPacket`; `NoBuffers`, after all of which [the packet is lost](Error::is_packet_lost);
-    /// `WouldBlock` if the send buffer is full; `Gone`.
+    /// `Down`; `TooShort`; `MalformedPacket`; `NoBuffers`, after all of which [the packet is
+    /// lost](Error::is_packet_lost); `WouldBlock` if the send buffer is full; `Gone`.
     fn try_send(&self, packet: &[u8]) -> Result<usize> {
         self.try_send_vectored(&[IoSlice::new(packet)])
     }
@@ -184,7 +188,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         Err(Error::new(Operation::SetOwner, Cause::Unsupported))
     }
 
-    /// Makes a group the owner, whose members may then attach without privilege. There is no way back to nobody.
+    /// Makes a group the owner, whose members may then attach without privilege. There is no way back to
+    /// nobody.
     ///
     /// # Errors
     ///
@@ -203,9 +208,10 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// `Busy` if other devices keep it alive and the caller may not delete it under them: the error says which processes have
-    /// them, as far as can be seen, and gives the device back, with its persistence as it was. (A holder that the caller may
-    /// not see comes to light only when the device is closed, too late to give it back.)
+    /// `Busy` if other devices keep it alive and the caller may not delete it under them: the error says
+    /// which processes have them, as far as can be seen, and gives the device back, with its persistence as
+    /// it was. (A holder that the caller may not see comes to light only when the device is closed, too late
+    /// to give it back.)
     fn destroy(self) -> Result<(), DestroyError<Self>> {
         match self.interface().delete() {
             Err(error) if !error.is_gone() => {
@@ -215,7 +221,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         }
     }
 
-    /// Waits until the device is ready, or `timeout` has passed, and returns whether it is ready. Without a timeout, for ever.
+    /// Waits until the device is ready, or `timeout` has passed, and returns whether it is ready. Without a
+    /// timeout, for ever.
     ///
     /// A device whose interface is deleted is ready, so that the next call can say so.
     ///
@@ -229,11 +236,12 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Receives one packet, waiting for it if none is there, and returns its length.
     ///
-    /// It sleeps until a packet comes or the interface is deleted; taking the interface down, or setting a flag, does not wake
-    /// it. Neither does a signal: its handler runs, and the wait goes on. To stop it from another thread or from a signal
-    /// handler, use [`recv_interruptible`](Self::recv_interruptible).
+    /// It sleeps until a packet comes or the interface is deleted; taking the interface down, or setting a
+    /// flag, does not wake it. Neither does a signal: its handler runs, and the wait goes on. To stop it from
+    /// another thread or from a signal handler, use [`recv_interruptible`](Self::recv_interruptible).
     ///
-    /// A packet that is there costs one system call; see [`try_recv`](Self::try_recv) for what becomes of long ones.
+    /// A packet that is there costs one system call; see [`try_recv`](Self::try_recv) for what becomes of
+    /// long ones.
     ///
     /// # Errors
     ///
@@ -262,7 +270,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// `TimedOut`; those of [`recv`](Self::recv). A packet that is there is received however short the timeout.
+    /// `TimedOut`; those of [`recv`](Self::recv). A packet that is there is received however short the
+    /// timeout.
     #[doc(alias = "SO_RCVTIMEO")]
     fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
         self.recv_until(buffer, Some(timeout), None)
@@ -277,7 +286,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         self.recv_until(buffer, None, Some(interrupter))
     }
 
-    /// As [`recv`](Self::recv), until `timeout` has passed or the interrupter is used. `None` disables that condition.
+    /// As [`recv`](Self::recv), until `timeout` has passed or the interrupter is used. `None` disables that
+    /// condition.
     ///
     /// # Errors
     ///
@@ -372,8 +382,8 @@ fn patient<D: TunDevice>(
             Err(error) if error.is_would_block() => {}
             outcome => return outcome,
         }
-        // Another reader may take the packet that ended the wait, so the next wait takes only the time that is left. A deadline
-        // past `Instant`'s range means no deadline.
+        // Another reader may take the packet that ended the wait, so the next wait takes only the time that
+        // is left. A deadline past `Instant`'s range means no deadline.
         let now = timeout.map(|_| Instant::now());
         let until = *deadline.get_or_insert_with(|| now?.checked_add(timeout?));
         let left = until.and_then(|until| Some(until.saturating_duration_since(now?)));

@@ -20,11 +20,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// create vpn0: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or …
 /// ```
 ///
-/// So does [`Debug`](fmt::Debug), which is what `fn main() -> Result<()>` and `unwrap()` print; `{:#?}` shows the parts.
+/// So does [`Debug`](fmt::Debug), which is what `fn main() -> Result<()>` and `unwrap()` print; `{:#?}` shows
+/// the parts.
 ///
-/// For programs, [`cause`](Self::cause) is an enumeration, and the errno is kept: [`raw_os_error`](Self::raw_os_error)
-/// returns it and the conversion to [`io::Error`] keeps its kind. Making an error allocates nothing unless it has
-/// details of the moment, so an event loop may meet [`Cause::WouldBlock`] as often as it likes.
+/// For programs, [`cause`](Self::cause) is an enumeration, and the errno is kept:
+/// [`raw_os_error`](Self::raw_os_error) returns it and the conversion to [`io::Error`] keeps its kind. Making
+/// an error allocates nothing unless it has details of the moment, so an event loop may meet
+/// [`Cause::WouldBlock`] as often as it likes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     operation: Operation,
@@ -71,8 +73,8 @@ impl Error {
         self.reason.cause()
     }
 
-    /// The errno of the system call that failed, if one did. In a test, it may be that of another system than the one that
-    /// the program runs on: the backend's.
+    /// The errno of the system call that failed, if one did. In a test, it may be that of another system than
+    /// the one that the program runs on: the backend's.
     #[doc(alias = "errno")]
     #[must_use]
     pub const fn raw_os_error(&self) -> Option<i32> {
@@ -100,14 +102,15 @@ impl Error {
         self.reason.holders()
     }
 
-    /// What could not be undone of a configuration that failed half-way: a phrase for each property that is not as it was.
+    /// What could not be undone of a configuration that failed half-way: a phrase for each property that is
+    /// not as it was.
     #[must_use]
     pub fn leftovers(&self) -> Option<&str> {
         self.reason.leftovers()
     }
 
-    /// This packet is lost, and nothing else is wrong: the device was down, the packet was too short or malformed, or the
-    /// system had no buffers for it. A loop that forwards packets counts it and goes on.
+    /// This packet is lost, and nothing else is wrong: the device was down, the packet was too short or
+    /// malformed, or the system had no buffers for it. A loop that forwards packets counts it and goes on.
     #[must_use]
     pub const fn is_packet_lost(&self) -> bool {
         matches!(self.cause(), Cause::Down | Cause::TooShort | Cause::MalformedPacket | Cause::NoBuffers)
@@ -137,8 +140,8 @@ impl Error {
         self.cause() == Cause::Interrupted
     }
 
-    /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the errno, or the
-    /// errno is not the host's, the cause's.
+    /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the
+    /// errno, or the errno is not the host's, the cause's.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         let kind_of = |errno| io::Error::from_raw_os_error(errno).kind();
@@ -211,8 +214,8 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {}
 
 impl From<Error> for io::Error {
-    /// The kind is kept, and the error itself inside; only [`io::Error::raw_os_error`] is lost, since an `io::Error`
-    /// has room for one of the two.
+    /// The kind is kept, and the error itself inside; only [`io::Error::raw_os_error`] is lost, since an
+    /// `io::Error` has room for one of the two.
     fn from(error: Error) -> Self {
         match error.reason.errno() {
             // The adapters' every-day case: no allocation.

@@ -6,11 +6,12 @@ use tunctl_packet::Layer;
 use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 
 bitflags::bitflags! {
-    /// The flags that a device was created with; [`bits`](Self::bits) is the integer that Erlang's `tunctl` and
-    /// Linux use for them.
+    /// The flags that a device was created with; [`bits`](Self::bits) is the integer that Erlang's `tunctl`
+    /// and Linux use for them.
     ///
-    /// These are not the flags of the interface (`IFF_UP` and its kin), which share names and values with them by
-    /// accident. A set of flags may be nonsense; [`CreateOptions`](crate::CreateOptions) accepts only sense.
+    /// These are not the flags of the interface (`IFF_UP` and its kin), which share names and values with
+    /// them by accident. A set of flags may be nonsense; [`CreateOptions`](crate::CreateOptions) accepts only
+    /// sense.
     ///
     /// # Platform
     ///

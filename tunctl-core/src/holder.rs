@@ -13,8 +13,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// A process, by number and short name. Control characters, which any process may have in its name, are escaped, so
-    /// that the name is safe to show on a terminal.
+    /// A process, by number and short name. Control characters, which any process may have in its name, are
+    /// escaped, so that the name is safe to show on a terminal.
     #[must_use]
     pub fn new(pid: u32, command: &str) -> Self {
         let escape = |character: char| {

@@ -57,8 +57,8 @@ pub struct InterfaceInfo {
     pub group: Option<Gid>,
     /// How many queues are attached, disabled ones included. `None` where the kernel does not say.
     ///
-    /// Linux counts the queues of a multi-queue interface; of a single queue its carrier tells, so one whose carrier
-    /// was switched off counts as absent.
+    /// Linux counts the queues of a multi-queue interface; of a single queue its carrier tells, so one whose
+    /// carrier was switched off counts as absent.
     pub queues: Option<u32>,
 }
 
@@ -95,8 +95,8 @@ impl InterfaceInfo {
 
 /// A network interface of the TUN/TAP driver: a handle by index, in the namespace where it was found.
 ///
-/// A handle holds nothing alive. When the interface is deleted, or moved to another namespace, every operation answers
-/// [`Cause::Gone`](crate::Cause::Gone).
+/// A handle holds nothing alive. When the interface is deleted, or moved to another namespace, every
+/// operation answers [`Cause::Gone`](crate::Cause::Gone).
 ///
 /// # What a backend implements
 ///
@@ -122,13 +122,13 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     #[doc(alias = "RTM_GETADDR")]
     fn addresses(&self) -> Result<Vec<InterfaceAddress>>;
 
-    /// Adds an address to those that it has; whether it is new. Repeating one succeeds and changes nothing, not even its
-    /// broadcast address.
+    /// Adds an address to those that it has; whether it is new. Repeating one succeeds and changes nothing,
+    /// not even its broadcast address.
     ///
     /// # Errors
     ///
-    /// `MissingCapability`; `AddressExists` if it is there with another prefix or peer, and a kernel holds the two for
-    /// one; `InvalidAddress` if the kernel refuses it; `NoIpv6`; `Gone`.
+    /// `MissingCapability`; `AddressExists` if it is there with another prefix or peer, and a kernel holds
+    /// the two for one; `InvalidAddress` if the kernel refuses it; `NoIpv6`; `Gone`.
     #[doc(alias = "SIOCSIFADDR")]
     #[doc(alias = "RTM_NEWADDR")]
     fn add_address(&self, address: InterfaceAddress) -> Result<bool>;
@@ -141,8 +141,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     ///
     /// # Platform
     ///
-    /// On Linux, when the first IPv4 address of a network goes, the others of that network go with it, unless the
-    /// sysctl `promote_secondaries` is set.
+    /// On Linux, when the first IPv4 address of a network goes, the others of that network go with it, unless
+    /// the sysctl `promote_secondaries` is set.
     #[doc(alias = "RTM_DELADDR")]
     fn remove_address(&self, address: InterfaceAddress) -> Result<()>;
 
@@ -166,22 +166,25 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     #[doc(alias = "SIOCSIFMTU")]
     fn set_mtu(&self, mtu: Mtu) -> Result<()>;
 
-    /// Gives a tap this MAC address, whether it is up or down. The kernel does not look for another interface that has it.
+    /// Gives a tap this MAC address, whether it is up or down. The kernel does not look for another interface
+    /// that has it.
     ///
     /// # Errors
     ///
-    /// `MissingCapability`; `LayerMismatch`: a tun has none; `InvalidMac` if the kernel refuses it; `Unsupported`; `Gone`.
+    /// `MissingCapability`; `LayerMismatch`: a tun has none; `InvalidMac` if the kernel refuses it;
+    /// `Unsupported`; `Gone`.
     ///
     /// # Platform
     ///
-    /// Linux gives a new tap a random one, which is local, and keeps one that was set as long as the interface is there. IPv6
-    /// link-local addresses that it has made of the old one stay.
+    /// Linux gives a new tap a random one, which is local, and keeps one that was set as long as the
+    /// interface is there. IPv6 link-local addresses that it has made of the old one stay.
     #[doc(alias = "SIOCSIFHWADDR")]
     #[doc(alias = "SIOCSIFLLADDR")]
     #[doc(alias = "IFLA_ADDRESS")]
     fn set_mac(&self, mac: MacAddress) -> Result<()>;
 
-    /// Deletes the interface, persistent or not, whoever has it open: their devices answer `Gone` from then on.
+    /// Deletes the interface, persistent or not, whoever has it open: their devices answer `Gone` from then
+    /// on.
     ///
     /// # Errors
     ///
@@ -189,8 +192,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     #[doc(alias = "RTM_DELLINK")]
     fn delete(&self) -> Result<()>;
 
-    /// How many packets the kernel dropped since the interface was made, because no device took them in time, or none was
-    /// attached.
+    /// How many packets the kernel dropped since the interface was made, because no device took them in time,
+    /// or none was attached.
     ///
     /// # Errors
     ///
@@ -198,7 +201,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     ///
     /// # Platform
     ///
-    /// On Linux, `tx_dropped` of the interface's statistics. FreeBSD and OpenBSD count them; the other systems do not.
+    /// On Linux, `tx_dropped` of the interface's statistics. FreeBSD and OpenBSD count them; the other
+    /// systems do not.
     #[doc(alias = "tx_dropped")]
     fn dropped(&self) -> Result<u64> {
         Err(Error::new(Operation::Inspect, Cause::Unsupported))
@@ -208,8 +212,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `MissingCapability`; `Exists` if another interface has the name; `InvalidName` if the kernel refuses it; `Busy` if the
-    /// interface is up and a kernel renames none that is; `Unsupported`; `Gone`.
+    /// `MissingCapability`; `Exists` if another interface has the name; `InvalidName` if the kernel refuses
+    /// it; `Busy` if the interface is up and a kernel renames none that is; `Unsupported`; `Gone`.
     ///
     /// # Platform
     ///
@@ -221,7 +225,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         Err(Error::new(Operation::Rename, Cause::Unsupported))
     }
 
-    /// Sets how many packets wait for the program at most, in each queue. Packets that wait and no longer fit are lost.
+    /// Sets how many packets wait for the program at most, in each queue. Packets that wait and no longer fit
+    /// are lost.
     ///
     /// # Errors
     ///
@@ -238,8 +243,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         Err(Error::new(Operation::SetQueueLength, Cause::Unsupported))
     }
 
-    /// Makes it what `config` names: changes what differs, and nothing else. What is so already takes no right. If a step
-    /// fails, what was done before it is undone.
+    /// Makes it what `config` names: changes what differs, and nothing else. What is so already takes no
+    /// right. If a step fails, what was done before it is undone.
     ///
     /// ```
     /// # use tunctl_core::{Interface, InterfaceConfig, Result};
@@ -251,10 +256,10 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// That of the first value of `config` that is wrong, before anything else; that of the step that failed, under the
-    /// step's own [operation](crate::Error::operation), and with what [could not be undone](crate::Error::leftovers).
-    /// `InvalidMtu` if it would lose IPv6 addresses for the [MTU](InterfaceConfig::mtu); `AddressNotFound` if it does not
-    /// have an address that is to go.
+    /// That of the first value of `config` that is wrong, before anything else; that of the step that failed,
+    /// under the step's own [operation](crate::Error::operation), and with what [could not be
+    /// undone](crate::Error::leftovers). `InvalidMtu` if it would lose IPv6 addresses for the
+    /// [MTU](InterfaceConfig::mtu); `AddressNotFound` if it does not have an address that is to go.
     fn apply(&self, config: &InterfaceConfig) -> Result<()> {
         apply(self, config)
     }
@@ -299,7 +304,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         Ok(self.info()?.state)
     }
 
-    /// Brings it up and gives it an address, as [`apply`](Self::apply) does: if the address is refused, it is as it was.
+    /// Brings it up and gives it an address, as [`apply`](Self::apply) does: if the address is refused, it is
+    /// as it was.
     ///
     /// # Errors
     ///
@@ -325,9 +331,9 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         self.set_state(State::Down)
     }
 
-    /// Makes these its addresses, as [`apply`](Self::apply) does: adds those that are missing, then removes the others. IPv6
-    /// link-local addresses, which kernels make by themselves, stay. An old form of a wanted address, with another prefix or
-    /// peer, goes first.
+    /// Makes these its addresses, as [`apply`](Self::apply) does: adds those that are missing, then removes
+    /// the others. IPv6 link-local addresses, which kernels make by themselves, stay. An old form of a wanted
+    /// address, with another prefix or peer, goes first.
     ///
     /// # Errors
     ///

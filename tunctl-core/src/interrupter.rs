@@ -46,18 +46,20 @@ pub enum WaitOutcome {
 ///
 /// # What it means
 ///
-/// - **It is sticky.** From [`interrupt`](Self::interrupt) until [`reset`](Self::reset), whoever waits with it is told at once,
-///   and so is whoever begins to: it does not matter which comes first.
+/// - **It is sticky.** From [`interrupt`](Self::interrupt) until [`reset`](Self::reset), whoever waits with
+///   it is told at once, and so is whoever begins to: it does not matter which comes first.
 /// - **All readers see it**, however many there are, at one device or at several.
-/// - **No packet is lost.** An interrupted call has taken none; what waits, waits on, and the next call without an interrupt
-///   receives it. An interrupt comes before packets: under a flood, too, the next call is the last.
-/// - **It reaches a call that was given it**, and no other: a plain [`recv`](crate::TunDevice::recv) sleeps on.
+/// - **No packet is lost.** An interrupted call has taken none; what waits, waits on, and the next call
+///   without an interrupt receives it. An interrupt comes before packets: under a flood, too, the next call
+///   is the last.
+/// - **It reaches a call that was given it**, and no other: a plain [`recv`](crate::TunDevice::recv) sleeps
+///   on.
 ///
 /// # From a signal handler
 ///
-/// `interrupt` may be called there, and nothing else of it: it is one atomic exchange and at most one `write(2)`, takes no lock and
-/// allocates nothing. As after any system call, `errno` may be another. For a library that handles signals by writing into a descriptor, [`trigger`](Self::trigger) is
-/// that descriptor.
+/// `interrupt` may be called there, and nothing else of it: it is one atomic exchange and at most one
+/// `write(2)`, takes no lock and allocates nothing. As after any system call, `errno` may be another. For a
+/// library that handles signals by writing into a descriptor, [`trigger`](Self::trigger) is that descriptor.
 ///
 /// # In an event loop
 ///
@@ -70,7 +72,8 @@ pub struct Interrupter {
 /// While there is a byte to read, it is interrupted.
 #[derive(Debug)]
 struct Shared {
-    /// Spares those who need not wait a system call: set no later than the byte is there, but for bytes of a trigger.
+    /// Spares those who need not wait a system call: set no later than the byte is there, but for bytes of a
+    /// trigger.
     interrupted: AtomicBool,
     /// There is, or was, a trigger, whose bytes come without a word.
     has_trigger: AtomicBool,
@@ -100,7 +103,8 @@ impl Interrupter {
         })
     }
 
-    /// Ends the waits of all that have a clone of it, now and until it is [reset](Self::reset). Once more changes nothing.
+    /// Ends the waits of all that have a clone of it, now and until it is [reset](Self::reset). Once more
+    /// changes nothing.
     #[doc(alias = "wake")]
     #[doc(alias = "stop")]
     pub fn interrupt(&self) {
@@ -110,7 +114,8 @@ impl Interrupter {
         }
     }
 
-    /// Whether it is interrupted. It takes a system call only if there is, or was, a [trigger](Self::trigger).
+    /// Whether it is interrupted. It takes a system call only if there is, or was, a
+    /// [trigger](Self::trigger).
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         let Shared { interrupted, has_trigger, bytes, watched, .. } = &*self.shared;
@@ -125,7 +130,8 @@ impl Interrupter {
         interrupted.load(Ordering::SeqCst)
     }
 
-    /// Takes the interrupt back, so that calls wait again. Of an interrupt at the same moment, either may come first.
+    /// Takes the interrupt back, so that calls wait again. Of an interrupt at the same moment, either may
+    /// come first.
     pub fn reset(&self) {
         let _bytes = self.shared.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         // First the bytes: an interrupt in between is then one that came before.
@@ -133,9 +139,9 @@ impl Interrupter {
         self.shared.interrupted.store(false, Ordering::SeqCst);
     }
 
-    /// A descriptor into which any byte that is written is an interrupt: for a signal handler of another library, a parent or a
-    /// child process. It is non-blocking and close-on-exec. Closing it interrupts nothing. Once there is one, each interruptible call
-    /// asks the system first whether there is a byte.
+    /// A descriptor into which any byte that is written is an interrupt: for a signal handler of another
+    /// library, a parent or a child process. It is non-blocking and close-on-exec. Closing it interrupts
+    /// nothing. Once there is one, each interruptible call asks the system first whether there is a byte.
     ///
     /// # Errors
     ///
@@ -151,7 +157,8 @@ impl Interrupter {
 }
 
 impl AsFd for Interrupter {
-    /// Lends a descriptor to wait on, which is readable while it is interrupted. Nothing is to be read from it or written.
+    /// Lends a descriptor to wait on, which is readable while it is interrupted. Nothing is to be read from
+    /// it or written.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.watched.as_fd()
     }

@@ -54,7 +54,8 @@ impl MacAddress {
         self.0
     }
 
-    /// Whether it is locally administered: somebody's choice, or a kernel's, and not a manufacturer's. One that you choose should be.
+    /// Whether it is locally administered: somebody's choice, or a kernel's, and not a manufacturer's. One
+    /// that you choose should be.
     #[must_use]
     pub const fn is_local(self) -> bool {
         self.0[0] & LOCAL != 0

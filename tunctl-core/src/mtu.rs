@@ -7,7 +7,8 @@ use crate::text::try_from_text;
 
 /// The most bytes that a packet of an interface may have: from 68 to 65535, link-layer header not counted.
 ///
-/// 68 is the least that IPv4 permits (RFC 791). IPv6 needs 1280: with less, Linux takes an interface's IPv6 away.
+/// 68 is the least that IPv4 permits (RFC 791). IPv6 needs 1280: with less, Linux takes an interface's IPv6
+/// away.
 ///
 /// # Platform
 ///

@@ -10,8 +10,8 @@ const MAX_LENGTH: usize = 15;
 
 /// The name of a network interface: 1 to 15 bytes.
 ///
-/// A name that you parse is held to what every kernel accepts and a terminal can show; a name that a kernel reports
-/// ([`from_kernel`](Self::from_kernel)) is kept as it is, since another program may have chosen it.
+/// A name that you parse is held to what every kernel accepts and a terminal can show; a name that a kernel
+/// reports ([`from_kernel`](Self::from_kernel)) is kept as it is, since another program may have chosen it.
 ///
 /// ```
 /// use tunctl_core::{InterfaceName, InvalidName};
@@ -24,7 +24,8 @@ const MAX_LENGTH: usize = 15;
 ///
 /// # Platform
 ///
-/// Linux cuts a name of 16 bytes or more to 15 without a word, and accepts control bytes; both are refused here.
+/// Linux cuts a name of 16 bytes or more to 15 without a word, and accepts control bytes; both are refused
+/// here.
 #[doc(alias = "IFNAMSIZ")]
 #[doc(alias = "devname")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,7 +111,8 @@ impl fmt::Debug for InterfaceName {
     }
 }
 
-/// A name to create an interface by: a whole name, or one in which the kernel puts the first free number for `%d`.
+/// A name to create an interface by: a whole name, or one in which the kernel puts the first free number for
+/// `%d`.
 ///
 /// ```
 /// use tunctl_core::NamePattern;

@@ -66,9 +66,11 @@ operations! {
     Receive = "receive from",
     /// [`TunDevice::send`](crate::TunDevice::send) and its other forms.
     Send = "send to",
-    /// [`TunDevice::wait`](crate::TunDevice::wait) and [`TunDevice::wait_until`](crate::TunDevice::wait_until).
+    /// [`TunDevice::wait`](crate::TunDevice::wait) and
+    /// [`TunDevice::wait_until`](crate::TunDevice::wait_until).
     Wait = "wait for",
-    /// [`Interrupter::new`](crate::Interrupter::new) and [`Interrupter::trigger`](crate::Interrupter::trigger).
+    /// [`Interrupter::new`](crate::Interrupter::new) and
+    /// [`Interrupter::trigger`](crate::Interrupter::trigger).
     Interrupt = "make an interrupter",
     /// [`TunDevice::name`](crate::TunDevice::name).
     Name = "ask for the name of",

@@ -11,8 +11,8 @@ use crate::{
 ///
 /// The default is Erlang's: a tap without packet information whose name the kernel chooses.
 ///
-/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `create` returns it, so
-/// that one `?` does for all:
+/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `create`
+/// returns it, so that one `?` does for all:
 ///
 /// ```
 /// use tunctl_core::{CreateOptions, Result, TunBackend};
@@ -23,8 +23,8 @@ use crate::{
 /// ```
 ///
 /// What is named of the interface is declarative: [`open`](crate::TunBackend::open) and
-/// [`open_or_create`](crate::TunBackend::open_or_create) change only what differs, and undo it if a step fails;
-/// [`create`](crate::TunBackend::create) leaves nothing behind then.
+/// [`open_or_create`](crate::TunBackend::open_or_create) change only what differs, and undo it if a step
+/// fails; [`create`](crate::TunBackend::create) leaves nothing behind then.
 ///
 /// What a kernel would silently accept or cut is refused when it is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,8 @@ impl CreateOptions {
         self
     }
 
-    /// Whether packets carry the [packet information header](tunctl_packet::header::PacketInfo). Off by default.
+    /// Whether packets carry the [packet information header](tunctl_packet::header::PacketInfo). Off by
+    /// default.
     #[doc(alias = "IFF_NO_PI")]
     pub fn packet_information(self, on: bool) -> Self {
         self.with(CreateFlags::NO_PI, !on)
@@ -118,8 +119,9 @@ impl CreateOptions {
         self.with(CreateFlags::ONE_QUEUE, on)
     }
 
-    /// Whether an interface that exists is refused: it makes [`open_or_create`](crate::TunBackend::open_or_create) do as
-    /// [`create`](crate::TunBackend::create) does.
+    /// Whether an interface that exists is refused: it makes
+    /// [`open_or_create`](crate::TunBackend::open_or_create) do as [`create`](crate::TunBackend::create)
+    /// does.
     #[doc(alias = "IFF_TUN_EXCL")]
     pub fn exclusive(self, on: bool) -> Self {
         self.with(CreateFlags::TUN_EXCL, on)
@@ -136,13 +138,15 @@ impl CreateOptions {
         self
     }
 
-    /// The group whose members may attach without privilege; see [`TunDevice::set_group`](crate::TunDevice::set_group).
+    /// The group whose members may attach without privilege; see
+    /// [`TunDevice::set_group`](crate::TunDevice::set_group).
     pub fn group(mut self, group: Gid) -> Self {
         self.group = Some(group);
         self
     }
 
-    /// Whether the interface outlives its last device; see [`TunDevice::set_persist`](crate::TunDevice::set_persist).
+    /// Whether the interface outlives its last device; see
+    /// [`TunDevice::set_persist`](crate::TunDevice::set_persist).
     pub fn persistent(mut self, on: bool) -> Self {
         self.persistent = Some(on);
         self

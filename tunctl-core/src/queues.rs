@@ -4,8 +4,8 @@ use crate::{Result, TunDevice};
 
 /// A device of a multi-queue interface whose queue can be taken out of service, and put back.
 ///
-/// A program that grows and shrinks its workers detaches the queues of those that rest, instead of closing them: a system
-/// may ask for a privilege to open a queue, and for none to attach it again.
+/// A program that grows and shrinks its workers detaches the queues of those that rest, instead of closing
+/// them: a system may ask for a privilege to open a queue, and for none to attach it again.
 ///
 /// # Platform
 ///

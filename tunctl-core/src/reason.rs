@@ -7,8 +7,8 @@ use crate::{Cause, Error, Holder, Operation};
 
 /// Why something failed: a cause, and what a person should read beside it.
 ///
-/// A backend, or a model of a kernel, states each rule's reason once, where the rule is. [`of`](Self::of) makes an
-/// [`Error`] of it when the operation is known:
+/// A backend, or a model of a kernel, states each rule's reason once, where the rule is. [`of`](Self::of)
+/// makes an [`Error`] of it when the operation is known:
 ///
 /// ```
 /// use tunctl_core::{Cause, Operation, Reason};
@@ -32,7 +32,8 @@ pub struct Reason {
     particulars: Option<Box<Particulars>>,
 }
 
-/// An error number. The same number means another thing on another system, so a foreign one brings its text along.
+/// An error number. The same number means another thing on another system, so a foreign one brings its text
+/// along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno {
     pub(crate) number: i32,
@@ -79,7 +80,8 @@ impl Reason {
         self
     }
 
-    /// With an errno that need not be the host's, and its meaning: that of a kernel model, or of another system.
+    /// With an errno that need not be the host's, and its meaning: that of a kernel model, or of another
+    /// system.
     pub const fn with_foreign_errno(mut self, errno: i32, text: &'static str) -> Self {
         self.errno = Some(Errno { number: errno, text: Some(text) });
         self

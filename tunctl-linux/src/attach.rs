@@ -57,7 +57,8 @@ impl<'a> Attach<'a> {
         Ok(self.device(fd, &attached))
     }
 
-    /// Attaches to the interface of this name. If there is none, that is an error, or one is created, by mode.
+    /// Attaches to the interface of this name. If there is none, that is an error, or one is created, by
+    /// mode.
     fn by_name(&self, name: &InterfaceName) -> Result<LinuxDevice> {
         for _ in 0..ATTEMPTS {
             let attempt = match self.existing(name)? {
@@ -85,8 +86,8 @@ impl<'a> Attach<'a> {
         }
     }
 
-    /// Attaches to an interface that was just seen. `None`: it has gone since, and its name with it; what the kernel
-    /// then created under that name goes when its descriptor does.
+    /// Attaches to an interface that was just seen. `None`: it has gone since, and its name with it; what the
+    /// kernel then created under that name goes when its descriptor does.
     fn attach_to(&self, existing: &InterfaceInfo) -> Result<Option<LinuxDevice>> {
         let several = CreateFlags::MULTI_QUEUE;
         let shared = existing.flags.contains(several) && existing.queues != Some(0);
@@ -146,8 +147,8 @@ impl<'a> Attach<'a> {
         Ok(fd)
     }
 
-    /// What a descriptor is attached to. The kernel tells an index only by name, so the name must still be the same
-    /// afterwards.
+    /// What a descriptor is attached to. The kernel tells an index only by name, so the name must still be
+    /// the same afterwards.
     fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
         let general = |error: &io::Error| self.fail_with(errno(error), remedy::attached(errno(error)));
         for _ in 0..ATTEMPTS {
@@ -162,8 +163,9 @@ impl<'a> Attach<'a> {
         Err(self.overtaken())
     }
 
-    /// What the driver keeps with the interface, not with the descriptor, a former user may have changed: another header
-    /// size, byte order or offload would corrupt every packet silently, and a filter would drop them.
+    /// What the driver keeps with the interface, not with the descriptor, a former user may have changed:
+    /// another header size, byte order or offload would corrupt every packet silently, and a filter would
+    /// drop them.
     fn reset(&self, fd: &OwnedFd) -> io::Result<()> {
         if self.options.get_flags().contains(CreateFlags::TAP) {
             tun::set_tap_filters_off(fd.as_fd())?;

@@ -14,8 +14,8 @@ use crate::{LinuxDevice, LinuxInterface, remedy};
 
 /// Linux's own TUN/TAP driver.
 ///
-/// It holds nothing open. Devices are made, and interfaces found, in the network namespace where the calling thread is
-/// at that moment, and they stay bound to it.
+/// It holds nothing open. Devices are made, and interfaces found, in the network namespace where the calling
+/// thread is at that moment, and they stay bound to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinuxBackend {
     node: PathBuf,

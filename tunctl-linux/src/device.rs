@@ -76,8 +76,8 @@ impl LinuxDevice {
         DestroyError::new(self.error(Operation::Destroy, errno, reason), Some(self))
     }
 
-    /// The interface's report, if it is where the device was opened. Elsewhere nothing can be asked of it, and its index
-    /// may be another's here.
+    /// The interface's report, if it is where the device was opened. Elsewhere nothing can be asked of it,
+    /// and its index may be another's here.
     fn report_if_here(&self) -> Result<Option<InterfaceInfo>, Errno> {
         let name = attached_name(&self.fd).map_err(|error| errno(&error))?;
         let found = self.interface.netlink().link_by_index(self.interface.index());
@@ -102,12 +102,13 @@ impl LinuxDevice {
         let attached = match here {
             Some(info) => {
                 let attached = holders::attached(&name, self.interface.netlink().namespace());
-                // The kernel counts queues. If there is this one, only its duplicates count: others have the name elsewhere.
+                // The kernel counts queues. If there is this one, only its duplicates count: others have the
+                // name elsewhere.
                 let is_only_queue = info.queues.is_none_or(|queues| queues <= 1);
                 if is_only_queue { holders::duplicates(attached, self.fd.as_raw_fd()) } else { attached }
             }
-            // Somewhere else, a descriptor of that name may be a stranger's; another queue can't be told from that, a duplicate
-            // of this one can.
+            // Somewhere else, a descriptor of that name may be a stranger's; another queue can't be told from
+            // that, a duplicate of this one can.
             None if self.flags.contains(CreateFlags::MULTI_QUEUE) => holders::attached_anywhere(&name),
             None => holders::duplicates(holders::attached_anywhere(&name), self.fd.as_raw_fd()),
         };
@@ -140,8 +141,8 @@ fn kept_alive() -> Reason {
     )
 }
 
-/// What ended a poll of the device and, behind it, the interrupter, if there is one. An interrupt wins, so that it ends a reader
-/// also under a flood of packets.
+/// What ended a poll of the device and, behind it, the interrupter, if there is one. An interrupt wins, so
+/// that it ends a reader also under a flood of packets.
 fn outcome(polled: &[PollFd<'_>]) -> WaitOutcome {
     match polled {
         [_, interrupter] if interrupter.any() == Some(true) => WaitOutcome::Interrupted,
@@ -156,8 +157,9 @@ fn would_block(operation: Operation) -> Error {
 impl AsFd for LinuxDevice {
     /// Lends the descriptor, for an event loop to wait on.
     ///
-    /// When the interface is deleted, Linux reports an error alone, neither readable nor writable, and wakes only those who
-    /// wait for it to be readable: a loop must wait for that and for errors, also if it only wants to send.
+    /// When the interface is deleted, Linux reports an error alone, neither readable nor writable, and wakes
+    /// only those who wait for it to be readable: a loop must wait for that and for errors, also if it only
+    /// wants to send.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -219,8 +221,8 @@ impl TunDevice for LinuxDevice {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let interest = match readiness {
             Readiness::Readable => PollFlags::POLLIN,
-            // When the interface is deleted, the kernel wakes only those who wait for something to read. A tun never has
-            // anything urgent: to ask for that costs nothing, and is to be woken.
+            // When the interface is deleted, the kernel wakes only those who wait for something to read. A
+            // tun never has anything urgent: to ask for that costs nothing, and is to be woken.
             Readiness::Writable => PollFlags::POLLOUT | PollFlags::POLLPRI,
         };
         // Without an interrupter the device stands there twice, and only the first is polled.
@@ -259,8 +261,8 @@ impl TunDevice for LinuxDevice {
         Ok(Self { fd, interface: self.interface.clone(), flags: self.flags })
     }
 
-    /// On Linux, with `CAP_NET_ADMIN` the interface is deleted, whoever else has it open. Without, it goes with the last
-    /// descriptor, so it must be this one.
+    /// On Linux, with `CAP_NET_ADMIN` the interface is deleted, whoever else has it open. Without, it goes
+    /// with the last descriptor, so it must be this one.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
         let here = match self.report_if_here() {
             Ok(here) => here,

@@ -14,11 +14,12 @@ pub(crate) struct Attached {
     pub(crate) fd: i32,
 }
 
-/// The descriptors attached to `name` in the network namespace that `/proc/PID/ns/net` links to as `namespace`, as far
-/// as the caller may look: without `CAP_SYS_PTRACE`, into processes of its own.
+/// The descriptors attached to `name` in the network namespace that `/proc/PID/ns/net` links to as
+/// `namespace`, as far as the caller may look: without `CAP_SYS_PTRACE`, into processes of its own.
 ///
-/// The same name may exist in another namespace, and a descriptor does not tell which it means: so a process counts if
-/// it is in that namespace itself, or is this one. One that created the device and then went elsewhere is missed.
+/// The same name may exist in another namespace, and a descriptor does not tell which it means: so a process
+/// counts if it is in that namespace itself, or is this one. One that created the device and then went
+/// elsewhere is missed.
 pub(crate) fn attached(name: &InterfaceName, namespace: &Path) -> Vec<Attached> {
     let this = this_process();
     attached_where(name, |pid| Some(pid) == this || namespace_of(pid).is_none_or(|its| its == namespace))
@@ -29,8 +30,8 @@ pub(crate) fn attached_anywhere(name: &InterfaceName) -> Vec<Attached> {
     attached_where(name, |_| true)
 }
 
-/// Those among them that are the very file of `fd`: duplicates, and what other processes inherited. Where the system does not
-/// tell, they are taken for it.
+/// Those among them that are the very file of `fd`: duplicates, and what other processes inherited. Where the
+/// system does not tell, they are taken for it.
 pub(crate) fn duplicates(attached: Vec<Attached>, fd: i32) -> Vec<Attached> {
     let Some(this) = this_process() else { return attached };
     let is_same = |one: &Attached| process::is_same_file((this, fd), (one.pid, one.fd)).unwrap_or(true);
@@ -44,7 +45,8 @@ fn attached_where(name: &InterfaceName, counts: impl Fn(u32) -> bool) -> Vec<Att
         .collect()
 }
 
-/// This process, by the number that it has in `/proc`, which may be of another pid namespace than the process.
+/// This process, by the number that it has in `/proc`, which may be of another pid namespace than the
+/// process.
 pub(crate) fn this_process() -> Option<u32> {
     fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
 }

@@ -23,9 +23,9 @@ const SETTLED: Duration = Duration::from_millis(500);
 
 /// A TUN/TAP interface of Linux: a handle by index, in the namespace where it was found.
 ///
-/// The kernel gives the index of an interface that was deleted or moved away to another at some time. Then the handle means
-/// that one, if it is a TUN/TAP interface: so do not keep a handle for longer than you know the interface to be there. A
-/// [`LinuxDevice`](crate::LinuxDevice) knows, and answers `Gone`.
+/// The kernel gives the index of an interface that was deleted or moved away to another at some time. Then
+/// the handle means that one, if it is a TUN/TAP interface: so do not keep a handle for longer than you know
+/// the interface to be there. A [`LinuxDevice`](crate::LinuxDevice) knows, and answers `Gone`.
 #[derive(Clone, Debug)]
 pub struct LinuxInterface {
     netlink: Arc<Netlink>,
@@ -40,7 +40,8 @@ impl LinuxInterface {
         Self { netlink, index: found.index, layer: found.layer, name: found.name }
     }
 
-    /// The processes that have the interface open, as far as the caller may look: without privilege, into its own.
+    /// The processes that have the interface open, as far as the caller may look: without privilege, into its
+    /// own.
     ///
     /// # Errors
     ///
@@ -48,8 +49,8 @@ impl LinuxInterface {
     ///
     /// # Platform
     ///
-    /// Linux only: from `/proc/PID/fdinfo`. A process that opened the device and then left for another network namespace
-    /// is not found.
+    /// Linux only: from `/proc/PID/fdinfo`. A process that opened the device and then left for another
+    /// network namespace is not found.
     pub fn holders(&self) -> Result<Vec<Holder>> {
         let attached = holders::attached(&self.info()?.name, self.netlink.namespace());
         Ok(holders::processes(&attached))
@@ -63,9 +64,9 @@ impl LinuxInterface {
         self.name
     }
 
-    /// Waits until the kernel takes packets to a new IPv6 address, which it arranges in the background, most often within
-    /// a millisecond: those that come earlier are dropped, and the first answer to a program that has just set up its
-    /// interface would be among them.
+    /// Waits until the kernel takes packets to a new IPv6 address, which it arranges in the background, most
+    /// often within a millisecond: those that come earlier are dropped, and the first answer to a program
+    /// that has just set up its interface would be among them.
     fn settle(&self, address: Ipv6Addr) {
         let mut pause = Duration::from_micros(50);
         while pause < SETTLED && !self.netlink.is_local(address).unwrap_or(true) {
@@ -79,7 +80,8 @@ impl LinuxInterface {
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
-    /// An index may have been given to another kind of interface since: that one is not ours to change for good.
+    /// An index may have been given to another kind of interface since: that one is not ours to change for
+    /// good.
     fn check_is_ours(&self, operation: Operation) -> Result<()> {
         let info = self.info();
         info.map(drop).map_err(|error| match error.cause() {
@@ -139,8 +141,9 @@ impl Interface for LinuxInterface {
         Ok(addresses)
     }
 
-    /// On a tun, which has no neighbours to ask, an IPv6 address is in service when this returns. On a tap, Linux first asks on the
-    /// link whether another has it, and for about a second a socket cannot be bound to it.
+    /// On a tun, which has no neighbours to ask, an IPv6 address is in service when this returns. On a tap,
+    /// Linux first asks on the link whether another has it, and for about a second a socket cannot be bound
+    /// to it.
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
         if self.has(address, Operation::AddAddress)? {
             return Ok(false);

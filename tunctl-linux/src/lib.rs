@@ -12,13 +12,14 @@
 //! ```
 //!
 //! What Linux has beyond the traits is on the types of this crate: who holds an interface
-//! ([`LinuxInterface::holders`]), what passes it ([`Observer`]), and a namespace to try things in ([`netns`]).
+//! ([`LinuxInterface::holders`]), what passes it ([`Observer`]), and a namespace to try things in
+//! ([`netns`]).
 //!
 //! # Namespaces
 //!
-//! A device, and an interface that was found, belong to the network namespace in which the calling thread was at that
-//! moment, and stay with it: they are configured through a netlink socket that was opened there, by index. So it does
-//! not matter where a thread that uses them later is.
+//! A device, and an interface that was found, belong to the network namespace in which the calling thread was
+//! at that moment, and stay with it: they are configured through a netlink socket that was opened there, by
+//! index. So it does not matter where a thread that uses them later is.
 //!
 //! # Platform
 //!

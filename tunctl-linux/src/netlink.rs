@@ -1,8 +1,8 @@
 //! Questions to the kernel's routing side, and its answers (`rtnetlink(7)`).
 //!
-//! One socket serves all devices and interfaces that came from the same call; it stays in the network namespace where
-//! it was opened. Errors are the kernel's errno, as [`io::Error`]: what they mean depends on the question, so the
-//! callers name their causes.
+//! One socket serves all devices and interfaces that came from the same call; it stays in the network
+//! namespace where it was opened. Errors are the kernel's errno, as [`io::Error`]: what they mean depends on
+//! the question, so the callers name their causes.
 
 mod address;
 mod link;
@@ -44,7 +44,8 @@ impl Netlink {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we choose.
+        // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we
+        // choose.
         let _ = socket.set_netlink_get_strict_chk(true);
         let namespace = current_namespace();
         let opener_was_capable =
@@ -57,7 +58,8 @@ impl Netlink {
         self.opener_was_capable
     }
 
-    /// The network namespace of the socket, as `/proc/PID/ns/net` links to it. Empty if it could not be learnt.
+    /// The network namespace of the socket, as `/proc/PID/ns/net` links to it. Empty if it could not be
+    /// learnt.
     pub(crate) fn namespace(&self) -> &Path {
         &self.namespace
     }
@@ -97,7 +99,8 @@ impl Netlink {
         let mut bytes = vec![0; question.buffer_len()];
         question.serialize(&mut bytes);
 
-        // A thread that panicked meanwhile has left at most an answer with an old number, which is passed over.
+        // A thread that panicked meanwhile has left at most an answer with an old number, which is passed
+        // over.
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         socket.send(&bytes, 0)?;
         let mut listing = Listing::Consistent;

@@ -1,7 +1,8 @@
 //! A network namespace of one's own: TUN/TAP without privilege, for tests, trials and labs.
 //!
-//! In a new user namespace an unprivileged process has every capability over a network namespace that was made with it,
-//! so it can create, configure and use devices there, if `/dev/net/tun` is open to it (mode 0666, the usual default).
+//! In a new user namespace an unprivileged process has every capability over a network namespace that was
+//! made with it, so it can create, configure and use devices there, if `/dev/net/tun` is open to it (mode
+//! 0666, the usual default).
 
 use std::cell::Cell;
 use std::fs;
@@ -22,14 +23,16 @@ use crate::diagnose::{self, errno};
 use crate::netlink::Netlink;
 use crate::remedy;
 
-/// Moves the process into a new user, network and mount namespace, as root there, with the loopback interface up.
+/// Moves the process into a new user, network and mount namespace, as root there, with the loopback interface
+/// up.
 ///
-/// Root's ids all stay valid inside; another user's own ids are 0 inside, and no others exist. `/sys` is mounted anew
-/// where the system permits it; where it does not, `/sys/class/net` goes on to show the interfaces outside. A process that
-/// may make network namespaces enters one also where user namespaces are refused, and stays in its user namespace.
+/// Root's ids all stay valid inside; another user's own ids are 0 inside, and no others exist. `/sys` is
+/// mounted anew where the system permits it; where it does not, `/sys/class/net` goes on to show the
+/// interfaces outside. A process that may make network namespaces enters one also where user namespaces are
+/// refused, and stays in its user namespace.
 ///
-/// Only the calling process moves, and its children; it cannot come back. Call it first thing in `main`: a process that
-/// has started a thread cannot enter a user namespace.
+/// Only the calling process moves, and its children; it cannot come back. Call it first thing in `main`: a
+/// process that has started a thread cannot enter a user namespace.
 ///
 /// # Errors
 ///
@@ -73,7 +76,8 @@ struct Own {
 }
 
 impl Own {
-    /// Makes them 0 inside, which everyone may do for himself; the kernel first wants `setgroups` switched off.
+    /// Makes them 0 inside, which everyone may do for himself; the kernel first wants `setgroups` switched
+    /// off.
     fn map(&self) -> io::Result<()> {
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("0 {} 1", self.uid))?;

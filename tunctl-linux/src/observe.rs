@@ -19,7 +19,8 @@ const BUFFER: usize = 4 << 20;
 
 /// An observer of one interface: it sees every packet in both directions, and consumes none.
 ///
-/// Attaching a device to the interface instead would take the packets away from the program that should have them.
+/// Attaching a device to the interface instead would take the packets away from the program that should have
+/// them.
 ///
 /// # Platform
 ///
@@ -56,8 +57,8 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// `MissingCapability` without `CAP_NET_RAW`; `Gone`; `NotFound` if the calling thread is in another network
-    /// namespace than the interface.
+    /// `MissingCapability` without `CAP_NET_RAW`; `Gone`; `NotFound` if the calling thread is in another
+    /// network namespace than the interface.
     pub fn new(interface: &LinuxInterface) -> Result<Self> {
         let info = interface.info()?;
         let failed = |reason: Reason| reason.of(Operation::Observe).with_name(info.name);
@@ -93,8 +94,8 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`. `Down`, once, when the interface goes down: packets come again when it is up again. `Gone`, once,
-    /// when it is deleted, unless it is down at that time: of that the kernel does not tell.
+    /// `WouldBlock`. `Down`, once, when the interface goes down: packets come again when it is up again.
+    /// `Gone`, once, when it is deleted, unless it is down at that time: of that the kernel does not tell.
     pub fn try_next<'a>(&self, buffer: &'a mut [u8]) -> Result<Observed<'a>> {
         let (direction, length) = self.receive(buffer).map_err(|errno| self.fail(errno))?;
         let kept = length.min(buffer.len());
@@ -124,7 +125,8 @@ impl Observer {
         reason.with_errno(errno as i32).of(Operation::Observe).with_name(self.interface.last_name())
     }
 
-    /// How many packets passed unseen since this was last asked, because they came faster than they were taken.
+    /// How many packets passed unseen since this was last asked, because they came faster than they were
+    /// taken.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! From an errno and its circumstances to a reason: pure functions, so that every row is tested.
 //!
-//! Where one errno has several causes, [`diagnose`](crate::diagnose) has asked the system which it is. A remedy that is the
-//! same on every system stands beside the cause, in tunctl-core; here are those that name a command of Linux.
+//! Where one errno has several causes, [`diagnose`](crate::diagnose) has asked the system which it is. A
+//! remedy that is the same on every system stands beside the cause, in tunctl-core; here are those that name
+//! a command of Linux.
 
 use std::path::Path;
 

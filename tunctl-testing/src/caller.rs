@@ -9,11 +9,11 @@ use tunctl_sys::linux::process::{CAP_NET_ADMIN, CapabilitySets, capabilities, se
 
 const NET_ADMIN: u64 = 1 << CAP_NET_ADMIN;
 
-/// Does something with these effective ids, no other groups, and with or without `CAP_NET_ADMIN`; afterwards, or when it
-/// panics, the process is as it was.
+/// Does something with these effective ids, no other groups, and with or without `CAP_NET_ADMIN`; afterwards,
+/// or when it panics, the process is as it was.
 ///
-/// The ids are those of all threads, the capabilities those of the calling one. A user other than root has no capability
-/// but that one; root without it has all others.
+/// The ids are those of all threads, the capabilities those of the calling one. A user other than root has no
+/// capability but that one; root without it has all others.
 pub fn as_caller(uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
     let before = Identity::current();
     Identity::of(uid, gid, capable, &before).assume();
@@ -95,8 +95,8 @@ impl Identity {
         seteuid(self.uid)?;
         set_capabilities(self.capabilities)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
-        // Else its own entries in /proc would belong to the machine's root: the kernel takes it for a program that changed
-        // its user by a set-uid bit.
+        // Else its own entries in /proc would belong to the machine's root: the kernel takes it for a program
+        // that changed its user by a set-uid bit.
         set_dumpable(true)
     }
 }

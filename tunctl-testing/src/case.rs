@@ -8,7 +8,8 @@ use tunctl_mock::conformance::MockHarness;
 
 use crate::LinuxHarness;
 
-/// One test: a name that states the behaviour, a function that panics if it is not so, and what the function needs.
+/// One test: a name that states the behaviour, a function that panics if it is not so, and what the function
+/// needs.
 #[derive(Clone)]
 pub struct Case {
     pub(crate) name: String,
@@ -43,8 +44,8 @@ impl Case {
         self
     }
 
-    /// It needs to be root of the machine: then all user and group ids exist inside, and `/dev/net` holds nodes of the
-    /// case's own, [`OPEN_NODE`](crate::OPEN_NODE) and [`CLOSED_NODE`](crate::CLOSED_NODE).
+    /// It needs to be root of the machine: then all user and group ids exist inside, and `/dev/net` holds
+    /// nodes of the case's own, [`OPEN_NODE`](crate::OPEN_NODE) and [`CLOSED_NODE`](crate::CLOSED_NODE).
     #[must_use]
     pub const fn needs_root(mut self) -> Self {
         self.root = true;
@@ -79,8 +80,8 @@ impl fmt::Debug for Case {
     }
 }
 
-/// What a case is called whose function has this path: without its crate, and the module of all cases, which only some systems
-/// have.
+/// What a case is called whose function has this path: without its crate, and the module of all cases, which
+/// only some systems have.
 #[must_use]
 pub fn name(path: &str) -> &str {
     let name = path.split_once("::").map_or(path, |(_, name)| name);
@@ -96,8 +97,8 @@ macro_rules! case {
 }
 
 /// A [`Case`] of each function for each system: `on_both![first, second]`. The functions are generic over a
-/// [`Harness`](tunctl_conformance::Harness), and run once on the driver in memory, where nothing is needed, and once on the
-/// kernel.
+/// [`Harness`](tunctl_conformance::Harness), and run once on the driver in memory, where nothing is needed,
+/// and once on the kernel.
 #[macro_export]
 macro_rules! on_both {
     ($($body:ident),* $(,)?) => {
@@ -106,7 +107,8 @@ macro_rules! on_both {
     };
 }
 
-/// See the macro [`on_both!`](crate::on_both!), which names the function twice: it is one function for each system.
+/// See the macro [`on_both!`](crate::on_both!), which names the function twice: it is one function for each
+/// system.
 #[must_use]
 pub fn on_both(name: &str, memory: fn(&MockHarness), kernel: fn(&LinuxHarness)) -> Vec<Case> {
     vec![

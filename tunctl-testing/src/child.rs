@@ -59,8 +59,8 @@ fn enter() {
     }
 }
 
-/// Covers `/dev/net`, for this process only, with a directory that holds device nodes of the case's own. It is done
-/// before the user namespace is entered, because no device node works that was made in one.
+/// Covers `/dev/net`, for this process only, with a directory that holds device nodes of the case's own. It
+/// is done before the user namespace is entered, because no device node works that was made in one.
 ///
 /// # Errors
 ///

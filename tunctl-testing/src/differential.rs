@@ -1,17 +1,18 @@
 //! Holds the model of `tunctl-mock` to the running kernel.
 //!
-//! Random sequences of operations run on both, and after each operation everything that a program could see is compared:
-//! the answer with its errno and cause, the bytes of packets, the poll bits of every open device, and what the system
-//! received. A difference is shrunk, and printed as a test.
+//! Random sequences of operations run on both, and after each operation everything that a program could see
+//! is compared: the answer with its errno and cause, the bytes of packets, the poll bits of every open
+//! device, and what the system received. A difference is shrunk, and printed as a test.
 //!
 //! # What is switched off
 //!
-//! Of what the kernel does in its own time, nothing is masked: it is prevented. Interfaces get no IPv6 address of
-//! their own and look for no routers ([`crate::LinuxHarness`]), packets are injected past the queueing
-//! discipline, taps get no IPv6 addresses, which the kernel would announce, and no packet is addressed to the system, which
-//! would answer.
+//! Of what the kernel does in its own time, nothing is masked: it is prevented. Interfaces get no IPv6
+//! address of their own and look for no routers ([`crate::LinuxHarness`]), packets are injected past the
+//! queueing discipline, taps get no IPv6 addresses, which the kernel would announce, and no packet is
+//! addressed to the system, which would answer.
 //!
-//! One choice is the kernel's alone: which of several queues an injected packet goes to. See `world/outside.rs`.
+//! One choice is the kernel's alone: which of several queues an injected packet goes to. See
+//! `world/outside.rs`.
 //!
 //! # Platform
 //!
@@ -39,7 +40,8 @@ use std::process::ExitCode;
 
 use settings::{HELP, Settings};
 
-/// Runs what the command line asks for, or, in a process that was started as a worker, the worker's share of it.
+/// Runs what the command line asks for, or, in a process that was started as a worker, the worker's share of
+/// it.
 #[must_use]
 pub fn main() -> ExitCode {
     let settings = match Settings::parse(std::env::args().skip(1)) {

@@ -21,7 +21,8 @@ use crate::{Case, OtherNamespace, profile, rtnetlink, skip, sysfs};
 
 /// The running kernel, as the conformance suite sees it: in the namespace of the case that makes this.
 ///
-/// What it reports comes from sysfs, netlink and packet sockets, by code of this crate's own; no program is run.
+/// What it reports comes from sysfs, netlink and packet sockets, by code of this crate's own; no program is
+/// run.
 #[derive(Debug, Default)]
 pub struct LinuxHarness {
     backend: LinuxBackend,
@@ -30,8 +31,8 @@ pub struct LinuxHarness {
 }
 
 impl LinuxHarness {
-    /// Silences the namespace in which the case is, which must be its own. Ends the process if it cannot be used: the
-    /// case is skipped.
+    /// Silences the namespace in which the case is, which must be its own. Ends the process if it cannot be
+    /// used: the case is skipped.
     #[must_use]
     pub fn new() -> Self {
         if !sysfs::is_ours() {
@@ -48,11 +49,12 @@ impl LinuxHarness {
     }
 }
 
-/// Has the kernel send nothing of its own: no link-local address, no question for routers, and none for another who has an
-/// address. Addresses of IPv6 can still be added.
+/// Has the kernel send nothing of its own: no link-local address, no question for routers, and none for
+/// another who has an address. Addresses of IPv6 can still be added.
 ///
-/// One thing no switch stops: an Ethernet interface that is up reports to multicast routers (MLD) when it gets an IPv6
-/// address. So a case in which a tap has one must not count what it receives. A tun reports nothing.
+/// One thing no switch stops: an Ethernet interface that is up reports to multicast routers (MLD) when it
+/// gets an IPv6 address. So a case in which a tap has one must not count what it receives. A tun reports
+/// nothing.
 fn silence() -> io::Result<()> {
     const SWITCHES: [(&str, &str); 4] =
         [("addr_gen_mode", "1"), ("accept_ra", "0"), ("router_solicitations", "0"), ("dad_transmits", "0")];

@@ -62,8 +62,8 @@ pub fn link(name: &str) -> Option<Value> {
     }
 }
 
-/// The addresses of an interface, each as `ip -j address` reports it: `local`, `prefixlen`, `broadcast`, `address` (the
-/// peer), `scope`, ….
+/// The addresses of an interface, each as `ip -j address` reports it: `local`, `prefixlen`, `broadcast`,
+/// `address` (the peer), `scope`, ….
 #[must_use]
 pub fn addresses(name: &str) -> Vec<Value> {
     ip_json(&format!("address show dev {name}"))
@@ -88,8 +88,8 @@ pub fn others() -> Vec<String> {
     names.filter(|name| name != "lo").collect()
 }
 
-/// What the tun driver reports of an interface through netlink: `type`, `pi`, `vnet_hdr`, `multi_queue`, `persist`, `user`,
-/// `group`, …
+/// What the tun driver reports of an interface through netlink: `type`, `pi`, `vnet_hdr`, `multi_queue`,
+/// `persist`, `user`, `group`, …
 #[must_use]
 pub fn driver_report(name: &str) -> Value {
     let link = link(name).unwrap_or_else(|| panic!("{name} exists"));

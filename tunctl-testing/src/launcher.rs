@@ -19,7 +19,8 @@ use crate::{Case, strace};
 /// Turns skips into failures.
 const REQUIRE: &str = "TUNCTL_REQUIRE_KERNEL";
 
-/// Cases at a time, unless told otherwise: what they wait for is the kernel, which takes 16 ms to delete an interface.
+/// Cases at a time, unless told otherwise: what they wait for is the kernel, which takes 16 ms to delete an
+/// interface.
 const AT_A_TIME: usize = 8;
 
 type Skips = Arc<Mutex<Vec<(String, String)>>>;

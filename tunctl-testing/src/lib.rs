@@ -1,8 +1,9 @@
 //! How the kernel tests of this workspace run, and where their evidence comes from.
 //!
-//! A test binary with `harness = false` lists its [cases](Case) and hands them to [`main`]. Each case runs in a
-//! process of its own, which starts single-threaded and enters a new user, network and mount namespace before it does
-//! anything else: so a case never meets the machine's interfaces, nor another case's, and chooses names freely.
+//! A test binary with `harness = false` lists its [cases](Case) and hands them to [`main`]. Each case runs in
+//! a process of its own, which starts single-threaded and enters a new user, network and mount namespace
+//! before it does anything else: so a case never meets the machine's interfaces, nor another case's, and
+//! chooses names freely.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -21,8 +22,8 @@
 //!
 //! # What cannot run
 //!
-//! A case that the machine does not allow is *skipped*: its line says why, and the reasons stand once more at the end.
-//! With `TUNCTL_REQUIRE_KERNEL=1` in the environment each skip is a failure instead.
+//! A case that the machine does not allow is *skipped*: its line says why, and the reasons stand once more at
+//! the end. With `TUNCTL_REQUIRE_KERNEL=1` in the environment each skip is a failure instead.
 //!
 //! # Evidence
 //!
@@ -31,9 +32,9 @@
 //!
 //! # The conformance suite
 //!
-//! [`LinuxHarness`] puts the Linux backend and the running kernel under the suite of `tunctl-conformance`, and
-//! [`conformance_cases`] makes cases of it. It runs no program, so that it is fast, and works where none is installed: its
-//! evidence comes from [`sysfs`], [`rtnetlink`] and [`packets`].
+//! [`LinuxHarness`] puts the Linux backend and the running kernel under the suite of `tunctl-conformance`,
+//! and [`conformance_cases`] makes cases of it. It runs no program, so that it is fast, and works where none
+//! is installed: its evidence comes from [`sysfs`], [`rtnetlink`] and [`packets`].
 //!
 //! # The comparison
 //!
@@ -76,7 +77,8 @@ pub use skip::skip;
 pub use snapshot::{Snapshot, is_close_on_exec, open_files};
 pub use strace::{Call, Strace, Trace, mark};
 
-/// Runs the cases as the command line says, which is that of every Rust test: `cargo test -- FILTER`, `--list`, …
+/// Runs the cases as the command line says, which is that of every Rust test: `cargo test -- FILTER`,
+/// `--list`, …
 ///
 /// In a process that was started for one case it runs that case.
 #[must_use]

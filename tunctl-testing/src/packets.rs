@@ -20,8 +20,9 @@ const BUFFER: usize = 4 << 20;
 
 /// Has the system send packets.
 ///
-/// They go past the queueing discipline, which comes and goes behind the scenes when an interface goes up or its carrier
-/// changes. The system tells which protocol a packet is of by its version of IP, or by the frame's header.
+/// They go past the queueing discipline, which comes and goes behind the scenes when an interface goes up or
+/// its carrier changes. The system tells which protocol a packet is of by its version of IP, or by the
+/// frame's header.
 #[derive(Debug)]
 pub struct Injector {
     // One for all packets and interfaces: to close a packet socket takes the kernel some ten milliseconds.

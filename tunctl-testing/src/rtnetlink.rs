@@ -1,8 +1,9 @@
-//! What another program does to interfaces, and the addresses that the kernel lists: netlink, written out by hand.
+//! What another program does to interfaces, and the addresses that the kernel lists: netlink, written out by
+//! hand.
 //!
-//! It shares no code with the library under test, nor with the crates that the library encodes and decodes with. It
-//! acts in the network namespace of the calling thread. The numbers are those of `<linux/rtnetlink.h>`,
-//! `<linux/if_link.h>` and `<linux/if_addr.h>`.
+//! It shares no code with the library under test, nor with the crates that the library encodes and decodes
+//! with. It acts in the network namespace of the calling thread. The numbers are those of
+//! `<linux/rtnetlink.h>`, `<linux/if_link.h>` and `<linux/if_addr.h>`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -71,8 +72,8 @@ pub fn set_up(name: &InterfaceName, up: bool) {
 
 /// The addresses of an interface.
 ///
-/// `getifaddrs(3)` does not serve: it keeps peer and broadcast address in the same place, and has no flag that tells which
-/// of the two is there on a tun.
+/// `getifaddrs(3)` does not serve: it keeps peer and broadcast address in the same place, and has no flag
+/// that tells which of the two is there on a tun.
 #[must_use]
 pub fn addresses_of(name: &InterfaceName) -> Vec<InterfaceAddress> {
     let index = index(name);
@@ -183,8 +184,8 @@ fn half(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// What stands one after the other, each at a multiple of four, and each behind a header that tells length and kind; the
-/// length counts the header.
+/// What stands one after the other, each at a multiple of four, and each behind a header that tells length
+/// and kind; the length counts the header.
 fn parts(bytes: &[u8], header: usize, read: fn(&[u8]) -> (u32, u16)) -> impl Iterator<Item = Part<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

@@ -120,8 +120,8 @@ impl Trace {
         self.calls.iter().position(|call| call.arguments.contains(&path))
     }
 
-    /// Those between two marks, each with its place among all calls of its name since the start, counted from 1, as
-    /// [`Strace::fail`] wants it.
+    /// Those between two marks, each with its place among all calls of its name since the start, counted from
+    /// 1, as [`Strace::fail`] wants it.
     #[must_use]
     pub fn numbered_between(&self, from: &str, to: &str) -> Vec<(Call, usize)> {
         let window = self.between(from, to);
@@ -139,7 +139,8 @@ impl Trace {
 pub struct Call {
     /// Its name, such as `openat`.
     pub name: String,
-    /// What stands between the parentheses; descriptors have their paths behind them, as in `3</dev/net/tun>`.
+    /// What stands between the parentheses; descriptors have their paths behind them, as in
+    /// `3</dev/net/tun>`.
     pub arguments: String,
     /// What stands behind the `=`.
     pub result: String,

@@ -48,8 +48,8 @@ pub fn dropped(name: &InterfaceName) -> u64 {
     counted.unwrap_or_else(|| panic!("{name} has a counter of dropped packets"))
 }
 
-/// Whether `/sys` shows the interfaces of the calling thread's network namespace: where mounting is refused, it goes on to
-/// show those of another.
+/// Whether `/sys` shows the interfaces of the calling thread's network namespace: where mounting is refused,
+/// it goes on to show those of another.
 #[must_use]
 pub fn is_ours() -> bool {
     let listed = fs::read_dir(INTERFACES).into_iter().flatten().flatten();

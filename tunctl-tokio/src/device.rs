@@ -16,16 +16,18 @@ use crate::{RecvHalf, SendHalf};
 
 /// A device whose waits are a task's: other tasks go on meanwhile.
 ///
-/// Everything takes `&self`. Share it by reference or in an [`Arc`], or [split](Self::into_split) it; several tasks may receive at
-/// once, and each packet goes to one of them.
+/// Everything takes `&self`. Share it by reference or in an [`Arc`], or [split](Self::into_split) it; several
+/// tasks may receive at once, and each packet goes to one of them.
 ///
 /// # What is promised
 ///
-/// - **A ready packet costs one system call**: each operation tries first, and waits only if there is nothing.
+/// - **A ready packet costs one system call**: each operation tries first, and waits only if there is
+///   nothing.
 /// - **A deletion wakes**: a task that waits gets [`Gone`](Error::is_gone).
-/// - **Cancellation loses nothing.** If a future is dropped, by `select!` or a timeout, no packet was taken or sent.
-/// - **Other tasks get their turn.** Each packet counts against tokio's cooperative budget, so that a device that is flooded does not
-///   keep its thread from them, or from timers.
+/// - **Cancellation loses nothing.** If a future is dropped, by `select!` or a timeout, no packet was taken
+///   or sent.
+/// - **Other tasks get their turn.** Each packet counts against tokio's cooperative budget, so that a device
+///   that is flooded does not keep its thread from them, or from timers.
 #[derive(Debug)]
 pub struct AsyncDevice<D> {
     /// A duplicate of the device's descriptor, for the runtime to watch.
@@ -38,12 +40,13 @@ impl<D: TunDevice> AsyncDevice<D> {
     ///
     /// # Errors
     ///
-    /// `TooManyOpenFiles`: the runtime watches a duplicate of the device's descriptor. `Other`: it is called outside of a runtime, or
-    /// the system refuses, with its errno. The device is closed then.
+    /// `TooManyOpenFiles`: the runtime watches a duplicate of the device's descriptor. `Other`: it is called
+    /// outside of a runtime, or the system refuses, with its errno. The device is closed then.
     ///
     /// # Panics
     ///
-    /// If the runtime was built without [`enable_io`](tokio::runtime::Builder::enable_io): tokio has no way to ask.
+    /// If the runtime was built without [`enable_io`](tokio::runtime::Builder::enable_io): tokio has no way
+    /// to ask.
     pub fn new(device: D) -> Result<Self> {
         if Handle::try_current().is_err() {
             let reason = Reason::new(Cause::Other).with_detail("this thread has no tokio runtime");
@@ -71,14 +74,16 @@ impl<D: TunDevice> AsyncDevice<D> {
         device
     }
 
-    /// One to receive with and one to send with, for two tasks. An [`Arc`] does as well; halves say who does what.
+    /// One to receive with and one to send with, for two tasks. An [`Arc`] does as well; halves say who does
+    /// what.
     #[must_use]
     pub fn into_split(self) -> (RecvHalf<D>, SendHalf<D>) {
         let shared = Arc::new(self);
         (RecvHalf::new(shared.clone()), SendHalf::new(shared))
     }
 
-    /// Receives one packet, and waits for it if there is none; its length. One that is longer than the buffer loses its tail.
+    /// Receives one packet, and waits for it if there is none; its length. One that is longer than the buffer
+    /// loses its tail.
     ///
     /// It is cancel safe.
     ///
@@ -124,7 +129,8 @@ impl<D: TunDevice> AsyncDevice<D> {
 
     /// Receives one packet if there is one.
     ///
-    /// Unlike the device's own, it notes that there is none, and so belongs with [`readable`](Self::readable).
+    /// Unlike the device's own, it notes that there is none, and so belongs with
+    /// [`readable`](Self::readable).
     ///
     /// # Errors
     ///
@@ -135,7 +141,8 @@ impl<D: TunDevice> AsyncDevice<D> {
 
     /// Sends one packet if there is room.
     ///
-    /// Unlike the device's own, it notes that there is none, and so belongs with [`writable`](Self::writable).
+    /// Unlike the device's own, it notes that there is none, and so belongs with
+    /// [`writable`](Self::writable).
     ///
     /// # Errors
     ///
@@ -144,8 +151,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.attempt(Interest::WRITABLE, |device| device.try_send(packet))
     }
 
-    /// Waits until [`try_recv`](Self::try_recv) has something to say: a packet, or that the interface is gone. It may return without
-    /// cause; after a `try_recv` that found nothing it waits.
+    /// Waits until [`try_recv`](Self::try_recv) has something to say: a packet, or that the interface is
+    /// gone. It may return without cause; after a `try_recv` that found nothing it waits.
     ///
     /// It is cancel safe.
     ///
@@ -156,8 +163,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.ready(Interest::READABLE).await
     }
 
-    /// Waits until [`try_send`](Self::try_send) has something to say: there is room, or the interface is gone. It may return without
-    /// cause; after a `try_send` that found no room it waits.
+    /// Waits until [`try_send`](Self::try_send) has something to say: there is room, or the interface is
+    /// gone. It may return without cause; after a `try_send` that found no room it waits.
     ///
     /// It is cancel safe.
     ///
@@ -192,7 +199,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         Poll::Ready(outcome)
     }
 
-    /// An attempt, whatever the runtime knows of the device. If that thought it ready, and it is not, it forgets it.
+    /// An attempt, whatever the runtime knows of the device. If that thought it ready, and it is not, it
+    /// forgets it.
     #[inline]
     fn attempt(&self, kind: Interest, mut operation: impl FnMut(&D) -> Result<usize>) -> Result<usize> {
         match operation(&self.device) {
@@ -201,10 +209,12 @@ impl<D: TunDevice> AsyncDevice<D> {
         }
     }
 
-    /// What is to be forgotten has to be known before an attempt is made, so this makes another: who must wait has the time.
+    /// What is to be forgotten has to be known before an attempt is made, so this makes another: who must
+    /// wait has the time.
     ///
-    /// An error is not forgotten. For a moment a poll shows it, and a receive does not yet say that the interface is gone, and no other
-    /// event need follow; so until then it is tried again, as often as the task's budget allows.
+    /// An error is not forgotten. For a moment a poll shows it, and a receive does not yet say that the
+    /// interface is gone, and no other event need follow; so until then it is tried again, as often as the
+    /// task's budget allows.
     #[cold]
     fn attempt_and_note(
         &self,
@@ -212,8 +222,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         mut operation: impl FnMut(&D) -> Result<usize>,
     ) -> Result<usize> {
         let mut outcome = None;
-        // What comes between the attempt and the forgetting is not forgotten, which is what `try_io` is for. What it returns says
-        // nothing that `outcome` does not.
+        // What comes between the attempt and the forgetting is not forgotten, which is what `try_io` is for.
+        // What it returns says nothing that `outcome` does not.
         let _ = self.watched.try_io(kind, |_| match outcome.insert(operation(&self.device)) {
             Err(error) if error.is_would_block() => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(()),
@@ -223,7 +233,8 @@ impl<D: TunDevice> AsyncDevice<D> {
     }
 
     async fn ready(&self, kind: Interest) -> Result<()> {
-        // A deletion is an error, and on Linux nothing else: who waited for the kind alone would sleep through it.
+        // A deletion is an error, and on Linux nothing else: who waited for the kind alone would sleep
+        // through it.
         let ready = self.watched.ready(kind | Interest::ERROR).await;
         ready.map(drop).map_err(|error| Reason::from_io(&error).of(Operation::Wait))
     }
@@ -237,9 +248,9 @@ impl<D: TunDevice> AsFd for AsyncDevice<D> {
 
 /// Has the runtime watch a descriptor.
 ///
-/// Since tokio 1.54 the sound form of this is unsafe: its caller promises that the descriptor stays open and the same for as long as
-/// it is watched. Of a descriptor that is owned, and owned by the watcher alone, no other can be thought of, so the form that does not
-/// ask is as good; and unsafe code is in tunctl-sys only.
+/// Since tokio 1.54 the sound form of this is unsafe: its caller promises that the descriptor stays open and
+/// the same for as long as it is watched. Of a descriptor that is owned, and owned by the watcher alone, no
+/// other can be thought of, so the form that does not ask is as good; and unsafe code is in tunctl-sys only.
 #[allow(deprecated, reason = "deprecated for descriptors that are not owned")]
 fn watch(owned: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(owned, Interest::READABLE | Interest::WRITABLE)

@@ -42,7 +42,8 @@
 //!
 //! # Several queues
 //!
-//! A multi-queue interface has a device for each queue. Each gets a task of its own; nothing is shared between them.
+//! A multi-queue interface has a device for each queue. Each gets a task of its own; nothing is shared
+//! between them.
 
 #![forbid(unsafe_code)]
 

@@ -18,7 +18,8 @@ use crate::AsyncDevice;
 ///
 /// It ends after an error: `Gone`, when the interface is deleted, or whatever else a receive is refused for.
 ///
-/// To copy a packet into its vector costs little, and to wait allocates; where that is too much, [`AsyncDevice::recv`] does neither.
+/// To copy a packet into its vector costs little, and to wait allocates; where that is too much,
+/// [`AsyncDevice::recv`] does neither.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -50,8 +51,9 @@ pub struct PacketStream<D> {
 
 /// A [`Sink`] for packets: anything that is bytes.
 ///
-/// What is fed is sent when it is flushed, or when the next is fed, and a refusal is told then. So `flush` or `close` it before it is
-/// dropped, which `send` and `forward` do; and as of any sink, ask `poll_ready` before `start_send`, or the packet before is lost.
+/// What is fed is sent when it is flushed, or when the next is fed, and a refusal is told then. So `flush` or
+/// `close` it before it is dropped, which `send` and `forward` do; and as of any sink, ask `poll_ready`
+/// before `start_send`, or the packet before is lost.
 pub struct PacketSink<D, P> {
     device: Arc<AsyncDevice<D>>,
     held: Option<P>,

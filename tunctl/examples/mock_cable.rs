@@ -1,7 +1,7 @@
 //! Programs that talk to each other in one process: two over a cable, then three over a switch.
 //!
-//! Each is generic over the backend and would run on a kernel unchanged; here they get a [`MockBackend`], so nothing but
-//! memory is needed, and it can be said what each of them saw.
+//! Each is generic over the backend and would run on a kernel unchanged; here they get a [`MockBackend`], so
+//! nothing but memory is needed, and it can be said what each of them saw.
 //!
 //! ```text
 //! cargo run -p tunctl --example mock_cable --features mock

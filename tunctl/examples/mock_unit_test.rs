@@ -1,8 +1,9 @@
 //! How to test a program that uses TUN/TAP, in plain `cargo test`: no root, no device node, any Unix.
 //!
-//! The program is a small VPN: what comes out of one interface goes as numbered datagrams into another, and what comes in
-//! that way is let through once. It is generic over [`TunDevice`], so the tests give it devices of a [`MockBackend`], and play
-//! the system around it: a wire that loses, doubles and reorders, a deletion, an errno.
+//! The program is a small VPN: what comes out of one interface goes as numbered datagrams into another, and
+//! what comes in that way is let through once. It is generic over [`TunDevice`], so the tests give it devices
+//! of a [`MockBackend`], and play the system around it: a wire that loses, doubles and reorders, a deletion,
+//! an errno.
 //!
 //! ```text
 //! cargo run -p tunctl --example mock_unit_test --features mock     what the checks show
@@ -16,7 +17,8 @@ use tunctl::mock::{Errno, Fault, Impairment, MockBackend, MockDevice, Way};
 use tunctl::packet::{ping_packet, udp_packet};
 use tunctl::prelude::*;
 
-// ── The program ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── The program
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// What Linux says when it has no memory for a packet at the moment.
 const ENOBUFS: i32 = 105;
@@ -88,7 +90,8 @@ fn sent<D: TunDevice>(device: &D, packet: &[u8]) -> Result<bool> {
     }
 }
 
-/// The numbers that have come: each is let through once, in any order, the last 64 of them (RFC 4303, section 3.4.3).
+/// The numbers that have come: each is let through once, in any order, the last 64 of them (RFC 4303, section
+/// 3.4.3).
 #[derive(Default)]
 struct Window {
     newest: u64,
@@ -110,7 +113,8 @@ impl Window {
     }
 }
 
-// ── Its tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Its tests
+// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const PACKETS: u16 = 200;
 

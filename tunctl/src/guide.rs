@@ -17,8 +17,9 @@
 //! # }
 //! ```
 //!
-//! [`open_or_create`](crate::TunBackend::open_or_create) with the same options attaches to an interface that exists and makes it
-//! so, too. To change one later, [`apply`](crate::Interface::apply) an [`InterfaceConfig`](crate::InterfaceConfig) to it:
+//! [`open_or_create`](crate::TunBackend::open_or_create) with the same options attaches to an interface that
+//! exists and makes it so, too. To change one later, [`apply`](crate::Interface::apply) an
+//! [`InterfaceConfig`](crate::InterfaceConfig) to it:
 //!
 //! ```
 //! # use tunctl::prelude::*;
@@ -61,7 +62,8 @@
 //! ```
 //!
 //! A device with packet information or a virtio-net header has them in front of each packet:
-//! [`header_kind`](crate::TunDevice::header_kind) says which, and [`Framed`](crate::packet::Framed) takes them off.
+//! [`header_kind`](crate::TunDevice::header_kind) says which, and [`Framed`](crate::packet::Framed) takes
+//! them off.
 //!
 //! # Two threads, and a stop
 //!
@@ -164,7 +166,8 @@
 //!
 //! # Errors in the hands of a newcomer
 //!
-//! `fn main() -> Result<()>` and `unwrap()` print the sentence: what, why, what to do. `{:#?}` prints the parts.
+//! `fn main() -> Result<()>` and `unwrap()` print the sentence: what, why, what to do. `{:#?}` prints the
+//! parts.
 //!
 //! ```
 //! # use tunctl::prelude::*;

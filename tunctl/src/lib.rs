@@ -15,9 +15,9 @@
 //! # }
 //! ```
 //!
-//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached to an
-//! [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over `B: TunBackend`; [`native`]
-//! is the one of the system that they run on.
+//! Three nouns carry everything: a [backend](TunBackend) makes [devices](TunDevice), and a device is attached
+//! to an [interface](Interface). [`TunBackend`] has the table of all operations. Programs are generic over
+//! `B: TunBackend`; [`native`] is the one of the system that they run on.
 //!
 //! # How do I…
 //!
@@ -122,7 +122,8 @@ pub use tunctl_linux::native::*;
 
 /// What programs need of this library: `use tunctl::prelude::*`.
 ///
-/// Glob this, not the crate's root: `use tunctl::*` would bring modules called `mio` and `tokio`, which hide the crates.
+/// Glob this, not the crate's root: `use tunctl::*` would bring modules called `mio` and `tokio`, which hide
+/// the crates.
 pub mod prelude {
     pub use tunctl_core::{
         Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName,

@@ -1,7 +1,9 @@
-//! `cargo xtask abi`: our numbers and layouts of the BSD systems and macOS, held against those systems' own headers.
+//! `cargo xtask abi`: our numbers and layouts of the BSD systems and macOS, held against those systems' own
+//! headers.
 //!
-//! Each row of a table in tunctl-sys becomes an assertion in C, which a compiler for the system must accept. What no
-//! header at hand defines is not proved, and is known beforehand, row by row: a typing error must not pass for that.
+//! Each row of a table in tunctl-sys becomes an assertion in C, which a compiler for the system must accept.
+//! What no header at hand defines is not proved, and is known beforehand, row by row: a typing error must not
+//! pass for that.
 
 mod absent;
 mod verdict;

@@ -1,5 +1,5 @@
-//! `cargo xtask cross`: compiles and lints the workspace for the systems that this one is not, and the crate that needs
-//! no system for a machine without one.
+//! `cargo xtask cross`: compiles and lints the workspace for the systems that this one is not, and the crate
+//! that needs no system for a machine without one.
 
 use crate::toolchain::{self, Library, Toolchain};
 use crate::{Outcome, targets};
@@ -31,7 +31,8 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     )
 }
 
-/// All code, tests and examples too. All features, because those that Linux's tests turn on are off elsewhere.
+/// All code, tests and examples too. All features, because those that Linux's tests turn on are off
+/// elsewhere.
 fn lint_systems(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
     let systems: Vec<&str> = targets.iter().copied().filter(|target| *target != BARE).collect();
     if systems.is_empty() {

@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: looks for bytes for which a parser or an answer of tunctl-packet does not hold.
 //!
-//! cargo-fuzz builds the targets of `fuzz/`, and libFuzzer runs each for some time, from its committed corpus and from what
-//! earlier runs have found. What it finds stays in the target folder until `--keep` adds it to the corpus, which
-//! `cargo xtask test` replays.
+//! cargo-fuzz builds the targets of `fuzz/`, and libFuzzer runs each for some time, from its committed corpus
+//! and from what earlier runs have found. What it finds stays in the target folder until `--keep` adds it to
+//! the corpus, which `cargo xtask test` replays.
 
 mod campaign;
 mod corpus;
@@ -59,9 +59,10 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 fn build(folder: &Path, target: Option<&str>) -> Outcome<PathBuf> {
     let tool = TOOL.provide(folder)?;
     let (triple, into) = (host()?, folder.join("build"));
-    // The flags for coverage and for the sanitizer are unstable, not so what they do: a stable toolchain comes with all of it,
-    // and lets them pass if told so. The address sanitizer costs speed; but only this project's crates are known to have no
-    // unsafe code, not what they depend on. cargo-fuzz adds debug assertions and overflow checks.
+    // The flags for coverage and for the sanitizer are unstable, not so what they do: a stable toolchain
+    // comes with all of it, and lets them pass if told so. The address sanitizer costs speed; but only this
+    // project's crates are known to have no unsafe code, not what they depend on. cargo-fuzz adds debug
+    // assertions and overflow checks.
     let status = Command::new(tool)
         .args(["fuzz", "build", "--fuzz-dir", "fuzz", "--sanitizer", "address", "--target", &triple])
         .arg("--target-dir")

@@ -27,7 +27,8 @@ struct Kernel {
 const KERNELS: &[Kernel] =
     &[Kernel { series: "6.1", suite: "bookworm" }, Kernel { series: "6.12", suite: "trixie" }];
 
-/// How long one kernel may take to boot and to run the suite: an emulated processor is ten times slower, or more.
+/// How long one kernel may take to boot and to run the suite: an emulated processor is ten times slower, or
+/// more.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What became of one kernel.

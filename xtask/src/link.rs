@@ -1,6 +1,7 @@
 //! `cargo xtask link`: links the command for the systems that this one is not.
 //!
-//! A program that was compiled may still name what its system's libraries do not have, which only a linker finds.
+//! A program that was compiled may still name what its system's libraries do not have, which only a linker
+//! finds.
 
 mod form;
 

@@ -1,8 +1,9 @@
 //! `cargo xtask mutate`: is each rule of the mock's model held by a test?
 //!
-//! cargo-mutants changes the model in one place after the other, and runs the conformance suite and the mock's own tests on
-//! each mutant. One that they do not notice shows a rule that nothing tests: it fails the task, unless it is on the list of
-//! those that were [`reviewed`], with the reason why no test could, or should, notice it.
+//! cargo-mutants changes the model in one place after the other, and runs the conformance suite and the
+//! mock's own tests on each mutant. One that they do not notice shows a rule that nothing tests: it fails the
+//! task, unless it is on the list of those that were [`reviewed`], with the reason why no test could, or
+//! should, notice it.
 
 mod fates;
 mod mutant;

@@ -20,7 +20,8 @@ pub(crate) fn named(options: &[&str], all: &[&'static str]) -> Outcome<Vec<&'sta
     Ok(if named.is_empty() { all.to_vec() } else { named })
 }
 
-/// Does the work for all targets at once, which keeps all processors busy, and then judges each by itself, which by now is soon done.
+/// Does the work for all targets at once, which keeps all processors busy, and then judges each by itself,
+/// which by now is soon done.
 pub(crate) fn together(
     targets: &[&'static str],
     at_once: impl FnOnce(&[&str]) -> Outcome,

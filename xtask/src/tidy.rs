@@ -13,8 +13,8 @@ use crate::{Outcome, root};
 
 pub(crate) use targets::{KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
 
-/// The crates of the workspace, from the bottom up: each may depend on what stands before it, where the arrows of
-/// ARCHITECTURE.md say so.
+/// The crates of the workspace, from the bottom up: each may depend on what stands before it, where the
+/// arrows of ARCHITECTURE.md say so.
 const CRATES: &[Crate] = &[
     Crate { name: "tunctl-sys", below: &[] },
     Crate { name: "tunctl-packet", below: &[] },

@@ -1,4 +1,5 @@
-//! Cargo's tools that a task needs: each in one release, in a folder of its own, so that nothing of the user's changes.
+//! Cargo's tools that a task needs: each in one release, in a folder of its own, so that nothing of the
+//! user's changes.
 
 use std::env;
 use std::path::{Path, PathBuf};

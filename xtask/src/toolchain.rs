@@ -1,5 +1,5 @@
-//! A Rust compiler and the source of its standard library, from which it makes that of any system. Both are Debian's,
-//! which keeps them recent for its browser; unpacked, not installed.
+//! A Rust compiler and the source of its standard library, from which it makes that of any system. Both are
+//! Debian's, which keeps them recent for its browser; unpacked, not installed.
 
 use std::env;
 use std::ffi::OsString;

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{Direction, Recorded};
 
-/// Why bytes are not a recording. Offsets are those of the block in question, in bytes from the start of the file.
+/// Why bytes are not a recording. Offsets are those of the block in question, in bytes from the start of the
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRecording {
@@ -68,7 +69,8 @@ pub enum InvalidRecording {
 
 /// The packets of a file, one after the other. It ends with the first error.
 ///
-/// What it holds is bounded by what it has read: an interface costs the file at least as many bytes as it costs here.
+/// What it holds is bounded by what it has read: an interface costs the file at least as many bytes as it
+/// costs here.
 pub(crate) struct Blocks<'a> {
     rest: &'a [u8],
     offset: usize,

@@ -19,8 +19,8 @@ use super::{Failure, Outcome, output};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
-/// It stays until it is deleted, and programs can open it by its name. If it exists already and nobody has it open, it is
-/// given what is asked for here, its packet headers included, and keeps the rest.
+/// It stays until it is deleted, and programs can open it by its name. If it exists already and nobody has it
+/// open, it is given what is asked for here, its packet headers included, and keeps the rest.
 #[derive(Args)]
 pub(super) struct Create {
     /// Its name, or a pattern such as vpn%d, for the first free number; the kernel chooses if there is none

@@ -42,14 +42,16 @@ const NO_COMMAND: &str = "with --backend mock no command can run inside: it woul
 
 /// See packets now: a TUN interface in a network of its own, whose other hosts answer
 ///
-/// Enters a new network namespace, without privilege where the system allows it, and creates lab0 there, with the addresses
-/// 10.77.0.1/24 and fd77::1/64. Every other host of these networks is played by this program: it answers ICMP and ICMPv6
-/// echo, and UDP echo on port 7.
+/// Enters a new network namespace, without privilege where the system allows it, and creates lab0 there, with
+/// the addresses 10.77.0.1/24 and fd77::1/64. Every other host of these networks is played by this program:
+/// it answers ICMP and ICMPv6 echo, and UDP echo on port 7.
 ///
-/// Alone, it sends such requests through the kernel's own sockets, prints each packet as it passes, and fails if one went
-/// unanswered. With a command, it runs that inside, and ends with its exit status: tunctl lab -- ping -c3 10.77.0.2
+/// Alone, it sends such requests through the kernel's own sockets, prints each packet as it passes, and fails
+/// if one went unanswered. With a command, it runs that inside, and ends with its exit status: tunctl lab --
+/// ping -c3 10.77.0.2
 ///
-/// Where the kernel's driver can't be used, it says why, and does the same on a driver in memory, where a command can't run.
+/// Where the kernel's driver can't be used, it says why, and does the same on a driver in memory, where a
+/// command can't run.
 #[derive(Args)]
 pub(super) struct Lab {
     /// Rounds of requests, one a kind (as many as seconds, unless --for says otherwise)

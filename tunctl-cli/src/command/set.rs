@@ -10,8 +10,8 @@ use super::arguments::{group, user};
 
 /// Change properties of an interface, all of those named or none
 ///
-/// Owner, group and persistence are changed on an open device: so no other program may hold the interface's only queue,
-/// and what a former one left set, such as offloads or filters, is reset.
+/// Owner, group and persistence are changed on an open device: so no other program may hold the interface's
+/// only queue, and what a former one left set, such as offloads or filters, is reset.
 #[derive(Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Set {
@@ -54,7 +54,8 @@ struct Changes {
     /// The group whose members may open it without privilege, by name or number
     #[arg(long, value_name = "GROUP", value_parser = group)]
     group: Option<Gid>,
-    /// Whether it stays when no program has it open; one that doesn't, and that nobody has open, is deleted by this
+    /// Whether it stays when no program has it open; one that doesn't, and that nobody has open, is deleted
+    /// by this
     #[arg(long, value_name = "on|off", value_parser = on_or_off)]
     persist: Option<bool>,
 }

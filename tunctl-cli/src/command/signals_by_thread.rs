@@ -1,5 +1,5 @@
-//! Signals that ask the program to end, so that it can end in order: where there is no descriptor of signals, a thread waits for
-//! them.
+//! Signals that ask the program to end, so that it can end in order: where there is no descriptor of signals,
+//! a thread waits for them.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;

@@ -13,8 +13,8 @@ use super::{Failure, Outcome};
 pub(super) struct Up {
     /// The interface
     name: InterfaceName,
-    /// An address to add, as 10.1.1.1/24 or fd77::1. Without a prefix length IPv4 takes that of its class (10.1.1.1: 8),
-    /// IPv6 takes 64
+    /// An address to add, as 10.1.1.1/24 or fd77::1. Without a prefix length IPv4 takes that of its class
+    /// (10.1.1.1: 8), IPv6 takes 64
     address: Option<AddressArgument>,
     /// The other end of a point-to-point link
     #[arg(long, value_name = "IP", requires = "address")]

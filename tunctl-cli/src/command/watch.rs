@@ -26,7 +26,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 
 /// Print each packet that passes an interface, decoded, until interrupted
 ///
-/// Out is from this system to the program that has the device open, in is back. Nothing is consumed: both go on as ever.
+/// Out is from this system to the program that has the device open, in is back. Nothing is consumed: both go
+/// on as ever.
 #[derive(Args)]
 pub(super) struct Watch {
     /// The interface
@@ -37,7 +38,8 @@ pub(super) struct Watch {
     /// Stop after this long
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// Open the device and take the packets, instead of a program that would: what this system sends ends here
+    /// Open the device and take the packets, instead of a program that would: what this system sends ends
+    /// here
     #[arg(long)]
     attach: bool,
     /// Print a JSON object a line
@@ -53,7 +55,8 @@ struct Totals {
     outgoing: u64,
     incoming: u64,
     bytes: u64,
-    /// Of which the kernel counted that they came too fast. `None`: the interface is gone, and its counters with it.
+    /// Of which the kernel counted that they came too fast. `None`: the interface is gone, and its counters
+    /// with it.
     missed: Option<u64>,
 }
 

@@ -86,7 +86,8 @@ fn a_queue_length_is_as_asked() {
 
 fn create_of_one_that_exists_changes_all_or_nothing() {
     tunctl("create t0 --tun --address 10.1.1.1/24 --address fd01::1/64").ok();
-    // For the first time up, even for a moment, the kernel gives it a queueing discipline, which is no property of ours.
+    // For the first time up, even for a moment, the kernel gives it a queueing discipline, which is no
+    // property of ours.
     let state = || (mtu("t0"), is_up("t0"), addresses_of("t0"));
     let before = state();
     // The address is there with another prefix.

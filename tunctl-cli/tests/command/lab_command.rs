@@ -217,7 +217,8 @@ fn signals(status: &str, name: &str) -> u64 {
     u64::from_str_radix(line.trim(), 16).unwrap()
 }
 
-/// Whether who started the tests ignores a signal, as `nohup` does: then each command that they start does, too.
+/// Whether who started the tests ignores a signal, as `nohup` does: then each command that they start does,
+/// too.
 fn is_ignored_here(number: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     signals(&status, "SigIgn:") >> (number - 1) & 1 == 1

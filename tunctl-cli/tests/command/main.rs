@@ -1,5 +1,5 @@
-//! The command `tunctl`, run as its users run it: each case in a process and a namespace of its own, and what it did is
-//! asked of iproute2 and the kernel, not of the program. How that works is in `tunctl-testing`.
+//! The command `tunctl`, run as its users run it: each case in a process and a namespace of its own, and what
+//! it did is asked of iproute2 and the kernel, not of the program. How that works is in `tunctl-testing`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]

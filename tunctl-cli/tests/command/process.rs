@@ -83,8 +83,8 @@ impl Run {
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
     }
 
-    /// What it said when it failed: with this exit status, nothing on its standard output, and each of these words in
-    /// the message.
+    /// What it said when it failed: with this exit status, nothing on its standard output, and each of these
+    /// words in the message.
     pub(crate) fn failed(self, code: i32, words: &[&str]) -> String {
         assert_eq!(self.status.code(), Some(code), "{self:#?}");
         assert_eq!(self.stdout, "", "{self:#?}");
@@ -214,7 +214,8 @@ impl Lines {
         }
     }
 
-    /// All lines, those too that were looked at before. If a child of the program holds the pipe, those so far.
+    /// All lines, those too that were looked at before. If a child of the program holds the pipe, those so
+    /// far.
     fn rest(&mut self) -> String {
         while let Ok(line) = self.arriving.recv_timeout(Duration::from_secs(2)) {
             self.all.push_str(&line);

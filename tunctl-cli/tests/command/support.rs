@@ -33,7 +33,8 @@ pub(crate) fn addresses_of(name: &str) -> Vec<String> {
     .collect()
 }
 
-/// Keeps the kernel from sending anything of its own, and from giving addresses, on interfaces made from now on.
+/// Keeps the kernel from sending anything of its own, and from giving addresses, on interfaces made from now
+/// on.
 pub(crate) fn quiet_ipv6() {
     for (setting, value) in [("router_solicitations", "0"), ("addr_gen_mode", "1"), ("accept_dad", "0")] {
         fs::write(format!("/proc/sys/net/ipv6/conf/default/{setting}"), value).unwrap();

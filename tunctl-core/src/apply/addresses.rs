@@ -17,14 +17,15 @@ pub(super) fn settle<I: Interface>(
     for &address in &stale {
         remove_if_there(interface, address)?;
     }
-    // Linux takes other addresses along: the later ones of a network with its first, and those of IPv6 with "down".
+    // Linux takes other addresses along: the later ones of a network with its first, and those of IPv6 with
+    // "down".
     let may_have_lost = !stale.is_empty() || (config.state == Some(State::Down) && !kept.is_empty());
     let wanted = [&config.present[..], &kept].concat();
     if may_have_lost { put_back(interface, &wanted) } else { Ok(()) }
 }
 
-/// Gives an interface the addresses that it had, as far as it can. IPv6 link-local ones, which kernels make by themselves, may
-/// be more.
+/// Gives an interface the addresses that it had, as far as it can. IPv6 link-local ones, which kernels make
+/// by themselves, may be more.
 pub(super) fn restore<I: Interface>(interface: &I, before: &[InterfaceAddress]) {
     let held = || interface.addresses().unwrap_or_default();
     for address in held().into_iter().filter(|held| !held.is_link_local() && !contains(before, held)) {

@@ -41,9 +41,9 @@ impl Step {
     }
 }
 
-/// The steps that make an interface what `config` names, addresses that are to come or go aside. They stand in the order in
-/// which each finds what it needs: a kernel may rename only what is down, and never adds the route to an IPv6 peer if the
-/// interface was down when the address came.
+/// The steps that make an interface what `config` names, addresses that are to come or go aside. They stand
+/// in the order in which each finds what it needs: a kernel may rename only what is down, and never adds the
+/// route to an IPv6 peer if the interface was down when the address came.
 pub(super) fn steps(
     config: &InterfaceConfig,
     info: &InterfaceInfo,
@@ -87,7 +87,8 @@ fn check_absent(config: &InterfaceConfig, addresses: &[InterfaceAddress]) -> Res
     }
 }
 
-/// The IPv6 addresses that cannot stay with the MTU that is wanted. Those that the kernel made come and go by themselves.
+/// The IPv6 addresses that cannot stay with the MTU that is wanted. Those that the kernel made come and go by
+/// themselves.
 fn ipv6_to_drop(
     config: &InterfaceConfig,
     info: &InterfaceInfo,

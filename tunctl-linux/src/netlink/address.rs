@@ -11,7 +11,8 @@ use tunctl_sys::linux::netlink::rtm;
 
 use super::{Answer, Netlink};
 
-/// Whether the kernel first asks on the link if another has an IPv6 address already; until then nobody can bind it.
+/// Whether the kernel first asks on the link if another has an IPv6 address already; until then nobody can
+/// bind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Probing {
     On,

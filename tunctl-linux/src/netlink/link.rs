@@ -1,7 +1,7 @@
 //! `RTM_*LINK`: interfaces.
 //!
-//! What the kernel says of one is read attribute by attribute, since it is full of what others chose: a name or an alias
-//! need not be UTF-8, and one that is not must not hide the interface.
+//! What the kernel says of one is read attribute by attribute, since it is full of what others chose: a name
+//! or an alias need not be UTF-8, and one that is not must not hide the interface.
 
 use std::io;
 
@@ -48,8 +48,8 @@ impl Netlink {
         Ok(self.link(link_message(index))?.as_ref().and_then(parse))
     }
 
-    /// How many packets the interface dropped instead of handing them to a device. `None`: there is none, or it does not
-    /// say.
+    /// How many packets the interface dropped instead of handing them to a device. `None`: there is none, or
+    /// it does not say.
     pub(crate) fn dropped(&self, index: InterfaceIndex) -> io::Result<Option<u64>> {
         let answer = self.link(link_message(index))?;
         Ok(answer.as_ref().and_then(|answer| {

@@ -96,7 +96,8 @@ fn each_option_reaches_the_kernel() {
 }
 
 fn the_kernel_holds_the_bits_that_were_asked_for() {
-    // What TUNGETIFF can tell: it reports neither the exclusive bit nor, without a filter, packet information.
+    // What TUNGETIFF can tell: it reports neither the exclusive bit nor, without a filter, packet
+    // information.
     for bits in [0x1001_u16, 0x1002, 0x1101, 0x5102, 0x3001] {
         let device = backend().create(&CreateOptions::from_bits(bits).unwrap()).unwrap();
         let reported = kernel::iff(device.as_fd()).unwrap().flags();

@@ -140,8 +140,9 @@ fn plausible(call: &Call) -> Option<&'static str> {
     })
 }
 
-/// Runs the entry as it is; then once for each system call between the marks, which fails; and returns the calls that
-/// failed with what the run printed. Of those that look for holders in `/proc`, it takes two of each kind.
+/// Runs the entry as it is; then once for each system call between the marks, which fails; and returns the
+/// calls that failed with what the run printed. Of those that look for holders in `/proc`, it takes two of
+/// each kind.
 fn fail_each_step(prepare: impl Fn()) -> Vec<(Call, String)> {
     prepare();
     let healthy = Strace::new("run").run();
@@ -170,8 +171,8 @@ fn without_digits(call: &Call) -> String {
 }
 
 fn fail_step(call: &Call, errno: &str, position: usize, prepare: impl Fn()) -> Option<(Call, String)> {
-    // How often a call is made before the marks may differ from run to run, where the entry reads what a program prints:
-    // then it was another's turn, and that run tells nothing.
+    // How often a call is made before the marks may differ from run to run, where the entry reads what a
+    // program prints: then it was another's turn, and that run tells nothing.
     for _ in 0..4 {
         prepare();
         let trace = Strace::new("run").fail(&call.name, errno, position).attempt();

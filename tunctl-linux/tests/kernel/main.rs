@@ -1,5 +1,5 @@
-//! The Linux backend on the running kernel: each case in a process and a namespace of its own, and with evidence from
-//! outside of the library. How that works is in `tunctl-testing`.
+//! The Linux backend on the running kernel: each case in a process and a namespace of its own, and with
+//! evidence from outside of the library. How that works is in `tunctl-testing`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]

@@ -58,7 +58,8 @@ fn every_name_that_the_kernel_refuses_is_refused_by_the_type() {
 }
 
 fn a_name_too_long_is_refused_where_the_kernel_would_cut_it() {
-    // iproute2 would refuse it too; that the kernel cuts is in the facts page, and cannot be asked without unsafe code.
+    // iproute2 would refuse it too; that the kernel cuts is in the facts page, and cannot be asked without
+    // unsafe code.
     for length in [16, 17, 255] {
         let name = "n".repeat(length);
         assert_eq!(NamePattern::new(&name), Err(InvalidName::TooLong { length }));

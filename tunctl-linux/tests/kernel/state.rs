@@ -96,8 +96,8 @@ fn up_again_that_may_fail() {
     up_and_report(&["10.1.1.1", "10.2.2.2"]);
 }
 
-/// Runs the entry once as it is, then once for each system call in `up` whose name starts so, which fails; returns what
-/// those runs printed, in order.
+/// Runs the entry once as it is, then once for each system call in `up` whose name starts so, which fails;
+/// returns what those runs printed, in order.
 fn fail_each(entry: &str, start: &str, errno: &str) -> Vec<String> {
     let healthy = Strace::new(entry).run();
     assert!(healthy.printed.ends_with("up: true\nsucceeded\n"), "{}", healthy.printed);

@@ -66,8 +66,8 @@ pub(crate) fn without_ipv6() {
     }
 }
 
-/// A socket of the kernel's, bound to an address of the interface, once the kernel has made up its mind about it: a new
-/// IPv6 address is tentative for a moment.
+/// A socket of the kernel's, bound to an address of the interface, once the kernel has made up its mind about
+/// it: a new IPv6 address is tentative for a moment.
 pub(crate) fn socket(address: &str) -> UdpSocket {
     let started = Instant::now();
     let socket = loop {

@@ -1,4 +1,5 @@
-//! The next operation of a sequence: at random, but with an eye on what is there, so that most meet an open device.
+//! The next operation of a sequence: at random, but with an eye on what is there, so that most meet an open
+//! device.
 
 use tunctl_core::{CreateFlags, Readiness, State};
 

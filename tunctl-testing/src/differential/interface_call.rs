@@ -1,4 +1,5 @@
-//! What is asked of an interface: drawn, called, and written as Rust, all in this file, so that one more is added here alone.
+//! What is asked of an interface: drawn, called, and written as Rust, all in this file, so that one more is
+//! added here alone.
 
 use tunctl_core::{
     Interface, InterfaceConfig, InterfaceInfo, InterfaceName, MacAddress, Mtu, Operation, State,

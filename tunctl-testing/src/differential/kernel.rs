@@ -19,8 +19,8 @@ use tunctl_sys::linux::packet_socket;
 /// `PACKET_OUTGOING`: what the system sends.
 const OUTGOING: u8 = 4;
 
-/// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a sysfs, takes ten
-/// milliseconds. So one socket observes all interfaces, and counters come from netlink.
+/// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a
+/// sysfs, takes ten milliseconds. So one socket observes all interfaces, and counters come from netlink.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     harness: LinuxHarness,
@@ -28,7 +28,8 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Enters a new network namespace. The one before goes away by itself, in the background, with all that is in it.
+    /// Enters a new network namespace. The one before goes away by itself, in the background, with all that
+    /// is in it.
     pub(crate) fn new() -> Self {
         let entered = unshare(CloneFlags::CLONE_NEWNET);
         entered.unwrap_or_else(|errno| panic!("enter a network namespace: {errno}"));

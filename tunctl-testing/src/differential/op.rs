@@ -7,8 +7,9 @@ use crate::differential::interface_call::InterfaceCall;
 /// How many devices a sequence may hold open at once. Not all are used often: see `generate.rs`.
 pub(crate) const SLOTS: usize = 6;
 
-/// One step of a sequence. Devices are named by the slot that they lie in; an operation on an empty slot, or one that would
-/// open a device into a full one, does nothing on either side, so that any operation can be left out of a sequence.
+/// One step of a sequence. Devices are named by the slot that they lie in; an operation on an empty slot, or
+/// one that would open a device into a full one, does nothing on either side, so that any operation can be
+/// left out of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     /// `create`, `open`, `open_or_create`.

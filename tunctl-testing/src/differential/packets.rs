@@ -1,9 +1,9 @@
 //! Bytes to send and to inject: sense and nonsense, in front of which stands what the device wants, or not.
 //!
-//! Left out, because the system would answer in its own time or in its own way: packets to an address that an interface may
-//! have (it would reply to them), frames with a VLAN tag (it takes the tag out before anyone can observe the frame), and
-//! virtio-net headers with a segmentation type that the kernel knows (1, 3, 4, 5; 0x20 and 0x40 for tunnels), which the model
-//! does not segment.
+//! Left out, because the system would answer in its own time or in its own way: packets to an address that an
+//! interface may have (it would reply to them), frames with a VLAN tag (it takes the tag out before anyone
+//! can observe the frame), and virtio-net headers with a segmentation type that the kernel knows (1, 3, 4, 5;
+//! 0x20 and 0x40 for tunnels), which the model does not segment.
 
 use tunctl_core::CreateFlags;
 
@@ -39,7 +39,8 @@ pub(crate) fn to_send(random: &mut Random, flags: CreateFlags) -> Vec<u8> {
     packet
 }
 
-/// What the system might send out of an interface: a packet socket takes neither an empty packet nor half a frame.
+/// What the system might send out of an interface: a packet socket takes neither an empty packet nor half a
+/// frame.
 pub(crate) fn to_inject(random: &mut Random, is_tun: bool) -> Vec<u8> {
     match (is_tun, random.below(4)) {
         (true, 0) => {

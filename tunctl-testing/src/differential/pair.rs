@@ -56,7 +56,8 @@ impl Difference {
 impl<M: Harness, K: Harness> Pair<M, K> {
     /// Runs a sequence that grows as it goes; the first difference.
     ///
-    /// One side runs after the other, not in step, so that both may be kernels: a process is in one namespace at a time.
+    /// One side runs after the other, not in step, so that both may be kernels: a process is in one namespace
+    /// at a time.
     pub(crate) fn explore(
         &self,
         random: &mut Random,

@@ -80,8 +80,8 @@ fn start(settings: &Settings, number: u64, sender: Sender<Message>) -> Result<Ch
     Ok(child)
 }
 
-/// What the conformance suite asks to be refused, as it does on the model; and the cases that the model fails, for which
-/// this is not the place to say why.
+/// What the conformance suite asks to be refused, as it does on the model; and the cases that the model
+/// fails, for which this is not the place to say why.
 fn named_refusals() -> (BTreeSet<(String, String)>, Vec<String>) {
     let (mut named, mut failures) = (BTreeSet::new(), Vec::new());
     let hook = panic::take_hook();

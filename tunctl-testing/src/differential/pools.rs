@@ -10,7 +10,8 @@ pub(crate) const QUEUE_LENGTHS: &[u32] = &[0, 1, 2, 33, 500, 524_288, 524_289];
 pub(crate) const NAMES: &[&str] = &["a", "b", "c"];
 /// `lo` is no TUN/TAP interface; the kernel refuses the others.
 pub(crate) const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x y", "..", "a%"];
-/// What is refused as a new name, save those of general settings: without IPv6 they are not, and then it never comes back.
+/// What is refused as a new name, save those of general settings: without IPv6 they are not, and then it
+/// never comes back.
 pub(crate) const ODD_NEW_NAMES: &[&str] = &["lo", "a:b", "x y", "..", "a%"];
 pub(crate) const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
 pub(crate) const IDS: &[u32] = &[0, 4001, 4002];

@@ -15,7 +15,8 @@ pub(crate) struct Seen {
     pub(crate) answer: Answer,
     /// Of every open device.
     pub(crate) polls: [Option<PollState>; SLOTS],
-    /// What the system received from each interface that was ever attached to, by the order in which they were.
+    /// What the system received from each interface that was ever attached to, by the order in which they
+    /// were.
     pub(crate) received: Vec<Vec<Vec<u8>>>,
 }
 
@@ -43,8 +44,8 @@ pub(crate) enum Answer {
     Info(Box<InterfaceInfo>),
     Infos(Vec<InterfaceInfo>),
     Addresses(Vec<InterfaceAddress>),
-    /// How many packets from the system reached a queue, and, where the kernel chose the queue, the packets of all queues
-    /// before and after.
+    /// How many packets from the system reached a queue, and, where the kernel chose the queue, the packets
+    /// of all queues before and after.
     Injected {
         reached: usize,
         before: Vec<Vec<u8>>,
@@ -55,7 +56,8 @@ pub(crate) enum Answer {
     Panicked(String),
 }
 
-/// An error, as far as programs see it. Its text is not compared: who holds an interface, and what to do, differ.
+/// An error, as far as programs see it. Its text is not compared: who holds an interface, and what to do,
+/// differ.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) operation: Operation,

@@ -64,7 +64,8 @@ impl Search<'_> {
     }
 }
 
-/// Simpler forms of an operation, the simplest first. None is as complicated as the operation, so this comes to an end.
+/// Simpler forms of an operation, the simplest first. None is as complicated as the operation, so this comes
+/// to an end.
 fn simpler(op: &Op) -> Vec<Op> {
     match op {
         Op::Send { slot, packet, cuts } => {

@@ -21,8 +21,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts one operation. A refusal stands in the row of the operation that the error names, which for `up` may be
-    /// another than the one that was called.
+    /// Counts one operation. A refusal stands in the row of the operation that the error names, which for
+    /// `up` may be another than the one that was called.
     pub(crate) fn add(&mut self, op: &Op, answer: &Answer, is_met: bool) {
         self.operations += 1;
         self.met += u64::from(is_met);

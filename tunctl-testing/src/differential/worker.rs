@@ -31,7 +31,8 @@ const BUDGET: usize = 250;
 /// How often a worker reports.
 const REPORT: Duration = Duration::from_millis(500);
 
-/// Enters the namespaces, and runs every case whose number is `first` plus a multiple of the number of workers.
+/// Enters the namespaces, and runs every case whose number is `first` plus a multiple of the number of
+/// workers.
 pub(crate) fn run(settings: &Settings, first: u64) -> Result<(), String> {
     netns::enter_new().map_err(|error| error.to_string())?;
     // A /proc with this process alone: whoever is refused a device looks there for its holders.

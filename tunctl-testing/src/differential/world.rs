@@ -1,4 +1,5 @@
-//! One side of the comparison: a system, the devices that a sequence has open in it, and what it is seen to do.
+//! One side of the comparison: a system, the devices that a sequence has open in it, and what it is seen to
+//! do.
 
 mod devices;
 mod interfaces;
@@ -92,7 +93,8 @@ impl<H: Harness> World<H> {
         Seen { answer, polls: self.polls(), received: self.received() }
     }
 
-    /// A lasting change of caller is a change around each operation that follows: the harness itself stays root.
+    /// A lasting change of caller is a change around each operation that follows: the harness itself stays
+    /// root.
     fn as_caller(&mut self, op: &Op) -> Answer {
         if self.caller == Caller::ROOT {
             return self.perform(op);
@@ -166,7 +168,8 @@ impl<H: Harness> World<H> {
         self.watches.iter_mut().map(take).collect()
     }
 
-    /// Whether an operation meets an open device that is attached: its own, or one of the interface that it names.
+    /// Whether an operation meets an open device that is attached: its own, or one of the interface that it
+    /// names.
     pub(crate) fn meets_a_device(&self, op: &Op) -> bool {
         let attached = |slot: &&Slot<DeviceOf<H>>| !self.harness.poll_state(&slot.device).error;
         match op.subject() {
@@ -194,8 +197,9 @@ impl<H: Harness> World<H> {
         }
     }
 
-    /// Leaves everything as it is, to die with its namespace. The last close of an interface that is not persistent waits
-    /// 20 ms for the kernel; interfaces that die with their namespace wait together, and for nobody.
+    /// Leaves everything as it is, to die with its namespace. The last close of an interface that is not
+    /// persistent waits 20 ms for the kernel; interfaces that die with their namespace wait together, and for
+    /// nobody.
     pub(crate) fn abandon(self) {
         for slot in self.slots.into_iter().flatten() {
             // Refused if it is gone already, and then there is nothing to wait for.

@@ -1,4 +1,5 @@
-//! The examples that answer pings, on the running kernel: the system's own `ping` asks, and the interface is deleted in the end.
+//! The examples that answer pings, on the running kernel: the system's own `ping` asks, and the interface is
+//! deleted in the end.
 #![allow(dead_code, reason = "of an example, the part for the mock is not used here")]
 
 #[path = "../../examples/active.rs"]

@@ -13,8 +13,8 @@ pub(super) fn targets(folder: &Path) -> Outcome<Vec<String>> {
     Ok(files(folder)?.iter().filter_map(stem).collect())
 }
 
-/// Makes the corpus anew: of what it has and what was found, the smallest inputs that together reach every edge. Inputs
-/// that have a name of their own stay, and come first.
+/// Makes the corpus anew: of what it has and what was found, the smallest inputs that together reach every
+/// edge. Inputs that have a name of their own stay, and come first.
 pub(super) fn keep(campaign: &Campaign) -> Outcome {
     let Campaign { name, program, corpus, found, .. } = campaign;
     let merged = found.with_extension("merged");

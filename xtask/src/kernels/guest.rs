@@ -31,7 +31,8 @@ impl Machine<'_> {
         Command::new(QEMU)
             // Emulated, with a thread for each of the two processors: KVM is missing where tests usually run.
             .args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "512M"])
-            // qemu 7.2 damages the flags register when it emulates cmpxchg16b, and the kernel's allocator then faults.
+            // qemu 7.2 damages the flags register when it emulates cmpxchg16b, and the kernel's allocator
+            // then faults.
             .args(["-cpu", "max,cx16=off"])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-serial", "stdio"])

@@ -13,8 +13,8 @@ const PROGRAM: u32 = 0o100_755;
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
 
-/// Cases at a time, unless an argument says otherwise. The launcher's own number is for faster processors: here it would
-/// only bring each case nearer to its limit.
+/// Cases at a time, unless an argument says otherwise. The launcher's own number is for faster processors:
+/// here it would only bring each case nearer to its limit.
 const AT_A_TIME: &str = "4";
 
 /// The suite, busybox, the modules, and the script that the kernel starts.
@@ -26,7 +26,8 @@ pub(super) fn build(unpacked: &Unpacked, suite: &Path, arguments: &[&str]) -> Ou
         archive.add(folder, FOLDER, &[])?;
     }
     archive.add("bin/busybox", PROGRAM, &read(&unpacked.busybox_path())?)?;
-    // Its shell knows the other programs by itself. As files they would be mistaken for iproute2 and the like.
+    // Its shell knows the other programs by itself. As files they would be mistaken for iproute2 and the
+    // like.
     archive.add("bin/sh", LINK, b"busybox")?;
     archive.add("etc/passwd", FILE, b"root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")?;
     archive.add("etc/group", FILE, b"root:x:0:\nnogroup:x:65534:\n")?;
@@ -78,8 +79,9 @@ impl Archive {
         let name_size = u32::try_from(path.len() + 1).map_err(too_long)?;
         self.count += 1;
         self.bytes.extend(b"070701");
-        // The inode, which must differ from others'; mode, uid, gid, links, time; size; the file's and the node's
-        // device, in two parts each; the name's size with its zero; a checksum, which this format does not use.
+        // The inode, which must differ from others'; mode, uid, gid, links, time; size; the file's and the
+        // node's device, in two parts each; the name's size with its zero; a checksum, which this format does
+        // not use.
         for field in [self.count, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0] {
             self.bytes.extend(format!("{field:08x}").bytes());
         }

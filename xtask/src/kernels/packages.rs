@@ -10,7 +10,8 @@ use crate::apt::{Apt, Source, as_root, dependencies, is_installed};
 
 /// The package of qemu, which runs here and so must be installed: it is not statically linked.
 const QEMU_PACKAGE: &str = "qemu-system-x86";
-/// Depends on the newest kernel of a release. The cloud flavour has all that is needed here, and is the smallest.
+/// Depends on the newest kernel of a release. The cloud flavour has all that is needed here, and is the
+/// smallest.
 const KERNEL: &str = "linux-image-cloud-amd64";
 const BUSYBOX: &str = "busybox-static";
 

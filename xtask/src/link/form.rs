@@ -3,7 +3,8 @@
 /// A kind of program file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// An ELF executable for x86-64, with a note of the system that it is for, by the name that this gives itself.
+    /// An ELF executable for x86-64, with a note of the system that it is for, by the name that this gives
+    /// itself.
     Elf(&'static str),
     /// A Mach-O executable for macOS.
     MachO(Machine),

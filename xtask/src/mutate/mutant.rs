@@ -8,7 +8,8 @@ use crate::Outcome;
 /// A mutant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mutant {
-    /// File and change, without the position. Of several mutants that are called the same, the second in the file is `#2`.
+    /// File and change, without the position. Of several mutants that are called the same, the second in the
+    /// file is `#2`.
     pub(super) name: String,
     /// What cargo-mutants calls it, which no other mutant of the same tree is called.
     pub(super) given: String,

@@ -1,5 +1,5 @@
-//! ARCHITECTURE.md's table of operations, both ways: each file exists and has what its row says is there, and each source
-//! file of a crate has a row, or stands in a room that has one.
+//! ARCHITECTURE.md's table of operations, both ways: each file exists and has what its row says is there, and
+//! each source file of a crate has a row, or stands in a room that has one.
 
 use super::{CRATES, read, shown, sources};
 use crate::{Outcome, root};

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::CRATES;
 use crate::{Outcome, root};
 
-/// Test binaries that need a kernel, by package: they make their own namespaces, and skip what they may not do.
+/// Test binaries that need a kernel, by package: they make their own namespaces, and skip what they may not
+/// do.
 pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-testing", "launcher"),
     ("tunctl-linux", "kernel"),

@@ -31,8 +31,8 @@ pub(super) fn check() -> Outcome<Vec<String>> {
     Ok(problems)
 }
 
-/// Whether a line opens an unsafe block or declares something unsafe. (The compiler holds code to this already; this
-/// also finds what no target of this machine compiles.)
+/// Whether a line opens an unsafe block or declares something unsafe. (The compiler holds code to this
+/// already; this also finds what no target of this machine compiles.)
 fn is_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or(line);
     let opens = ["{", "fn", "impl", "extern", "trait"];

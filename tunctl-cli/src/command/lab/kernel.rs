@@ -60,7 +60,8 @@ impl Sockets {
         }
     }
 
-    /// The number of the request that a message answers. A raw socket also brings messages that are not for us.
+    /// The number of the request that a message answers. A raw socket also brings messages that are not for
+    /// us.
     fn answered(&self, kind: Kind, message: &[u8]) -> Option<u16> {
         let echo = match kind {
             Kind::Icmp => EchoMessage::parse_icmp_packet(message)?,
@@ -103,8 +104,8 @@ impl Path for Sockets {
     }
 }
 
-/// A socket of this kind. The standard library's type for UDP serves raw sockets as well: both send and receive whole
-/// messages with addresses.
+/// A socket of this kind. The standard library's type for UDP serves raw sockets as well: both send and
+/// receive whole messages with addresses.
 fn open(kind: Kind) -> io::Result<UdpSocket> {
     let raw = |family, protocol| -> io::Result<UdpSocket> {
         let fd: OwnedFd = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;

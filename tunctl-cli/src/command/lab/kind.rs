@@ -46,8 +46,8 @@ impl Kind {
     }
 }
 
-/// What is asked with: 48 bytes, as large as those that ping sends by default with its time stamp aside. The number of the
-/// request comes first.
+/// What is asked with: 48 bytes, as large as those that ping sends by default with its time stamp aside. The
+/// number of the request comes first.
 pub(super) fn payload(sequence: u16) -> [u8; 48] {
     let mut payload = [b'.'; 48];
     payload[..2].copy_from_slice(&sequence.to_be_bytes());

@@ -17,7 +17,8 @@ const OWN_PORT: u16 = 49152;
 /// An IPv6 header, which has a fixed length.
 const IPV6_HEADER: usize = 40;
 
-/// The device, and a cable to it: what is sent into the one end comes out of the other, as if the kernel had sent it.
+/// The device, and a cable to it: what is sent into the one end comes out of the other, as if the kernel had
+/// sent it.
 pub(super) fn device() -> tunctl::Result<(MockDevice, Cable)> {
     let system = MockBackend::new();
     let device = super::create(&system)?;
@@ -110,7 +111,8 @@ fn own(target: IpAddr) -> SocketAddr {
     }
 }
 
-/// Whether the checksums of a packet without options are right, as the kernel checks before a socket gets it (RFC 1071).
+/// Whether the checksums of a packet without options are right, as the kernel checks before a socket gets it
+/// (RFC 1071).
 fn has_good_checksum(bytes: &[u8], source: IpAddr, destination: IpAddr) -> bool {
     let sum = |bytes: &[u8]| -> u32 {
         let words = bytes.chunks(2);

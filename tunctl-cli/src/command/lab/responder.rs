@@ -47,7 +47,8 @@ impl<D: TunDevice> Responder<D> {
         }
     }
 
-    /// Answers until asked to stop and nothing is left to answer. Whoever waits for answers is told of the end.
+    /// Answers until asked to stop and nothing is left to answer. Whoever waits for answers is told of the
+    /// end.
     pub(super) fn answer(&self, printer: Option<&PacketPrinter>) -> Outcome {
         let outcome = self.answer_all(printer);
         self.stop.store(true, Ordering::Relaxed);

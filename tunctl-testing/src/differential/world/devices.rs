@@ -81,8 +81,8 @@ impl<H: Harness> World<H> {
     }
 }
 
-/// What an operation asks for. Its text was checked when it was made, but for names that no user may choose, which are
-/// taken as if a kernel had reported them.
+/// What an operation asks for. Its text was checked when it was made, but for names that no user may choose,
+/// which are taken as if a kernel had reported them.
 fn options(flags: u16, name: Option<&str>) -> CreateOptions {
     let options = CreateOptions::from_bits(flags).unwrap_or_default();
     let pattern = |name: &str| {
@@ -132,7 +132,8 @@ fn send<D: TunDevice>(device: &D, packet: &[u8], cuts: Option<&[usize]>) -> tunc
     device.try_send_vectored(&pieces.iter().map(|piece| IoSlice::new(piece)).collect::<Vec<_>>())
 }
 
-/// The packet in pieces, of which some may be empty. Cuts are kept within it, so that shrinking may shorten the packet.
+/// The packet in pieces, of which some may be empty. Cuts are kept within it, so that shrinking may shorten
+/// the packet.
 pub(crate) fn pieces<'a>(packet: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut ends: Vec<usize> = cuts.iter().map(|&cut| cut.min(packet.len())).collect();
     ends.sort_unstable();

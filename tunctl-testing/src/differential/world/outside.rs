@@ -46,7 +46,8 @@ impl<H: Harness> World<H> {
             }
             System::Inject { name: wanted, packet, times } => {
                 return match find(&name(wanted)).filter(|info| can_be_injected(info, packet)) {
-                    // What a queue has room for depends on what it held before: which nobody knows of one among several.
+                    // What a queue has room for depends on what it held before: which nobody knows of one
+                    // among several.
                     Some(info) if info.flags.contains(CreateFlags::MULTI_QUEUE) => {
                         self.inject(&info.name, packet, 1)
                     }
@@ -59,8 +60,9 @@ impl<H: Harness> World<H> {
         Answer::Done
     }
 
-    /// Has the system send a packet. With several queues the kernel chooses one, by a hash whose key is random at each
-    /// boot: so then all queues are emptied before and after, and only what they held together is compared.
+    /// Has the system send a packet. With several queues the kernel chooses one, by a hash whose key is
+    /// random at each boot: so then all queues are emptied before and after, and only what they held together
+    /// is compared.
     fn inject(&self, name: &InterfaceName, packet: &[u8], times: usize) -> Answer {
         let before = self.drained(name);
         let reached = (0..times).filter(|_| self.harness.inject(name, packet)).count();
