@@ -10,15 +10,15 @@ use tunctl_core::{
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
-use crate::calls::{Calls, Family, Found};
+use crate::attach_plan::{Birthname, Plan};
 use crate::channel::Channel;
 use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
-use crate::life::Life;
-use crate::of::Of;
-use crate::plan::{Birthname, Plan};
+use crate::interface_guard::Life;
 use crate::remedy;
+use crate::syscalls::{Calls, Family, Found};
 use crate::system::{Birth, End, Kind, rules};
+use crate::system_handle::Of;
 use crate::{BsdDevice, BsdInterface};
 
 /// How often a free unit is looked for, when others are faster.

@@ -12,9 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::Interrupter;
 use tunctl_sys::bsd::bpf::{HeaderLayout, Packets};
 
-use crate::calls::Calls;
 use crate::errno;
-use crate::of::Of;
+use crate::syscalls::Calls;
+use crate::system_handle::Of;
 
 /// A packet filter, bound to the far end, and what it gave that nobody has received yet.
 ///

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tunctl_sys::bsd::Request;
 
-use crate::calls::Calls;
 use crate::capture::Capture;
+use crate::syscalls::Calls;
 
 pub(crate) enum Channel<C: Calls> {
     /// A node, or a socket: each call is one packet.

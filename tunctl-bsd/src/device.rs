@@ -14,14 +14,14 @@ use tunctl_packet::header::AddressFamily;
 use tunctl_sys::bsd::{Name, Request, iff};
 
 use crate::BsdInterface;
-use crate::calls::Calls;
+use crate::af_header::{self, HEAD};
 use crate::channel::Channel;
 use crate::errno;
-use crate::head::{self, HEAD};
-use crate::life::Life;
-use crate::of::Of;
+use crate::interface_guard::Life;
 use crate::remedy;
+use crate::syscalls::Calls;
 use crate::system::End;
+use crate::system_handle::Of;
 use crate::wait::wait;
 
 /// The header of a frame. Some of these drivers take less, and lose it.
@@ -231,7 +231,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         if !self.interface.kind().has_head {
             return self.receive(buffers);
         }
-        head::in_front_mut(buffers, |all| self.receive_behind_head(all))
+        af_header::in_front_mut(buffers, |all| self.receive_behind_head(all))
     }
 
     #[inline]
@@ -252,7 +252,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
         let Some(head) = self.head_for(first, length)? else {
             return self.sent(self.channel.write(calls, pieces), 0, length);
         };
-        self.sent(head::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD, length)
+        self.sent(af_header::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD, length)
     }
 
     fn wait_until(

@@ -11,12 +11,12 @@ use tunctl_core::{
 };
 use tunctl_sys::bsd::{Name, Request, iff};
 
-use crate::calls::{Calls, Family, Found, FoundAddress};
+use crate::attach_plan::new_name;
 use crate::errno;
-use crate::of::Of;
-use crate::plan::new_name;
 use crate::remedy;
+use crate::syscalls::{Calls, Family, Found, FoundAddress};
 use crate::system::{Birth, Kind};
+use crate::system_handle::Of;
 
 /// A TUN/TAP interface of these systems: a handle by index.
 ///

@@ -29,25 +29,25 @@
 
 #![forbid(unsafe_code)]
 
+mod af_header;
+mod attach_plan;
 mod backend;
-mod calls;
 mod capture;
 mod channel;
 mod device;
 mod errno;
-mod head;
+mod feth;
 mod interface;
-mod life;
+mod interface_guard;
 pub mod native;
-mod of;
-mod pair;
-mod plan;
 mod remedy;
+mod syscalls;
 mod system;
+mod system_handle;
 mod wait;
 
 pub use backend::BsdBackend;
-pub use calls::{Calls, Family, Found, FoundAddress};
 pub use device::BsdDevice;
 pub use interface::BsdInterface;
+pub use syscalls::{Calls, Family, Found, FoundAddress};
 pub use tunctl_packet::header::System;

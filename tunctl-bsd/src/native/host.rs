@@ -15,7 +15,7 @@ use nix::sys::uio::{readv, writev};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{Name, Pair, Rename, Request, calls};
 
-use crate::calls::{Calls, Family, Found, FoundAddress};
+use crate::syscalls::{Calls, Family, Found, FoundAddress};
 use crate::{BsdBackend, BsdDevice, BsdInterface, errno};
 
 /// The system that this program runs on.

@@ -4,7 +4,7 @@ use std::io;
 
 use tunctl_sys::bsd::Name;
 
-use crate::calls::{Calls, Family, Found};
+use crate::syscalls::{Calls, Family, Found};
 use crate::system::Rules;
 
 /// A system, and its rules.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tunctl_core::InterfaceIndex;
 use tunctl_sys::bsd::Name;
 
-use crate::calls::Calls;
-use crate::of::Of;
+use crate::syscalls::Calls;
+use crate::system_handle::Of;
 
 /// What keeps an interface there: all devices of one `create` or `open`, clones included.
 pub(crate) struct Life<C: Calls> {

@@ -6,12 +6,12 @@ use tunctl_core::Result;
 use tunctl_sys::bsd::{Name, Pair, Request, iff};
 
 use crate::BsdBackend;
-use crate::calls::{Calls, Family};
+use crate::attach_plan::Plan;
 use crate::capture::Capture;
 use crate::channel::Channel;
 use crate::errno;
-use crate::plan::Plan;
 use crate::remedy;
+use crate::syscalls::{Calls, Family};
 
 /// The bytes that a filter is asked to keep, twice, while nobody reads: some hundred frames.
 const ROOM: u32 = 256 * 1024;
