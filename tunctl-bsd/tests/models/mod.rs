@@ -4,12 +4,11 @@
 //! A rule stands where the system enforces it. *Fact*: known from headers or manuals, or seen to happen. *Source*: read in a driver's
 //! source, of which a copy from about 2020 was at hand. *Assumed*: nobody has said so; a test that relies on it proves little.
 //!
-//! A test binary has them by `#[path = "models/mod.rs"] mod models;`, since a file of that name is a test itself.
+//! Every test binary includes them by `#[path]`.
 #![allow(dead_code, unused_imports, reason = "several test binaries have these models, and each uses a part")]
 
 mod address;
 mod argument;
-mod calls;
 mod close;
 mod configure;
 mod device;
@@ -20,6 +19,7 @@ pub(crate) mod numbers;
 mod open;
 mod outside;
 mod packets;
+mod syscalls;
 mod trace;
 mod world;
 

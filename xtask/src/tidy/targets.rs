@@ -24,7 +24,7 @@ pub(crate) const PURE_TESTS: &[(&str, &[&str])] = &[
         "tunctl-packet",
         &["build", "corpus", "headers", "hostile", "refusal", "reply", "router", "view", "vnet"],
     ),
-    ("tunctl-bsd", &["conformance", "models", "seam"]),
+    ("tunctl-bsd", &["conformance", "model_tests", "syscall_tests"]),
     ("tunctl-mock", &["conformance", "mock"]),
 ];
 

@@ -6,9 +6,9 @@ use tunctl_core::{
     Cause, CreateOptions, Interface, Interrupter, Readiness, State, TunBackend, TunDevice, WaitOutcome,
 };
 
+use crate::fixture::{Device, Rig, address, named_tap, named_tun, others, refused};
 use crate::models::System;
 use crate::order::trace;
-use crate::rig::{Device, Rig, address, named_tap, named_tun, others, refused};
 
 const V4: &[u8] = &[0x45, 0, 0, 4];
 const V6: &[u8] = &[0x60, 0, 0, 6];

@@ -4,8 +4,8 @@ use std::io::{IoSlice, IoSliceMut};
 
 use tunctl_core::{Cause, CreateOptions, Interface, State, TunBackend, TunDevice};
 
+use crate::fixture::{BSDS, Device, Rig, SYSTEMS, address, refused};
 use crate::models::System;
-use crate::rig::{BSDS, Device, Rig, SYSTEMS, address, refused};
 
 const V4: &[u8] = &[0x45, 0, 0, 20, 1, 2, 3, 4, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
 const V6: &[u8] = &[0x60, 1, 2, 3, 0, 0, 59, 64, 5, 6, 7, 8];

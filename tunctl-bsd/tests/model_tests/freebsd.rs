@@ -3,11 +3,11 @@
 use tunctl_bsd::Calls;
 use tunctl_sys::bsd::{Name, freebsd};
 
+use crate::fixture::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, errno, name, peered};
 use crate::models::numbers::{
     EACCES, EAFNOSUPPORT, EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOTTY, ENXIO, EPERM, EPROTOTYPE,
 };
 use crate::models::{Made, NodeMode, System};
-use crate::rig::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, errno, name, peered};
 
 fn rig() -> Rig {
     Rig::new(System::FreeBsd)

@@ -2,11 +2,11 @@
 
 use tunctl_sys::bsd::Name;
 
+use crate::fixture::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, name, peered};
 use crate::models::numbers::{
     EACCES, EAFNOSUPPORT, EBUSY, EEXIST, EHOSTDOWN, EINVAL, EIO, ENOENT, ENXIO, EPERM,
 };
 use crate::models::{NodeMode, System};
-use crate::rig::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, name, peered};
 
 fn rig() -> Rig {
     Rig::new(System::NetBsd)

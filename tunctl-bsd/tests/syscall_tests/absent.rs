@@ -2,8 +2,8 @@
 
 use tunctl_core::{Cause, CreateOptions, Error, Gid, Interface, Operation, TunBackend, TunDevice, Uid};
 
+use crate::fixture::{Rig, SYSTEMS, named_tap, named_tun, refused};
 use crate::models::System;
-use crate::rig::{Rig, SYSTEMS, named_tap, named_tun, refused};
 
 /// What all five can do.
 const EVERYWHERE: [Operation; 18] = [
@@ -142,6 +142,6 @@ fn what_is_no_tun_is_not_taken_for_one() {
             let as_tap = named_tap(rig.tun_name());
             assert_eq!(cause(rig.backend.open(&as_tap).map(drop)), Cause::LayerMismatch, "{system:?}");
         }
-        assert_eq!(rig.backend.interfaces().unwrap().len(), crate::rig::others(&rig).len(), "{system:?}");
+        assert_eq!(rig.backend.interfaces().unwrap().len(), crate::fixture::others(&rig).len(), "{system:?}");
     }
 }

@@ -1,10 +1,10 @@
 //! DragonFly.
 
+use crate::fixture::{BROADCAST, FRAME, MULTICAST, Rig, UP, V4, V6, peered};
 use crate::models::numbers::{
     EACCES, EAFNOSUPPORT, EBUSY, EEXIST, EHOSTDOWN, EIO, ENOBUFS, ENOENT, ENXIO, EPERM,
 };
 use crate::models::{Made, NodeMode, System};
-use crate::rig::{BROADCAST, FRAME, MULTICAST, Rig, UP, V4, V6, peered};
 
 fn rig() -> Rig {
     Rig::new(System::DragonFly)

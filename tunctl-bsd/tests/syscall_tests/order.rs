@@ -4,8 +4,8 @@
 
 use tunctl_core::{CreateOptions, Interface, TunBackend, TunDevice};
 
+use crate::fixture::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::System;
-use crate::rig::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 
 /// A trace in full, from a short one.
 pub(crate) fn trace(name: &str, short: &str) -> Vec<String> {

@@ -7,8 +7,8 @@ use tunctl_core::{Interface, Result, State, TunDevice};
 use tunctl_mio::{Drained, TunSource, may_receive};
 use tunctl_tokio::AsyncDevice;
 
+use crate::fixture::{Device, Rig, SYSTEMS, address};
 use crate::models::System;
-use crate::rig::{Device, Rig, SYSTEMS, address};
 
 /// Longer than any event takes.
 const LONG: Duration = Duration::from_secs(60);

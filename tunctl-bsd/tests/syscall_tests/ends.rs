@@ -2,9 +2,9 @@
 
 use tunctl_core::{Cause, CreateOptions, Interface, Operation, TunBackend, TunDevice};
 
+use crate::fixture::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::{NodeMode, System};
 use crate::order::trace;
-use crate::rig::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 
 /// What is called when the last device of a new tun, or tap, is dropped.
 fn end(system: System, tap: bool) -> &'static str {
@@ -29,7 +29,7 @@ fn a_dropped_tun_is_closed_and_only_then_destroyed() {
 
 #[test]
 fn a_dropped_tap_goes_as_well() {
-    for system in crate::rig::BSDS {
+    for system in crate::fixture::BSDS {
         let rig = Rig::new(system);
         let before = others(&rig);
         let device = rig.tap();
@@ -228,7 +228,7 @@ fn delete_asks_whether_a_program_has_it_and_then_destroys() {
 
 #[test]
 fn delete_is_busy_while_a_program_has_it() {
-    for system in crate::rig::BSDS {
+    for system in crate::fixture::BSDS {
         let rig = Rig::new(system);
         let device = rig.tun();
         let (error, calls) = rig.calls_of(|| device.interface().delete().unwrap_err());
@@ -281,7 +281,7 @@ fn what_was_made_by_hand_stays_when_a_device_of_it_is_dropped() {
 
 #[test]
 fn who_may_open_and_not_delete_changes_nothing() {
-    for system in crate::rig::BSDS {
+    for system in crate::fixture::BSDS {
         let rig = Rig::new(system);
         let name = rig.tun_name();
         rig.made_by_another(name);

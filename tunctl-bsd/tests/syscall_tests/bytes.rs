@@ -2,8 +2,8 @@
 
 use tunctl_core::{Interface, InterfaceAddress, MacAddress, Mtu, State, TunDevice};
 
+use crate::fixture::{BSDS, Device, Rig, SYSTEMS, address};
 use crate::models::System;
-use crate::rig::{BSDS, Device, Rig, SYSTEMS, address};
 
 /// Bytes at their places, and zeroes between.
 fn argument(length: usize, name: &str, parts: &[(usize, &[u8])]) -> Vec<u8> {

@@ -4,9 +4,9 @@ use std::io::{IoSlice, IoSliceMut};
 
 use tunctl_core::{Cause, CreateFlags, CreateOptions, Interface, Operation, State, TunBackend, TunDevice};
 
+use crate::fixture::{Device, Rig, SYSTEMS, named_tap, refused};
 use crate::models::System;
 use crate::order::trace;
-use crate::rig::{Device, Rig, SYSTEMS, named_tap, refused};
 
 const HEADER: [u8; 10] = [0; 10];
 const FRAME: [u8; 60] = [0xff; 60];

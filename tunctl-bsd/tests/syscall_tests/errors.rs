@@ -2,8 +2,8 @@
 
 use tunctl_core::{Cause, CreateOptions, Error, Interface, Mtu, Operation, State, TunBackend, TunDevice};
 
+use crate::fixture::{BSDS, Rig, SYSTEMS, address, named_tap, named_tun, refused};
 use crate::models::{NodeMode, System};
-use crate::rig::{BSDS, Rig, SYSTEMS, address, named_tap, named_tun, refused};
 
 #[track_caller]
 fn says(error: &Error, operation: Operation, cause: Cause, errno: i32, remedy: &str) {

@@ -3,11 +3,11 @@
 use tunctl_bsd::Calls;
 use tunctl_sys::bsd::macos::{self, UTUN_CONTROL_NAME};
 
+use crate::fixture::{Answer, FRAME, Rig, UP, V4, V6, errno, name};
 use crate::models::numbers::{
     EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOENT, ENXIO, EPERM,
 };
 use crate::models::{Handle, System};
-use crate::rig::{Answer, FRAME, Rig, UP, V4, V6, errno, name};
 
 fn rig() -> Rig {
     Rig::new(System::MacOs)

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tunctl_core::{Interrupter, Readiness, TunDevice, WaitOutcome};
 
+use crate::fixture::{Device, Rig, SYSTEMS, address, refused};
 use crate::models::System;
-use crate::rig::{Device, Rig, SYSTEMS, address, refused};
 
 const V4: &[u8] = &[0x45, 0, 0, 4];
 /// Longer than any test is to wait.

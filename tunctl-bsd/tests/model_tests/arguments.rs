@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use tunctl_bsd::{Calls, Family, FoundAddress};
 
+use crate::fixture::{POINTOPOINT, Rig, SYSTEMS, UP, errno, name, peered};
 use crate::models::System;
 use crate::models::numbers::{EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, ENODEV, ENXIO, EOPNOTSUPP, EPERM};
-use crate::rig::{POINTOPOINT, Rig, SYSTEMS, UP, errno, name, peered};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")

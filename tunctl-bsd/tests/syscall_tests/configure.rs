@@ -4,9 +4,9 @@ use tunctl_bsd::Calls;
 use tunctl_core::{Cause, Interface, Mtu, Operation, State, TunDevice};
 use tunctl_sys::bsd::{Name, dragonfly, freebsd};
 
+use crate::fixture::{BSDS, Rig, SYSTEMS, address, refused};
 use crate::models::System;
 use crate::order::trace;
-use crate::rig::{BSDS, Rig, SYSTEMS, address, refused};
 
 /// A short trace whose last call, which adds an address to a tun, NetBSD gets once more.
 fn twice_on_netbsd(system: System, short: &str) -> String {

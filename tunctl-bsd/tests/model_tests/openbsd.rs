@@ -1,10 +1,10 @@
 //! OpenBSD.
 
+use crate::fixture::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, name, peered};
 use crate::models::numbers::{
     EACCES, EADDRNOTAVAIL, EBADF, EBUSY, EINVAL, EIO, EMSGSIZE, ENOENT, ENOTTY, ENXIO,
 };
 use crate::models::{Made, NodeMode, System};
-use crate::rig::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, name, peered};
 use tunctl_sys::bsd::{TunInfo, openbsd};
 
 fn rig() -> Rig {

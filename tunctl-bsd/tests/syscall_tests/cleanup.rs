@@ -2,8 +2,8 @@
 
 use tunctl_core::{CreateOptions, Error, Interface, TunBackend, TunDevice};
 
+use crate::fixture::{Device, Rig, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::{Report, System};
-use crate::rig::{Device, Rig, SYSTEMS, address, named_tap, named_tun, others};
 
 /// An errno that means nothing in particular, so that nothing makes it a case of its own.
 const ENOMEM: i32 = 12;
@@ -162,7 +162,7 @@ fn an_up_that_fails_anywhere_leaves_no_address() {
 
 #[test]
 fn an_up_of_a_tap_that_fails_anywhere_leaves_no_address() {
-    for system in crate::rig::BSDS {
+    for system in crate::fixture::BSDS {
         for text in ["10.0.0.1/24", "fd00::1/64"] {
             up(system, &CreateOptions::tap(), text);
         }

@@ -9,9 +9,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_bsd::Calls;
 use tunctl_sys::bsd::Request;
 
+use crate::fixture::{Rig, SYSTEMS, UP, V4, errno};
 use crate::models::numbers::{EAFNOSUPPORT, EAGAIN, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOTTY, ENXIO};
 use crate::models::{Handle, System};
-use crate::rig::{Rig, SYSTEMS, UP, V4, errno};
 
 /// A tun that carries packets, and whose packets begin with a family.
 fn ready(system: System) -> (Rig, Handle) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tunctl_core::{Cause, CreateOptions, Interface, Mtu, Readiness, TunBackend, TunDevice};
 use tunctl_sys::bsd::Name;
 
+use crate::fixture::{Device, Rig, named_tap, others, refused};
 use crate::models::System;
 use crate::order::trace;
-use crate::rig::{Device, Rig, named_tap, others, refused};
 
 /// To all stations, and of a length of its own.
 fn frame(length: usize) -> Vec<u8> {
