@@ -16,7 +16,7 @@ use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
 use crate::interface_guard::Life;
 use crate::remedy;
-use crate::syscalls::{Calls, Family, Found};
+use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::{Birth, End, Kind, rules};
 use crate::system_handle::Of;
 use crate::{BsdDevice, BsdInterface};
@@ -30,11 +30,11 @@ pub struct BsdBackend<C> {
     pub(crate) system: Arc<Of<C>>,
 }
 
-impl<C: Calls> BsdBackend<C> {
+impl<C: Syscalls> BsdBackend<C> {
     /// A backend of a system, over its calls.
     #[must_use]
-    pub fn over(system: System, calls: C) -> Self {
-        Self { system: Arc::new(Of { calls, rules: rules(system) }) }
+    pub fn with_syscalls(system: System, syscalls: C) -> Self {
+        Self { system: Arc::new(Of { syscalls, rules: rules(system) }) }
     }
 
     /// Opens what has the name by now, and sets it up as this crate uses it.
@@ -96,10 +96,10 @@ impl<C: Calls> BsdBackend<C> {
     /// What an open device is called.
     fn name_of(&self, plan: &Plan<'_>, handle: &C::Handle) -> io::Result<Name> {
         match (plan.kind.birth, plan.kind.name) {
-            (Birth::Socket { .. }, ..) => self.system.calls.socket_name(handle),
+            (Birth::Socket { .. }, ..) => self.system.syscalls.socket_name(handle),
             (_, Some(request)) => {
                 let mut argument = request.zeroed();
-                self.system.calls.ioctl(handle, request, &mut argument)?;
+                self.system.syscalls.ioctl(handle, request, &mut argument)?;
                 self.system.rules.abi.interface_name(&argument).ok_or_else(|| errno::error(errno::EIO))
             }
             (_, None) => Err(errno::error(errno::EIO)),
@@ -110,8 +110,8 @@ impl<C: Calls> BsdBackend<C> {
     fn create_unit(&self, plan: &Plan<'_>, unit: u32) -> Result<BsdDevice<C>> {
         let text = plan.kind.named(unit);
         let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
-        let calls = &self.system.calls;
-        let listed = calls.interfaces().map_err(|error| plan.not_opened(&error))?;
+        let syscalls = &self.system.syscalls;
+        let listed = syscalls.interfaces().map_err(|error| plan.not_opened(&error))?;
         if let Some(found) = listed.iter().find(|found| found.name == name) {
             return Err(plan.error(self.taken(found)));
         }
@@ -119,16 +119,16 @@ impl<C: Calls> BsdBackend<C> {
             let taken = Reason::new(Cause::Exists).with_detail("the other end of the pair is there");
             return Err(plan.error(taken));
         }
-        if listed.iter().any(|found| found.born == name) {
+        if listed.iter().any(|found| found.original_name == name) {
             // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
             return Err(plan.error(Cause::Busy));
         }
         let handle = match plan.kind.birth {
             Birth::Open { .. } => {
-                calls.open(&plan.kind.node(unit)).map_err(|error| plan.not_opened(&error))?
+                syscalls.open(&plan.kind.node(unit)).map_err(|error| plan.not_opened(&error))?
             }
             Birth::Socket { control } => {
-                let connected = calls.connect(control, unit.saturating_add(1));
+                let connected = syscalls.connect(control, unit.saturating_add(1));
                 connected.map_err(|error| match errno::of(&error) {
                     errno::EBUSY => {
                         plan.failed(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
@@ -147,9 +147,9 @@ impl<C: Calls> BsdBackend<C> {
     /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
     fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
-        let made = self.system.calls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
+        let made = self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
         made.map_err(|error| plan.not_made(&error))?;
-        self.system.calls.open(&plan.kind.node(unit)).map_err(|error| {
+        self.system.syscalls.open(&plan.kind.node(unit)).map_err(|error| {
             // The first failure is the one to tell.
             let _ = self.system.destroy(name);
             plan.not_opened(&error)
@@ -158,10 +158,10 @@ impl<C: Calls> BsdBackend<C> {
 
     /// A new interface of any unit.
     fn create_any(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
-        let calls = &self.system.calls;
+        let syscalls = &self.system.syscalls;
         let opened = match plan.kind.birth {
-            Birth::Open { any: Some(node) } => calls.open(node),
-            Birth::Socket { control } => calls.connect(control, 0),
+            Birth::Open { any: Some(node) } => syscalls.open(node),
+            Birth::Socket { control } => syscalls.connect(control, 0),
             Birth::Open { any: None } | Birth::Request | Birth::Pair(_) => {
                 return self.create_first_free(plan);
             }
@@ -170,7 +170,7 @@ impl<C: Calls> BsdBackend<C> {
         let name = self.name_of(plan, &handle).map_err(|error| {
             if let End::Transient(request) = plan.kind.end {
                 // Nobody knows what to remove: the kernel is to do it.
-                let _ = calls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
+                let _ = syscalls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
             }
             plan.not_opened(&error)
         })?;
@@ -201,10 +201,11 @@ impl<C: Calls> BsdBackend<C> {
         }
         let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
         let device = self.create_any(plan)?;
-        let born = Name::new(device.interface().last_name().as_bytes()).ok_or_else(|| plan.refuse_name())?;
+        let original_name =
+            Name::new(device.interface().last_name().as_bytes()).ok_or_else(|| plan.refuse_name())?;
         for number in 0.. {
             let name = wanted.candidate(number).ok_or_else(|| plan.refuse_name())?;
-            match self.system.calls.rename(rename, &born, &name) {
+            match self.system.syscalls.rename(rename, &original_name, &name) {
                 Ok(()) => break,
                 Err(error) if errno::of(&error) == errno::EEXIST && wanted.has_number() => {}
                 Err(error) => {
@@ -231,13 +232,13 @@ impl<C: Calls> BsdBackend<C> {
 
     /// Whether a name is free, and its unit is that of an interface which is called otherwise by now.
     fn belongs_to_a_renamed(&self, plan: &Plan<'_>, unit: u32) -> bool {
-        let born = plan.kind.named(unit);
-        let found = self.system.find(|found| found.born.as_bytes() == born.as_bytes());
-        matches!(found, Ok(Some(found)) if found.name != found.born)
+        let original_name = plan.kind.named(unit);
+        let found = self.system.find(|found| found.original_name.as_bytes() == original_name.as_bytes());
+        matches!(found, Ok(Some(found)) if found.name != found.original_name)
     }
 
     /// Opens an interface that is there.
-    fn open_found(&self, plan: &Plan<'_>, found: &Found) -> Result<BsdDevice<C>> {
+    fn open_found(&self, plan: &Plan<'_>, found: &ListedInterface) -> Result<BsdDevice<C>> {
         match self.kind_of(found) {
             None => return Err(plan.error(Cause::NotATun)),
             Some(kind) if kind.layer != plan.kind.layer => return Err(plan.error(Cause::LayerMismatch)),
@@ -247,23 +248,23 @@ impl<C: Calls> BsdBackend<C> {
             // It is there because a program has its socket, or past its other end.
             return Err(plan.error(Cause::Busy));
         }
-        let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
-        let opened = self.system.calls.open(&node);
+        let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
+        let opened = self.system.syscalls.open(&node);
         let handle = opened.map_err(|error| plan.not_opened(&error))?;
         self.attach(plan, Channel::Direct(handle), &found.name, false)
     }
 
     /// Why a name cannot be given.
-    fn taken(&self, found: &Found) -> Cause {
+    fn taken(&self, found: &ListedInterface) -> Cause {
         if self.kind_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
     }
 
     /// What an interface is, by the name that it was made with.
-    fn kind_of(&self, found: &Found) -> Option<&'static Kind> {
-        self.system.rules.kind_of(found.born.as_bytes())
+    fn kind_of(&self, found: &ListedInterface) -> Option<&'static Kind> {
+        self.system.rules.kind_of(found.original_name.as_bytes())
     }
 
-    fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<Found>> {
+    fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<ListedInterface>> {
         let found = self.system.by_name(name.as_bytes());
         found.map_err(|error| {
             remedy::noted(remedy::from_errno(errno::of(&error)), &error).of(operation).with_name(*name)
@@ -271,7 +272,7 @@ impl<C: Calls> BsdBackend<C> {
     }
 }
 
-impl<C: Calls> TunBackend for BsdBackend<C> {
+impl<C: Syscalls> TunBackend for BsdBackend<C> {
     type Device = BsdDevice<C>;
     type Interface = BsdInterface<C>;
 
@@ -305,13 +306,14 @@ impl<C: Calls> TunBackend for BsdBackend<C> {
     }
 
     fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
-        let listed = self.system.calls.interfaces();
+        let listed = self.system.syscalls.interfaces();
         let mut listed = listed.map_err(|error| {
             remedy::noted(remedy::from_errno(errno::of(&error)), &error).of(Operation::List)
         })?;
         // The systems list them as they like.
         listed.sort_by_key(|found| found.index);
-        let known = |found: &Found| BsdInterface::new(self.system.clone(), found, self.kind_of(found)?);
+        let known =
+            |found: &ListedInterface| BsdInterface::new(self.system.clone(), found, self.kind_of(found)?);
         Ok(listed.iter().filter_map(known).collect())
     }
 }

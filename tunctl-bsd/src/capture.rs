@@ -13,20 +13,20 @@ use tunctl_core::Interrupter;
 use tunctl_sys::bsd::bpf::{HeaderLayout, Packets};
 
 use crate::errno;
-use crate::syscalls::Calls;
+use crate::syscalls::Syscalls;
 use crate::system_handle::Of;
 
 /// A packet filter, bound to the far end, and what it gave that nobody has received yet.
 ///
 /// A descriptor of the filter's own would not do for an event loop: of frames that were read along with another, it knows nothing. So
 /// there is one that is readable as long as a frame waits here; and a thread that reads the filter when none does.
-pub(crate) struct Capture<C: Calls> {
+pub(crate) struct Capture<C: Syscalls> {
     shared: Arc<Shared<C>>,
     lent: UnixStream,
     pump: Option<JoinHandle<()>>,
 }
 
-struct Shared<C: Calls> {
+struct Shared<C: Syscalls> {
     system: Arc<Of<C>>,
     filter: C::Handle,
     frames: Mutex<Frames>,
@@ -47,7 +47,7 @@ struct Frames {
     has_token: bool,
 }
 
-impl<C: Calls> Capture<C> {
+impl<C: Syscalls> Capture<C> {
     /// Of a filter that is bound, does not block, and whose reads have to have room for so many bytes.
     pub(crate) fn new(system: Arc<Of<C>>, filter: C::Handle, room: usize) -> io::Result<Self> {
         let (lent, token) = UnixStream::pair()?;
@@ -99,7 +99,7 @@ impl<C: Calls> Capture<C> {
     }
 }
 
-impl<C: Calls> Drop for Capture<C> {
+impl<C: Syscalls> Drop for Capture<C> {
     fn drop(&mut self) {
         self.shared.stop.interrupt();
         // Taken and given back, so that the thread is either before its look or waits already.
@@ -112,7 +112,7 @@ impl<C: Calls> Drop for Capture<C> {
     }
 }
 
-impl<C: Calls> Shared<C> {
+impl<C: Syscalls> Shared<C> {
     fn lock(&self) -> MutexGuard<'_, Frames> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,7 +157,7 @@ impl<C: Calls> Shared<C> {
 
     /// Reads the filter: all that has come since the last time. `EAGAIN`: nothing has.
     fn refill(&self, frames: &mut Frames) -> io::Result<()> {
-        frames.end = self.system.calls.read(&self.filter, &mut [IoSliceMut::new(&mut frames.bytes)])?;
+        frames.end = self.system.syscalls.read(&self.filter, &mut [IoSliceMut::new(&mut frames.bytes)])?;
         frames.at = 0;
         if frames.is_empty() {
             return Err(errno::error(errno::EAGAIN));

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use tunctl_sys::bsd::Request;
 
 use crate::capture::Capture;
-use crate::syscalls::Calls;
+use crate::syscalls::Syscalls;
 
-pub(crate) enum Channel<C: Calls> {
+pub(crate) enum Channel<C: Syscalls> {
     /// A node, or a socket: each call is one packet.
     Direct(C::Handle),
     /// The far end of a pair of Ethernets, and a descriptor to wait at.
     Far(Arc<Capture<C>>, UnixStream),
 }
 
-impl<C: Calls> Channel<C> {
+impl<C: Syscalls> Channel<C> {
     pub(crate) fn far(capture: Capture<C>) -> io::Result<Self> {
         let ready = capture.lend()?;
         Ok(Self::Far(Arc::new(capture), ready))
@@ -32,40 +32,40 @@ impl<C: Calls> Channel<C> {
         }
     }
 
-    pub(crate) fn duplicate(&self, calls: &C) -> io::Result<Self> {
+    pub(crate) fn duplicate(&self, syscalls: &C) -> io::Result<Self> {
         match self {
-            Self::Direct(handle) => calls.duplicate(handle).map(Self::Direct),
+            Self::Direct(handle) => syscalls.duplicate(handle).map(Self::Direct),
             Self::Far(capture, _) => Ok(Self::Far(capture.clone(), capture.lend()?)),
         }
     }
 
-    pub(crate) fn set_nonblocking(&self, calls: &C) -> io::Result<()> {
+    pub(crate) fn set_nonblocking(&self, syscalls: &C) -> io::Result<()> {
         match self {
-            Self::Direct(handle) => calls.set_nonblocking(handle),
+            Self::Direct(handle) => syscalls.set_nonblocking(handle),
             // It was, before its thread began.
             Self::Far(..) => Ok(()),
         }
     }
 
-    pub(crate) fn ioctl(&self, calls: &C, request: Request, argument: &mut [u8]) -> io::Result<()> {
-        calls.ioctl(self.handle(), request, argument)
+    pub(crate) fn ioctl(&self, syscalls: &C, request: Request, argument: &mut [u8]) -> io::Result<()> {
+        syscalls.ioctl(self.handle(), request, argument)
     }
 
     #[inline]
-    pub(crate) fn read(&self, calls: &C, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    pub(crate) fn read(&self, syscalls: &C, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
-            Self::Direct(handle) => calls.read(handle, buffers),
+            Self::Direct(handle) => syscalls.read(handle, buffers),
             Self::Far(capture, _) => capture.read(buffers),
         }
     }
 
     #[inline]
-    pub(crate) fn write(&self, calls: &C, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        calls.write(self.handle(), pieces)
+    pub(crate) fn write(&self, syscalls: &C, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        syscalls.write(self.handle(), pieces)
     }
 }
 
-impl<C: Calls> AsFd for Channel<C> {
+impl<C: Syscalls> AsFd for Channel<C> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Direct(handle) => handle.as_fd(),
@@ -74,7 +74,7 @@ impl<C: Calls> AsFd for Channel<C> {
     }
 }
 
-impl<C: Calls> fmt::Debug for Channel<C> {
+impl<C: Syscalls> fmt::Debug for Channel<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.handle().fmt(f)
     }

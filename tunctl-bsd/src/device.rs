@@ -19,7 +19,7 @@ use crate::channel::Channel;
 use crate::errno;
 use crate::interface_guard::Life;
 use crate::remedy;
-use crate::syscalls::Calls;
+use crate::syscalls::Syscalls;
 use crate::system::End;
 use crate::system_handle::Of;
 use crate::wait::wait;
@@ -34,7 +34,7 @@ const VNET_HEADER: usize = VNET_HEADER_LENGTH.unsigned_abs() as usize;
 ///
 /// Packets of a tun are bare, as on Linux: the address family that the kernel has in front of each is taken off by a vectored read, and
 /// put there by a vectored write, without a copy.
-pub struct BsdDevice<C: Calls> {
+pub struct BsdDevice<C: Syscalls> {
     // Closed before the interface is removed: FreeBSD waits for that.
     channel: Channel<C>,
     life: Arc<Life<C>>,
@@ -43,7 +43,7 @@ pub struct BsdDevice<C: Calls> {
     vnet_header: bool,
 }
 
-impl<C: Calls> BsdDevice<C> {
+impl<C: Syscalls> BsdDevice<C> {
     pub(crate) fn new(
         channel: Channel<C>,
         life: Life<C>,
@@ -55,11 +55,11 @@ impl<C: Calls> BsdDevice<C> {
 
     /// A request to the open device, with a number.
     pub(crate) fn request(&self, request: Request, value: i32) -> io::Result<()> {
-        self.channel.ioctl(&self.system().calls, request, &mut value.to_ne_bytes())
+        self.channel.ioctl(&self.system().syscalls, request, &mut value.to_ne_bytes())
     }
 
     pub(crate) fn make_nonblocking(&self) -> io::Result<()> {
-        self.channel.set_nonblocking(&self.system().calls)
+        self.channel.set_nonblocking(&self.system().syscalls)
     }
 
     /// The kernel removes the interface with its last descriptor.
@@ -116,7 +116,7 @@ impl<C: Calls> BsdDevice<C> {
     }
 
     fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.channel.read(&self.system().calls, buffers).map_err(|error| self.receive_error(&error))
+        self.channel.read(&self.system().syscalls, buffers).map_err(|error| self.receive_error(&error))
     }
 
     /// A packet behind its head; its own length.
@@ -186,7 +186,7 @@ impl<C: Calls> BsdDevice<C> {
     }
 }
 
-impl<C: Calls> AsFd for BsdDevice<C> {
+impl<C: Syscalls> AsFd for BsdDevice<C> {
     /// Lends the descriptor, for an event loop to wait on. Packets of a tun that are read or written through it have their address
     /// family in front. That of a tap of macOS is for waiting alone: no packets go through it.
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -194,7 +194,7 @@ impl<C: Calls> AsFd for BsdDevice<C> {
     }
 }
 
-impl<C: Calls> TunDevice for BsdDevice<C> {
+impl<C: Syscalls> TunDevice for BsdDevice<C> {
     type Interface = BsdInterface<C>;
 
     fn interface(&self) -> &BsdInterface<C> {
@@ -236,23 +236,23 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
 
     #[inline]
     fn try_send(&self, packet: &[u8]) -> Result<usize> {
-        let calls = &self.system().calls;
+        let syscalls = &self.system().syscalls;
         let head = self.head_for(packet.first().copied(), packet.len())?;
         let Some(head) = head else {
-            return self.sent(self.channel.write(calls, &[IoSlice::new(packet)]), 0, packet.len());
+            return self.sent(self.channel.write(syscalls, &[IoSlice::new(packet)]), 0, packet.len());
         };
-        let outcome = self.channel.write(calls, &[IoSlice::new(&head), IoSlice::new(packet)]);
+        let outcome = self.channel.write(syscalls, &[IoSlice::new(&head), IoSlice::new(packet)]);
         self.sent(outcome, HEAD, packet.len())
     }
 
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
-        let calls = &self.system().calls;
+        let syscalls = &self.system().syscalls;
         let first = pieces.iter().find_map(|piece| piece.first().copied());
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let Some(head) = self.head_for(first, length)? else {
-            return self.sent(self.channel.write(calls, pieces), 0, length);
+            return self.sent(self.channel.write(syscalls, pieces), 0, length);
         };
-        self.sent(af_header::in_front(&head, pieces, |all| self.channel.write(calls, all)), HEAD, length)
+        self.sent(af_header::in_front(&head, pieces, |all| self.channel.write(syscalls, all)), HEAD, length)
     }
 
     fn wait_until(
@@ -298,7 +298,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     }
 
     fn try_clone(&self) -> Result<Self> {
-        let channel = self.channel.duplicate(&self.system().calls);
+        let channel = self.channel.duplicate(&self.system().syscalls);
         let channel = channel.map_err(|error| {
             self.error(Operation::Duplicate, remedy::from_errno(errno::of(&error)), &error)
         })?;
@@ -348,7 +348,7 @@ impl<C: Calls> TunDevice for BsdDevice<C> {
     }
 }
 
-impl<C: Calls> fmt::Debug for BsdDevice<C> {
+impl<C: Syscalls> fmt::Debug for BsdDevice<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { channel, interface, .. } = self;
         f.debug_struct("BsdDevice")

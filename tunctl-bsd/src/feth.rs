@@ -11,12 +11,12 @@ use crate::capture::Capture;
 use crate::channel::Channel;
 use crate::errno;
 use crate::remedy;
-use crate::syscalls::{Calls, Family};
+use crate::syscalls::{Family, Syscalls};
 
 /// The bytes that a filter is asked to keep, twice, while nobody reads: some hundred frames.
 const ROOM: u32 = 256 * 1024;
 
-impl<C: Calls> BsdBackend<C> {
+impl<C: Syscalls> BsdBackend<C> {
     /// Makes both ends, and opens the far one. If anything fails, they go again.
     pub(crate) fn make_pair(&self, plan: &Plan<'_>, request: Pair, near: &Name) -> Result<Channel<C>> {
         let far = self.system.rules.far_end(near).ok_or_else(|| plan.refuse_name())?;
@@ -26,7 +26,7 @@ impl<C: Calls> BsdBackend<C> {
             let _ = self.remove_ethernet(near);
             return Err(plan.not_made(&error));
         }
-        let connected = self.system.calls.pair(request, near, &far).and_then(|()| self.set_up(&far));
+        let connected = self.system.syscalls.pair(request, near, &far).and_then(|()| self.set_up(&far));
         let opened = connected.map_err(|error| plan.not_made(&error)).and_then(|()| {
             self.open_filter(&far).map_err(|error| plan.failed(remedy::filter(errno::of(&error)), &error))
         });
@@ -38,39 +38,39 @@ impl<C: Calls> BsdBackend<C> {
 
     fn make_ethernet(&self, name: &Name) -> io::Result<()> {
         let abi = self.system.rules.abi;
-        self.system.calls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name))
+        self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name))
     }
 
     fn remove_ethernet(&self, name: &Name) -> io::Result<()> {
         let abi = self.system.rules.abi;
-        self.system.calls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name))
+        self.system.syscalls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name))
     }
 
     /// Nothing is sent through an Ethernet that is down.
     fn set_up(&self, name: &Name) -> io::Result<()> {
         let abi = self.system.rules.abi;
         let mut argument = abi.ifreq(name);
-        self.system.calls.configure(Family::V4, abi.requests.get_flags, &mut argument)?;
+        self.system.syscalls.configure(Family::V4, abi.requests.get_flags, &mut argument)?;
         let flags = abi.flags(&argument).unwrap_or_default() | iff::UP;
-        self.system.calls.configure(Family::V4, abi.requests.set_flags, &mut abi.ifreq_flags(name, flags))
+        self.system.syscalls.configure(Family::V4, abi.requests.set_flags, &mut abi.ifreq_flags(name, flags))
     }
 
     /// A packet filter that gives what arrives at an Ethernet, at once, and sends what it is given, as it is.
     fn open_filter(&self, name: &Name) -> io::Result<Channel<C>> {
-        let (calls, abi) = (&self.system.calls, self.system.rules.abi);
+        let (syscalls, abi) = (&self.system.syscalls, self.system.rules.abi);
         let filter = self.open_free_filter()?;
         let set = |request: Request, value: u32| -> io::Result<u32> {
             let mut argument = value.to_ne_bytes();
-            calls.ioctl(&filter, request, &mut argument)?;
+            syscalls.ioctl(&filter, request, &mut argument)?;
             Ok(u32::from_ne_bytes(argument))
         };
         // Only before it is bound; and reads have to have room for exactly what it came to.
         let room = set(abi.bpf.set_buffer_length, ROOM)?;
-        calls.ioctl(&filter, abi.bpf.set_interface, &mut abi.ifreq(name))?;
+        syscalls.ioctl(&filter, abi.bpf.set_interface, &mut abi.ifreq(name))?;
         set(abi.bpf.set_immediate, 1)?;
         set(abi.bpf.set_header_complete, 1)?;
         set(abi.bpf.set_direction, abi.bpf.received_only)?;
-        calls.set_nonblocking(&filter)?;
+        syscalls.set_nonblocking(&filter)?;
         let room = usize::try_from(room).map_err(io::Error::other)?;
         Channel::far(Capture::new(self.system.clone(), filter, room)?)
     }
@@ -79,7 +79,7 @@ impl<C: Calls> BsdBackend<C> {
     fn open_free_filter(&self) -> io::Result<C::Handle> {
         let mut number = 0_u32;
         loop {
-            match self.system.calls.open(&format!("/dev/bpf{number}")) {
+            match self.system.syscalls.open(&format!("/dev/bpf{number}")) {
                 Err(error) if errno::of(&error) == errno::EBUSY => number += 1,
                 outcome => return outcome,
             }

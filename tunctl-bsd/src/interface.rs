@@ -14,7 +14,7 @@ use tunctl_sys::bsd::{Name, Request, iff};
 use crate::attach_plan::new_name;
 use crate::errno;
 use crate::remedy;
-use crate::syscalls::{Calls, Family, Found, FoundAddress};
+use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 use crate::system::{Birth, Kind};
 use crate::system_handle::Of;
 
@@ -32,9 +32,9 @@ pub struct BsdInterface<C> {
     name: InterfaceName,
 }
 
-impl<C: Calls> BsdInterface<C> {
+impl<C: Syscalls> BsdInterface<C> {
     /// `None` if its name or index is none.
-    pub(crate) fn new(system: Arc<Of<C>>, found: &Found, kind: &'static Kind) -> Option<Self> {
+    pub(crate) fn new(system: Arc<Of<C>>, found: &ListedInterface, kind: &'static Kind) -> Option<Self> {
         let name = InterfaceName::from_kernel(found.name.as_bytes()).ok()?;
         Some(Self { system, index: InterfaceIndex::new(found.index)?, kind, name })
     }
@@ -57,7 +57,7 @@ impl<C: Calls> BsdInterface<C> {
     }
 
     /// What the system lists under the index now.
-    fn found(&self, operation: Operation) -> Result<Found> {
+    fn found(&self, operation: Operation) -> Result<ListedInterface> {
         let found = self.system.find(|found| found.index == self.index.get());
         let found = found.map_err(|error| self.refused(operation, &error))?;
         found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
@@ -81,7 +81,7 @@ impl<C: Calls> BsdInterface<C> {
         request: Request,
         mut argument: Vec<u8>,
     ) -> Result<Vec<u8>> {
-        let outcome = self.system.calls.configure(family, request, &mut argument);
+        let outcome = self.system.syscalls.configure(family, request, &mut argument);
         outcome.map_err(|error| self.refused(operation, &error))?;
         Ok(argument)
     }
@@ -159,7 +159,7 @@ impl<C: Calls> BsdInterface<C> {
 }
 
 /// As the core has it; a peer that is the interface's own address is none.
-fn translated(found: &FoundAddress) -> InterfaceAddress {
+fn translated(found: &ListedAddress) -> InterfaceAddress {
     let peer = found.destination.filter(|&destination| destination != found.address);
     let broadcast = match found.broadcast {
         Some(IpAddr::V4(broadcast)) if found.destination.is_none() => Some(broadcast),
@@ -168,7 +168,7 @@ fn translated(found: &FoundAddress) -> InterfaceAddress {
     InterfaceAddress::from_kernel(found.address, found.prefix_length, peer, broadcast)
 }
 
-impl<C: Calls> Interface for BsdInterface<C> {
+impl<C: Syscalls> Interface for BsdInterface<C> {
     fn index(&self) -> InterfaceIndex {
         self.index
     }
@@ -202,7 +202,7 @@ impl<C: Calls> Interface for BsdInterface<C> {
         const OPERATION: Operation = Operation::Inspect;
         let found = self.found(OPERATION)?;
         let dropped =
-            self.system.calls.dropped(&found.name).map_err(|error| self.refused(OPERATION, &error))?;
+            self.system.syscalls.dropped(&found.name).map_err(|error| self.refused(OPERATION, &error))?;
         dropped.ok_or_else(|| {
             let reason = Reason::new(Cause::Unsupported);
             let reason = reason.with_detail("this system does not count what an interface has dropped");
@@ -335,7 +335,10 @@ impl<C: Calls> Interface for BsdInterface<C> {
         if found.name == new {
             return Ok(());
         }
-        self.system.calls.rename(request, &found.name, &new).map_err(|error| self.refused(OPERATION, &error))
+        self.system
+            .syscalls
+            .rename(request, &found.name, &new)
+            .map_err(|error| self.refused(OPERATION, &error))
     }
 
     /// # Platform
@@ -349,8 +352,8 @@ impl<C: Calls> Interface for BsdInterface<C> {
             Birth::Socket { .. } => Err(errno::error(errno::EBUSY)),
             Birth::Pair(_) => Ok(()),
             _ => {
-                let node = format!("/dev/{}", found.born.as_bytes().escape_ascii());
-                self.system.calls.open(&node).map(drop)
+                let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
+                self.system.syscalls.open(&node).map(drop)
             }
         };
         if let Err(error) = &opened

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tunctl_core::InterfaceIndex;
 use tunctl_sys::bsd::Name;
 
-use crate::syscalls::Calls;
+use crate::syscalls::Syscalls;
 use crate::system_handle::Of;
 
 /// What keeps an interface there: all devices of one `create` or `open`, clones included.
-pub(crate) struct Life<C: Calls> {
+pub(crate) struct Life<C: Syscalls> {
     pub(crate) system: Arc<Of<C>>,
     index: InterfaceIndex,
     /// What is connected to the interface, and goes with it.
@@ -20,7 +20,7 @@ pub(crate) struct Life<C: Calls> {
     ends_by_request: AtomicBool,
 }
 
-impl<C: Calls> Life<C> {
+impl<C: Syscalls> Life<C> {
     /// Of an interface that is called so by now.
     pub(crate) fn new(system: Arc<Of<C>>, index: InterfaceIndex, name: &Name, ends_by_request: bool) -> Self {
         let far_end = system.rules.far_end(name);
@@ -42,7 +42,7 @@ impl<C: Calls> Life<C> {
     }
 }
 
-impl<C: Calls> Drop for Life<C> {
+impl<C: Syscalls> Drop for Life<C> {
     fn drop(&mut self) {
         if *self.ends_by_request.get_mut() {
             // Nobody is there to be told: `destroy` tells.

@@ -25,7 +25,7 @@
 //! | this crate's calls | compiled and linked for it | the same | the same | compiled for it | compiled and linked for it |
 //! | this crate's logic | tested over a model of its driver | the same | the same | the same | the same |
 //!
-//! All logic stands above a small seam, [`Calls`], and runs on any Unix over a model.
+//! All logic stands above a small seam, [`Syscalls`], and runs on any Unix over a model.
 
 #![forbid(unsafe_code)]
 
@@ -49,5 +49,5 @@ mod wait;
 pub use backend::BsdBackend;
 pub use device::BsdDevice;
 pub use interface::BsdInterface;
-pub use syscalls::{Calls, Family, Found, FoundAddress};
+pub use syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 pub use tunctl_packet::header::System;

@@ -13,7 +13,7 @@ use tunctl_sys::bsd::{Name, Pair, Rename, Request};
 /// What a backend asks of its system.
 ///
 /// Errors carry the system's own errno, as [`io::Error::from_raw_os_error`] has it, also where the host is another system.
-pub trait Calls: fmt::Debug + Send + Sync + 'static {
+pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     /// An open device, or a socket. Dropping it closes it.
     type Handle: AsFd + fmt::Debug + Send + Sync;
 
@@ -101,7 +101,7 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of `getifaddrs(3)`.
-    fn interfaces(&self) -> io::Result<Vec<Found>>;
+    fn interfaces(&self) -> io::Result<Vec<ListedInterface>>;
 
     /// How many packets an interface's queue had no room for; `None`: the system does not count them.
     ///
@@ -124,22 +124,22 @@ pub enum Family {
 
 /// An interface as the system lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ListedInterface {
     /// What it is called now.
     pub name: Name,
     /// What it was called when it was made: by that its kind is known, and its node. The same where nothing is renamed.
-    pub born: Name,
+    pub original_name: Name,
     /// Its index.
     pub index: u32,
     /// Its MAC address, if it has one.
     pub mac: Option<[u8; 6]>,
     /// Its addresses.
-    pub addresses: Vec<FoundAddress>,
+    pub addresses: Vec<ListedAddress>,
 }
 
 /// An address as the system lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FoundAddress {
+pub struct ListedAddress {
     /// The interface's own.
     pub address: IpAddr,
     /// How many bits of it are the network's.

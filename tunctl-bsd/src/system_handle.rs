@@ -4,22 +4,25 @@ use std::io;
 
 use tunctl_sys::bsd::Name;
 
-use crate::syscalls::{Calls, Family, Found};
+use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::Rules;
 
 /// A system, and its rules.
 #[derive(Debug)]
 pub(crate) struct Of<C> {
-    pub(crate) calls: C,
+    pub(crate) syscalls: C,
     pub(crate) rules: &'static Rules,
 }
 
-impl<C: Calls> Of<C> {
-    pub(crate) fn find(&self, is_it: impl Fn(&Found) -> bool) -> io::Result<Option<Found>> {
-        Ok(self.calls.interfaces()?.into_iter().find(is_it))
+impl<C: Syscalls> Of<C> {
+    pub(crate) fn find(
+        &self,
+        is_it: impl Fn(&ListedInterface) -> bool,
+    ) -> io::Result<Option<ListedInterface>> {
+        Ok(self.syscalls.interfaces()?.into_iter().find(is_it))
     }
 
-    pub(crate) fn by_name(&self, name: &[u8]) -> io::Result<Option<Found>> {
+    pub(crate) fn by_name(&self, name: &[u8]) -> io::Result<Option<ListedInterface>> {
         self.find(|found| found.name.as_bytes() == name)
     }
 
@@ -27,7 +30,7 @@ impl<C: Calls> Of<C> {
     pub(crate) fn destroy(&self, name: &Name) -> io::Result<()> {
         let abi = self.rules.abi;
         let remove =
-            |name: &Name| self.calls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name));
+            |name: &Name| self.syscalls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name));
         let removed = remove(name);
         // Whatever has become of the one, the other is of no use.
         let far = self.rules.far_end(name).map_or(Ok(()), |far| remove(&far));

@@ -15,7 +15,7 @@ use nix::sys::uio::{readv, writev};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{Name, Pair, Rename, Request, calls};
 
-use crate::syscalls::{Calls, Family, Found, FoundAddress};
+use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 use crate::{BsdBackend, BsdDevice, BsdInterface, errno};
 
 /// The system that this program runs on.
@@ -76,7 +76,7 @@ fn datagram_socket(family: Family) -> io::Result<OwnedFd> {
     Ok(socket(family, SockType::Datagram, CLOSE_ON_EXEC, None)?)
 }
 
-impl Calls for Host {
+impl Syscalls for Host {
     type Handle = OwnedFd;
 
     fn open(&self, path: &str) -> io::Result<OwnedFd> {
@@ -154,8 +154,8 @@ impl Calls for Host {
         Ok(writev(handle, pieces)?)
     }
 
-    fn interfaces(&self) -> io::Result<Vec<Found>> {
-        let mut all: Vec<Found> = Vec::new();
+    fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
+        let mut all: Vec<ListedInterface> = Vec::new();
         for listed in getifaddrs()? {
             let Some(name) = Name::new(listed.interface_name.as_bytes()) else { continue };
             let place = match all.iter().position(|found| found.name == name) {
@@ -163,7 +163,13 @@ impl Calls for Host {
                 None => {
                     // It may have gone since it was listed.
                     let Ok(index) = if_nametoindex(listed.interface_name.as_str()) else { continue };
-                    all.push(Found { name, born: born(&name), index, mac: None, addresses: Vec::new() });
+                    all.push(ListedInterface {
+                        name,
+                        original_name: original_name(&name),
+                        index,
+                        mac: None,
+                        addresses: Vec::new(),
+                    });
                     all.len() - 1
                 }
             };
@@ -180,14 +186,14 @@ impl Calls for Host {
 }
 
 /// The node of a new name is an alias, which tells the old one.
-fn born(name: &Name) -> Name {
+fn original_name(name: &Name) -> Name {
     let node = std::fs::read_link(Path::new("/dev").join(OsStr::from_bytes(name.as_bytes())));
     let target = node.ok().and_then(|target| Name::new(target.file_name()?.as_bytes()));
     target.unwrap_or(*name)
 }
 
 /// The address of a line of the list, if it is one of IP.
-fn address(listed: &InterfaceAddress) -> Option<FoundAddress> {
+fn address(listed: &InterfaceAddress) -> Option<ListedAddress> {
     let address = ip(listed.address.as_ref()?)?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let ones = |mask: IpAddr| match mask {
@@ -195,7 +201,7 @@ fn address(listed: &InterfaceAddress) -> Option<FoundAddress> {
         IpAddr::V6(mask) => mask.to_bits().leading_ones(),
     };
     let prefix_length = listed.netmask.as_ref().and_then(ip).map_or(longest, ones);
-    Some(FoundAddress {
+    Some(ListedAddress {
         address,
         prefix_length: u8::try_from(prefix_length).ok()?,
         destination: listed.destination.as_ref().and_then(ip),

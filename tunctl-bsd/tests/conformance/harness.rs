@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl_bsd::{BsdBackend, BsdDevice, Calls, FoundAddress};
+use tunctl_bsd::{BsdBackend, BsdDevice, ListedAddress, Syscalls};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress,
@@ -26,7 +26,7 @@ impl ModelHarness {
         let model = Model::new(system);
         // The suite brings interfaces up without an address. NetBSD's tuns want one first, which the seam's tests ask for.
         model.set_additions_until_ready(0);
-        let backend = BsdBackend::over(system, model.clone());
+        let backend = BsdBackend::with_syscalls(system, model.clone());
         Self { backend, model, from_outside: false, _others: Vec::new() }
     }
 
@@ -35,7 +35,7 @@ impl ModelHarness {
         let model = Model::with_older_driver();
         // The suite's numbers are higher.
         model.set_older_nodes(100);
-        let backend = BsdBackend::over(System::MacOs, model.clone());
+        let backend = BsdBackend::with_syscalls(System::MacOs, model.clone());
         Self { backend, model, from_outside: false, _others: Vec::new() }
     }
 
@@ -45,7 +45,7 @@ impl ModelHarness {
         let is_macos = system == System::MacOs;
         let others = if is_macos { 0..2 } else { 0..0 };
         let others = others.map(|_| model.connect("com.apple.net.utun_control", 0).unwrap()).collect();
-        let backend = BsdBackend::over(system, model.clone());
+        let backend = BsdBackend::with_syscalls(system, model.clone());
         Self { backend, model, from_outside: true, _others: others }
     }
 
@@ -77,7 +77,7 @@ fn info(system: System, report: &Report) -> InterfaceInfo {
     info
 }
 
-fn address(found: FoundAddress) -> InterfaceAddress {
+fn address(found: ListedAddress) -> InterfaceAddress {
     let peer = found.destination.filter(|&destination| destination != found.address);
     let broadcast = match found.broadcast {
         Some(std::net::IpAddr::V4(broadcast)) => Some(broadcast),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tunctl_bsd::{Calls, Family, FoundAddress};
+use tunctl_bsd::{Family, ListedAddress, Syscalls};
 
 use crate::fixture::{POINTOPOINT, Rig, SYSTEMS, UP, errno, name, peered};
 use crate::models::System;
@@ -38,7 +38,7 @@ fn addresses_of_a_tap_have_a_broadcast_address() {
         rig.create("tap5").unwrap();
         rig.add("tap5", "10.0.0.1", None, "255.255.255.0").unwrap();
         rig.add("tap5", "10.1.0.1", Some("10.1.255.255"), "255.255.0.0").unwrap();
-        let listed = |address, prefix_length, broadcast| FoundAddress {
+        let listed = |address, prefix_length, broadcast| ListedAddress {
             address: ip(address),
             prefix_length,
             destination: None,

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl_bsd::Calls;
+use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::Request;
 
 use crate::fixture::{Rig, SYSTEMS, UP, V4, errno};

@@ -1,10 +1,10 @@
-//! Calls to a model, with arguments as the crate builds them, and errnos for errors.
+//! Syscalls to a model, with arguments as the crate builds them, and errnos for errors.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Deref;
 
-use tunctl_bsd::{Calls, Family, FoundAddress};
+use tunctl_bsd::{Family, ListedAddress, Syscalls};
 use tunctl_sys::bsd::{Abi, Name, Request, dragonfly, freebsd, macos, netbsd, openbsd};
 
 use crate::models::{Handle, Model, System};
@@ -50,9 +50,9 @@ pub(crate) fn v4(text: &str) -> Ipv4Addr {
 }
 
 /// What is listed for a point-to-point interface.
-pub(crate) fn peered(address: &str, prefix_length: u8, destination: &str) -> FoundAddress {
+pub(crate) fn peered(address: &str, prefix_length: u8, destination: &str) -> ListedAddress {
     let destination = Some(IpAddr::V4(v4(destination)));
-    FoundAddress { address: v4(address).into(), prefix_length, destination, broadcast: None }
+    ListedAddress { address: v4(address).into(), prefix_length, destination, broadcast: None }
 }
 
 impl Rig {

@@ -1,6 +1,6 @@
 //! FreeBSD.
 
-use tunctl_bsd::Calls;
+use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::{Name, freebsd};
 
 use crate::fixture::{BROADCAST, FRAME, MULTICAST, POINTOPOINT, Rig, UP, V4, V6, errno, name, peered};

@@ -1,6 +1,6 @@
 //! macOS.
 
-use tunctl_bsd::Calls;
+use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::macos::{self, UTUN_CONTROL_NAME};
 
 use crate::fixture::{Answer, FRAME, Rig, UP, V4, V6, errno, name};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tunctl_bsd::FoundAddress;
+use tunctl_bsd::ListedAddress;
 
 use super::System;
 use super::argument::Alias;
@@ -56,9 +56,9 @@ impl World {
 }
 
 /// The address as the interface will have it.
-fn placed(interface: &Interface, alias: Alias) -> Result<FoundAddress, i32> {
+fn placed(interface: &Interface, alias: Alias) -> Result<ListedAddress, i32> {
     let Alias { address, other, prefix, .. } = alias;
-    let mut found = FoundAddress { address, prefix_length: prefix, destination: None, broadcast: None };
+    let mut found = ListedAddress { address, prefix_length: prefix, destination: None, broadcast: None };
     match (address, interface.is_point_to_point()) {
         (IpAddr::V4(_), true) => found.destination = Some(other.ok_or(EDESTADDRREQ)?),
         (IpAddr::V4(_), false) => found.broadcast = Some(other.unwrap_or_else(|| last_of(address, prefix))),

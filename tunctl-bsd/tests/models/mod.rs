@@ -1,5 +1,5 @@
 //! Models of the TUN/TAP drivers of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, and of the little of their network stacks that the
-//! seam touches: they stand behind [`tunctl_bsd::Calls`], on any Unix.
+//! seam touches: they stand behind [`tunctl_bsd::Syscalls`], on any Unix.
 //!
 //! A rule stands where the system enforces it. *Fact*: known from headers or manuals, or seen to happen. *Source*: read in a driver's
 //! source, of which a copy from about 2020 was at hand. *Assumed*: nobody has said so; a test that relies on it proves little.

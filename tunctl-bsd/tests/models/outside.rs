@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tunctl_bsd::FoundAddress;
+use tunctl_bsd::ListedAddress;
 
 use super::numbers::UP;
 use super::world::{Interface, Kind, Made, NodeMode};
@@ -141,7 +141,7 @@ impl Model {
         self.enter().interfaces.iter().map(report).collect()
     }
 
-    pub(crate) fn addresses(&self, name: &str) -> Vec<FoundAddress> {
+    pub(crate) fn addresses(&self, name: &str) -> Vec<ListedAddress> {
         let world = self.enter();
         let addresses =
             world.named(name).map(|interface| interface.addresses.iter().map(|one| one.found).collect());

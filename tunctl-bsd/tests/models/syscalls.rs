@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use tunctl_bsd::{Calls, Family, Found};
+use tunctl_bsd::{Family, ListedInterface, Syscalls};
 use tunctl_sys::bsd::{Name, Pair, Rename, Request};
 
 use super::configure;
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-impl Calls for Model {
+impl Syscalls for Model {
     type Handle = Handle;
 
     fn open(&self, path: &str) -> io::Result<Handle> {
@@ -179,13 +179,15 @@ impl Calls for Model {
         world.write(handle.device, &message).map_err(error)
     }
 
-    fn interfaces(&self) -> io::Result<Vec<Found>> {
+    fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
         let mut world = self.enter();
         world.trace.call("interfaces".into()).map_err(error)?;
         let found = world.interfaces.iter().filter_map(|interface| {
-            Some(Found {
+            Some(ListedInterface {
                 name: Name::new(interface.name.as_bytes())?,
-                born: Name::new(format!("{}{}", world.prefix(interface.kind), interface.unit).as_bytes())?,
+                original_name: Name::new(
+                    format!("{}{}", world.prefix(interface.kind), interface.unit).as_bytes(),
+                )?,
                 index: interface.index,
                 mac: interface.mac,
                 addresses: interface.addresses.iter().map(|address| address.found).collect(),

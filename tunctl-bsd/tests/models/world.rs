@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use tunctl_bsd::FoundAddress;
+use tunctl_bsd::ListedAddress;
 
 use super::System;
 use super::device::Device;
@@ -103,7 +103,7 @@ pub(crate) struct Interface {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address {
-    pub(crate) found: FoundAddress,
+    pub(crate) found: ListedAddress,
     /// How many times it still says that duplicate detection is not over.
     pub(crate) tentative: u32,
     pub(crate) duplicated: bool,

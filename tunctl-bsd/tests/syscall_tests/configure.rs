@@ -1,6 +1,6 @@
 //! How interfaces are configured: which requests, in which order, and no others.
 
-use tunctl_bsd::Calls;
+use tunctl_bsd::Syscalls;
 use tunctl_core::{Cause, Interface, Mtu, Operation, State, TunDevice};
 use tunctl_sys::bsd::{Name, dragonfly, freebsd};
 

@@ -183,8 +183,12 @@ fn the_far_end_is_no_interface_of_the_backend() {
 fn make_alone(rig: &Rig, name: &str) {
     let abi = tunctl_sys::bsd::macos::ABI;
     let mut argument = abi.ifreq(&Name::new(name.as_bytes()).expect("a name"));
-    let made =
-        tunctl_bsd::Calls::configure(&rig.model, tunctl_bsd::Family::V4, abi.requests.create, &mut argument);
+    let made = tunctl_bsd::Syscalls::configure(
+        &rig.model,
+        tunctl_bsd::Family::V4,
+        abi.requests.create,
+        &mut argument,
+    );
     made.expect("an Ethernet");
 }
 

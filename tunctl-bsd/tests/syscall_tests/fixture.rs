@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Calls, Family, Found};
+use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Family, ListedInterface, Syscalls};
 use tunctl_core::{CreateOptions, Error, InterfaceAddress, TunBackend};
 use tunctl_sys::bsd::{Name, Pair, Rename, Request};
 
@@ -36,7 +36,7 @@ impl Recorder {
     }
 }
 
-impl Calls for Recorder {
+impl Syscalls for Recorder {
     type Handle = Handle;
 
     fn open(&self, path: &str) -> io::Result<Handle> {
@@ -88,14 +88,14 @@ impl Calls for Recorder {
     }
 
     /// The last first: nobody has promised an order.
-    fn interfaces(&self) -> io::Result<Vec<Found>> {
+    fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
         let mut found = self.model.interfaces()?;
         found.reverse();
         Ok(found)
     }
 
     fn dropped(&self, name: &Name) -> io::Result<Option<u64>> {
-        Calls::dropped(&self.model, name)
+        Syscalls::dropped(&self.model, name)
     }
 }
 
@@ -125,7 +125,7 @@ impl Rig {
 
     fn over(system: System, model: Model) -> Self {
         let recorder = Recorder { model: model.clone(), sent: Arc::default(), written: Arc::default() };
-        Self { backend: BsdBackend::over(system, recorder.clone()), model, recorder }
+        Self { backend: BsdBackend::with_syscalls(system, recorder.clone()), model, recorder }
     }
 
     /// A new tun, as the system likes to call it.
