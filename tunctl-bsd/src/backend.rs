@@ -14,11 +14,11 @@ use crate::attach_plan::{Birthname, Plan};
 use crate::channel::Channel;
 use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
-use crate::interface_guard::Life;
+use crate::interface_guard::InterfaceGuard;
 use crate::remedy;
 use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::{Birth, End, Kind, rules};
-use crate::system_handle::Of;
+use crate::system_handle::SystemHandle;
 use crate::{BsdDevice, BsdInterface};
 
 /// How often a free unit is looked for, when others are faster.
@@ -27,14 +27,14 @@ const TRIES: usize = 64;
 /// The TUN/TAP drivers of one of these systems, over its calls: those of the [`Host`](crate), or a model's.
 #[derive(Debug)]
 pub struct BsdBackend<C> {
-    pub(crate) system: Arc<Of<C>>,
+    pub(crate) system: Arc<SystemHandle<C>>,
 }
 
 impl<C: Syscalls> BsdBackend<C> {
     /// A backend of a system, over its calls.
     #[must_use]
     pub fn with_syscalls(system: System, syscalls: C) -> Self {
-        Self { system: Arc::new(Of { syscalls, rules: rules(system) }) }
+        Self { system: Arc::new(SystemHandle { syscalls, rules: rules(system) }) }
     }
 
     /// Opens what has the name by now, and sets it up as this crate uses it.
@@ -49,12 +49,12 @@ impl<C: Syscalls> BsdBackend<C> {
             let errno = errno::of(error);
             plan.failed(remedy::configure(errno, plan.operation), error)
         };
-        let ends_by_request = is_ours && plan.kind.end != End::WithDescriptor;
+        let remove_on_drop = is_ours && plan.kind.end != End::WithDescriptor;
         let found = match self.system.by_name(name.as_bytes()) {
             Ok(found) => found,
             Err(error) => {
                 drop(channel);
-                if ends_by_request {
+                if remove_on_drop {
                     // The first failure is the one to tell.
                     let _ = self.system.destroy(name);
                 }
@@ -65,8 +65,8 @@ impl<C: Syscalls> BsdBackend<C> {
         let found = found.ok_or_else(lost)?;
         let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
         // From here on, whatever fails, it goes again if it is new.
-        let life = Life::new(self.system.clone(), interface.index(), name, ends_by_request);
-        let device = BsdDevice::new(channel, life, interface, plan.vnet_header);
+        let guard = InterfaceGuard::new(self.system.clone(), interface.index(), name, remove_on_drop);
+        let device = BsdDevice::new(channel, guard, interface, plan.vnet_header);
         if let Some(request) = plan.kind.set_head {
             device.request(request, 1).map_err(|error| failed(&error))?;
         }
@@ -84,7 +84,7 @@ impl<C: Syscalls> BsdBackend<C> {
         }
         if let (true, End::Transient(request)) = (is_ours, plan.kind.end) {
             match device.request(request, 1) {
-                Ok(()) => device.leave_end_to_the_kernel(),
+                Ok(()) => device.leave_removal_to_kernel(),
                 // A kernel older than the request: it ends as on systems without.
                 Err(error) if errno::of(&error) == errno::ENOTTY => {}
                 Err(error) => return Err(failed(&error)),
@@ -213,7 +213,7 @@ impl<C: Syscalls> BsdBackend<C> {
                 }
             }
         }
-        Ok(device.known_anew())
+        Ok(device.with_current_name())
     }
 
     fn make(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {

@@ -14,7 +14,7 @@ use tunctl_sys::bsd::bpf::{HeaderLayout, Packets};
 
 use crate::errno;
 use crate::syscalls::Syscalls;
-use crate::system_handle::Of;
+use crate::system_handle::SystemHandle;
 
 /// A packet filter, bound to the far end, and what it gave that nobody has received yet.
 ///
@@ -27,7 +27,7 @@ pub(crate) struct Capture<C: Syscalls> {
 }
 
 struct Shared<C: Syscalls> {
-    system: Arc<Of<C>>,
+    system: Arc<SystemHandle<C>>,
     filter: C::Handle,
     frames: Mutex<Frames>,
     received_all: Condvar,
@@ -49,7 +49,7 @@ struct Frames {
 
 impl<C: Syscalls> Capture<C> {
     /// Of a filter that is bound, does not block, and whose reads have to have room for so many bytes.
-    pub(crate) fn new(system: Arc<Of<C>>, filter: C::Handle, room: usize) -> io::Result<Self> {
+    pub(crate) fn new(system: Arc<SystemHandle<C>>, filter: C::Handle, room: usize) -> io::Result<Self> {
         let (lent, token) = UnixStream::pair()?;
         lent.set_nonblocking(true)?;
         let layout = system.rules.abi.bpf.header;

@@ -17,11 +17,11 @@ use crate::BsdInterface;
 use crate::af_header::{self, HEAD};
 use crate::channel::Channel;
 use crate::errno;
-use crate::interface_guard::Life;
+use crate::interface_guard::InterfaceGuard;
 use crate::remedy;
 use crate::syscalls::Syscalls;
 use crate::system::End;
-use crate::system_handle::Of;
+use crate::system_handle::SystemHandle;
 use crate::wait::wait;
 
 /// The header of a frame. Some of these drivers take less, and lose it.
@@ -37,7 +37,7 @@ const VNET_HEADER: usize = VNET_HEADER_LENGTH.unsigned_abs() as usize;
 pub struct BsdDevice<C: Syscalls> {
     // Closed before the interface is removed: FreeBSD waits for that.
     channel: Channel<C>,
-    life: Arc<Life<C>>,
+    guard: Arc<InterfaceGuard<C>>,
     interface: BsdInterface<C>,
     /// Frames have a virtio-net header in front, which is the program's to read and to write.
     vnet_header: bool,
@@ -46,11 +46,11 @@ pub struct BsdDevice<C: Syscalls> {
 impl<C: Syscalls> BsdDevice<C> {
     pub(crate) fn new(
         channel: Channel<C>,
-        life: Life<C>,
+        guard: InterfaceGuard<C>,
         interface: BsdInterface<C>,
         vnet_header: bool,
     ) -> Self {
-        Self { channel, life: Arc::new(life), interface, vnet_header }
+        Self { channel, guard: Arc::new(guard), interface, vnet_header }
     }
 
     /// A request to the open device, with a number.
@@ -63,26 +63,26 @@ impl<C: Syscalls> BsdDevice<C> {
     }
 
     /// The kernel removes the interface with its last descriptor.
-    pub(crate) fn leave_end_to_the_kernel(&self) {
-        self.life.set_ends_by_request(false);
+    pub(crate) fn leave_removal_to_kernel(&self) {
+        self.guard.set_remove_on_drop(false);
     }
 
     /// What the interface is called now.
     pub(crate) fn kernel_name(&self) -> Option<Name> {
-        self.life.name().ok().flatten()
+        self.guard.name().ok().flatten()
     }
 
     /// The same, after its interface was renamed.
-    pub(crate) fn known_anew(self) -> Self {
+    pub(crate) fn with_current_name(self) -> Self {
         let renamed = self.kernel_name().and_then(|name| InterfaceName::from_kernel(name.as_bytes()).ok());
         match renamed {
-            Some(name) => Self { interface: self.interface.called(name), ..self },
+            Some(name) => Self { interface: self.interface.with_name(name), ..self },
             None => self,
         }
     }
 
-    fn system(&self) -> &Of<C> {
-        &self.life.system
+    fn system(&self) -> &SystemHandle<C> {
+        &self.guard.system
     }
 
     #[cold]
@@ -282,7 +282,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
                 match self.configured(Operation::SetPersist, request, (!persistent).into()) {
                     // A kernel older than the request.
                     Err(error) if error.raw_os_error() == Some(errno::ENOTTY) => {
-                        self.life.set_ends_by_request(!persistent);
+                        self.guard.set_remove_on_drop(!persistent);
                         Ok(())
                     }
                     outcome => outcome,
@@ -291,7 +291,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
             _ => {
                 // Nothing of it is the kernel's, so what is gone is looked for.
                 self.interface.is_there(Operation::SetPersist)?;
-                self.life.set_ends_by_request(!persistent);
+                self.guard.set_remove_on_drop(!persistent);
                 Ok(())
             }
         }
@@ -304,7 +304,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         })?;
         Ok(Self {
             channel,
-            life: self.life.clone(),
+            guard: self.guard.clone(),
             interface: self.interface.clone(),
             vnet_header: self.vnet_header,
         })
@@ -315,12 +315,12 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
     /// `Busy`, and the device comes back, while a clone of it is open: the interface can go only after the last is closed. On OpenBSD,
     /// DragonFly and macOS, an interface that was made by hand stays, and the error says so.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
-        if Arc::strong_count(&self.life) > 1 {
+        if Arc::strong_count(&self.guard) > 1 {
             let busy = Reason::new(Cause::Busy).with_detail("clones of the device are open");
             let busy = busy.with_remedy("Drop them first.").of(Operation::Destroy);
             return Err(DestroyError::new(busy.with_name(self.interface.last_name()), Some(self)));
         }
-        let Self { channel, life, interface, .. } = self;
+        let Self { channel, guard, interface, .. } = self;
         drop(channel);
         let failed = |error: &io::Error| {
             let reason = remedy::destroy(errno::of(error), Operation::Destroy);
@@ -328,14 +328,14 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
             DestroyError::new(error.with_name(interface.last_name()), None)
         };
         // Until it has gone, it ends as it would have without this.
-        if let Some(name) = life.remains().map_err(|error| failed(&error))? {
-            match life.system.destroy(&name) {
+        if let Some(name) = guard.name_to_remove().map_err(|error| failed(&error))? {
+            match guard.system.destroy(&name) {
                 // It went in between.
-                Err(error) if !matches!(life.name(), Ok(None)) => return Err(failed(&error)),
+                Err(error) if !matches!(guard.name(), Ok(None)) => return Err(failed(&error)),
                 _ => {}
             }
         }
-        life.set_ends_by_request(false);
+        guard.set_remove_on_drop(false);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::errno;
 use crate::remedy;
 use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 use crate::system::{Birth, Kind};
-use crate::system_handle::Of;
+use crate::system_handle::SystemHandle;
 
 /// A TUN/TAP interface of these systems: a handle by index.
 ///
@@ -25,7 +25,7 @@ use crate::system_handle::Of;
 /// Where an interface is point-to-point, as tuns are that have a peer, and those of macOS
 /// always, an address without a peer has the interface's own for one, and no route to its network comes with it.
 pub struct BsdInterface<C> {
-    system: Arc<Of<C>>,
+    system: Arc<SystemHandle<C>>,
     index: InterfaceIndex,
     kind: &'static Kind,
     /// As it was when it was found, for errors.
@@ -34,13 +34,17 @@ pub struct BsdInterface<C> {
 
 impl<C: Syscalls> BsdInterface<C> {
     /// `None` if its name or index is none.
-    pub(crate) fn new(system: Arc<Of<C>>, found: &ListedInterface, kind: &'static Kind) -> Option<Self> {
+    pub(crate) fn new(
+        system: Arc<SystemHandle<C>>,
+        found: &ListedInterface,
+        kind: &'static Kind,
+    ) -> Option<Self> {
         let name = InterfaceName::from_kernel(found.name.as_bytes()).ok()?;
         Some(Self { system, index: InterfaceIndex::new(found.index)?, kind, name })
     }
 
     /// The same, under its new name.
-    pub(crate) fn called(&self, name: InterfaceName) -> Self {
+    pub(crate) fn with_name(&self, name: InterfaceName) -> Self {
         Self { name, ..self.clone() }
     }
 

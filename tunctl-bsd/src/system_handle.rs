@@ -9,12 +9,12 @@ use crate::system::Rules;
 
 /// A system, and its rules.
 #[derive(Debug)]
-pub(crate) struct Of<C> {
+pub(crate) struct SystemHandle<C> {
     pub(crate) syscalls: C,
     pub(crate) rules: &'static Rules,
 }
 
-impl<C: Syscalls> Of<C> {
+impl<C: Syscalls> SystemHandle<C> {
     pub(crate) fn find(
         &self,
         is_it: impl Fn(&ListedInterface) -> bool,
