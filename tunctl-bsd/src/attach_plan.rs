@@ -10,7 +10,7 @@ use tunctl_sys::bsd::Name;
 
 use crate::errno;
 use crate::remedy;
-use crate::system::{Birth, Kind, Rules};
+use crate::system::{CreateMethod, Kind, Rules};
 
 /// A name that an interface may be given. These kernels take any, also one that would lead out of `/dev`.
 pub(crate) fn new_name(name: &InterfaceName) -> Option<Name> {
@@ -19,11 +19,11 @@ pub(crate) fn new_name(name: &InterfaceName) -> Option<Name> {
 }
 
 /// What was asked, and how it is done.
-pub(crate) struct Plan<'a> {
+pub(crate) struct AttachPlan<'a> {
     pub(crate) operation: Operation,
     pub(crate) system: System,
     pub(crate) kind: &'static Kind,
-    pub(crate) name: Birthname,
+    pub(crate) name: NameRequest,
     /// Whether frames are to have a virtio-net header in front.
     pub(crate) vnet_header: bool,
     pattern: Option<&'a NamePattern>,
@@ -31,7 +31,7 @@ pub(crate) struct Plan<'a> {
 
 /// What a new interface is to be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Birthname {
+pub(crate) enum NameRequest {
     /// As the system likes.
     Any,
     /// By its kind and this number.
@@ -42,7 +42,7 @@ pub(crate) enum Birthname {
     Numbered(Vec<u8>, Vec<u8>),
 }
 
-impl Birthname {
+impl NameRequest {
     /// The name to try after so many others; `None`: there are no more.
     pub(crate) fn candidate(&self, number: u32) -> Option<Name> {
         match self {
@@ -59,7 +59,7 @@ impl Birthname {
     }
 }
 
-impl<'a> Plan<'a> {
+impl<'a> AttachPlan<'a> {
     /// For something new.
     pub(crate) fn new(
         operation: Operation,
@@ -71,8 +71,8 @@ impl<'a> Plan<'a> {
         let kind = plan.kind;
         plan.name = match pattern.exact() {
             Some(name) => match kind.unit(name.as_bytes()) {
-                Some(unit) => Birthname::Unit(unit),
-                None => Birthname::Exactly(new_name(&name).ok_or_else(|| plan.refuse_name())?),
+                Some(unit) => NameRequest::Unit(unit),
+                None => NameRequest::Exactly(new_name(&name).ok_or_else(|| plan.refuse_name())?),
             },
             None => {
                 let bytes = pattern.as_bytes();
@@ -80,9 +80,9 @@ impl<'a> Plan<'a> {
                 let (before, after) =
                     (bytes[..at].to_vec(), bytes.get(at + 2..).unwrap_or_default().to_vec());
                 if before == kind.prefix.as_bytes() && after.is_empty() {
-                    Birthname::Any
+                    NameRequest::Any
                 } else {
-                    Birthname::Numbered(before, after)
+                    NameRequest::Numbered(before, after)
                 }
             }
         };
@@ -100,7 +100,7 @@ impl<'a> Plan<'a> {
             operation,
             system: rules.system,
             kind: rules.kind_for(options.get_layer(), pattern),
-            name: Birthname::Any,
+            name: NameRequest::Any,
             vnet_header: options.get_flags().contains(CreateFlags::VNET_HDR),
             pattern,
         };
@@ -130,13 +130,13 @@ impl<'a> Plan<'a> {
 
     /// The error of a system call that failed.
     pub(crate) fn failed(&self, reason: Reason, error: &io::Error) -> Error {
-        self.error(remedy::noted(reason, error))
+        self.error(remedy::with_errno(reason, error))
     }
 
     /// A node, or a socket, could not be opened, or not asked.
     pub(crate) fn not_opened(&self, error: &io::Error) -> Error {
         let errno = errno::of(error);
-        let has_nodes = matches!(self.kind.birth, Birth::Open { .. });
+        let has_nodes = matches!(self.kind.create_method, CreateMethod::OpenNode { .. });
         let reason = match (errno, self.system) {
             (errno::ENOENT, System::MacOs) if has_nodes => remedy::no_older_node(),
             _ => remedy::node(errno, self.system, self.kind.layer),

@@ -10,14 +10,14 @@ use tunctl_core::{
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
-use crate::attach_plan::{Birthname, Plan};
+use crate::attach_plan::{AttachPlan, NameRequest};
 use crate::channel::Channel;
 use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
 use crate::interface_guard::InterfaceGuard;
 use crate::remedy;
 use crate::syscalls::{Family, ListedInterface, Syscalls};
-use crate::system::{Birth, End, Kind, rules};
+use crate::system::{CreateMethod, Kind, RemovePolicy, rules};
 use crate::system_handle::SystemHandle;
 use crate::{BsdDevice, BsdInterface};
 
@@ -40,7 +40,7 @@ impl<C: Syscalls> BsdBackend<C> {
     /// Opens what has the name by now, and sets it up as this crate uses it.
     fn attach(
         &self,
-        plan: &Plan<'_>,
+        plan: &AttachPlan<'_>,
         channel: Channel<C>,
         name: &Name,
         is_ours: bool,
@@ -49,7 +49,7 @@ impl<C: Syscalls> BsdBackend<C> {
             let errno = errno::of(error);
             plan.failed(remedy::configure(errno, plan.operation), error)
         };
-        let remove_on_drop = is_ours && plan.kind.end != End::WithDescriptor;
+        let remove_on_drop = is_ours && plan.kind.remove_policy != RemovePolicy::OnLastClose;
         let found = match self.system.by_name(name.as_bytes()) {
             Ok(found) => found,
             Err(error) => {
@@ -82,7 +82,7 @@ impl<C: Syscalls> BsdBackend<C> {
                 device.interface().set_state(State::Down).map_err(under_plan)?;
             }
         }
-        if let (true, End::Transient(request)) = (is_ours, plan.kind.end) {
+        if let (true, RemovePolicy::Transient(request)) = (is_ours, plan.kind.remove_policy) {
             match device.request(request, 1) {
                 Ok(()) => device.leave_removal_to_kernel(),
                 // A kernel older than the request: it ends as on systems without.
@@ -94,9 +94,9 @@ impl<C: Syscalls> BsdBackend<C> {
     }
 
     /// What an open device is called.
-    fn name_of(&self, plan: &Plan<'_>, handle: &C::Handle) -> io::Result<Name> {
-        match (plan.kind.birth, plan.kind.name) {
-            (Birth::Socket { .. }, ..) => self.system.syscalls.socket_name(handle),
+    fn name_of(&self, plan: &AttachPlan<'_>, handle: &C::Handle) -> io::Result<Name> {
+        match (plan.kind.create_method, plan.kind.get_name) {
+            (CreateMethod::Socket { .. }, ..) => self.system.syscalls.socket_name(handle),
             (_, Some(request)) => {
                 let mut argument = request.zeroed();
                 self.system.syscalls.ioctl(handle, request, &mut argument)?;
@@ -107,7 +107,7 @@ impl<C: Syscalls> BsdBackend<C> {
     }
 
     /// A new interface of a unit.
-    fn create_unit(&self, plan: &Plan<'_>, unit: u32) -> Result<BsdDevice<C>> {
+    fn create_unit(&self, plan: &AttachPlan<'_>, unit: u32) -> Result<BsdDevice<C>> {
         let text = plan.kind.named(unit);
         let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
         let syscalls = &self.system.syscalls;
@@ -123,11 +123,11 @@ impl<C: Syscalls> BsdBackend<C> {
             // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
             return Err(plan.error(Cause::Busy));
         }
-        let handle = match plan.kind.birth {
-            Birth::Open { .. } => {
+        let handle = match plan.kind.create_method {
+            CreateMethod::OpenNode { .. } => {
                 syscalls.open(&plan.kind.node(unit)).map_err(|error| plan.not_opened(&error))?
             }
-            Birth::Socket { control } => {
+            CreateMethod::Socket { control } => {
                 let connected = syscalls.connect(control, unit.saturating_add(1));
                 connected.map_err(|error| match errno::of(&error) {
                     errno::EBUSY => {
@@ -136,8 +136,8 @@ impl<C: Syscalls> BsdBackend<C> {
                     _ => plan.not_opened(&error),
                 })?
             }
-            Birth::Request => self.make_and_open(plan, &name, unit)?,
-            Birth::Pair(request) => {
+            CreateMethod::Request => self.make_and_open(plan, &name, unit)?,
+            CreateMethod::Pair(request) => {
                 return self.attach(plan, self.make_pair(plan, request, &name)?, &name, true);
             }
         };
@@ -145,7 +145,7 @@ impl<C: Syscalls> BsdBackend<C> {
     }
 
     /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
-    fn make_and_open(&self, plan: &Plan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
+    fn make_and_open(&self, plan: &AttachPlan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
         let made = self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
         made.map_err(|error| plan.not_made(&error))?;
@@ -157,18 +157,18 @@ impl<C: Syscalls> BsdBackend<C> {
     }
 
     /// A new interface of any unit.
-    fn create_any(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
+    fn create_any(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         let syscalls = &self.system.syscalls;
-        let opened = match plan.kind.birth {
-            Birth::Open { any: Some(node) } => syscalls.open(node),
-            Birth::Socket { control } => syscalls.connect(control, 0),
-            Birth::Open { any: None } | Birth::Request | Birth::Pair(_) => {
+        let opened = match plan.kind.create_method {
+            CreateMethod::OpenNode { cloning: Some(node) } => syscalls.open(node),
+            CreateMethod::Socket { control } => syscalls.connect(control, 0),
+            CreateMethod::OpenNode { cloning: None } | CreateMethod::Request | CreateMethod::Pair(_) => {
                 return self.create_first_free(plan);
             }
         };
         let handle = opened.map_err(|error| plan.not_opened(&error))?;
         let name = self.name_of(plan, &handle).map_err(|error| {
-            if let End::Transient(request) = plan.kind.end {
+            if let RemovePolicy::Transient(request) = plan.kind.remove_policy {
                 // Nobody knows what to remove: the kernel is to do it.
                 let _ = syscalls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
             }
@@ -177,7 +177,7 @@ impl<C: Syscalls> BsdBackend<C> {
         self.attach(plan, Channel::Direct(handle), &name, true)
     }
 
-    fn create_first_free(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
+    fn create_first_free(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         let mut last = None;
         for unit in (plan.kind.first_unit..).take(TRIES) {
             match self.create_unit(plan, unit) {
@@ -190,8 +190,8 @@ impl<C: Syscalls> BsdBackend<C> {
     }
 
     /// A new interface that is then called otherwise.
-    fn create_renamed(&self, plan: &Plan<'_>, wanted: &Birthname) -> Result<BsdDevice<C>> {
-        if let Birthname::Exactly(name) = wanted {
+    fn create_renamed(&self, plan: &AttachPlan<'_>, wanted: &NameRequest) -> Result<BsdDevice<C>> {
+        if let NameRequest::Exactly(name) = wanted {
             let found = self.system.by_name(name.as_bytes());
             if let Some(found) =
                 found.map_err(|error| plan.failed(remedy::from_errno(errno::of(&error)), &error))?
@@ -216,13 +216,13 @@ impl<C: Syscalls> BsdBackend<C> {
         Ok(device.with_current_name())
     }
 
-    fn make(&self, plan: &Plan<'_>) -> Result<BsdDevice<C>> {
+    fn make(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         match &plan.name {
-            Birthname::Any => self.create_any(plan),
-            Birthname::Unit(unit) => match self.create_unit(plan, *unit) {
+            NameRequest::Any => self.create_any(plan),
+            NameRequest::Unit(unit) => match self.create_unit(plan, *unit) {
                 Err(error) if self.belongs_to_a_renamed(plan, *unit) => {
                     let Some(name) = Name::new(plan.kind.named(*unit).as_bytes()) else { return Err(error) };
-                    self.create_renamed(plan, &Birthname::Exactly(name))
+                    self.create_renamed(plan, &NameRequest::Exactly(name))
                 }
                 outcome => outcome,
             },
@@ -231,20 +231,20 @@ impl<C: Syscalls> BsdBackend<C> {
     }
 
     /// Whether a name is free, and its unit is that of an interface which is called otherwise by now.
-    fn belongs_to_a_renamed(&self, plan: &Plan<'_>, unit: u32) -> bool {
+    fn belongs_to_a_renamed(&self, plan: &AttachPlan<'_>, unit: u32) -> bool {
         let original_name = plan.kind.named(unit);
         let found = self.system.find(|found| found.original_name.as_bytes() == original_name.as_bytes());
         matches!(found, Ok(Some(found)) if found.name != found.original_name)
     }
 
     /// Opens an interface that is there.
-    fn open_found(&self, plan: &Plan<'_>, found: &ListedInterface) -> Result<BsdDevice<C>> {
+    fn open_found(&self, plan: &AttachPlan<'_>, found: &ListedInterface) -> Result<BsdDevice<C>> {
         match self.kind_of(found) {
             None => return Err(plan.error(Cause::NotATun)),
             Some(kind) if kind.layer != plan.kind.layer => return Err(plan.error(Cause::LayerMismatch)),
             Some(_) => {}
         }
-        if let Birth::Socket { .. } | Birth::Pair(_) = plan.kind.birth {
+        if let CreateMethod::Socket { .. } | CreateMethod::Pair(_) = plan.kind.create_method {
             // It is there because a program has its socket, or past its other end.
             return Err(plan.error(Cause::Busy));
         }
@@ -267,7 +267,7 @@ impl<C: Syscalls> BsdBackend<C> {
     fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<ListedInterface>> {
         let found = self.system.by_name(name.as_bytes());
         found.map_err(|error| {
-            remedy::noted(remedy::from_errno(errno::of(&error)), &error).of(operation).with_name(*name)
+            remedy::with_errno(remedy::from_errno(errno::of(&error)), &error).of(operation).with_name(*name)
         })
     }
 }
@@ -283,7 +283,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {
         let operation = mode.operation();
-        let plan = Plan::of_existing(operation, self.system.rules, options)?;
+        let plan = AttachPlan::of_existing(operation, self.system.rules, options)?;
         let existing = match options.get_exact_name().filter(|_| mode != AttachMode::New) {
             Some(name) => self.find(operation, &name)?,
             None => None,
@@ -294,7 +294,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
             }
             Some(found) => self.open_found(&plan, &found),
             None if mode == AttachMode::Existing => Err(plan.error(Cause::NotFound)),
-            None => self.make(&Plan::new(operation, self.system.rules, options)?),
+            None => self.make(&AttachPlan::new(operation, self.system.rules, options)?),
         }
     }
 
@@ -308,7 +308,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
     fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
         let listed = self.system.syscalls.interfaces();
         let mut listed = listed.map_err(|error| {
-            remedy::noted(remedy::from_errno(errno::of(&error)), &error).of(Operation::List)
+            remedy::with_errno(remedy::from_errno(errno::of(&error)), &error).of(Operation::List)
         })?;
         // The systems list them as they like.
         listed.sort_by_key(|found| found.index);

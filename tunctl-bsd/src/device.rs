@@ -20,7 +20,7 @@ use crate::errno;
 use crate::interface_guard::InterfaceGuard;
 use crate::remedy;
 use crate::syscalls::Syscalls;
-use crate::system::End;
+use crate::system::RemovePolicy;
 use crate::system_handle::SystemHandle;
 use crate::wait::wait;
 
@@ -88,7 +88,7 @@ impl<C: Syscalls> BsdDevice<C> {
     #[cold]
     fn error(&self, operation: Operation, reason: Reason, error: &io::Error) -> Error {
         let name = self.kernel_name().and_then(|name| InterfaceName::from_kernel(name.as_bytes()).ok());
-        remedy::noted(reason, error).of(operation).with_name(name.unwrap_or(self.interface.last_name()))
+        remedy::with_errno(reason, error).of(operation).with_name(name.unwrap_or(self.interface.last_name()))
     }
 
     fn unsupported(&self, operation: Operation) -> Error {
@@ -102,15 +102,15 @@ impl<C: Syscalls> BsdDevice<C> {
 
     fn receive_error(&self, error: &io::Error) -> Error {
         match errno::of(error) {
-            errno::EAGAIN => remedy::noted(remedy::receive(errno::EAGAIN), error).of(Operation::Receive),
-            errno => self.error(Operation::Receive, remedy::receive(self.meaning(errno)), error),
+            errno::EAGAIN => remedy::with_errno(remedy::receive(errno::EAGAIN), error).of(Operation::Receive),
+            errno => self.error(Operation::Receive, remedy::receive(self.normalized_errno(errno)), error),
         }
     }
 
     /// The errno that others would have said.
     #[cold]
-    fn meaning(&self, errno: i32) -> i32 {
-        let may_be_down = self.interface.kind().says_when_down == Some(errno);
+    fn normalized_errno(&self, errno: i32) -> i32 {
+        let may_be_down = self.interface.kind().errno_when_down == Some(errno);
         let is_down = may_be_down && matches!(self.interface.state(), Ok(State::Down));
         if is_down { errno::ENETDOWN } else { errno }
     }
@@ -146,10 +146,10 @@ impl<C: Syscalls> BsdDevice<C> {
                 ))
             }
             Err(error) if errno::of(&error) == errno::EAGAIN => {
-                Err(remedy::noted(remedy::send(errno::EAGAIN), &error).of(Operation::Send))
+                Err(remedy::with_errno(remedy::send(errno::EAGAIN), &error).of(Operation::Send))
             }
             Err(error) => {
-                let errno = self.meaning(errno::of(&error));
+                let errno = self.normalized_errno(errno::of(&error));
                 Err(self.error(Operation::Send, remedy::send(errno), &error))
             }
         }
@@ -261,8 +261,8 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<WaitOutcome> {
-        let waits = self.interface.kind().waits;
-        wait(waits, self.channel.as_fd(), readiness, timeout, interrupter).map_err(|errno| {
+        let method = self.interface.kind().wait_method;
+        wait(method, self.channel.as_fd(), readiness, timeout, interrupter).map_err(|errno| {
             let error = io::Error::from(errno);
             self.error(Operation::Wait, remedy::from_errno(errno::of(&error)), &error)
         })
@@ -277,8 +277,8 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         if rules.lacks.contains(&Operation::SetPersist) {
             return Err(self.unsupported(Operation::SetPersist));
         }
-        match self.interface.kind().end {
-            End::Transient(request) => {
+        match self.interface.kind().remove_policy {
+            RemovePolicy::Transient(request) => {
                 match self.configured(Operation::SetPersist, request, (!persistent).into()) {
                     // A kernel older than the request.
                     Err(error) if error.raw_os_error() == Some(errno::ENOTTY) => {
@@ -324,7 +324,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         drop(channel);
         let failed = |error: &io::Error| {
             let reason = remedy::destroy(errno::of(error), Operation::Destroy);
-            let error = remedy::noted(reason, error).of(Operation::Destroy);
+            let error = remedy::with_errno(reason, error).of(Operation::Destroy);
             DestroyError::new(error.with_name(interface.last_name()), None)
         };
         // Until it has gone, it ends as it would have without this.

@@ -6,7 +6,7 @@ use tunctl_core::Result;
 use tunctl_sys::bsd::{Name, Pair, Request, iff};
 
 use crate::BsdBackend;
-use crate::attach_plan::Plan;
+use crate::attach_plan::AttachPlan;
 use crate::capture::Capture;
 use crate::channel::Channel;
 use crate::errno;
@@ -18,7 +18,7 @@ const ROOM: u32 = 256 * 1024;
 
 impl<C: Syscalls> BsdBackend<C> {
     /// Makes both ends, and opens the far one. If anything fails, they go again.
-    pub(crate) fn make_pair(&self, plan: &Plan<'_>, request: Pair, near: &Name) -> Result<Channel<C>> {
+    pub(crate) fn make_pair(&self, plan: &AttachPlan<'_>, request: Pair, near: &Name) -> Result<Channel<C>> {
         let far = self.system.rules.far_end(near).ok_or_else(|| plan.refuse_name())?;
         self.make_ethernet(near).map_err(|error| plan.not_made(&error))?;
         if let Err(error) = self.make_ethernet(&far) {

@@ -15,7 +15,7 @@ use crate::attach_plan::new_name;
 use crate::errno;
 use crate::remedy;
 use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
-use crate::system::{Birth, Kind};
+use crate::system::{CreateMethod, Kind};
 use crate::system_handle::SystemHandle;
 
 /// A TUN/TAP interface of these systems: a handle by index.
@@ -73,7 +73,7 @@ impl<C: Syscalls> BsdInterface<C> {
     }
 
     fn refused(&self, operation: Operation, error: &io::Error) -> Error {
-        remedy::noted(remedy::configure(errno::of(error), operation), error)
+        remedy::with_errno(remedy::configure(errno::of(error), operation), error)
             .of(operation)
             .with_name(self.name)
     }
@@ -352,9 +352,9 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
     fn delete(&self) -> Result<()> {
         let found = self.found(Operation::Delete)?;
         self.check_right(&found.name)?;
-        let opened = match self.kind.birth {
-            Birth::Socket { .. } => Err(errno::error(errno::EBUSY)),
-            Birth::Pair(_) => Ok(()),
+        let opened = match self.kind.create_method {
+            CreateMethod::Socket { .. } => Err(errno::error(errno::EBUSY)),
+            CreateMethod::Pair(_) => Ok(()),
             _ => {
                 let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
                 self.system.syscalls.open(&node).map(drop)
@@ -367,7 +367,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
         }
         let Err(error) = self.system.destroy(&found.name) else { return Ok(()) };
         match self.found(Operation::Delete) {
-            Ok(_) => Err(remedy::noted(remedy::destroy(errno::of(&error), Operation::Delete), &error)
+            Ok(_) => Err(remedy::with_errno(remedy::destroy(errno::of(&error), Operation::Delete), &error)
                 .of(Operation::Delete)
                 .with_name(self.name)),
             // A tap of DragonFly goes as it is closed.

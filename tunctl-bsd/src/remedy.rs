@@ -10,7 +10,7 @@ use tunctl_packet::header::System;
 use crate::errno::*;
 
 /// The reason, with the errno of the system call that failed.
-pub(crate) fn noted(reason: Reason, error: &io::Error) -> Reason {
+pub(crate) fn with_errno(reason: Reason, error: &io::Error) -> Reason {
     match error.raw_os_error() {
         Some(errno) => reason.with_foreign_errno(errno, text(errno)),
         None => reason,
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_error_has_the_systems_own_number() {
-        let error = noted(receive(EAGAIN), &io::Error::from_raw_os_error(EAGAIN)).of(Operation::Receive);
+        let error = with_errno(receive(EAGAIN), &io::Error::from_raw_os_error(EAGAIN)).of(Operation::Receive);
         assert_eq!((error.raw_os_error(), error.is_would_block()), (Some(35), true));
         assert!(error.to_string().contains("Resource temporarily unavailable"), "{error}");
     }

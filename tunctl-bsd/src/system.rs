@@ -5,7 +5,7 @@ use tunctl_packet::header::System;
 use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 
 use crate::errno;
-use crate::wait::Waits;
+use crate::wait::WaitMethod;
 
 /// What is known of a system.
 #[derive(Debug)]
@@ -29,31 +29,31 @@ pub(crate) struct Kind {
     pub(crate) layer: Layer,
     /// What interfaces of this kind are called, before their number.
     pub(crate) prefix: &'static str,
-    pub(crate) birth: Birth,
-    pub(crate) end: End,
+    pub(crate) create_method: CreateMethod,
+    pub(crate) remove_policy: RemovePolicy,
     /// The first unit that is not there from the start.
     pub(crate) first_unit: u32,
     /// How its device tells its name; `None`: it is the node's, or the socket's.
-    pub(crate) name: Option<Request>,
+    pub(crate) get_name: Option<Request>,
     /// What has it put the address family in front of a packet; `None`: it does so by itself, or is a tap.
     pub(crate) set_head: Option<Request>,
     /// Whether packets have the address family in front; frames never do.
     pub(crate) has_head: bool,
     /// What has it put a virtio-net header in front of a frame, if it can.
     pub(crate) set_vnet_header: Option<Request>,
-    pub(crate) waits: Waits,
+    pub(crate) wait_method: WaitMethod,
     /// What it says of a read or a write while the interface is down, where others mean something else by that.
-    pub(crate) says_when_down: Option<i32>,
+    pub(crate) errno_when_down: Option<i32>,
 }
 
 /// Of a pair of Ethernets, the unit of the far end is that of the near one and so much more. Other programs keep to it, too.
-pub(crate) const FAR: u32 = 5000;
+pub(crate) const FAR_UNIT_OFFSET: u32 = 5000;
 
 /// How an interface comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Birth {
+pub(crate) enum CreateMethod {
     /// By opening the node of its unit; or the node of all, where there is one, which takes a free unit.
-    Open { any: Option<&'static str> },
+    OpenNode { cloning: Option<&'static str> },
     /// By a request, and then its node is opened.
     Request,
     /// By connecting a socket to the kernel control of this name.
@@ -64,53 +64,53 @@ pub(crate) enum Birth {
 
 /// How an interface ends that is not persistent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum RemovePolicy {
     /// The kernel removes it with its last descriptor, whatever is asked.
-    WithDescriptor,
+    OnLastClose,
     /// The same, if this request has asked for it; where the kernel does not know the request, as `ByRequest`.
     Transient(Request),
     /// It would stay: this program removes it after it has closed the last descriptor.
     ByRequest,
 }
 
-const fn tun(prefix: &'static str, birth: Birth, end: End) -> Kind {
+const fn tun(prefix: &'static str, create_method: CreateMethod, remove_policy: RemovePolicy) -> Kind {
     Kind {
         layer: Layer::Tun,
         prefix,
-        birth,
-        end,
+        create_method,
+        remove_policy,
         first_unit: 0,
-        name: None,
+        get_name: None,
         set_head: None,
         has_head: true,
         set_vnet_header: None,
-        waits: Waits::Poll,
-        says_when_down: None,
+        wait_method: WaitMethod::Poll,
+        errno_when_down: None,
     }
 }
 
-const fn tap(prefix: &'static str, birth: Birth, end: End) -> Kind {
-    Kind { layer: Layer::Tap, has_head: false, ..tun(prefix, birth, end) }
+const fn tap(prefix: &'static str, create_method: CreateMethod, remove_policy: RemovePolicy) -> Kind {
+    Kind { layer: Layer::Tap, has_head: false, ..tun(prefix, create_method, remove_policy) }
 }
 
 pub(crate) const FREEBSD: Rules = {
     let abi = &bsd::freebsd::ABI;
-    let end = match abi.requests.set_transient {
-        Some(request) => End::Transient(request),
-        None => End::ByRequest,
+    let remove_policy = match abi.requests.set_transient {
+        Some(request) => RemovePolicy::Transient(request),
+        None => RemovePolicy::ByRequest,
     };
     Rules {
         system: System::FreeBsd,
         abi,
         tun: Kind {
-            name: abi.requests.tun_name,
+            get_name: abi.requests.tun_name,
             set_head: abi.requests.tun_set_head,
-            ..tun("tun", Birth::Open { any: Some("/dev/tun") }, end)
+            ..tun("tun", CreateMethod::OpenNode { cloning: Some("/dev/tun") }, remove_policy)
         },
         tap: Kind {
-            name: abi.requests.tap_name,
+            get_name: abi.requests.tap_name,
             set_vnet_header: abi.requests.tap_set_vnet_header,
-            ..tap("tap", Birth::Open { any: Some("/dev/tap") }, end)
+            ..tap("tap", CreateMethod::OpenNode { cloning: Some("/dev/tap") }, remove_policy)
         },
         older: &[],
         adds_addresses_twice: false,
@@ -123,10 +123,13 @@ pub(crate) const NETBSD: Rules = Rules {
     abi: &bsd::netbsd::ABI,
     tun: Kind {
         set_head: bsd::netbsd::ABI.requests.tun_set_head,
-        ..tun("tun", Birth::Open { any: None }, End::ByRequest)
+        ..tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::ByRequest)
     },
     // The node of all makes one that always goes; by request it can be persistent.
-    tap: Kind { name: bsd::netbsd::ABI.requests.tap_name, ..tap("tap", Birth::Request, End::ByRequest) },
+    tap: Kind {
+        get_name: bsd::netbsd::ABI.requests.tap_name,
+        ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest)
+    },
     older: &[],
     adds_addresses_twice: true,
     lacks: &[Operation::Rename],
@@ -135,8 +138,8 @@ pub(crate) const NETBSD: Rules = Rules {
 pub(crate) const OPENBSD: Rules = Rules {
     system: System::OpenBsd,
     abi: &bsd::openbsd::ABI,
-    tun: tun("tun", Birth::Open { any: None }, End::WithDescriptor),
-    tap: tap("tap", Birth::Open { any: None }, End::WithDescriptor),
+    tun: tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
+    tap: tap("tap", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
     older: &[],
     adds_addresses_twice: false,
     // What is persistent there was made so by hand; so on the two below.
@@ -150,9 +153,9 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     tun: Kind {
         first_unit: 4,
         set_head: bsd::dragonfly::ABI.requests.tun_set_head,
-        ..tun("tun", Birth::Request, End::ByRequest)
+        ..tun("tun", CreateMethod::Request, RemovePolicy::ByRequest)
     },
-    tap: Kind { first_unit: 4, ..tap("tap", Birth::Request, End::WithDescriptor) },
+    tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::OnLastClose) },
     older: &[],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist],
@@ -162,16 +165,20 @@ pub(crate) const DRAGONFLY: Rules = Rules {
 /// packet as long as the MTU, for which it counts those bytes.
 const TUNTAPOSX: Kind = Kind {
     has_head: false,
-    waits: Waits::Select,
-    says_when_down: Some(errno::EIO),
-    ..tun("tun", Birth::Open { any: None }, End::WithDescriptor)
+    wait_method: WaitMethod::Select,
+    errno_when_down: Some(errno::EIO),
+    ..tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose)
 };
 
 pub(crate) const MACOS: Rules = Rules {
     system: System::MacOs,
     abi: &bsd::macos::ABI,
-    tun: tun("utun", Birth::Socket { control: bsd::macos::UTUN_CONTROL_NAME }, End::WithDescriptor),
-    tap: tap("feth", Birth::Pair(bsd::macos::PAIR), End::ByRequest),
+    tun: tun(
+        "utun",
+        CreateMethod::Socket { control: bsd::macos::UTUN_CONTROL_NAME },
+        RemovePolicy::OnLastClose,
+    ),
+    tap: tap("feth", CreateMethod::Pair(bsd::macos::PAIR), RemovePolicy::ByRequest),
     older: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist, Operation::Rename],
@@ -200,8 +207,10 @@ impl Rules {
 
     /// The same, if they are to be called so.
     pub(crate) fn kind_for(&self, layer: Layer, pattern: Option<&NamePattern>) -> &Kind {
-        let older =
-            self.older.iter().find(|kind| kind.layer == layer && pattern.is_some_and(|name| kind.fits(name)));
+        let older = self
+            .older
+            .iter()
+            .find(|kind| kind.layer == layer && pattern.is_some_and(|name| kind.accepts(name)));
         older.unwrap_or_else(|| self.kind(layer))
     }
 
@@ -212,8 +221,10 @@ impl Rules {
 
     /// The far end of the pair whose near end has this name, if it is one.
     pub(crate) fn far_end(&self, name: &Name) -> Option<Name> {
-        let kind = self.kind_of(name.as_bytes()).filter(|kind| matches!(kind.birth, Birth::Pair(_)))?;
-        let far = kind.unit(name.as_bytes())? + FAR;
+        let kind = self
+            .kind_of(name.as_bytes())
+            .filter(|kind| matches!(kind.create_method, CreateMethod::Pair(_)))?;
+        let far = kind.unit(name.as_bytes())? + FAR_UNIT_OFFSET;
         Name::new(kind.named(far).as_bytes())
     }
 }
@@ -227,12 +238,12 @@ impl Kind {
             return None;
         }
         let unit = std::str::from_utf8(digits).ok()?.parse().ok()?;
-        let is_far = matches!(self.birth, Birth::Pair(_)) && unit >= FAR;
+        let is_far = matches!(self.create_method, CreateMethod::Pair(_)) && unit >= FAR_UNIT_OFFSET;
         (!is_far).then_some(unit)
     }
 
     /// Whether a name that is asked for is one of this kind, or leaves it the number.
-    fn fits(&self, pattern: &NamePattern) -> bool {
+    fn accepts(&self, pattern: &NamePattern) -> bool {
         match pattern.exact() {
             Some(name) => self.unit(name.as_bytes()).is_some(),
             None => pattern.as_bytes().strip_prefix(self.prefix.as_bytes()) == Some(b"%d"),

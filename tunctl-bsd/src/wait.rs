@@ -11,7 +11,7 @@ use tunctl_core::{Interrupter, Readiness, WaitOutcome};
 
 /// By which call a driver lets a program wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waits {
+pub(crate) enum WaitMethod {
     Poll,
     /// `poll` knows nothing of it.
     Select,
@@ -22,7 +22,7 @@ type Seen = (bool, bool);
 
 /// Waits until a device is ready, the time is over, or somebody interrupts.
 pub(crate) fn wait(
-    waits: Waits,
+    method: WaitMethod,
     device: BorrowedFd<'_>,
     readiness: Readiness,
     timeout: Option<Duration>,
@@ -31,9 +31,9 @@ pub(crate) fn wait(
     // A time too far off to be told is no limit.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let interrupter = interrupter.map(Interrupter::as_fd);
-    let look = match waits {
-        Waits::Poll => by_poll,
-        Waits::Select => by_select,
+    let look = match method {
+        WaitMethod::Poll => by_poll,
+        WaitMethod::Select => by_select,
     };
     loop {
         match look(device, readiness, interrupter, deadline) {
@@ -122,12 +122,12 @@ mod tests {
 
     #[test]
     fn either_call_tells_the_same() {
-        for waits in [Waits::Poll, Waits::Select] {
+        for method in [WaitMethod::Poll, WaitMethod::Select] {
             let (device, mut other) = UnixStream::pair().unwrap();
             let interrupter = Interrupter::new().unwrap();
             let look = |readiness, timeout| {
-                let with = wait(waits, device.as_fd(), readiness, timeout, Some(&interrupter));
-                let without = wait(waits, device.as_fd(), readiness, timeout, None);
+                let with = wait(method, device.as_fd(), readiness, timeout, Some(&interrupter));
+                let without = wait(method, device.as_fd(), readiness, timeout, None);
                 (with.unwrap(), without.unwrap())
             };
             let started = Instant::now();
@@ -135,7 +135,7 @@ mod tests {
                 look(Readiness::Readable, Some(SHORT)),
                 (WaitOutcome::TimedOut, WaitOutcome::TimedOut)
             );
-            assert!(started.elapsed() >= 2 * SHORT, "{waits:?}");
+            assert!(started.elapsed() >= 2 * SHORT, "{method:?}");
             assert_eq!(
                 look(Readiness::Readable, Some(Duration::ZERO)),
                 (WaitOutcome::TimedOut, WaitOutcome::TimedOut)
