@@ -67,7 +67,7 @@ impl<C: Syscalls> BsdBackend<C> {
         // From here on, whatever fails, it goes again if it is new.
         let guard = InterfaceGuard::new(self.system.clone(), interface.index(), name, remove_on_drop);
         let device = BsdDevice::new(channel, guard, interface, plan.vnet_header);
-        if let Some(request) = plan.kind.set_head {
+        if let Some(request) = plan.kind.set_af_header {
             device.request(request, 1).map_err(|error| failed(&error))?;
         }
         if let (true, Some(request)) = (plan.vnet_header, plan.kind.set_vnet_header) {

@@ -14,7 +14,7 @@ use tunctl_packet::header::AddressFamily;
 use tunctl_sys::bsd::{Name, Request, iff};
 
 use crate::BsdInterface;
-use crate::af_header::{self, HEAD};
+use crate::af_header::{AF_HEADER_LENGTH, with_af_header, with_af_header_mut};
 use crate::channel::Channel;
 use crate::errno;
 use crate::interface_guard::InterfaceGuard;
@@ -120,9 +120,9 @@ impl<C: Syscalls> BsdDevice<C> {
     }
 
     /// A packet behind its head; its own length.
-    fn receive_behind_head(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    fn receive_after_af_header(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let length = self.receive(buffers)?;
-        length.checked_sub(HEAD).ok_or_else(|| {
+        length.checked_sub(AF_HEADER_LENGTH).ok_or_else(|| {
             let torn = Reason::new(Cause::Other);
             let torn = torn.with_detail("the driver gave less than the address family of a packet");
             torn.of(Operation::Receive).with_name(self.interface.last_name())
@@ -134,11 +134,11 @@ impl<C: Syscalls> BsdDevice<C> {
     }
 
     /// The length of a packet that was sent, behind `head` bytes that are not the program's.
-    fn sent(&self, outcome: io::Result<usize>, head: usize, length: usize) -> Result<usize> {
+    fn sent(&self, outcome: io::Result<usize>, header_length: usize, length: usize) -> Result<usize> {
         match outcome {
-            Ok(taken) if taken == head + length => Ok(length),
+            Ok(taken) if taken == header_length + length => Ok(length),
             // FreeBSD takes nothing while the interface is down, and says so in no other way.
-            Ok(taken) if taken <= head => Err(self.send_refused(Cause::Down)),
+            Ok(taken) if taken <= header_length => Err(self.send_refused(Cause::Down)),
             Ok(_) => {
                 let cut = Reason::new(Cause::MalformedPacket);
                 Err(self.send_refused(
@@ -156,7 +156,7 @@ impl<C: Syscalls> BsdDevice<C> {
     }
 
     /// What has to stand in front of a packet that begins so; refuses what is none.
-    fn head_for(&self, first: Option<u8>, length: usize) -> Result<Option<[u8; HEAD]>> {
+    fn af_header_for(&self, first: Option<u8>, length: usize) -> Result<Option<[u8; AF_HEADER_LENGTH]>> {
         let kind = self.interface.kind();
         if kind.layer == Layer::Tap {
             let least = if self.vnet_header { VNET_HEADER + ETHERNET } else { ETHERNET };
@@ -165,7 +165,7 @@ impl<C: Syscalls> BsdDevice<C> {
         let first = first.ok_or_else(|| self.send_refused(Cause::TooShort))?;
         let family =
             AddressFamily::for_packet(&[first]).ok_or_else(|| self.send_refused(Cause::MalformedPacket))?;
-        Ok(kind.has_head.then(|| family.to_bytes(self.system().rules.system)))
+        Ok(kind.has_af_header.then(|| family.to_bytes(self.system().rules.system)))
     }
 
     /// Has a tun lead to a peer, or be of a network, as its address wants it. That can be chosen while it is down; else it stays as it
@@ -217,42 +217,46 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        if !self.interface.kind().has_head {
+        if !self.interface.kind().has_af_header {
             return self.receive(&mut [IoSliceMut::new(buffer)]);
         }
-        let mut head = [0; HEAD];
-        self.receive_behind_head(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(buffer)])
+        let mut af_header = [0; AF_HEADER_LENGTH];
+        self.receive_after_af_header(&mut [IoSliceMut::new(&mut af_header), IoSliceMut::new(buffer)])
     }
 
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
         }
-        if !self.interface.kind().has_head {
+        if !self.interface.kind().has_af_header {
             return self.receive(buffers);
         }
-        af_header::in_front_mut(buffers, |all| self.receive_behind_head(all))
+        with_af_header_mut(buffers, |all| self.receive_after_af_header(all))
     }
 
     #[inline]
     fn try_send(&self, packet: &[u8]) -> Result<usize> {
         let syscalls = &self.system().syscalls;
-        let head = self.head_for(packet.first().copied(), packet.len())?;
-        let Some(head) = head else {
+        let af_header = self.af_header_for(packet.first().copied(), packet.len())?;
+        let Some(af_header) = af_header else {
             return self.sent(self.channel.write(syscalls, &[IoSlice::new(packet)]), 0, packet.len());
         };
-        let outcome = self.channel.write(syscalls, &[IoSlice::new(&head), IoSlice::new(packet)]);
-        self.sent(outcome, HEAD, packet.len())
+        let outcome = self.channel.write(syscalls, &[IoSlice::new(&af_header), IoSlice::new(packet)]);
+        self.sent(outcome, AF_HEADER_LENGTH, packet.len())
     }
 
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         let syscalls = &self.system().syscalls;
         let first = pieces.iter().find_map(|piece| piece.first().copied());
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let Some(head) = self.head_for(first, length)? else {
+        let Some(af_header) = self.af_header_for(first, length)? else {
             return self.sent(self.channel.write(syscalls, pieces), 0, length);
         };
-        self.sent(af_header::in_front(&head, pieces, |all| self.channel.write(syscalls, all)), HEAD, length)
+        self.sent(
+            with_af_header(&af_header, pieces, |all| self.channel.write(syscalls, all)),
+            AF_HEADER_LENGTH,
+            length,
+        )
     }
 
     fn wait_until(

@@ -36,9 +36,9 @@ pub(crate) struct Kind {
     /// How its device tells its name; `None`: it is the node's, or the socket's.
     pub(crate) get_name: Option<Request>,
     /// What has it put the address family in front of a packet; `None`: it does so by itself, or is a tap.
-    pub(crate) set_head: Option<Request>,
+    pub(crate) set_af_header: Option<Request>,
     /// Whether packets have the address family in front; frames never do.
-    pub(crate) has_head: bool,
+    pub(crate) has_af_header: bool,
     /// What has it put a virtio-net header in front of a frame, if it can.
     pub(crate) set_vnet_header: Option<Request>,
     pub(crate) wait_method: WaitMethod,
@@ -81,8 +81,8 @@ const fn tun(prefix: &'static str, create_method: CreateMethod, remove_policy: R
         remove_policy,
         first_unit: 0,
         get_name: None,
-        set_head: None,
-        has_head: true,
+        set_af_header: None,
+        has_af_header: true,
         set_vnet_header: None,
         wait_method: WaitMethod::Poll,
         errno_when_down: None,
@@ -90,7 +90,7 @@ const fn tun(prefix: &'static str, create_method: CreateMethod, remove_policy: R
 }
 
 const fn tap(prefix: &'static str, create_method: CreateMethod, remove_policy: RemovePolicy) -> Kind {
-    Kind { layer: Layer::Tap, has_head: false, ..tun(prefix, create_method, remove_policy) }
+    Kind { layer: Layer::Tap, has_af_header: false, ..tun(prefix, create_method, remove_policy) }
 }
 
 pub(crate) const FREEBSD: Rules = {
@@ -104,7 +104,7 @@ pub(crate) const FREEBSD: Rules = {
         abi,
         tun: Kind {
             get_name: abi.requests.tun_name,
-            set_head: abi.requests.tun_set_head,
+            set_af_header: abi.requests.tun_set_head,
             ..tun("tun", CreateMethod::OpenNode { cloning: Some("/dev/tun") }, remove_policy)
         },
         tap: Kind {
@@ -122,7 +122,7 @@ pub(crate) const NETBSD: Rules = Rules {
     system: System::NetBsd,
     abi: &bsd::netbsd::ABI,
     tun: Kind {
-        set_head: bsd::netbsd::ABI.requests.tun_set_head,
+        set_af_header: bsd::netbsd::ABI.requests.tun_set_head,
         ..tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::ByRequest)
     },
     // The node of all makes one that always goes; by request it can be persistent.
@@ -152,7 +152,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     // Units 0 to 3 are there from the start, and stay. The node of all does not tell which unit it gave.
     tun: Kind {
         first_unit: 4,
-        set_head: bsd::dragonfly::ABI.requests.tun_set_head,
+        set_af_header: bsd::dragonfly::ABI.requests.tun_set_head,
         ..tun("tun", CreateMethod::Request, RemovePolicy::ByRequest)
     },
     tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::OnLastClose) },
@@ -164,7 +164,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
 /// The kernel extension that macOS had tuns and taps by before it had its own. It can put the address family in front, but then may cut a
 /// packet as long as the MTU, for which it counts those bytes.
 const TUNTAPOSX: Kind = Kind {
-    has_head: false,
+    has_af_header: false,
     wait_method: WaitMethod::Select,
     errno_when_down: Some(errno::EIO),
     ..tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose)

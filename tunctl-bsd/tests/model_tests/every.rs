@@ -43,10 +43,10 @@ fn a_read_is_a_packet_and_what_is_too_long_is_lost() {
         assert!(!is_readable(&tun));
         assert!(rig.inject(rig.tun_name(), &numbered(1)) && rig.inject(rig.tun_name(), &numbered(2)));
         assert!(is_readable(&tun));
-        let (mut head, mut packet) = ([0; 4], [0; 6]);
-        let mut buffers = [IoSliceMut::new(&mut head), IoSliceMut::new(&mut packet)];
+        let (mut af_header, mut packet) = ([0; 4], [0; 6]);
+        let mut buffers = [IoSliceMut::new(&mut af_header), IoSliceMut::new(&mut packet)];
         assert_eq!(rig.model.read(&tun, &mut buffers).unwrap(), 10);
-        assert_eq!((head, packet), ([0, 0, 0, 2], [0x45, 0, 0, 0, 0, 0]));
+        assert_eq!((af_header, packet), ([0, 0, 0, 2], [0x45, 0, 0, 0, 0, 0]));
         assert_eq!(rig.read(&tun), Ok([&[0, 0, 0, 2][..], &numbered(2)].concat()));
         assert_eq!(rig.read(&tun), Err(EAGAIN));
         assert!(!is_readable(&tun));

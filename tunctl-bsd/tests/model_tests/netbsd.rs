@@ -91,8 +91,8 @@ fn the_header_is_asked_for_and_answered_with_any_number() {
     rig.add_peer("tun0");
     assert_eq!(rig.send("tun0", V6), Err(EAFNOSUPPORT));
     rig.set(&tun, rig.abi.requests.tun_set_head, 1).unwrap();
-    let head = rig.get(&tun, rig.abi.requests.tun_get_head).unwrap();
-    assert!(head != 0 && head != 1);
+    let af_header = rig.get(&tun, rig.abi.requests.tun_get_head).unwrap();
+    assert!(af_header != 0 && af_header != 1);
     assert!(rig.inject("tun0", V6));
     assert_eq!(rig.read(&tun), Ok([&[0, 0, 0, 24], V6].concat()));
     assert_eq!(rig.write(&tun, &[0, 0, 0, 28], V6), Err(EAFNOSUPPORT));

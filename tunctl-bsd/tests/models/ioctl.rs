@@ -35,7 +35,7 @@ impl World {
         };
         match row.3 {
             Ask::SetNonblocking
-            | Ask::TunSetHead
+            | Ask::TunSetAfHeader
             | Ask::TunSetMode
             | Ask::TunSetLinkMode
             | Ask::SetTransient
@@ -78,11 +78,13 @@ impl World {
         let (system, root) = (self.system, self.root);
         let interface = self.of_device_mut(device).ok_or(gone(system))?;
         match row.3 {
-            Ask::TunSetHead => interface.head = number(argument, 0)? != 0,
-            Ask::TunGetHead => put(argument, 0, &head_answer(system, interface.head).to_ne_bytes())?,
+            Ask::TunSetAfHeader => interface.af_header = number(argument, 0)? != 0,
+            Ask::TunGetAfHeader => {
+                put(argument, 0, &af_header_answer(system, interface.af_header).to_ne_bytes())?;
+            }
             Ask::TunSetMode => set_mode(system, interface, number(argument, 0)?)?,
             // The two modes exclude each other; packets with a link-level address in front are not modelled.
-            Ask::TunSetLinkMode => interface.head &= number(argument, 0)? == 0,
+            Ask::TunSetLinkMode => interface.af_header &= number(argument, 0)? == 0,
             Ask::SetInfo => set_info(system, root, interface, argument)?,
             Ask::GetInfo => get_info(system, interface, argument)?,
             Ask::DeviceName => {
@@ -103,8 +105,8 @@ impl World {
 }
 
 /// Fact: NetBSD says any number but 0 for yes.
-const fn head_answer(system: System, head: bool) -> u32 {
-    match (system, head) {
+const fn af_header_answer(system: System, af_header: bool) -> u32 {
+    match (system, af_header) {
         (_, false) => 0,
         (System::NetBsd, true) => 0x200,
         (_, true) => 1,

@@ -66,8 +66,8 @@ pub(crate) const fn has_wide_flags(system: System) -> bool {
 pub(crate) enum Ask {
     SetNonblocking,
     Waiting,
-    TunSetHead,
-    TunGetHead,
+    TunSetAfHeader,
+    TunGetAfHeader,
     TunSetMode,
     TunSetLinkMode,
     SetInfo,
@@ -119,8 +119,8 @@ pub(crate) enum For {
 pub(crate) type Row = (u32, &'static str, For, Ask);
 
 const FREEBSD: &[Row] = &[
-    (0x8004_7460, "TUNSIFHEAD", For::Tun, Ask::TunSetHead),
-    (0x4004_7461, "TUNGIFHEAD", For::Tun, Ask::TunGetHead),
+    (0x8004_7460, "TUNSIFHEAD", For::Tun, Ask::TunSetAfHeader),
+    (0x4004_7461, "TUNGIFHEAD", For::Tun, Ask::TunGetAfHeader),
     (0x8004_745e, "TUNSIFMODE", For::Tun, Ask::TunSetMode),
     (0x8004_745d, "TUNSLMODE", For::Tun, Ask::TunSetLinkMode),
     (0x8008_745b, "TUNSIFINFO", For::Tun, Ask::SetInfo),
@@ -145,8 +145,8 @@ const FREEBSD: &[Row] = &[
 ];
 
 const NETBSD: &[Row] = &[
-    (0x8004_7442, "TUNSIFHEAD", For::Tun, Ask::TunSetHead),
-    (0x4004_7441, "TUNGIFHEAD", For::Tun, Ask::TunGetHead),
+    (0x8004_7442, "TUNSIFHEAD", For::Tun, Ask::TunSetAfHeader),
+    (0x4004_7441, "TUNGIFHEAD", For::Tun, Ask::TunGetAfHeader),
     (0x8004_7458, "TUNSIFMODE", For::Tun, Ask::TunSetMode),
     (0x8004_7457, "TUNSLMODE", For::Tun, Ask::TunSetLinkMode),
     (0x4090_6500, "TAPGIFNAME", For::Tap, Ask::DeviceName),
@@ -180,8 +180,8 @@ const OPENBSD: &[Row] = &[
 ];
 
 const DRAGONFLY: &[Row] = &[
-    (0x8004_7460, "TUNSIFHEAD", For::Tun, Ask::TunSetHead),
-    (0x4004_7461, "TUNGIFHEAD", For::Tun, Ask::TunGetHead),
+    (0x8004_7460, "TUNSIFHEAD", For::Tun, Ask::TunSetAfHeader),
+    (0x4004_7461, "TUNGIFHEAD", For::Tun, Ask::TunGetAfHeader),
     (0x8004_745e, "TUNSIFMODE", For::Tun, Ask::TunSetMode),
     (0x8004_745d, "TUNSLMODE", For::Tun, Ask::TunSetLinkMode),
     (0x8008_745b, "TUNSIFINFO", For::Tun, Ask::SetInfo),

@@ -19,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) mtu: u32,
     pub(crate) mac: Option<[u8; 6]>,
     /// Whether packets have their address family in front, where that can be chosen.
-    pub(crate) head: bool,
+    pub(crate) af_header: bool,
     pub(crate) transient: bool,
     pub(crate) is_up: bool,
     pub(crate) is_open: bool,
@@ -34,7 +34,7 @@ fn report(interface: &Interface) -> Report {
         flags: interface.flags,
         mtu: interface.mtu,
         mac: interface.mac,
-        head: interface.head,
+        af_header: interface.af_header,
         transient: interface.transient,
         is_up: interface.is_up(),
         is_open: interface.device.is_some(),

@@ -129,9 +129,9 @@ impl World {
 }
 
 /// Whether a tun has the address family in front. Fact: OpenBSD's and macOS's always have.
-const fn has_head(system: System, interface: &Interface) -> bool {
+const fn has_af_header(system: System, interface: &Interface) -> bool {
     let always = matches!(system, System::OpenBsd | System::MacOs) && !interface.older;
-    matches!(interface.kind, Kind::Tun) && (interface.head || always)
+    matches!(interface.kind, Kind::Tun) && (interface.af_header || always)
 }
 
 /// What stands in front of a packet that a program reads.
@@ -143,7 +143,7 @@ fn front(system: System, interface: &Interface, packet: &[u8]) -> Result<Vec<u8>
         return Ok(vec![0; interface.vnet as usize]);
     }
     let family = family(system, packet).ok_or(EAFNOSUPPORT)?;
-    match has_head(system, interface) {
+    match has_af_header(system, interface) {
         true => Ok(family.to_be_bytes().to_vec()),
         // Source: macOS's extension goes by the version.
         false if interface.older => Ok(Vec::new()),
@@ -163,21 +163,27 @@ fn family(system: System, packet: &[u8]) -> Option<u32> {
 
 /// A tun's.
 fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
-    let head = if has_head(system, interface) { 4 } else { 0 };
+    let header_length = if has_af_header(system, interface) { 4 } else { 0 };
     match system {
         // Fact: EMSGSIZE, too short or too long. Source: the most is that of the MTU. macOS: assumed.
-        System::OpenBsd if message.len() < head || message.len() > 16384 + head => return Err(EMSGSIZE),
-        System::MacOs if message.len() < head || message.len() > 65535 + head => return Err(EMSGSIZE),
+        System::OpenBsd if message.len() < header_length || message.len() > 16384 + header_length => {
+            return Err(EMSGSIZE);
+        }
+        System::MacOs if message.len() < header_length || message.len() > 65535 + header_length => {
+            return Err(EMSGSIZE);
+        }
         // Fact: more than these is EIO. Source: DragonFly counts the header, the others do not; NetBSD says so of nothing at all.
-        System::FreeBsd if message.len() > 65535 + head => return Err(EIO),
+        System::FreeBsd if message.len() > 65535 + header_length => return Err(EIO),
         System::DragonFly if message.len() > 16384 => return Err(EIO),
-        System::NetBsd if message.len() <= head || message.len() > 1500 + head => return Err(EIO),
+        System::NetBsd if message.len() <= header_length || message.len() > 1500 + header_length => {
+            return Err(EIO);
+        }
         _ if message.is_empty() => return Ok(Written::Nothing),
         // Source: half a header cannot be pulled up.
-        _ if message.len() < head => return Err(ENOBUFS),
+        _ if message.len() < header_length => return Err(ENOBUFS),
         _ => {}
     }
-    let (front, packet) = message.split_at(head);
+    let (front, packet) = message.split_at(header_length);
     // Fact: without a header, all is IPv4.
     let claimed = front.first_chunk().map_or(AF_INET, |&front| u32::from_be_bytes(front));
     if claimed != AF_INET && claimed != af_inet6(system) {

@@ -80,7 +80,7 @@ pub(crate) struct Interface {
     pub(crate) mac: Option<[u8; 6]>,
     pub(crate) addresses: Vec<Address>,
     /// FreeBSD, NetBSD and DragonFly: whether packets have their address family in front.
-    pub(crate) head: bool,
+    pub(crate) af_header: bool,
     /// FreeBSD: bytes of the virtio-net header of a tap.
     pub(crate) vnet: u32,
     pub(crate) transient: bool,
@@ -189,7 +189,7 @@ impl World {
             mtu,
             mac,
             addresses: Vec::new(),
-            head: false,
+            af_header: false,
             vnet: 0,
             transient: false,
             dying: false,

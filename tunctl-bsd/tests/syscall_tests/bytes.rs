@@ -279,7 +279,7 @@ fn interfaces_are_made_and_destroyed_by_their_names_alone() {
 }
 
 #[test]
-fn the_head_is_switched_on_by_an_int() {
+fn the_af_header_is_switched_on_by_an_int() {
     for (system, opcode) in
         [(System::FreeBsd, 0x8004_7460), (System::DragonFly, 0x8004_7460), (System::NetBsd, 0x8004_7442)]
     {

@@ -37,7 +37,7 @@ fn freebsd_asks_the_clone_node_for_a_name_and_has_the_kernel_end_it() {
 }
 
 #[test]
-fn freebsd_makes_taps_alike_but_without_a_head() {
+fn freebsd_makes_taps_alike_but_without_an_af_header() {
     let expected =
         "open /dev/tap; ioctl TAPGIFNAME; list; nonblocking @; list; mtu?; flags?; ioctl TAPSTRANSIENT 1";
     creates(System::FreeBsd, &CreateOptions::tap(), "tap0", expected);
@@ -139,7 +139,7 @@ fn every_device_is_opened_blocking_and_then_set() {
 }
 
 #[test]
-fn the_head_is_asked_for_before_any_address() {
+fn the_af_header_is_asked_for_before_any_address() {
     for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
         let rig = Rig::new(system);
         let device = rig.tun();
@@ -152,7 +152,7 @@ fn the_head_is_asked_for_before_any_address() {
 }
 
 #[test]
-fn an_opened_tun_has_the_head_as_well_and_stays_as_it_was() {
+fn an_opened_tun_has_the_af_header_as_well_and_stays_as_it_was() {
     for system in [System::FreeBsd, System::NetBsd] {
         let rig = Rig::new(system);
         rig.made_by_another("tun3");
@@ -162,7 +162,7 @@ fn an_opened_tun_has_the_head_as_well_and_stays_as_it_was() {
             trace("tun3", "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @"),
             "{system:?}"
         );
-        assert!(rig.report("tun3").unwrap().head);
+        assert!(rig.report("tun3").unwrap().af_header);
         let ((), calls) = rig.calls_of(|| drop(device));
         assert_eq!(calls, ["close tun3"], "{system:?}");
         assert!(rig.report("tun3").is_some());
