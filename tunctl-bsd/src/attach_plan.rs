@@ -138,7 +138,7 @@ impl<'a> AttachPlan<'a> {
         let errno = errno::of(error);
         let has_nodes = matches!(self.kind.create_method, CreateMethod::OpenNode { .. });
         let reason = match (errno, self.system) {
-            (errno::ENOENT, System::MacOs) if has_nodes => remedy::no_older_node(),
+            (errno::ENOENT, System::MacOs) if has_nodes => remedy::no_third_party_node(),
             _ => remedy::node(errno, self.system, self.kind.layer),
         };
         self.failed(reason, error)

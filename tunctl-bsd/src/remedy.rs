@@ -68,7 +68,7 @@ fn loaded(reason: Reason, system: System, layer: Layer) -> Reason {
 }
 
 /// There is no node of the driver that macOS had tuns and taps by before it had its own.
-pub(crate) fn no_older_node() -> Reason {
+pub(crate) fn no_third_party_node() -> Reason {
     Reason::new(Cause::MissingNode)
         .with_detail(
             "the kernel extension whose interfaces are called so is not loaded, or has no more of them",

@@ -15,7 +15,7 @@ pub(crate) struct Rules {
     tun: Kind,
     tap: Kind,
     /// Those of another driver, which is another's to install: who asks for its names, gets them.
-    older: &'static [Kind],
+    third_party: &'static [Kind],
     /// Whether an address of a tun is added twice. An old kernel of NetBSD did not take packets after the first time; after the same
     /// request once more, it did.
     pub(crate) adds_addresses_twice: bool,
@@ -112,7 +112,7 @@ pub(crate) const FREEBSD: Rules = {
             set_vnet_header: abi.requests.tap_set_vnet_header,
             ..tap("tap", CreateMethod::OpenNode { cloning: Some("/dev/tap") }, remove_policy)
         },
-        older: &[],
+        third_party: &[],
         adds_addresses_twice: false,
         lacks: &[],
     }
@@ -130,7 +130,7 @@ pub(crate) const NETBSD: Rules = Rules {
         get_name: bsd::netbsd::ABI.requests.tap_name,
         ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest)
     },
-    older: &[],
+    third_party: &[],
     adds_addresses_twice: true,
     lacks: &[Operation::Rename],
 };
@@ -140,7 +140,7 @@ pub(crate) const OPENBSD: Rules = Rules {
     abi: &bsd::openbsd::ABI,
     tun: tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
     tap: tap("tap", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
-    older: &[],
+    third_party: &[],
     adds_addresses_twice: false,
     // What is persistent there was made so by hand; so on the two below.
     lacks: &[Operation::SetPersist, Operation::Rename],
@@ -156,7 +156,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
         ..tun("tun", CreateMethod::Request, RemovePolicy::ByRequest)
     },
     tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::OnLastClose) },
-    older: &[],
+    third_party: &[],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist],
 };
@@ -179,7 +179,7 @@ pub(crate) const MACOS: Rules = Rules {
         RemovePolicy::OnLastClose,
     ),
     tap: tap("feth", CreateMethod::Pair(bsd::macos::PAIR), RemovePolicy::ByRequest),
-    older: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
+    third_party: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
     lacks: &[Operation::SetPersist, Operation::Rename],
 };
@@ -207,16 +207,16 @@ impl Rules {
 
     /// The same, if they are to be called so.
     pub(crate) fn kind_for(&self, layer: Layer, pattern: Option<&NamePattern>) -> &Kind {
-        let older = self
-            .older
+        let third_party = self
+            .third_party
             .iter()
             .find(|kind| kind.layer == layer && pattern.is_some_and(|name| kind.accepts(name)));
-        older.unwrap_or_else(|| self.kind(layer))
+        third_party.unwrap_or_else(|| self.kind(layer))
     }
 
     /// What an interface is that was made under this name; renamed ones are not told by theirs.
     pub(crate) fn kind_of(&self, name: &[u8]) -> Option<&Kind> {
-        [&self.tun, &self.tap].into_iter().chain(self.older).find(|kind| kind.unit(name).is_some())
+        [&self.tun, &self.tap].into_iter().chain(self.third_party).find(|kind| kind.unit(name).is_some())
     }
 
     /// The far end of the pair whose near end has this name, if it is one.

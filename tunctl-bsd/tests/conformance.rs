@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
     // macOS, with the extension that it had tuns and taps by before.
     let exceptions = Exceptions::read(&[OF_MODELS]);
-    trials.extend(all("tuntaposx", "tuntaposx", &cases, &exceptions, ModelHarness::of_older_driver));
+    trials.extend(all("tuntaposx", "tuntaposx", &cases, &exceptions, ModelHarness::with_third_party_driver));
     let known: Vec<_> = cases.iter().map(name).collect();
     trials.push(Trial::test("every_exception_is_a_case", move || {
         Exceptions::read(&[OF_MODELS, OF_SYSTEMS]).check(&known).map_err(Into::into)

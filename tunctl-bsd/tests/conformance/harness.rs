@@ -31,10 +31,10 @@ impl ModelHarness {
     }
 
     /// macOS, with an older driver.
-    pub(crate) fn of_older_driver() -> Self {
-        let model = Model::with_older_driver();
+    pub(crate) fn with_third_party_driver() -> Self {
+        let model = Model::with_third_party_driver();
         // The suite's numbers are higher.
-        model.set_older_nodes(100);
+        model.set_third_party_nodes(100);
         let backend = BsdBackend::with_syscalls(System::MacOs, model.clone());
         Self { backend, model, from_outside: false, _others: Vec::new() }
     }
@@ -109,7 +109,7 @@ impl Harness for ModelHarness {
         let profile = Profile::LINUX_6_18.with_own_errnos();
         match self.model.system() {
             System::FreeBsd => profile,
-            System::MacOs if !self.model.has_older_driver() => {
+            System::MacOs if !self.model.has_third_party_driver() => {
                 profile.with_names(Names::Units { tun: "utun", tap: "feth" })
             }
             _ => profile.with_names(Names::Units { tun: "tun", tap: "tap" }),

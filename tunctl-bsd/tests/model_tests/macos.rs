@@ -173,13 +173,13 @@ fn filters_are_roots_and_each_opens_once() {
 }
 
 /// A Mac with the extension.
-fn older() -> Rig {
-    Rig { model: crate::models::Model::with_older_driver(), ..rig() }
+fn third_party() -> Rig {
+    Rig { model: crate::models::Model::with_third_party_driver(), ..rig() }
 }
 
 #[test]
-fn the_older_driver_has_sixteen_nodes_and_each_opens_once() {
-    let rig = older();
+fn the_third_party_driver_has_sixteen_nodes_and_each_opens_once() {
+    let rig = third_party();
     let (_tun, tap) = (rig.open("/dev/tun15"), rig.open("/dev/tap0"));
     assert_eq!(
         [rig.opens("/dev/tun15"), rig.opens("/dev/tun16"), rig.opens("/dev/tun")],
@@ -191,8 +191,8 @@ fn the_older_driver_has_sixteen_nodes_and_each_opens_once() {
 }
 
 #[test]
-fn the_older_driver_neither_reads_nor_writes_while_down() {
-    let rig = older();
+fn the_third_party_driver_neither_reads_nor_writes_while_down() {
+    let rig = third_party();
     let tun = rig.open("/dev/tun0");
     rig.add_peer("tun0");
     assert_eq!((rig.read(&tun), rig.write(&tun, &[], V4)), (Err(EIO), Err(EIO)));
@@ -203,8 +203,8 @@ fn the_older_driver_neither_reads_nor_writes_while_down() {
 }
 
 #[test]
-fn the_older_driver_cuts_what_is_longer_than_the_mtu() {
-    let rig = older();
+fn the_third_party_driver_cuts_what_is_longer_than_the_mtu() {
+    let rig = third_party();
     let tap = rig.open("/dev/tap0");
     rig.set_flags("tap0", UP).unwrap();
     assert_eq!(rig.write(&tap, &[], &[0xff; 1514]), Ok(1514));

@@ -25,7 +25,7 @@ impl World {
         interface.addresses.retain(|address| address.found.address != alias.address);
         interface.addresses.push(Address { found, tentative, duplicated: false });
         // Fact: on a tun an address sets UP too.
-        if (interface.kind == Kind::Tun && !interface.older) || ups_tap {
+        if (interface.kind == Kind::Tun && !interface.third_party) || ups_tap {
             interface.flags |= UP | RUNNING;
             interface.additions += 1;
         }

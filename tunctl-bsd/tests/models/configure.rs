@@ -113,7 +113,7 @@ impl World {
         let kinds = if self.system == System::MacOs { &[Kind::Tap][..] } else { &[Kind::Tun, Kind::Tap] };
         let named = |&kind: &Kind| Some((kind, name.strip_prefix(self.prefix(kind))?));
         // Assumed: no driver, no such interface.
-        let digits = kinds.iter().find_map(named).filter(|_| self.loaded && !self.older);
+        let digits = kinds.iter().find_map(named).filter(|_| self.loaded && !self.third_party);
         let (kind, digits) = digits.ok_or(EINVAL)?;
         let unit = match digits {
             // Fact: NetBSD needs a unit. Assumed of OpenBSD, where no name comes back either.
@@ -152,7 +152,7 @@ impl World {
     fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<(), i32> {
         let system = self.system;
         let interface = self.asked_mut(name)?;
-        let bounds = if interface.older { 72..=65535 } else { mtus(system, interface.kind) };
+        let bounds = if interface.third_party { 72..=65535 } else { mtus(system, interface.kind) };
         if !bounds.contains(&mtu) {
             return Err(EINVAL);
         }

@@ -45,11 +45,11 @@ impl Model {
     }
 
     /// A Mac with the kernel extension `tuntaposx`.
-    pub(crate) fn with_older_driver() -> Self {
+    pub(crate) fn with_third_party_driver() -> Self {
         let model = Self::new(System::MacOs);
         {
             let mut world = model.enter();
-            world.older = true;
+            world.third_party = true;
             // Source: an address leaves it as it is.
             world.address_ups_tap = false;
         }

@@ -81,7 +81,7 @@ impl World {
             (System::NetBsd | System::OpenBsd, _) => true,
             // Fact: without if_tuntap there is no node on FreeBSD. Assumed: DragonFly's are made alike.
             _ if !self.loaded => false,
-            (System::MacOs, Node::Unit(_, unit)) => *unit < self.older_nodes,
+            (System::MacOs, Node::Unit(_, unit)) => *unit < self.third_party_nodes,
             // Source: DragonFly has nodes of units 0 to 3, and of what there is; no other unit can be opened into being.
             (System::DragonFly, Node::Unit(kind, unit)) => *unit < 4 || self.of_unit(*kind, *unit).is_some(),
             _ => true,
@@ -97,7 +97,7 @@ impl World {
             return Ok(Node::Unit(interface.kind, interface.unit));
         }
         // Fact: macOS has no nodes of its own.
-        let has_nodes = self.system != System::MacOs || self.older;
+        let has_nodes = self.system != System::MacOs || self.third_party;
         let kind = match name.get(..3) {
             Some("tun") if has_nodes => Kind::Tun,
             Some("tap") if has_nodes => Kind::Tap,
@@ -126,7 +126,7 @@ impl World {
         if !self.root {
             return Err(EPERM);
         }
-        assert!(!self.older, "tuns of macOS's own beside those of the extension are not modelled");
+        assert!(!self.third_party, "tuns of macOS's own beside those of the extension are not modelled");
         // Fact: the interface's number is the unit less one, and 0 asks for any.
         let unit = unit.checked_sub(1).unwrap_or_else(|| self.free_unit(Kind::Tun));
         if self.of_unit(Kind::Tun, unit).is_some() {

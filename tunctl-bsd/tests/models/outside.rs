@@ -48,12 +48,12 @@ impl Model {
     }
 
     /// How many nodes of each kind that one makes, which are 16.
-    pub(crate) fn set_older_nodes(&self, count: u32) {
-        self.enter().older_nodes = count;
+    pub(crate) fn set_third_party_nodes(&self, count: u32) {
+        self.enter().third_party_nodes = count;
     }
 
-    pub(crate) fn has_older_driver(&self) -> bool {
-        self.enter().older
+    pub(crate) fn has_third_party_driver(&self) -> bool {
+        self.enter().third_party
     }
 
     pub(crate) fn set_caller(&self, root: bool) {

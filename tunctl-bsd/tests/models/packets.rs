@@ -59,7 +59,7 @@ impl World {
     pub(crate) fn may_read(&self, device: u64) -> Result<(), i32> {
         let interface = self.of_device(device).ok_or(self.gone())?;
         // Source: of macOS's extension, while it is down.
-        if interface.older && !interface.is_up() {
+        if interface.third_party && !interface.is_up() {
             return Err(EIO);
         }
         // Fact: EHOSTDOWN until it is ready.
@@ -83,8 +83,8 @@ impl World {
         if system == System::FreeBsd && !interface.is_up() {
             return Ok(0);
         }
-        if interface.older {
-            return self.write_older(device, message);
+        if interface.third_party {
+            return self.write_third_party(device, message);
         }
         if !self.is_ready(interface) {
             return Err(EHOSTDOWN);
@@ -104,7 +104,7 @@ impl World {
 
 impl World {
     /// What a program writes to a device of macOS's extension.
-    fn write_older(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
+    fn write_third_party(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
         let system = self.system;
         let interface = self.of_device_mut(device).ok_or(ENXIO)?;
         // Source: while it is down.
@@ -130,7 +130,7 @@ impl World {
 
 /// Whether a tun has the address family in front. Fact: OpenBSD's and macOS's always have.
 const fn has_af_header(system: System, interface: &Interface) -> bool {
-    let always = matches!(system, System::OpenBsd | System::MacOs) && !interface.older;
+    let always = matches!(system, System::OpenBsd | System::MacOs) && !interface.third_party;
     matches!(interface.kind, Kind::Tun) && (interface.af_header || always)
 }
 
@@ -146,7 +146,7 @@ fn front(system: System, interface: &Interface, packet: &[u8]) -> Result<Vec<u8>
     match has_af_header(system, interface) {
         true => Ok(family.to_be_bytes().to_vec()),
         // Source: macOS's extension goes by the version.
-        false if interface.older => Ok(Vec::new()),
+        false if interface.third_party => Ok(Vec::new()),
         // Fact: without it, IPv6 cannot be sent.
         false if family != AF_INET => Err(EAFNOSUPPORT),
         false => Ok(Vec::new()),

@@ -43,9 +43,9 @@ pub(crate) enum NodeMode {
 pub(crate) struct World {
     pub(crate) system: System,
     /// macOS: the interfaces are those of the kernel extension `tuntaposx`, and no others are modelled.
-    pub(crate) older: bool,
+    pub(crate) third_party: bool,
     /// How many nodes of each kind that one makes.
-    pub(crate) older_nodes: u32,
+    pub(crate) third_party_nodes: u32,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) devices: BTreeMap<u64, Device>,
     next_index: u32,
@@ -93,7 +93,7 @@ pub(crate) struct Interface {
     /// macOS: the Ethernet that what leaves this one arrives at.
     pub(crate) peer: Option<u32>,
     /// macOS: it is of the kernel extension `tuntaposx`.
-    pub(crate) older: bool,
+    pub(crate) third_party: bool,
     /// What programs sent, and nobody has looked at.
     pub(crate) taken: VecDeque<Vec<u8>>,
     pub(crate) dropped: u64,
@@ -113,9 +113,9 @@ impl World {
     pub(crate) fn new(system: System) -> Self {
         let mut world = Self {
             system,
-            older: false,
+            third_party: false,
             // Source.
-            older_nodes: 16,
+            third_party_nodes: 16,
             interfaces: Vec::new(),
             devices: BTreeMap::new(),
             next_index: 1,
@@ -157,7 +157,7 @@ impl World {
         // Fact: a tun is point-to-point by default; macOS's is UP at connect.
         let flags = match (kind, self.system) {
             (Kind::Tap, _) => BROADCAST | MULTICAST,
-            (_, System::MacOs) if self.older => POINTOPOINT | MULTICAST | RUNNING,
+            (_, System::MacOs) if self.third_party => POINTOPOINT | MULTICAST | RUNNING,
             (_, System::MacOs) => POINTOPOINT | MULTICAST | UP | RUNNING,
             // Source: NetBSD's does no multicast, unless TUNSIFMODE says so.
             (_, System::NetBsd) => POINTOPOINT,
@@ -171,7 +171,7 @@ impl World {
         // An index is never used again, so that a test sees who takes another interface for its own.
         self.next_index += 1;
         let mac = (kind == Kind::Tap).then(|| {
-            if self.system == System::MacOs && !self.older {
+            if self.system == System::MacOs && !self.third_party {
                 // Source: its name and its number.
                 let [.., high, low] = unit.to_be_bytes();
                 return [b'f', b'e', b't', b'h', high, low];
@@ -197,7 +197,7 @@ impl World {
             baudrate: 0,
             device: None,
             peer: None,
-            older: self.older,
+            third_party: self.third_party,
             taken: VecDeque::new(),
             dropped: 0,
             queue_drops: 0,
@@ -213,8 +213,8 @@ impl World {
     pub(crate) fn prefix(&self, kind: Kind) -> &'static str {
         match (kind, self.system) {
             (Kind::Loopback, _) => "lo",
-            (Kind::Tun, System::MacOs) if !self.older => "utun",
-            (Kind::Tap, System::MacOs) if !self.older => "feth",
+            (Kind::Tun, System::MacOs) if !self.third_party => "utun",
+            (Kind::Tap, System::MacOs) if !self.third_party => "feth",
             (Kind::Tun, _) => "tun",
             (Kind::Tap, _) => "tap",
         }
@@ -292,7 +292,7 @@ impl Interface {
 
     /// macOS: whether it is an Ethernet that comes in pairs.
     pub(crate) const fn is_of_pair(&self, system: System) -> bool {
-        matches!((system, self.kind, self.older), (System::MacOs, Kind::Tap, false))
+        matches!((system, self.kind, self.third_party), (System::MacOs, Kind::Tap, false))
     }
 
     pub(crate) const fn is_point_to_point(&self) -> bool {

@@ -119,8 +119,8 @@ impl Rig {
     }
 
     /// A Mac with the extension that it had tuns and taps by before.
-    pub(crate) fn of_older_driver() -> Self {
-        Self::over(System::MacOs, Model::with_older_driver())
+    pub(crate) fn with_third_party_driver() -> Self {
+        Self::over(System::MacOs, Model::with_third_party_driver())
     }
 
     fn over(system: System, model: Model) -> Self {

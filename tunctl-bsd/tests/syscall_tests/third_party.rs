@@ -15,7 +15,7 @@ const V6: &[u8] = &[0x60, 0, 0, 6];
 const FRAME: &[u8] = &[0xff; 60];
 
 fn up(options: &CreateOptions) -> (Rig, Device) {
-    let rig = Rig::of_older_driver();
+    let rig = Rig::with_third_party_driver();
     let device = rig.backend.create(options).unwrap();
     device.interface().set_state(State::Up).unwrap();
     (rig, device)
@@ -29,7 +29,7 @@ fn a_name_of_its_own_opens_its_node() {
         (named_tap("tap3"), "tap3"),
         (named_tap("tap%d"), "tap0"),
     ] {
-        let rig = Rig::of_older_driver();
+        let rig = Rig::with_third_party_driver();
         let (device, calls) = rig.calls_of(|| rig.backend.create(&options).unwrap());
         // Nothing is put in front of packets.
         let expected = "list; open /dev/@; list; nonblocking @; list; mtu?; flags?";
@@ -57,7 +57,7 @@ fn where_it_is_not_loaded_its_names_are_told_from_those_of_macos() {
 
 #[test]
 fn its_nodes_run_out() {
-    let rig = Rig::of_older_driver();
+    let rig = Rig::with_third_party_driver();
     let taps: Vec<_> = (0..16).map(|_| rig.backend.create(&named_tap("tap%d")).unwrap()).collect();
     assert_eq!(taps[15].name().unwrap(), "tap15".parse().unwrap());
     assert_eq!(refused(rig.backend.create(&named_tap("tap%d"))).cause(), Cause::MissingNode);
@@ -108,7 +108,7 @@ fn what_it_cuts_is_not_said_to_be_sent() {
 
 #[test]
 fn an_address_leaves_it_down_and_up_brings_it_up() {
-    let rig = Rig::of_older_driver();
+    let rig = Rig::with_third_party_driver();
     let tun = rig.backend.create(&named_tun("tun0")).unwrap();
     let address = address("10.0.0.1 peer 10.0.0.2");
     assert!(tun.interface().add_address(address).unwrap());
