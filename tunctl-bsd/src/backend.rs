@@ -1,28 +1,18 @@
 //! The backend: the drivers behind `/dev/tunN` and `/dev/tapN`, and the sockets of macOS.
 
-use std::io;
 use std::sync::Arc;
 
 use tunctl_core::{
-    AttachMode, Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, Operation,
-    Reason, Result, State, TunBackend, TunDevice,
+    AttachMode, Capabilities, Cause, CreateOptions, Error, InterfaceName, Operation, Result, TunBackend,
 };
 use tunctl_packet::header::System;
-use tunctl_sys::bsd::Name;
 
-use crate::attach_plan::{AttachPlan, NameRequest};
-use crate::channel::Channel;
-use crate::device::VNET_HEADER_LENGTH;
 use crate::errno;
-use crate::interface_guard::InterfaceGuard;
 use crate::remedy;
-use crate::syscalls::{Family, ListedInterface, Syscalls};
-use crate::system::{CreateMethod, Kind, RemovePolicy, rules};
+use crate::syscalls::{ListedInterface, Syscalls};
+use crate::system::{Kind, rules};
 use crate::system_handle::SystemHandle;
 use crate::{BsdDevice, BsdInterface};
-
-/// How often a free unit is looked for, when others are faster.
-const TRIES: usize = 64;
 
 /// The TUN/TAP drivers of one of these systems, over its calls: those of the [`Host`](crate), or a model's.
 #[derive(Debug)]
@@ -37,234 +27,12 @@ impl<C: Syscalls> BsdBackend<C> {
         Self { system: Arc::new(SystemHandle { syscalls, rules: rules(system) }) }
     }
 
-    /// Opens what has the name by now, and sets it up as this crate uses it.
-    fn attach(
-        &self,
-        plan: &AttachPlan<'_>,
-        channel: Channel<C>,
-        name: &Name,
-        is_ours: bool,
-    ) -> Result<BsdDevice<C>> {
-        let failed = |error: &io::Error| {
-            let errno = errno::of(error);
-            plan.failed(remedy::configure(errno, plan.operation), error)
-        };
-        let remove_on_drop = is_ours && plan.kind.remove_policy != RemovePolicy::OnLastClose;
-        let found = match self.system.by_name(name.as_bytes()) {
-            Ok(found) => found,
-            Err(error) => {
-                drop(channel);
-                if remove_on_drop {
-                    // The first failure is the one to tell.
-                    let _ = self.system.destroy(name);
-                }
-                return Err(failed(&error));
-            }
-        };
-        let lost = || plan.error(Reason::new(Cause::Gone).with_detail("it went as soon as it was opened"));
-        let found = found.ok_or_else(lost)?;
-        let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
-        // From here on, whatever fails, it goes again if it is new.
-        let guard = InterfaceGuard::new(self.system.clone(), interface.index(), name, remove_on_drop);
-        let device = BsdDevice::new(channel, guard, interface, plan.vnet_header);
-        if let Some(request) = plan.kind.set_af_header {
-            device.request(request, 1).map_err(|error| failed(&error))?;
-        }
-        if let (true, Some(request)) = (plan.vnet_header, plan.kind.set_vnet_header) {
-            // It does not outlast the device, so that nobody else has to take it off.
-            device.request(request, VNET_HEADER_LENGTH).map_err(|error| failed(&error))?;
-        }
-        device.make_nonblocking().map_err(|error| failed(&error))?;
-        if is_ours {
-            // OpenBSD and macOS bring it up at once. A new interface is down, as everywhere.
-            let under_plan = |error: Error| error.with_operation(plan.operation);
-            if device.interface().state().map_err(under_plan)? == State::Up {
-                device.interface().set_state(State::Down).map_err(under_plan)?;
-            }
-        }
-        if let (true, RemovePolicy::Transient(request)) = (is_ours, plan.kind.remove_policy) {
-            match device.request(request, 1) {
-                Ok(()) => device.leave_removal_to_kernel(),
-                // A kernel older than the request: it ends as on systems without.
-                Err(error) if errno::of(&error) == errno::ENOTTY => {}
-                Err(error) => return Err(failed(&error)),
-            }
-        }
-        Ok(device)
-    }
-
-    /// What an open device is called.
-    fn name_of(&self, plan: &AttachPlan<'_>, handle: &C::Handle) -> io::Result<Name> {
-        match (plan.kind.create_method, plan.kind.get_name) {
-            (CreateMethod::Socket { .. }, ..) => self.system.syscalls.socket_name(handle),
-            (_, Some(request)) => {
-                let mut argument = request.zeroed();
-                self.system.syscalls.ioctl(handle, request, &mut argument)?;
-                self.system.rules.abi.interface_name(&argument).ok_or_else(|| errno::error(errno::EIO))
-            }
-            (_, None) => Err(errno::error(errno::EIO)),
-        }
-    }
-
-    /// A new interface of a unit.
-    fn create_unit(&self, plan: &AttachPlan<'_>, unit: u32) -> Result<BsdDevice<C>> {
-        let text = plan.kind.named(unit);
-        let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
-        let syscalls = &self.system.syscalls;
-        let listed = syscalls.interfaces().map_err(|error| plan.not_opened(&error))?;
-        if let Some(found) = listed.iter().find(|found| found.name == name) {
-            return Err(plan.error(self.taken(found)));
-        }
-        if self.system.rules.far_end(&name).is_some_and(|far| listed.iter().any(|found| found.name == far)) {
-            let taken = Reason::new(Cause::Exists).with_detail("the other end of the pair is there");
-            return Err(plan.error(taken));
-        }
-        if listed.iter().any(|found| found.original_name == name) {
-            // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
-            return Err(plan.error(Cause::Busy));
-        }
-        let handle = match plan.kind.create_method {
-            CreateMethod::OpenNode { .. } => {
-                syscalls.open(&plan.kind.node(unit)).map_err(|error| plan.not_opened(&error))?
-            }
-            CreateMethod::Socket { control } => {
-                let connected = syscalls.connect(control, unit.saturating_add(1));
-                connected.map_err(|error| match errno::of(&error) {
-                    errno::EBUSY => {
-                        plan.failed(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
-                    }
-                    _ => plan.not_opened(&error),
-                })?
-            }
-            CreateMethod::Request => self.make_and_open(plan, &name, unit)?,
-            CreateMethod::Pair(request) => {
-                return self.attach(plan, self.make_pair(plan, request, &name)?, &name, true);
-            }
-        };
-        self.attach(plan, Channel::Direct(handle), &name, true)
-    }
-
-    /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
-    fn make_and_open(&self, plan: &AttachPlan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
-        let abi = self.system.rules.abi;
-        let made = self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
-        made.map_err(|error| plan.not_made(&error))?;
-        self.system.syscalls.open(&plan.kind.node(unit)).map_err(|error| {
-            // The first failure is the one to tell.
-            let _ = self.system.destroy(name);
-            plan.not_opened(&error)
-        })
-    }
-
-    /// A new interface of any unit.
-    fn create_any(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
-        let syscalls = &self.system.syscalls;
-        let opened = match plan.kind.create_method {
-            CreateMethod::OpenNode { cloning: Some(node) } => syscalls.open(node),
-            CreateMethod::Socket { control } => syscalls.connect(control, 0),
-            CreateMethod::OpenNode { cloning: None } | CreateMethod::Request | CreateMethod::Pair(_) => {
-                return self.create_first_free(plan);
-            }
-        };
-        let handle = opened.map_err(|error| plan.not_opened(&error))?;
-        let name = self.name_of(plan, &handle).map_err(|error| {
-            if let RemovePolicy::Transient(request) = plan.kind.remove_policy {
-                // Nobody knows what to remove: the kernel is to do it.
-                let _ = syscalls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
-            }
-            plan.not_opened(&error)
-        })?;
-        self.attach(plan, Channel::Direct(handle), &name, true)
-    }
-
-    fn create_first_free(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
-        let mut last = None;
-        for unit in (plan.kind.first_unit..).take(TRIES) {
-            match self.create_unit(plan, unit) {
-                // Somebody has it, or was faster.
-                Err(error) if matches!(error.cause(), Cause::Exists | Cause::Busy) => last = Some(error),
-                outcome => return outcome,
-            }
-        }
-        Err(last.unwrap_or_else(|| plan.error(Cause::Exists)))
-    }
-
-    /// A new interface that is then called otherwise.
-    fn create_renamed(&self, plan: &AttachPlan<'_>, wanted: &NameRequest) -> Result<BsdDevice<C>> {
-        if let NameRequest::Exactly(name) = wanted {
-            let found = self.system.by_name(name.as_bytes());
-            if let Some(found) =
-                found.map_err(|error| plan.failed(remedy::from_errno(errno::of(&error)), &error))?
-            {
-                return Err(plan.error(self.taken(&found)));
-            }
-        }
-        let Some(rename) = self.system.rules.abi.rename else { return Err(plan.refuse_name()) };
-        let device = self.create_any(plan)?;
-        let original_name =
-            Name::new(device.interface().last_name().as_bytes()).ok_or_else(|| plan.refuse_name())?;
-        for number in 0.. {
-            let name = wanted.candidate(number).ok_or_else(|| plan.refuse_name())?;
-            match self.system.syscalls.rename(rename, &original_name, &name) {
-                Ok(()) => break,
-                Err(error) if errno::of(&error) == errno::EEXIST && wanted.has_number() => {}
-                Err(error) => {
-                    return Err(plan.failed(remedy::configure(errno::of(&error), Operation::Rename), &error));
-                }
-            }
-        }
-        Ok(device.with_current_name())
-    }
-
-    fn make(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
-        match &plan.name {
-            NameRequest::Any => self.create_any(plan),
-            NameRequest::Unit(unit) => match self.create_unit(plan, *unit) {
-                Err(error) if self.belongs_to_a_renamed(plan, *unit) => {
-                    let Some(name) = Name::new(plan.kind.named(*unit).as_bytes()) else { return Err(error) };
-                    self.create_renamed(plan, &NameRequest::Exactly(name))
-                }
-                outcome => outcome,
-            },
-            wanted => self.create_renamed(plan, wanted),
-        }
-    }
-
-    /// Whether a name is free, and its unit is that of an interface which is called otherwise by now.
-    fn belongs_to_a_renamed(&self, plan: &AttachPlan<'_>, unit: u32) -> bool {
-        let original_name = plan.kind.named(unit);
-        let found = self.system.find(|found| found.original_name.as_bytes() == original_name.as_bytes());
-        matches!(found, Ok(Some(found)) if found.name != found.original_name)
-    }
-
-    /// Opens an interface that is there.
-    fn open_found(&self, plan: &AttachPlan<'_>, found: &ListedInterface) -> Result<BsdDevice<C>> {
-        match self.kind_of(found) {
-            None => return Err(plan.error(Cause::NotATun)),
-            Some(kind) if kind.layer != plan.kind.layer => return Err(plan.error(Cause::LayerMismatch)),
-            Some(_) => {}
-        }
-        if let CreateMethod::Socket { .. } | CreateMethod::Pair(_) = plan.kind.create_method {
-            // It is there because a program has its socket, or past its other end.
-            return Err(plan.error(Cause::Busy));
-        }
-        let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
-        let opened = self.system.syscalls.open(&node);
-        let handle = opened.map_err(|error| plan.not_opened(&error))?;
-        self.attach(plan, Channel::Direct(handle), &found.name, false)
-    }
-
-    /// Why a name cannot be given.
-    fn taken(&self, found: &ListedInterface) -> Cause {
-        if self.kind_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
-    }
-
     /// What an interface is, by the name that it was made with.
-    fn kind_of(&self, found: &ListedInterface) -> Option<&'static Kind> {
+    pub(crate) fn kind_of(&self, found: &ListedInterface) -> Option<&'static Kind> {
         self.system.rules.kind_of(found.original_name.as_bytes())
     }
 
-    fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<ListedInterface>> {
+    pub(crate) fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<ListedInterface>> {
         let found = self.system.by_name(name.as_bytes());
         found.map_err(|error| {
             remedy::with_errno(remedy::from_errno(errno::of(&error)), &error).of(operation).with_name(*name)
@@ -282,20 +50,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {
-        let operation = mode.operation();
-        let plan = AttachPlan::of_existing(operation, self.system.rules, options)?;
-        let existing = match options.get_exact_name().filter(|_| mode != AttachMode::New) {
-            Some(name) => self.find(operation, &name)?,
-            None => None,
-        };
-        match existing {
-            Some(found) if options.get_flags().contains(CreateFlags::TUN_EXCL) => {
-                Err(plan.error(self.taken(&found)))
-            }
-            Some(found) => self.open_found(&plan, &found),
-            None if mode == AttachMode::Existing => Err(plan.error(Cause::NotFound)),
-            None => self.make(&AttachPlan::new(operation, self.system.rules, options)?),
-        }
+        self.create_or_open(mode, options)
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<BsdInterface<C>> {

@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod af_header;
+mod attach;
 mod attach_plan;
 mod backend;
 mod capture;
