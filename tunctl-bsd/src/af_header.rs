@@ -1,17 +1,19 @@
-//! The address family in front of a tun's packets, as a buffer of its own.
+//! The AF header, the address family before each packet of a tun, as a buffer of its own.
+//!
+//! It goes into a vectored call beside the caller's buffers, so packets are not copied.
 
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
 
 use tunctl_packet::header::AddressFamily;
 
-/// How long it is.
+/// The length of the AF header, in bytes.
 pub(crate) const AF_HEADER_LENGTH: usize = AddressFamily::LENGTH;
 
-/// Lists up to this long need no memory of their own.
-const FEW: usize = 16;
+/// Lists of up to this many buffers are built on the stack.
+const ON_STACK: usize = 16;
 
-/// Does something with buffers, and room for a header in front of them.
+/// Calls `work` with an AF header buffer followed by `buffers`.
 pub(crate) fn with_af_header_mut<T>(
     buffers: &mut [IoSliceMut<'_>],
     work: impl FnOnce(&mut [IoSliceMut<'_>]) -> T,
@@ -19,9 +21,9 @@ pub(crate) fn with_af_header_mut<T>(
     let mut header = [0; AF_HEADER_LENGTH];
     let count = buffers.len() + 1;
     let mut rest = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer));
-    if count <= FEW {
+    if count <= ON_STACK {
         let mut first = Some(IoSliceMut::new(&mut header));
-        let mut all: [IoSliceMut<'_>; FEW] = array::from_fn(|_| {
+        let mut all: [IoSliceMut<'_>; ON_STACK] = array::from_fn(|_| {
             first.take().or_else(|| rest.next()).unwrap_or_else(|| IoSliceMut::new(&mut []))
         });
         work(&mut all[..count])
@@ -31,18 +33,18 @@ pub(crate) fn with_af_header_mut<T>(
     }
 }
 
-/// Does something with pieces, and a header in front of them.
+/// Calls `work` with `header` followed by `pieces`.
 pub(crate) fn with_af_header<T>(
     header: &[u8; AF_HEADER_LENGTH],
     pieces: &[IoSlice<'_>],
     work: impl FnOnce(&[IoSlice<'_>]) -> T,
 ) -> T {
     let count = pieces.len() + 1;
-    if count <= FEW {
-        let mut all = [IoSlice::new(&[]); FEW];
+    if count <= ON_STACK {
+        let mut all = [IoSlice::new(&[]); ON_STACK];
         all[0] = IoSlice::new(header);
-        for (place, piece) in all[1..].iter_mut().zip(pieces) {
-            *place = IoSlice::new(piece);
+        for (slot, piece) in all[1..].iter_mut().zip(pieces) {
+            *slot = IoSlice::new(piece);
         }
         work(&all[..count])
     } else {

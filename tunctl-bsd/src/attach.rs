@@ -18,10 +18,11 @@ use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::{CreateMethod, RemovePolicy};
 use crate::{BsdBackend, BsdDevice, BsdInterface};
 
-/// How often a free unit is looked for, when others are faster.
-const TRIES: usize = 64;
+/// How many units are tried before giving up, when other programs keep taking them first.
+const ATTEMPTS: usize = 64;
 
 impl<C: Syscalls> BsdBackend<C> {
+    /// Opens the named interface if it exists and `mode` allows it; otherwise creates a new one.
     pub(crate) fn create_or_open(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {
         let operation = mode.operation();
         let plan = AttachPlan::of_existing(operation, self.system.rules, options)?;
@@ -33,61 +34,64 @@ impl<C: Syscalls> BsdBackend<C> {
             Some(found) if options.get_flags().contains(CreateFlags::TUN_EXCL) => {
                 Err(plan.error(self.taken(&found)))
             }
-            Some(found) => self.open_found(&plan, &found),
+            Some(found) => self.open_listed(&plan, &found),
             None if mode == AttachMode::Existing => Err(plan.error(Cause::NotFound)),
-            None => self.make(&AttachPlan::new(operation, self.system.rules, options)?),
+            None => self.create_new(&AttachPlan::new(operation, self.system.rules, options)?),
         }
     }
 
-    /// Opens what has the name by now, and sets it up as this crate uses it.
-    fn attach(
+    /// Turns an open node or socket into a device, and configures it the way this crate uses it.
+    ///
+    /// `is_new` says that this call created the interface; then a failure removes it again.
+    fn set_up_device(
         &self,
         plan: &AttachPlan<'_>,
         channel: Channel<C>,
         name: &Name,
-        is_ours: bool,
+        is_new: bool,
     ) -> Result<BsdDevice<C>> {
         let failed = |error: &io::Error| {
             let errno = errno::of(error);
             plan.failed(remedy::configure(errno, plan.operation), error)
         };
-        let remove_on_drop = is_ours && plan.kind.remove_policy != RemovePolicy::OnLastClose;
+        let remove_on_drop = is_new && plan.kind.remove_policy != RemovePolicy::OnLastClose;
         let found = match self.system.by_name(name.as_bytes()) {
             Ok(found) => found,
             Err(error) => {
                 drop(channel);
                 if remove_on_drop {
-                    // The first failure is the one to tell.
+                    // Report the first error.
                     let _ = self.system.destroy(name);
                 }
                 return Err(failed(&error));
             }
         };
-        let lost = || plan.error(Reason::new(Cause::Gone).with_detail("it went as soon as it was opened"));
+        let lost =
+            || plan.error(Reason::new(Cause::Gone).with_detail("it was removed as soon as it was opened"));
         let found = found.ok_or_else(lost)?;
         let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
-        // From here on, whatever fails, it goes again if it is new.
+        // From here on the guard removes a new interface if a step fails.
         let guard = InterfaceGuard::new(self.system.clone(), interface.index(), name, remove_on_drop);
         let device = BsdDevice::new(channel, guard, interface, plan.vnet_header);
         if let Some(request) = plan.kind.set_af_header {
             device.request(request, 1).map_err(|error| failed(&error))?;
         }
         if let (true, Some(request)) = (plan.vnet_header, plan.kind.set_vnet_header) {
-            // It does not outlast the device, so that nobody else has to take it off.
+            // FreeBSD's driver resets the length when the device closes, so the next opener is unaffected.
             device.request(request, VNET_HEADER_LENGTH).map_err(|error| failed(&error))?;
         }
         device.make_nonblocking().map_err(|error| failed(&error))?;
-        if is_ours {
-            // OpenBSD and macOS bring it up at once. A new interface is down, as everywhere.
-            let under_plan = |error: Error| error.with_operation(plan.operation);
-            if device.interface().state().map_err(under_plan)? == State::Up {
-                device.interface().set_state(State::Down).map_err(under_plan)?;
+        if is_new {
+            // OpenBSD and macOS bring a new interface up at once. Here it starts down on every system.
+            let in_attach = |error: Error| error.with_operation(plan.operation);
+            if device.interface().state().map_err(in_attach)? == State::Up {
+                device.interface().set_state(State::Down).map_err(in_attach)?;
             }
         }
-        if let (true, RemovePolicy::Transient(request)) = (is_ours, plan.kind.remove_policy) {
+        if let (true, RemovePolicy::Transient(request)) = (is_new, plan.kind.remove_policy) {
             match device.request(request, 1) {
                 Ok(()) => device.leave_removal_to_kernel(),
-                // A kernel older than the request: it ends as on systems without.
+                // This kernel predates TUNSTRANSIENT: the guard removes the interface.
                 Err(error) if errno::of(&error) == errno::ENOTTY => {}
                 Err(error) => return Err(failed(&error)),
             }
@@ -95,7 +99,7 @@ impl<C: Syscalls> BsdBackend<C> {
         Ok(device)
     }
 
-    /// What an open device is called.
+    /// Asks an open device for its interface name.
     fn name_of(&self, plan: &AttachPlan<'_>, handle: &C::Handle) -> io::Result<Name> {
         match (plan.kind.create_method, plan.kind.get_name) {
             (CreateMethod::Socket { .. }, ..) => self.system.syscalls.socket_name(handle),
@@ -108,7 +112,7 @@ impl<C: Syscalls> BsdBackend<C> {
         }
     }
 
-    /// A new interface of a unit.
+    /// Creates the interface with this unit number.
     fn create_unit(&self, plan: &AttachPlan<'_>, unit: u32) -> Result<BsdDevice<C>> {
         let text = plan.kind.named(unit);
         let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
@@ -118,11 +122,12 @@ impl<C: Syscalls> BsdBackend<C> {
             return Err(plan.error(self.taken(found)));
         }
         if self.system.rules.far_end(&name).is_some_and(|far| listed.iter().any(|found| found.name == far)) {
-            let taken = Reason::new(Cause::Exists).with_detail("the other end of the pair is there");
+            let taken = Reason::new(Cause::Exists).with_detail("the other end of the pair exists");
             return Err(plan.error(taken));
         }
         if listed.iter().any(|found| found.original_name == name) {
-            // It is called otherwise by now. Opened, even for a moment, it would lose its addresses.
+            // The unit belongs to a renamed interface. Opening its node, even briefly, would cost that
+            // interface its addresses.
             return Err(plan.error(Cause::Busy));
         }
         let handle = match plan.kind.create_method {
@@ -138,27 +143,27 @@ impl<C: Syscalls> BsdBackend<C> {
                     _ => plan.not_opened(&error),
                 })?
             }
-            CreateMethod::Request => self.make_and_open(plan, &name, unit)?,
+            CreateMethod::Request => self.request_and_open(plan, &name, unit)?,
             CreateMethod::Pair(request) => {
-                return self.attach(plan, self.make_pair(plan, request, &name)?, &name, true);
+                return self.set_up_device(plan, self.create_pair(plan, request, &name)?, &name, true);
             }
         };
-        self.attach(plan, Channel::Direct(handle), &name, true)
+        self.set_up_device(plan, Channel::Direct(handle), &name, true)
     }
 
-    /// Makes an interface by request, and opens it. If it cannot be opened, it goes again.
-    fn make_and_open(&self, plan: &AttachPlan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
+    /// Creates an interface by request and opens its node; if that fails, removes the interface.
+    fn request_and_open(&self, plan: &AttachPlan<'_>, name: &Name, unit: u32) -> Result<C::Handle> {
         let abi = self.system.rules.abi;
-        let made = self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
-        made.map_err(|error| plan.not_made(&error))?;
+        let created = self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
+        created.map_err(|error| plan.not_created(&error))?;
         self.system.syscalls.open(&plan.kind.node(unit)).map_err(|error| {
-            // The first failure is the one to tell.
+            // Report the first error.
             let _ = self.system.destroy(name);
             plan.not_opened(&error)
         })
     }
 
-    /// A new interface of any unit.
+    /// Creates an interface with a unit that the system, or this program, chooses.
     fn create_any(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         let syscalls = &self.system.syscalls;
         let opened = match plan.kind.create_method {
@@ -171,19 +176,20 @@ impl<C: Syscalls> BsdBackend<C> {
         let handle = opened.map_err(|error| plan.not_opened(&error))?;
         let name = self.name_of(plan, &handle).map_err(|error| {
             if let RemovePolicy::Transient(request) = plan.kind.remove_policy {
-                // Nobody knows what to remove: the kernel is to do it.
+                // This program cannot remove an interface whose name it does not know; the kernel can.
                 let _ = syscalls.ioctl(&handle, request, &mut 1_i32.to_ne_bytes());
             }
             plan.not_opened(&error)
         })?;
-        self.attach(plan, Channel::Direct(handle), &name, true)
+        self.set_up_device(plan, Channel::Direct(handle), &name, true)
     }
 
+    /// Creates an interface with the first free unit.
     fn create_first_free(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         let mut last = None;
-        for unit in (plan.kind.first_unit..).take(TRIES) {
+        for unit in (plan.kind.first_unit..).take(ATTEMPTS) {
             match self.create_unit(plan, unit) {
-                // Somebody has it, or was faster.
+                // The unit is in use, or another program took it first.
                 Err(error) if matches!(error.cause(), Cause::Exists | Cause::Busy) => last = Some(error),
                 outcome => return outcome,
             }
@@ -191,7 +197,7 @@ impl<C: Syscalls> BsdBackend<C> {
         Err(last.unwrap_or_else(|| plan.error(Cause::Exists)))
     }
 
-    /// A new interface that is then called otherwise.
+    /// Creates an interface and renames it.
     fn create_renamed(&self, plan: &AttachPlan<'_>, wanted: &NameRequest) -> Result<BsdDevice<C>> {
         if let NameRequest::Exactly(name) = wanted {
             let found = self.system.by_name(name.as_bytes());
@@ -218,11 +224,12 @@ impl<C: Syscalls> BsdBackend<C> {
         Ok(device.with_current_name())
     }
 
-    fn make(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
+    /// Creates an interface with the requested name.
+    fn create_new(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         match &plan.name {
             NameRequest::Any => self.create_any(plan),
             NameRequest::Unit(unit) => match self.create_unit(plan, *unit) {
-                Err(error) if self.belongs_to_a_renamed(plan, *unit) => {
+                Err(error) if self.is_unit_of_renamed(plan, *unit) => {
                     let Some(name) = Name::new(plan.kind.named(*unit).as_bytes()) else { return Err(error) };
                     self.create_renamed(plan, &NameRequest::Exactly(name))
                 }
@@ -232,31 +239,31 @@ impl<C: Syscalls> BsdBackend<C> {
         }
     }
 
-    /// Whether a name is free, and its unit is that of an interface which is called otherwise by now.
-    fn belongs_to_a_renamed(&self, plan: &AttachPlan<'_>, unit: u32) -> bool {
+    /// Whether the unit belongs to a renamed interface: the name is then free, but the unit is not.
+    fn is_unit_of_renamed(&self, plan: &AttachPlan<'_>, unit: u32) -> bool {
         let original_name = plan.kind.named(unit);
         let found = self.system.find(|found| found.original_name.as_bytes() == original_name.as_bytes());
         matches!(found, Ok(Some(found)) if found.name != found.original_name)
     }
 
-    /// Opens an interface that is there.
-    fn open_found(&self, plan: &AttachPlan<'_>, found: &ListedInterface) -> Result<BsdDevice<C>> {
+    /// Opens an interface that exists.
+    fn open_listed(&self, plan: &AttachPlan<'_>, found: &ListedInterface) -> Result<BsdDevice<C>> {
         match self.kind_of(found) {
             None => return Err(plan.error(Cause::NotATun)),
             Some(kind) if kind.layer != plan.kind.layer => return Err(plan.error(Cause::LayerMismatch)),
             Some(_) => {}
         }
         if let CreateMethod::Socket { .. } | CreateMethod::Pair(_) = plan.kind.create_method {
-            // It is there because a program has its socket, or past its other end.
+            // It exists because its creator still holds the socket or the far end.
             return Err(plan.error(Cause::Busy));
         }
         let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
         let opened = self.system.syscalls.open(&node);
         let handle = opened.map_err(|error| plan.not_opened(&error))?;
-        self.attach(plan, Channel::Direct(handle), &found.name, false)
+        self.set_up_device(plan, Channel::Direct(handle), &found.name, false)
     }
 
-    /// Why a name cannot be given.
+    /// Returns why the name of this interface is not available.
     fn taken(&self, found: &ListedInterface) -> Cause {
         if self.kind_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
     }

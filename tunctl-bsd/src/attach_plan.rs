@@ -1,4 +1,4 @@
-//! What to create or to open: the options, as far as these systems can have them.
+//! From options to a plan of how to create or open, as far as these systems support the options.
 
 use std::io;
 
@@ -12,38 +12,40 @@ use crate::errno;
 use crate::remedy;
 use crate::system::{CreateMethod, Kind, Rules};
 
-/// A name that an interface may be given. These kernels take any, also one that would lead out of `/dev`.
+/// Returns a name that an interface may be renamed to.
+///
+/// The kernels accept any name, even one that leads out of `/dev`, so this checks it as Linux would.
 pub(crate) fn new_name(name: &InterfaceName) -> Option<Name> {
     let text = std::str::from_utf8(name.as_bytes()).ok()?;
     InterfaceName::new(text).ok().and_then(|name| Name::new(name.as_bytes()))
 }
 
-/// What was asked, and how it is done.
+/// What the caller requested, and how this system does it.
 pub(crate) struct AttachPlan<'a> {
     pub(crate) operation: Operation,
     pub(crate) system: System,
     pub(crate) kind: &'static Kind,
     pub(crate) name: NameRequest,
-    /// Whether frames are to have a virtio-net header in front.
+    /// Whether each frame carries a virtio-net header.
     pub(crate) vnet_header: bool,
     pattern: Option<&'a NamePattern>,
 }
 
-/// What a new interface is to be called.
+/// The name requested for a new interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NameRequest {
-    /// As the system likes.
+    /// Any name: the system chooses.
     Any,
-    /// By its kind and this number.
+    /// The kind's prefix with this unit number.
     Unit(u32),
-    /// Something of its own.
+    /// This name, which needs a rename.
     Exactly(Name),
-    /// Something of its own, with the first number that is free between.
+    /// The first free number between this prefix and this suffix, which needs a rename.
     Numbered(Vec<u8>, Vec<u8>),
 }
 
 impl NameRequest {
-    /// The name to try after so many others; `None`: there are no more.
+    /// Returns the name to try after `number` others, or `None` when there are no more.
     pub(crate) fn candidate(&self, number: u32) -> Option<Name> {
         match self {
             Self::Exactly(name) => (number == 0).then_some(*name),
@@ -60,7 +62,7 @@ impl NameRequest {
 }
 
 impl<'a> AttachPlan<'a> {
-    /// For something new.
+    /// A plan to create an interface.
     pub(crate) fn new(
         operation: Operation,
         rules: &'static Rules,
@@ -89,7 +91,7 @@ impl<'a> AttachPlan<'a> {
         Ok(plan)
     }
 
-    /// For something that is there, whose name is not to be judged.
+    /// A plan to open an interface that exists. The name is not checked: the interface already has it.
     pub(crate) fn of_existing(
         operation: Operation,
         rules: &'static Rules,
@@ -108,14 +110,15 @@ impl<'a> AttachPlan<'a> {
         let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE;
         if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {
             let reason = Reason::new(Cause::Unsupported);
-            let lacking = "this system has no packet information, and one queue an interface";
-            return Err(plan.error(reason.with_detail(lacking)));
+            return Err(plan.error(
+                reason.with_detail("this system has no packet information and one queue per interface"),
+            ));
         }
         if plan.vnet_header && plan.kind.set_vnet_header.is_none() {
             let reason = Reason::new(Cause::Unsupported);
-            return Err(
-                plan.error(reason.with_detail("interfaces of this kind have no virtio-net header here"))
-            );
+            return Err(plan.error(
+                reason.with_detail("interfaces of this kind have no virtio-net header on this system"),
+            ));
         }
         Ok(plan)
     }
@@ -128,12 +131,12 @@ impl<'a> AttachPlan<'a> {
         }
     }
 
-    /// The error of a system call that failed.
+    /// Reports a failed system call.
     pub(crate) fn failed(&self, reason: Reason, error: &io::Error) -> Error {
         self.error(remedy::with_errno(reason, error))
     }
 
-    /// A node, or a socket, could not be opened, or not asked.
+    /// Reports that a node or socket could not be opened or queried.
     pub(crate) fn not_opened(&self, error: &io::Error) -> Error {
         let errno = errno::of(error);
         let has_nodes = matches!(self.kind.create_method, CreateMethod::OpenNode { .. });
@@ -144,16 +147,16 @@ impl<'a> AttachPlan<'a> {
         self.failed(reason, error)
     }
 
-    /// An interface could not be made by a request.
-    pub(crate) fn not_made(&self, error: &io::Error) -> Error {
+    /// Reports that a request to create an interface failed.
+    pub(crate) fn not_created(&self, error: &io::Error) -> Error {
         self.failed(remedy::create(errno::of(error), self.system, self.kind.layer), error)
     }
 
     pub(crate) fn refuse_name(&self) -> Error {
         let prefix = self.kind.prefix;
         let reason = Reason::new(Cause::InvalidName)
-            .with_detail(format!("interfaces of this kind are called {prefix}0, {prefix}1, … here"))
-            .with_remedy(format!("Ask for one of these names, for {prefix}%d, or for none."));
+            .with_detail(format!("this system names such interfaces {prefix}0, {prefix}1, …"))
+            .with_remedy(format!("Request one of these names, or {prefix}%d, or no name."));
         self.error(reason)
     }
 }

@@ -1,4 +1,4 @@
-//! The backend: the drivers behind `/dev/tunN` and `/dev/tapN`, and the sockets of macOS.
+//! The backend: its capabilities, and looking interfaces up.
 
 use std::sync::Arc;
 
@@ -14,22 +14,24 @@ use crate::system::{Kind, rules};
 use crate::system_handle::SystemHandle;
 use crate::{BsdDevice, BsdInterface};
 
-/// The TUN/TAP drivers of one of these systems, over its calls: those of the [`Host`](crate), or a model's.
+/// The TUN/TAP drivers of one of these systems.
+///
+/// `C` makes the system calls: the running system's ([`Host`](crate::native)), or those of a model.
 #[derive(Debug)]
 pub struct BsdBackend<C> {
     pub(crate) system: Arc<SystemHandle<C>>,
 }
 
 impl<C: Syscalls> BsdBackend<C> {
-    /// A backend of a system, over its calls.
+    /// A backend for `system` that makes its system calls through `syscalls`.
     #[must_use]
     pub fn with_syscalls(system: System, syscalls: C) -> Self {
         Self { system: Arc::new(SystemHandle { syscalls, rules: rules(system) }) }
     }
 
-    /// What an interface is, by the name that it was made with.
-    pub(crate) fn kind_of(&self, found: &ListedInterface) -> Option<&'static Kind> {
-        self.system.rules.kind_of(found.original_name.as_bytes())
+    /// Returns the kind of an interface, by its original name.
+    pub(crate) fn kind_of(&self, listed: &ListedInterface) -> Option<&'static Kind> {
+        self.system.rules.kind_of(listed.original_name.as_bytes())
     }
 
     pub(crate) fn find(&self, operation: Operation, name: &InterfaceName) -> Result<Option<ListedInterface>> {
@@ -46,7 +48,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
 
     fn capabilities(&self) -> Capabilities {
         const ALL: Capabilities = Capabilities::REQUIRED.with(&[Operation::SetPersist, Operation::Rename]);
-        self.system.rules.lacks.iter().fold(ALL, |all, &lacking| all.without(lacking))
+        self.system.rules.unsupported.iter().fold(ALL, |all, &operation| all.without(operation))
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {
@@ -65,11 +67,11 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
         let mut listed = listed.map_err(|error| {
             remedy::with_errno(remedy::from_errno(errno::of(&error)), &error).of(Operation::List)
         })?;
-        // The systems list them as they like.
-        listed.sort_by_key(|found| found.index);
-        let known =
-            |found: &ListedInterface| BsdInterface::new(self.system.clone(), found, self.kind_of(found)?);
-        Ok(listed.iter().filter_map(known).collect())
+        // `getifaddrs` promises no order.
+        listed.sort_by_key(|listed| listed.index);
+        let tun_or_tap =
+            |listed: &ListedInterface| BsdInterface::new(self.system.clone(), listed, self.kind_of(listed)?);
+        Ok(listed.iter().filter_map(tun_or_tap).collect())
     }
 }
 

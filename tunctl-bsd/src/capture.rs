@@ -1,5 +1,6 @@
-//! Frames past the far end of a pair of Ethernets, where there are no taps: given one at a time, out of a packet filter whose reads give
-//! all that came.
+//! Frames captured at the far end of a `feth` pair, which replaces a tap on macOS.
+//!
+//! A read of a packet filter returns all frames that arrived; this hands them out one at a time.
 
 use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
@@ -16,13 +17,15 @@ use crate::errno;
 use crate::syscalls::Syscalls;
 use crate::system_handle::SystemHandle;
 
-/// A packet filter, bound to the far end, and what it gave that nobody has received yet.
+/// A packet filter bound to the far end, and the frames it returned that were not received yet.
 ///
-/// A descriptor of the filter's own would not do for an event loop: of frames that were read along with another, it knows nothing. So
-/// there is one that is readable as long as a frame waits here; and a thread that reads the filter when none does.
+/// An event loop cannot wait on the filter's own descriptor: it is not readable for frames that were already
+/// read together with another. So an event loop waits on a socket that is readable while a frame waits here,
+/// and a thread reads the filter when none does.
 pub(crate) struct Capture<C: Syscalls> {
     shared: Arc<Shared<C>>,
-    lent: UnixStream,
+    /// Readable while a frame waits. Clones of it are lent to event loops.
+    ready: UnixStream,
     pump: Option<JoinHandle<()>>,
 }
 
@@ -34,26 +37,31 @@ struct Shared<C: Syscalls> {
     stop: Interrupter,
 }
 
-/// What one read has given.
+/// The frames of one read.
 struct Frames {
     layout: HeaderLayout,
-    /// As long as a read has to have room for.
+    /// As long as the filter's buffer: `bpfread` accepts no other length.
     bytes: Vec<u8>,
-    /// Where the frames begin that were not received yet, and where they end.
-    at: usize,
+    /// The range of frames that were not received yet.
+    start: usize,
     end: usize,
-    /// The other end of the descriptor that is lent: a byte is on its way as long as a frame waits, or once the filter has failed.
+    /// The other end of `ready`. One byte is in the socket while a frame waits, or once the filter failed.
     token: UnixStream,
     has_token: bool,
 }
 
 impl<C: Syscalls> Capture<C> {
-    /// Of a filter that is bound, does not block, and whose reads have to have room for so many bytes.
-    pub(crate) fn new(system: Arc<SystemHandle<C>>, filter: C::Handle, room: usize) -> io::Result<Self> {
-        let (lent, token) = UnixStream::pair()?;
-        lent.set_nonblocking(true)?;
+    /// Starts to capture from a bound, non-blocking filter with this buffer length.
+    pub(crate) fn new(
+        system: Arc<SystemHandle<C>>,
+        filter: C::Handle,
+        buffer_length: usize,
+    ) -> io::Result<Self> {
+        let (ready, token) = UnixStream::pair()?;
+        ready.set_nonblocking(true)?;
         let layout = system.rules.abi.bpf.header;
-        let frames = Frames { layout, bytes: vec![0; room], at: 0, end: 0, token, has_token: false };
+        let frames =
+            Frames { layout, bytes: vec![0; buffer_length], start: 0, end: 0, token, has_token: false };
         let stop = Interrupter::new()?;
         let (frames, received_all) = (Mutex::new(frames), Condvar::new());
         let shared = Arc::new(Shared { system, filter, frames, received_all, stop });
@@ -61,17 +69,17 @@ impl<C: Syscalls> Capture<C> {
             let shared = shared.clone();
             move || shared.pump()
         })?;
-        Ok(Self { shared, lent, pump: Some(pump) })
+        Ok(Self { shared, ready, pump: Some(pump) })
     }
 
-    /// The filter itself.
+    /// Returns the filter itself.
     pub(crate) fn filter(&self) -> &C::Handle {
         &self.shared.filter
     }
 
-    /// A descriptor that is readable as long as a frame waits.
+    /// Returns a socket that is readable while a frame waits.
     pub(crate) fn lend(&self) -> io::Result<UnixStream> {
-        self.lent.try_clone()
+        self.ready.try_clone()
     }
 
     /// Receives the oldest frame.
@@ -92,8 +100,9 @@ impl<C: Syscalls> Capture<C> {
 
     fn take_token(&self, frames: &mut Frames) {
         if frames.has_token {
-            // It was written under the same lock, so that it is there, unless who was lent the descriptor took it.
-            let _ = (&self.lent).read(&mut [0]);
+            // `put_token` wrote the byte under the same lock, so it is there unless the program itself read
+            // the lent descriptor.
+            let _ = (&self.ready).read(&mut [0]);
             frames.has_token = false;
         }
     }
@@ -102,11 +111,12 @@ impl<C: Syscalls> Capture<C> {
 impl<C: Syscalls> Drop for Capture<C> {
     fn drop(&mut self) {
         self.shared.stop.interrupt();
-        // Taken and given back, so that the thread is either before its look or waits already.
+        // Taking the lock once ensures that the thread either has not checked `stop` yet or already waits, so
+        // the notification is not lost.
         drop(self.shared.lock());
         self.shared.received_all.notify_one();
         if let Some(pump) = self.pump.take() {
-            // It has panicked, and said so.
+            // An error means that the thread panicked, and the panic was already reported.
             let _ = pump.join();
         }
     }
@@ -117,7 +127,8 @@ impl<C: Syscalls> Shared<C> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the filter whenever no frame waits. While one does, the kernel keeps what comes, and counts what it drops.
+    /// Reads the filter whenever no frame waits. Meanwhile the kernel buffers new frames and counts its
+    /// drops.
     fn pump(&self) {
         while self.wait_until_received() && self.wait_for_filter() {
             let mut frames = self.lock();
@@ -128,7 +139,7 @@ impl<C: Syscalls> Shared<C> {
                 Ok(()) => frames.put_token(),
                 Err(error) if errno::of(&error) == errno::EAGAIN => {}
                 Err(_) => {
-                    // Whoever receives next is told the same.
+                    // Wakes the receiver, whose own read then reports the same error.
                     frames.put_token();
                     return;
                 }
@@ -136,7 +147,7 @@ impl<C: Syscalls> Shared<C> {
         }
     }
 
-    /// Waits until no frame waits; whether to go on.
+    /// Waits until all frames were received. Returns whether to go on.
     fn wait_until_received(&self) -> bool {
         let frames = self.lock();
         let all =
@@ -145,7 +156,7 @@ impl<C: Syscalls> Shared<C> {
         !self.stop.is_interrupted()
     }
 
-    /// Waits until the filter has frames; whether to go on.
+    /// Waits until the filter has frames. Returns whether to go on.
     fn wait_for_filter(&self) -> bool {
         let mut polled = [
             PollFd::new(self.filter.as_fd(), PollFlags::POLLIN),
@@ -155,10 +166,10 @@ impl<C: Syscalls> Shared<C> {
         !self.stop.is_interrupted()
     }
 
-    /// Reads the filter: all that has come since the last time. `EAGAIN`: nothing has.
+    /// Reads all frames that arrived since the last read, or fails with `EAGAIN`.
     fn refill(&self, frames: &mut Frames) -> io::Result<()> {
         frames.end = self.system.syscalls.read(&self.filter, &mut [IoSliceMut::new(&mut frames.bytes)])?;
-        frames.at = 0;
+        frames.start = 0;
         if frames.is_empty() {
             return Err(errno::error(errno::EAGAIN));
         }
@@ -168,14 +179,14 @@ impl<C: Syscalls> Shared<C> {
 
 impl Frames {
     fn is_empty(&self) -> bool {
-        Packets::new(&self.bytes[self.at..self.end], self.layout).next().is_none()
+        Packets::new(&self.bytes[self.start..self.end], self.layout).next().is_none()
     }
 
-    /// Takes the oldest frame; its length, as far as there was room.
+    /// Moves the oldest frame into `buffers` and returns how many bytes fitted.
     fn pop(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Option<usize> {
-        let mut packets = Packets::new(&self.bytes[self.at..self.end], self.layout);
+        let mut packets = Packets::new(&self.bytes[self.start..self.end], self.layout);
         let copied = scatter(packets.next()?.bytes, buffers);
-        self.at = self.end - packets.rest().len();
+        self.start = self.end - packets.rest().len();
         Some(copied)
     }
 
@@ -186,7 +197,7 @@ impl Frames {
     }
 }
 
-/// Copies as much as there is room for.
+/// Copies as much of the frame as the buffers hold.
 fn scatter(mut frame: &[u8], buffers: &mut [IoSliceMut<'_>]) -> usize {
     let mut copied = 0;
     for buffer in buffers {

@@ -1,4 +1,4 @@
-//! Where packets come from and go to.
+//! The open file behind a device: where its packets come from and go to.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -11,10 +11,11 @@ use tunctl_sys::bsd::Request;
 use crate::capture::Capture;
 use crate::syscalls::Syscalls;
 
+/// The open file behind a device.
 pub(crate) enum Channel<C: Syscalls> {
-    /// A node, or a socket: each call is one packet.
+    /// A node or a socket: each call transfers one packet.
     Direct(C::Handle),
-    /// The far end of a pair of Ethernets, and a descriptor to wait at.
+    /// The capture at the far end of a `feth` pair, and the socket that is readable while a frame waits.
     Far(Arc<Capture<C>>, UnixStream),
 }
 
@@ -24,7 +25,7 @@ impl<C: Syscalls> Channel<C> {
         Ok(Self::Far(Arc::new(capture), ready))
     }
 
-    /// What the system has opened.
+    /// The handle for requests and writes.
     fn handle(&self) -> &C::Handle {
         match self {
             Self::Direct(handle) => handle,
@@ -42,7 +43,7 @@ impl<C: Syscalls> Channel<C> {
     pub(crate) fn set_nonblocking(&self, syscalls: &C) -> io::Result<()> {
         match self {
             Self::Direct(handle) => syscalls.set_nonblocking(handle),
-            // It was, before its thread began.
+            // `open_filter` did so before the capture's thread started.
             Self::Far(..) => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The device: an open node; of macOS, a socket, or the far end of a pair of Ethernets.
+//! The device: an open node, or on macOS a utun socket or the far end of a `feth` pair.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -24,22 +24,23 @@ use crate::system::RemovePolicy;
 use crate::system_handle::SystemHandle;
 use crate::wait::wait;
 
-/// The header of a frame. Some of these drivers take less, and lose it.
-const ETHERNET: usize = 14;
-/// The virtio-net header, as Linux has it unless told otherwise: without a number of buffers.
+/// The length of an Ethernet header. Some of these drivers accept a shorter frame and silently drop it.
+const ETHERNET_HEADER_LENGTH: usize = 14;
+/// The length of a virtio-net header without `num_buffers`, which is also Linux's default.
 pub(crate) const VNET_HEADER_LENGTH: i32 = 10;
 const VNET_HEADER: usize = VNET_HEADER_LENGTH.unsigned_abs() as usize;
 
 /// An open TUN/TAP device of these systems.
 ///
-/// Packets of a tun are bare, as on Linux: the address family that the kernel has in front of each is taken off by a vectored read, and
-/// put there by a vectored write, without a copy.
+/// Packets of a tun are bare, as on Linux. A vectored read strips the AF header that the kernel puts before
+/// each packet, and a vectored write adds it, without a copy.
 pub struct BsdDevice<C: Syscalls> {
-    // Closed before the interface is removed: FreeBSD waits for that.
+    // Declared before `guard`, so that it closes before the interface is removed: on FreeBSD, SIOCIFDESTROY
+    // waits until the device is closed.
     channel: Channel<C>,
     guard: Arc<InterfaceGuard<C>>,
     interface: BsdInterface<C>,
-    /// Frames have a virtio-net header in front, which is the program's to read and to write.
+    /// Each frame starts with a virtio-net header, which the program reads and writes itself.
     vnet_header: bool,
 }
 
@@ -53,7 +54,7 @@ impl<C: Syscalls> BsdDevice<C> {
         Self { channel, guard: Arc::new(guard), interface, vnet_header }
     }
 
-    /// A request to the open device, with a number.
+    /// Sends a request with an integer argument to the open device.
     pub(crate) fn request(&self, request: Request, value: i32) -> io::Result<()> {
         self.channel.ioctl(&self.system().syscalls, request, &mut value.to_ne_bytes())
     }
@@ -62,17 +63,17 @@ impl<C: Syscalls> BsdDevice<C> {
         self.channel.set_nonblocking(&self.system().syscalls)
     }
 
-    /// The kernel removes the interface with its last descriptor.
+    /// Records that the kernel removes the interface with its last descriptor.
     pub(crate) fn leave_removal_to_kernel(&self) {
         self.guard.set_remove_on_drop(false);
     }
 
-    /// What the interface is called now.
+    /// Returns the interface's current name, if the interface still exists.
     pub(crate) fn kernel_name(&self) -> Option<Name> {
         self.guard.name().ok().flatten()
     }
 
-    /// The same, after its interface was renamed.
+    /// Updates the name in the interface handle after a rename.
     pub(crate) fn with_current_name(self) -> Self {
         let renamed = self.kernel_name().and_then(|name| InterfaceName::from_kernel(name.as_bytes()).ok());
         match renamed {
@@ -95,7 +96,7 @@ impl<C: Syscalls> BsdDevice<C> {
         Error::new(operation, Cause::Unsupported).with_name(self.interface.last_name())
     }
 
-    fn configured(&self, operation: Operation, request: Request, value: i32) -> Result<()> {
+    fn request_for(&self, operation: Operation, request: Request, value: i32) -> Result<()> {
         self.request(request, value)
             .map_err(|error| self.error(operation, remedy::configure(errno::of(&error), operation), &error))
     }
@@ -107,7 +108,7 @@ impl<C: Syscalls> BsdDevice<C> {
         }
     }
 
-    /// The errno that others would have said.
+    /// Maps the driver's own errno for "the interface is down" to `ENETDOWN`.
     #[cold]
     fn normalized_errno(&self, errno: i32) -> i32 {
         let may_be_down = self.interface.kind().errno_when_down == Some(errno);
@@ -119,13 +120,13 @@ impl<C: Syscalls> BsdDevice<C> {
         self.channel.read(&self.system().syscalls, buffers).map_err(|error| self.receive_error(&error))
     }
 
-    /// A packet behind its head; its own length.
+    /// Receives an AF header and a packet; returns the packet's length.
     fn receive_after_af_header(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let length = self.receive(buffers)?;
         length.checked_sub(AF_HEADER_LENGTH).ok_or_else(|| {
-            let torn = Reason::new(Cause::Other);
-            let torn = torn.with_detail("the driver gave less than the address family of a packet");
-            torn.of(Operation::Receive).with_name(self.interface.last_name())
+            let truncated = Reason::new(Cause::Other);
+            let truncated = truncated.with_detail("the driver returned less than an address family header");
+            truncated.of(Operation::Receive).with_name(self.interface.last_name())
         })
     }
 
@@ -133,16 +134,17 @@ impl<C: Syscalls> BsdDevice<C> {
         Error::new(Operation::Send, reason).with_name(self.interface.last_name())
     }
 
-    /// The length of a packet that was sent, behind `head` bytes that are not the program's.
+    /// Checks the outcome of writing `length` bytes of the program's after `header_length` bytes of this
+    /// crate's.
     fn sent(&self, outcome: io::Result<usize>, header_length: usize, length: usize) -> Result<usize> {
         match outcome {
-            Ok(taken) if taken == header_length + length => Ok(length),
-            // FreeBSD takes nothing while the interface is down, and says so in no other way.
-            Ok(taken) if taken <= header_length => Err(self.send_refused(Cause::Down)),
+            Ok(written) if written == header_length + length => Ok(length),
+            // While the interface is down, FreeBSD's `tunwrite` returns 0 and reports no error.
+            Ok(written) if written <= header_length => Err(self.send_refused(Cause::Down)),
             Ok(_) => {
                 let cut = Reason::new(Cause::MalformedPacket);
                 Err(self.send_refused(
-                    cut.with_detail("the packet is longer than the MTU, and the driver has cut it"),
+                    cut.with_detail("the packet is longer than the MTU, and the driver truncated it"),
                 ))
             }
             Err(error) if errno::of(&error) == errno::EAGAIN => {
@@ -155,11 +157,13 @@ impl<C: Syscalls> BsdDevice<C> {
         }
     }
 
-    /// What has to stand in front of a packet that begins so; refuses what is none.
+    /// Returns the AF header for a packet with this first byte and length, if this kind of interface needs
+    /// one. Refuses bytes that are not a packet.
     fn af_header_for(&self, first: Option<u8>, length: usize) -> Result<Option<[u8; AF_HEADER_LENGTH]>> {
         let kind = self.interface.kind();
         if kind.layer == Layer::Tap {
-            let least = if self.vnet_header { VNET_HEADER + ETHERNET } else { ETHERNET };
+            let least =
+                if self.vnet_header { VNET_HEADER + ETHERNET_HEADER_LENGTH } else { ETHERNET_HEADER_LENGTH };
             return if length < least { Err(self.send_refused(Cause::TooShort)) } else { Ok(None) };
         }
         let first = first.ok_or_else(|| self.send_refused(Cause::TooShort))?;
@@ -168,8 +172,10 @@ impl<C: Syscalls> BsdDevice<C> {
         Ok(kind.has_af_header.then(|| family.to_bytes(self.system().rules.system)))
     }
 
-    /// Has a tun lead to a peer, or be of a network, as its address wants it. That can be chosen while it is down; else it stays as it
-    /// is, and whether the address fits is for the address to say.
+    /// Makes a tun point-to-point if `address` has a peer, and a broadcast interface otherwise.
+    ///
+    /// The drivers allow this only while the tun is down (TUNSIFMODE: `EBUSY` while up). An up tun keeps its
+    /// mode, and adding an address that does not fit reports the error.
     fn set_mode(&self, address: InterfaceAddress) -> Result<()> {
         let (Layer::Tun, Some(request)) =
             (self.interface.layer(), self.system().rules.abi.requests.tun_set_mode)
@@ -187,8 +193,10 @@ impl<C: Syscalls> BsdDevice<C> {
 }
 
 impl<C: Syscalls> AsFd for BsdDevice<C> {
-    /// Lends the descriptor, for an event loop to wait on. Packets of a tun that are read or written through it have their address
-    /// family in front. That of a tap of macOS is for waiting alone: no packets go through it.
+    /// Lends the descriptor for an event loop to wait on.
+    ///
+    /// Packets of a tun read or written through it carry the AF header. The descriptor of a macOS tap is for
+    /// waiting only: no packets pass through it.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
     }
@@ -213,7 +221,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
 
     #[inline]
     fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
-        // A packet that cannot be given is not taken.
+        // A read into an empty buffer would lose the packet.
         if buffer.is_empty() {
             return Ok(0);
         }
@@ -274,17 +282,18 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
 
     /// # Platform
     ///
-    /// FreeBSD's kernel keeps or removes the interface. On NetBSD this program removes it when the last device is closed, unless it is
-    /// persistent: so one that is killed leaves it. The others have no such thing.
+    /// On FreeBSD the kernel keeps or removes the interface. On NetBSD this program removes it when the last
+    /// device closes, unless it is persistent; a killed program leaves it. `Unsupported` on the other
+    /// systems.
     fn set_persist(&self, persistent: bool) -> Result<()> {
         let rules = self.system().rules;
-        if rules.lacks.contains(&Operation::SetPersist) {
+        if rules.unsupported.contains(&Operation::SetPersist) {
             return Err(self.unsupported(Operation::SetPersist));
         }
         match self.interface.kind().remove_policy {
             RemovePolicy::Transient(request) => {
-                match self.configured(Operation::SetPersist, request, (!persistent).into()) {
-                    // A kernel older than the request.
+                match self.request_for(Operation::SetPersist, request, (!persistent).into()) {
+                    // This kernel predates TUNSTRANSIENT.
                     Err(error) if error.raw_os_error() == Some(errno::ENOTTY) => {
                         self.guard.set_remove_on_drop(!persistent);
                         Ok(())
@@ -293,7 +302,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
                 }
             }
             _ => {
-                // Nothing of it is the kernel's, so what is gone is looked for.
+                // No request reaches the kernel, so check that the interface still exists.
                 self.interface.is_there(Operation::SetPersist)?;
                 self.guard.set_remove_on_drop(!persistent);
                 Ok(())
@@ -316,8 +325,9 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
 
     /// # Platform
     ///
-    /// `Busy`, and the device comes back, while a clone of it is open: the interface can go only after the last is closed. On OpenBSD,
-    /// DragonFly and macOS, an interface that was made by hand stays, and the error says so.
+    /// `Busy` while a clone of the device is open, and the error returns the device: the interface can be
+    /// removed only after the last one closes. On OpenBSD, DragonFly and macOS an interface created by hand
+    /// stays, and the error says so.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
         if Arc::strong_count(&self.guard) > 1 {
             let busy = Reason::new(Cause::Busy).with_detail("clones of the device are open");
@@ -331,10 +341,10 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
             let error = remedy::with_errno(reason, error).of(Operation::Destroy);
             DestroyError::new(error.with_name(interface.last_name()), None)
         };
-        // Until it has gone, it ends as it would have without this.
+        // A failure leaves the guard as it is, so the interface is still removed if it was to be.
         if let Some(name) = guard.name_to_remove().map_err(|error| failed(&error))? {
             match guard.system.destroy(&name) {
-                // It went in between.
+                // If the interface is gone, another program was faster.
                 Err(error) if !matches!(guard.name(), Ok(None)) => return Err(failed(&error)),
                 _ => {}
             }
@@ -345,7 +355,8 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
 
     /// # Platform
     ///
-    /// A tun that is down is set to lead to a peer, or to be of a network, as the address wants it, where the system lets it choose.
+    /// Where the system allows it, a tun that is down becomes point-to-point for an address with a peer, and
+    /// a broadcast interface for one without.
     fn up(&self, address: InterfaceAddress) -> Result<()> {
         self.set_mode(address)?;
         self.interface.up(address)

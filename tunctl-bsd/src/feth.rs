@@ -1,4 +1,4 @@
-//! A tap of macOS: two Ethernets that are connected, and a packet filter at the far end.
+//! Taps of macOS: a pair of connected `feth` Ethernets, with a packet filter at the far end.
 
 use std::io;
 
@@ -13,30 +13,35 @@ use crate::errno;
 use crate::remedy;
 use crate::syscalls::{Family, Syscalls};
 
-/// The bytes that a filter is asked to keep, twice, while nobody reads: some hundred frames.
-const ROOM: u32 = 256 * 1024;
+/// The size requested for each of the filter's two buffers, in bytes: a few hundred frames.
+const BUFFER_SIZE: u32 = 256 * 1024;
 
 impl<C: Syscalls> BsdBackend<C> {
-    /// Makes both ends, and opens the far one. If anything fails, they go again.
-    pub(crate) fn make_pair(&self, plan: &AttachPlan<'_>, request: Pair, near: &Name) -> Result<Channel<C>> {
+    /// Creates both ends and opens a filter on the far one; removes both if a step fails.
+    pub(crate) fn create_pair(
+        &self,
+        plan: &AttachPlan<'_>,
+        request: Pair,
+        near: &Name,
+    ) -> Result<Channel<C>> {
         let far = self.system.rules.far_end(near).ok_or_else(|| plan.refuse_name())?;
-        self.make_ethernet(near).map_err(|error| plan.not_made(&error))?;
-        if let Err(error) = self.make_ethernet(&far) {
-            // The first failure is the one to tell; the far end, if there is one, is somebody else's.
+        self.create_ethernet(near).map_err(|error| plan.not_created(&error))?;
+        if let Err(error) = self.create_ethernet(&far) {
+            // Report the first error. A far end that exists belongs to another program.
             let _ = self.remove_ethernet(near);
-            return Err(plan.not_made(&error));
+            return Err(plan.not_created(&error));
         }
-        let connected = self.system.syscalls.pair(request, near, &far).and_then(|()| self.set_up(&far));
-        let opened = connected.map_err(|error| plan.not_made(&error)).and_then(|()| {
+        let connected = self.system.syscalls.pair(request, near, &far).and_then(|()| self.bring_up(&far));
+        let opened = connected.map_err(|error| plan.not_created(&error)).and_then(|()| {
             self.open_filter(&far).map_err(|error| plan.failed(remedy::filter(errno::of(&error)), &error))
         });
         opened.inspect_err(|_| {
-            // The first failure is the one to tell.
+            // Report the first error.
             let _ = self.system.destroy(near);
         })
     }
 
-    fn make_ethernet(&self, name: &Name) -> io::Result<()> {
+    fn create_ethernet(&self, name: &Name) -> io::Result<()> {
         let abi = self.system.rules.abi;
         self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name))
     }
@@ -46,8 +51,8 @@ impl<C: Syscalls> BsdBackend<C> {
         self.system.syscalls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name))
     }
 
-    /// Nothing is sent through an Ethernet that is down.
-    fn set_up(&self, name: &Name) -> io::Result<()> {
+    /// Brings an Ethernet up; one that is down sends nothing.
+    fn bring_up(&self, name: &Name) -> io::Result<()> {
         let abi = self.system.rules.abi;
         let mut argument = abi.ifreq(name);
         self.system.syscalls.configure(Family::V4, abi.requests.get_flags, &mut argument)?;
@@ -55,7 +60,7 @@ impl<C: Syscalls> BsdBackend<C> {
         self.system.syscalls.configure(Family::V4, abi.requests.set_flags, &mut abi.ifreq_flags(name, flags))
     }
 
-    /// A packet filter that gives what arrives at an Ethernet, at once, and sends what it is given, as it is.
+    /// Opens a packet filter that delivers received frames immediately, and sends frames unchanged.
     fn open_filter(&self, name: &Name) -> io::Result<Channel<C>> {
         let (syscalls, abi) = (&self.system.syscalls, self.system.rules.abi);
         let filter = self.open_free_filter()?;
@@ -64,18 +69,19 @@ impl<C: Syscalls> BsdBackend<C> {
             syscalls.ioctl(&filter, request, &mut argument)?;
             Ok(u32::from_ne_bytes(argument))
         };
-        // Only before it is bound; and reads have to have room for exactly what it came to.
-        let room = set(abi.bpf.set_buffer_length, ROOM)?;
+        // The length can be set only before the filter is bound. `bpfread` accepts only reads of exactly the
+        // length that the kernel granted.
+        let granted = set(abi.bpf.set_buffer_length, BUFFER_SIZE)?;
         syscalls.ioctl(&filter, abi.bpf.set_interface, &mut abi.ifreq(name))?;
         set(abi.bpf.set_immediate, 1)?;
         set(abi.bpf.set_header_complete, 1)?;
         set(abi.bpf.set_direction, abi.bpf.received_only)?;
         syscalls.set_nonblocking(&filter)?;
-        let room = usize::try_from(room).map_err(io::Error::other)?;
-        Channel::far(Capture::new(self.system.clone(), filter, room)?)
+        let buffer_length = usize::try_from(granted).map_err(io::Error::other)?;
+        Channel::far(Capture::new(self.system.clone(), filter, buffer_length)?)
     }
 
-    /// Each node is one filter's, and opens for one program.
+    /// Opens the first free `/dev/bpfN`: each node is one filter and opens for one program at a time.
     fn open_free_filter(&self) -> io::Result<C::Handle> {
         let mut number = 0_u32;
         loop {

@@ -1,4 +1,4 @@
-//! The interface: configured by requests to sockets, and found by its index.
+//! The interface: found by its index, and configured by ioctls on sockets.
 
 use std::fmt;
 use std::io;
@@ -18,22 +18,22 @@ use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 use crate::system::{CreateMethod, Kind};
 use crate::system_handle::SystemHandle;
 
-/// A TUN/TAP interface of these systems: a handle by index.
+/// A handle of a TUN/TAP interface of these systems, by index.
 ///
 /// # Platform
 ///
-/// Where an interface is point-to-point, as tuns are that have a peer, and those of macOS
-/// always, an address without a peer has the interface's own for one, and no route to its network comes with it.
+/// Tuns with a peer are point-to-point, and macOS's tuns always are. On a point-to-point interface, an
+/// address without a peer gets itself as its peer, and adds no route to its network.
 pub struct BsdInterface<C> {
     system: Arc<SystemHandle<C>>,
     index: InterfaceIndex,
     kind: &'static Kind,
-    /// As it was when it was found, for errors.
+    /// The name when the handle was made, for errors.
     name: InterfaceName,
 }
 
 impl<C: Syscalls> BsdInterface<C> {
-    /// `None` if its name or index is none.
+    /// Returns `None` if the listed name or index is invalid.
     pub(crate) fn new(
         system: Arc<SystemHandle<C>>,
         found: &ListedInterface,
@@ -43,7 +43,7 @@ impl<C: Syscalls> BsdInterface<C> {
         Some(Self { system, index: InterfaceIndex::new(found.index)?, kind, name })
     }
 
-    /// The same, under its new name.
+    /// Returns the handle with a new name.
     pub(crate) fn with_name(&self, name: InterfaceName) -> Self {
         Self { name, ..self.clone() }
     }
@@ -60,14 +60,14 @@ impl<C: Syscalls> BsdInterface<C> {
         self.name
     }
 
-    /// What the system lists under the index now.
+    /// Returns what the system lists under the index now.
     fn found(&self, operation: Operation) -> Result<ListedInterface> {
         let found = self.system.find(|found| found.index == self.index.get());
         let found = found.map_err(|error| self.refused(operation, &error))?;
         found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
     }
 
-    /// `Gone`, if it is not listed any more.
+    /// Fails with `Gone` if the interface no longer exists.
     pub(crate) fn is_there(&self, operation: Operation) -> Result<()> {
         self.found(operation).map(drop)
     }
@@ -93,19 +93,20 @@ impl<C: Syscalls> BsdInterface<C> {
     fn flags(&self, operation: Operation, name: &Name) -> Result<u32> {
         let abi = self.system.rules.abi;
         let answer = self.configure(operation, Family::V4, abi.requests.get_flags, abi.ifreq(name))?;
-        // It is as long as the request says.
+        // The buffer has the request's length, so the field is there.
         Ok(abi.flags(&answer).unwrap_or_default())
     }
 
     fn mtu_of(&self, operation: Operation, name: &Name) -> Result<u32> {
         let abi = self.system.rules.abi;
         let answer = self.configure(operation, Family::V4, abi.requests.get_mtu, abi.ifreq(name))?;
-        // It is as long as the request says.
+        // The buffer has the request's length, so the field is there.
         Ok(abi.mtu(&answer).unwrap_or_default())
     }
 
-    /// Refuses who may not delete, before anything is touched: to set the flags as they are changes nothing, and takes the same right.
-    fn check_right(&self, name: &Name) -> Result<()> {
+    /// Checks the caller's privilege before anything changes: setting the flags to their current value has no
+    /// effect, but requires the same privilege as deleting.
+    fn check_privilege(&self, name: &Name) -> Result<()> {
         let abi = self.system.rules.abi;
         let flags = self.flags(Operation::Delete, name)?;
         let same = abi.ifreq_flags(name, flags);
@@ -123,7 +124,7 @@ impl<C: Syscalls> BsdInterface<C> {
             Some(IpAddr::V6(peer)) => Some(peer),
             _ => None,
         };
-        // A tun has no neighbours to ask.
+        // A tun has no neighbours that duplicate detection could ask.
         let flags = match self.layer() {
             Layer::Tun => abi.no_duplicate_detection.unwrap_or(0),
             Layer::Tap => 0,
@@ -132,7 +133,7 @@ impl<C: Syscalls> BsdInterface<C> {
         self.add(Family::V6, abi.requests.add_address_v6, &argument)
     }
 
-    /// Adds an address, as often as the system wants it.
+    /// Adds an address, twice where the system needs that.
     fn add(&self, family: Family, request: Request, argument: &[u8]) -> Result<()> {
         let again = self.system.rules.adds_addresses_twice && self.layer() == Layer::Tun;
         for _ in 0..=usize::from(again) {
@@ -144,16 +145,16 @@ impl<C: Syscalls> BsdInterface<C> {
     fn add_v4(&self, name: &Name, address: std::net::Ipv4Addr, wanted: InterfaceAddress) -> Result<()> {
         const OPERATION: Operation = Operation::AddAddress;
         let abi = self.system.rules.abi;
-        let leads_to_one = self.flags(OPERATION, name)? & iff::POINTOPOINT != 0;
+        let point_to_point = self.flags(OPERATION, name)? & iff::POINTOPOINT != 0;
         let destination = match wanted.peer() {
-            Some(IpAddr::V4(peer)) if leads_to_one => Some(peer),
+            Some(IpAddr::V4(peer)) if point_to_point => Some(peer),
             Some(_) => {
                 let reason = Reason::new(Cause::InvalidAddress)
-                    .with_detail("the interface is of a network, and has no peers")
-                    .with_remedy("Give the peer's address to a tun that has no other and is down.");
+                    .with_detail("a broadcast interface has no peers")
+                    .with_remedy("Use a tun that is down and has no other address.");
                 return Err(reason.of(OPERATION).with_name(self.name));
             }
-            None if leads_to_one => Some(address),
+            None if point_to_point => Some(address),
             None => wanted.broadcast(),
         };
         let mask = u32::MAX.checked_shl(32 - u32::from(wanted.prefix_length().min(32))).unwrap_or(0);
@@ -162,7 +163,7 @@ impl<C: Syscalls> BsdInterface<C> {
     }
 }
 
-/// As the core has it; a peer that is the interface's own address is none.
+/// Converts a listed address. A peer that equals the interface's own address means no peer.
 fn translated(found: &ListedAddress) -> InterfaceAddress {
     let peer = found.destination.filter(|&destination| destination != found.address);
     let broadcast = match found.broadcast {
@@ -179,7 +180,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 
     /// # Platform
     ///
-    /// These systems do not tell whether it is persistent: it is said not to be.
+    /// `persistent` is always false: these systems do not report it.
     fn info(&self) -> Result<InterfaceInfo> {
         const OPERATION: Operation = Operation::Inspect;
         let found = self.found(OPERATION)?;
@@ -200,8 +201,8 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 
     /// # Platform
     ///
-    /// FreeBSD and OpenBSD count what the interface's queue had no room for, and not what is sent while no device has it open. The
-    /// others tell nobody: `Unsupported`.
+    /// FreeBSD and OpenBSD count the packets that the interface's full queue dropped, but not those sent
+    /// while no device has it open. `Unsupported` on the other systems.
     fn dropped(&self) -> Result<u64> {
         const OPERATION: Operation = Operation::Inspect;
         let found = self.found(OPERATION)?;
@@ -224,7 +225,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             return Ok(false);
         }
         if found.addresses.iter().any(|present| present.address == address.address()) {
-            // The request would change it.
+            // SIOCAIFADDR would change the existing address.
             return Err(Error::new(Operation::AddAddress, Cause::AddressExists).with_name(self.name));
         }
         let was_up = self.flags(Operation::AddAddress, &found.name)? & iff::UP != 0;
@@ -232,12 +233,12 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             IpAddr::V4(own) => self.add_v4(&found.name, own, address),
             IpAddr::V6(own) => self.add_v6(&found.name, own, address),
         };
-        // The kernel has brought it up, and that is not what was asked.
+        // Adding an address brings a tun up, which the caller did not request.
         let done = added.and_then(|()| if was_up { Ok(()) } else { self.set_state(State::Down) });
         match done {
             Ok(()) => Ok(true),
             Err(error) => {
-                // The first failure is the one to tell. If the address was not added, there is nothing to undo.
+                // Report the first error. If the address was not added, there is nothing to undo.
                 if self.remove_address(address).is_ok() && !was_up {
                     let _ = self.set_state(State::Down);
                 }
@@ -290,23 +291,23 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             self.configure(OPERATION, Family::V4, abi.requests.set_mtu, abi.ifreq_mtu(name, mtu)).map(drop)
         };
         let Some(far) = self.system.rules.far_end(&found.name) else { return set(&found.name, mtu.get()) };
-        // The far end sends nothing longer than its own.
+        // The far end sends nothing longer than its own MTU, so both ends get the same.
         let before = match self.mtu_of(OPERATION, &far) {
-            // An Ethernet that another program has made need not have one.
+            // A `feth` that another program created may have no far end.
             Err(error) if error.is_gone() => return set(&found.name, mtu.get()),
             before => before?,
         };
         set(&far, mtu.get())?;
         set(&found.name, mtu.get()).inspect_err(|_| {
-            // The first failure is the one to tell.
+            // Report the first error.
             let _ = set(&far, before);
         })
     }
 
     /// # Platform
     ///
-    /// FreeBSD's tap drops what is sent to a station of another address, unless the interface is promiscuous: what a program sends to
-    /// the system through it has to bear the interface's own, or a group's.
+    /// A frame that the program sends must have the interface's MAC address or a multicast address as its
+    /// destination: FreeBSD's tap drops others unless the interface is promiscuous.
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
         const OPERATION: Operation = Operation::SetMac;
         let abi = self.system.rules.abi;
@@ -327,7 +328,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 
     /// # Platform
     ///
-    /// FreeBSD and DragonFly; elsewhere it is `Unsupported`.
+    /// FreeBSD and DragonFly only; `Unsupported` elsewhere.
     fn rename(&self, name: &InterfaceName) -> Result<()> {
         const OPERATION: Operation = Operation::Rename;
         let Some(request) = self.system.rules.abi.rename else {
@@ -347,11 +348,12 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 
     /// # Platform
     ///
-    /// `Busy` while a program has it open: FreeBSD would wait for that one, so this opens the node for a moment, which only one may.
-    /// On macOS a tun is `Busy` as long as it is there, since it goes with its socket; a tap is deleted also while it is open.
+    /// `Busy` while a program has the interface open. FreeBSD's SIOCIFDESTROY would wait for that program, so
+    /// this opens the node first, which only one program can. On macOS a tun is always `Busy`, since only
+    /// closing its socket removes it; a tap is deleted even while it is open.
     fn delete(&self) -> Result<()> {
         let found = self.found(Operation::Delete)?;
-        self.check_right(&found.name)?;
+        self.check_privilege(&found.name)?;
         let opened = match self.kind.create_method {
             CreateMethod::Socket { .. } => Err(errno::error(errno::EBUSY)),
             CreateMethod::Pair(_) => Ok(()),
@@ -370,14 +372,14 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             Ok(_) => Err(remedy::with_errno(remedy::destroy(errno::of(&error), Operation::Delete), &error)
                 .of(Operation::Delete)
                 .with_name(self.name)),
-            // A tap of DragonFly goes as it is closed.
+            // Closing the node removed it, as with DragonFly's taps.
             Err(gone) if gone.is_gone() && opened.is_ok() => Ok(()),
             Err(_) => Err(self.refused(Operation::Delete, &error)),
         }
     }
 }
 
-// Derived, they would ask it of the system's calls too.
+// Derived implementations would require `C: Clone` and `C: Debug`.
 impl<C> Clone for BsdInterface<C> {
     fn clone(&self) -> Self {
         Self { system: self.system.clone(), index: self.index, kind: self.kind, name: self.name }

@@ -1,4 +1,4 @@
-//! How long an interface is there.
+//! Removal of an interface when its last device closes.
 
 use std::io;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use tunctl_sys::bsd::Name;
 use crate::syscalls::Syscalls;
 use crate::system_handle::SystemHandle;
 
-/// What keeps an interface there: all devices of one `create` or `open`, clones included.
+/// Shared by all devices of one `create` or `open`, clones included; the last one to drop it removes the
+/// interface, where the kernel would keep it.
 pub(crate) struct InterfaceGuard<C: Syscalls> {
     pub(crate) system: Arc<SystemHandle<C>>,
     index: InterfaceIndex,
-    /// What is connected to the interface, and goes with it.
+    /// The other end of a pair, which is removed together with the interface.
     far_end: Option<Name>,
-    /// The interface is ours to remove when the last device is closed.
     remove_on_drop: AtomicBool,
 }
 
 impl<C: Syscalls> InterfaceGuard<C> {
-    /// Of an interface that is called so by now.
+    /// Guards the interface with this index, whose current name is `name`.
     pub(crate) fn new(
         system: Arc<SystemHandle<C>>,
         index: InterfaceIndex,
@@ -36,12 +36,13 @@ impl<C: Syscalls> InterfaceGuard<C> {
         self.remove_on_drop.store(remove, Ordering::Relaxed);
     }
 
-    /// What the interface is called now, if it is there.
+    /// Returns the interface's current name, or `None` if the interface is gone.
     pub(crate) fn name(&self) -> io::Result<Option<Name>> {
-        Ok(self.system.find(|found| found.index == self.index.get())?.map(|found| found.name))
+        Ok(self.system.find(|listed| listed.index == self.index.get())?.map(|listed| listed.name))
     }
 
-    /// What there is to remove: where the interface was deleted, its far end, if it has any.
+    /// Returns what is left to remove: the interface or, once that is gone, its far
+    /// end.
     pub(crate) fn name_to_remove(&self) -> io::Result<Option<Name>> {
         Ok(self.name()?.or(self.far_end))
     }
@@ -50,7 +51,7 @@ impl<C: Syscalls> InterfaceGuard<C> {
 impl<C: Syscalls> Drop for InterfaceGuard<C> {
     fn drop(&mut self) {
         if *self.remove_on_drop.get_mut() {
-            // Nobody is there to be told: `destroy` tells.
+            // A drop cannot report an error; `destroy` does.
             if let Ok(Some(name)) = self.name_to_remove() {
                 let _ = self.system.destroy(&name);
             }

@@ -1,31 +1,48 @@
 //! TUN/TAP devices of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS.
 //!
-//! | | FreeBSD | NetBSD | OpenBSD | DragonFly | macOS |
-//! |---|---|---|---|---|---|
-//! | a tun is made by | opening `/dev/tun`, `/dev/tunN` | opening `/dev/tunN` | opening `/dev/tunN` | request, `/dev/tunN` | a utun socket |
-//! | a tap is made by | opening `/dev/tap`, `/dev/tapN` | request, `/dev/tapN` | opening `/dev/tapN` | request, `/dev/tapN` | two `feth`, a packet filter |
-//! | names | any | `tunN`, `tapN` | `tunN`, `tapN` | any | `utunN`, `fethN` |
-//! | it ends | with its descriptor, by the kernel | when this program closes it | with its descriptor, by the kernel | when this program closes it | with its socket; a tap, when this program closes it |
-//! | it can be persistent | yes | yes | no | no | no |
+//! | | tun | tap | names |
+//! |---|---|---|---|
+//! | FreeBSD | opens `/dev/tun` or `/dev/tunN` | opens `/dev/tap` or `/dev/tapN` | any |
+//! | NetBSD | opens `/dev/tunN` | `SIOCIFCREATE`, then opens `/dev/tapN` | `tunN`, `tapN` |
+//! | OpenBSD | opens `/dev/tunN` | opens `/dev/tapN` | `tunN`, `tapN` |
+//! | DragonFly | `SIOCIFCREATE`, then opens `/dev/tunN` | `SIOCIFCREATE`, then opens `/dev/tapN` | any |
+//! | macOS | connects a utun socket | two `feth` Ethernets and a packet filter | `utunN`, `fethN` |
 //!
-//! Packets are bare, as on Linux: of a tun, the address family that these kernels put in front of each is taken off and put on by this
-//! crate, with one system call and without a copy. macOS has no taps: of two Ethernets that are connected, one is the interface, and past the
-//! other, whose number is greater by 5000, frames are read by a thread, and written, through a packet filter (`/dev/bpf`).
-//! Where an older driver of its is loaded, `tunN` and `tapN` are that one's. Owners, groups, several queues and packet information are
-//! `Unsupported` here, and absent from the backend's capabilities; so are virtio-net headers, but on FreeBSD's taps.
+//! | | what removes the interface | persistent |
+//! |---|---|---|
+//! | FreeBSD | the kernel, when the last descriptor closes | yes |
+//! | NetBSD | this program, after it closes the last descriptor | yes |
+//! | OpenBSD | the kernel, when the last descriptor closes | no |
+//! | DragonFly | a tun: this program; a tap: the kernel | no |
+//! | macOS | a tun: the kernel; a tap: this program | no |
 //!
-//! # How sure it is
+//! # Packets
 //!
-//! **No release of this crate was run on FreeBSD, OpenBSD, DragonFly or macOS yet, nor on NetBSD.** What is known of them, and how:
+//! Packets are bare, as on Linux. These kernels put a 4-byte address family (the AF header) before each
+//! packet of a tun; this crate strips and adds it with the same system call, and without a copy.
 //!
-//! | | FreeBSD | NetBSD | OpenBSD | DragonFly | macOS |
-//! |---|---|---|---|---|---|
-//! | numbers and layouts | the system's headers, by a compiler | the same | the same | its source, by hand | the same, where the headers are to be had |
-//! | what its driver does | its source and manual | its own driver, run in 2016, and source | its source and manual | its source | its source |
-//! | this crate's calls | compiled and linked for it | the same | the same | compiled for it | compiled and linked for it |
-//! | this crate's logic | tested over a model of its driver | the same | the same | the same | the same |
+//! macOS has no taps. A tap is a pair of connected `feth` Ethernets: one end is the interface; a thread reads
+//! and writes the frames at the other end, whose unit is greater by 5000, through a packet filter
+//! (`/dev/bpf`). Where the third-party kernel extension `tuntaposx` is loaded, the names `tunN` and `tapN`
+//! belong to it.
 //!
-//! All logic stands above a small seam, [`Syscalls`], and runs on any Unix over a model.
+//! Owners, groups, several queues and packet information are `Unsupported` here, and absent from the
+//! backend's capabilities. Virtio-net headers exist on FreeBSD's taps only.
+//!
+//! # How this is verified
+//!
+//! **No release of this crate has run on FreeBSD, NetBSD, OpenBSD, DragonFly or macOS yet.**
+//! This is how each part is verified instead:
+//!
+//! | | numbers and layouts | rules of the driver | system calls | logic |
+//! |---|---|---|---|---|
+//! | FreeBSD | compiled against its headers | source and manual | compiled and linked | tested over a model |
+//! | NetBSD | compiled against its headers | driver run in 2016; source | compiled and linked | same |
+//! | OpenBSD | compiled against its headers | source and manual | compiled and linked | same |
+//! | DragonFly | read in its source | source | compiled | same |
+//! | macOS | compiled against the headers available | source | compiled and linked | same |
+//!
+//! All logic sits above one small trait, [`Syscalls`], and runs on any Unix over a model of each driver.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The driver of the system that this was compiled for; empty where that is none of the five.
+//! The backend for the target system; empty unless that is one of the five.
 
 #[cfg(any(
     target_os = "freebsd",

@@ -1,6 +1,7 @@
-//! From an errno and its circumstances to a reason: pure functions, so that every row is tested.
+//! From an errno and its context to a reason: pure functions, so that every row is tested.
 //!
-//! A remedy that is the same on every system stands beside the cause, in tunctl-core; here are those that name a command.
+//! Remedies that hold on every system are with the causes in tunctl-core. The ones here name a system's
+//! commands.
 
 use std::io;
 
@@ -9,7 +10,7 @@ use tunctl_packet::header::System;
 
 use crate::errno::*;
 
-/// The reason, with the errno of the system call that failed.
+/// Adds the errno of the failed system call to a reason.
 pub(crate) fn with_errno(reason: Reason, error: &io::Error) -> Reason {
     match error.raw_os_error() {
         Some(errno) => reason.with_foreign_errno(errno, text(errno)),
@@ -17,46 +18,48 @@ pub(crate) fn with_errno(reason: Reason, error: &io::Error) -> Reason {
     }
 }
 
-/// A node could not be opened.
+/// Why a node or a utun socket could not be opened.
 pub(crate) fn node(errno: i32, system: System, layer: Layer) -> Reason {
     match (errno, system, layer) {
         (ENOENT, System::FreeBsd, _) => Reason::new(Cause::MissingNode)
-            .with_detail("there is no such node for this caller: FreeBSD makes none for who may not create interfaces")
+            .with_detail("FreeBSD makes no node for a caller who may not create interfaces")
             .with_remedy(
-                "Run it as root. If there is none for root either, load the driver: kldload if_tuntap (before \
-                 FreeBSD 13: if_tun, if_tap). In a jail, show it the node by a devfs rule.",
+                "Run it as root. If root has no node either, load the driver: kldload if_tuntap (before \
+                 FreeBSD 13: if_tun, if_tap). In a jail, add a devfs rule that shows the node.",
             ),
         (ENOENT, System::DragonFly, layer) => loaded(Reason::new(Cause::MissingNode), system, layer),
-        // There are no nodes.
-        (ENOENT, System::MacOs, _) => Reason::new(Cause::MissingDriver).with_detail("this kernel makes no utuns"),
+        // macOS has no nodes: the kernel control was not found.
+        (ENOENT, System::MacOs, _) => {
+            Reason::new(Cause::MissingDriver).with_detail("this kernel has no utun control")
+        }
         (ENOENT, ..) => Reason::new(Cause::MissingNode)
-            .with_remedy("Make the node: cd /dev && sh MAKEDEV with its name, as root."),
+            .with_remedy("As root, create the node: cd /dev && sh MAKEDEV with the node's name."),
         (ENXIO | ENODEV, System::NetBsd, layer) => loaded(Reason::new(Cause::MissingDriver), system, layer),
         (ENXIO | ENODEV, ..) => {
-            Reason::new(Cause::MissingDriver).with_detail("no TUN/TAP driver answers behind the node")
+            Reason::new(Cause::MissingDriver).with_detail("the node has no TUN/TAP driver")
         }
         (EACCES, System::FreeBsd, _) => Reason::new(Cause::ClosedNode)
-            .with_detail("the mode of the node does not let this user open it")
-            .with_remedy("Run it as root, or open the node for good by a rule in /etc/devfs.conf."),
+            .with_detail("the node's mode does not let this user open it")
+            .with_remedy("Run it as root, or let this user open the node with a rule in /etc/devfs.conf."),
         (EACCES, ..) => Reason::new(Cause::ClosedNode)
-            .with_detail("the mode of the node does not let this user open it")
-            .with_remedy("Run it as root, or have root change the node's owner or mode."),
+            .with_detail("the node's mode does not let this user open it")
+            .with_remedy("Run it as root, or let root change the node's owner or mode."),
         (EPERM, System::FreeBsd | System::DragonFly, Layer::Tap) => Reason::new(Cause::MissingCapability)
-            .with_detail("to open a tap takes root here")
+            .with_detail("opening a tap requires root on this system")
             .with_remedy(
-                "Run it as root, or permit it to all who may open the node: sysctl net.link.tap.user_open=1.",
+                "Run it as root, or allow every user who may open the node: sysctl net.link.tap.user_open=1.",
             ),
         (EPERM, System::MacOs, _) => Reason::new(Cause::MissingCapability)
-            .with_detail("to make a utun takes root")
+            .with_detail("creating a utun requires root")
             .with_remedy("Run it with sudo."),
         (EBUSY, ..) => {
-            Reason::new(Cause::Busy).with_detail("another program has it open, and it opens for one only")
+            Reason::new(Cause::Busy).with_detail("another program has the device open, and only one may")
         }
         (errno, ..) => from_errno(errno),
     }
 }
 
-/// With the command that loads the driver, where it is a module.
+/// Adds the command that loads the driver, where it is a module.
 fn loaded(reason: Reason, system: System, layer: Layer) -> Reason {
     match (system, layer) {
         (System::NetBsd, Layer::Tun) => reason.with_remedy("Load the driver: modload if_tun."),
@@ -67,44 +70,44 @@ fn loaded(reason: Reason, system: System, layer: Layer) -> Reason {
     }
 }
 
-/// There is no node of the driver that macOS had tuns and taps by before it had its own.
+/// Why a node of macOS's third-party driver could not be opened.
 pub(crate) fn no_third_party_node() -> Reason {
     Reason::new(Cause::MissingNode)
         .with_detail(
-            "the kernel extension whose interfaces are called so is not loaded, or has no more of them",
+            "the third-party kernel extension with these names is not loaded, or has no more interfaces",
         )
-        .with_remedy("Ask for macOS's own: utunN for a tun, fethN for a tap, or no name.")
+        .with_remedy("Request macOS's own: utunN for a tun, fethN for a tap, or no name.")
 }
 
-/// An interface could not be made by a request.
+/// Why a request to create an interface failed.
 pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Reason {
     match errno {
         EEXIST => Reason::new(Cause::Exists),
-        // There is nobody who makes interfaces of such a name.
+        // No driver is registered for the name's prefix.
         EINVAL | ENXIO => {
-            let missing =
-                Reason::new(Cause::MissingDriver).with_detail("this kernel makes no interfaces of that kind");
+            let missing = Reason::new(Cause::MissingDriver)
+                .with_detail("this kernel has no driver for interfaces of that kind");
             loaded(missing, system, layer)
         }
         errno => from_errno(errno),
     }
 }
 
-/// A packet filter could not be had, or not set up.
+/// Why a packet filter could not be opened or set up.
 pub(crate) fn filter(errno: i32) -> Reason {
     match errno {
-        // They have numbers, and the first that is not there comes after the last that is in use.
+        // The nodes are numbered, and `open_free_filter` passed all that are in use.
         ENOENT => Reason::new(Cause::MissingNode)
-            .with_detail("there is no packet filter (/dev/bpf0, /dev/bpf1, …) that is free")
-            .with_remedy("End a program that captures packets."),
+            .with_detail("no packet filter (/dev/bpf0, /dev/bpf1, …) is free")
+            .with_remedy("Stop a program that captures packets."),
         EACCES => Reason::new(Cause::ClosedNode)
-            .with_detail("the mode of the packet filter (/dev/bpf…) does not let this user open it")
+            .with_detail("the packet filter's mode (/dev/bpf…) does not let this user open it")
             .with_remedy("Run it with sudo."),
         errno => from_errno(errno),
     }
 }
 
-/// An interface, or a device, could not be configured, or asked.
+/// Why an interface or device could not be configured or queried.
 pub(crate) fn configure(errno: i32, operation: Operation) -> Reason {
     match (errno, operation) {
         (ENXIO | EBADF, _) => Reason::new(Cause::Gone),
@@ -116,22 +119,23 @@ pub(crate) fn configure(errno: i32, operation: Operation) -> Reason {
         (EAFNOSUPPORT, Operation::AddAddress | Operation::RemoveAddress) => Reason::new(Cause::NoIpv6),
         (EEXIST, Operation::Rename) => Reason::new(Cause::Exists),
         (EINVAL, Operation::Rename) => Reason::new(Cause::InvalidName),
-        (EBUSY, Operation::Destroy | Operation::Delete) => {
-            Reason::new(Cause::Busy).with_detail("a program has it open, and it goes only after it is closed")
-        }
+        (EBUSY, Operation::Destroy | Operation::Delete) => Reason::new(Cause::Busy)
+            .with_detail("a program has it open, and it can be removed only once it is closed"),
         (errno, _) => from_errno(errno),
     }
 }
 
-/// An interface could not be removed, and is there still.
+/// Why an interface could not be removed and still exists.
 pub(crate) fn destroy(errno: i32, operation: Operation) -> Reason {
     match errno {
-        ENXIO => Reason::new(Cause::Unsupported).with_detail("the system keeps it: no request has made it"),
+        ENXIO => {
+            Reason::new(Cause::Unsupported).with_detail("the system keeps it, because no request created it")
+        }
         errno => configure(errno, operation),
     }
 }
 
-/// A packet could not be read.
+/// Why a packet could not be read.
 pub(crate) fn receive(errno: i32) -> Reason {
     match errno {
         EAGAIN => Reason::new(Cause::WouldBlock),
@@ -143,7 +147,7 @@ pub(crate) fn receive(errno: i32) -> Reason {
     }
 }
 
-/// A packet could not be written.
+/// Why a packet could not be written.
 pub(crate) fn send(errno: i32) -> Reason {
     match errno {
         EAGAIN => Reason::new(Cause::WouldBlock),
@@ -152,21 +156,21 @@ pub(crate) fn send(errno: i32) -> Reason {
             Reason::new(Cause::Down).with_remedy("Bring it up and give it an address first.")
         }
         EMSGSIZE | EIO => Reason::new(Cause::MalformedPacket)
-            .with_detail("the packet is longer than this system takes, or shorter"),
+            .with_detail("the packet is too long or too short for this system"),
         EAFNOSUPPORT | EINVAL => Reason::new(Cause::MalformedPacket),
         errno => from_errno(errno),
     }
 }
 
-/// What an errno means in any operation.
+/// What an errno means for every operation.
 pub(crate) fn from_errno(errno: i32) -> Reason {
     match errno {
-        EPERM | EACCES => Reason::new(Cause::MissingCapability).with_detail("this takes root"),
+        EPERM | EACCES => Reason::new(Cause::MissingCapability).with_detail("this requires root"),
         EMFILE => Reason::new(Cause::TooManyOpenFiles),
         ENOBUFS => Reason::new(Cause::NoBuffers),
         ENFILE => Reason::new(Cause::TooManyOpenFiles)
-            .with_detail("the system has as many files open as it may")
-            .with_remedy("Raise the sysctl kern.maxfiles, or close some."),
+            .with_detail("the system has reached its limit of open files")
+            .with_remedy("Raise the sysctl kern.maxfiles, or close some files."),
         _ => Reason::new(Cause::Other),
     }
 }

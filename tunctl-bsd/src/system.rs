@@ -1,4 +1,4 @@
-//! In what the systems differ, beside numbers and layouts: data, so that the rules stay one text.
+//! How the systems differ beyond numbers and layouts, as data, so that the code is the same for all.
 
 use tunctl_core::{Layer, NamePattern, Operation};
 use tunctl_packet::header::System;
@@ -7,69 +7,71 @@ use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 use crate::errno;
 use crate::wait::WaitMethod;
 
-/// What is known of a system.
+/// The rules of one system.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) system: System,
     pub(crate) abi: &'static Abi,
     tun: Kind,
     tap: Kind,
-    /// Those of another driver, which is another's to install: who asks for its names, gets them.
+    /// The interfaces of a third-party driver. A request for one of its names creates one of these.
     third_party: &'static [Kind],
-    /// Whether an address of a tun is added twice. An old kernel of NetBSD did not take packets after the first time; after the same
-    /// request once more, it did.
+    /// Whether a tun's address is added twice: in 2016, reads of a NetBSD tun failed with `EHOSTDOWN` until
+    /// the same SIOCAIFADDR was repeated.
     pub(crate) adds_addresses_twice: bool,
-    /// Operations of this backend that it has no way to do.
-    pub(crate) lacks: &'static [Operation],
+    /// The operations that this system cannot do.
+    pub(crate) unsupported: &'static [Operation],
 }
 
-/// How a system has tuns, or taps.
+/// How a system implements its tuns or its taps.
 #[derive(Debug)]
 pub(crate) struct Kind {
     pub(crate) layer: Layer,
-    /// What interfaces of this kind are called, before their number.
+    /// The name before the unit number.
     pub(crate) prefix: &'static str,
     pub(crate) create_method: CreateMethod,
     pub(crate) remove_policy: RemovePolicy,
-    /// The first unit that is not there from the start.
+    /// The first unit that does not exist from the start.
     pub(crate) first_unit: u32,
-    /// How its device tells its name; `None`: it is the node's, or the socket's.
+    /// The request that returns the name of an open device. `None` where the node or the socket has the name.
     pub(crate) get_name: Option<Request>,
-    /// What has it put the address family in front of a packet; `None`: it does so by itself, or is a tap.
+    /// The request that turns the AF header on. `None` for tuns that always have it, and for taps.
     pub(crate) set_af_header: Option<Request>,
-    /// Whether packets have the address family in front; frames never do.
+    /// Whether packets have an AF header. A tap's frames never do.
     pub(crate) has_af_header: bool,
-    /// What has it put a virtio-net header in front of a frame, if it can.
+    /// The request that sets the length of the virtio-net header, where there is one.
     pub(crate) set_vnet_header: Option<Request>,
     pub(crate) wait_method: WaitMethod,
-    /// What it says of a read or a write while the interface is down, where others mean something else by that.
+    /// The driver's own errno for a read or write while the interface is down, if other drivers use that
+    /// errno for something else.
     pub(crate) errno_when_down: Option<i32>,
 }
 
-/// Of a pair of Ethernets, the unit of the far end is that of the near one and so much more. Other programs keep to it, too.
+/// The far end's unit in a `feth` pair, relative to the near end's. Other programs follow the same
+/// convention.
 pub(crate) const FAR_UNIT_OFFSET: u32 = 5000;
 
-/// How an interface comes to be.
+/// How an interface is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CreateMethod {
-    /// By opening the node of its unit; or the node of all, where there is one, which takes a free unit.
+    /// By opening its node, or the cloning node, where there is one, which picks a free unit.
     OpenNode { cloning: Option<&'static str> },
-    /// By a request, and then its node is opened.
+    /// By SIOCIFCREATE; its node is opened afterwards.
     Request,
-    /// By connecting a socket to the kernel control of this name.
+    /// By connecting a socket to the kernel control with this name.
     Socket { control: &'static str },
-    /// By making two Ethernets and connecting them: one is the interface, and at the far end there is a packet filter.
+    /// By creating and connecting two Ethernets: one is the interface, the other carries a packet filter.
     Pair(Pair),
 }
 
-/// How an interface ends that is not persistent.
+/// What removes an interface that is not persistent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovePolicy {
-    /// The kernel removes it with its last descriptor, whatever is asked.
+    /// The kernel, when the last descriptor closes. This cannot be changed.
     OnLastClose,
-    /// The same, if this request has asked for it; where the kernel does not know the request, as `ByRequest`.
+    /// The kernel, once this request has asked for it. On kernels without the request, as `ByRequest`.
     Transient(Request),
-    /// It would stay: this program removes it after it has closed the last descriptor.
+    /// This program, after it closes the last descriptor. The kernel would keep the interface.
     ByRequest,
 }
 
@@ -114,7 +116,7 @@ pub(crate) const FREEBSD: Rules = {
         },
         third_party: &[],
         adds_addresses_twice: false,
-        lacks: &[],
+        unsupported: &[],
     }
 };
 
@@ -125,14 +127,15 @@ pub(crate) const NETBSD: Rules = Rules {
         set_af_header: bsd::netbsd::ABI.requests.tun_set_head,
         ..tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::ByRequest)
     },
-    // The node of all makes one that always goes; by request it can be persistent.
+    // A tap from the cloning node /dev/tap is always removed at close; one from SIOCIFCREATE can be
+    // persistent.
     tap: Kind {
         get_name: bsd::netbsd::ABI.requests.tap_name,
         ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest)
     },
     third_party: &[],
     adds_addresses_twice: true,
-    lacks: &[Operation::Rename],
+    unsupported: &[Operation::Rename],
 };
 
 pub(crate) const OPENBSD: Rules = Rules {
@@ -142,14 +145,14 @@ pub(crate) const OPENBSD: Rules = Rules {
     tap: tap("tap", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
     third_party: &[],
     adds_addresses_twice: false,
-    // What is persistent there was made so by hand; so on the two below.
-    lacks: &[Operation::SetPersist, Operation::Rename],
+    // Only interfaces created by hand persist there; likewise on DragonFly and macOS.
+    unsupported: &[Operation::SetPersist, Operation::Rename],
 };
 
 pub(crate) const DRAGONFLY: Rules = Rules {
     system: System::DragonFly,
     abi: &bsd::dragonfly::ABI,
-    // Units 0 to 3 are there from the start, and stay. The node of all does not tell which unit it gave.
+    // Units 0 to 3 exist from the start and stay. The cloning node does not report which unit it picked.
     tun: Kind {
         first_unit: 4,
         set_af_header: bsd::dragonfly::ABI.requests.tun_set_head,
@@ -158,11 +161,13 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::OnLastClose) },
     third_party: &[],
     adds_addresses_twice: false,
-    lacks: &[Operation::SetPersist],
+    unsupported: &[Operation::SetPersist],
 };
 
-/// The kernel extension that macOS had tuns and taps by before it had its own. It can put the address family in front, but then may cut a
-/// packet as long as the MTU, for which it counts those bytes.
+/// The third-party kernel extension `tuntaposx`, which provided tuns and taps before macOS had its own.
+///
+/// It can add an AF header, but then counts the header towards the MTU and may truncate a packet of that
+/// length.
 const TUNTAPOSX: Kind = Kind {
     has_af_header: false,
     wait_method: WaitMethod::Select,
@@ -181,23 +186,23 @@ pub(crate) const MACOS: Rules = Rules {
     tap: tap("feth", CreateMethod::Pair(bsd::macos::PAIR), RemovePolicy::ByRequest),
     third_party: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
-    lacks: &[Operation::SetPersist, Operation::Rename],
+    unsupported: &[Operation::SetPersist, Operation::Rename],
 };
 
-/// The rules of a system.
+/// Returns the rules of a system.
 pub(crate) const fn rules(system: System) -> &'static Rules {
     match system {
         System::NetBsd => &NETBSD,
         System::OpenBsd => &OPENBSD,
         System::DragonFly => &DRAGONFLY,
         System::MacOs => &MACOS,
-        // Whatever is added there later has its rules added here: a test asks for each.
+        // `System` is non-exhaustive. A test checks that every system has its own rules.
         _ => &FREEBSD,
     }
 }
 
 impl Rules {
-    /// How interfaces of a layer are made, whatever they are called.
+    /// Returns the system's own kind for a layer.
     pub(crate) const fn kind(&self, layer: Layer) -> &Kind {
         match layer {
             Layer::Tun => &self.tun,
@@ -205,7 +210,7 @@ impl Rules {
         }
     }
 
-    /// The same, if they are to be called so.
+    /// Returns the kind for a layer and a requested name, which may be a third-party driver's.
     pub(crate) fn kind_for(&self, layer: Layer, pattern: Option<&NamePattern>) -> &Kind {
         let third_party = self
             .third_party
@@ -214,12 +219,13 @@ impl Rules {
         third_party.unwrap_or_else(|| self.kind(layer))
     }
 
-    /// What an interface is that was made under this name; renamed ones are not told by theirs.
+    /// Returns the kind of an interface from its original name. The current name of a renamed one tells
+    /// nothing.
     pub(crate) fn kind_of(&self, name: &[u8]) -> Option<&Kind> {
         [&self.tun, &self.tap].into_iter().chain(self.third_party).find(|kind| kind.unit(name).is_some())
     }
 
-    /// The far end of the pair whose near end has this name, if it is one.
+    /// Returns the far end of the pair whose near end has this name; `None` if the name is no near end.
     pub(crate) fn far_end(&self, name: &Name) -> Option<Name> {
         let kind = self
             .kind_of(name.as_bytes())
@@ -230,7 +236,7 @@ impl Rules {
 }
 
 impl Kind {
-    /// The unit in a name, if it is one of this kind: digits, without zeros in front.
+    /// Returns the unit number in a name of this kind: digits without leading zeros.
     pub(crate) fn unit(&self, name: &[u8]) -> Option<u32> {
         let digits = name.strip_prefix(self.prefix.as_bytes())?;
         let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
@@ -242,7 +248,7 @@ impl Kind {
         (!is_far).then_some(unit)
     }
 
-    /// Whether a name that is asked for is one of this kind, or leaves it the number.
+    /// Whether a requested name belongs to this kind: the prefix and a number, or the prefix and `%d`.
     fn accepts(&self, pattern: &NamePattern) -> bool {
         match pattern.exact() {
             Some(name) => self.unit(name.as_bytes()).is_some(),
@@ -281,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_a_name_of_an_older_driver_gets_its_kind() {
+    fn a_name_of_a_third_party_driver_selects_its_kind() {
         let prefix = |layer, name: &str| MACOS.kind_for(layer, Some(&name.parse().unwrap())).prefix;
         for (name, tun, tap) in [
             ("tun0", "tun", "feth"),

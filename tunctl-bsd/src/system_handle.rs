@@ -1,4 +1,4 @@
-//! A system: its calls and its rules together.
+//! A system's calls together with its rules.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tunctl_sys::bsd::Name;
 use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::Rules;
 
-/// A system, and its rules.
+/// A system's calls and its rules.
 #[derive(Debug)]
 pub(crate) struct SystemHandle<C> {
     pub(crate) syscalls: C,
@@ -15,24 +15,25 @@ pub(crate) struct SystemHandle<C> {
 }
 
 impl<C: Syscalls> SystemHandle<C> {
+    /// Returns the first listed interface that matches.
     pub(crate) fn find(
         &self,
-        is_it: impl Fn(&ListedInterface) -> bool,
+        matches: impl Fn(&ListedInterface) -> bool,
     ) -> io::Result<Option<ListedInterface>> {
-        Ok(self.syscalls.interfaces()?.into_iter().find(is_it))
+        Ok(self.syscalls.interfaces()?.into_iter().find(matches))
     }
 
     pub(crate) fn by_name(&self, name: &[u8]) -> io::Result<Option<ListedInterface>> {
-        self.find(|found| found.name.as_bytes() == name)
+        self.find(|listed| listed.name.as_bytes() == name)
     }
 
-    /// Removes an interface, and what is connected to it.
+    /// Removes an interface and, if it is one end of a pair, the far end too.
     pub(crate) fn destroy(&self, name: &Name) -> io::Result<()> {
         let abi = self.rules.abi;
         let remove =
             |name: &Name| self.syscalls.configure(Family::V4, abi.requests.destroy, &mut abi.ifreq(name));
         let removed = remove(name);
-        // Whatever has become of the one, the other is of no use.
+        // Removed even if the near end was not: the far end is useless without it.
         let far = self.rules.far_end(name).map_or(Ok(()), |far| remove(&far));
         removed.and(far)
     }

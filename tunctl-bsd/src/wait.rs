@@ -1,4 +1,4 @@
-//! Waiting at a device, and what ends it.
+//! Waiting for a device, and what ends the wait.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 use tunctl_core::{Interrupter, Readiness, WaitOutcome};
 
-/// By which call a driver lets a program wait.
+/// The system call that a driver supports for waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitMethod {
     Poll,
-    /// `poll` knows nothing of it.
+    /// The driver has no `poll` support.
     Select,
 }
 
-/// What a look at both has shown: whether the device is ready, and whether an interrupt was told.
+/// Whether the device is ready, and whether an interrupt is pending.
 type Seen = (bool, bool);
 
-/// Waits until a device is ready, the time is over, or somebody interrupts.
+/// Waits until the device is ready, the timeout passes, or the interrupter is triggered.
 pub(crate) fn wait(
     method: WaitMethod,
     device: BorrowedFd<'_>,
@@ -28,7 +28,7 @@ pub(crate) fn wait(
     timeout: Option<Duration>,
     interrupter: Option<&Interrupter>,
 ) -> Result<WaitOutcome, Errno> {
-    // A time too far off to be told is no limit.
+    // A deadline past `Instant`'s range means no deadline.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let interrupter = interrupter.map(Interrupter::as_fd);
     let look = match method {
@@ -37,7 +37,7 @@ pub(crate) fn wait(
     };
     loop {
         match look(device, readiness, interrupter, deadline) {
-            // An interrupt comes first, since it is to end a reader also under a flood of packets.
+            // A pending interrupt wins, so that it ends a reader even under a flood of packets.
             Ok((_, true)) => return Ok(WaitOutcome::Interrupted),
             Ok((true, false)) => return Ok(WaitOutcome::Ready),
             Ok((false, false)) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
@@ -59,13 +59,13 @@ fn by_poll(
         Readiness::Readable => PollFlags::POLLIN,
         Readiness::Writable => PollFlags::POLLOUT,
     };
-    // Without an interrupter the device stands there twice, and only the first is polled.
+    // Without an interrupter the device fills both slots, and only the first is polled.
     let mut polled =
         [PollFd::new(device, interest), PollFd::new(interrupter.unwrap_or(device), PollFlags::POLLIN)];
     let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
     poll(polled, left(deadline))?;
-    let is_told = |at: usize| polled.get(at).is_some_and(|polled| polled.any() == Some(true));
-    Ok((is_told(0), is_told(1)))
+    let is_ready = |at: usize| polled.get(at).is_some_and(|polled| polled.any() == Some(true));
+    Ok((is_ready(0), is_ready(1)))
 }
 
 fn by_select(
@@ -76,7 +76,7 @@ fn by_select(
 ) -> Result<Seen, Errno> {
     let fits = |fd: BorrowedFd<'_>| usize::try_from(fd.as_raw_fd()).is_ok_and(|number| number < FD_SETSIZE);
     if ![Some(device), interrupter].into_iter().flatten().all(fits) {
-        // It has no place for greater numbers: as many files are open as one can wait at.
+        // An `fd_set` has no bit for this descriptor: too many files are open to wait for it.
         return Err(Errno::EMFILE);
     }
     let (mut readable, mut writable) = (FdSet::new(), FdSet::new());
@@ -88,7 +88,7 @@ fn by_select(
         readable.insert(interrupter);
     }
     let mut left = deadline.map(|deadline| {
-        // It minds very long times; after this one, it is asked again.
+        // `select` rejects very long timeouts; the caller's loop waits again after this one.
         let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(60 * 60));
         TimeVal::microseconds(i64::try_from(left.as_nanos().div_ceil(1000)).unwrap_or(0))
     });
@@ -100,7 +100,8 @@ fn by_select(
     Ok((is_ready, interrupter.is_some_and(|interrupter| readable.contains(interrupter))))
 }
 
-/// What is left of a time, in the milliseconds of `poll`, rounded up: it must not be asked again and again for the last one.
+/// Returns the time left for `poll`, in milliseconds, rounded up: rounding down would spin during the last
+/// one.
 fn left(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };
     let left = deadline.saturating_duration_since(Instant::now());
@@ -121,7 +122,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[test]
-    fn either_call_tells_the_same() {
+    fn poll_and_select_report_the_same() {
         for method in [WaitMethod::Poll, WaitMethod::Select] {
             let (device, mut other) = UnixStream::pair().unwrap();
             let interrupter = Interrupter::new().unwrap();

@@ -1,4 +1,4 @@
-//! The system itself.
+//! The system calls of the running system.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -18,19 +18,19 @@ use tunctl_sys::bsd::{Name, Pair, Rename, Request, calls};
 use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 use crate::{BsdBackend, BsdDevice, BsdInterface, errno};
 
-/// The system that this program runs on.
+/// The system calls of the running system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Host;
 
-/// The backend of the system that this was compiled for.
+/// The backend for the target system.
 pub type Native = BsdBackend<Host>;
 /// A device of [`Native`].
 pub type NativeDevice = BsdDevice<Host>;
 /// An interface of [`Native`].
 pub type NativeInterface = BsdInterface<Host>;
 
-/// The backend of the system that this was compiled for: the drivers behind `/dev/tunN` and `/dev/tapN`, or macOS's utun
-/// sockets and pairs of Ethernets.
+/// Returns the backend for the target system: the drivers behind `/dev/tunN` and `/dev/tapN`, or macOS's utun
+/// sockets and `feth` pairs.
 #[must_use]
 pub fn native() -> Native {
     Native::new()
@@ -48,7 +48,7 @@ const SYSTEM: System = System::DragonFly;
 const SYSTEM: System = System::MacOs;
 
 impl BsdBackend<Host> {
-    /// The drivers of the system that this program runs on.
+    /// The backend for the running system.
     #[must_use]
     pub fn new() -> Self {
         Self::over(SYSTEM, Host)
@@ -61,7 +61,7 @@ impl Default for BsdBackend<Host> {
     }
 }
 
-/// macOS cannot ask for it in the same call; the socket is open for that of one request.
+/// macOS has no `SOCK_CLOEXEC`; there the socket is only open for the duration of one request.
 #[cfg(not(target_os = "macos"))]
 const CLOSE_ON_EXEC: SockFlag = SockFlag::SOCK_CLOEXEC;
 #[cfg(target_os = "macos")]
@@ -158,10 +158,10 @@ impl Syscalls for Host {
         let mut all: Vec<ListedInterface> = Vec::new();
         for listed in getifaddrs()? {
             let Some(name) = Name::new(listed.interface_name.as_bytes()) else { continue };
-            let place = match all.iter().position(|found| found.name == name) {
-                Some(place) => place,
+            let at = match all.iter().position(|interface| interface.name == name) {
+                Some(at) => at,
                 None => {
-                    // It may have gone since it was listed.
+                    // The interface may be gone since it was listed.
                     let Ok(index) = if_nametoindex(listed.interface_name.as_str()) else { continue };
                     all.push(ListedInterface {
                         name,
@@ -174,8 +174,8 @@ impl Syscalls for Host {
                 }
             };
             let link = listed.address.as_ref().and_then(SockaddrStorage::as_link_addr);
-            all[place].mac = all[place].mac.or(link.and_then(LinkAddr::addr));
-            all[place].addresses.extend(address(&listed));
+            all[at].mac = all[at].mac.or(link.and_then(LinkAddr::addr));
+            all[at].addresses.extend(address(&listed));
         }
         Ok(all)
     }
@@ -185,14 +185,15 @@ impl Syscalls for Host {
     }
 }
 
-/// The node of a new name is an alias, which tells the old one.
+/// Returns the name at creation. After a rename, FreeBSD makes the node of the new name an alias of the old
+/// one.
 fn original_name(name: &Name) -> Name {
     let node = std::fs::read_link(Path::new("/dev").join(OsStr::from_bytes(name.as_bytes())));
     let target = node.ok().and_then(|target| Name::new(target.file_name()?.as_bytes()));
     target.unwrap_or(*name)
 }
 
-/// The address of a line of the list, if it is one of IP.
+/// Returns the address of one list entry, if it is an IP address.
 fn address(listed: &InterfaceAddress) -> Option<ListedAddress> {
     let address = ip(listed.address.as_ref()?)?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
