@@ -100,7 +100,8 @@ fn the_first_wrong_option_is_reported_and_nothing_is_made<H: Harness>(harness: &
     assert!(!exists(harness, "tun0"));
     let interface = tun(harness, "tun0").interface().clone();
     let error = failure(interface.apply(&InterfaceConfig::new().address("10.1.1").mtu(12)));
-    assert_eq!(error.cause(), Cause::InvalidAddress);
+    assert_eq!((error.operation(), error.cause()), (Operation::Configure, Cause::InvalidAddress));
+    assert!(error.to_string().contains("\"10.1.1\" is refused"), "{error}");
 }
 
 fn a_creation_that_fails_leaves_nothing<H: Harness>(harness: &H) {

@@ -6,7 +6,8 @@ use crate::case::{Case, suite};
 use crate::expect::{create, exists, gid, listed, name, open, persistent, report, tap, tun, uid};
 use crate::{Harness, refused};
 use tunctl_core::{
-    Cause, CreateOptions, Error, Interface, Mtu, Operation, Readiness, Result, State, TunBackend, TunDevice,
+    Cause, CreateOptions, Error, Interface, InterfaceConfig, Mtu, Operation, Readiness, Result, State,
+    TunBackend, TunDevice,
 };
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
@@ -141,6 +142,7 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::Inspect => interface.info().map(drop),
         Operation::Up => interface.set_state(State::Up),
         Operation::Down => interface.set_state(State::Down),
+        Operation::Configure => interface.apply(&InterfaceConfig::new()),
         Operation::SetMtu => interface.set_mtu(Mtu::MIN),
         Operation::SetQueueLength => interface.set_queue_length(100),
         Operation::SetMac => interface.set_mac(crate::expect::mac(1)),

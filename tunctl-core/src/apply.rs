@@ -4,8 +4,8 @@ mod addresses;
 mod plan;
 
 use crate::{
-    CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Result,
-    TunDevice, Uid,
+    CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Operation,
+    Result, TunDevice, Uid,
 };
 
 /// What an interface was like before anything was changed.
@@ -24,7 +24,11 @@ impl Snapshot {
 /// is not.
 pub(crate) fn apply<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<()> {
     if let Some(invalid) = &config.invalid {
-        return Err(invalid.clone());
+        let error = invalid.clone().with_operation(Operation::Configure);
+        return Err(match interface.name() {
+            Ok(name) => error.with_name(name),
+            Err(_) => error,
+        });
     }
     if config.is_empty() {
         return Ok(());

@@ -51,6 +51,7 @@ impl Capabilities {
         Operation::Inspect,
         Operation::Up,
         Operation::Down,
+        Operation::Configure,
         Operation::SetMtu,
         Operation::SetMac,
         Operation::ListAddresses,

@@ -109,7 +109,7 @@ causes! {
     /// A uid or gid that means nobody, or that the caller's user namespace does not map.
     UnmappedId = "the id has no meaning in this user namespace", InvalidInput;
     /// The interface is down, and takes no packets.
-    Down = "the interface is down", NetworkDown, "Bring it up first, with up().";
+    Down = "the interface is down", NetworkDown, "Bring it up first.";
     /// The packet is shorter than the headers that it must have.
     TooShort = "the packet is shorter than its headers", InvalidInput,
         "A packet begins with the headers that the device was created with; receive into a buffer that has room for them.";

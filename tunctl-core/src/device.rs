@@ -331,7 +331,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         waiting(self, Readiness::Writable, || self.try_send_vectored(pieces))
     }
 
-    /// Brings the interface up and gives it an address; see [`Interface::up`].
+    /// Brings the interface up and gives it an address; see [`Interface::up`]. To bring it up without one,
+    /// [`apply`](Interface::apply) `InterfaceConfig::new().up()` to the interface.
     ///
     /// # Errors
     ///

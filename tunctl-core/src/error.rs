@@ -55,6 +55,14 @@ impl Error {
         self
     }
 
+    /// A text that is not what it should be, which the error quotes.
+    pub(crate) fn refused_text(text: &impl fmt::Debug, invalid: impl Into<Self> + fmt::Display) -> Self {
+        let detail = format!("{text:?} is refused: {invalid}");
+        let mut error = invalid.into();
+        error.reason = error.reason.with_detail(detail);
+        error
+    }
+
     /// With what an undone change has left behind.
     pub(crate) fn with_leftovers(mut self, leftovers: Option<String>) -> Self {
         self.reason.set_leftovers(leftovers);

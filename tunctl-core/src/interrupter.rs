@@ -19,7 +19,7 @@ pub enum WaitOutcome {
     Interrupted,
 }
 
-/// Ends the waits of other threads: of all that were given a clone of it.
+/// Ends the waits of other threads: of all that use it, or a clone of it.
 ///
 /// ```no_run
 /// # use tunctl_core::{Interrupter, Result, TunBackend, TunDevice, CreateOptions};

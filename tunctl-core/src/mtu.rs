@@ -76,7 +76,7 @@ macro_rules! from_integer {
     )*};
 }
 // `i32` is what a literal is.
-from_integer!(i32, u32, u64, usize);
+from_integer!(i32, u16, u32, u64, usize);
 
 impl fmt::Display for Mtu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

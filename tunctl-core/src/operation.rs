@@ -80,6 +80,8 @@ operations! {
     Up = "bring up",
     /// [`Interface::set_state`](crate::Interface::set_state) with [`State::Down`](crate::State::Down).
     Down = "take down",
+    /// [`Interface::apply`](crate::Interface::apply), where a value of the configuration is wrong.
+    Configure = "configure",
     /// [`Interface::set_mtu`](crate::Interface::set_mtu).
     SetMtu = "set MTU of",
     /// [`Interface::set_mac`](crate::Interface::set_mac).

@@ -17,7 +17,7 @@ use crate::{Cause, Error, Holder, Operation};
 /// let error = down.of(Operation::Send).with_name("vpn0".parse::<tunctl_core::InterfaceName>()?);
 /// assert_eq!(
 ///     error.to_string(),
-///     "send to vpn0: Input/output error (os error 5): the interface is down. Bring it up first, with up()."
+///     "send to vpn0: Input/output error (os error 5): the interface is down. Bring it up first."
 /// );
 /// # Ok::<(), tunctl_core::InvalidName>(())
 /// ```

@@ -7,10 +7,11 @@ macro_rules! try_from_text {
     };
     ($parsed:ty, $invalid:ty, $($text:ty),+) => {$(
         impl TryFrom<$text> for $parsed {
-            type Error = $invalid;
+            type Error = $crate::Error;
 
-            fn try_from(text: $text) -> Result<Self, $invalid> {
-                text.parse()
+            /// The error quotes the text.
+            fn try_from(text: $text) -> $crate::Result<Self> {
+                text.parse().map_err(|invalid: $invalid| $crate::Error::refused_text(&text, invalid))
             }
         }
     )+};

@@ -185,7 +185,7 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
     match errno {
         Errno::EBADFD => gone(),
         Errno::EIO => {
-            Reason::new(Cause::Down).with_remedy("Bring it up first, with up() or: ip link set NAME up.")
+            Reason::new(Cause::Down).with_remedy("Bring it up first, for instance by: ip link set NAME up.")
         }
         Errno::ENOBUFS => Reason::new(Cause::NoBuffers),
         Errno::EINVAL if length < least => Reason::new(Cause::TooShort)

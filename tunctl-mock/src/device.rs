@@ -21,7 +21,7 @@ use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice, Signal, World};
 ///
 /// [`AsFd`] lends a descriptor that epoll, kqueue, mio and tokio can wait on. It is readable exactly when `recv` would not
 /// block, the deletion of the interface included. Three things it cannot show as Linux's does, and
-/// [`poll_state`](Self::poll_state) does: it is always writable, also while the interface is down; after a deletion it is
+/// the conformance harness does: it is always writable, also while the interface is down; after a deletion it is
 /// readable, where Linux reports an error alone; and an edge comes with the first packet of a burst, not with each.
 #[derive(Debug)]
 pub struct MockDevice {

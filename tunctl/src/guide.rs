@@ -1,6 +1,7 @@
 //! How to do the usual things, as programs that compile and run.
 //!
-//! Each of them starts with `use tunctl::prelude::*;`.
+//! Each of them starts with `use tunctl::prelude::*;`. `backend` is [`native()`](crate::native), or the mock in a
+//! test.
 //!
 //! # A tun with addresses, up
 //!
@@ -29,6 +30,20 @@
 //! # }
 //! ```
 //!
+//! # An interface that exists
+//!
+//! Another program may have it open, and keeps it:
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn example<B: TunBackend>(backend: &B) -> Result<()> {
+//! let interface = backend.interface(&"vpn0".parse()?)?; // tunctl::native(), or the mock
+//! interface.apply(&InterfaceConfig::new().mtu(1400).address("10.2.2.2/24").replace_addresses(true))?;
+//! println!("{:?}", interface.info()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A tap for a bridge
 //!
 //! ```no_run
@@ -46,7 +61,7 @@
 //! ```
 //! # use tunctl::prelude::*;
 //! # fn example<D: TunDevice>(tun: &D) -> Result<()> {
-//! let mut buffer = vec![0; tun.longest_packet()?]; // MTU, and on a tap an Ethernet header; no packet is cut
+//! let mut buffer = vec![0; tun.longest_packet()?]; // MTU, on a tap an Ethernet header with tags: no packet is cut
 //! loop {
 //!     let length = tun.recv(&mut buffer)?; // one packet, one system call
 //!     let packet = &buffer[..length];
@@ -93,14 +108,29 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
+//! To end on Ctrl-C, give a clone to a handler, for instance of the crate `ctrlc`:
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn set_handler(handler: impl Fn() + Send + 'static) {}
+//! # fn example() -> Result<()> {
+//! let stop = Interrupter::new()?;
+//! let on_signal = stop.clone();
+//! set_handler(move || on_signal.interrupt()); // ctrlc::set_handler
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A queue for each thread
 //!
 //! ```
 //! # use tunctl::prelude::*;
 //! # fn serve<D: TunDevice>(queue: D) {}
 //! # fn example<B: TunBackend>(backend: &B, options: &CreateOptions) -> Result<()> {
-//! for queue in backend.create_queues(options, 4)? {
-//!     std::thread::spawn(move || serve(queue));
+//! let queues = backend.create_queues(options, 4)?.into_iter();
+//! let threads: Vec<_> = queues.map(|queue| std::thread::spawn(move || serve(queue))).collect();
+//! for thread in threads {
+//!     thread.join().expect("it does not panic");
 //! }
 //! # Ok(())
 //! # }
@@ -119,21 +149,25 @@
 //!     tun: AsyncDevice<tunctl::NativeDevice>,
 //! }
 //!
-//! fn start(options: &CreateOptions) -> Result<Vpn> {
+//! // In a runtime, as all of tokio.
+//! async fn start(options: &CreateOptions) -> Result<Vpn> {
 //!     Ok(Vpn { tun: AsyncDevice::new(tunctl::native().create(options)?)? })
 //! }
 //!
 //! async fn run(vpn: &Vpn) -> Result<()> {
-//!     let mut buffer = [0; 1500];
+//!     let mut buffer = vec![0; vpn.tun.device().longest_packet()?];
 //!     loop {
 //!         let length = vpn.tun.recv(&mut buffer).await?;
-//!         vpn.tun.send(&buffer[..length]).await?;
+//!         match vpn.tun.send(&buffer[..length]).await {
+//!             Err(error) if error.is_packet_lost() => {}
+//!             sent => drop(sent?),
+//!         }
 //!     }
 //! }
 //! # }
 //! ```
 //!
-//! In an event loop of mio's: `tunctl::mio`. As events, without a loop: [`active`](crate::active).
+//! In an event loop of mio's: [`tunctl::mio`](../mio/index.html). As events, without a loop: [`active`](crate::active).
 //!
 //! # Generic code, and its test
 //!

@@ -26,24 +26,28 @@
 //! | make an interface with addresses and an MTU | [guide](guide#a-tun-with-addresses-up) |
 //! | make a tap for a bridge or a virtual machine | [guide](guide#a-tap-for-a-bridge) |
 //! | receive and send, and how long is a packet? | [guide](guide#receive-and-send) |
-//! | use it in async code | [guide](guide#async), `tunctl::tokio` |
-//! | use it in an event loop | `tunctl::mio`; any other: [`TunDevice`] lends its descriptor ([`AsFd`](std::os::fd::AsFd)) |
-//! | receive in one thread and send in another, and stop them | [guide](guide#two-threads-and-a-stop), [`Interrupter`] |
+//! | use it in async code | [guide](guide#async), [`tunctl::tokio`](tokio/index.html) |
+//! | use it in an event loop | [`tunctl::mio`](mio/index.html); any other: [`TunDevice`] lends its descriptor ([`AsFd`](std::os::fd::AsFd)) |
+//! | change an interface that exists, without opening it | [guide](guide#an-interface-that-exists) |
+//! | end on Ctrl-C; receive in one thread and send in another | [guide](guide#two-threads-and-a-stop), [`Interrupter`] |
 //! | use several queues | [guide](guide#a-queue-for-each-thread) |
 //! | have packets come to me as messages | [`active`] |
-//! | test my program without root | [guide](guide#generic-code-and-its-test), `tunctl::mock`, the repository's `docs/testing.md` |
+//! | test my program without root | [guide](guide#generic-code-and-its-test), [`tunctl::mock`](mock/index.html), the repository's `docs/testing.md` |
 //! | use IPv6 | as IPv4: `.address("fd77::1/64")`. The MTU must be 1280 or more |
 //! | change the MTU, the MAC address, the name, … of an interface | [`Interface::apply`], all or nothing |
 //! | keep an interface when my program ends; let a user open it | [`CreateOptions::persistent`], [`CreateOptions::owner`] |
 //! | run without root | have root make a persistent interface with an owner; or `setcap`, as the error says |
 //! | look into packets, answer a ping, make an ICMP error | [`packet`] |
-//! | capture what passes, for Wireshark | `tunctl::capture`; an interface of another program's: `tunctl::linux::Observer` |
+//! | capture what passes, for Wireshark | [`tunctl::capture`](capture/index.html); an interface of another program's: `tunctl::linux::Observer` |
 //! | write a backend of my own | [`TunBackend`](TunBackend#a-whole-backend) |
 //! | set routes or DNS | not here: a crate such as `rtnetlink`, with [`interface().index()`](Interface::index) |
 //! | firewall rules, NAT | not here: `nft` |
 //! | run in a container | `--device /dev/net/tun --cap-add NET_ADMIN`; `docs/testing.md` has the traps |
 //! | offload (GSO, GRO), adopt a descriptor, work in another namespace, hear of changes | not yet |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
+//!
+//! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`: a
+//! program that depends on `tunctl` alone writes `tunctl` for it.
 //!
 //! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
 //!
@@ -56,10 +60,10 @@
 //!
 //! | feature | on by default | what it brings |
 //! |---|---|---|
-//! | `mock` | no | `tunctl::mock`: a driver in memory, for the tests of your program |
-//! | `capture` | no | `tunctl::capture`: what passes a device, recorded to pcapng and replayed |
-//! | `mio` | no | `tunctl::mio`: devices in event loops of mio's |
-//! | `tokio` | no | `tunctl::tokio`: devices in tasks |
+//! | `mock` | no | [`tunctl::mock`](mock/index.html): a driver in memory, for the tests of your program |
+//! | `capture` | no | [`tunctl::capture`](capture/index.html): what passes a device, recorded to pcapng and replayed |
+//! | `mio` | no | [`tunctl::mio`](mio/index.html): devices in event loops of mio's |
+//! | `tokio` | no | [`tunctl::tokio`](tokio/index.html): devices in tasks |
 //! | `stream` | no | `tokio`, and packets as streams and sinks |
 //! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |
 //!
@@ -126,8 +130,9 @@ pub use tunctl_linux::native::*;
 /// the crates.
 pub mod prelude {
     pub use tunctl_core::{
-        Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName,
-        Interrupter, Layer, MacAddress, Mtu, Queues, Readiness, Result, State, TunBackend, TunDevice, Uid,
+        Cause, CreateOptions, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceConfig,
+        InterfaceInfo, InterfaceName, Interrupter, Layer, MacAddress, Mtu, NamePattern, Operation, Queues,
+        Readiness, Result, State, TunBackend, TunDevice, Uid, WaitOutcome,
     };
     pub use tunctl_packet::Packet;
 }
