@@ -10,11 +10,11 @@ use std::time::Duration;
 ///
 /// ```
 /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
-/// use tunctl_mock::{Impairment, MockBackend, Way};
+/// use tunctl_mock::{Impairment, MockBackend, Direction};
 ///
 /// let kernel = MockBackend::new();
 /// let tun = kernel.create(&CreateOptions::tun().address("10.1.1.1/24").up())?;
-/// kernel.impair(&tun, Way::FromDevice, Impairment::seeded(7).drop(0.5));
+/// kernel.impair(&tun, Direction::FromDevice, Impairment::seeded(7).drop(0.5));
 /// for _ in 0..100 {
 ///     tun.send(&[0x45; 20])?;
 /// }

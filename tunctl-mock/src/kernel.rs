@@ -51,7 +51,7 @@ pub(crate) use link::Rights;
 pub(crate) use name::is_other;
 pub use receive::Delivery;
 pub(crate) use signal::{Signal, Waiters};
-pub use wire::Way;
+pub use wire::Direction;
 use wire::Wires;
 
 /// What a rule answers: why it refuses, if it does.

@@ -72,6 +72,6 @@ pub use errno::Errno;
 pub use fault::Fault;
 pub use impairment::Impairment;
 pub use interface::MockInterface;
-pub use kernel::{Delivery, Way};
+pub use kernel::{Delivery, Direction};
 pub use profile::KernelProfile;
 pub use target::Target;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tunctl_core::{Cause, Operation, Reason, Result};
 
 use crate::kernel::{InterfaceId, NetDevice, World};
-use crate::{Impairment, MockBackend, Target, Way};
+use crate::{Direction, Impairment, MockBackend, Target};
 
 /// What stands at the other end.
 impl MockBackend {
@@ -65,8 +65,8 @@ impl MockBackend {
     ///
     /// There is no such interface.
     #[track_caller]
-    pub fn impair(&self, which: impl Target, way: Way, plan: Impairment) {
-        self.with(&which, |world, id| world.impair(id, way, Some(plan)));
+    pub fn impair(&self, which: impl Target, direction: Direction, plan: Impairment) {
+        self.with(&which, |world, id| world.impair(id, direction, Some(plan)));
     }
 
     /// Makes the wire perfect again; what it held back arrives.
@@ -75,8 +75,8 @@ impl MockBackend {
     ///
     /// There is no such interface.
     #[track_caller]
-    pub fn repair(&self, which: impl Target, way: Way) {
-        self.with(&which, |world, id| world.impair(id, way, None));
+    pub fn repair(&self, which: impl Target, direction: Direction) {
+        self.with(&which, |world, id| world.impair(id, direction, None));
     }
 
     /// Lets time pass on the wires: packets that are late arrive when they are due. Those that were held back set out.

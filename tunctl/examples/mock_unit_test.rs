@@ -13,7 +13,7 @@
 use std::net::SocketAddr;
 
 use tunctl::Operation;
-use tunctl::mock::{Errno, Fault, Impairment, MockBackend, MockDevice, Way};
+use tunctl::mock::{Direction, Errno, Fault, Impairment, MockBackend, MockDevice};
 use tunctl::packet::{ping_packet, udp_packet};
 use tunctl::prelude::*;
 
@@ -143,14 +143,14 @@ fn ping(number: u16) -> Vec<u8> {
 fn a_bad_wire() -> Result<String> {
     let kernel = MockBackend::new();
     let [mut left, mut right] = pair(&kernel)?;
-    kernel.impair("wan0", Way::FromDevice, Impairment::seeded(7).drop(0.1).duplicate(0.2).reorder(0.3));
+    kernel.impair("wan0", Direction::FromDevice, Impairment::seeded(7).drop(0.1).duplicate(0.2).reorder(0.3));
     let mut refused = 0;
     for number in 0..PACKETS {
         kernel.inject("vpn0", ping(number));
         left.turn()?;
         refused += right.turn()?.refused;
     }
-    kernel.repair("wan0", Way::FromDevice);
+    kernel.repair("wan0", Direction::FromDevice);
     refused += right.turn()?.refused;
 
     let (came, lost) = (kernel.packets("vpn1"), kernel.lost("wan0"));

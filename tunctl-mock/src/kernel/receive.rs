@@ -8,7 +8,7 @@ use tunctl_packet::header::{EtherType, PacketInfo};
 use tunctl_packet::{FlowKey, Packet};
 
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
-use super::wire::Way;
+use super::wire::Direction;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
 use crate::Errno;
 use crate::kernel::Result;
@@ -35,12 +35,12 @@ pub enum Delivery {
 }
 
 impl World {
-    /// The system sends a packet out of an interface, through the impairments of that way: the best that became of it.
+    /// The system sends a packet out of an interface, through the impairments of that direction: the best that became of it.
     pub(crate) fn carry(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
-        if !self.wires.is_impaired(id, Way::ToDevice) {
+        if !self.wires.is_impaired(id, Direction::ToDevice) {
             return self.deliver(id, packet);
         }
-        let arrived = self.pass(id, Way::ToDevice, packet).into_iter().map(|packet| {
+        let arrived = self.pass(id, Direction::ToDevice, packet).into_iter().map(|packet| {
             let delivery = self.deliver(id, packet);
             self.account(id, delivery);
             delivery
@@ -50,7 +50,7 @@ impl World {
 
     /// As [`carry`](Self::carry), from another end, which does not see what becomes of it.
     pub(crate) fn carry_over(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        let is_impaired = self.wires.is_impaired(id, Way::ToDevice);
+        let is_impaired = self.wires.is_impaired(id, Direction::ToDevice);
         let delivery = self.carry(id, packet);
         if !is_impaired {
             self.account(id, delivery);

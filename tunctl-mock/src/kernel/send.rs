@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use tunctl_core::{Cause, CreateFlags, Layer, State};
 
 use super::vnet::Malformed;
-use super::wire::Way;
+use super::wire::Direction;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
 use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
@@ -39,7 +39,7 @@ impl World {
 
     /// A packet leaves the interface, towards whoever is at the other end.
     fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        for packet in self.pass(id, Way::FromDevice, packet) {
+        for packet in self.pass(id, Direction::FromDevice, packet) {
             self.arrive(id, packet);
         }
     }

@@ -8,9 +8,9 @@ use tunctl_core::Layer;
 use super::{Delivery, InterfaceId, World};
 use crate::impairment::{Fate, Impaired, Impairment};
 
-/// Which way packets go, seen from the program that holds the device.
+/// The direction in which packets travel, seen from the program that holds the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Way {
+pub enum Direction {
     /// From the system, or another end, to the program.
     ToDevice,
     /// From the program.
@@ -22,11 +22,11 @@ pub enum Way {
 pub(crate) struct Wires {
     far: HashMap<InterfaceId, Far>,
     switches: Vec<Ports>,
-    impaired: HashMap<(InterfaceId, Way), Impaired>,
+    impaired: HashMap<(InterfaceId, Direction), Impaired>,
     lost: HashMap<InterfaceId, u64>,
     now: Duration,
     /// By due time, then in the order in which they came.
-    late: BTreeMap<(Duration, u64), (InterfaceId, Way, Vec<u8>)>,
+    late: BTreeMap<(Duration, u64), (InterfaceId, Direction, Vec<u8>)>,
     sequence: u64,
     trace: Option<String>,
 }
@@ -96,8 +96,8 @@ impl Wires {
         }
     }
 
-    pub(crate) fn is_impaired(&self, id: InterfaceId, way: Way) -> bool {
-        self.impaired.contains_key(&(id, way))
+    pub(crate) fn is_impaired(&self, id: InterfaceId, direction: Direction) -> bool {
+        self.impaired.contains_key(&(id, direction))
     }
 
     pub(crate) fn lose(&mut self, id: InterfaceId) {
@@ -113,9 +113,9 @@ impl Wires {
         self.lost.remove(&id);
     }
 
-    fn schedule(&mut self, id: InterfaceId, way: Way, delay: Duration, packet: Vec<u8>) {
+    fn schedule(&mut self, id: InterfaceId, direction: Direction, delay: Duration, packet: Vec<u8>) {
         self.sequence += 1;
-        self.late.insert((self.now.saturating_add(delay), self.sequence), (id, way, packet));
+        self.late.insert((self.now.saturating_add(delay), self.sequence), (id, direction, packet));
     }
 
     pub(crate) const fn now(&self) -> Duration {
@@ -163,13 +163,13 @@ fn stations(layer: Layer, packet: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 
 impl World {
     /// A packet sets out: those that arrive at once. Held ones are overtaken by it, late ones come with time.
-    pub(crate) fn pass(&mut self, id: InterfaceId, way: Way, packet: Vec<u8>) -> Vec<Vec<u8>> {
+    pub(crate) fn pass(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) -> Vec<Vec<u8>> {
         let name = self.device(id).map(|device| device.name().to_string()).unwrap_or_default();
         let now = self.wires.now;
-        let Some(wire) = self.wires.impaired.get_mut(&(id, way)) else { return vec![packet] };
+        let Some(wire) = self.wires.impaired.get_mut(&(id, direction)) else { return vec![packet] };
         let Fate { copies, held, delay, story } = wire.treat(packet);
         if let Some(trace) = &mut self.wires.trace {
-            let arrow = if way == Way::ToDevice { "to" } else { "from" };
+            let arrow = if direction == Direction::ToDevice { "to" } else { "from" };
             trace.push_str(&format!("{} µs, {arrow} {name}: {story}\n", now.as_micros()));
         }
         if copies.is_empty() {
@@ -188,20 +188,20 @@ impl World {
             if delay == Duration::ZERO {
                 at_once.push(packet);
             } else {
-                self.wires.schedule(id, way, delay, packet);
+                self.wires.schedule(id, direction, delay, packet);
             }
         }
         at_once
     }
 
     /// A new wire, or a perfect one; what the old one held back arrives.
-    pub(crate) fn impair(&mut self, id: InterfaceId, way: Way, plan: Option<Impairment>) {
+    pub(crate) fn impair(&mut self, id: InterfaceId, direction: Direction, plan: Option<Impairment>) {
         let old = match plan {
-            Some(plan) => self.wires.impaired.insert((id, way), Impaired::new(plan)),
-            None => self.wires.impaired.remove(&(id, way)),
+            Some(plan) => self.wires.impaired.insert((id, direction), Impaired::new(plan)),
+            None => self.wires.impaired.remove(&(id, direction)),
         };
         for (_, packet) in old.map(|wire| wire.held).unwrap_or_default() {
-            self.land(id, way, packet);
+            self.land(id, direction, packet);
         }
     }
 
@@ -212,20 +212,20 @@ impl World {
             .wires
             .impaired
             .iter_mut()
-            .map(|(&(id, way), wire)| ((id, way), std::mem::take(&mut wire.held)))
+            .map(|(&(id, direction), wire)| ((id, direction), std::mem::take(&mut wire.held)))
             .collect();
         held.sort_by_key(|&(wire, _)| wire);
-        for ((id, way), packets) in held {
+        for ((id, direction), packets) in held {
             for (delay, packet) in packets {
-                self.wires.schedule(id, way, delay, packet);
+                self.wires.schedule(id, direction, delay, packet);
             }
         }
         while let Some((&(due, sequence), _)) =
             self.wires.late.first_key_value().filter(|((due, _), _)| *due <= until)
         {
             self.wires.now = due;
-            if let Some((id, way, packet)) = self.wires.late.remove(&(due, sequence)) {
-                self.land(id, way, packet);
+            if let Some((id, direction, packet)) = self.wires.late.remove(&(due, sequence)) {
+                self.land(id, direction, packet);
             }
         }
         self.wires.now = until;
@@ -246,13 +246,13 @@ impl World {
         }
     }
 
-    fn land(&mut self, id: InterfaceId, way: Way, packet: Vec<u8>) {
-        match way {
-            Way::ToDevice => {
+    fn land(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) {
+        match direction {
+            Direction::ToDevice => {
                 let delivery = self.deliver(id, packet);
                 self.account(id, delivery);
             }
-            Way::FromDevice => self.arrive(id, packet),
+            Direction::FromDevice => self.arrive(id, packet),
         }
     }
 }

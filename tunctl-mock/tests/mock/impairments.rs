@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tunctl_core::{Interface, TunDevice};
-use tunctl_mock::{Delivery, Impairment, MockBackend, Way};
+use tunctl_mock::{Delivery, Direction, Impairment, MockBackend};
 
 use crate::{frame, packet, received, tap, tun};
 
@@ -16,7 +16,7 @@ fn run(seed: u64) -> (Vec<Vec<u8>>, String) {
     let late = Duration::ZERO..=Duration::from_millis(9);
     let all =
         Impairment::seeded(seed).drop(0.1).duplicate(0.1).reorder(0.2).corrupt(0.1).shorten(0.1).delay(late);
-    kernel.impair(&left, Way::FromDevice, all);
+    kernel.impair(&left, Direction::FromDevice, all);
     let mut arrived = Vec::new();
     for number in 0..100 {
         left.send(&packet(1, 2, number)).unwrap();
@@ -49,8 +49,8 @@ fn every_packet_arrives_or_is_counted() {
         right.interface().set_queue_length(10).unwrap();
         let late = Duration::ZERO..=Duration::from_millis(3);
         let bad = Impairment::seeded(seed).drop(0.2).duplicate(0.2).reorder(0.3).shorten(0.4);
-        kernel.impair(&left, Way::FromDevice, bad.clone().delay(late.clone()));
-        kernel.impair(&right, Way::ToDevice, bad.delay(late));
+        kernel.impair(&left, Direction::FromDevice, bad.clone().delay(late.clone()));
+        kernel.impair(&right, Direction::ToDevice, bad.delay(late));
         let mut arrived = 0;
         for number in 0..60 {
             if number == 30 {
@@ -78,22 +78,22 @@ fn every_packet_arrives_or_is_counted() {
 fn a_packet_that_is_held_back_is_overtaken_by_the_next() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
-    kernel.impair(&device, Way::ToDevice, Impairment::seeded(1).reorder(1.0));
+    kernel.impair(&device, Direction::ToDevice, Impairment::seeded(1).reorder(1.0));
     assert_eq!(kernel.inject(&device, packet(2, 1, 0)), Delivery::Impaired);
-    kernel.impair(&device, Way::ToDevice, Impairment::seeded(1));
+    kernel.impair(&device, Direction::ToDevice, Impairment::seeded(1));
     assert_eq!(received(&device), [packet(2, 1, 0)], "a new wire lets it go");
 
-    kernel.impair(&device, Way::ToDevice, Impairment::seeded(1).reorder(1.0));
+    kernel.impair(&device, Direction::ToDevice, Impairment::seeded(1).reorder(1.0));
     kernel.inject(&device, packet(2, 1, 1));
     kernel.advance(Duration::ZERO);
     assert_eq!(received(&device), [packet(2, 1, 1)], "time does too");
 
     // With a chance of a half, there are pairs in the wrong order, and nothing is lost.
-    kernel.impair(&device, Way::ToDevice, Impairment::seeded(1).reorder(0.5));
+    kernel.impair(&device, Direction::ToDevice, Impairment::seeded(1).reorder(0.5));
     for number in 0..50 {
         kernel.inject(&device, packet(2, 1, number));
     }
-    kernel.repair(&device, Way::ToDevice);
+    kernel.repair(&device, Direction::ToDevice);
     let mut numbers: Vec<u8> = received(&device).iter().map(|packet| packet[20]).collect();
     assert!(!numbers.is_sorted());
     numbers.sort_unstable();
@@ -105,7 +105,7 @@ fn a_late_packet_arrives_when_it_is_due() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
     let tenth = Duration::from_millis(100);
-    kernel.impair(&device, Way::FromDevice, Impairment::seeded(1).delay(tenth..=tenth));
+    kernel.impair(&device, Direction::FromDevice, Impairment::seeded(1).delay(tenth..=tenth));
     device.send(&packet(1, 2, 0)).unwrap();
     kernel.advance(Duration::from_millis(99));
     assert_eq!(kernel.take(&device), None);
@@ -120,7 +120,7 @@ fn late_packets_stay_in_order_and_survive_the_end_of_another_interface() {
     let (device, other) = (tun(&kernel, "tun0"), tun(&kernel, "tun1"));
     let tenth = Duration::from_millis(100);
     for device in [&device, &other] {
-        kernel.impair(device, Way::ToDevice, Impairment::seeded(1).delay(tenth..=tenth));
+        kernel.impair(device, Direction::ToDevice, Impairment::seeded(1).delay(tenth..=tenth));
         for number in 0..3 {
             assert_eq!(kernel.inject(device, packet(2, 1, number)), Delivery::Impaired);
         }
@@ -136,7 +136,7 @@ fn what_has_no_chance_never_happens() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
     // The first number of this seed is 0.
-    kernel.impair(&device, Way::ToDevice, Impairment::seeded(0x61c8_8646_80b5_83eb));
+    kernel.impair(&device, Direction::ToDevice, Impairment::seeded(0x61c8_8646_80b5_83eb));
     assert_eq!(kernel.inject(&device, packet(2, 1, 0)), Delivery::Queued);
 }
 
@@ -156,8 +156,8 @@ fn a_seed_does_the_same_in_every_release() {
     kernel.record_trace();
     let slow = Duration::from_millis(1)..=Duration::from_millis(3);
     let all = Impairment::seeded(11).drop(0.1).duplicate(0.3).reorder(0.2).corrupt(0.6).shorten(0.2);
-    kernel.impair(&device, Way::ToDevice, all.clone());
-    kernel.impair(&device, Way::FromDevice, all.delay(slow));
+    kernel.impair(&device, Direction::ToDevice, all.clone());
+    kernel.impair(&device, Direction::FromDevice, all.delay(slow));
     for number in 0..3 {
         kernel.inject(&device, packet(2, 1, number));
         device.send(&packet(1, 2, number)).unwrap();
@@ -176,7 +176,7 @@ fn what_overtakes_arrives_first_also_on_a_slow_wire() {
         let device = tun(&kernel, "tun0");
         kernel.record_trace();
         let slow = Duration::from_millis(5);
-        kernel.impair(&device, Way::ToDevice, Impairment::seeded(seed).reorder(0.5).delay(slow..=slow));
+        kernel.impair(&device, Direction::ToDevice, Impairment::seeded(seed).reorder(0.5).delay(slow..=slow));
         for number in 0..6 {
             kernel.inject(&device, packet(2, 1, number));
         }
@@ -206,7 +206,7 @@ fn no_time_is_too_long() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
     kernel.advance(Duration::from_secs(1));
-    kernel.impair(&device, Way::FromDevice, Impairment::seeded(1).delay(Duration::MAX..=Duration::MAX));
+    kernel.impair(&device, Direction::FromDevice, Impairment::seeded(1).delay(Duration::MAX..=Duration::MAX));
     device.send(&packet(1, 2, 0)).unwrap();
     kernel.advance(Duration::MAX);
     assert_eq!(kernel.take(&device), Some(packet(1, 2, 0)));
