@@ -9,7 +9,7 @@ use tunctl_core::{
 
 use crate::device::{MockDevice, OpenFile, this_process};
 use crate::interface::MockInterface;
-use crate::kernel::{self, Attached, Kernel, NamespaceId, Signal, Wanted, World, is_other};
+use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, Signal, World, is_loopback};
 use crate::{Errno, KernelProfile};
 
 /// A kernel in memory, whose TUN/TAP driver answers as Linux's does.
@@ -92,7 +92,7 @@ impl Step<'_> {
     }
 
     fn is_there(&self, name: &InterfaceName) -> kernel::Result<bool> {
-        if is_other(name) {
+        if is_loopback(name) {
             return Err(Reason::new(Cause::NotATun));
         }
         Ok(self.world.named(self.namespace, name).is_some())
@@ -119,7 +119,7 @@ impl Step<'_> {
     }
 
     fn attach(self, extra: CreateFlags) -> kernel::Result<Attached> {
-        let wanted = Wanted {
+        let wanted = AttachRequest {
             namespace: self.namespace,
             name: self.options.get_name().map(NamePattern::as_bytes),
             flags: self.options.get_flags() | extra,
@@ -174,35 +174,35 @@ impl TunBackend for MockBackend {
         };
         let fail = |reason: Reason| named(reason.of(operation));
         let signal = signal().map_err(fail)?;
-        let mut world = self.kernel.enter();
-        world.meet_fault(operation, None).map_err(fail)?;
+        let mut world = self.kernel.lock();
+        world.apply_fault(operation, None).map_err(fail)?;
         let step = Step { world: &mut world, namespace: self.namespace, options, signal: signal.clone() };
         let Attached { file, info } = step.run(mode).map_err(fail)?;
-        let rights = world.rights();
+        let socket = world.socket_capabilities();
         drop(world);
-        let interface = MockInterface::new(self.kernel.clone(), self.namespace, &info, rights);
+        let interface = MockInterface::new(self.kernel.clone(), self.namespace, &info, socket);
         let file = OpenFile { kernel: self.kernel.clone(), id: file, signal };
         Ok(MockDevice::new(Arc::new(file), interface, options.get_flags()))
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<MockInterface> {
         let fail = |reason: Reason| reason.of(Operation::Lookup).with_name(*name);
-        let mut world = self.kernel.enter();
-        world.meet_fault(Operation::Lookup, None).map_err(fail)?;
-        if is_other(name) {
+        let mut world = self.kernel.lock();
+        world.apply_fault(Operation::Lookup, None).map_err(fail)?;
+        if is_loopback(name) {
             return Err(fail(Reason::new(Cause::NotATun)));
         }
-        let rights = world.rights();
+        let socket = world.socket_capabilities();
         let found = world.named(self.namespace, name).map(kernel::NetDevice::info);
         let info = found.ok_or_else(|| fail(Reason::new(Cause::NotFound)))?;
-        Ok(MockInterface::new(self.kernel.clone(), self.namespace, &info, rights))
+        Ok(MockInterface::new(self.kernel.clone(), self.namespace, &info, socket))
     }
 
     fn interfaces(&self) -> Result<Vec<MockInterface>> {
-        let mut world = self.kernel.enter();
-        world.meet_fault(Operation::List, None).map_err(|reason| reason.of(Operation::List))?;
-        let rights = world.rights();
-        let handle = |info| MockInterface::new(self.kernel.clone(), self.namespace, info, rights);
+        let mut world = self.kernel.lock();
+        world.apply_fault(Operation::List, None).map_err(|reason| reason.of(Operation::List))?;
+        let socket = world.socket_capabilities();
+        let handle = |info| MockInterface::new(self.kernel.clone(), self.namespace, info, socket);
         Ok(world.list(self.namespace).iter().map(handle).collect())
     }
 }

@@ -12,7 +12,7 @@ use tunctl_core::{
 };
 
 use crate::Errno;
-use crate::interface::{MockInterface, unreachable};
+use crate::interface::{MockInterface, out_of_reach};
 use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice, Signal, World};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
@@ -34,12 +34,12 @@ pub struct MockDevice {
 
 /// What ends a wait for a device that is not ready.
 #[derive(Default)]
-struct Patience<'a> {
+struct WaitLimits<'a> {
     deadline: Option<Instant>,
     interrupter: Option<&'a Interrupter>,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> WaitLimits<'a> {
     /// A deadline past `Instant`'s range means no deadline.
     fn new(timeout: Option<Duration>, interrupter: Option<&'a Interrupter>) -> Self {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -56,7 +56,7 @@ pub(crate) struct OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        self.kernel.enter().close(self.id);
+        self.kernel.lock().close(self.id);
     }
 }
 
@@ -84,7 +84,7 @@ impl MockDevice {
     #[doc(alias = "poll")]
     #[must_use]
     pub fn poll_state(&self) -> tunctl_conformance::PollState {
-        let (readable, writable, error) = self.kernel().enter().poll(self.file.id);
+        let (readable, writable, error) = self.kernel().lock().poll(self.file.id);
         tunctl_conformance::PollState { readable, writable, error }
     }
 
@@ -106,9 +106,9 @@ impl MockDevice {
         operation: Operation,
         step: impl FnOnce(&mut World, FileId) -> kernel::Result<T>,
     ) -> Result<T> {
-        let mut world = self.kernel().enter();
+        let mut world = self.kernel().lock();
         let interface = world.interface_of(self.file.id);
-        let outcome = world.meet_fault(operation, interface).and_then(|()| step(&mut world, self.file.id));
+        let outcome = world.apply_fault(operation, interface).and_then(|()| step(&mut world, self.file.id));
         outcome.map_err(|reason| self.error(&world, operation, reason))
     }
 
@@ -117,16 +117,16 @@ impl MockDevice {
         &self,
         operation: Operation,
         readiness: Readiness,
-        patience: &Patience<'_>,
+        limits: &WaitLimits<'_>,
         mut step: impl FnMut(&mut World, FileId) -> kernel::Result<T>,
     ) -> Result<T> {
-        if patience.interrupter.is_some_and(Interrupter::is_interrupted) {
+        if limits.interrupter.is_some_and(Interrupter::is_interrupted) {
             return Err(Error::new(operation, Cause::Interrupted));
         }
         let file = self.file.id;
-        let mut world = self.kernel().enter();
+        let mut world = self.kernel().lock();
         let interface = world.interface_of(file);
-        match world.meet_fault(operation, interface) {
+        match world.apply_fault(operation, interface) {
             // As if nothing were there at first.
             Err(reason) if reason.cause() == Cause::WouldBlock => {}
             met => met.map_err(|reason| self.error(&world, operation, reason))?,
@@ -136,7 +136,7 @@ impl MockDevice {
                 Err(reason) if reason.cause() == Cause::WouldBlock => {}
                 outcome => return outcome.map_err(|reason| self.error(&world, operation, reason)),
             }
-            let (again, wake) = self.sleep(world, readiness, patience)?;
+            let (again, wake) = self.sleep(world, readiness, limits)?;
             match wake {
                 WaitOutcome::Ready => world = again,
                 WaitOutcome::TimedOut => return Err(Error::new(operation, Cause::TimedOut)),
@@ -145,26 +145,26 @@ impl MockDevice {
         }
     }
 
-    /// Sleeps until the device is ready, or patience ends.
+    /// Sleeps until the device is ready, or a limit of the wait is reached.
     fn sleep<'a>(
         &'a self,
         mut world: MutexGuard<'a, World>,
         readiness: Readiness,
-        patience: &Patience<'_>,
+        limits: &WaitLimits<'_>,
     ) -> Result<(MutexGuard<'a, World>, WaitOutcome)> {
         let waiters = &self.file.signal.waiters;
         loop {
-            if patience.interrupter.is_some_and(Interrupter::is_interrupted) {
+            if limits.interrupter.is_some_and(Interrupter::is_interrupted) {
                 return Ok((world, WaitOutcome::Interrupted));
             }
             if world.is_ready(self.file.id, readiness) {
                 return Ok((world, WaitOutcome::Ready));
             }
-            let left = patience.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = limits.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok((world, WaitOutcome::TimedOut));
             }
-            world = match patience.interrupter {
+            world = match limits.interrupter {
                 None => waiters.wait(world, left),
                 Some(interrupter) => waiters
                     .wait_until(self.kernel(), world, left, interrupter)
@@ -173,8 +173,8 @@ impl MockDevice {
         }
     }
 
-    fn receive(&self, buffer: &mut [u8], patience: &Patience<'_>) -> Result<usize> {
-        self.until_done(Operation::Receive, Readiness::Readable, patience, |world, file| {
+    fn receive(&self, buffer: &mut [u8], limits: &WaitLimits<'_>) -> Result<usize> {
+        self.until_done(Operation::Receive, Readiness::Readable, limits, |world, file| {
             world.receive(file, &mut [IoSliceMut::new(buffer)])
         })
     }
@@ -192,19 +192,19 @@ impl MockDevice {
 
     /// Refuses to configure a stranger that has the index of an interface which was moved away.
     fn check_here(&self, operation: Operation) -> Result<()> {
-        let world = self.kernel().enter();
+        let world = self.kernel().lock();
         let Ok(name) = world.name_of(self.file.id) else {
             return Err(DETACHED.of(operation).with_name(self.interface.last_name()));
         };
-        match world.at(self.interface.place()) {
+        match world.at(self.interface.key()) {
             Ok(device) if device.name() == name => Ok(()),
-            _ => Err(unreachable(operation, self.interface.last_name())),
+            _ => Err(out_of_reach(operation, self.interface.last_name())),
         }
     }
 
     /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
     fn destroy_by_closing(self, is_here: bool) -> Result<(), DestroyError<Self>> {
-        let mut world = self.kernel().enter();
+        let mut world = self.kernel().lock();
         let device = world.interface_of(self.file.id).and_then(|id| world.device(id));
         let queues = device.map_or(0, NetDevice::queues);
         // From here, the other queues of an interface elsewhere cannot be told from those of another that has its name.
@@ -233,7 +233,7 @@ pub(crate) fn this_process() -> Holder {
 impl AsFd for MockDevice {
     /// Lends a descriptor that is readable while there is something to receive, the news of a deletion included.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let _world = self.kernel().enter();
+        let _world = self.kernel().lock();
         let readable = &self.file.signal.readable;
         match &self.lent {
             None => readable.lend(),
@@ -286,7 +286,7 @@ impl TunDevice for MockDevice {
 
     // Each call meets its fault once, however long it waits: so which call a fault is for does not depend on time.
     fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
-        self.receive(buffer, &Patience::default())
+        self.receive(buffer, &WaitLimits::default())
     }
 
     fn recv_until(
@@ -295,14 +295,14 @@ impl TunDevice for MockDevice {
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<usize> {
-        self.receive(buffer, &Patience::new(timeout, interrupter))
+        self.receive(buffer, &WaitLimits::new(timeout, interrupter))
     }
 
     fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
         }
-        self.until_done(Operation::Receive, Readiness::Readable, &Patience::default(), |world, file| {
+        self.until_done(Operation::Receive, Readiness::Readable, &WaitLimits::default(), |world, file| {
             world.receive(file, buffers)
         })
     }
@@ -313,9 +313,9 @@ impl TunDevice for MockDevice {
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<WaitOutcome> {
-        let patience = Patience::new(timeout, interrupter);
+        let limits = WaitLimits::new(timeout, interrupter);
         self.step(Operation::Wait, |_, _| Ok(()))?;
-        self.sleep(self.kernel().enter(), readiness, &patience).map(|(_, wake)| wake)
+        self.sleep(self.kernel().lock(), readiness, &limits).map(|(_, wake)| wake)
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {
@@ -345,14 +345,14 @@ impl TunDevice for MockDevice {
         if let Err(error) = self.step(Operation::Destroy, |_, _| Ok(())) {
             return Err(DestroyError::new(error, Some(self)));
         }
-        let mut world = self.kernel().enter();
+        let mut world = self.kernel().lock();
         let Ok(name) = world.name_of(self.file.id) else {
             // It is gone, which is what was asked.
             return Ok(());
         };
-        let place = self.interface.place();
-        let is_here = world.at(place).is_ok_and(|device| device.name() == name);
-        if is_here && world.delete_link(place, self.interface.rights()).is_ok() {
+        let key = self.interface.key();
+        let is_here = world.at(key).is_ok_and(|device| device.name() == name);
+        if is_here && world.delete_link(key, self.interface.socket()).is_ok() {
             return Ok(());
         }
         drop(world);

@@ -128,7 +128,7 @@ impl Faults {
 
     /// One call of an operation: what goes wrong at it. Of several at the same call, the one that was scripted first;
     /// the others come at the calls after.
-    pub(crate) fn meet(&mut self, operation: Operation) -> Option<Effect> {
+    pub(crate) fn take_due(&mut self, operation: Operation) -> Option<Effect> {
         let due = self.scripted.iter().position(|fault| fault.operation == operation && fault.passes == 0);
         for fault in self.scripted.iter_mut().filter(|fault| fault.operation == operation) {
             fault.passes = fault.passes.saturating_sub(1);
@@ -167,10 +167,10 @@ mod tests {
         faults.add(fails(Errno::ENOMEM).nth(3));
         faults.add(fails(Errno::EAGAIN));
         faults.add(Fault::on(Operation::Receive).deletes());
-        let met: Vec<_> = (0..4).map(|_| faults.meet(Operation::Send)).collect();
+        let met: Vec<_> = (0..4).map(|_| faults.take_due(Operation::Send)).collect();
         let would_block = Some(Effect::Fails(Errno::EAGAIN, Cause::WouldBlock));
         assert_eq!(met, [would_block, None, Some(Effect::Fails(Errno::ENOMEM, Cause::Other)), None]);
-        assert_eq!(faults.meet(Operation::Receive), Some(Effect::Deletes));
+        assert_eq!(faults.take_due(Operation::Receive), Some(Effect::Deletes));
         assert!(faults.is_empty());
     }
 
@@ -179,7 +179,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault::on(Operation::Send).takes_down());
         faults.add(Fault::on(Operation::Send).deletes());
-        assert_eq!(faults.meet(Operation::Send), Some(Effect::TakesDown));
-        assert_eq!(faults.meet(Operation::Send), Some(Effect::Deletes));
+        assert_eq!(faults.take_due(Operation::Send), Some(Effect::TakesDown));
+        assert_eq!(faults.take_due(Operation::Send), Some(Effect::Deletes));
     }
 }

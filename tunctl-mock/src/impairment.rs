@@ -117,7 +117,7 @@ pub(crate) struct Fate {
     pub(crate) held: bool,
     pub(crate) delay: Duration,
     /// In words, for the trace.
-    pub(crate) story: String,
+    pub(crate) description: String,
 }
 
 /// A wire at work.
@@ -141,34 +141,34 @@ impl Impaired {
             [self.plan.drop, self.plan.duplicate, self.plan.reorder, self.plan.corrupt, self.plan.shorten]
                 .map(|chance| self.dice.fraction() < chance);
         let (bit, end, wait) = (self.dice.below(length * 8), self.dice.below(length), self.dice.fraction());
-        let mut story = format!("{length} bytes");
+        let mut description = format!("{length} bytes");
         if dropped {
-            story.push_str(", lost");
-            return Fate { copies: Vec::new(), held: false, delay: Duration::ZERO, story };
+            description.push_str(", lost");
+            return Fate { copies: Vec::new(), held: false, delay: Duration::ZERO, description };
         }
         if let (true, Some(byte)) = (damaged, packet.get_mut(bit / 8)) {
             *byte ^= 1 << (bit % 8);
-            story.push_str(&format!(", bit {bit} flipped"));
+            description.push_str(&format!(", bit {bit} flipped"));
         }
         if cut {
             packet.truncate(end);
-            story.push_str(&format!(", cut to {end}"));
+            description.push_str(&format!(", cut to {end}"));
         }
         let (least, most) = (*self.plan.delay.start(), *self.plan.delay.end());
         let spread = most.saturating_sub(least);
         let delay = least.saturating_add(spread.mul_f64(wait).min(spread));
         if delay > Duration::ZERO {
-            story.push_str(&format!(", {} µs late", delay.as_micros()));
+            description.push_str(&format!(", {} µs late", delay.as_micros()));
         }
         let mut copies = vec![packet];
         if doubled {
             copies.push(copies[0].clone());
-            story.push_str(", twice");
+            description.push_str(", twice");
         }
         if held {
-            story.push_str(", held back");
+            description.push_str(", held back");
         }
-        Fate { copies, held, delay, story }
+        Fate { copies, held, delay, description }
     }
 }
 

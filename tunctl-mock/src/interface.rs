@@ -8,14 +8,14 @@ use tunctl_core::{
 };
 
 use crate::Errno;
-use crate::kernel::{self, Kernel, NO_DEVICE, NamespaceId, NetDevice, Place, Rights, World};
+use crate::kernel::{self, Kernel, LinkKey, NO_DEVICE, NamespaceId, NetDevice, SocketCapabilities, World};
 
 /// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was found.
 #[derive(Clone, Debug)]
 pub struct MockInterface {
     kernel: Arc<Kernel>,
-    place: Place,
-    rights: Rights,
+    key: LinkKey,
+    socket: SocketCapabilities,
     /// As it was when it was found, for errors.
     name: InterfaceName,
 }
@@ -25,21 +25,21 @@ impl MockInterface {
         kernel: Arc<Kernel>,
         namespace: NamespaceId,
         info: &InterfaceInfo,
-        rights: Rights,
+        socket: SocketCapabilities,
     ) -> Self {
-        Self { kernel, place: Place { namespace, index: info.index }, rights, name: info.name }
+        Self { kernel, key: LinkKey { namespace, index: info.index }, socket, name: info.name }
     }
 
     pub(crate) const fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
     }
 
-    pub(crate) const fn place(&self) -> Place {
-        self.place
+    pub(crate) const fn key(&self) -> LinkKey {
+        self.key
     }
 
-    pub(crate) const fn rights(&self) -> Rights {
-        self.rights
+    pub(crate) const fn socket(&self) -> SocketCapabilities {
+        self.socket
     }
 
     pub(crate) const fn last_name(&self) -> InterfaceName {
@@ -47,15 +47,15 @@ impl MockInterface {
     }
 
     fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World) -> kernel::Result<T>) -> Result<T> {
-        let mut world = self.kernel.enter();
-        let id = world.at(self.place).ok().map(NetDevice::id);
-        let outcome = world.meet_fault(operation, id).and_then(|()| step(&mut world));
+        let mut world = self.kernel.lock();
+        let id = world.at(self.key).ok().map(NetDevice::id);
+        let outcome = world.apply_fault(operation, id).and_then(|()| step(&mut world));
         outcome.map_err(|reason| reason.of(operation).with_name(self.name))
     }
 
     /// A question about it. That it is gone is no error of the kernel's, which answers with nothing.
     fn ask<T>(&self, operation: Operation, answer: impl FnOnce(&NetDevice) -> T) -> Result<T> {
-        self.step(operation, |world| match world.at(self.place) {
+        self.step(operation, |world| match world.at(self.key) {
             Ok(device) => Ok(answer(device)),
             Err(_) => Err(Reason::new(Cause::Gone)),
         })
@@ -69,7 +69,7 @@ impl MockInterface {
 
 impl Interface for MockInterface {
     fn index(&self) -> InterfaceIndex {
-        self.place.index
+        self.key.index
     }
 
     fn info(&self) -> Result<InterfaceInfo> {
@@ -82,7 +82,7 @@ impl Interface for MockInterface {
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
         let found = self.step(Operation::ListAddresses, |world| {
-            Ok(world.at(self.place).map(NetDevice::addresses).unwrap_or_default())
+            Ok(world.at(self.key).map(NetDevice::addresses).unwrap_or_default())
         })?;
         if found.is_empty() {
             // An interface without addresses looks like one that does not exist.
@@ -95,8 +95,8 @@ impl Interface for MockInterface {
         if self.has(address, Operation::AddAddress)? {
             return Ok(false);
         }
-        let rights = self.rights;
-        self.step(Operation::AddAddress, |world| world.add_address(self.place, rights, address))?;
+        let socket = self.socket;
+        self.step(Operation::AddAddress, |world| world.add_address(self.key, socket, address))?;
         Ok(true)
     }
 
@@ -104,7 +104,7 @@ impl Interface for MockInterface {
         let there = self.has(address, Operation::RemoveAddress)?;
         self.step(Operation::RemoveAddress, |world| {
             if there {
-                world.remove_address(self.place, self.rights, address)
+                world.remove_address(self.key, self.socket, address)
             } else {
                 Err(Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound))
             }
@@ -116,41 +116,41 @@ impl Interface for MockInterface {
             State::Up => Operation::Up,
             State::Down => Operation::Down,
         };
-        self.step(operation, |world| world.change_state(self.place, self.rights, state))
+        self.step(operation, |world| world.change_state(self.key, self.socket, state))
     }
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
-        self.step(Operation::SetMtu, |world| world.change_mtu(self.place, self.rights, mtu))
+        self.step(Operation::SetMtu, |world| world.change_mtu(self.key, self.socket, mtu))
     }
 
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
-        self.step(Operation::SetMac, |world| world.change_mac(self.place, self.rights, mac))
+        self.step(Operation::SetMac, |world| world.change_mac(self.key, self.socket, mac))
     }
 
     fn set_queue_length(&self, packets: u32) -> Result<()> {
         self.step(Operation::SetQueueLength, |world| {
-            world.change_queue_length(self.place, self.rights, packets)
+            world.change_queue_length(self.key, self.socket, packets)
         })
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {
         self.step(Operation::Rename, |world| {
             // As in the Linux backend, which must not rename an interface of another kind.
-            world.at(self.place).map_err(|_| Reason::new(Cause::Gone))?;
-            world.change_name(self.place, self.rights, *name)
+            world.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
+            world.change_name(self.key, self.socket, *name)
         })
     }
 
     fn delete(&self) -> Result<()> {
         self.step(Operation::Delete, |world| {
             // As in the Linux backend, which must not delete an interface of another kind.
-            world.at(self.place).map_err(|_| Reason::new(Cause::Gone))?;
-            world.delete_link(self.place, self.rights)
+            world.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
+            world.delete_link(self.key, self.socket)
         })
     }
 }
 
 /// The errors of what a handle cannot reach.
-pub(crate) fn unreachable(operation: Operation, name: InterfaceName) -> Error {
+pub(crate) fn out_of_reach(operation: Operation, name: InterfaceName) -> Error {
     Reason::new(NO_DEVICE.cause()).of(operation).with_name(name)
 }

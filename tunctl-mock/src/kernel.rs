@@ -46,9 +46,9 @@ use ring::Ring;
 use crate::fault::{Effect, Faults};
 use crate::{Caller, Errno, KernelProfile};
 
-pub(crate) use attach::{Attached, Wanted};
-pub(crate) use link::Rights;
-pub(crate) use name::is_other;
+pub(crate) use attach::{AttachRequest, Attached};
+pub(crate) use link::SocketCapabilities;
+pub(crate) use name::is_loopback;
 pub use receive::Delivery;
 pub(crate) use signal::{Signal, Waiters};
 pub use wire::Direction;
@@ -88,7 +88,7 @@ impl NamespaceId {
 
 /// What an interface handle addresses: whoever has that index in that namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LinkKey {
     pub(crate) namespace: NamespaceId,
     pub(crate) index: InterfaceIndex,
 }
@@ -104,7 +104,7 @@ impl Kernel {
     }
 
     /// One step.
-    pub(crate) fn enter(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
         // A thread that panicked in here, in a test that failed, has left a world as whole as before its step.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,7 +130,7 @@ pub(crate) struct World {
     /// another interface has the name.
     deleted: HashMap<InterfaceId, NetDevice>,
     /// Who has a name, or had it last.
-    bearers: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
+    name_owners: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
     /// Notified at each change that a test may wait for.
     tests: Arc<Waiters>,
 }
@@ -198,7 +198,7 @@ impl World {
             next_interface: 0,
             files: Vec::new(),
             deleted: HashMap::new(),
-            bearers: HashMap::new(),
+            name_owners: HashMap::new(),
             tests: Arc::default(),
         }
     }
@@ -219,11 +219,11 @@ impl World {
 
     /// One call of an operation begins: what the test has scripted for it happens first.
     #[inline]
-    pub(crate) fn meet_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Result {
+    pub(crate) fn apply_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Result {
         if self.faults.is_empty() {
             return Ok(());
         }
-        let Some(effect) = self.faults.meet(operation) else { return Ok(()) };
+        let Some(effect) = self.faults.take_due(operation) else { return Ok(()) };
         match (effect, interface) {
             (Effect::Deletes, Some(id)) => self.unregister(id),
             (Effect::TakesDown, Some(id)) => self.set_state(id, State::Down),
@@ -241,14 +241,14 @@ impl World {
     }
 
     /// The interface at a place.
-    pub(crate) fn at(&self, place: Place) -> Result<&NetDevice> {
-        let mut here = self.interfaces.values().filter(|device| device.namespace == place.namespace);
-        here.find(|device| device.index == place.index).ok_or(NO_DEVICE)
+    pub(crate) fn at(&self, key: LinkKey) -> Result<&NetDevice> {
+        let mut here = self.interfaces.values().filter(|device| device.namespace == key.namespace);
+        here.find(|device| device.index == key.index).ok_or(NO_DEVICE)
     }
 
-    fn at_mut(&mut self, place: Place) -> Result<&mut NetDevice> {
-        let mut here = self.interfaces.values_mut().filter(|device| device.namespace == place.namespace);
-        here.find(|device| device.index == place.index).ok_or(NO_DEVICE)
+    fn at_mut(&mut self, key: LinkKey) -> Result<&mut NetDevice> {
+        let mut here = self.interfaces.values_mut().filter(|device| device.namespace == key.namespace);
+        here.find(|device| device.index == key.index).ok_or(NO_DEVICE)
     }
 
     pub(crate) fn named(&self, namespace: NamespaceId, name: &InterfaceName) -> Option<&NetDevice> {
@@ -275,13 +275,13 @@ impl World {
     }
 
     /// Who has a name in a namespace, or had it last.
-    pub(crate) fn bearer(&self, namespace: NamespaceId, name: InterfaceName) -> Option<InterfaceId> {
-        self.bearers.get(&(namespace, name)).copied()
+    pub(crate) fn name_owner(&self, namespace: NamespaceId, name: InterfaceName) -> Option<InterfaceId> {
+        self.name_owners.get(&(namespace, name)).copied()
     }
 
     /// An interface has a name from now on.
-    fn bear(&mut self, namespace: NamespaceId, name: InterfaceName, id: InterfaceId) {
-        if let Some(before) = self.bearers.insert((namespace, name), id) {
+    fn own_name(&mut self, namespace: NamespaceId, name: InterfaceName, id: InterfaceId) {
+        if let Some(before) = self.name_owners.insert((namespace, name), id) {
             self.forget_if_unknown(before);
         }
         self.tests.wake();
@@ -290,7 +290,7 @@ impl World {
     /// A deleted interface that neither its last name nor an open device leads to cannot be asked about.
     fn forget_if_unknown(&mut self, id: InterfaceId) {
         let Some(device) = self.deleted.get(&id) else { return };
-        let is_named = self.bearer(device.namespace, device.name) == Some(id);
+        let is_named = self.name_owner(device.namespace, device.name) == Some(id);
         let is_open = self.files.iter().flatten().any(|file| file.last == id);
         if !is_named && !is_open {
             self.deleted.remove(&id);
@@ -336,8 +336,8 @@ impl NetDevice {
         self.layer
     }
 
-    pub(crate) const fn place(&self) -> Place {
-        Place { namespace: self.namespace, index: self.index }
+    pub(crate) const fn key(&self) -> LinkKey {
+        LinkKey { namespace: self.namespace, index: self.index }
     }
 
     pub(crate) const fn dropped(&self) -> u64 {

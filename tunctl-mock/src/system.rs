@@ -15,8 +15,8 @@ impl MockBackend {
     /// was created with come on top.
     pub fn inject(&self, to: impl Target, packet: impl AsRef<[u8]>) -> Delivery {
         let packet = packet.as_ref().to_vec();
-        let mut world = self.kernel.enter();
-        match to.whom().resolve(self, &world) {
+        let mut world = self.kernel.lock();
+        match to.target_ref().resolve(self, &world) {
             Some(id) => world.carry(id, packet),
             None => Delivery::Refused,
         }
@@ -29,8 +29,8 @@ impl MockBackend {
     /// while a device that was attached to it is open, and by name until another interface gets the name.
     #[must_use]
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
-        let mut world = self.kernel.enter();
-        let id = from.whom().remember(self, &world)?;
+        let mut world = self.kernel.lock();
+        let id = from.target_ref().resolve_remembered(self, &world)?;
         world.take_received(id)
     }
 
@@ -55,9 +55,9 @@ impl MockBackend {
     /// ```
     #[must_use]
     pub fn take_within(&self, from: impl Target, limit: Duration) -> Option<Vec<u8>> {
-        let whom = from.whom();
+        let target = from.target_ref();
         self.kernel.wait_for(limit, |world| {
-            let id = whom.remember(self, world)?;
+            let id = target.resolve_remembered(self, world)?;
             world.take_received(id)
         })
     }
@@ -65,9 +65,9 @@ impl MockBackend {
     /// Waits until the interface is there and up, so that a packet can be injected, for as long as `limit`; whether it is.
     #[must_use]
     pub fn wait_until_up(&self, which: impl Target, limit: Duration) -> bool {
-        let whom = which.whom();
+        let target = which.target_ref();
         let is_up = self.kernel.wait_for(limit, |world| {
-            let id = whom.resolve(self, world)?;
+            let id = target.resolve(self, world)?;
             world.device(id).filter(|device| device.info().state == State::Up).map(drop)
         });
         is_up.is_some()
@@ -132,8 +132,8 @@ impl MockBackend {
     /// not permit that. `NotFound`.
     pub fn rename(&self, which: impl Target, to: InterfaceName) -> Result<()> {
         self.try_with(&which, Operation::Rename, |world, id| {
-            let place = world.device(id).ok_or(NO_DEVICE)?.place();
-            world.rename(place, to)
+            let key = world.device(id).ok_or(NO_DEVICE)?.key();
+            world.rename(key, to)
         })
     }
 
@@ -148,10 +148,10 @@ impl MockBackend {
     /// `namespace` is of another system.
     #[track_caller]
     pub fn move_to_namespace(&self, which: impl Target, namespace: &Self) -> Result<()> {
-        assert!(self.same(&namespace.kernel), "an interface can move within one system only");
+        assert!(self.is_same_system(&namespace.kernel), "an interface can move within one system only");
         self.try_with(&which, Operation::Move, |world, id| {
-            let place = world.device(id).ok_or(NO_DEVICE)?.place();
-            world.move_to(place, namespace.namespace)
+            let key = world.device(id).ok_or(NO_DEVICE)?.key();
+            world.move_to(key, namespace.namespace)
         })
     }
 
@@ -168,8 +168,8 @@ impl MockBackend {
     /// The system sends a router solicitation out of the interface, as Linux does on its own after `up` where IPv6 is on:
     /// a program must expect packets that nobody asked for. On a tap it has an Ethernet header in front.
     pub fn solicit_routers(&self, on: impl Target) -> Delivery {
-        let mut world = self.kernel.enter();
-        match on.whom().resolve(self, &world) {
+        let mut world = self.kernel.lock();
+        match on.target_ref().resolve(self, &world) {
             Some(id) => {
                 let packet = crate::solicitation::router_solicitation(world.device(id).map(NetDevice::layer));
                 world.carry(id, packet)
@@ -181,19 +181,19 @@ impl MockBackend {
     /// A new network namespace of this system: a backend that makes and finds interfaces there.
     #[must_use]
     pub fn new_namespace(&self) -> Self {
-        let namespace: NamespaceId = self.kernel.enter().new_namespace();
+        let namespace: NamespaceId = self.kernel.lock().new_namespace();
         Self { kernel: self.kernel.clone(), namespace }
     }
 
     /// Switches IPv6 on or off in this namespace; off, interfaces lose their IPv6 addresses, and get no new ones.
     #[doc(alias = "disable_ipv6")]
     pub fn set_ipv6(&self, on: bool) {
-        self.kernel.enter().set_ipv6(self.namespace, on);
+        self.kernel.lock().set_ipv6(self.namespace, on);
     }
 
     /// From now on, whom the system takes the program for: all of it, whichever handle it uses.
     pub fn set_caller(&self, caller: Caller) {
-        self.kernel.enter().caller = caller;
+        self.kernel.lock().caller = caller;
     }
 
     /// Does something as somebody else, and then is who it was.
@@ -204,7 +204,7 @@ impl MockBackend {
                 self.0.set_caller(self.1.clone());
             }
         }
-        let before = std::mem::replace(&mut self.kernel.enter().caller, caller);
+        let before = std::mem::replace(&mut self.kernel.lock().caller, caller);
         let _restore = Restore(self, before);
         work()
     }
@@ -212,17 +212,17 @@ impl MockBackend {
     /// In what the kernel differs from others.
     #[must_use]
     pub fn profile(&self) -> KernelProfile {
-        self.kernel.enter().profile
+        self.kernel.lock().profile
     }
 
     /// Lets something go wrong; see [`Fault`].
     pub fn script(&self, fault: Fault) {
-        self.kernel.enter().faults.add(fault);
+        self.kernel.lock().faults.add(fault);
     }
 
     /// How many of the scripted faults have not come yet: a test that expects all of them asserts that it is 0.
     #[must_use]
     pub fn pending_faults(&self) -> usize {
-        self.kernel.enter().faults.pending()
+        self.kernel.lock().faults.pending()
     }
 }

@@ -16,7 +16,7 @@ impl MockBackend {
     ///
     /// `LayerMismatch`; `NotFound`; `InvalidOptions` for the two ends of one cable at the same interface.
     pub fn cable(&self, one: impl Target, other: impl Target) -> Result<()> {
-        let mut world = self.kernel.enter();
+        let mut world = self.kernel.lock();
         let first = self.find(&world, &one, Operation::Connect)?;
         let second = self.find(&world, &other, Operation::Connect)?;
         if first == second {
@@ -37,7 +37,7 @@ impl MockBackend {
     /// `LayerMismatch`: all must be taps, or all tuns. `NotFound`.
     pub fn switch<T: Target>(&self, ports: impl IntoIterator<Item = T>) -> Result<()> {
         let ports: Vec<T> = ports.into_iter().collect();
-        let mut world = self.kernel.enter();
+        let mut world = self.kernel.lock();
         let found: Result<Vec<_>> =
             ports.iter().map(|port| self.find(&world, port, Operation::Connect)).collect();
         let found = found?;
@@ -81,24 +81,24 @@ impl MockBackend {
 
     /// Lets time pass on the wires: packets that are late arrive when they are due. Those that were held back set out.
     pub fn advance(&self, by: Duration) {
-        self.kernel.enter().advance(by);
+        self.kernel.lock().advance(by);
     }
 
     /// How much time has passed on the wires.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.kernel.enter().wires.now()
+        self.kernel.lock().wires.now()
     }
 
     /// From now on, [`trace`](Self::trace) tells what the wires do.
     pub fn record_trace(&self) {
-        self.kernel.enter().wires.record();
+        self.kernel.lock().wires.record();
     }
 
     /// What bad wires did to each packet, a line each. With the same seeds and packets it is the same text.
     #[must_use]
     pub fn trace(&self) -> String {
-        self.kernel.enter().wires.trace()
+        self.kernel.lock().wires.trace()
     }
 }
 

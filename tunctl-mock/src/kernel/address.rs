@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use tunctl_core::{Cause, InterfaceAddress, Reason};
 
-use super::link::Rights;
-use super::{NetDevice, Place, World};
+use super::link::SocketCapabilities;
+use super::{LinkKey, NetDevice, World};
 use crate::Errno;
 use crate::kernel::Result;
 
@@ -14,14 +14,19 @@ const NOT_FOUND: Reason = Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound);
 
 impl World {
     /// IPv4: the same address may be there once a network; IPv6: once.
-    pub(crate) fn add_address(&mut self, place: Place, rights: Rights, address: InterfaceAddress) -> Result {
-        self.may_configure(rights)?;
+    pub(crate) fn add_address(
+        &mut self,
+        key: LinkKey,
+        socket: SocketCapabilities,
+        address: InterfaceAddress,
+    ) -> Result {
+        self.may_configure(socket)?;
         let address = without_own_peer(address);
-        let device = self.at(place)?;
+        let device = self.at(key)?;
         if address.address().is_ipv6() {
-            self.ipv6_is_on(place.namespace, device.mtu)?;
+            self.ipv6_is_on(key.namespace, device.mtu)?;
         }
-        let device = self.at_mut(place)?;
+        let device = self.at_mut(key)?;
         match address.address() {
             IpAddr::V4(_) => device.add_ipv4(address),
             IpAddr::V6(_) => device.add_ipv6(address),
@@ -30,12 +35,12 @@ impl World {
 
     pub(crate) fn remove_address(
         &mut self,
-        place: Place,
-        rights: Rights,
+        key: LinkKey,
+        socket: SocketCapabilities,
         address: InterfaceAddress,
     ) -> Result {
-        self.may_configure(rights)?;
-        let device = self.at_mut(place)?;
+        self.may_configure(socket)?;
+        let device = self.at_mut(key)?;
         match address.address() {
             IpAddr::V4(_) => device.remove_ipv4(address),
             IpAddr::V6(_) => {

@@ -8,18 +8,18 @@ use tunctl_core::{
     State, Uid,
 };
 
-use super::link::LONGEST_RING;
-use super::name::{check_reserved, is_other};
+use super::link::MAX_RING_SIZE;
+use super::name::{check_reserved, is_loopback};
 use super::ring::Ring;
 use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
 /// The most queues of an interface (`MAX_TAP_QUEUES`).
-const MOST_QUEUES: usize = 256;
+const MAX_TAP_QUEUES: usize = 256;
 
 /// What the caller of `TUNSETIFF` wants.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct AttachRequest<'a> {
     pub(crate) namespace: NamespaceId,
     /// A name or a pattern; `None` leaves it to the kernel.
     pub(crate) name: Option<&'a [u8]>,
@@ -34,14 +34,14 @@ pub(crate) struct Attached {
 }
 
 /// The flags that an interface keeps, of those that it was opened with (`TUN_FEATURES`).
-const KEPT: CreateFlags = CreateFlags::NO_PI
+const KEPT_FLAGS: CreateFlags = CreateFlags::NO_PI
     .union(CreateFlags::ONE_QUEUE)
     .union(CreateFlags::VNET_HDR)
     .union(CreateFlags::MULTI_QUEUE);
 
 impl World {
     /// Attaches a new file to the interface of that name, or creates it.
-    pub(crate) fn set_iff(&mut self, wanted: &Wanted<'_>, signal: Arc<Signal>) -> Result<Attached> {
+    pub(crate) fn set_iff(&mut self, wanted: &AttachRequest<'_>, signal: Arc<Signal>) -> Result<Attached> {
         let name = wanted.name.and_then(|name| InterfaceName::from_kernel(name).ok());
         let existing = name.and_then(|name| self.named(wanted.namespace, &name)).map(|device| device.id);
         let id = match existing {
@@ -49,7 +49,7 @@ impl World {
                 self.may_attach(id, wanted)?;
                 id
             }
-            None if name.is_some_and(|name| is_other(&name)) => return Err(other_kind(wanted.flags)),
+            None if name.is_some_and(|name| is_loopback(&name)) => return Err(other_kind(wanted.flags)),
             None => self.register(wanted)?,
         };
         let file = self.open_file(id, signal)?;
@@ -57,13 +57,13 @@ impl World {
         device.attached.push(file);
         // A further queue takes the headers as they are; a first one brings its own.
         if device.queues() == 1 {
-            device.flags = wanted.flags & KEPT;
+            device.flags = wanted.flags & KEPT_FLAGS;
         }
         Ok(Attached { file, info: device.info() })
     }
 
     /// The rules for an interface that exists, in the kernel's order.
-    fn may_attach(&self, id: InterfaceId, wanted: &Wanted<'_>) -> Result {
+    fn may_attach(&self, id: InterfaceId, wanted: &AttachRequest<'_>) -> Result {
         let device = self.device(id).ok_or(NO_DEVICE)?;
         if wanted.flags.contains(CreateFlags::TUN_EXCL) {
             return Err(Errno::EBUSY.reason(Cause::Exists));
@@ -80,7 +80,7 @@ impl World {
         if !device.is_multi_queue() && !device.attached.is_empty() {
             return Err(Errno::EBUSY.reason(Cause::Busy));
         }
-        if device.queues() >= MOST_QUEUES {
+        if device.queues() >= MAX_TAP_QUEUES {
             return Err(Errno::E2BIG.reason(Cause::TooManyQueues));
         }
         Ok(())
@@ -89,13 +89,13 @@ impl World {
     /// Without the capability, one must be the owner and in the group, as far as they are set. If neither is, kernels
     /// differ.
     fn may_use(&self, device: &NetDevice) -> Result {
-        let strange_user = device.owner.is_some_and(|owner| !self.caller.is(owner));
-        let strange_group = device.group.is_some_and(|group| !self.caller.is_in(group));
-        let nobodys = device.owner.is_none() && device.group.is_none();
-        if self.caller.is_capable() || !(strange_user || strange_group || nobodys) {
+        let other_user = device.owner.is_some_and(|owner| !self.caller.is(owner));
+        let other_group = device.group.is_some_and(|group| !self.caller.is_in(group));
+        let ownerless = device.owner.is_none() && device.group.is_none();
+        if self.caller.is_capable() || !(other_user || other_group || ownerless) {
             return Ok(());
         }
-        if nobodys {
+        if ownerless {
             return if self.profile.ownerless_attach() { Ok(()) } else { Err(incapable()) };
         }
         Err(Errno::EPERM.reason(Cause::NotOwner).with_detail(format!(
@@ -106,7 +106,7 @@ impl World {
     }
 
     /// A new interface: down, not persistent, nobody's.
-    fn register(&mut self, wanted: &Wanted<'_>) -> Result<InterfaceId> {
+    fn register(&mut self, wanted: &AttachRequest<'_>) -> Result<InterfaceId> {
         if !self.caller.is_capable() {
             return Err(incapable());
         }
@@ -144,7 +144,7 @@ impl World {
             missed: 0,
         };
         self.interfaces.insert(id, device);
-        self.bear(wanted.namespace, name, id);
+        self.own_name(wanted.namespace, name, id);
         Ok(id)
     }
 
@@ -169,7 +169,7 @@ impl World {
 
     fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> Result<FileId> {
         let size = self.device(id).map_or(0, |device| device.queue_length);
-        if size > LONGEST_RING {
+        if size > MAX_RING_SIZE {
             return Err(Errno::ENOMEM.reason(Cause::Other));
         }
         let size = usize::try_from(size).unwrap_or(usize::MAX);

@@ -3,37 +3,37 @@
 use tunctl_core::{Cause, InterfaceName, Layer, MacAddress, Mtu, State};
 
 use super::name::check_reserved;
-use super::{InterfaceId, NamespaceId, Place, World};
+use super::{InterfaceId, LinkKey, NamespaceId, World};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
 /// The most packets that an open queue can hold: as many pointers as one allocation of 4 MiB has room for (`ptr_ring`, seen on
 /// Linux 6.18).
-pub(super) const LONGEST_RING: u32 = 1 << 19;
+pub(super) const MAX_RING_SIZE: u32 = 1 << 19;
 
 /// With less, IPv6 is off on an interface.
-const LEAST_IPV6_MTU: u32 = 1280;
+const IPV6_MIN_MTU: u32 = 1280;
 
 /// How a handle asks for changes: a netlink socket acts with the rights of whoever opened it, as far as the caller has
 /// them too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rights {
+pub(crate) struct SocketCapabilities {
     pub(crate) opener_was_capable: bool,
 }
 
 impl World {
-    pub(crate) fn rights(&self) -> Rights {
-        Rights { opener_was_capable: self.caller.is_capable() }
+    pub(crate) fn socket_capabilities(&self) -> SocketCapabilities {
+        SocketCapabilities { opener_was_capable: self.caller.is_capable() }
     }
 
-    /// Rights are looked at before the interface.
-    pub(super) fn may_configure(&self, rights: Rights) -> Result {
-        if rights.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(incapable()) }
+    /// Permission is checked before the interface is looked up.
+    pub(super) fn may_configure(&self, socket: SocketCapabilities) -> Result {
+        if socket.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(incapable()) }
     }
 
-    pub(crate) fn change_state(&mut self, place: Place, rights: Rights, state: State) -> Result {
-        self.may_configure(rights)?;
-        let id = self.at(place)?.id;
+    pub(crate) fn change_state(&mut self, key: LinkKey, socket: SocketCapabilities, state: State) -> Result {
+        self.may_configure(socket)?;
+        let id = self.at(key)?.id;
         self.set_state(id, state);
         Ok(())
     }
@@ -48,20 +48,25 @@ impl World {
         if state == State::Down {
             device.ipv6.clear();
         }
-        self.tell_all(id);
+        self.notify_all(id);
         self.tests.wake();
     }
 
     /// The length is that of each queue; those that are open get a new one (`tun_queue_resize`). If the kernel has no memory for
     /// them, the answer is `EPERM`, since the driver only says that it refuses (`tun_device_event`).
-    pub(crate) fn change_queue_length(&mut self, place: Place, rights: Rights, packets: u32) -> Result {
-        self.may_configure(rights)?;
-        let device = self.at_mut(place)?;
+    pub(crate) fn change_queue_length(
+        &mut self,
+        key: LinkKey,
+        socket: SocketCapabilities,
+        packets: u32,
+    ) -> Result {
+        self.may_configure(socket)?;
+        let device = self.at_mut(key)?;
         let files = [&device.attached[..], &device.detached].concat();
         if device.queue_length == packets {
             return Ok(());
         }
-        if packets > LONGEST_RING && !files.is_empty() {
+        if packets > MAX_RING_SIZE && !files.is_empty() {
             let detail = "the kernel has no memory for open queues of that length";
             return Err(Errno::EPERM
                 .reason(Cause::Other)
@@ -73,15 +78,15 @@ impl World {
             if let Some(open) = self.file_mut(file) {
                 open.queue.resize(usize::try_from(packets).unwrap_or(usize::MAX));
             }
-            self.tell(file);
+            self.notify(file);
         }
         Ok(())
     }
 
     /// The greatest MTU leaves room for the link-layer header in 65535 bytes.
-    pub(crate) fn change_mtu(&mut self, place: Place, rights: Rights, mtu: Mtu) -> Result {
-        self.may_configure(rights)?;
-        let device = self.at_mut(place)?;
+    pub(crate) fn change_mtu(&mut self, key: LinkKey, socket: SocketCapabilities, mtu: Mtu) -> Result {
+        self.may_configure(socket)?;
+        let device = self.at_mut(key)?;
         let most = match device.layer {
             Layer::Tun => 65_535,
             Layer::Tap => 65_521,
@@ -92,16 +97,16 @@ impl World {
                 .with_remedy("A tun takes 68 to 65535 bytes, a tap at most 65521."));
         }
         device.mtu = mtu;
-        if mtu.get() < LEAST_IPV6_MTU {
+        if mtu.get() < IPV6_MIN_MTU {
             device.ipv6.clear();
         }
         Ok(())
     }
 
     /// A tap takes any, up or down, and also one that another has; a tun has none.
-    pub(crate) fn change_mac(&mut self, place: Place, rights: Rights, mac: MacAddress) -> Result {
-        self.may_configure(rights)?;
-        let device = self.at_mut(place)?;
+    pub(crate) fn change_mac(&mut self, key: LinkKey, socket: SocketCapabilities, mac: MacAddress) -> Result {
+        self.may_configure(socket)?;
+        let device = self.at_mut(key)?;
         if device.layer == Layer::Tun {
             let refused = Errno::EOPNOTSUPP.reason(Cause::LayerMismatch);
             return Err(refused.with_detail("a tun has no MAC address"));
@@ -110,22 +115,27 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn delete_link(&mut self, place: Place, rights: Rights) -> Result {
-        self.may_configure(rights)?;
-        let id = self.at(place)?.id;
+    pub(crate) fn delete_link(&mut self, key: LinkKey, socket: SocketCapabilities) -> Result {
+        self.may_configure(socket)?;
+        let id = self.at(key)?.id;
         self.unregister(id);
         Ok(())
     }
 
-    pub(crate) fn change_name(&mut self, place: Place, rights: Rights, to: InterfaceName) -> Result {
-        self.may_configure(rights)?;
-        self.rename(place, to)
+    pub(crate) fn change_name(
+        &mut self,
+        key: LinkKey,
+        socket: SocketCapabilities,
+        to: InterfaceName,
+    ) -> Result {
+        self.may_configure(socket)?;
+        self.rename(key, to)
     }
 
     /// Somebody who may renames it: to a name that is free, and while it is up only on kernels that permit that.
-    pub(crate) fn rename(&mut self, place: Place, to: InterfaceName) -> Result {
+    pub(crate) fn rename(&mut self, key: LinkKey, to: InterfaceName) -> Result {
         let live = self.profile.rename_while_up();
-        let device = self.at(place)?;
+        let device = self.at(key)?;
         if device.state == State::Up && !live {
             return Err(Errno::EBUSY.reason(Cause::Busy).with_detail("the interface is up"));
         }
@@ -133,27 +143,27 @@ impl World {
             return Ok(());
         }
         // A pattern is one here, too.
-        let to = self.choose_name(place.namespace, Some(to.as_bytes()), device.layer)?;
+        let to = self.choose_name(key.namespace, Some(to.as_bytes()), device.layer)?;
         // It is IPv6 that keeps settings by name; where the MTU leaves it no room, nobody minds.
-        if device.mtu.get() >= LEAST_IPV6_MTU {
+        if device.mtu.get() >= IPV6_MIN_MTU {
             check_reserved(&to)?;
         }
-        if self.is_taken(place.namespace, &to) {
+        if self.is_taken(key.namespace, &to) {
             return Err(Errno::EEXIST.reason(Cause::Exists));
         }
-        let device = self.at_mut(place)?;
+        let device = self.at_mut(key)?;
         device.name = to;
         let id = device.id;
-        self.bear(place.namespace, to, id);
+        self.own_name(key.namespace, to, id);
         Ok(())
     }
 
     /// Another program moves it to another namespace: it goes down, loses its addresses, and keeps its name, which must be
     /// free there, and its index if that is.
-    pub(crate) fn move_to(&mut self, place: Place, namespace: NamespaceId) -> Result {
-        let device = self.at(place)?;
+    pub(crate) fn move_to(&mut self, key: LinkKey, namespace: NamespaceId) -> Result {
+        let device = self.at(key)?;
         let (id, name, index) = (device.id, device.name, device.index);
-        if namespace == place.namespace {
+        if namespace == key.namespace {
             return Ok(());
         }
         if self.is_taken(namespace, &name) {
@@ -166,13 +176,13 @@ impl World {
         device.ipv4.clear();
         device.ipv6.clear();
         self.set_state(id, State::Down);
-        self.bear(namespace, name, id);
+        self.own_name(namespace, name, id);
         Ok(())
     }
 
     /// Whether an interface may have IPv6 addresses.
     pub(super) fn ipv6_is_on(&self, namespace: NamespaceId, mtu: Mtu) -> Result {
-        if mtu.get() < LEAST_IPV6_MTU {
+        if mtu.get() < IPV6_MIN_MTU {
             let remedy = "IPv6 is off on an interface whose MTU is less than 1280 bytes.";
             return Err(Errno::EINVAL.reason(Cause::InvalidAddress).with_remedy(remedy));
         }

@@ -7,10 +7,10 @@ use crate::Errno;
 use crate::kernel::Result;
 
 /// The most interfaces that a pattern is tried for: the bits of a page, by which the kernel looks for a free number.
-const MOST_NUMBERS: u32 = 8 * 4096;
+const MAX_NUMBERS: u32 = 8 * 4096;
 
 /// The most bytes that a name has.
-const LONGEST: usize = 15;
+const MAX_NAME_LENGTH: usize = 15;
 
 const REFUSED: Reason = Errno::EINVAL.reason(Cause::InvalidName);
 
@@ -36,10 +36,10 @@ impl World {
             return Err(REFUSED);
         };
         // The first number whose name is free; one that would be too long is cut, and that need not be free.
-        for number in 0..MOST_NUMBERS {
+        for number in 0..MAX_NUMBERS {
             let mut whole = [before, number.to_string().as_bytes(), after].concat();
-            let is_cut = whole.len() > LONGEST;
-            whole.truncate(LONGEST);
+            let is_cut = whole.len() > MAX_NAME_LENGTH;
+            whole.truncate(MAX_NAME_LENGTH);
             let name = InterfaceName::from_kernel(&whole).map_err(|_| REFUSED)?;
             match self.is_taken(namespace, &name) {
                 false => return Ok(name),
@@ -52,7 +52,7 @@ impl World {
 
     /// Whether any interface of the namespace has the name, also one that is no TUN/TAP interface.
     pub(crate) fn is_taken(&self, namespace: NamespaceId, name: &InterfaceName) -> bool {
-        is_other(name) || self.named(namespace, name).is_some()
+        is_loopback(name) || self.named(namespace, name).is_some()
     }
 }
 
@@ -61,7 +61,7 @@ fn exhausted(errno: Errno) -> Reason {
 }
 
 /// Whether it is the name of an interface of another kind.
-pub(crate) fn is_other(name: &InterfaceName) -> bool {
+pub(crate) fn is_loopback(name: &InterfaceName) -> bool {
     name.as_bytes() == LOOPBACK.as_bytes()
 }
 

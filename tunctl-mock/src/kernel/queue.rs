@@ -99,7 +99,7 @@ impl World {
             file.detached = true;
             file.queue.clear();
         }
-        self.tell(file);
+        self.notify(file);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl World {
                 open.queue.clear();
                 open.signal.readable.set_for_ever();
             }
-            self.tell(file);
+            self.notify(file);
         }
         self.tests.wake();
         self.forget_if_unknown(id);
@@ -163,18 +163,18 @@ impl World {
     }
 
     /// Tells whoever waits for the file that something has changed.
-    pub(super) fn tell(&self, file: FileId) {
+    pub(super) fn notify(&self, file: FileId) {
         let ready = self.is_ready(file, Readiness::Readable);
         if let Some(open) = self.file(file) {
-            open.signal.tell(ready);
+            open.signal.notify(ready);
         }
     }
 
-    /// As [`tell`](Self::tell), all files of an interface.
-    pub(super) fn tell_all(&self, id: InterfaceId) {
+    /// As [`notify`](Self::notify), all files of an interface.
+    pub(super) fn notify_all(&self, id: InterfaceId) {
         let files = self.device(id).map(|device| [&device.attached[..], &device.detached].concat());
         for file in files.unwrap_or_default() {
-            self.tell(file);
+            self.notify(file);
         }
     }
 }

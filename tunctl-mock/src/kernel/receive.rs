@@ -82,7 +82,7 @@ impl World {
             return Delivery::Full;
         }
         if open.queue.push(packet) {
-            self.tell(file);
+            self.notify(file);
         }
         Delivery::Queued
     }

@@ -16,7 +16,7 @@ pub(super) const PACKET_INFORMATION: usize = 4;
 pub(super) const ETHERNET_HEADER: usize = 14;
 
 /// What a test has not taken is kept up to this many packets an interface; what comes then is counted.
-const UNTAKEN: usize = 65_536;
+const MAX_UNTAKEN: usize = 65_536;
 
 impl World {
     /// The program sends one packet; how many bytes it had.
@@ -57,7 +57,7 @@ impl World {
 
     fn receive_from(&mut self, id: InterfaceId, packet: Vec<u8>) {
         if let Some(device) = self.device_mut(id) {
-            if device.received.len() < UNTAKEN {
+            if device.received.len() < MAX_UNTAKEN {
                 device.received.push_back(packet);
                 self.tests.wake();
             } else {

@@ -56,8 +56,8 @@ impl Waiters {
         self.count.fetch_add(1, Ordering::Relaxed);
         drop(world);
         // Whatever ended it, also a signal: who called looks again.
-        let _ = poll(&mut [readable(&heard), readable(interrupter)], at_least(limit));
-        let world = kernel.enter();
+        let _ = poll(&mut [readable(&heard), readable(interrupter)], poll_timeout(limit));
+        let world = kernel.lock();
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.bells().retain(|other| !Arc::ptr_eq(other, &rung));
         Ok(world)
@@ -84,7 +84,7 @@ fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
 }
 
 /// In whole milliseconds, of which there may be too many: a wait that ends early is begun again.
-fn at_least(limit: Option<Duration>) -> PollTimeout {
+fn poll_timeout(limit: Option<Duration>) -> PollTimeout {
     let Some(limit) = limit else { return PollTimeout::NONE };
     let milliseconds = limit.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
@@ -102,7 +102,7 @@ impl Signal {
     }
 
     /// Says what a receive would do now, to whoever waits to know.
-    pub(super) fn tell(&self, readable: bool) {
+    pub(super) fn notify(&self, readable: bool) {
         self.readable.set(readable);
         self.waiters.wake();
     }
@@ -116,7 +116,7 @@ impl Kernel {
         mut answer: impl FnMut(&mut World) -> Option<T>,
     ) -> Option<T> {
         let deadline = Instant::now().checked_add(limit);
-        let mut world = self.enter();
+        let mut world = self.lock();
         let tests = world.tests.clone();
         loop {
             if let Some(answer) = answer(&mut world) {

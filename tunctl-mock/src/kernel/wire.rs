@@ -20,8 +20,8 @@ pub enum Direction {
 /// All wires, and the clock.
 #[derive(Debug, Default)]
 pub(crate) struct Wires {
-    far: HashMap<InterfaceId, Far>,
-    switches: Vec<Ports>,
+    far: HashMap<InterfaceId, FarEnd>,
+    switches: Vec<Switch>,
     impaired: HashMap<(InterfaceId, Direction), Impaired>,
     lost: HashMap<InterfaceId, u64>,
     now: Duration,
@@ -32,14 +32,14 @@ pub(crate) struct Wires {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Far {
+enum FarEnd {
     Cable(InterfaceId),
     Switch(usize),
 }
 
 /// A switch: who is plugged in, and where each station was last heard.
 #[derive(Debug, Default)]
-struct Ports {
+struct Switch {
     plugged: Vec<InterfaceId>,
     stations: HashMap<Vec<u8>, InterfaceId>,
 }
@@ -48,26 +48,26 @@ impl Wires {
     pub(crate) fn plug(&mut self, one: InterfaceId, other: InterfaceId) {
         self.unplug(one);
         self.unplug(other);
-        self.far.insert(one, Far::Cable(other));
-        self.far.insert(other, Far::Cable(one));
+        self.far.insert(one, FarEnd::Cable(other));
+        self.far.insert(other, FarEnd::Cable(one));
     }
 
     pub(crate) fn new_switch(&mut self) -> usize {
-        self.switches.push(Ports::default());
+        self.switches.push(Switch::default());
         self.switches.len() - 1
     }
 
     pub(crate) fn plug_into(&mut self, switch: usize, one: InterfaceId) {
         self.unplug(one);
         self.switches[switch].plugged.push(one);
-        self.far.insert(one, Far::Switch(switch));
+        self.far.insert(one, FarEnd::Switch(switch));
     }
 
     /// Both ends of a cable belong to the system again.
     pub(crate) fn unplug(&mut self, one: InterfaceId) {
         match self.far.remove(&one) {
-            Some(Far::Cable(other)) => drop(self.far.remove(&other)),
-            Some(Far::Switch(switch)) => {
+            Some(FarEnd::Cable(other)) => drop(self.far.remove(&other)),
+            Some(FarEnd::Switch(switch)) => {
                 let ports = &mut self.switches[switch];
                 ports.plugged.retain(|&plugged| plugged != one);
                 ports.stations.retain(|_, &mut port| port != one);
@@ -91,8 +91,8 @@ impl Wires {
         packet: &[u8],
     ) -> Option<Vec<InterfaceId>> {
         match *self.far.get(&from)? {
-            Far::Cable(other) => Some(vec![other]),
-            Far::Switch(switch) => Some(self.switches[switch].forward(from, layer?, packet)),
+            FarEnd::Cable(other) => Some(vec![other]),
+            FarEnd::Switch(switch) => Some(self.switches[switch].forward(from, layer?, packet)),
         }
     }
 
@@ -131,7 +131,7 @@ impl Wires {
     }
 }
 
-impl Ports {
+impl Switch {
     /// To the port where the destination was last heard; to all others if it never was, or is nobody's in particular.
     fn forward(&mut self, from: InterfaceId, layer: Layer, packet: &[u8]) -> Vec<InterfaceId> {
         let Some((source, destination)) = stations(layer, packet) else {
@@ -167,10 +167,10 @@ impl World {
         let name = self.device(id).map(|device| device.name().to_string()).unwrap_or_default();
         let now = self.wires.now;
         let Some(wire) = self.wires.impaired.get_mut(&(id, direction)) else { return vec![packet] };
-        let Fate { copies, held, delay, story } = wire.treat(packet);
+        let Fate { copies, held, delay, description } = wire.treat(packet);
         if let Some(trace) = &mut self.wires.trace {
             let arrow = if direction == Direction::ToDevice { "to" } else { "from" };
-            trace.push_str(&format!("{} µs, {arrow} {name}: {story}\n", now.as_micros()));
+            trace.push_str(&format!("{} µs, {arrow} {name}: {description}\n", now.as_micros()));
         }
         if copies.is_empty() {
             self.wires.lose(id);
