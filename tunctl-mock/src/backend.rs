@@ -9,7 +9,8 @@ use tunctl_core::{
 
 use crate::device::{MockDevice, OpenFile, this_process};
 use crate::interface::MockInterface;
-use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, Signal, World, is_loopback};
+use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, World, is_loopback};
+use crate::rig::Signal;
 use crate::{Errno, KernelProfile};
 
 /// A kernel in memory, whose TUN/TAP driver answers as Linux's does.

@@ -13,7 +13,8 @@ use tunctl_core::{
 
 use crate::Errno;
 use crate::interface::{MockInterface, out_of_reach};
-use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice, Signal, World};
+use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice, World};
+use crate::rig::Signal;
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
 ///

@@ -14,9 +14,6 @@
 //! | state, MTU, MAC address, name, namespace, deletion | `link.rs` |
 //! | addresses | `address.rs` |
 //!
-//! Not of the kernel's, but under its lock: what stands at the other end of an interface (`wire.rs`), and how those who wait are
-//! told of a change (`signal.rs`).
-//!
 //! A rule that refuses answers with a [`Reason`]: the number of the kernel's, and the cause that the Linux
 //! backend would make of it. Everything happens under one lock, so each operation is a step that none other divides.
 
@@ -28,9 +25,7 @@ mod queue;
 mod receive;
 mod ring;
 mod send;
-mod signal;
 mod vnet;
-mod wire;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -43,16 +38,15 @@ use tunctl_core::{
 
 use ring::Ring;
 
-use crate::fault::{Effect, Faults};
+use crate::rig::fault::{Effect, Faults};
+use crate::rig::wire::Wires;
+use crate::rig::{Signal, Waiters};
 use crate::{Caller, Errno, KernelProfile};
 
 pub(crate) use attach::{AttachRequest, Attached};
 pub(crate) use link::SocketCapabilities;
 pub(crate) use name::is_loopback;
 pub use receive::Delivery;
-pub(crate) use signal::{Signal, Waiters};
-pub use wire::Direction;
-use wire::Wires;
 
 /// What a rule answers: why it refuses, if it does.
 pub(crate) type Result<T = (), E = Reason> = std::result::Result<T, E>;
@@ -132,7 +126,7 @@ pub(crate) struct World {
     /// Who has a name, or had it last.
     name_owners: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
     /// Notified at each change that a test may wait for.
-    tests: Arc<Waiters>,
+    pub(crate) tests: Arc<Waiters>,
 }
 
 /// A network namespace.

@@ -171,7 +171,8 @@ impl MockBackend {
         let mut world = self.kernel.lock();
         match on.target_ref().resolve(self, &world) {
             Some(id) => {
-                let packet = crate::solicitation::router_solicitation(world.device(id).map(NetDevice::layer));
+                let packet =
+                    crate::rig::solicitation::router_solicitation(world.device(id).map(NetDevice::layer));
                 world.carry(id, packet)
             }
             None => Delivery::Refused,

@@ -11,9 +11,10 @@ use tunctl_core::{
 use super::link::MAX_RING_SIZE;
 use super::name::{check_reserved, is_loopback};
 use super::ring::Ring;
-use super::{FileId, InterfaceId, NamespaceId, NetDevice, Signal, TunFile, World};
+use super::{FileId, InterfaceId, NamespaceId, NetDevice, TunFile, World};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
+use crate::rig::Signal;
 
 /// The most queues of an interface (`MAX_TAP_QUEUES`).
 const MAX_TAP_QUEUES: usize = 256;

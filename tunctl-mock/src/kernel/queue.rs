@@ -163,7 +163,7 @@ impl World {
     }
 
     /// Tells whoever waits for the file that something has changed.
-    pub(super) fn notify(&self, file: FileId) {
+    pub(crate) fn notify(&self, file: FileId) {
         let ready = self.is_ready(file, Readiness::Readable);
         if let Some(open) = self.file(file) {
             open.signal.notify(ready);

@@ -8,8 +8,8 @@ use tunctl_packet::header::{EtherType, PacketInfo};
 use tunctl_packet::{FlowKey, Packet};
 
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
-use super::wire::Direction;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
+use crate::Direction;
 use crate::Errno;
 use crate::kernel::Result;
 

@@ -5,8 +5,8 @@ use std::io::IoSlice;
 use tunctl_core::{Cause, CreateFlags, Layer, State};
 
 use super::vnet::Malformed;
-use super::wire::Direction;
 use super::{FileId, InterfaceId, NetDevice, World, vnet};
+use crate::Direction;
 use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
 

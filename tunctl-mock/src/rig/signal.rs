@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::Interrupter;
 
-use super::{Kernel, World};
-use crate::readable::Readable;
+use super::readable::Readable;
+use crate::kernel::{Kernel, World};
 
 /// Those who wait for a change.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Waiters {
     }
 
     /// Something has changed.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if self.count.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
             for bell in &*self.bells() {
@@ -102,7 +102,7 @@ impl Signal {
     }
 
     /// Says what a receive would do now, to whoever waits to know.
-    pub(super) fn notify(&self, readable: bool) {
+    pub(crate) fn notify(&self, readable: bool) {
         self.readable.set(readable);
         self.waiters.wake();
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tunctl_core::Layer;
 
-use super::{Delivery, InterfaceId, World};
-use crate::impairment::{Fate, Impaired, Impairment};
+use super::impairment::{Fate, Impaired, Impairment};
+use crate::kernel::{Delivery, InterfaceId, World};
 
 /// The direction in which packets travel, seen from the program that holds the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
