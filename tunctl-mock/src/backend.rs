@@ -9,8 +9,8 @@ use tunctl_core::{
 
 use crate::device::{MockDevice, OpenFile, this_process};
 use crate::interface::MockInterface;
-use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, World, is_loopback};
-use crate::rig::Signal;
+use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, is_loopback};
+use crate::rig::{SharedWorld, Signal, World};
 use crate::{Errno, KernelProfile};
 
 /// A kernel in memory, whose TUN/TAP driver answers as Linux's does.
@@ -38,7 +38,7 @@ use crate::{Errno, KernelProfile};
 /// ```
 #[derive(Clone, Debug)]
 pub struct MockBackend {
-    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) world: Arc<SharedWorld>,
     pub(crate) namespace: NamespaceId,
 }
 
@@ -52,7 +52,7 @@ impl MockBackend {
     /// A system like another kernel.
     #[must_use]
     pub fn with_profile(profile: KernelProfile) -> Self {
-        Self { kernel: Arc::new(Kernel::new(profile)), namespace: NamespaceId::FIRST }
+        Self { world: Arc::new(SharedWorld::new(profile)), namespace: NamespaceId::FIRST }
     }
 }
 
@@ -96,12 +96,12 @@ impl Step<'_> {
         if is_loopback(name) {
             return Err(Reason::new(Cause::NotATun));
         }
-        Ok(self.world.named(self.namespace, name).is_some())
+        Ok(self.world.kernel().named(self.namespace, name).is_some())
     }
 
     /// The library's own rule: nobody changes the headers of packets that others read.
     fn attach_to(self, name: &InterfaceName) -> kernel::Result<Attached> {
-        let existing = self.world.named(self.namespace, name);
+        let existing = self.world.kernel().named(self.namespace, name);
         let joins = self.options.get_flags().contains(CreateFlags::MULTI_QUEUE);
         let shared = existing.filter(|device| {
             joins
@@ -127,9 +127,9 @@ impl Step<'_> {
             layer: self.options.get_layer(),
         };
         let name = self.options.get_exact_name();
-        self.world.set_iff(&wanted, self.signal).map_err(|reason| match reason.cause() {
+        self.world.attach(&wanted, self.signal).map_err(|reason| match reason.cause() {
             Cause::Busy | Cause::Exists
-                if name.is_some_and(|name| self.world.is_held(self.namespace, &name)) =>
+                if name.is_some_and(|name| is_held(self.world.kernel(), self.namespace, &name)) =>
             {
                 reason.with_holders(vec![this_process()])
             }
@@ -138,10 +138,8 @@ impl Step<'_> {
     }
 }
 
-impl World {
-    fn is_held(&self, namespace: NamespaceId, name: &InterfaceName) -> bool {
-        self.named(namespace, name).is_some_and(|device| device.queues() > 0)
-    }
+fn is_held(kernel: &Kernel, namespace: NamespaceId, name: &InterfaceName) -> bool {
+    kernel.named(namespace, name).is_some_and(|device| device.queues() > 0)
 }
 
 /// The flags that decide what stands in front of each packet.
@@ -175,35 +173,35 @@ impl TunBackend for MockBackend {
         };
         let fail = |reason: Reason| named(reason.of(operation));
         let signal = signal().map_err(fail)?;
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         world.apply_fault(operation, None).map_err(fail)?;
         let step = Step { world: &mut world, namespace: self.namespace, options, signal: signal.clone() };
-        let Attached { file, info } = step.run(mode).map_err(fail)?;
-        let socket = world.socket_capabilities();
+        let Attached { file, info, .. } = step.run(mode).map_err(fail)?;
+        let socket = world.kernel().socket_capabilities();
         drop(world);
-        let interface = MockInterface::new(self.kernel.clone(), self.namespace, &info, socket);
-        let file = OpenFile { kernel: self.kernel.clone(), id: file, signal };
+        let interface = MockInterface::new(self.world.clone(), self.namespace, &info, socket);
+        let file = OpenFile { world: self.world.clone(), id: file, signal };
         Ok(MockDevice::new(Arc::new(file), interface, options.get_flags()))
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<MockInterface> {
         let fail = |reason: Reason| reason.of(Operation::Lookup).with_name(*name);
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         world.apply_fault(Operation::Lookup, None).map_err(fail)?;
         if is_loopback(name) {
             return Err(fail(Reason::new(Cause::NotATun)));
         }
-        let socket = world.socket_capabilities();
-        let found = world.named(self.namespace, name).map(kernel::NetDevice::info);
+        let socket = world.kernel().socket_capabilities();
+        let found = world.kernel().named(self.namespace, name).map(kernel::NetDevice::info);
         let info = found.ok_or_else(|| fail(Reason::new(Cause::NotFound)))?;
-        Ok(MockInterface::new(self.kernel.clone(), self.namespace, &info, socket))
+        Ok(MockInterface::new(self.world.clone(), self.namespace, &info, socket))
     }
 
     fn interfaces(&self) -> Result<Vec<MockInterface>> {
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         world.apply_fault(Operation::List, None).map_err(|reason| reason.of(Operation::List))?;
-        let socket = world.socket_capabilities();
-        let handle = |info| MockInterface::new(self.kernel.clone(), self.namespace, info, socket);
-        Ok(world.list(self.namespace).iter().map(handle).collect())
+        let socket = world.kernel().socket_capabilities();
+        let handle = |info| MockInterface::new(self.world.clone(), self.namespace, info, socket);
+        Ok(world.kernel().list(self.namespace).iter().map(handle).collect())
     }
 }

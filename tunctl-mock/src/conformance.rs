@@ -41,14 +41,14 @@ struct Received {
 
 impl Observation for Received {
     fn take(&mut self) -> Option<Vec<u8>> {
-        let mut world = self.backend.kernel.lock();
+        let mut world = self.backend.world.lock();
         // Whoever observes an interface is never shown an empty packet.
-        iter::from_fn(|| world.take_received(self.id)).find(|packet| !packet.is_empty())
+        iter::from_fn(|| world.memory.take_received(self.id)).find(|packet| !packet.is_empty())
     }
 }
 
 fn report(backend: &MockBackend, name: &InterfaceName) -> Option<InterfaceInfo> {
-    backend.kernel.lock().named(backend.namespace, name).map(NetDevice::info)
+    backend.world.lock().kernel().named(backend.namespace, name).map(NetDevice::info)
 }
 
 impl Harness for MockHarness {
@@ -67,8 +67,8 @@ impl Harness for MockHarness {
     }
 
     fn reported_addresses(&self, name: &InterfaceName) -> Vec<InterfaceAddress> {
-        let world = self.backend.kernel.lock();
-        world.named(self.backend.namespace, name).map(NetDevice::addresses).unwrap_or_default()
+        let world = self.backend.world.lock();
+        world.kernel().named(self.backend.namespace, name).map(NetDevice::addresses).unwrap_or_default()
     }
 
     fn dropped(&self, name: &InterfaceName) -> u64 {
@@ -81,7 +81,7 @@ impl Harness for MockHarness {
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
         drop(self.backend.packets(*name));
-        let found = self.backend.kernel.lock().named(self.backend.namespace, name).map(NetDevice::id);
+        let found = self.backend.world.lock().kernel().named(self.backend.namespace, name).map(NetDevice::id);
         let Some(id) = found else { panic!("there is no {name} to observe") };
         Box::new(Received { backend: self.backend.clone(), id })
     }

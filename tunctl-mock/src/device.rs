@@ -13,8 +13,8 @@ use tunctl_core::{
 
 use crate::Errno;
 use crate::interface::{MockInterface, out_of_reach};
-use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice, World};
-use crate::rig::Signal;
+use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice};
+use crate::rig::{SharedWorld, Signal, World};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
 ///
@@ -50,14 +50,14 @@ impl<'a> WaitLimits<'a> {
 
 /// An open file: it is closed when its last descriptor is.
 pub(crate) struct OpenFile {
-    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) world: Arc<SharedWorld>,
     pub(crate) id: FileId,
     pub(crate) signal: Arc<Signal>,
 }
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        self.kernel.lock().close(self.id);
+        self.world.lock().close(self.id);
     }
 }
 
@@ -76,8 +76,8 @@ impl MockDevice {
         self.file.id
     }
 
-    pub(crate) const fn kernel(&self) -> &Arc<Kernel> {
-        self.interface.kernel()
+    pub(crate) const fn world(&self) -> &Arc<SharedWorld> {
+        self.interface.world()
     }
 
     /// What a poll of a real device's descriptor would report.
@@ -85,7 +85,7 @@ impl MockDevice {
     #[doc(alias = "poll")]
     #[must_use]
     pub fn poll_state(&self) -> tunctl_conformance::PollState {
-        let (readable, writable, error) = self.kernel().lock().poll(self.file.id);
+        let (readable, writable, error) = self.world().lock().kernel().poll(self.file.id);
         tunctl_conformance::PollState { readable, writable, error }
     }
 
@@ -98,7 +98,7 @@ impl MockDevice {
     /// do not go together; `Gone`.
     #[doc(alias = "TUNSETOFFLOAD")]
     pub fn set_offloads(&self, offloads: u32) -> Result<()> {
-        self.step(Operation::SetOffloads, |world, file| world.set_offloads(file, offloads))
+        self.apply(Operation::SetOffloads, |kernel, file| kernel.set_offloads(file, offloads))
     }
 
     #[inline]
@@ -107,10 +107,19 @@ impl MockDevice {
         operation: Operation,
         step: impl FnOnce(&mut World, FileId) -> kernel::Result<T>,
     ) -> Result<T> {
-        let mut world = self.kernel().lock();
-        let interface = world.interface_of(self.file.id);
+        let mut world = self.world().lock();
+        let interface = world.kernel().interface_of(self.file.id);
         let outcome = world.apply_fault(operation, interface).and_then(|()| step(&mut world, self.file.id));
         outcome.map_err(|reason| self.error(&world, operation, reason))
+    }
+
+    /// A step that is a rule of the kernel's.
+    fn apply<T>(
+        &self,
+        operation: Operation,
+        rule: impl FnOnce(&mut Kernel, FileId) -> kernel::Result<T>,
+    ) -> Result<T> {
+        self.step(operation, |world, file| world.step(|kernel| rule(kernel, file)))
     }
 
     /// A step that waits where it would have to.
@@ -125,8 +134,8 @@ impl MockDevice {
             return Err(Error::new(operation, Cause::Interrupted));
         }
         let file = self.file.id;
-        let mut world = self.kernel().lock();
-        let interface = world.interface_of(file);
+        let mut world = self.world().lock();
+        let interface = world.kernel().interface_of(file);
         match world.apply_fault(operation, interface) {
             // As if nothing were there at first.
             Err(reason) if reason.cause() == Cause::WouldBlock => {}
@@ -158,7 +167,7 @@ impl MockDevice {
             if limits.interrupter.is_some_and(Interrupter::is_interrupted) {
                 return Ok((world, WaitOutcome::Interrupted));
             }
-            if world.is_ready(self.file.id, readiness) {
+            if world.kernel().is_ready(self.file.id, readiness) {
                 return Ok((world, WaitOutcome::Ready));
             }
             let left = limits.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -168,7 +177,7 @@ impl MockDevice {
             world = match limits.interrupter {
                 None => waiters.wait(world, left),
                 Some(interrupter) => waiters
-                    .wait_until(self.kernel(), world, left, interrupter)
+                    .wait_until(self.world(), world, left, interrupter)
                     .map_err(|_| Error::new(Operation::Wait, Cause::TooManyOpenFiles))?,
             };
         }
@@ -185,7 +194,7 @@ impl MockDevice {
         match reason.cause() {
             Cause::WouldBlock => reason.of(operation),
             _ => {
-                let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
+                let name = world.kernel().name_of(self.file.id).unwrap_or(self.interface.last_name());
                 reason.of(operation).with_name(name)
             }
         }
@@ -193,11 +202,11 @@ impl MockDevice {
 
     /// Refuses to configure a stranger that has the index of an interface which was moved away.
     fn check_here(&self, operation: Operation) -> Result<()> {
-        let world = self.kernel().lock();
-        let Ok(name) = world.name_of(self.file.id) else {
+        let world = self.world().lock();
+        let Ok(name) = world.kernel().name_of(self.file.id) else {
             return Err(DETACHED.of(operation).with_name(self.interface.last_name()));
         };
-        match world.at(self.interface.key()) {
+        match world.kernel().at(self.interface.key()) {
             Ok(device) if device.name() == name => Ok(()),
             _ => Err(out_of_reach(operation, self.interface.last_name())),
         }
@@ -205,13 +214,14 @@ impl MockDevice {
 
     /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
     fn destroy_by_closing(self, is_here: bool) -> Result<(), DestroyError<Self>> {
-        let mut world = self.kernel().lock();
-        let device = world.interface_of(self.file.id).and_then(|id| world.device(id));
+        let mut world = self.world().lock();
+        let device = world.kernel().interface_of(self.file.id).and_then(|id| world.kernel().device(id));
         let queues = device.map_or(0, NetDevice::queues);
         // From here, the other queues of an interface elsewhere cannot be told from those of another that has its name.
-        let may_have_others = !is_here && device.is_some_and(|device| world.has_held_namesake(device));
+        let may_have_others =
+            !is_here && device.is_some_and(|device| has_held_namesake(world.kernel(), device));
         if queues > 1 || may_have_others || Arc::strong_count(&self.file) > 1 {
-            let name = world.name_of(self.file.id).unwrap_or(self.interface.last_name());
+            let name = world.kernel().name_of(self.file.id).unwrap_or(self.interface.last_name());
             let reason = Reason::new(Cause::Busy)
                 .with_detail("other descriptors keep the interface alive")
                 .with_holders(vec![this_process()]);
@@ -219,9 +229,15 @@ impl MockDevice {
             return Err(DestroyError::new(reason.of(Operation::Destroy).with_name(name), Some(self)));
         }
         // It is attached: that was just seen, and the lock has not been given up.
-        let _ = world.set_persist(self.file.id, false);
+        let _ = world.step(|kernel| kernel.set_persist(self.file.id, false));
         Ok(())
     }
+}
+
+/// Whether a device is attached to another interface that has this one's name, which has several queues.
+fn has_held_namesake(kernel: &Kernel, device: &NetDevice) -> bool {
+    let is_namesake = |other: &NetDevice| other.id() != device.id() && other.name() == device.name();
+    device.is_multi_queue() && kernel.devices().any(|other| is_namesake(other) && other.queues() > 0)
 }
 
 /// Whoever holds an interface of the mock's is in this process.
@@ -234,7 +250,7 @@ pub(crate) fn this_process() -> Holder {
 impl AsFd for MockDevice {
     /// Lends a descriptor that is readable while there is something to receive, the news of a deletion included.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let _world = self.kernel().lock();
+        let _world = self.world().lock();
         let readable = &self.file.signal.readable;
         match &self.lent {
             None => readable.lend(),
@@ -254,7 +270,7 @@ impl TunDevice for MockDevice {
     }
 
     fn name(&self) -> Result<InterfaceName> {
-        self.step(Operation::Name, |world, file| world.name_of(file))
+        self.apply(Operation::Name, |kernel, file| kernel.name_of(file))
     }
 
     fn flags(&self) -> CreateFlags {
@@ -316,19 +332,19 @@ impl TunDevice for MockDevice {
     ) -> Result<WaitOutcome> {
         let limits = WaitLimits::new(timeout, interrupter);
         self.step(Operation::Wait, |_, _| Ok(()))?;
-        self.sleep(self.kernel().lock(), readiness, &limits).map(|(_, wake)| wake)
+        self.sleep(self.world().lock(), readiness, &limits).map(|(_, wake)| wake)
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {
-        self.step(Operation::SetPersist, |world, file| world.set_persist(file, persistent))
+        self.apply(Operation::SetPersist, |kernel, file| kernel.set_persist(file, persistent))
     }
 
     fn set_owner(&self, owner: Uid) -> Result<()> {
-        self.step(Operation::SetOwner, |world, file| world.set_owner(file, owner))
+        self.apply(Operation::SetOwner, |kernel, file| kernel.set_owner(file, owner))
     }
 
     fn set_group(&self, group: Gid) -> Result<()> {
-        self.step(Operation::SetGroup, |world, file| world.set_group(file, group))
+        self.apply(Operation::SetGroup, |kernel, file| kernel.set_group(file, group))
     }
 
     fn try_clone(&self) -> Result<Self> {
@@ -346,14 +362,14 @@ impl TunDevice for MockDevice {
         if let Err(error) = self.step(Operation::Destroy, |_, _| Ok(())) {
             return Err(DestroyError::new(error, Some(self)));
         }
-        let mut world = self.kernel().lock();
-        let Ok(name) = world.name_of(self.file.id) else {
+        let mut world = self.world().lock();
+        let Ok(name) = world.kernel().name_of(self.file.id) else {
             // It is gone, which is what was asked.
             return Ok(());
         };
         let key = self.interface.key();
-        let is_here = world.at(key).is_ok_and(|device| device.name() == name);
-        if is_here && world.delete_link(key, self.interface.socket()).is_ok() {
+        let is_here = world.kernel().at(key).is_ok_and(|device| device.name() == name);
+        if is_here && world.step(|kernel| kernel.delete_link(key, self.interface.socket())).is_ok() {
             return Ok(());
         }
         drop(world);
@@ -373,10 +389,10 @@ impl TunDevice for MockDevice {
 
 impl Queues for MockDevice {
     fn attach_queue(&self) -> Result<()> {
-        self.step(Operation::AttachQueue, World::attach_queue)
+        self.apply(Operation::AttachQueue, Kernel::attach_queue)
     }
 
     fn detach_queue(&self) -> Result<()> {
-        self.step(Operation::DetachQueue, World::detach_queue)
+        self.apply(Operation::DetachQueue, Kernel::detach_queue)
     }
 }

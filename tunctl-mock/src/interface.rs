@@ -8,12 +8,13 @@ use tunctl_core::{
 };
 
 use crate::Errno;
-use crate::kernel::{self, Kernel, LinkKey, NO_DEVICE, NamespaceId, NetDevice, SocketCapabilities, World};
+use crate::kernel::{self, Kernel, LinkKey, NO_DEVICE, NamespaceId, NetDevice, SocketCapabilities};
+use crate::rig::SharedWorld;
 
 /// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was found.
 #[derive(Clone, Debug)]
 pub struct MockInterface {
-    kernel: Arc<Kernel>,
+    world: Arc<SharedWorld>,
     key: LinkKey,
     socket: SocketCapabilities,
     /// As it was when it was found, for errors.
@@ -22,16 +23,16 @@ pub struct MockInterface {
 
 impl MockInterface {
     pub(crate) fn new(
-        kernel: Arc<Kernel>,
+        world: Arc<SharedWorld>,
         namespace: NamespaceId,
         info: &InterfaceInfo,
         socket: SocketCapabilities,
     ) -> Self {
-        Self { kernel, key: LinkKey { namespace, index: info.index }, socket, name: info.name }
+        Self { world, key: LinkKey { namespace, index: info.index }, socket, name: info.name }
     }
 
-    pub(crate) const fn kernel(&self) -> &Arc<Kernel> {
-        &self.kernel
+    pub(crate) const fn world(&self) -> &Arc<SharedWorld> {
+        &self.world
     }
 
     pub(crate) const fn key(&self) -> LinkKey {
@@ -46,16 +47,20 @@ impl MockInterface {
         self.name
     }
 
-    fn step<T>(&self, operation: Operation, step: impl FnOnce(&mut World) -> kernel::Result<T>) -> Result<T> {
-        let mut world = self.kernel.lock();
-        let id = world.at(self.key).ok().map(NetDevice::id);
-        let outcome = world.apply_fault(operation, id).and_then(|()| step(&mut world));
+    fn step<T>(
+        &self,
+        operation: Operation,
+        rule: impl FnOnce(&mut Kernel) -> kernel::Result<T>,
+    ) -> Result<T> {
+        let mut world = self.world.lock();
+        let id = world.kernel().at(self.key).ok().map(NetDevice::id);
+        let outcome = world.apply_fault(operation, id).and_then(|()| world.step(rule));
         outcome.map_err(|reason| reason.of(operation).with_name(self.name))
     }
 
     /// A question about it. That it is gone is no error of the kernel's, which answers with nothing.
     fn ask<T>(&self, operation: Operation, answer: impl FnOnce(&NetDevice) -> T) -> Result<T> {
-        self.step(operation, |world| match world.at(self.key) {
+        self.step(operation, |kernel| match kernel.at(self.key) {
             Ok(device) => Ok(answer(device)),
             Err(_) => Err(Reason::new(Cause::Gone)),
         })
@@ -81,8 +86,8 @@ impl Interface for MockInterface {
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
-        let found = self.step(Operation::ListAddresses, |world| {
-            Ok(world.at(self.key).map(NetDevice::addresses).unwrap_or_default())
+        let found = self.step(Operation::ListAddresses, |kernel| {
+            Ok(kernel.at(self.key).map(NetDevice::addresses).unwrap_or_default())
         })?;
         if found.is_empty() {
             // An interface without addresses looks like one that does not exist.
@@ -96,15 +101,15 @@ impl Interface for MockInterface {
             return Ok(false);
         }
         let socket = self.socket;
-        self.step(Operation::AddAddress, |world| world.add_address(self.key, socket, address))?;
+        self.step(Operation::AddAddress, |kernel| kernel.add_address(self.key, socket, address))?;
         Ok(true)
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
         let there = self.has(address, Operation::RemoveAddress)?;
-        self.step(Operation::RemoveAddress, |world| {
+        self.step(Operation::RemoveAddress, |kernel| {
             if there {
-                world.remove_address(self.key, self.socket, address)
+                kernel.remove_address(self.key, self.socket, address)
             } else {
                 Err(Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound))
             }
@@ -116,36 +121,36 @@ impl Interface for MockInterface {
             State::Up => Operation::Up,
             State::Down => Operation::Down,
         };
-        self.step(operation, |world| world.change_state(self.key, self.socket, state))
+        self.step(operation, |kernel| kernel.change_state(self.key, self.socket, state))
     }
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
-        self.step(Operation::SetMtu, |world| world.change_mtu(self.key, self.socket, mtu))
+        self.step(Operation::SetMtu, |kernel| kernel.change_mtu(self.key, self.socket, mtu))
     }
 
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
-        self.step(Operation::SetMac, |world| world.change_mac(self.key, self.socket, mac))
+        self.step(Operation::SetMac, |kernel| kernel.change_mac(self.key, self.socket, mac))
     }
 
     fn set_queue_length(&self, packets: u32) -> Result<()> {
-        self.step(Operation::SetQueueLength, |world| {
-            world.change_queue_length(self.key, self.socket, packets)
+        self.step(Operation::SetQueueLength, |kernel| {
+            kernel.change_queue_length(self.key, self.socket, packets)
         })
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {
-        self.step(Operation::Rename, |world| {
+        self.step(Operation::Rename, |kernel| {
             // As in the Linux backend, which must not rename an interface of another kind.
-            world.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
-            world.change_name(self.key, self.socket, *name)
+            kernel.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
+            kernel.change_name(self.key, self.socket, *name)
         })
     }
 
     fn delete(&self) -> Result<()> {
-        self.step(Operation::Delete, |world| {
+        self.step(Operation::Delete, |kernel| {
             // As in the Linux backend, which must not delete an interface of another kind.
-            world.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
-            world.delete_link(self.key, self.socket)
+            kernel.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
+            kernel.delete_link(self.key, self.socket)
         })
     }
 }

@@ -15,7 +15,7 @@
 //! | addresses | `address.rs` |
 //!
 //! A rule that refuses answers with a [`Reason`]: the number of the kernel's, and the cause that the Linux
-//! backend would make of it. Everything happens under one lock, so each operation is a step that none other divides.
+//! backend would make of it. Beside its result, a rule reports what it changed, as [`Event`]s.
 
 mod address;
 mod attach;
@@ -27,26 +27,20 @@ mod ring;
 mod send;
 mod vnet;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
 
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    MacAddress, Mtu, Operation, Reason, State, Uid,
+    MacAddress, Mtu, Reason, State, Uid,
 };
 
 use ring::Ring;
 
-use crate::rig::fault::{Effect, Faults};
-use crate::rig::wire::Wires;
-use crate::rig::{Signal, Waiters};
 use crate::{Caller, Errno, KernelProfile};
 
 pub(crate) use attach::{AttachRequest, Attached};
 pub(crate) use link::SocketCapabilities;
 pub(crate) use name::is_loopback;
-pub use receive::Delivery;
 
 /// What a rule answers: why it refuses, if it does.
 pub(crate) type Result<T = (), E = Reason> = std::result::Result<T, E>;
@@ -68,7 +62,7 @@ pub(crate) fn incapable() -> Reason {
 pub(crate) struct InterfaceId(u64);
 
 /// Which open file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileId(usize);
 
 /// Which network namespace.
@@ -87,46 +81,29 @@ pub(crate) struct LinkKey {
     pub(crate) index: InterfaceIndex,
 }
 
-/// The kernel, shared by all handles.
+/// What exists, and the rules by which it changes.
 pub(crate) struct Kernel {
-    world: Mutex<World>,
-}
-
-impl Kernel {
-    pub(crate) fn new(profile: KernelProfile) -> Self {
-        Self { world: Mutex::new(World::new(profile)) }
-    }
-
-    /// One step.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
-        // A thread that panicked in here, in a test that failed, has left a world as whole as before its step.
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernel").finish_non_exhaustive()
-    }
-}
-
-/// Everything that exists.
-pub(crate) struct World {
     pub(crate) profile: KernelProfile,
+    /// The credentials of the process that makes system calls.
     pub(crate) caller: Caller,
-    pub(crate) faults: Faults,
-    pub(crate) wires: Wires,
     namespaces: Vec<Namespace>,
     interfaces: BTreeMap<InterfaceId, NetDevice>,
     next_interface: u64,
     files: Vec<Option<TunFile>>,
-    /// Interfaces that are deleted, which the test may still ask about: while a device that was attached is open, and until
-    /// another interface has the name.
-    deleted: HashMap<InterfaceId, NetDevice>,
-    /// Who has a name, or had it last.
-    name_owners: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
-    /// Notified at each change that a test may wait for.
-    pub(crate) tests: Arc<Waiters>,
+    events: VecDeque<Event>,
+}
+
+/// What a rule reports beside its result, to those who wait for a change.
+pub(crate) enum Event {
+    /// An interface has this name from now on: it is registered, renamed, or moved to the namespace (`NETDEV_REGISTER`,
+    /// `NETDEV_CHANGENAME`).
+    Named { interface: InterfaceId, namespace: NamespaceId, name: InterfaceName },
+    /// An interface went up or down (`NETDEV_UP`, `NETDEV_DOWN`).
+    StateChanged,
+    /// An interface is deleted, and its files are detached (`NETDEV_UNREGISTER`).
+    Deleted(Box<NetDevice>),
+    /// A poll of the file may report something else than before (`sk_data_ready`, `wake_up_interruptible`).
+    PollChanged(FileId),
 }
 
 /// A network namespace.
@@ -165,36 +142,32 @@ pub(crate) struct NetDevice {
     detached: Vec<FileId>,
     /// Packets that were to go to the program, and did not.
     dropped: u64,
-    /// Packets that came from the program, for the test to take.
-    received: VecDeque<Vec<u8>>,
-    missed: u64,
 }
 
 /// An open file of the driver's (`struct tun_file`).
 struct TunFile {
     /// `None` once the interface is deleted.
     interface: Option<InterfaceId>,
-    last: InterfaceId,
     detached: bool,
     queue: Ring,
-    signal: Arc<Signal>,
 }
 
-impl World {
-    fn new(profile: KernelProfile) -> Self {
+impl Kernel {
+    pub(crate) fn new(profile: KernelProfile) -> Self {
         Self {
             profile,
             caller: Caller::root(),
-            faults: Faults::default(),
-            wires: Wires::default(),
             namespaces: vec![Namespace::new()],
             interfaces: BTreeMap::new(),
             next_interface: 0,
             files: Vec::new(),
-            deleted: HashMap::new(),
-            name_owners: HashMap::new(),
-            tests: Arc::default(),
+            events: VecDeque::new(),
         }
+    }
+
+    /// The oldest event that was not taken yet.
+    pub(crate) fn take_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
     pub(crate) fn new_namespace(&mut self) -> NamespaceId {
@@ -209,21 +182,6 @@ impl World {
                 device.ipv6.clear();
             }
         }
-    }
-
-    /// One call of an operation begins: what the test has scripted for it happens first.
-    #[inline]
-    pub(crate) fn apply_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Result {
-        if self.faults.is_empty() {
-            return Ok(());
-        }
-        let Some(effect) = self.faults.take_due(operation) else { return Ok(()) };
-        match (effect, interface) {
-            (Effect::Deletes, Some(id)) => self.unregister(id),
-            (Effect::TakesDown, Some(id)) => self.set_state(id, State::Down),
-            _ => {}
-        }
-        effect.reason().map_or(Ok(()), Err)
     }
 
     pub(crate) fn device(&self, id: InterfaceId) -> Option<&NetDevice> {
@@ -249,52 +207,16 @@ impl World {
         self.interfaces.values().find(|device| device.namespace == namespace && device.name == *name)
     }
 
+    pub(crate) fn devices(&self) -> impl Iterator<Item = &NetDevice> {
+        self.interfaces.values()
+    }
+
     /// All of a namespace, in the order of their indices.
     pub(crate) fn list(&self, namespace: NamespaceId) -> Vec<InterfaceInfo> {
         let here = self.interfaces.values().filter(|device| device.namespace == namespace);
         let mut found: Vec<_> = here.map(NetDevice::info).collect();
         found.sort_by_key(|info| info.index);
         found
-    }
-
-    /// As [`device`](Self::device), also of one that is deleted.
-    pub(crate) fn remembered(&self, id: InterfaceId) -> Option<&NetDevice> {
-        self.interfaces.get(&id).or_else(|| self.deleted.get(&id))
-    }
-
-    /// As [`remembered`](Self::remembered), to take from it what the system received.
-    pub(crate) fn take_received(&mut self, id: InterfaceId) -> Option<Vec<u8>> {
-        let device = self.interfaces.get_mut(&id).or_else(|| self.deleted.get_mut(&id))?;
-        device.received.pop_front()
-    }
-
-    /// Who has a name in a namespace, or had it last.
-    pub(crate) fn name_owner(&self, namespace: NamespaceId, name: InterfaceName) -> Option<InterfaceId> {
-        self.name_owners.get(&(namespace, name)).copied()
-    }
-
-    /// An interface has a name from now on.
-    fn own_name(&mut self, namespace: NamespaceId, name: InterfaceName, id: InterfaceId) {
-        if let Some(before) = self.name_owners.insert((namespace, name), id) {
-            self.forget_if_unknown(before);
-        }
-        self.tests.wake();
-    }
-
-    /// A deleted interface that neither its last name nor an open device leads to cannot be asked about.
-    fn forget_if_unknown(&mut self, id: InterfaceId) {
-        let Some(device) = self.deleted.get(&id) else { return };
-        let is_named = self.name_owner(device.namespace, device.name) == Some(id);
-        let is_open = self.files.iter().flatten().any(|file| file.last == id);
-        if !is_named && !is_open {
-            self.deleted.remove(&id);
-            self.wires.forget_losses(id);
-        }
-    }
-
-    /// The interface that an open file is, or was, attached to.
-    pub(crate) fn last_interface_of(&self, file: FileId) -> Option<InterfaceId> {
-        Some(self.file(file)?.last)
     }
 
     /// What an open file is attached to; the model gives up a file only when nobody can ask any more.
@@ -338,8 +260,9 @@ impl NetDevice {
         self.dropped
     }
 
-    pub(crate) const fn missed(&self) -> u64 {
-        self.missed
+    /// The files of its queues, in service or not.
+    pub(crate) fn files(&self) -> Vec<FileId> {
+        [&self.attached[..], &self.detached].concat()
     }
 
     /// How many queues there are, in service or not.

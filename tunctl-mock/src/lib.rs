@@ -50,6 +50,7 @@ mod backend;
 mod caller;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod delivery;
 mod device;
 mod errno;
 mod interface;
@@ -64,10 +65,10 @@ mod wiring;
 
 pub use backend::MockBackend;
 pub use caller::Caller;
+pub use delivery::Delivery;
 pub use device::MockDevice;
 pub use errno::Errno;
 pub use interface::MockInterface;
-pub use kernel::Delivery;
 pub use profile::KernelProfile;
 pub use rig::fault::Fault;
 pub use rig::impairment::Impairment;

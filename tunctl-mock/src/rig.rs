@@ -1,18 +1,182 @@
-//! The test rig: what a test needs around the kernel, under the kernel's lock.
+//! The test rig: what a test needs around the kernel, under one lock with it.
 //!
 //! | what | file |
 //! |---|---|
-//! | cables, switches, late packets, the clock | `wire.rs` |
+//! | cables, switches, late packets, the clock, traces | `wire.rs` |
 //! | what a bad wire does to a packet | `impairment.rs` |
 //! | scripted faults | `fault.rs` |
+//! | received packets, deleted interfaces | `memory.rs` |
 //! | waking threads and event loops | `signal.rs`, `readable.rs` |
 //! | a packet that the system sends unasked | `solicitation.rs` |
+//!
+//! The kernel knows nothing of the rig. Its rules leave [`Event`]s behind, and [`World::step`] passes them on before it
+//! returns, so that between two steps no waiter has missed a change.
 
 pub(crate) mod fault;
 pub(crate) mod impairment;
+mod memory;
 mod readable;
 mod signal;
 pub(crate) mod solicitation;
 pub(crate) mod wire;
 
-pub(crate) use signal::{Signal, Waiters};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{IoSlice, IoSliceMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tunctl_core::{Operation, Readiness, State};
+
+use crate::KernelProfile;
+use crate::kernel::{AttachRequest, Attached, Event, FileId, InterfaceId, Kernel, NetDevice, Result};
+use fault::{Effect, Faults};
+use memory::Memory;
+pub(crate) use signal::Signal;
+use signal::Waiters;
+use wire::Wires;
+
+/// A kernel and the rig around it, shared by all handles.
+pub(crate) struct SharedWorld {
+    world: Mutex<World>,
+}
+
+impl SharedWorld {
+    pub(crate) fn new(profile: KernelProfile) -> Self {
+        let world = World {
+            kernel: Kernel::new(profile),
+            faults: Faults::default(),
+            wires: Wires::default(),
+            memory: Memory::default(),
+            files: BTreeMap::new(),
+            test_waiters: Arc::default(),
+        };
+        Self { world: Mutex::new(world) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        // A thread that panicked while it held the lock, in a test that failed, has left a world as whole as before its step.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SharedWorld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedWorld").finish_non_exhaustive()
+    }
+}
+
+/// The kernel, and everything that a test has around it.
+pub(crate) struct World {
+    kernel: Kernel,
+    pub(crate) faults: Faults,
+    pub(crate) wires: Wires,
+    pub(crate) memory: Memory,
+    files: BTreeMap<FileId, FileRecord>,
+    /// Woken at each change that a test may wait for.
+    test_waiters: Arc<Waiters>,
+}
+
+/// What the rig keeps of an open file.
+struct FileRecord {
+    /// The interface that it is attached to, or was until that was deleted.
+    interface: InterfaceId,
+    signal: Arc<Signal>,
+}
+
+impl World {
+    pub(crate) const fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Applies a rule of the kernel, and passes on what it reports.
+    #[inline]
+    pub(crate) fn step<T>(&mut self, rule: impl FnOnce(&mut Kernel) -> T) -> T {
+        let result = rule(&mut self.kernel);
+        while let Some(event) = self.kernel.take_event() {
+            self.pass_on(event);
+        }
+        result
+    }
+
+    fn pass_on(&mut self, event: Event) {
+        match event {
+            Event::PollChanged(file) => self.notify(file),
+            Event::Named { interface, namespace, name } => self.own_name(namespace, name, interface),
+            Event::StateChanged => self.test_waiters.wake(),
+            Event::Deleted(device) => self.bury(*device),
+        }
+    }
+
+    /// A deleted interface loses its wires, shows its end to event loops, and is remembered for the test.
+    fn bury(&mut self, device: NetDevice) {
+        let id = device.id();
+        self.lose_in_flight(id);
+        self.wires.forget(id);
+        for file in device.files() {
+            if let Some(record) = self.files.get(&file) {
+                record.signal.readable.set_for_ever();
+            }
+        }
+        self.memory.remember(device);
+        self.test_waiters.wake();
+        self.forget_if_unreachable(id);
+    }
+
+    /// Applies the fault that the test scripted for this call of an operation, if there is one.
+    #[inline]
+    pub(crate) fn apply_fault(&mut self, operation: Operation, interface: Option<InterfaceId>) -> Result {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let Some(effect) = self.faults.take_due(operation) else { return Ok(()) };
+        match (effect, interface) {
+            (Effect::Deletes, Some(id)) => self.step(|kernel| kernel.unregister(id)),
+            (Effect::TakesDown, Some(id)) => self.step(|kernel| kernel.set_state(id, State::Down)),
+            _ => {}
+        }
+        effect.reason().map_or(Ok(()), Err)
+    }
+
+    /// Opens a file and attaches it. The signal is raised when a poll of the file changes.
+    pub(crate) fn attach(&mut self, wanted: &AttachRequest<'_>, signal: Arc<Signal>) -> Result<Attached> {
+        let attached = self.step(|kernel| kernel.set_iff(wanted))?;
+        self.files.insert(attached.file, FileRecord { interface: attached.interface, signal });
+        Ok(attached)
+    }
+
+    pub(crate) fn close(&mut self, file: FileId) {
+        // Removed first: the record of a closed file must not keep the memory of an interface that goes with it.
+        let record = self.files.remove(&file);
+        self.step(|kernel| kernel.close(file));
+        if let Some(record) = record {
+            self.forget_if_unreachable(record.interface);
+        }
+    }
+
+    pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        let sent = self.kernel.send(file, pieces)?;
+        self.emit(sent.from, sent.packet);
+        Ok(sent.length)
+    }
+
+    pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let outcome = self.kernel.receive(file, buffers);
+        if !self.kernel.is_ready(file, Readiness::Readable)
+            && let Some(record) = self.files.get(&file)
+        {
+            record.signal.readable.set(false);
+        }
+        outcome
+    }
+
+    /// The interface that an open file is, or was, attached to.
+    pub(crate) fn last_interface_of(&self, file: FileId) -> Option<InterfaceId> {
+        self.files.get(&file).map(|record| record.interface)
+    }
+
+    fn notify(&self, file: FileId) {
+        if let Some(record) = self.files.get(&file) {
+            record.signal.notify(self.kernel.is_ready(file, Readiness::Readable));
+        }
+    }
+}

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Operation, Result, State};
 
-use crate::kernel::NO_DEVICE;
-use crate::kernel::{Delivery, NamespaceId, NetDevice, World};
-use crate::{Caller, Fault, KernelProfile, MockBackend, Target};
+use crate::kernel::{Kernel, NO_DEVICE, NamespaceId, NetDevice};
+use crate::{Caller, Delivery, Fault, KernelProfile, MockBackend, Target};
 
 /// The system's side.
 impl MockBackend {
@@ -15,9 +14,9 @@ impl MockBackend {
     /// was created with come on top.
     pub fn inject(&self, to: impl Target, packet: impl AsRef<[u8]>) -> Delivery {
         let packet = packet.as_ref().to_vec();
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         match to.target_ref().resolve(self, &world) {
-            Some(id) => world.carry(id, packet),
+            Some(id) => world.inject(id, packet),
             None => Delivery::Refused,
         }
     }
@@ -29,9 +28,9 @@ impl MockBackend {
     /// while a device that was attached to it is open, and by name until another interface gets the name.
     #[must_use]
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         let id = from.target_ref().resolve_remembered(self, &world)?;
-        world.take_received(id)
+        world.memory.take_received(id)
     }
 
     /// As [`take`](Self::take), waiting for a packet, and for the interface to be there, for as long as `limit`.
@@ -56,9 +55,9 @@ impl MockBackend {
     #[must_use]
     pub fn take_within(&self, from: impl Target, limit: Duration) -> Option<Vec<u8>> {
         let target = from.target_ref();
-        self.kernel.wait_for(limit, |world| {
+        self.world.wait_for(limit, |world| {
             let id = target.resolve_remembered(self, world)?;
-            world.take_received(id)
+            world.memory.take_received(id)
         })
     }
 
@@ -66,9 +65,9 @@ impl MockBackend {
     #[must_use]
     pub fn wait_until_up(&self, which: impl Target, limit: Duration) -> bool {
         let target = which.target_ref();
-        let is_up = self.kernel.wait_for(limit, |world| {
+        let is_up = self.world.wait_for(limit, |world| {
             let id = target.resolve(self, world)?;
-            world.device(id).filter(|device| device.info().state == State::Up).map(drop)
+            world.kernel().device(id).filter(|device| device.info().state == State::Up).map(drop)
         });
         is_up.is_some()
     }
@@ -87,7 +86,7 @@ impl MockBackend {
     #[must_use]
     #[track_caller]
     pub fn missed(&self, from: impl Target) -> u64 {
-        self.ask(&from, |_, device| device.missed())
+        self.ask(&from, |world, device| world.memory.missed(device.id()))
     }
 
     /// How many packets the system dropped on the way to the program: the queue was full, or none was in service.
@@ -121,7 +120,7 @@ impl MockBackend {
     /// There is no such interface.
     #[track_caller]
     pub fn delete(&self, which: impl Target) {
-        self.with(&which, World::unregister);
+        self.with(&which, |world, id| world.step(|kernel| kernel.unregister(id)));
     }
 
     /// Another program renames the interface.
@@ -132,8 +131,8 @@ impl MockBackend {
     /// not permit that. `NotFound`.
     pub fn rename(&self, which: impl Target, to: InterfaceName) -> Result<()> {
         self.try_with(&which, Operation::Rename, |world, id| {
-            let key = world.device(id).ok_or(NO_DEVICE)?.key();
-            world.rename(key, to)
+            let key = world.kernel().device(id).ok_or(NO_DEVICE)?.key();
+            world.step(|kernel| kernel.rename(key, to))
         })
     }
 
@@ -148,10 +147,10 @@ impl MockBackend {
     /// `namespace` is of another system.
     #[track_caller]
     pub fn move_to_namespace(&self, which: impl Target, namespace: &Self) -> Result<()> {
-        assert!(self.is_same_system(&namespace.kernel), "an interface can move within one system only");
+        assert!(self.is_same_system(&namespace.world), "an interface can move within one system only");
         self.try_with(&which, Operation::Move, |world, id| {
-            let key = world.device(id).ok_or(NO_DEVICE)?.key();
-            world.move_to(key, namespace.namespace)
+            let key = world.kernel().device(id).ok_or(NO_DEVICE)?.key();
+            world.step(|kernel| kernel.move_to(key, namespace.namespace))
         })
     }
 
@@ -162,18 +161,19 @@ impl MockBackend {
     /// There is no such interface.
     #[track_caller]
     pub fn set_state(&self, of: impl Target, state: State) {
-        self.with(&of, |world, id| world.set_state(id, state));
+        self.with(&of, |world, id| world.step(|kernel| kernel.set_state(id, state)));
     }
 
     /// The system sends a router solicitation out of the interface, as Linux does on its own after `up` where IPv6 is on:
     /// a program must expect packets that nobody asked for. On a tap it has an Ethernet header in front.
     pub fn solicit_routers(&self, on: impl Target) -> Delivery {
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         match on.target_ref().resolve(self, &world) {
             Some(id) => {
-                let packet =
-                    crate::rig::solicitation::router_solicitation(world.device(id).map(NetDevice::layer));
-                world.carry(id, packet)
+                let packet = crate::rig::solicitation::router_solicitation(
+                    world.kernel().device(id).map(NetDevice::layer),
+                );
+                world.inject(id, packet)
             }
             None => Delivery::Refused,
         }
@@ -182,19 +182,19 @@ impl MockBackend {
     /// A new network namespace of this system: a backend that makes and finds interfaces there.
     #[must_use]
     pub fn new_namespace(&self) -> Self {
-        let namespace: NamespaceId = self.kernel.lock().new_namespace();
-        Self { kernel: self.kernel.clone(), namespace }
+        let namespace: NamespaceId = self.world.lock().step(Kernel::new_namespace);
+        Self { world: self.world.clone(), namespace }
     }
 
     /// Switches IPv6 on or off in this namespace; off, interfaces lose their IPv6 addresses, and get no new ones.
     #[doc(alias = "disable_ipv6")]
     pub fn set_ipv6(&self, on: bool) {
-        self.kernel.lock().set_ipv6(self.namespace, on);
+        self.world.lock().step(|kernel| kernel.set_ipv6(self.namespace, on));
     }
 
     /// From now on, whom the system takes the program for: all of it, whichever handle it uses.
     pub fn set_caller(&self, caller: Caller) {
-        self.kernel.lock().caller = caller;
+        self.replace_caller(caller);
     }
 
     /// Does something as somebody else, and then is who it was.
@@ -205,25 +205,29 @@ impl MockBackend {
                 self.0.set_caller(self.1.clone());
             }
         }
-        let before = std::mem::replace(&mut self.kernel.lock().caller, caller);
+        let before = self.replace_caller(caller);
         let _restore = Restore(self, before);
         work()
+    }
+
+    fn replace_caller(&self, caller: Caller) -> Caller {
+        self.world.lock().step(|kernel| std::mem::replace(&mut kernel.caller, caller))
     }
 
     /// In what the kernel differs from others.
     #[must_use]
     pub fn profile(&self) -> KernelProfile {
-        self.kernel.lock().profile
+        self.world.lock().kernel().profile
     }
 
     /// Lets something go wrong; see [`Fault`].
     pub fn script(&self, fault: Fault) {
-        self.kernel.lock().faults.add(fault);
+        self.world.lock().faults.add(fault);
     }
 
     /// How many of the scripted faults have not come yet: a test that expects all of them asserts that it is 0.
     #[must_use]
     pub fn pending_faults(&self) -> usize {
-        self.kernel.lock().faults.pending()
+        self.world.lock().faults.pending()
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tunctl_core::{Cause, Error, InterfaceName, Operation, Reason, Result, TunDevice};
 
-use crate::kernel::{self, InterfaceId, Kernel, NO_DEVICE, NamespaceId, NetDevice, World};
+use crate::kernel::{self, InterfaceId, NO_DEVICE, NamespaceId, NetDevice};
+use crate::rig::{SharedWorld, World};
 use crate::{MockBackend, MockDevice, MockInterface};
 
 /// What a test refers to an interface by: a device, an interface, or the name that an interface has in the backend's namespace.
@@ -81,24 +82,25 @@ impl TargetRef<'_> {
     pub(crate) fn resolve(&self, backend: &MockBackend, world: &World) -> Option<InterfaceId> {
         match self.0 {
             Kind::Device(device) => {
-                backend.is_same_system(device.kernel()).then(|| world.interface_of(device.file()))?
+                backend.is_same_system(device.world()).then(|| world.kernel().interface_of(device.file()))?
             }
             Kind::Interface(interface) => backend
-                .is_same_system(interface.kernel())
-                .then(|| world.at(interface.key()).ok().map(NetDevice::id))?,
+                .is_same_system(interface.world())
+                .then(|| world.kernel().at(interface.key()).ok().map(NetDevice::id))?,
             Kind::Name(name) => {
                 let name = InterfaceName::from_kernel(name).ok()?;
-                world.named(backend.namespace, &name).map(NetDevice::id)
+                world.kernel().named(backend.namespace, &name).map(NetDevice::id)
             }
         }
     }
 
     /// What was meant, also if it is deleted.
     pub(crate) fn resolve_remembered(&self, backend: &MockBackend, world: &World) -> Option<InterfaceId> {
-        let name_owner = |namespace: NamespaceId, name: InterfaceName| world.name_owner(namespace, name);
+        let name_owner =
+            |namespace: NamespaceId, name: InterfaceName| world.memory.name_owner(namespace, name);
         self.resolve(backend, world).or_else(|| match self.0 {
             Kind::Device(device) => {
-                backend.is_same_system(device.kernel()).then(|| world.last_interface_of(device.file()))?
+                backend.is_same_system(device.world()).then(|| world.last_interface_of(device.file()))?
             }
             Kind::Interface(interface) => name_owner(interface.key().namespace, interface.last_name()),
             Kind::Name(name) => name_owner(backend.namespace, InterfaceName::from_kernel(name).ok()?),
@@ -124,8 +126,8 @@ impl TargetRef<'_> {
 // Targets are borrowed while the kernel is locked: to drop a device is to close it, which takes the lock.
 impl MockBackend {
     /// Whether a handle is of this system.
-    pub(crate) fn is_same_system(&self, kernel: &Arc<Kernel>) -> bool {
-        Arc::ptr_eq(&self.kernel, kernel)
+    pub(crate) fn is_same_system(&self, world: &Arc<SharedWorld>) -> bool {
+        Arc::ptr_eq(&self.world, world)
     }
 
     pub(crate) fn find(
@@ -146,7 +148,7 @@ impl MockBackend {
         operation: Operation,
         step: impl FnOnce(&mut World, InterfaceId) -> kernel::Result<T>,
     ) -> Result<T> {
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         let id = self.find(&world, target, operation)?;
         step(&mut world, id).map_err(|reason| target.target_ref().named(reason.of(operation)))
     }
@@ -164,7 +166,7 @@ impl MockBackend {
     #[track_caller]
     pub(crate) fn ask<T>(&self, target: &impl Target, answer: impl FnOnce(&World, &NetDevice) -> T) -> T {
         let target = target.target_ref();
-        let world = self.kernel.lock();
+        let world = self.world.lock();
         let device = target.resolve_remembered(self, &world).and_then(|id| world.remembered(id));
         match device.ok_or(NO_DEVICE) {
             Ok(device) => answer(&world, device),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tunctl_core::{Cause, Operation, Reason, Result};
 
-use crate::kernel::{InterfaceId, NetDevice, World};
+use crate::kernel::{InterfaceId, NetDevice};
+use crate::rig::World;
 use crate::{Direction, Impairment, MockBackend, Target};
 
 /// What stands at the other end.
@@ -16,7 +17,7 @@ impl MockBackend {
     ///
     /// `LayerMismatch`; `NotFound`; `InvalidOptions` for the two ends of one cable at the same interface.
     pub fn cable(&self, one: impl Target, other: impl Target) -> Result<()> {
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         let first = self.find(&world, &one, Operation::Connect)?;
         let second = self.find(&world, &other, Operation::Connect)?;
         if first == second {
@@ -37,7 +38,7 @@ impl MockBackend {
     /// `LayerMismatch`: all must be taps, or all tuns. `NotFound`.
     pub fn switch<T: Target>(&self, ports: impl IntoIterator<Item = T>) -> Result<()> {
         let ports: Vec<T> = ports.into_iter().collect();
-        let mut world = self.kernel.lock();
+        let mut world = self.world.lock();
         let found: Result<Vec<_>> =
             ports.iter().map(|port| self.find(&world, port, Operation::Connect)).collect();
         let found = found?;
@@ -81,29 +82,29 @@ impl MockBackend {
 
     /// Lets time pass on the wires: packets that are late arrive when they are due. Those that were held back set out.
     pub fn advance(&self, by: Duration) {
-        self.kernel.lock().advance(by);
+        self.world.lock().advance(by);
     }
 
     /// How much time has passed on the wires.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.kernel.lock().wires.now()
+        self.world.lock().wires.now()
     }
 
     /// From now on, [`trace`](Self::trace) tells what the wires do.
     pub fn record_trace(&self) {
-        self.kernel.lock().wires.record();
+        self.world.lock().wires.record();
     }
 
     /// What bad wires did to each packet, a line each. With the same seeds and packets it is the same text.
     #[must_use]
     pub fn trace(&self) -> String {
-        self.kernel.lock().wires.trace()
+        self.world.lock().wires.trace()
     }
 }
 
 fn same_layer(world: &World, interfaces: &[InterfaceId]) -> Result<()> {
-    let mut layers = interfaces.iter().filter_map(|&id| world.device(id)).map(NetDevice::layer);
+    let mut layers = interfaces.iter().filter_map(|&id| world.kernel().device(id)).map(NetDevice::layer);
     let first = layers.next();
     if layers.all(|layer| Some(layer) == first) {
         return Ok(());

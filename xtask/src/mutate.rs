@@ -28,6 +28,7 @@ const PACKAGE: &str = "tunctl-mock";
 const FILES: &[&str] = &[
     "tunctl-mock/src/kernel.rs",
     "tunctl-mock/src/kernel/*.rs",
+    "tunctl-mock/src/rig.rs",
     "tunctl-mock/src/rig/*.rs",
     "tunctl-mock/src/backend.rs",
     "tunctl-mock/src/caller.rs",

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use tunctl_core::{Cause, InterfaceAddress, Reason};
 
 use super::link::SocketCapabilities;
-use super::{LinkKey, NetDevice, World};
+use super::{Kernel, LinkKey, NetDevice};
 use crate::Errno;
 use crate::kernel::Result;
 
 const EXISTS: Reason = Errno::EEXIST.reason(Cause::AddressExists);
 const NOT_FOUND: Reason = Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound);
 
-impl World {
+impl Kernel {
     /// IPv4: the same address may be there once a network; IPv6: once.
     pub(crate) fn add_address(
         &mut self,

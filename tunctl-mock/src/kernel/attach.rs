@@ -1,8 +1,5 @@
 //! Creating and attaching: what `TUNSETIFF` answers.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Reason,
     State, Uid,
@@ -11,10 +8,9 @@ use tunctl_core::{
 use super::link::MAX_RING_SIZE;
 use super::name::{check_reserved, is_loopback};
 use super::ring::Ring;
-use super::{FileId, InterfaceId, NamespaceId, NetDevice, TunFile, World};
+use super::{Event, FileId, InterfaceId, Kernel, NamespaceId, NetDevice, TunFile};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
-use crate::rig::Signal;
 
 /// The most queues of an interface (`MAX_TAP_QUEUES`).
 const MAX_TAP_QUEUES: usize = 256;
@@ -31,6 +27,7 @@ pub(crate) struct AttachRequest<'a> {
 /// A file that is attached.
 pub(crate) struct Attached {
     pub(crate) file: FileId,
+    pub(crate) interface: InterfaceId,
     pub(crate) info: InterfaceInfo,
 }
 
@@ -40,9 +37,9 @@ const KEPT_FLAGS: CreateFlags = CreateFlags::NO_PI
     .union(CreateFlags::VNET_HDR)
     .union(CreateFlags::MULTI_QUEUE);
 
-impl World {
+impl Kernel {
     /// Attaches a new file to the interface of that name, or creates it.
-    pub(crate) fn set_iff(&mut self, wanted: &AttachRequest<'_>, signal: Arc<Signal>) -> Result<Attached> {
+    pub(crate) fn set_iff(&mut self, wanted: &AttachRequest<'_>) -> Result<Attached> {
         let name = wanted.name.and_then(|name| InterfaceName::from_kernel(name).ok());
         let existing = name.and_then(|name| self.named(wanted.namespace, &name)).map(|device| device.id);
         let id = match existing {
@@ -53,14 +50,14 @@ impl World {
             None if name.is_some_and(|name| is_loopback(&name)) => return Err(other_kind(wanted.flags)),
             None => self.register(wanted)?,
         };
-        let file = self.open_file(id, signal)?;
+        let file = self.open_file(id)?;
         let device = self.interfaces.get_mut(&id).ok_or(NO_DEVICE)?;
         device.attached.push(file);
         // A further queue takes the headers as they are; a first one brings its own.
         if device.queues() == 1 {
             device.flags = wanted.flags & KEPT_FLAGS;
         }
-        Ok(Attached { file, info: device.info() })
+        Ok(Attached { file, interface: id, info: device.info() })
     }
 
     /// The rules for an interface that exists, in the kernel's order.
@@ -141,11 +138,9 @@ impl World {
             attached: Vec::new(),
             detached: Vec::new(),
             dropped: 0,
-            received: VecDeque::new(),
-            missed: 0,
         };
         self.interfaces.insert(id, device);
-        self.own_name(wanted.namespace, name, id);
+        self.events.push_back(Event::Named { interface: id, namespace: wanted.namespace, name });
         Ok(id)
     }
 
@@ -168,14 +163,13 @@ impl World {
         index.get() != super::LOOPBACK_INDEX && !self.interfaces.values().any(taken)
     }
 
-    fn open_file(&mut self, id: InterfaceId, signal: Arc<Signal>) -> Result<FileId> {
+    fn open_file(&mut self, id: InterfaceId) -> Result<FileId> {
         let size = self.device(id).map_or(0, |device| device.queue_length);
         if size > MAX_RING_SIZE {
             return Err(Errno::ENOMEM.reason(Cause::Other));
         }
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let file =
-            Some(TunFile { interface: Some(id), last: id, detached: false, queue: Ring::new(size), signal });
+        let file = Some(TunFile { interface: Some(id), detached: false, queue: Ring::new(size) });
         match self.files.iter().position(Option::is_none) {
             Some(free) => {
                 self.files[free] = file;

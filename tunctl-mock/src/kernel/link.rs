@@ -3,7 +3,7 @@
 use tunctl_core::{Cause, InterfaceName, Layer, MacAddress, Mtu, State};
 
 use super::name::check_reserved;
-use super::{InterfaceId, LinkKey, NamespaceId, World};
+use super::{Event, InterfaceId, Kernel, LinkKey, NamespaceId};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
@@ -21,7 +21,7 @@ pub(crate) struct SocketCapabilities {
     pub(crate) opener_was_capable: bool,
 }
 
-impl World {
+impl Kernel {
     pub(crate) fn socket_capabilities(&self) -> SocketCapabilities {
         SocketCapabilities { opener_was_capable: self.caller.is_capable() }
     }
@@ -48,8 +48,9 @@ impl World {
         if state == State::Down {
             device.ipv6.clear();
         }
-        self.notify_all(id);
-        self.tests.wake();
+        let files = device.files();
+        self.events.push_back(Event::StateChanged);
+        self.events.extend(files.into_iter().map(Event::PollChanged));
     }
 
     /// The length is that of each queue; those that are open get a new one (`tun_queue_resize`). If the kernel has no memory for
@@ -62,7 +63,7 @@ impl World {
     ) -> Result {
         self.may_configure(socket)?;
         let device = self.at_mut(key)?;
-        let files = [&device.attached[..], &device.detached].concat();
+        let files = device.files();
         if device.queue_length == packets {
             return Ok(());
         }
@@ -78,7 +79,7 @@ impl World {
             if let Some(open) = self.file_mut(file) {
                 open.queue.resize(usize::try_from(packets).unwrap_or(usize::MAX));
             }
-            self.notify(file);
+            self.events.push_back(Event::PollChanged(file));
         }
         Ok(())
     }
@@ -154,7 +155,7 @@ impl World {
         let device = self.at_mut(key)?;
         device.name = to;
         let id = device.id;
-        self.own_name(key.namespace, to, id);
+        self.events.push_back(Event::Named { interface: id, namespace: key.namespace, name: to });
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl World {
         device.ipv4.clear();
         device.ipv6.clear();
         self.set_state(id, State::Down);
-        self.own_name(namespace, name, id);
+        self.events.push_back(Event::Named { interface: id, namespace, name });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use tunctl_core::{Cause, InterfaceName, Layer, Reason};
 
-use super::{LOOPBACK, NamespaceId, World};
+use super::{Kernel, LOOPBACK, NamespaceId};
 use crate::Errno;
 use crate::kernel::Result;
 
@@ -14,7 +14,7 @@ const MAX_NAME_LENGTH: usize = 15;
 
 const REFUSED: Reason = Errno::EINVAL.reason(Cause::InvalidName);
 
-impl World {
+impl Kernel {
     /// The name of a new interface, from what was asked for.
     pub(super) fn choose_name(
         &self,

@@ -2,7 +2,7 @@
 
 use tunctl_core::{Cause, InterfaceName, Readiness, Reason, State};
 
-use super::{FileId, InterfaceId, NetDevice, World};
+use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
 use crate::Errno;
 use crate::kernel::{DETACHED, Result};
 
@@ -11,7 +11,7 @@ const INVALID: Reason = Errno::EINVAL.reason(Cause::InvalidQueue);
 /// Of a deleted interface, the kernel says the same as of a wrong request.
 const NO_QUEUE: Reason = Errno::EINVAL.reason(Cause::Gone);
 
-impl World {
+impl Kernel {
     /// The interface of a file; every call on a file whose interface is gone answers `EBADFD`.
     pub(super) fn attached(&self, file: FileId) -> Result<&NetDevice> {
         self.interface_of(file).and_then(|id| self.device(id)).ok_or(DETACHED)
@@ -99,16 +99,14 @@ impl World {
             file.detached = true;
             file.queue.clear();
         }
-        self.notify(file);
+        self.events.push_back(Event::PollChanged(file));
         Ok(())
     }
 
     /// The last descriptor of a file is closed. An interface that is not persistent goes with its last file.
     pub(crate) fn close(&mut self, file: FileId) {
         let Some(closed) = self.files.get_mut(file.0).and_then(Option::take) else { return };
-        let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else {
-            return self.forget_if_unknown(closed.last);
-        };
+        let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else { return };
         remove_queue(&mut device.attached, file);
         device.detached.retain(|&other| other != file);
         let id = device.id;
@@ -117,30 +115,18 @@ impl World {
         }
     }
 
-    /// Whether a device is attached to another interface of the name of this one, which has several queues.
-    pub(crate) fn has_held_namesake(&self, device: &NetDevice) -> bool {
-        let is_namesake = |other: &NetDevice| other.id != device.id && other.name == device.name;
-        device.is_multi_queue()
-            && self.interfaces.values().any(|other| is_namesake(other) && other.queues() > 0)
-    }
-
     /// The interface is deleted, whoever has it open.
     pub(crate) fn unregister(&mut self, id: InterfaceId) {
-        let Some(mut device) = self.interfaces.remove(&id) else { return };
-        self.lose_what_is_on_its_way(id);
-        self.wires.forget(id);
-        let files = [std::mem::take(&mut device.attached), std::mem::take(&mut device.detached)].concat();
-        self.deleted.insert(id, device);
-        for file in files {
+        let Some(device) = self.interfaces.remove(&id) else { return };
+        let files = device.files();
+        for &file in &files {
             if let Some(open) = self.file_mut(file) {
                 open.interface = None;
                 open.queue.clear();
-                open.signal.readable.set_for_ever();
             }
-            self.notify(file);
         }
-        self.tests.wake();
-        self.forget_if_unknown(id);
+        self.events.push_back(Event::Deleted(Box::new(device)));
+        self.events.extend(files.into_iter().map(Event::PollChanged));
     }
 
     /// What a poll reports (`tun_chr_poll`), as readable, writable, in error: an error alone once the interface is gone; packets
@@ -160,22 +146,6 @@ impl World {
                 Readiness::Readable => readable,
                 Readiness::Writable => writable,
             }
-    }
-
-    /// Tells whoever waits for the file that something has changed.
-    pub(crate) fn notify(&self, file: FileId) {
-        let ready = self.is_ready(file, Readiness::Readable);
-        if let Some(open) = self.file(file) {
-            open.signal.notify(ready);
-        }
-    }
-
-    /// As [`notify`](Self::notify), all files of an interface.
-    pub(super) fn notify_all(&self, id: InterfaceId) {
-        let files = self.device(id).map(|device| [&device.attached[..], &device.detached].concat());
-        for file in files.unwrap_or_default() {
-            self.notify(file);
-        }
     }
 }
 

@@ -8,55 +8,11 @@ use tunctl_packet::header::{EtherType, PacketInfo};
 use tunctl_packet::{FlowKey, Packet};
 
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
-use super::{FileId, InterfaceId, NetDevice, World, vnet};
-use crate::Direction;
-use crate::Errno;
+use super::{Event, FileId, InterfaceId, Kernel, NetDevice, vnet};
 use crate::kernel::Result;
+use crate::{Delivery, Errno};
 
-/// What became of a packet that the system sent out of an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Delivery {
-    /// It waits in a queue.
-    Queued,
-    /// It was dropped and counted: the queue is full.
-    Full,
-    /// It was dropped and counted: no queue is in service.
-    Unattached,
-    /// It was dropped and counted: it has no bytes.
-    Empty,
-    /// It was not sent: the interface is down.
-    Down,
-    /// It was not sent, as no system would: it is longer than the MTU, or shorter than an Ethernet header on a tap, or
-    /// there is no such interface.
-    Refused,
-    /// It is on a bad wire, which has lost it, holds it back, or takes its time.
-    Impaired,
-}
-
-impl World {
-    /// The system sends a packet out of an interface, through the impairments of that direction: the best that became of it.
-    pub(crate) fn carry(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
-        if !self.wires.is_impaired(id, Direction::ToDevice) {
-            return self.deliver(id, packet);
-        }
-        let arrived = self.pass(id, Direction::ToDevice, packet).into_iter().map(|packet| {
-            let delivery = self.deliver(id, packet);
-            self.account(id, delivery);
-            delivery
-        });
-        arrived.min().unwrap_or(Delivery::Impaired)
-    }
-
-    /// As [`carry`](Self::carry), from another end, which does not see what becomes of it.
-    pub(crate) fn carry_over(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        let is_impaired = self.wires.is_impaired(id, Direction::ToDevice);
-        let delivery = self.carry(id, packet);
-        if !is_impaired {
-            self.account(id, delivery);
-        }
-    }
-
+impl Kernel {
     /// A packet reaches the interface, as if the system had sent it.
     pub(crate) fn deliver(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
         let Some(device) = self.device_mut(id) else { return Delivery::Refused };
@@ -82,7 +38,7 @@ impl World {
             return Delivery::Full;
         }
         if open.queue.push(packet) {
-            self.notify(file);
+            self.events.push_back(Event::PollChanged(file));
         }
         Delivery::Queued
     }
@@ -116,11 +72,7 @@ impl World {
     fn take(&mut self, file: FileId) -> Result<Vec<u8>> {
         const NOTHING: Reason = Errno::EAGAIN.reason(Cause::WouldBlock);
         let open = self.file_mut(file).ok_or(NOTHING)?;
-        let packet = open.queue.pop().ok_or(NOTHING)?;
-        if open.queue.is_empty() {
-            open.signal.readable.set(false);
-        }
-        Ok(packet)
+        open.queue.pop().ok_or(NOTHING)
     }
 }
 

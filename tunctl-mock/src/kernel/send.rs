@@ -5,8 +5,7 @@ use std::io::IoSlice;
 use tunctl_core::{Cause, CreateFlags, Layer, State};
 
 use super::vnet::Malformed;
-use super::{FileId, InterfaceId, NetDevice, World, vnet};
-use crate::Direction;
+use super::{FileId, InterfaceId, Kernel, NetDevice, vnet};
 use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
 
@@ -15,12 +14,18 @@ pub(super) const PACKET_INFORMATION: usize = 4;
 /// Addresses and EtherType.
 pub(super) const ETHERNET_HEADER: usize = 14;
 
-/// What a test has not taken is kept up to this many packets an interface; what comes then is counted.
-const MAX_UNTAKEN: usize = 65_536;
+/// A packet that the program sent, on its way into the network stack (`netif_rx`).
+pub(crate) struct Sent {
+    pub(crate) from: InterfaceId,
+    /// Without the headers in front.
+    pub(crate) packet: Vec<u8>,
+    /// What the system call returns: how many bytes the program wrote.
+    pub(crate) length: usize,
+}
 
-impl World {
-    /// The program sends one packet; how many bytes it had.
-    pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<usize> {
+impl Kernel {
+    /// The program sends one packet.
+    pub(crate) fn send(&self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<Sent> {
         let device = self.attached(file)?;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // What is malformed is refused first, also by an interface that is down.
@@ -32,38 +37,7 @@ impl World {
             return Err(Errno::EIO.reason(Cause::Down));
         }
         // Neither the MTU nor a queue bounds what comes from the program. A detached queue sends as well.
-        let id = device.id;
-        self.emit(id, gather(pieces, headers));
-        Ok(length)
-    }
-
-    /// A packet leaves the interface, towards whoever is at the other end.
-    fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        for packet in self.pass(id, Direction::FromDevice, packet) {
-            self.arrive(id, packet);
-        }
-    }
-
-    /// The system receives it, or a far end that was put in the system's place.
-    pub(crate) fn arrive(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        let far = self.wires.far_ends(id, self.device(id).map(NetDevice::layer), &packet);
-        let Some(far) = far else {
-            return self.receive_from(id, packet);
-        };
-        for other in far {
-            self.carry_over(other, packet.clone());
-        }
-    }
-
-    fn receive_from(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        if let Some(device) = self.device_mut(id) {
-            if device.received.len() < MAX_UNTAKEN {
-                device.received.push_back(packet);
-                self.tests.wake();
-            } else {
-                device.missed += 1;
-            }
-        }
+        Ok(Sent { from: device.id, packet: gather(pieces, headers), length })
     }
 }
 

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::Interrupter;
 
 use super::readable::Readable;
-use crate::kernel::{Kernel, World};
+use super::{SharedWorld, World};
 
 /// Those who wait for a change.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl Waiters {
     /// As [`wait`](Self::wait), or until the interrupter is used.
     pub(crate) fn wait_until<'a>(
         &self,
-        kernel: &'a Kernel,
+        shared: &'a SharedWorld,
         world: MutexGuard<'a, World>,
         limit: Option<Duration>,
         interrupter: &Interrupter,
@@ -57,14 +57,14 @@ impl Waiters {
         drop(world);
         // Whatever ended it, also a signal: who called looks again.
         let _ = poll(&mut [readable(&heard), readable(interrupter)], poll_timeout(limit));
-        let world = kernel.lock();
+        let world = shared.lock();
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.bells().retain(|other| !Arc::ptr_eq(other, &rung));
         Ok(world)
     }
 
     /// Something has changed.
-    pub(crate) fn wake(&self) {
+    pub(super) fn wake(&self) {
         if self.count.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
             for bell in &*self.bells() {
@@ -102,13 +102,13 @@ impl Signal {
     }
 
     /// Says what a receive would do now, to whoever waits to know.
-    pub(crate) fn notify(&self, readable: bool) {
+    pub(super) fn notify(&self, readable: bool) {
         self.readable.set(readable);
         self.waiters.wake();
     }
 }
 
-impl Kernel {
+impl SharedWorld {
     /// Asks again after each change, until there is an answer or `limit` has passed.
     pub(crate) fn wait_for<T>(
         &self,
@@ -117,7 +117,7 @@ impl Kernel {
     ) -> Option<T> {
         let deadline = Instant::now().checked_add(limit);
         let mut world = self.lock();
-        let tests = world.tests.clone();
+        let tests = world.test_waiters.clone();
         loop {
             if let Some(answer) = answer(&mut world) {
                 return Some(answer);

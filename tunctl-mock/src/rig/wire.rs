@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tunctl_core::Layer;
 
+use super::World;
 use super::impairment::{Fate, Impaired, Impairment};
-use crate::kernel::{Delivery, InterfaceId, World};
+use crate::Delivery;
+use crate::kernel::{InterfaceId, NetDevice};
 
 /// The direction in which packets travel, seen from the program that holds the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,7 +102,7 @@ impl Wires {
         self.impaired.contains_key(&(id, direction))
     }
 
-    pub(crate) fn lose(&mut self, id: InterfaceId) {
+    pub(crate) fn count_lost(&mut self, id: InterfaceId) {
         *self.lost.entry(id).or_default() += 1;
     }
 
@@ -162,9 +164,53 @@ fn stations(layer: Layer, packet: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 impl World {
+    /// The system sends a packet out of an interface, over the wire: the best that became of it.
+    pub(crate) fn inject(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
+        if !self.wires.is_impaired(id, Direction::ToDevice) {
+            return self.deliver(id, packet);
+        }
+        let arrived = self.pass(id, Direction::ToDevice, packet).into_iter().map(|packet| {
+            let delivery = self.deliver(id, packet);
+            self.count_loss(id, delivery);
+            delivery
+        });
+        arrived.min().unwrap_or(Delivery::Impaired)
+    }
+
+    /// As [`inject`](Self::inject), from a far end, which does not see what becomes of it.
+    fn inject_from_far_end(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        let is_impaired = self.wires.is_impaired(id, Direction::ToDevice);
+        let delivery = self.inject(id, packet);
+        if !is_impaired {
+            self.count_loss(id, delivery);
+        }
+    }
+
+    fn deliver(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
+        self.step(|kernel| kernel.deliver(id, packet))
+    }
+
+    /// A packet of the program's leaves the interface, towards what stands at the other end.
+    pub(super) fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        for packet in self.pass(id, Direction::FromDevice, packet) {
+            self.arrive(id, packet);
+        }
+    }
+
+    /// The system receives it, or a far end that was put in the system's place.
+    fn arrive(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        let far = self.wires.far_ends(id, self.kernel.device(id).map(NetDevice::layer), &packet);
+        let Some(far) = far else {
+            return self.receive_from(id, packet);
+        };
+        for other in far {
+            self.inject_from_far_end(other, packet.clone());
+        }
+    }
+
     /// A packet sets out: those that arrive at once. Held ones are overtaken by it, late ones come with time.
-    pub(crate) fn pass(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) -> Vec<Vec<u8>> {
-        let name = self.device(id).map(|device| device.name().to_string()).unwrap_or_default();
+    fn pass(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) -> Vec<Vec<u8>> {
+        let name = self.kernel.device(id).map(|device| device.name().to_string()).unwrap_or_default();
         let now = self.wires.now;
         let Some(wire) = self.wires.impaired.get_mut(&(id, direction)) else { return vec![packet] };
         let Fate { copies, held, delay, description } = wire.treat(packet);
@@ -173,7 +219,7 @@ impl World {
             trace.push_str(&format!("{} µs, {arrow} {name}: {description}\n", now.as_micros()));
         }
         if copies.is_empty() {
-            self.wires.lose(id);
+            self.wires.count_lost(id);
             return copies;
         }
         if held {
@@ -232,17 +278,17 @@ impl World {
     }
 
     /// An interface is deleted: what is under way to it, and what it sent last, gets lost.
-    pub(crate) fn lose_what_is_on_its_way(&mut self, id: InterfaceId) {
+    pub(super) fn lose_in_flight(&mut self, id: InterfaceId) {
         let late = self.wires.late.values().filter(|(of, _, _)| *of == id).count();
         let held = self.wires.impaired.iter().filter(|((of, _), _)| *of == id);
         let lost = late + held.map(|(_, wire)| wire.held.len()).sum::<usize>();
-        (0..lost).for_each(|_| self.wires.lose(id));
+        (0..lost).for_each(|_| self.wires.count_lost(id));
     }
 
     /// Nobody sees what becomes of a packet from a wire, so each loss is counted.
-    pub(crate) fn account(&mut self, id: InterfaceId, delivery: Delivery) {
+    fn count_loss(&mut self, id: InterfaceId, delivery: Delivery) {
         if matches!(delivery, Delivery::Down | Delivery::Refused) {
-            self.wires.lose(id);
+            self.wires.count_lost(id);
         }
     }
 
@@ -250,7 +296,7 @@ impl World {
         match direction {
             Direction::ToDevice => {
                 let delivery = self.deliver(id, packet);
-                self.account(id, delivery);
+                self.count_loss(id, delivery);
             }
             Direction::FromDevice => self.arrive(id, packet),
         }
