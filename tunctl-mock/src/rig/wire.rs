@@ -192,6 +192,9 @@ impl World {
 
     /// A packet of the program's leaves the interface, towards what stands at the other end.
     pub(super) fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
+        if !self.wires.is_impaired(id, Direction::FromDevice) {
+            return self.arrive(id, packet);
+        }
         for packet in self.pass(id, Direction::FromDevice, packet) {
             self.arrive(id, packet);
         }
@@ -210,13 +213,13 @@ impl World {
 
     /// A packet sets out: those that arrive at once. Held ones are overtaken by it, late ones come with time.
     fn pass(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) -> Vec<Vec<u8>> {
-        let name = self.kernel.device(id).map(|device| device.name().to_string()).unwrap_or_default();
-        let now = self.wires.now;
         let Some(wire) = self.wires.impaired.get_mut(&(id, direction)) else { return vec![packet] };
         let Fate { copies, held, delay, description } = wire.treat(packet);
         if let Some(trace) = &mut self.wires.trace {
+            let name = self.kernel.device(id).map(|device| device.name().to_string()).unwrap_or_default();
             let arrow = if direction == Direction::ToDevice { "to" } else { "from" };
-            trace.push_str(&format!("{} µs, {arrow} {name}: {description}\n", now.as_micros()));
+            let now = self.wires.now.as_micros();
+            trace.push_str(&format!("{now} µs, {arrow} {name}: {description}\n"));
         }
         if copies.is_empty() {
             self.wires.count_lost(id);
