@@ -1,21 +1,25 @@
 //! The kernel: what exists, and the rules by which it changes.
 //!
-//! This folder reads as the specification of a TUN/TAP driver. Each rule stands where it is enforced:
+//! This folder reads as the specification of a TUN/TAP driver, and of what the kernel around it does with its
+//! interfaces. Each rule stands where it is enforced, and names its function in Linux's source:
 //!
 //! | rules | file |
 //! |---|---|
-//! | creating and attaching: what `TUNSETIFF` answers | `attach.rs` |
-//! | names, and numbers for patterns | `name.rs` |
-//! | queues: attached, detached, closed; when an interface goes | `queue.rs` |
-//! | packets to the program: dropping, headers, truncation | `receive.rs` |
-//! | a queue, and when it is full | `ring.rs` |
-//! | packets from the program: what is malformed, who gets them | `send.rs` |
-//! | virtio-net headers | `vnet.rs` |
-//! | state, MTU, MAC address, name, namespace, deletion | `link.rs` |
-//! | addresses | `address.rs` |
+//! | creating and attaching (`tun_set_iff`, `tun_attach`) | `attach.rs` |
+//! | names, and numbers for patterns (`dev_alloc_name`, `dev_valid_name`) | `name.rs` |
+//! | descriptors: settings, poll, close (`tun_set_queue`, `tun_chr_poll`, `__tun_detach`) | `queue.rs` |
+//! | packets to the program (`tun_net_xmit`, `tun_do_read`, `tun_put_user`) | `receive.rs` |
+//! | a queue, and when it is full (`ptr_ring`) | `ring.rs` |
+//! | packets from the program (`tun_get_user`) | `send.rs` |
+//! | virtio-net headers (`tun_vnet_hdr_get`, `virtio_net_hdr_to_skb`) | `vnet.rs` |
+//! | state, MTU, MAC address, name, namespace (`do_setlink`, `dev_change_name`) | `link.rs` |
+//! | addresses (`__inet_insert_ifa`, `inet_del_ifa`, `inet6_addr_add`) | `address.rs` |
 //!
-//! A rule that refuses answers with a [`Reason`]: the number of the kernel's, and the cause that the Linux
-//! backend would make of it. Beside its result, a rule reports what it changed, as [`Event`]s.
+//! The rules were seen on Linux 6.18, the default [`KernelProfile`]. Where kernels differ, a rule asks the
+//! profile, and the suite that holds the model to a kernel runs on the others as well.
+//!
+//! A rule that refuses returns a [`Reason`]: the kernel's errno, and the cause that the Linux backend would
+//! derive from it. Beside its result, a rule reports what it changed, as [`Event`]s.
 
 mod address;
 mod attach;
@@ -42,39 +46,40 @@ pub(crate) use attach::{AttachRequest, Attached};
 pub(crate) use link::SocketCapabilities;
 pub(crate) use name::is_loopback;
 
-/// What a rule answers: why it refuses, if it does.
+/// The result of a rule; its error is the reason for a refusal.
 pub(crate) type Result<T = (), E = Reason> = std::result::Result<T, E>;
 
-/// The descriptor is attached to nothing any more.
+/// The descriptor is no longer attached: its interface is deleted.
 pub(crate) const DETACHED: Reason = Errno::EBADFD.reason(Cause::Gone);
 /// No interface of the namespace has the index.
 pub(crate) const NO_DEVICE: Reason = Errno::ENODEV.reason(Cause::Gone);
 
-/// Configuring takes the capability.
+/// Refuses a change for which the caller needs `CAP_NET_ADMIN`.
 pub(crate) fn incapable() -> Reason {
     let remedy =
         "Run it with sudo, or give the program the capability (here: let the mock's caller have it).";
     Errno::EPERM.reason(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing").with_remedy(remedy)
 }
 
-/// Which interface, for ever: unlike an index, it is never given to another.
+/// Identifies an interface for ever. Unlike an index, it is never given to another interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InterfaceId(u64);
 
-/// Which open file.
+/// Identifies an open file of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileId(usize);
 
-/// Which network namespace.
+/// Identifies a network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NamespaceId(usize);
 
 impl NamespaceId {
-    /// The one in which the system starts.
+    /// The namespace in which the system starts.
     pub(crate) const FIRST: Self = Self(0);
 }
 
-/// What an interface handle addresses: whoever has that index in that namespace.
+/// What a netlink request addresses: the interface that has this index in this namespace at the time of the
+/// request. After a move or a deletion that may be another interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkKey {
     pub(crate) namespace: NamespaceId,
@@ -95,8 +100,8 @@ pub(crate) struct Kernel {
 
 /// What a rule reports beside its result, to those who wait for a change.
 pub(crate) enum Event {
-    /// An interface has this name from now on: it is registered, renamed, or moved to the namespace (`NETDEV_REGISTER`,
-    /// `NETDEV_CHANGENAME`).
+    /// An interface has this name from now on: it is registered, renamed, or moved to the namespace
+    /// (`NETDEV_REGISTER`, `NETDEV_CHANGENAME`).
     Named { interface: InterfaceId, namespace: NamespaceId, name: InterfaceName },
     /// An interface went up or down (`NETDEV_UP`, `NETDEV_DOWN`).
     StateChanged,
@@ -108,12 +113,13 @@ pub(crate) enum Event {
 
 /// A network namespace.
 struct Namespace {
-    /// What the next interface gets: numbers are not given again.
+    /// The index of the next interface. Indices are not reused (`dev_index_reserve` allocates cyclically).
     next_index: u32,
     ipv6: bool,
 }
 
-/// The loopback interface's name and index: it is in every namespace, and no TUN/TAP interface.
+/// The name and index of the loopback interface. Every namespace has it, so it stands for interfaces of other
+/// drivers.
 pub(crate) const LOOPBACK: &str = "lo";
 const LOOPBACK_INDEX: u32 = 1;
 
@@ -124,10 +130,10 @@ pub(crate) struct NetDevice {
     index: InterfaceIndex,
     name: InterfaceName,
     layer: Layer,
-    /// Of [`CreateFlags`], those that belong to the interface: headers, several queues.
+    /// The flags that belong to the interface and not to one descriptor: headers, several queues.
     flags: CreateFlags,
     mtu: Mtu,
-    /// Of a tap.
+    /// `None` for a tun, which has no link layer.
     mac: Option<MacAddress>,
     state: State,
     persistent: bool,
@@ -137,14 +143,14 @@ pub(crate) struct NetDevice {
     ipv4: Vec<InterfaceAddress>,
     ipv6: Vec<InterfaceAddress>,
     queue_length: u32,
-    /// The files whose queues are in service, and those whose queues are not.
+    /// Files whose queue is in service (`tun->tfiles`), and files whose queue is detached (`tun->disabled`).
     attached: Vec<FileId>,
     detached: Vec<FileId>,
-    /// Packets that were to go to the program, and did not.
+    /// Packets that were sent out of the interface and reached no queue (`tx_dropped`).
     dropped: u64,
 }
 
-/// An open file of the driver's (`struct tun_file`).
+/// An open file of the driver (`struct tun_file`).
 struct TunFile {
     /// `None` once the interface is deleted.
     interface: Option<InterfaceId>,
@@ -165,7 +171,7 @@ impl Kernel {
         }
     }
 
-    /// The oldest event that was not taken yet.
+    /// Takes the oldest event that is left.
     pub(crate) fn take_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -192,7 +198,7 @@ impl Kernel {
         self.interfaces.get_mut(&id)
     }
 
-    /// The interface at a place.
+    /// The interface that a netlink request addresses.
     pub(crate) fn at(&self, key: LinkKey) -> Result<&NetDevice> {
         let mut here = self.interfaces.values().filter(|device| device.namespace == key.namespace);
         here.find(|device| device.index == key.index).ok_or(NO_DEVICE)
@@ -211,7 +217,7 @@ impl Kernel {
         self.interfaces.values()
     }
 
-    /// All of a namespace, in the order of their indices.
+    /// All interfaces of a namespace, in the order of their indices.
     pub(crate) fn list(&self, namespace: NamespaceId) -> Vec<InterfaceInfo> {
         let here = self.interfaces.values().filter(|device| device.namespace == namespace);
         let mut found: Vec<_> = here.map(NetDevice::info).collect();
@@ -219,7 +225,7 @@ impl Kernel {
         found
     }
 
-    /// What an open file is attached to; the model gives up a file only when nobody can ask any more.
+    /// The interface that an open file is attached to; `None` once it is deleted.
     pub(crate) fn interface_of(&self, file: FileId) -> Option<InterfaceId> {
         self.file(file)?.interface
     }
@@ -260,12 +266,12 @@ impl NetDevice {
         self.dropped
     }
 
-    /// The files of its queues, in service or not.
+    /// All files that are attached to it, also those whose queue is detached.
     pub(crate) fn files(&self) -> Vec<FileId> {
         [&self.attached[..], &self.detached].concat()
     }
 
-    /// How many queues there are, in service or not.
+    /// How many queues it has, also detached ones.
     pub(crate) fn queues(&self) -> usize {
         self.attached.len() + self.detached.len()
     }
@@ -274,7 +280,7 @@ impl NetDevice {
         self.flags.contains(CreateFlags::MULTI_QUEUE)
     }
 
-    /// What the kernel reports of it.
+    /// What the kernel reports about it by netlink.
     pub(crate) fn info(&self) -> InterfaceInfo {
         let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.mtu);
         info.flags |= self.flags.difference(CreateFlags::ONE_QUEUE);

@@ -1,4 +1,4 @@
-//! Addresses: which go together, in which order they stand, and which go with others.
+//! Addresses: which are refused as duplicates, in which order they stand, and which are removed with others.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ const EXISTS: Reason = Errno::EEXIST.reason(Cause::AddressExists);
 const NOT_FOUND: Reason = Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound);
 
 impl Kernel {
-    /// IPv4: the same address may be there once a network; IPv6: once.
+    /// Adds an address. The same IPv4 address may stand once in each network, an IPv6 address only once.
     pub(crate) fn add_address(
         &mut self,
         key: LinkKey,
@@ -53,12 +53,13 @@ impl Kernel {
 }
 
 impl NetDevice {
-    /// IPv4 ones first, each family in the kernel's order.
+    /// All addresses, IPv4 first, each family in the kernel's order.
     pub(crate) fn addresses(&self) -> Vec<InterfaceAddress> {
         [&self.ipv4[..], &self.ipv6].concat()
     }
 
-    /// The first address of a network is its primary one, the later ones are secondary. Primary ones stand first.
+    /// Adds an IPv4 address (`__inet_insert_ifa`). The first address of a network is its primary one, later
+    /// ones are secondary. Primary addresses stand before secondary ones.
     fn add_ipv4(&mut self, address: InterfaceAddress) -> Result {
         let same_network = |present: &&InterfaceAddress| network(present) == network(&address);
         if self.ipv4.iter().filter(same_network).any(|present| present.address() == address.address()) {
@@ -74,7 +75,8 @@ impl NetDevice {
         Ok(())
     }
 
-    /// With a primary address go the secondary ones of its network.
+    /// Removes an IPv4 address (`inet_del_ifa`). With a primary address, the secondary ones of its network
+    /// are removed, unless `promote_secondaries` is on, which by default it is not.
     fn remove_ipv4(&mut self, address: InterfaceAddress) -> Result {
         let position = self.ipv4.iter().position(|present| present.same_as(&address)).ok_or(NOT_FOUND)?;
         let is_primary = self.primaries()[position];
@@ -85,7 +87,7 @@ impl NetDevice {
         Ok(())
     }
 
-    /// Which of the IPv4 addresses are the first of their network.
+    /// Which of the IPv4 addresses are primary: the first of their network.
     fn primaries(&self) -> Vec<bool> {
         let first = |position: usize| {
             self.ipv4[..position].iter().all(|before| network(before) != network(&self.ipv4[position]))
@@ -93,7 +95,8 @@ impl NetDevice {
         (0..self.ipv4.len()).map(first).collect()
     }
 
-    /// The newest first, behind those of a wider scope.
+    /// Adds an IPv6 address (`inet6_addr_add`). The list is sorted by scope, the widest first, and within a
+    /// scope the newest is first (`ipv6_link_dev_addr`).
     fn add_ipv6(&mut self, address: InterfaceAddress) -> Result {
         if self.ipv6.iter().any(|present| present.address() == address.address()) {
             return Err(EXISTS);
@@ -105,7 +108,8 @@ impl NetDevice {
     }
 }
 
-/// What an IPv4 address is held to belong to: the network of its far end, which without a peer is its own.
+/// The network of an IPv4 address, as `__inet_insert_ifa` compares it: that of its peer, which without a peer
+/// is the address itself.
 fn network(address: &InterfaceAddress) -> (u8, u32) {
     let bits = match address.peer().unwrap_or(address.address()) {
         IpAddr::V4(far) => far.to_bits(),
@@ -115,7 +119,7 @@ fn network(address: &InterfaceAddress) -> (u8, u32) {
     (prefix, bits & u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0))
 }
 
-/// How far an IPv6 address is valid: the link, the site, the world.
+/// The scope of an IPv6 address (`ipv6_addr_src_scope`): link-local, site-local, global.
 fn scope(address: &InterfaceAddress) -> u8 {
     match address.address() {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => 2,
@@ -124,7 +128,7 @@ fn scope(address: &InterfaceAddress) -> u8 {
     }
 }
 
-/// A peer that is the address itself is none.
+/// The kernel treats a peer that equals the address as no peer (`inet6_rtm_newaddr`, `rtm_to_ifaddr`).
 fn without_own_peer(address: InterfaceAddress) -> InterfaceAddress {
     let peer = address.peer().filter(|&peer| peer != address.address());
     InterfaceAddress::from_kernel(address.address(), address.prefix_length(), peer, address.broadcast())

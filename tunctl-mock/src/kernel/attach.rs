@@ -1,4 +1,4 @@
-//! Creating and attaching: what `TUNSETIFF` answers.
+//! Creating and attaching: the `TUNSETIFF` request (`tun_set_iff`).
 
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Reason,
@@ -12,33 +12,38 @@ use super::{Event, FileId, InterfaceId, Kernel, NamespaceId, NetDevice, TunFile}
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
-/// The most queues of an interface (`MAX_TAP_QUEUES`).
+/// The most queues that an interface may have, also detached ones.
 const MAX_TAP_QUEUES: usize = 256;
 
-/// What the caller of `TUNSETIFF` wants.
+/// The queue length of a new tun (`tun_setup`).
+const TUN_READQ_SIZE: u32 = 500;
+/// The queue length of a new tap, which `ether_setup` sets as for any Ethernet device.
+const DEFAULT_TX_QUEUE_LEN: u32 = 1000;
+
+/// The arguments of `TUNSETIFF`, and the namespace in which the file was opened.
 pub(crate) struct AttachRequest<'a> {
     pub(crate) namespace: NamespaceId,
-    /// A name or a pattern; `None` leaves it to the kernel.
+    /// A name or a pattern; `None` lets the kernel choose.
     pub(crate) name: Option<&'a [u8]>,
     pub(crate) flags: CreateFlags,
     pub(crate) layer: Layer,
 }
 
-/// A file that is attached.
+/// The result of `TUNSETIFF`: a file that is attached.
 pub(crate) struct Attached {
     pub(crate) file: FileId,
     pub(crate) interface: InterfaceId,
     pub(crate) info: InterfaceInfo,
 }
 
-/// The flags that an interface keeps, of those that it was opened with (`TUN_FEATURES`).
+/// The flags of a request that the interface keeps (`TUN_FEATURES`).
 const KEPT_FLAGS: CreateFlags = CreateFlags::NO_PI
     .union(CreateFlags::ONE_QUEUE)
     .union(CreateFlags::VNET_HDR)
     .union(CreateFlags::MULTI_QUEUE);
 
 impl Kernel {
-    /// Attaches a new file to the interface of that name, or creates it.
+    /// Attaches a new file to the interface that has the name, or creates the interface (`tun_set_iff`).
     pub(crate) fn set_iff(&mut self, wanted: &AttachRequest<'_>) -> Result<Attached> {
         let name = wanted.name.and_then(|name| InterfaceName::from_kernel(name).ok());
         let existing = name.and_then(|name| self.named(wanted.namespace, &name)).map(|device| device.id);
@@ -53,14 +58,16 @@ impl Kernel {
         let file = self.open_file(id)?;
         let device = self.interfaces.get_mut(&id).ok_or(NO_DEVICE)?;
         device.attached.push(file);
-        // A further queue takes the headers as they are; a first one brings its own.
+        // The first queue of an interface sets its headers. A further queue leaves them, since the other
+        // readers rely on them.
         if device.queues() == 1 {
             device.flags = wanted.flags & KEPT_FLAGS;
         }
         Ok(Attached { file, interface: id, info: device.info() })
     }
 
-    /// The rules for an interface that exists, in the kernel's order.
+    /// The rules for an interface that exists, in the order of `tun_set_iff` and `tun_attach`: the first that
+    /// refuses decides the errno.
     fn may_attach(&self, id: InterfaceId, wanted: &AttachRequest<'_>) -> Result {
         let device = self.device(id).ok_or(NO_DEVICE)?;
         if wanted.flags.contains(CreateFlags::TUN_EXCL) {
@@ -84,8 +91,10 @@ impl Kernel {
         Ok(())
     }
 
-    /// Without the capability, one must be the owner and in the group, as far as they are set. If neither is, kernels
-    /// differ.
+    /// Without `CAP_NET_ADMIN`, the caller must match the owner and the group, as far as they are set
+    /// (`tun_not_capable`). The driver asks the caller and not the opener of the file: the ioctl is how an
+    /// administrator lends an interface to a user, who opens the node and attaches. If neither owner nor
+    /// group is set, kernels differ.
     fn may_use(&self, device: &NetDevice) -> Result {
         let other_user = device.owner.is_some_and(|owner| !self.caller.is(owner));
         let other_group = device.group.is_some_and(|group| !self.caller.is_in(group));
@@ -103,14 +112,17 @@ impl Kernel {
         )))
     }
 
-    /// A new interface: down, not persistent, nobody's.
+    /// Creates an interface: down, not persistent, without an owner. The capability is required in the
+    /// namespace of the file, since a new interface belongs to nobody who could permit it.
     fn register(&mut self, wanted: &AttachRequest<'_>) -> Result<InterfaceId> {
         if !self.caller.is_capable() {
             return Err(incapable());
         }
         let name = self.choose_name(wanted.namespace, wanted.name, wanted.layer)?;
         let index = self.next_index(wanted.namespace);
-        // Too late to give the number back.
+        // As in `register_netdevice`, the index is consumed even if the name is then refused: the index is
+        // reserved first, and only the notifiers that follow (`inetdev_event`, `addrconf_notify`) look at
+        // these names.
         check_reserved(&name)?;
         let id = InterfaceId(self.next_interface);
         self.next_interface += 1;
@@ -120,7 +132,7 @@ impl Kernel {
             index,
             name,
             layer: wanted.layer,
-            // Those come with its first queue.
+            // The first queue sets them, in `set_iff`.
             flags: CreateFlags::empty(),
             mtu: Mtu::from_kernel(1500),
             mac: (wanted.layer == Layer::Tap).then(|| first_mac(id)),
@@ -132,8 +144,8 @@ impl Kernel {
             ipv4: Vec::new(),
             ipv6: Vec::new(),
             queue_length: match wanted.layer {
-                Layer::Tun => 500,
-                Layer::Tap => 1000,
+                Layer::Tun => TUN_READQ_SIZE,
+                Layer::Tap => DEFAULT_TX_QUEUE_LEN,
             },
             attached: Vec::new(),
             detached: Vec::new(),
@@ -144,7 +156,8 @@ impl Kernel {
         Ok(id)
     }
 
-    /// Numbers go up, and pass over those that came along with interfaces from elsewhere.
+    /// Allocates an index (`dev_index_reserve`). It skips indices that interfaces brought along from other
+    /// namespaces.
     pub(super) fn next_index(&mut self, namespace: NamespaceId) -> InterfaceIndex {
         loop {
             let number = &mut self.namespaces[namespace.0].next_index;
@@ -183,14 +196,14 @@ impl Kernel {
     }
 }
 
-/// A kernel's is random, and local. This one is local, and no other interface of this kernel starts with it: so each run of a
-/// test sees the same.
+/// The MAC address of a new tap. Linux draws a random one (`eth_hw_addr_random`). This one counts, so that
+/// each run of a test sees the same; like Linux's, it is locally administered.
 fn first_mac(id: InterfaceId) -> MacAddress {
     let [.., a, b, c, d] = id.0.to_be_bytes();
     MacAddress::from_kernel([0x02, 0x74, a, b, c, d])
 }
 
-/// The name is that of an interface of another kind; exclusiveness is looked at first.
+/// The name belongs to an interface of another driver. `tun_set_iff` checks `IFF_TUN_EXCL` before the driver.
 fn other_kind(flags: CreateFlags) -> Reason {
     let errno = if flags.contains(CreateFlags::TUN_EXCL) { Errno::EBUSY } else { Errno::EINVAL };
     errno.reason(Cause::NotATun)

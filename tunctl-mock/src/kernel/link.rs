@@ -1,4 +1,4 @@
-//! State, MTU, MAC address, name, namespace, deletion.
+//! What netlink changes in an interface: state, MTU, MAC address, name, namespace, deletion.
 
 use tunctl_core::{Cause, InterfaceName, Layer, MacAddress, Mtu, State};
 
@@ -7,15 +7,23 @@ use super::{Event, InterfaceId, Kernel, LinkKey, NamespaceId};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
-/// The most packets that an open queue can hold: as many pointers as one allocation of 4 MiB has room for (`ptr_ring`, seen on
-/// Linux 6.18).
+/// The longest queue of an open file: `__ptr_ring_init_queue_alloc` refuses more than `KMALLOC_MAX_SIZE`
+/// bytes of pointers, 4 MiB on x86-64.
 pub(super) const MAX_RING_SIZE: u32 = 1 << 19;
 
-/// With less, IPv6 is off on an interface.
+/// The least MTU of IPv6 (RFC 8200). The kernel switches IPv6 off on an interface with less.
 const IPV6_MIN_MTU: u32 = 1280;
 
-/// How a handle asks for changes: a netlink socket acts with the rights of whoever opened it, as far as the caller has
-/// them too.
+/// The bounds of the driver for an MTU; the upper one includes the link-layer header.
+const MIN_MTU: u32 = 68;
+const MAX_MTU: u32 = 65_535;
+/// The Ethernet header of a tap, for which `MAX_MTU` must leave room.
+const ETH_HLEN: u32 = 14;
+
+/// What a netlink socket may do. `netlink_ns_capable` requires the capability of the socket's opener and of
+/// the calling process. The caller alone is not enough, or a program without privilege could pass its socket
+/// to a privileged one as standard output and have it write a request (CVE-2014-0181). The opener alone is
+/// not enough either, so that a process which gives up its privilege loses it on sockets opened before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SocketCapabilities {
     pub(crate) opener_was_capable: bool,
@@ -26,7 +34,8 @@ impl Kernel {
         SocketCapabilities { opener_was_capable: self.caller.is_capable() }
     }
 
-    /// Permission is checked before the interface is looked up.
+    /// Checks the permission for a change. `rtnetlink_rcv_msg` does so before it looks at the request, so
+    /// without permission an interface that does not exist is reported as `EPERM`.
     pub(super) fn may_configure(&self, socket: SocketCapabilities) -> Result {
         if socket.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(incapable()) }
     }
@@ -38,7 +47,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Going down takes the IPv6 addresses, leaves the IPv4 ones, and leaves the packets in the queues.
+    /// Brings the interface up or down. Going down removes the IPv6 addresses (`addrconf_ifdown`); IPv4
+    /// addresses and the packets in the queues stay.
     pub(crate) fn set_state(&mut self, id: InterfaceId, state: State) {
         let Some(device) = self.device_mut(id) else { return };
         if device.state == state {
@@ -53,8 +63,9 @@ impl Kernel {
         self.events.extend(files.into_iter().map(Event::PollChanged));
     }
 
-    /// The length is that of each queue; those that are open get a new one (`tun_queue_resize`). If the kernel has no memory for
-    /// them, the answer is `EPERM`, since the driver only says that it refuses (`tun_device_event`).
+    /// Sets the length of each queue. Open queues are resized at once (`tun_queue_resize`). If that fails for
+    /// lack of memory, the errno is `EPERM` and not `ENOMEM`: the resizing happens in a notifier
+    /// (`tun_device_event`), which can only report that it objects (`NOTIFY_BAD`).
     pub(crate) fn change_queue_length(
         &mut self,
         key: LinkKey,
@@ -84,15 +95,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// The greatest MTU leaves room for the link-layer header in 65535 bytes.
+    /// Sets the MTU, within the bounds that `tun_net_initialize` sets: from `MIN_MTU` to `MAX_MTU` less the
+    /// link-layer header, so on a tap to 65,521. An MTU too small for IPv6 removes the IPv6 addresses
+    /// (`addrconf_notify`).
     pub(crate) fn change_mtu(&mut self, key: LinkKey, socket: SocketCapabilities, mtu: Mtu) -> Result {
         self.may_configure(socket)?;
         let device = self.at_mut(key)?;
         let most = match device.layer {
-            Layer::Tun => 65_535,
-            Layer::Tap => 65_521,
+            Layer::Tun => MAX_MTU,
+            Layer::Tap => MAX_MTU - ETH_HLEN,
         };
-        if !(68..=most).contains(&mtu.get()) {
+        if !(MIN_MTU..=most).contains(&mtu.get()) {
             return Err(Errno::EINVAL
                 .reason(Cause::InvalidMtu)
                 .with_remedy("A tun takes 68 to 65535 bytes, a tap at most 65521."));
@@ -104,7 +117,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// A tap takes any, up or down, and also one that another has; a tun has none.
+    /// Sets the MAC address of a tap, also while it is up (`IFF_LIVE_ADDR_CHANGE`), and also to an address
+    /// that another interface has. A tun has none (`dev_set_mac_address` finds no operation for it).
     pub(crate) fn change_mac(&mut self, key: LinkKey, socket: SocketCapabilities, mac: MacAddress) -> Result {
         self.may_configure(socket)?;
         let device = self.at_mut(key)?;
@@ -133,7 +147,8 @@ impl Kernel {
         self.rename(key, to)
     }
 
-    /// Somebody who may renames it: to a name that is free, and while it is up only on kernels that permit that.
+    /// Renames the interface (`dev_change_name`), once the permission is checked. Before Linux 6.2, an
+    /// interface that is up refused.
     pub(crate) fn rename(&mut self, key: LinkKey, to: InterfaceName) -> Result {
         let live = self.profile.rename_while_up();
         let device = self.at(key)?;
@@ -143,9 +158,10 @@ impl Kernel {
         if device.name == to {
             return Ok(());
         }
-        // A pattern is one here, too.
+        // The kernel expands a pattern here too.
         let to = self.choose_name(key.namespace, Some(to.as_bytes()), device.layer)?;
-        // It is IPv6 that keeps settings by name; where the MTU leaves it no room, nobody minds.
+        // On a rename, only IPv6 reports that it cannot name a directory of settings so (`addrconf_notify`).
+        // With an MTU too small for IPv6, there is no such directory.
         if device.mtu.get() >= IPV6_MIN_MTU {
             check_reserved(&to)?;
         }
@@ -159,8 +175,9 @@ impl Kernel {
         Ok(())
     }
 
-    /// Another program moves it to another namespace: it goes down, loses its addresses, and keeps its name, which must be
-    /// free there, and its index if that is.
+    /// Moves the interface to another namespace (`dev_change_net_namespace`). It goes down and loses its
+    /// addresses. It keeps its name, which must be free there, and its index if that is free, or else gets a
+    /// new one.
     pub(crate) fn move_to(&mut self, key: LinkKey, namespace: NamespaceId) -> Result {
         let device = self.at(key)?;
         let (id, name, index) = (device.id, device.name, device.index);
@@ -181,7 +198,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether an interface may have IPv6 addresses.
+    /// Checks that an interface may have IPv6 addresses (`addrconf_add_dev`).
     pub(super) fn ipv6_is_on(&self, namespace: NamespaceId, mtu: Mtu) -> Result {
         if mtu.get() < IPV6_MIN_MTU {
             let remedy = "IPv6 is off on an interface whose MTU is less than 1280 bytes.";

@@ -1,4 +1,4 @@
-//! Names, and numbers for patterns.
+//! Names, and numbers for patterns (`dev_get_valid_name`, `dev_alloc_name`).
 
 use tunctl_core::{Cause, InterfaceName, Layer, Reason};
 
@@ -6,16 +6,17 @@ use super::{Kernel, LOOPBACK, NamespaceId};
 use crate::Errno;
 use crate::kernel::Result;
 
-/// The most interfaces that a pattern is tried for: the bits of a page, by which the kernel looks for a free number.
+/// How many numbers a pattern is tried with: `__dev_alloc_name` marks the taken ones in a bitmap of one page,
+/// here of 4096 bytes.
 const MAX_NUMBERS: u32 = 8 * 4096;
 
-/// The most bytes that a name has.
+/// The longest name: `IFNAMSIZ`, 16 bytes, without the zero at its end.
 const MAX_NAME_LENGTH: usize = 15;
 
 const REFUSED: Reason = Errno::EINVAL.reason(Cause::InvalidName);
 
 impl Kernel {
-    /// The name of a new interface, from what was asked for.
+    /// The name of a new or renamed interface: the wanted one, or a pattern's first free number.
     pub(super) fn choose_name(
         &self,
         namespace: NamespaceId,
@@ -30,12 +31,14 @@ impl Kernel {
         let Some(percent) = wanted.iter().position(|&byte| byte == b'%') else {
             return InterfaceName::from_kernel(wanted).map_err(|_| REFUSED);
         };
-        // "%d" may stand once, anywhere; no other % may.
+        // A pattern has one "%d", anywhere, and no other "%".
         let (before, after) = (&wanted[..percent], &wanted[percent + 1..]);
         let Some(after) = after.strip_prefix(b"d").filter(|rest| !rest.contains(&b'%')) else {
             return Err(REFUSED);
         };
-        // The first number whose name is free; one that would be too long is cut, and that need not be free.
+        // The first number that no other name of the pattern has. A name that is too long is cut
+        // (`snprintf`); a cut name does not count as one of the pattern, so the kernel may arrive at one that
+        // is taken, and stops there.
         for number in 0..MAX_NUMBERS {
             let mut whole = [before, number.to_string().as_bytes(), after].concat();
             let is_cut = whole.len() > MAX_NAME_LENGTH;
@@ -50,7 +53,7 @@ impl Kernel {
         Err(exhausted(Errno::ENFILE))
     }
 
-    /// Whether any interface of the namespace has the name, also one that is no TUN/TAP interface.
+    /// Whether any interface of the namespace has the name, also one of another driver.
     pub(crate) fn is_taken(&self, namespace: NamespaceId, name: &InterfaceName) -> bool {
         is_loopback(name) || self.named(namespace, name).is_some()
     }
@@ -60,21 +63,22 @@ fn exhausted(errno: Errno) -> Reason {
     errno.reason(Cause::Exists).with_detail("every number that the pattern could take is taken")
 }
 
-/// Whether it is the name of an interface of another kind.
+/// Whether it is the name of the loopback interface.
 pub(crate) fn is_loopback(name: &InterfaceName) -> bool {
     name.as_bytes() == LOOPBACK.as_bytes()
 }
 
-/// A directory under `/proc/sys` bears the name, where these two have a meaning.
+/// IPv4 and IPv6 make a directory of the interface's name under `/proc/sys/net`, in which these two names
+/// stand for the settings of all interfaces and of new ones (`sysctl_dev_name_is_allowed`).
 pub(super) fn check_reserved(name: &InterfaceName) -> Result {
     if matches!(name.as_bytes(), b"all" | b"default") { Err(REFUSED) } else { Ok(()) }
 }
 
-/// The bytes that a name may have.
+/// The bytes that a name may have (`dev_valid_name`).
 pub(super) fn check(name: &[u8]) -> Result {
-    // A directory under /sys bears the name, where these two have a meaning.
+    // The interface has a directory under `/sys/class/net`, and these two name other directories there.
     let reserved: [&[u8]; 2] = [b".", b".."];
-    // The kernel's isspace() counts the no-break space of Latin-1.
+    // The kernel's `isspace` counts the no-break space of Latin-1.
     let refused = |&byte: &u8| matches!(byte, b'/' | b':' | b' ' | b'\t'..=b'\r' | 0xa0);
     if name.is_empty() || reserved.contains(&name) || name.iter().any(refused) {
         Err(REFUSED)

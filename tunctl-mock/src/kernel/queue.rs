@@ -1,4 +1,4 @@
-//! Queues: attached, detached, closed; and when an interface goes.
+//! What a descriptor changes and polls: settings, its queue, and the end of the interface.
 
 use tunctl_core::{Cause, InterfaceName, Readiness, Reason, State};
 
@@ -8,11 +8,11 @@ use crate::kernel::{DETACHED, Result};
 
 const INVALID: Reason = Errno::EINVAL.reason(Cause::InvalidQueue);
 
-/// Of a deleted interface, the kernel says the same as of a wrong request.
+/// On a deleted interface, `tun_set_queue` returns the same errno as on a request that makes no sense.
 const NO_QUEUE: Reason = Errno::EINVAL.reason(Cause::Gone);
 
 impl Kernel {
-    /// The interface of a file; every call on a file whose interface is gone answers `EBADFD`.
+    /// The interface of a file. After a deletion, every call on the file returns `EBADFD` (`__tun_get`).
     pub(super) fn attached(&self, file: FileId) -> Result<&NetDevice> {
         self.interface_of(file).and_then(|id| self.device(id)).ok_or(DETACHED)
     }
@@ -22,12 +22,14 @@ impl Kernel {
         self.device_mut(id).ok_or(DETACHED)
     }
 
-    /// The name follows renames, and moves.
+    /// The current name of the interface (`TUNGETIFF`), which follows renames and moves.
     pub(crate) fn name_of(&self, file: FileId) -> Result<InterfaceName> {
         Ok(self.attached(file)?.name)
     }
 
-    /// Persistence, owner and group take no privilege: to have the file is enough.
+    /// Keeps the interface beyond its last file. Persistence, owner and group need no privilege
+    /// (`__tun_chr_ioctl`): the check was made when the file was attached, and an attached file may be handed
+    /// to a process that has no privilege.
     pub(crate) fn set_persist(&mut self, file: FileId, persistent: bool) -> Result {
         self.attached_mut(file)?.persistent = persistent;
         Ok(())
@@ -43,7 +45,9 @@ impl Kernel {
         Ok(())
     }
 
-    /// Offloads stay with the interface. Bits that the kernel does not know, or that do not go together, are refused.
+    /// Sets the offloads (`set_offload`). They belong to the interface and outlive the file. The kernel
+    /// refuses unknown bits, and combinations that no packet could have: anything without checksums, ECN
+    /// without TCP segmentation, half of the USO pair, a tunnel without segments.
     pub(crate) fn set_offloads(&mut self, file: FileId, offloads: u32) -> Result {
         const CSUM: u32 = 1;
         const TSO: u32 = 0x6;
@@ -68,7 +72,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Puts a detached queue back. It need not be allowed to open the interface.
+    /// Puts a detached queue back in service (`tun_set_queue`). The file stayed attached to the interface
+    /// meanwhile, so neither capability nor ownership is asked for again.
     pub(crate) fn attach_queue(&mut self, file: FileId) -> Result {
         let id = self.attached(file).map_err(|_| NO_QUEUE)?.id;
         if !self.file(file).is_some_and(|file| file.detached) {
@@ -84,7 +89,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Takes a queue out of service; what waits in it is lost.
+    /// Takes a queue out of service (`__tun_detach`); packets that wait in it are lost (`tun_queue_purge`).
     pub(crate) fn detach_queue(&mut self, file: FileId) -> Result {
         let device = self.attached(file).map_err(|_| NO_QUEUE)?;
         let (id, several) = (device.id, device.is_multi_queue());
@@ -103,7 +108,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// The last descriptor of a file is closed. An interface that is not persistent goes with its last file.
+    /// The last descriptor of a file is closed (`tun_chr_close`, `__tun_detach`). An interface that is not
+    /// persistent is deleted with its last file, detached ones included.
     pub(crate) fn close(&mut self, file: FileId) {
         let Some(closed) = self.files.get_mut(file.0).and_then(Option::take) else { return };
         let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else { return };
@@ -115,7 +121,8 @@ impl Kernel {
         }
     }
 
-    /// The interface is deleted, whoever has it open.
+    /// Deletes an interface, also if files are attached to it (`unregister_netdevice`, `tun_detach_all`).
+    /// They stay open, attached to nothing.
     pub(crate) fn unregister(&mut self, id: InterfaceId) {
         let Some(device) = self.interfaces.remove(&id) else { return };
         let files = device.files();
@@ -129,8 +136,9 @@ impl Kernel {
         self.events.extend(files.into_iter().map(Event::PollChanged));
     }
 
-    /// What a poll reports (`tun_chr_poll`), as readable, writable, in error: an error alone once the interface is gone; packets
-    /// also while it is down; room while it is up.
+    /// What a poll of the file reports (`tun_chr_poll`): whether it is readable, writable, in error. Packets
+    /// can be read while the interface is down; it is writable while up. After a deletion, an error is
+    /// reported and nothing else.
     pub(crate) fn poll(&self, file: FileId) -> (bool, bool, bool) {
         match (self.attached(file), self.file(file)) {
             (Ok(device), Some(open)) => (!open.queue.is_empty(), device.state == State::Up, false),
@@ -138,7 +146,7 @@ impl Kernel {
         }
     }
 
-    /// Whether a wait would end: with what was waited for, or with an error.
+    /// Whether a wait for this readiness would end. An error ends every wait.
     pub(crate) fn is_ready(&self, file: FileId, readiness: Readiness) -> bool {
         let (readable, writable, error) = self.poll(file);
         error
@@ -149,7 +157,7 @@ impl Kernel {
     }
 }
 
-/// The last queue takes the place of the one that goes.
+/// As in `__tun_detach`, the last queue takes the index of the removed one, so that the indices have no gap.
 fn remove_queue(queues: &mut Vec<FileId>, file: FileId) {
     if let Some(position) = queues.iter().position(|&other| other == file) {
         queues.swap_remove(position);

@@ -1,4 +1,4 @@
-//! Packets to the program: queueing, headers, truncation.
+//! Packets to the program: queueing (`tun_net_xmit`), headers and truncation (`tun_put_user`).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::IoSliceMut;
@@ -13,7 +13,8 @@ use crate::kernel::Result;
 use crate::{Delivery, Errno};
 
 impl Kernel {
-    /// A packet reaches the interface, as if the system had sent it.
+    /// The system sends a packet out of the interface (`tun_net_xmit`). Every drop is silent for the sender,
+    /// and counted.
     pub(crate) fn deliver(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
         let Some(device) = self.device_mut(id) else { return Delivery::Refused };
         if device.state == State::Down {
@@ -43,7 +44,8 @@ impl Kernel {
         Delivery::Queued
     }
 
-    /// The program takes one packet, as far as it has room for it: how many bytes it got.
+    /// The program reads one packet (`tun_do_read`, `tun_put_user`), as much of it as fits into the buffers.
+    /// Returns how many bytes it got.
     pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let device = self.attached(file)?;
         let (layer, information, vnet) =
@@ -58,11 +60,11 @@ impl Kernel {
             + if vnet { vnet::LENGTH } else { 0 };
         let mut scatter = Scatter { buffers, position: 0 };
         if information {
-            // Only this header tells that the tail is lost.
+            // `TUN_PKT_STRIP`: without packet information, nothing reports that the tail is lost.
             scatter.header(&packet_information(layer, &packet, room < total))?;
         }
         if vnet {
-            // Nothing to tell: no checksum to complete, no segments.
+            // All zero: the packets of the model have neither a checksum to complete nor segments.
             scatter.header(&[0; vnet::LENGTH])?;
         }
         scatter.fill(&packet);
@@ -77,7 +79,8 @@ impl Kernel {
 }
 
 impl NetDevice {
-    /// What no system would send: the interface's MTU, and its link layer, bound that.
+    /// Whether the network stack would send the packet out of this interface. The MTU bounds it; on a tap,
+    /// the Ethernet header and a VLAN tag come on top (`packet_snd`, `packet_extra_vlan_len_allowed`).
     fn is_sendable(&self, packet: &[u8]) -> bool {
         const VLAN_TAG: usize = 4;
         let mtu = usize::try_from(self.mtu.get()).unwrap_or(usize::MAX);
@@ -91,7 +94,9 @@ impl NetDevice {
         }
     }
 
-    /// All packets of a flow, both ways, go to the same queue while no queue comes or goes; which one, nobody promises.
+    /// The packets of a flow go to one queue as long as the set of queues does not change
+    /// (`tun_automq_select_queue`). Which queue that is, is not promised. The model hashes both directions of
+    /// a flow alike.
     fn choose_queue(&self, packet: &[u8]) -> Option<FileId> {
         match self.attached[..] {
             [] => None,
@@ -112,13 +117,14 @@ fn flow(layer: Layer, packet: &[u8]) -> Option<FlowKey> {
     Some(flow.min(flow.reversed()))
 }
 
-/// The packet information header: two bytes of flags in the host's order, of which there is one, and the EtherType.
+/// The packet information header (`struct tun_pi`): two bytes of flags in the host's byte order, and the
+/// EtherType. `TUN_PKT_STRIP` is the only flag.
 fn packet_information(layer: Layer, packet: &[u8], stripped: bool) -> [u8; PACKET_INFORMATION] {
     PacketInfo::new(ether_type(layer, packet)).with_flags(stripped.into()).to_bytes()
 }
 
-/// What the packet information header calls a packet: on a tun from the IP version, 0 if it is neither, or the IP header is
-/// not all there.
+/// The EtherType of a packet (`skb->protocol`). On a tun it is derived from the IP version, and is 0 if the
+/// IP header is incomplete or of another version (`ip_tunnel_parse_protocol`).
 fn ether_type(layer: Layer, packet: &[u8]) -> EtherType {
     let number = match layer {
         Layer::Tun => match (packet.first().map(|first| first >> 4), packet.len()) {
@@ -131,14 +137,15 @@ fn ether_type(layer: Layer, packet: &[u8]) -> EtherType {
     EtherType::from(number)
 }
 
-/// Fills buffers one after the other.
+/// Fills the buffers of a vectored read, one after the other.
 struct Scatter<'a, 'b> {
     buffers: &'a mut [IoSliceMut<'b>],
     position: usize,
 }
 
 impl Scatter<'_, '_> {
-    /// A header goes in whole; without room for it the packet is lost.
+    /// Writes a header, which must fit in whole. If it does not, the read fails and the packet, already taken
+    /// out of the queue, is lost.
     fn header(&mut self, header: &[u8]) -> Result {
         if self.fill(header) < header.len() {
             return Err(Errno::EINVAL
@@ -148,7 +155,7 @@ impl Scatter<'_, '_> {
         Ok(())
     }
 
-    /// As much as there is room for; how much that was.
+    /// Writes as many bytes as fit. Returns how many.
     fn fill(&mut self, mut bytes: &[u8]) -> usize {
         let wanted = bytes.len();
         let mut start = 0;

@@ -1,17 +1,22 @@
 //! The queue of one open file (`struct ptr_ring`).
+//!
+//! The kernel's ring is an array of pointers. A slot that was read can be written again once its pointer is
+//! cleared. The reader clears slots in batches and not one by one, so that it does not take the cache line
+//! away from the writer at each packet (`__ptr_ring_discard_one`).
 
 use std::collections::VecDeque;
 
-/// How many places are given back at a time: as many pointers as two cache lines of 64 bytes hold.
+/// Slots are cleared in batches of two cache lines of pointers (`__ptr_ring_set_size`): 2 × 64 bytes / 8
+/// bytes.
 const BATCH: usize = 16;
 
 /// Packets that wait for the program.
 pub(super) struct Ring {
     packets: VecDeque<Vec<u8>>,
     size: usize,
-    /// The place that is read next.
+    /// The slot that is read next.
     head: usize,
-    /// Places that were read, and not given back yet.
+    /// Slots that were read and are not cleared yet.
     unreleased: usize,
 }
 
@@ -24,19 +29,20 @@ impl Ring {
         self.packets.is_empty()
     }
 
-    /// Whether the next packet is dropped. A place is free only once it was given back, so a queue that was full is so for
-    /// some packets more.
+    /// Whether the next packet is dropped (`__ptr_ring_full`). A slot is free only once it is cleared, so a
+    /// queue that was full stays full until a batch has been read.
     pub(super) fn is_full(&self) -> bool {
         self.packets.len() + self.unreleased >= self.size
     }
 
-    /// Whether it is the only one now.
+    /// Adds a packet. Returns whether the queue was empty before.
     pub(super) fn push(&mut self, packet: Vec<u8>) -> bool {
         self.packets.push_back(packet);
         self.packets.len() == 1
     }
 
-    /// Places are given back in batches, and at the end of the ring.
+    /// Takes the oldest packet out. Slots are cleared in batches, and whenever the end of the ring is
+    /// reached. A ring too small for two batches clears each slot at once.
     pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
         let packet = self.packets.pop_front()?;
         self.head += 1;
@@ -51,12 +57,12 @@ impl Ring {
         Some(packet)
     }
 
-    /// Takes everything out.
+    /// Discards all packets.
     pub(super) fn clear(&mut self) {
         while self.pop().is_some() {}
     }
 
-    /// The packets move to a new ring, as far as they have room there.
+    /// Moves the packets to a new ring; those that do not fit are lost (`ptr_ring_resize_multiple`).
     pub(super) fn resize(&mut self, size: usize) {
         self.packets.truncate(size);
         (self.size, self.head, self.unreleased) = (size, 0, 0);
@@ -93,7 +99,7 @@ mod tests {
         let mut ring = Ring::new(100);
         fill(&mut ring);
         (0..100).for_each(|_| drop(ring.pop()));
-        // 96 came back in batches, the last four with the end.
+        // 96 slots are cleared in batches, the last four at the end of the ring.
         assert_eq!(fill(&mut ring), 100);
     }
 

@@ -1,4 +1,4 @@
-//! Packets from the program: what is malformed, and who gets the others.
+//! Packets from the program: which are refused as malformed (`tun_get_user`).
 
 use std::io::IoSlice;
 
@@ -9,9 +9,9 @@ use super::{FileId, InterfaceId, Kernel, NetDevice, vnet};
 use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
 
-/// The packet information header: two bytes of flags, and the EtherType.
+/// The length of the packet information header (`struct tun_pi`): two bytes of flags, and the EtherType.
 pub(super) const PACKET_INFORMATION: usize = 4;
-/// Addresses and EtherType.
+/// The length of an Ethernet header (`ETH_HLEN`): two addresses and the EtherType.
 pub(super) const ETHERNET_HEADER: usize = 14;
 
 /// A packet that the program sent, on its way into the network stack (`netif_rx`).
@@ -24,11 +24,12 @@ pub(crate) struct Sent {
 }
 
 impl Kernel {
-    /// The program sends one packet.
+    /// The program writes one packet (`tun_get_user`).
     pub(crate) fn send(&self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<Sent> {
         let device = self.attached(file)?;
         let length = pieces.iter().map(|piece| piece.len()).sum();
-        // What is malformed is refused first, also by an interface that is down.
+        // `tun_get_user` looks at the state last, so a malformed packet is refused as such also while the
+        // interface is down.
         let Ok(headers) = device.check(pieces, &self.profile) else {
             let cause = if length < device.least_length() { Cause::TooShort } else { Cause::MalformedPacket };
             return Err(Errno::EINVAL.reason(cause));
@@ -36,34 +37,39 @@ impl Kernel {
         if device.state == State::Down {
             return Err(Errno::EIO.reason(Cause::Down));
         }
-        // Neither the MTU nor a queue bounds what comes from the program. A detached queue sends as well.
+        // To the kernel this is a packet that arrives: the MTU bounds what it sends, not what it receives. A
+        // detached queue can send too, since only its receiving side is out of service.
         Ok(Sent { from: device.id, packet: gather(pieces, headers), length })
     }
 }
 
 impl NetDevice {
-    /// The rules in the kernel's order; how many bytes stand in front of the packet.
+    /// The rules in the order of `tun_get_user`. Returns the length of the headers in front of the packet.
     fn check(&self, pieces: &[IoSlice<'_>], profile: &KernelProfile) -> Result<usize, Malformed> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut headers = 0;
         if self.has_packet_information() {
-            // Whatever EtherType it names is taken.
+            // The EtherType is not checked: the kernel passes the packet to whichever protocol it names.
             headers += PACKET_INFORMATION;
             require(length >= headers)?;
         }
-        let mut told = 0;
+        let mut own_headers = 0;
         if self.has_vnet_header() {
             let mut header = [0; vnet::LENGTH];
             require(length >= headers + vnet::LENGTH)?;
             copy(pieces, headers, &mut header);
             headers += vnet::LENGTH;
-            told = vnet::check(&header, length - headers, profile)?;
+            own_headers = vnet::check(&header, length - headers, profile)?;
         }
         match self.layer {
             Layer::Tap => {
-                require(length - headers >= ETHERNET_HEADER && (told == 0 || told >= ETHERNET_HEADER))?;
+                require(
+                    length - headers >= ETHERNET_HEADER
+                        && (own_headers == 0 || own_headers >= ETHERNET_HEADER),
+                )?;
             }
-            // Without packet information, the first four bits tell the protocol.
+            // Without packet information, the IP version in the first four bits is all that says the
+            // protocol.
             Layer::Tun if !self.has_packet_information() => {
                 let mut first = [0];
                 copy(pieces, headers, &mut first);
@@ -74,7 +80,7 @@ impl NetDevice {
         Ok(headers)
     }
 
-    /// The bytes that a packet has at least, headers included.
+    /// The shortest packet that can be sent, headers included.
     fn least_length(&self) -> usize {
         let packet = match self.layer {
             Layer::Tun => 1,
@@ -83,7 +89,7 @@ impl NetDevice {
         self.headers_length() + packet
     }
 
-    /// The bytes in front of each packet.
+    /// The length of the headers in front of each packet.
     pub(super) fn headers_length(&self) -> usize {
         let information = if self.has_packet_information() { PACKET_INFORMATION } else { 0 };
         let vnet = if self.has_vnet_header() { vnet::LENGTH } else { 0 };
@@ -103,7 +109,8 @@ const fn require(condition: bool) -> Result<(), Malformed> {
     if condition { Ok(()) } else { Err(Malformed) }
 }
 
-/// Copies bytes from a position of a packet in pieces; where it ends, what is left of `into` stays.
+/// Copies bytes of a packet in pieces, from a position on. If the packet ends early, the rest of `into` is
+/// left as it is.
 fn copy(pieces: &[IoSlice<'_>], from: usize, into: &mut [u8]) {
     let bytes = pieces.iter().flat_map(|piece| piece.iter()).skip(from);
     for (slot, &byte) in into.iter_mut().zip(bytes) {
@@ -111,7 +118,7 @@ fn copy(pieces: &[IoSlice<'_>], from: usize, into: &mut [u8]) {
     }
 }
 
-/// The packet behind its headers, in one piece.
+/// Joins the pieces of a packet, without the headers in front.
 fn gather(pieces: &[IoSlice<'_>], headers: usize) -> Vec<u8> {
     let mut packet = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
     let mut skip = headers;
