@@ -13,11 +13,12 @@ use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, is_loopb
 use crate::rig::{SharedWorld, Signal, World};
 use crate::{Errno, KernelProfile};
 
-/// A kernel in memory, whose TUN/TAP driver answers as Linux's does.
+/// A kernel in memory, whose TUN/TAP driver behaves as Linux's does.
 ///
-/// Each [`new`](Self::new) is a system of its own, with one network namespace; a clone is the same system. The program
-/// under test gets it as its backend; the test keeps a clone and plays the system: it [injects](Self::inject) packets,
-/// [takes](Self::take) those that were sent, deletes interfaces, and makes things go wrong.
+/// Each [`new`](Self::new) is a system of its own, with one network namespace; a clone is the same system.
+/// The program under test uses it as its backend. The test keeps a clone and plays the system: it
+/// [injects](Self::inject) packets, [takes](Self::take) those that were sent, deletes interfaces, and
+/// [scripts](Self::script) faults.
 ///
 /// ```
 /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
@@ -67,7 +68,7 @@ fn signal() -> kernel::Result<Arc<Signal>> {
     Ok(Arc::new(signal))
 }
 
-/// One call of `attach`: what the Linux backend does between options and device.
+/// One call of `attach`: what the Linux backend does from the options to the attached device.
 struct Step<'a> {
     world: &'a mut World,
     namespace: NamespaceId,
@@ -99,7 +100,8 @@ impl Step<'_> {
         Ok(self.world.kernel().named(self.namespace, name).is_some())
     }
 
-    /// The library's own rule: nobody changes the headers of packets that others read.
+    /// A rule of the library, which the kernel does not have: a further queue must not change the headers of
+    /// packets that other queues read.
     fn attach_to(self, name: &InterfaceName) -> kernel::Result<Attached> {
         let existing = self.world.kernel().named(self.namespace, name);
         let joins = self.options.get_flags().contains(CreateFlags::MULTI_QUEUE);
@@ -142,7 +144,7 @@ fn is_held(kernel: &Kernel, namespace: NamespaceId, name: &InterfaceName) -> boo
     kernel.named(namespace, name).is_some_and(|device| device.queues() > 0)
 }
 
-/// The flags that decide what stands in front of each packet.
+/// The flags that decide which headers stand in front of each packet.
 fn headers(flags: CreateFlags) -> CreateFlags {
     flags & (CreateFlags::NO_PI | CreateFlags::VNET_HDR)
 }

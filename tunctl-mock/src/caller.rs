@@ -1,10 +1,11 @@
-//! Whom the kernel takes the caller for.
+//! The credentials of the program under test.
 
 use tunctl_core::{Gid, Uid};
 
-/// Whom the kernel takes the program for: its effective user and groups, and whether it may configure networks.
+/// The credentials of the program under test: its effective user and groups, and whether it has
+/// `CAP_NET_ADMIN`.
 ///
-/// As on a real system this is the whole program's, whichever handle it calls through.
+/// As on a real system, they belong to the whole process, whichever handle it uses.
 ///
 /// ```
 /// use tunctl_mock::Caller;
@@ -28,13 +29,13 @@ impl Caller {
         Self { uid: 0, gid: 0, groups: Vec::new(), capable: true }
     }
 
-    /// A user of no other group than this one, without privilege.
+    /// A user without privilege, and in no other group than this one.
     #[must_use]
     pub const fn user(uid: u32, gid: u32) -> Self {
         Self { uid, gid, groups: Vec::new(), capable: false }
     }
 
-    /// With or without the capability to configure networks.
+    /// Sets whether it has `CAP_NET_ADMIN`, the capability to configure networks.
     #[doc(alias = "CAP_NET_ADMIN")]
     #[must_use]
     pub const fn capable(mut self, capable: bool) -> Self {
@@ -42,14 +43,14 @@ impl Caller {
         self
     }
 
-    /// As a member of one more group.
+    /// Adds a group.
     #[must_use]
     pub fn with_group(mut self, gid: u32) -> Self {
         self.groups.push(gid);
         self
     }
 
-    /// The effective user.
+    /// The effective user id.
     #[must_use]
     pub const fn uid(&self) -> u32 {
         self.uid
@@ -61,7 +62,7 @@ impl Caller {
         self.capable
     }
 
-    /// Whether it is in a group.
+    /// Whether it is a member of a group.
     #[must_use]
     pub fn is_member(&self, gid: u32) -> bool {
         self.gid == gid || self.groups.contains(&gid)

@@ -1,4 +1,5 @@
-//! The mock under the conformance suite: for the tests of this crate, and for those that compare it with a kernel.
+//! The mock as a harness of the conformance suite: for the tests of this crate, and for the comparison with a
+//! kernel.
 
 use std::iter;
 
@@ -33,7 +34,7 @@ impl Default for MockHarness {
     }
 }
 
-/// It follows the interface, whatever that is called.
+/// It follows the interface by its identity, whatever it is called.
 struct Received {
     backend: MockBackend,
     id: InterfaceId,
@@ -42,7 +43,7 @@ struct Received {
 impl Observation for Received {
     fn take(&mut self) -> Option<Vec<u8>> {
         let mut world = self.backend.world.lock();
-        // Whoever observes an interface is never shown an empty packet.
+        // On the kernel, an observer of an interface never sees an empty packet.
         iter::from_fn(|| world.memory.take_received(self.id)).find(|packet| !packet.is_empty())
     }
 }

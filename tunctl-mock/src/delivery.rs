@@ -1,22 +1,22 @@
-//! What became of a packet on its way to the program.
+//! The outcome of a packet that the test injects.
 
-/// What became of a packet that the system sent out of an interface.
+/// The outcome of a packet that the system sent out of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// It waits in a queue.
+    /// The packet waits in a queue.
     Queued,
-    /// It was dropped and counted: the queue is full.
+    /// The packet was dropped and counted: the queue is full.
     Full,
-    /// It was dropped and counted: no queue is in service.
+    /// The packet was dropped and counted: no queue is in service.
     Unattached,
-    /// It was dropped and counted: it has no bytes.
+    /// The packet was dropped and counted: it is empty.
     Empty,
-    /// It was not sent: the interface is down.
+    /// The packet was not sent: the interface is down.
     Down,
-    /// It was not sent, as no system would: it is longer than the MTU, or shorter than an Ethernet header on a tap, or
-    /// there is no such interface.
+    /// The packet was not sent, because no system would send it: it is longer than the MTU, on a tap it is
+    /// shorter than an Ethernet header, or there is no such interface.
     Refused,
-    /// It is on a bad wire, which has lost it, holds it back, or takes its time.
+    /// The packet is on an impaired wire, which lost it, holds it back or delays it.
     Impaired,
 }

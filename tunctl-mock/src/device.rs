@@ -1,4 +1,4 @@
-//! The device: one open file of the driver in memory.
+//! The device: an open file of the driver in memory.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,16 +20,17 @@ use crate::rig::{SharedWorld, Signal, World};
 ///
 /// # The lent descriptor
 ///
-/// [`AsFd`] lends a descriptor that epoll, kqueue, mio and tokio can wait on. It is readable exactly when `recv` would not
-/// block, the deletion of the interface included. Three things it cannot show as Linux's does, and
-/// the conformance harness does: it is always writable, also while the interface is down; after a deletion it is
-/// readable, where Linux reports an error alone; and an edge comes with the first packet of a burst, not with each.
+/// [`AsFd`] lends a descriptor that epoll, kqueue, mio and tokio can wait on. It is readable exactly when
+/// `recv` would not block, which includes the deletion of the interface. It differs from Linux's in three
+/// ways, which the conformance harness shows as Linux does: it is always writable, also while the
+/// interface is down; after a deletion it is readable, where Linux reports an error alone; and an edge comes
+/// with the first packet of a burst and not with each.
 #[derive(Debug)]
 pub struct MockDevice {
     file: Arc<OpenFile>,
     interface: MockInterface,
     flags: CreateFlags,
-    /// A clone lends a descriptor of its own, as a duplicate is on a real system.
+    /// The descriptor that a clone lends: its own, as a duplicate has on a real system.
     lent: Option<UnixStream>,
 }
 
@@ -48,7 +49,7 @@ impl<'a> WaitLimits<'a> {
     }
 }
 
-/// An open file: it is closed when its last descriptor is.
+/// An open file. It is closed with its last descriptor.
 pub(crate) struct OpenFile {
     pub(crate) world: Arc<SharedWorld>,
     pub(crate) id: FileId,
@@ -80,7 +81,7 @@ impl MockDevice {
         self.interface.world()
     }
 
-    /// What a poll of a real device's descriptor would report.
+    /// What a poll of a real device's descriptor would report, as on Linux.
     #[cfg(feature = "conformance")]
     #[doc(alias = "poll")]
     #[must_use]
@@ -89,13 +90,13 @@ impl MockDevice {
         tunctl_conformance::PollState { readable, writable, error }
     }
 
-    /// Sets the offloads that this reader announces, a mask of `TUN_F_` bits; they stay with the interface. The mock makes
-    /// no super-segments: only the kernel's answer is modelled.
+    /// Sets the offloads that this reader accepts, a mask of `TUN_F_` bits. They belong to the interface and
+    /// outlive the device. The mock makes no super-segments: it only models which masks the kernel accepts.
     ///
     /// # Errors
     ///
-    /// `Other`, with `EINVAL`, for a bit that this [profile](crate::KernelProfile::offloads) does not know, or bits that
-    /// do not go together; `Gone`.
+    /// `Other`, with `EINVAL`, for a bit that this [profile](crate::KernelProfile::offloads) does not know,
+    /// or bits that do not go together; `Gone`.
     #[doc(alias = "TUNSETOFFLOAD")]
     pub fn set_offloads(&self, offloads: u32) -> Result<()> {
         self.apply(Operation::SetOffloads, |kernel, file| kernel.set_offloads(file, offloads))
@@ -113,7 +114,7 @@ impl MockDevice {
         outcome.map_err(|reason| self.error(&world, operation, reason))
     }
 
-    /// A step that is a rule of the kernel's.
+    /// A step that is a single rule of the kernel.
     fn apply<T>(
         &self,
         operation: Operation,
@@ -122,7 +123,7 @@ impl MockDevice {
         self.step(operation, |world, file| world.step(|kernel| rule(kernel, file)))
     }
 
-    /// A step that waits where it would have to.
+    /// A step that waits as long as it would block.
     fn until_done<T>(
         &self,
         operation: Operation,
@@ -137,7 +138,7 @@ impl MockDevice {
         let mut world = self.world().lock();
         let interface = world.kernel().interface_of(file);
         match world.apply_fault(operation, interface) {
-            // As if nothing were there at first.
+            // A scripted `EAGAIN` means that nothing was there at first: a blocking call waits.
             Err(reason) if reason.cause() == Cause::WouldBlock => {}
             met => met.map_err(|reason| self.error(&world, operation, reason))?,
         }
@@ -155,7 +156,7 @@ impl MockDevice {
         }
     }
 
-    /// Sleeps until the device is ready, or a limit of the wait is reached.
+    /// Sleeps until the device is ready or a limit of the wait is reached.
     fn sleep<'a>(
         &'a self,
         mut world: MutexGuard<'a, World>,
@@ -200,7 +201,7 @@ impl MockDevice {
         }
     }
 
-    /// Refuses to configure a stranger that has the index of an interface which was moved away.
+    /// Refuses to configure another interface that now has the index of this one, which was moved away.
     fn check_here(&self, operation: Operation) -> Result<()> {
         let world = self.world().lock();
         let Ok(name) = world.kernel().name_of(self.file.id) else {
@@ -212,12 +213,15 @@ impl MockDevice {
         }
     }
 
-    /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
+    /// Destroys the interface without the right to delete it: it is deleted with its last descriptor, if that
+    /// is ours.
     fn destroy_by_closing(self, is_here: bool) -> Result<(), DestroyError<Self>> {
         let mut world = self.world().lock();
         let device = world.kernel().interface_of(self.file.id).and_then(|id| world.kernel().device(id));
         let queues = device.map_or(0, NetDevice::queues);
-        // From here, the other queues of an interface elsewhere cannot be told from those of another that has its name.
+        // The Linux backend finds holders by the interface's name. For an interface in another namespace it
+        // cannot tell its other queues from those of another interface of that name, so it assumes they are
+        // its own.
         let may_have_others =
             !is_here && device.is_some_and(|device| has_held_namesake(world.kernel(), device));
         if queues > 1 || may_have_others || Arc::strong_count(&self.file) > 1 {
@@ -228,19 +232,19 @@ impl MockDevice {
             drop(world);
             return Err(DestroyError::new(reason.of(Operation::Destroy).with_name(name), Some(self)));
         }
-        // It is attached: that was just seen, and the lock has not been given up.
+        // It cannot fail: the file is attached, and the lock was held since that was checked.
         let _ = world.step(|kernel| kernel.set_persist(self.file.id, false));
         Ok(())
     }
 }
 
-/// Whether a device is attached to another interface that has this one's name, which has several queues.
+/// Whether a device is attached to another interface of the same name, and this one can have several queues.
 fn has_held_namesake(kernel: &Kernel, device: &NetDevice) -> bool {
     let is_namesake = |other: &NetDevice| other.id() != device.id() && other.name() == device.name();
     device.is_multi_queue() && kernel.devices().any(|other| is_namesake(other) && other.queues() > 0)
 }
 
-/// Whoever holds an interface of the mock's is in this process.
+/// The holder of every interface of the mock: this process.
 pub(crate) fn this_process() -> Holder {
     let program = std::env::current_exe().ok();
     let name = program.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::to_string_lossy);
@@ -248,7 +252,7 @@ pub(crate) fn this_process() -> Holder {
 }
 
 impl AsFd for MockDevice {
-    /// Lends a descriptor that is readable while there is something to receive, the news of a deletion included.
+    /// Lends a descriptor that is readable while there is something to receive, and after a deletion.
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _world = self.world().lock();
         let readable = &self.file.signal.readable;
@@ -283,7 +287,8 @@ impl TunDevice for MockDevice {
 
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
-            // A list of nothing does not reach the driver.
+            // The kernel completes a read into no bytes before it reaches the driver
+            // (`do_iter_readv_writev`).
             return Ok(0);
         }
         self.step(Operation::Receive, |world, file| world.receive(file, buffers))
@@ -295,13 +300,14 @@ impl TunDevice for MockDevice {
 
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         if pieces.iter().all(|piece| piece.is_empty()) {
-            // A list of nothing does not reach the driver, which would refuse it.
+            // The kernel completes a write of no bytes before it reaches the driver, which would refuse it.
             return self.step(Operation::Send, |_, _| Err(Errno::EINVAL.reason(Cause::TooShort)));
         }
         self.step(Operation::Send, |world, file| world.send(file, pieces))
     }
 
-    // Each call meets its fault once, however long it waits: so which call a fault is for does not depend on time.
+    // A fault is applied once per call, however long the call waits, so that timing does not decide which
+    // call has it.
     fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         self.receive(buffer, &WaitLimits::default())
     }
@@ -356,15 +362,15 @@ impl TunDevice for MockDevice {
         Ok(Self { file, interface, flags: self.flags, lent: Some(lent) })
     }
 
-    /// With the capability the interface is deleted, whoever else has it open. Without, it goes with the last descriptor,
-    /// so it must be this one.
+    /// With the capability, the interface is deleted even if others have it open. Without it, it is deleted
+    /// with its last descriptor, which must be this one.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
         if let Err(error) = self.step(Operation::Destroy, |_, _| Ok(())) {
             return Err(DestroyError::new(error, Some(self)));
         }
         let mut world = self.world().lock();
         let Ok(name) = world.kernel().name_of(self.file.id) else {
-            // It is gone, which is what was asked.
+            // It is deleted already, which is what the caller wants.
             return Ok(());
         };
         let key = self.interface.key();

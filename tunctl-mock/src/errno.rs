@@ -6,19 +6,19 @@ use tunctl_core::{Cause, Reason};
 
 macro_rules! errnos {
     ($($(#[$docs:meta])* $name:ident = $number:literal, $text:literal;)*) => {
-        /// An error number of Linux, whatever system the program runs on.
+        /// An errno of Linux, whatever system the program runs on.
         ///
-        /// Those that a TUN/TAP program may meet have a name; any other is made [from its number](Self::new).
+        /// Those that a TUN/TAP program may meet have a name; any other is made [from a number](Self::new).
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct Errno(i32);
 
         impl Errno {
             $($(#[$docs])* pub const $name: Self = Self($number);)*
 
-            /// All that have a name.
+            /// All errnos that have a name here.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// What it means, in Linux's words.
+            /// Linux's text for it.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self.0 {
@@ -27,7 +27,7 @@ macro_rules! errnos {
                 }
             }
 
-            /// Why a rule refuses: a system call that answers with this number.
+            /// The reason for a refusal: a system call that fails with this errno.
             pub(crate) const fn reason(self, cause: Cause) -> Reason {
                 Reason::new(cause).with_foreign_errno(self.0, self.text())
             }
@@ -47,47 +47,47 @@ errnos! {
     EPERM = 1, "Operation not permitted";
     /// The device node does not exist.
     ENOENT = 2, "No such file or directory";
-    /// A signal came in between.
+    /// A signal interrupted the call.
     EINTR = 4, "Interrupted system call";
     /// The interface is down.
     EIO = 5, "Input/output error";
-    /// The interface has as many queues as it may.
+    /// The interface has as many queues as it can have.
     E2BIG = 7, "Argument list too long";
     /// There is no such device behind the node.
     ENXIO = 6, "No such device or address";
     /// The descriptor is closed.
     EBADF = 9, "Bad file descriptor";
-    /// Nothing is there, or there is no room.
+    /// There is no packet, or no room for one.
     EAGAIN = 11, "Resource temporarily unavailable";
     /// No memory.
     ENOMEM = 12, "Cannot allocate memory";
-    /// The device node is closed to the caller; or IPv6 is switched off.
+    /// The caller may not open the device node, or IPv6 is switched off.
     EACCES = 13, "Permission denied";
-    /// Memory that cannot be reached; also how a read that was blocked ends on deletion.
+    /// Memory cannot be accessed; also the end of a blocked read when the interface is deleted.
     EFAULT = 14, "Bad address";
-    /// The interface, or its only queue, is taken.
+    /// The interface, or its only queue, is in use.
     EBUSY = 16, "Device or resource busy";
-    /// It is there already.
+    /// It exists already.
     EEXIST = 17, "File exists";
     /// There is no such interface, or no driver.
     ENODEV = 19, "No such device";
-    /// The request makes no sense.
+    /// The request is invalid.
     EINVAL = 22, "Invalid argument";
-    /// The system has as many files open as it may, or no number is left for a pattern.
+    /// The system has too many files open, or a pattern has no number left.
     ENFILE = 23, "Too many open files in system";
-    /// The process has as many files open as it may.
+    /// The process has too many files open.
     EMFILE = 24, "Too many open files";
-    /// The descriptor is not the driver's.
+    /// The descriptor does not belong to the driver.
     ENOTTY = 25, "Inappropriate ioctl for device";
-    /// No room on a device, or a limit is reached.
+    /// A device has no room, or a limit is reached.
     ENOSPC = 28, "No space left on device";
-    /// The other end is gone.
+    /// The other end is closed.
     EPIPE = 32, "Broken pipe";
     /// A number is out of range.
     ERANGE = 34, "Numerical result out of range";
-    /// The kernel has no such call.
+    /// The kernel does not have the system call.
     ENOSYS = 38, "Function not implemented";
-    /// The descriptor is attached to nothing.
+    /// The descriptor is not attached to an interface.
     EBADFD = 77, "File descriptor in bad state";
     /// The packet is too long.
     EMSGSIZE = 90, "Message too long";
@@ -97,12 +97,12 @@ errnos! {
     EADDRNOTAVAIL = 99, "Cannot assign requested address";
     /// The network is down.
     ENETDOWN = 100, "Network is down";
-    /// No room in the kernel's buffers.
+    /// The kernel's buffers have no room.
     ENOBUFS = 105, "No buffer space available";
 }
 
 impl Errno {
-    /// Any number.
+    /// An errno from its number.
     #[must_use]
     pub const fn new(number: i32) -> Self {
         Self(number)

@@ -11,13 +11,14 @@ use crate::Errno;
 use crate::kernel::{self, Kernel, LinkKey, NO_DEVICE, NamespaceId, NetDevice, SocketCapabilities};
 use crate::rig::SharedWorld;
 
-/// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was found.
+/// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was
+/// found.
 #[derive(Clone, Debug)]
 pub struct MockInterface {
     world: Arc<SharedWorld>,
     key: LinkKey,
     socket: SocketCapabilities,
-    /// As it was when it was found, for errors.
+    /// The name when the handle was made, for errors.
     name: InterfaceName,
 }
 
@@ -58,7 +59,8 @@ impl MockInterface {
         outcome.map_err(|reason| reason.of(operation).with_name(self.name))
     }
 
-    /// A question about it. That it is gone is no error of the kernel's, which answers with nothing.
+    /// Asks something about the interface. If it is gone, the kernel's answer is empty and has no errno, so
+    /// neither has the error.
     fn ask<T>(&self, operation: Operation, answer: impl FnOnce(&NetDevice) -> T) -> Result<T> {
         self.step(operation, |kernel| match kernel.at(self.key) {
             Ok(device) => Ok(answer(device)),
@@ -90,7 +92,7 @@ impl Interface for MockInterface {
             Ok(kernel.at(self.key).map(NetDevice::addresses).unwrap_or_default())
         })?;
         if found.is_empty() {
-            // An interface without addresses looks like one that does not exist.
+            // The kernel's list is empty both without addresses and without the interface.
             self.info().map_err(|error| error.with_operation(Operation::ListAddresses))?;
         }
         Ok(found)
@@ -140,7 +142,7 @@ impl Interface for MockInterface {
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {
         self.step(Operation::Rename, |kernel| {
-            // As in the Linux backend, which must not rename an interface of another kind.
+            // As in the Linux backend, which must not rename an interface of another driver.
             kernel.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
             kernel.change_name(self.key, self.socket, *name)
         })
@@ -148,14 +150,14 @@ impl Interface for MockInterface {
 
     fn delete(&self) -> Result<()> {
         self.step(Operation::Delete, |kernel| {
-            // As in the Linux backend, which must not delete an interface of another kind.
+            // As in the Linux backend, which must not delete an interface of another driver.
             kernel.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
             kernel.delete_link(self.key, self.socket)
         })
     }
 }
 
-/// The errors of what a handle cannot reach.
+/// The error of a handle that does not reach its interface.
 pub(crate) fn out_of_reach(operation: Operation, name: InterfaceName) -> Error {
     Reason::new(NO_DEVICE.cause()).of(operation).with_name(name)
 }

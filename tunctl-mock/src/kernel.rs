@@ -56,8 +56,7 @@ pub(crate) const NO_DEVICE: Reason = Errno::ENODEV.reason(Cause::Gone);
 
 /// Refuses a change for which the caller needs `CAP_NET_ADMIN`.
 pub(crate) fn incapable() -> Reason {
-    let remedy =
-        "Run it with sudo, or give the program the capability (here: let the mock's caller have it).";
+    let remedy = "Run it with sudo, or give the program the capability (in a test: Caller::capable).";
     Errno::EPERM.reason(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing").with_remedy(remedy)
 }
 

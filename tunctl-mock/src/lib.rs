@@ -1,8 +1,8 @@
-//! A TUN/TAP driver in memory, for the tests of programs that use one: no device node, no privilege, any system.
+//! A TUN/TAP driver in memory, for tests of programs that use one: no device node, no privilege, any Unix.
 //!
-//! [`MockBackend`] is a [`TunBackend`](tunctl_core::TunBackend) that is a kernel: it has the rules of Linux's driver, and
-//! answers with its numbers. That they are the same is not a claim but a test: one conformance suite runs on both, and long
-//! random sequences of operations are compared step by step.
+//! [`MockBackend`] is a [`TunBackend`](tunctl_core::TunBackend) that models a kernel: it follows the rules of
+//! Linux's driver, and fails with the same errnos. Tests hold it to that: one conformance suite runs on both,
+//! and long random sequences of operations are compared step by step.
 //!
 //! ```
 //! use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};
@@ -36,13 +36,13 @@
 //!
 //! # Platform
 //!
-//! Any Unix: it has nothing of Linux but the rules and the numbers. Compiled and run on Linux alone so far.
+//! Any Unix: only the rules and the errnos are Linux's. So far it was compiled and run on Linux only.
 //!
 //! # What it does not model
 //!
-//! Routing, sockets and neighbours: the test is the system's IP stack, and says what it sends. IPv6 link-local addresses,
-//! which Linux makes by itself. The contents of a GSO packet. Time, but for packets on an
-//! [impaired](Impairment) wire. Which queue of several a flow goes to is arbitrary here as there.
+//! Routing, sockets and neighbours: the test plays the system's IP stack, and decides what it sends. IPv6
+//! link-local addresses, which Linux adds by itself. The contents of a GSO packet. Time, except for packets
+//! on an [impaired](Impairment) wire. Which of several queues a flow goes to is arbitrary, as in Linux.
 
 #![forbid(unsafe_code)]
 

@@ -1,17 +1,18 @@
-//! In what one kernel differs from another: data, so that the rules stay one text.
+//! How kernels differ: data, so that each rule is written once.
 
 use std::fmt;
 
 use crate::Errno;
 
-/// In what the kernel that a [`MockBackend`](crate::MockBackend) stands for differs from others.
+/// How the kernel that a [`MockBackend`](crate::MockBackend) models differs from others.
 ///
-/// A profile says whether it was [proved](Self::is_proved): whether the conformance suite was run on that kernel, or a later one
-/// of its series, and the model under this profile agreed. The others are put together from what is known of them.
+/// A profile is [proved](Self::is_proved) if the conformance suite was run on that kernel, or on a later one
+/// of its series, and the model under this profile agreed. The other profiles are put together from what is
+/// known about their kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelProfile {
     release: &'static str,
-    /// The last release of the series that was run; `None`: none was.
+    /// The last release of the series on which the suite was run; `None` if it was run on none.
     proved_until: Option<[u32; 3]>,
     ownerless_attach: bool,
     rename_while_up: bool,
@@ -41,7 +42,8 @@ impl KernelProfile {
         offloads: 0x7f,
         ..Self::LINUX_6_1
     };
-    /// Linux 6.12.117, by when an interface of nobody's was closed to those without privilege.
+    /// Linux 6.12.117. At some release up to this one, a caller without privilege could no longer attach to
+    /// an interface without an owner.
     pub const LINUX_6_12_117: Self = Self {
         release: "6.12.117",
         proved_until: Some([6, 12, 117]),
@@ -58,7 +60,7 @@ impl KernelProfile {
     pub const LINUX_7_3: Self =
         Self { release: "7.3", proved_until: None, ownerless_attach: false, ..Self::LINUX_6_18 };
 
-    /// All of them, oldest first.
+    /// All profiles, oldest first.
     pub const ALL: &[Self] = &[
         Self::LINUX_6_1,
         Self::LINUX_6_12,
@@ -68,8 +70,8 @@ impl KernelProfile {
         Self::LINUX_7_3,
     ];
 
-    /// The profile of the kernel with this release, as `uname -r` prints it: the newest one that is not newer, or the oldest
-    /// if all are.
+    /// The profile for a kernel release, as `uname -r` prints it: the newest profile that is not newer than
+    /// the release, or the oldest one.
     ///
     /// ```
     /// use tunctl_mock::KernelProfile;
@@ -83,7 +85,7 @@ impl KernelProfile {
         let wanted = version(release);
         let older = Self::ALL.iter().rev().find(|profile| version(profile.release) <= wanted);
         let profile = *older.unwrap_or(&Self::LINUX_6_1);
-        // What was run says nothing of a later release.
+        // A run on one release proves nothing about a later one.
         Self { proved_until: profile.proved_until.filter(|&last| wanted <= last), ..profile }
     }
 
@@ -93,13 +95,14 @@ impl KernelProfile {
         self.release
     }
 
-    /// Whether the suite ran on that kernel, and the model agreed.
+    /// Whether the suite was run on that kernel and the model agreed.
     #[must_use]
     pub const fn is_proved(&self) -> bool {
         self.proved_until.is_some()
     }
 
-    /// Whether a caller without privilege may attach to a persistent interface that belongs to nobody.
+    /// Whether a caller without privilege may attach to a persistent interface that has neither owner nor
+    /// group.
     #[must_use]
     pub const fn ownerless_attach(&self) -> bool {
         self.ownerless_attach
@@ -117,20 +120,20 @@ impl KernelProfile {
         self.checksum_behind_ip
     }
 
-    /// What the kernel answers to a pattern whose next number would make the name too long.
+    /// The errno for a pattern whose next number would make the name too long.
     #[must_use]
     pub const fn exhausted(&self) -> Errno {
         self.exhausted
     }
 
-    /// The offloads that a reader may announce, as a mask of `TUN_F_` bits.
+    /// The offloads that a reader may set, as a mask of `TUN_F_` bits.
     #[doc(alias = "TUNSETOFFLOAD")]
     #[must_use]
     pub const fn offloads(&self) -> u32 {
         self.offloads
     }
 
-    /// What the conformance suite has to know of it.
+    /// The same differences, for the conformance suite.
     #[cfg(feature = "conformance")]
     #[must_use]
     pub const fn conformance(&self) -> tunctl_conformance::Profile {
@@ -141,7 +144,7 @@ impl KernelProfile {
             .with_exhausted_errno(self.exhausted.number())
     }
 
-    /// The same with another rule for interfaces that belong to nobody.
+    /// The same profile with another rule for interfaces that have neither owner nor group.
     #[must_use]
     pub const fn with_ownerless_attach(self, permitted: bool) -> Self {
         Self { ownerless_attach: permitted, proved_until: None, ..self }
@@ -160,10 +163,10 @@ impl fmt::Display for KernelProfile {
     }
 }
 
-/// Debian's kernels of this series tell no third number.
+/// In Debian's releases of this series (`6.1.0-50`), the third number is always 0.
 const SERIES_OF_6_1: [u32; 3] = [6, 1, 0];
 
-/// The three numbers in front; 0 for what is none.
+/// The first three numbers of a release; 0 for a missing one.
 fn version(release: &str) -> [u32; 3] {
     let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse);
     [(); 3].map(|()| numbers.next().and_then(Result::ok).unwrap_or(0))
@@ -173,7 +176,7 @@ fn version(release: &str) -> [u32; 3] {
 mod tests {
     use super::*;
 
-    /// What was found out about each kernel, said a second time: a slip of the pen in one of them is a difference.
+    /// What was observed on each kernel, written a second time, so that a slip in either place fails.
     #[test]
     fn each_kernel_is_as_it_was_found() {
         type Row = (KernelProfile, &'static str, bool, bool, bool, Errno, u32);

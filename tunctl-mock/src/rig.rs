@@ -9,8 +9,8 @@
 //! | waking threads and event loops | `signal.rs`, `readable.rs` |
 //! | a packet that the system sends unasked | `solicitation.rs` |
 //!
-//! The kernel knows nothing of the rig. Its rules leave [`Event`]s behind, and [`World::step`] passes them on before it
-//! returns, so that between two steps no waiter has missed a change.
+//! The kernel knows nothing about the rig. Its rules leave [`Event`]s behind, and [`World::step`] passes them
+//! on before it returns, so that no waiter misses a change.
 
 pub(crate) mod fault;
 pub(crate) mod impairment;
@@ -54,7 +54,8 @@ impl SharedWorld {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
-        // A thread that panicked while it held the lock, in a test that failed, has left a world as whole as before its step.
+        // A poisoned lock is no reason to fail: a rule checks before it changes anything, so a thread that
+        // panicked in a step has left a consistent world.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,7 +79,7 @@ pub(crate) struct World {
 
 /// What the rig keeps of an open file.
 struct FileRecord {
-    /// The interface that it is attached to, or was until that was deleted.
+    /// The interface that it is attached to, or was attached to until that was deleted.
     interface: InterfaceId,
     signal: Arc<Signal>,
 }
@@ -145,7 +146,8 @@ impl World {
     }
 
     pub(crate) fn close(&mut self, file: FileId) {
-        // Removed first: the record of a closed file must not keep the memory of an interface that goes with it.
+        // The record is removed first, so that it does not keep the memory of an interface that is deleted
+        // with it.
         let record = self.files.remove(&file);
         self.step(|kernel| kernel.close(file));
         if let Some(record) = record {

@@ -1,16 +1,19 @@
 //! Strategies for property tests: what programs ask of a TUN/TAP device, and the packets that pass it.
 //!
-//! They are [`mod@proptest`] strategies, and shrink to the plainest example that fails: a short payload, no options, an address
-//! of the lowest number. They need the feature `proptest`.
+//! They are [`mod@proptest`] strategies, and shrink to the simplest example that fails: a short payload, no
+//! options, the lowest address. They need the feature `proptest`.
 //!
 //! | you want | see |
 //! |---|---|
-//! | what a device is created and configured with | [`create_options`], [`name_patterns`], [`interface_names`], [`interface_addresses`], [`mtus`], [`mac_addresses`] |
+//! | options to create a device with | [`create_options`] |
+//! | what configures a device | [`interface_addresses`], [`mtus`], [`mac_addresses`] |
+//! | names | [`interface_names`], [`name_patterns`] |
 //! | any packet that a device of a layer may carry | [`packets`] |
-//! | packets of one kind | [`ipv4_packets`], [`ipv6_packets`], [`udp_packets`], [`tcp_packets`], [`icmp_packets`], [`icmpv6_packets`] |
+//! | packets of one version of IP | [`ipv4_packets`], [`ipv6_packets`] |
+//! | packets of one protocol | [`udp_packets`], [`tcp_packets`], [`icmp_packets`], [`icmpv6_packets`] |
 //! | frames | [`ethernet_frames`], [`arp_frames`] |
 //! | super-segments behind a virtio-net header | [`gso_packets`] |
-//! | packets that lie, and no packets at all | [`hostile_packets`] |
+//! | malformed packets, and noise | [`hostile_packets`] |
 //! | a sequence of operations, for a test against a model | [`operations`] |
 //!
 //! ```
@@ -34,10 +37,10 @@
 //! nothing_panics();
 //! ```
 //!
-//! Well-formed means: versions, lengths and checksums are right, and nothing follows a packet but the padding of a frame.
-//! Addresses are any that a sender may have, and payloads are any bytes, whatever the port. No packet is longer than 1,500
-//! bytes, the Ethernet header and VLAN tags not counted, but those of [`gso_packets`] and [`hostile_packets`]. The headers
-//! that a device may put in front are yours to add.
+//! Well-formed means: versions, lengths and checksums are right, and nothing follows a packet except the
+//! padding of a frame. Addresses are any that a sender can have, and payloads are any bytes, whatever the
+//! port. Except for those of [`gso_packets`] and [`hostile_packets`], no packet is longer than 1,500 bytes,
+//! without the Ethernet header and VLAN tags. The headers that a device puts in front are not included.
 
 mod action;
 mod configuration;
@@ -64,7 +67,8 @@ pub use self::hostile::hostile_packets;
 pub use self::icmp::{icmp_packets, icmpv6_packets};
 pub use self::packet::{ipv4_packets, ipv6_packets, tcp_packets, udp_packets};
 
-/// Well-formed packets of a layer, of every kind that is here: IP packets for a tun, Ethernet frames for a tap.
+/// Well-formed packets of a layer, of every kind that is here: IP packets for a tun, Ethernet frames for a
+/// tap.
 pub fn packets(layer: Layer) -> impl Strategy<Value = Vec<u8>> {
     match layer {
         Layer::Tun => prop_oneof![ipv4_packets(), ipv6_packets()].boxed(),

@@ -1,4 +1,4 @@
-//! The test's side: it plays the system, and the programs beside the one that is tested.
+//! The test's side: it plays the system, and the programs beside the one under test.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use tunctl_core::{InterfaceName, Operation, Result, State};
 use crate::kernel::{Kernel, NO_DEVICE, NamespaceId, NetDevice};
 use crate::{Caller, Delivery, Fault, KernelProfile, MockBackend, Target};
 
-/// The system's side.
+/// What the system and other programs do.
 impl MockBackend {
-    /// The system sends a packet out of an interface: it waits in a queue for the program to receive it, unless the system
-    /// would not send it, or has to drop it. On a tun an IP packet, on a tap an Ethernet frame; the headers that the device
-    /// was created with come on top.
+    /// The system sends a packet out of an interface: an IP packet on a tun, an Ethernet frame on a tap. It
+    /// waits in a queue until the program receives it, unless the system would not send it or has to drop it.
+    /// The headers that the device was created with are added.
     pub fn inject(&self, to: impl Target, packet: impl AsRef<[u8]>) -> Delivery {
         let packet = packet.as_ref().to_vec();
         let mut world = self.world.lock();
@@ -21,11 +21,12 @@ impl MockBackend {
         }
     }
 
-    /// Takes the oldest packet that the system has received from the program, without headers in front. `None` if there is
-    /// none, or no such interface.
+    /// Takes the oldest packet that the system received from the program, without headers in front. Returns
+    /// `None` if there is none, or no such interface.
     ///
-    /// Up to 65,536 wait for each interface; see [`missed`](Self::missed). Those of an interface that is deleted can be taken
-    /// while a device that was attached to it is open, and by name until another interface gets the name.
+    /// Up to 65,536 packets wait for each interface; see [`missed`](Self::missed). The packets of a deleted
+    /// interface can be taken while a device that was attached to it is open, and by name until another
+    /// interface gets the name.
     #[must_use]
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
         let mut world = self.world.lock();
@@ -33,7 +34,7 @@ impl MockBackend {
         world.memory.take_received(id)
     }
 
-    /// As [`take`](Self::take), waiting for a packet, and for the interface to be there, for as long as `limit`.
+    /// As [`take`](Self::take), but waits up to `limit` for the interface to exist and for a packet.
     ///
     /// ```
     /// use std::time::Duration;
@@ -61,7 +62,8 @@ impl MockBackend {
         })
     }
 
-    /// Waits until the interface is there and up, so that a packet can be injected, for as long as `limit`; whether it is.
+    /// Waits up to `limit` until the interface exists and is up, so that a packet can be injected. Returns
+    /// whether it is.
     #[must_use]
     pub fn wait_until_up(&self, which: impl Target, limit: Duration) -> bool {
         let target = which.target_ref();
@@ -72,28 +74,29 @@ impl MockBackend {
         is_up.is_some()
     }
 
-    /// Takes all packets that the system has received from the program.
+    /// Takes all packets that the system received from the program.
     #[must_use]
     pub fn packets(&self, from: impl Target) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| self.take(&from)).collect()
     }
 
-    /// How many packets the system received and nobody took in time.
+    /// How many packets the system received and could not keep, because too many waited to be taken.
     ///
     /// # Panics
     ///
-    /// There never was such an interface. One that is deleted is remembered, as for [`take`](Self::take).
+    /// There never was such an interface. A deleted one is remembered, as for [`take`](Self::take).
     #[must_use]
     #[track_caller]
     pub fn missed(&self, from: impl Target) -> u64 {
         self.ask(&from, |world, device| world.memory.missed(device.id()))
     }
 
-    /// How many packets the system dropped on the way to the program: the queue was full, or none was in service.
+    /// How many packets the system dropped on the way to the program: the queue was full, or no queue was in
+    /// service.
     ///
     /// # Panics
     ///
-    /// There never was such an interface. One that is deleted is remembered, as for [`take`](Self::take).
+    /// There never was such an interface. A deleted one is remembered, as for [`take`](Self::take).
     #[doc(alias = "tx_dropped")]
     #[must_use]
     #[track_caller]
@@ -101,12 +104,13 @@ impl MockBackend {
         self.ask(&on, |_, device| device.dropped())
     }
 
-    /// How many packets got lost on a wire of this interface: an impairment lost them or made them unfit, they came from
-    /// another end and the interface was down, or they were still under way when it was deleted.
+    /// How many packets were lost on a wire of this interface: an impairment dropped them or made them unfit,
+    /// they came from another end while the interface was down, or they were on their way when it was
+    /// deleted.
     ///
     /// # Panics
     ///
-    /// There never was such an interface. One that is deleted is remembered, as for [`take`](Self::take).
+    /// There never was such an interface. A deleted one is remembered, as for [`take`](Self::take).
     #[must_use]
     #[track_caller]
     pub fn lost(&self, on: impl Target) -> u64 {
@@ -127,7 +131,7 @@ impl MockBackend {
     ///
     /// # Errors
     ///
-    /// As the kernel answers that program: `Exists`, `InvalidName`; `Other`, with `EBUSY`, if it is up and the kernel does
+    /// As the kernel refuses that program: `Exists`, `InvalidName`, `Busy` if it is up and the kernel does
     /// not permit that. `NotFound`.
     pub fn rename(&self, which: impl Target, to: InterfaceName) -> Result<()> {
         self.try_with(&which, Operation::Rename, |world, id| {
@@ -140,11 +144,11 @@ impl MockBackend {
     ///
     /// # Errors
     ///
-    /// `Exists`, if its name is taken there; `NotFound`.
+    /// `Exists` if its name is taken there; `NotFound`.
     ///
     /// # Panics
     ///
-    /// `namespace` is of another system.
+    /// `namespace` belongs to another system.
     #[track_caller]
     pub fn move_to_namespace(&self, which: impl Target, namespace: &Self) -> Result<()> {
         assert!(self.is_same_system(&namespace.world), "an interface can move within one system only");
@@ -154,7 +158,7 @@ impl MockBackend {
         })
     }
 
-    /// Another program switches the interface on or off.
+    /// Another program brings the interface up or down.
     ///
     /// # Panics
     ///
@@ -164,8 +168,9 @@ impl MockBackend {
         self.with(&of, |world, id| world.step(|kernel| kernel.set_state(id, state)));
     }
 
-    /// The system sends a router solicitation out of the interface, as Linux does on its own after `up` where IPv6 is on:
-    /// a program must expect packets that nobody asked for. On a tap it has an Ethernet header in front.
+    /// The system sends a router solicitation out of the interface, as Linux does by itself after `up` if
+    /// IPv6 is on: a program must expect packets that it did not ask for. On a tap it has an Ethernet header
+    /// in front.
     pub fn solicit_routers(&self, on: impl Target) -> Delivery {
         let mut world = self.world.lock();
         match on.target_ref().resolve(self, &world) {
@@ -179,25 +184,27 @@ impl MockBackend {
         }
     }
 
-    /// A new network namespace of this system: a backend that makes and finds interfaces there.
+    /// Makes a new network namespace in this system. Returns a backend that creates and finds interfaces
+    /// there.
     #[must_use]
     pub fn new_namespace(&self) -> Self {
         let namespace: NamespaceId = self.world.lock().step(Kernel::new_namespace);
         Self { world: self.world.clone(), namespace }
     }
 
-    /// Switches IPv6 on or off in this namespace; off, interfaces lose their IPv6 addresses, and get no new ones.
+    /// Switches IPv6 on or off in this namespace. While it is off, interfaces have no IPv6 addresses and get
+    /// none.
     #[doc(alias = "disable_ipv6")]
     pub fn set_ipv6(&self, on: bool) {
         self.world.lock().step(|kernel| kernel.set_ipv6(self.namespace, on));
     }
 
-    /// From now on, whom the system takes the program for: all of it, whichever handle it uses.
+    /// Sets the credentials of the program under test: of all of it, whichever handle it uses.
     pub fn set_caller(&self, caller: Caller) {
         self.replace_caller(caller);
     }
 
-    /// Does something as somebody else, and then is who it was.
+    /// Does some work with other credentials, then restores the ones before, also after a panic.
     pub fn as_caller<T>(&self, caller: Caller, work: impl FnOnce() -> T) -> T {
         struct Restore<'a>(&'a MockBackend, Caller);
         impl Drop for Restore<'_> {
@@ -214,18 +221,19 @@ impl MockBackend {
         self.world.lock().step(|kernel| std::mem::replace(&mut kernel.caller, caller))
     }
 
-    /// In what the kernel differs from others.
+    /// How the kernel differs from others.
     #[must_use]
     pub fn profile(&self) -> KernelProfile {
         self.world.lock().kernel().profile
     }
 
-    /// Lets something go wrong; see [`Fault`].
+    /// Scripts a fault; see [`Fault`].
     pub fn script(&self, fault: Fault) {
         self.world.lock().faults.add(fault);
     }
 
-    /// How many of the scripted faults have not come yet: a test that expects all of them asserts that it is 0.
+    /// How many of the scripted faults were not applied yet. A test that expects all of them asserts that it
+    /// is 0.
     #[must_use]
     pub fn pending_faults(&self) -> usize {
         self.world.lock().faults.pending()

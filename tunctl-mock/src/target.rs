@@ -8,16 +8,17 @@ use crate::kernel::{self, InterfaceId, NO_DEVICE, NamespaceId, NetDevice};
 use crate::rig::{SharedWorld, World};
 use crate::{MockBackend, MockDevice, MockInterface};
 
-/// What a test refers to an interface by: a device, an interface, or the name that an interface has in the backend's namespace.
+/// How a test refers to an interface: by a device, by an interface handle, or by the name of an interface in
+/// the backend's namespace.
 ///
-/// A device means its interface wherever that was moved, and under whatever name. By a name the test can ask for an
+/// A device refers to its interface wherever that is moved, and whatever it is called. A name is for an
 /// interface whose device the program under test has.
 pub trait Target {
     #[doc(hidden)]
     fn target_ref(&self) -> TargetRef<'_>;
 }
 
-/// A target, whatever it was.
+/// A borrowed target of any type.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct TargetRef<'a>(Kind<'a>);
@@ -78,7 +79,7 @@ impl<T: Target + ?Sized> Target for Box<T> {
 }
 
 impl TargetRef<'_> {
-    /// What was meant, if it is there.
+    /// The interface that is meant, if it exists.
     pub(crate) fn resolve(&self, backend: &MockBackend, world: &World) -> Option<InterfaceId> {
         match self.0 {
             Kind::Device(device) => {
@@ -94,7 +95,7 @@ impl TargetRef<'_> {
         }
     }
 
-    /// What was meant, also if it is deleted.
+    /// The interface that is meant, also if it is deleted.
     pub(crate) fn resolve_remembered(&self, backend: &MockBackend, world: &World) -> Option<InterfaceId> {
         let name_owner =
             |namespace: NamespaceId, name: InterfaceName| world.memory.name_owner(namespace, name);
@@ -123,9 +124,9 @@ impl TargetRef<'_> {
     }
 }
 
-// Targets are borrowed while the kernel is locked: to drop a device is to close it, which takes the lock.
+// Targets are only borrowed while the world is locked: dropping a device closes it, which takes the lock.
 impl MockBackend {
-    /// Whether a handle is of this system.
+    /// Whether a handle belongs to this system.
     pub(crate) fn is_same_system(&self, world: &Arc<SharedWorld>) -> bool {
         Arc::ptr_eq(&self.world, world)
     }
@@ -141,7 +142,7 @@ impl MockBackend {
         found.ok_or_else(|| target.named(Reason::new(Cause::NotFound).of(operation)))
     }
 
-    /// Something that the kernel may refuse.
+    /// A step that the kernel may refuse.
     pub(crate) fn try_with<T>(
         &self,
         target: &impl Target,
@@ -153,16 +154,16 @@ impl MockBackend {
         step(&mut world, id).map_err(|reason| target.target_ref().named(reason.of(operation)))
     }
 
-    /// Something that only fails if there is no such interface.
+    /// A step that only fails if there is no such interface, which is a mistake of the test.
     #[track_caller]
     pub(crate) fn with<T>(&self, target: &impl Target, step: impl FnOnce(&mut World, InterfaceId) -> T) -> T {
         match self.try_with(target, Operation::Lookup, |world, id| Ok(step(world, id))) {
             Ok(done) => done,
-            Err(error) => panic!("the test means an interface that is not there: {error}"),
+            Err(error) => panic!("the test refers to an interface that does not exist: {error}"),
         }
     }
 
-    /// A question, also about an interface that is deleted.
+    /// A question about an interface, also a deleted one.
     #[track_caller]
     pub(crate) fn ask<T>(&self, target: &impl Target, answer: impl FnOnce(&World, &NetDevice) -> T) -> T {
         let target = target.target_ref();
@@ -173,7 +174,7 @@ impl MockBackend {
             Err(reason) => {
                 let error = target.named(reason.of(Operation::Lookup));
                 drop(world);
-                panic!("the test means an interface that never was: {error}")
+                panic!("the test refers to an interface that never was: {error}")
             }
         }
     }

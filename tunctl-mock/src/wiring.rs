@@ -1,4 +1,4 @@
-//! The test's side: cables, switches, bad wires, and time.
+//! The test's side: cables, switches, impaired wires, and time.
 
 use std::time::Duration;
 
@@ -8,21 +8,22 @@ use crate::kernel::{InterfaceId, NetDevice};
 use crate::rig::World;
 use crate::{Direction, Impairment, MockBackend, Target};
 
-/// What stands at the other end.
+/// What stands at the other end of interfaces.
 impl MockBackend {
-    /// Links two interfaces: what the program sends on one, it receives on the other. A tun cable carries packets, a tap
-    /// cable frames. What was plugged in before is unplugged; [`unplug`](Self::unplug) gives both back to the system.
+    /// Links two interfaces: what the program sends on one, it receives on the other. A cable between tuns
+    /// carries packets, one between taps carries frames. Both are unplugged from what they were plugged into
+    /// before. [`unplug`](Self::unplug) gives both back to the system.
     ///
     /// # Errors
     ///
-    /// `LayerMismatch`; `NotFound`; `InvalidOptions` for the two ends of one cable at the same interface.
+    /// `LayerMismatch`; `NotFound`; `InvalidOptions` if both ends are the same interface.
     pub fn cable(&self, one: impl Target, other: impl Target) -> Result<()> {
         let mut world = self.world.lock();
         let first = self.find(&world, &one, Operation::Connect)?;
         let second = self.find(&world, &other, Operation::Connect)?;
         if first == second {
             let reason = Reason::new(Cause::InvalidOptions);
-            let reason = reason.with_detail("a cable has its ends at two interfaces");
+            let reason = reason.with_detail("the ends of a cable must be at two different interfaces");
             return Err(reason.of(Operation::Connect));
         }
         same_layer(&world, &[first, second])?;
@@ -30,8 +31,8 @@ impl MockBackend {
         Ok(())
     }
 
-    /// Plugs interfaces into a new switch, which learns where each station is: by MAC address on taps, by IP address on
-    /// tuns. What goes to a station that was never heard comes out everywhere else.
+    /// Plugs interfaces into a new switch, which learns where each station is, by MAC address on taps and by
+    /// IP address on tuns. A packet to a station that was never heard leaves by all other ports.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ impl MockBackend {
         Ok(())
     }
 
-    /// Unplugs an interface from its cable or switch: the system receives what it sends, as at first.
+    /// Unplugs an interface from its cable or switch: the system receives what it sends again.
     ///
     /// # Panics
     ///
@@ -60,7 +61,8 @@ impl MockBackend {
         self.with(&which, |world, id| world.wires.unplug(id));
     }
 
-    /// Makes a wire treat packets badly, in one direction; see [`Impairment`]. What a bad wire before it held back arrives.
+    /// Impairs a wire in one direction; see [`Impairment`]. Packets that an impairment before it held back
+    /// arrive.
     ///
     /// # Panics
     ///
@@ -70,7 +72,7 @@ impl MockBackend {
         self.with(&which, |world, id| world.impair(id, direction, Some(plan)));
     }
 
-    /// Makes the wire perfect again; what it held back arrives.
+    /// Makes the wire perfect again. Packets that it held back arrive.
     ///
     /// # Panics
     ///
@@ -80,23 +82,25 @@ impl MockBackend {
         self.with(&which, |world, id| world.impair(id, direction, None));
     }
 
-    /// Lets time pass on the wires: packets that are late arrive when they are due. Those that were held back set out.
+    /// Lets time pass on the wires. Delayed packets arrive when they are due; packets that are held back set
+    /// out.
     pub fn advance(&self, by: Duration) {
         self.world.lock().advance(by);
     }
 
-    /// How much time has passed on the wires.
+    /// How much time passed on the wires.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.world.lock().wires.now()
     }
 
-    /// From now on, [`trace`](Self::trace) tells what the wires do.
+    /// Starts to record what impaired wires do, for [`trace`](Self::trace).
     pub fn record_trace(&self) {
         self.world.lock().wires.record();
     }
 
-    /// What bad wires did to each packet, a line each. With the same seeds and packets it is the same text.
+    /// What impaired wires did to each packet since [`record_trace`](Self::record_trace), one line for each.
+    /// The same seeds and packets give the same text.
     #[must_use]
     pub fn trace(&self) -> String {
         self.world.lock().wires.trace()

@@ -207,7 +207,7 @@ impl Kernel {
         if !self.namespaces[namespace.0].ipv6 {
             return Err(Errno::EACCES
                 .reason(Cause::NoIpv6)
-                .with_remedy("Switch it on (here: the mock's set_ipv6)."));
+                .with_remedy("Switch it on (in a test: MockBackend::set_ipv6)."));
         }
         Ok(())
     }

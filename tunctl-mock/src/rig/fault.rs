@@ -1,16 +1,18 @@
-//! Scripted failures: a call that would succeed does not.
+//! Scripted faults: a call fails that would succeed, or something happens to the interface at it.
 
 use tunctl_core::{Cause, Operation, Reason};
 
 use crate::Errno;
 
-/// What goes wrong at a certain call of an operation, whatever its arguments.
+/// A fault at a certain call of an operation, whatever its arguments.
 ///
-/// A call is one of a method of the traits: a `recv` is one however long it waits, and so are the calls that a provided method
-/// makes (`up` inspects the interface, lists its addresses, brings it up and adds one). A fault comes when its call begins, so a
-/// `recv` that waits already is not disturbed: for that, [delete](crate::MockBackend::delete) the interface.
-/// [`pending_faults`](crate::MockBackend::pending_faults) tells whether all have come. Operations that the mock does not have, and
-/// an interface that is to be deleted before it is there, wait for ever or do nothing.
+/// Calls of the traits' methods are counted: a `recv` is one call however long it waits, and each call that a
+/// provided method makes is one too (`up` inspects the interface, lists its addresses, brings it up and adds
+/// one). A fault is applied when its call begins, so it does not disturb a `recv` that already waits: for
+/// that, [delete](crate::MockBackend::delete) the interface.
+/// [`pending_faults`](crate::MockBackend::pending_faults) returns how many were not applied yet. A fault for
+/// an operation that the mock does not have stays pending. One that deletes an interface does nothing at a
+/// call that has no interface yet.
 ///
 /// ```
 /// use tunctl_core::{CreateOptions, Operation, TunBackend, TunDevice};
@@ -29,51 +31,51 @@ use crate::Errno;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     operation: Operation,
-    /// How many calls are still to pass.
+    /// How many calls pass before it is applied.
     passes: u32,
     effect: Effect,
 }
 
-/// What a fault does.
+/// What a fault does to its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The call fails, and nothing else happens.
     Fails(Errno, Cause),
-    /// The interface is deleted, then the call goes on.
+    /// The interface is deleted, then the call continues.
     Deletes,
-    /// The interface goes down, then the call goes on.
+    /// The interface goes down, then the call continues.
     TakesDown,
 }
 
 impl Fault {
-    /// At the next call of the operation, which fails with `EIO` unless something else is said.
+    /// A fault at the next call of the operation. The call fails with `EIO` unless another effect is chosen.
     #[must_use]
     pub const fn on(operation: Operation) -> Self {
         Self { operation, passes: 0, effect: Effect::Fails(Errno::EIO, Cause::Other) }
     }
 
-    /// At a later call: 1 is the next one, and so is 0.
+    /// Applies the fault at a later call: 1 is the next one, and so is 0.
     #[must_use]
     pub const fn nth(mut self, call: u32) -> Self {
         self.passes = call.saturating_sub(1);
         self
     }
 
-    /// The call fails with this number, and with the cause that the number has for this operation.
+    /// The call fails with this errno, and with the cause that the errno has for this operation.
     #[must_use]
     pub const fn errno(mut self, errno: Errno) -> Self {
         self.effect = Effect::Fails(errno, cause(self.operation, errno));
         self
     }
 
-    /// The interface is deleted under the call: as by another program, in the middle of a read.
+    /// The interface is deleted as the call begins, as if another program did it.
     #[must_use]
     pub const fn deletes(mut self) -> Self {
         self.effect = Effect::Deletes;
         self
     }
 
-    /// The interface goes down under the call.
+    /// The interface goes down as the call begins.
     #[must_use]
     pub const fn takes_down(mut self) -> Self {
         self.effect = Effect::TakesDown;
@@ -81,7 +83,8 @@ impl Fault {
     }
 }
 
-/// What a number means for an operation, where the kernel's rules have no say.
+/// The cause that the Linux backend would derive from an errno, for failures that no rule of the model
+/// decides.
 const fn cause(operation: Operation, errno: Errno) -> Cause {
     match (errno, operation) {
         (Errno::EAGAIN, _) => Cause::WouldBlock,
@@ -115,7 +118,7 @@ const fn cause(operation: Operation, errno: Errno) -> Cause {
     }
 }
 
-/// The faults that are still to come.
+/// The faults that were not applied yet.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     scripted: Vec<Fault>,
@@ -126,8 +129,8 @@ impl Faults {
         self.scripted.push(fault);
     }
 
-    /// One call of an operation: what goes wrong at it. Of several at the same call, the one that was scripted first;
-    /// the others come at the calls after.
+    /// Counts one call of an operation, and takes the effect that is due at it. Of several faults for the
+    /// same call, the one that was scripted first is due; the others follow at the next calls.
     pub(crate) fn take_due(&mut self, operation: Operation) -> Option<Effect> {
         let due = self.scripted.iter().position(|fault| fault.operation == operation && fault.passes == 0);
         for fault in self.scripted.iter_mut().filter(|fault| fault.operation == operation) {

@@ -1,12 +1,13 @@
-//! Wires that lose, double, delay and damage packets, each time in the same way.
+//! Impaired wires: they lose, duplicate, delay and damage packets, reproducibly.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// How a wire treats the packets of one direction: each chance is from 0 to 1, and all draw from one seed.
+/// What a wire does to the packets of one direction. Each probability is from 0 to 1; all draw from one seed.
 ///
-/// The same seed does the same to the same packets, byte for byte; [`MockBackend::trace`](crate::MockBackend::trace) tells what
-/// that was. Time is the mock's own, which stands still until [`advance`](crate::MockBackend::advance).
+/// The same seed does the same to the same packets, byte for byte;
+/// [`MockBackend::trace`](crate::MockBackend::trace) reports what it did. Time is the mock's own, and stands
+/// still until [`advance`](crate::MockBackend::advance) is called.
 ///
 /// ```
 /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
@@ -34,40 +35,40 @@ pub struct Impairment {
 }
 
 impl Impairment {
-    /// A wire that does nothing yet.
+    /// A wire that does nothing to packets yet.
     #[must_use]
     pub const fn seeded(seed: u64) -> Self {
         let none = RangeInclusive::new(Duration::ZERO, Duration::ZERO);
         Self { seed, drop: 0.0, duplicate: 0.0, reorder: 0.0, corrupt: 0.0, shorten: 0.0, delay: none }
     }
 
-    /// Loses packets.
+    /// Drops packets.
     ///
     /// # Panics
     ///
-    /// The chance is not from 0 to 1.
+    /// The probability is not from 0 to 1.
     #[must_use]
     pub const fn drop(mut self, chance: f64) -> Self {
         self.drop = checked(chance);
         self
     }
 
-    /// Carries packets twice.
+    /// Delivers packets twice.
     ///
     /// # Panics
     ///
-    /// The chance is not from 0 to 1.
+    /// The probability is not from 0 to 1.
     #[must_use]
     pub const fn duplicate(mut self, chance: f64) -> Self {
         self.duplicate = checked(chance);
         self
     }
 
-    /// Holds packets back until the next one has overtaken them, or time goes on.
+    /// Holds packets back until the next one has overtaken them, or time advances.
     ///
     /// # Panics
     ///
-    /// The chance is not from 0 to 1.
+    /// The probability is not from 0 to 1.
     #[must_use]
     pub const fn reorder(mut self, chance: f64) -> Self {
         self.reorder = checked(chance);
@@ -78,7 +79,7 @@ impl Impairment {
     ///
     /// # Panics
     ///
-    /// The chance is not from 0 to 1.
+    /// The probability is not from 0 to 1.
     #[must_use]
     pub const fn corrupt(mut self, chance: f64) -> Self {
         self.corrupt = checked(chance);
@@ -89,14 +90,15 @@ impl Impairment {
     ///
     /// # Panics
     ///
-    /// The chance is not from 0 to 1.
+    /// The probability is not from 0 to 1.
     #[must_use]
     pub const fn shorten(mut self, chance: f64) -> Self {
         self.shorten = checked(chance);
         self
     }
 
-    /// Takes its time with each packet, between two bounds; with different bounds, packets overtake each other.
+    /// Delays each packet by a time between two bounds. If the bounds differ, packets can overtake each
+    /// other.
     #[must_use]
     pub const fn delay(mut self, between: RangeInclusive<Duration>) -> Self {
         self.delay = between;
@@ -109,23 +111,23 @@ const fn checked(chance: f64) -> f64 {
     chance
 }
 
-/// What a wire does to one packet.
+/// What a wire did to one packet.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fate {
-    /// What becomes of it: nothing, or one or two packets.
+    /// The packets that come of it: none, one or two.
     pub(crate) copies: Vec<Vec<u8>>,
     pub(crate) held: bool,
     pub(crate) delay: Duration,
-    /// In words, for the trace.
+    /// A line for the trace.
     pub(crate) description: String,
 }
 
-/// A wire at work.
+/// An impaired wire, with its state.
 #[derive(Debug)]
 pub(crate) struct Impaired {
     plan: Impairment,
     dice: Dice,
-    /// Packets that the next one is to overtake, each with its own delay.
+    /// Packets that the next one overtakes, each with its own delay.
     pub(crate) held: Vec<(Duration, Vec<u8>)>,
 }
 
@@ -134,7 +136,8 @@ impl Impaired {
         Self { dice: Dice(plan.seed), plan, held: Vec::new() }
     }
 
-    /// Every packet draws equally often, so that what happens to one does not depend on what the others are spared.
+    /// Every packet draws the same number of times, so that a probability of one impairment does not change
+    /// what the others do to later packets.
     pub(crate) fn treat(&mut self, mut packet: Vec<u8>) -> Fate {
         let length = packet.len();
         let [dropped, doubled, held, damaged, cut] =
@@ -172,7 +175,8 @@ impl Impaired {
     }
 }
 
-/// `SplitMix64`, whose numbers no release of any library changes: a seed is a promise.
+/// `SplitMix64`, written out, because a seed must do the same in every release, and a library may change its
+/// generator.
 ///
 /// Steele, Lea, Flood: Fast splittable pseudorandom number generators (2014).
 #[derive(Debug)]
@@ -187,13 +191,13 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 up to 1, without 1.
+    /// A number from 0 up to but not including 1.
     #[allow(clippy::cast_precision_loss, reason = "32 bits fit into the 53 of a double")]
     const fn fraction(&mut self) -> f64 {
         (self.next() >> 32) as f64 / 4_294_967_296.0
     }
 
-    /// Less than `bound`; 0 if that is 0.
+    /// A number less than `bound`, or 0 if that is 0.
     fn below(&mut self, bound: usize) -> usize {
         let drawn = usize::try_from(self.next() >> 33).unwrap_or(0);
         drawn.checked_rem(bound).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! What a test may still ask about after the fact: packets that the system received, and interfaces that are deleted.
+//! What a test can still ask about later: packets that the system received, and deleted interfaces.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,8 +7,8 @@ use tunctl_core::InterfaceName;
 use super::World;
 use crate::kernel::{InterfaceId, NamespaceId, NetDevice};
 
-/// An inbox keeps this many packets that no test has taken, so that a program which sends for ever does not fill the
-/// memory. Later packets are counted.
+/// An inbox keeps this many packets that no test has taken, so that a program which sends for ever does not
+/// fill the memory. Later packets are counted.
 const MAX_UNTAKEN: usize = 65_536;
 
 /// The packets that the system received from one interface.
@@ -22,7 +22,8 @@ struct Inbox {
 #[derive(Default)]
 pub(crate) struct Memory {
     inboxes: BTreeMap<InterfaceId, Inbox>,
-    /// Deleted interfaces, while a device that was attached to one is open, and until another interface has its name.
+    /// Deleted interfaces, while a device that was attached to one is open, and until another interface has
+    /// its name.
     deleted: HashMap<InterfaceId, NetDevice>,
     /// The interface that has a name, or had it last.
     name_owners: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
@@ -74,7 +75,8 @@ impl World {
         self.test_waiters.wake();
     }
 
-    /// A test reaches a deleted interface by its last name or through an open device. Without either, it is forgotten.
+    /// A test reaches a deleted interface by its last name or through an open device. Without either, it is
+    /// forgotten.
     pub(super) fn forget_if_unreachable(&mut self, id: InterfaceId) {
         let Some(device) = self.memory.deleted.get(&id) else { return };
         let is_named = self.memory.name_owner(device.key().namespace, device.name()) == Some(id);

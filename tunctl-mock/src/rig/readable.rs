@@ -5,16 +5,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One end of a socket pair, which is readable while the queue has something to say.
+/// One end of a socket pair, which is readable while a receive would not block.
 ///
-/// A byte is written into the other end when that begins, and read back when it ends: two system calls for each burst of
-/// packets, not for each packet, and none before somebody has asked for the descriptor. A socket, not a pipe, because an
-/// event loop may also wait until it can write.
+/// A byte is written into the other end when that state begins, and read back when it ends: two system calls
+/// for each burst of packets and not for each packet, and none before the descriptor is lent. It is a socket
+/// and not a pipe, because an event loop may also wait until it can write.
 #[derive(Debug)]
 pub(crate) struct Readable {
     lent: UnixStream,
     other: UnixStream,
-    // All three change under the kernel's lock.
+    // All three change under the lock of the world.
     is_lent: AtomicBool,
     wanted: AtomicBool,
     written: AtomicBool,
@@ -29,7 +29,7 @@ impl Readable {
         Ok(Self { lent, other, is_lent: no(), wanted: no(), written: no() })
     }
 
-    /// Says whether there is something to receive.
+    /// Sets whether there is something to receive.
     pub(crate) fn set(&self, readable: bool) {
         self.wanted.store(readable, Ordering::Relaxed);
         if self.is_lent.load(Ordering::Relaxed) {
@@ -37,27 +37,27 @@ impl Readable {
         }
     }
 
-    /// Says that there will always be something: that the interface is deleted. Also who has seen it readable before, and
-    /// waits for it to become so again, is woken.
+    /// Makes it readable for ever, because the interface is deleted. This also wakes an edge-triggered loop
+    /// that saw it readable before and waits for the next edge.
     pub(crate) fn set_for_ever(&self) {
         if self.is_lent.load(Ordering::Relaxed) {
-            // One byte more than is ever read back.
+            // One byte more than is ever read back, so that it stays readable; writing it is an edge.
             let _ = (&self.other).write(&[0]);
         }
         self.set(true);
     }
 
-    /// A second descriptor of the same end, for a clone of the device.
+    /// Returns a second descriptor of the same end, for a clone of the device.
     pub(crate) fn duplicate(&self) -> std::io::Result<UnixStream> {
         self.lent.try_clone()
     }
 
-    /// Shows the state from now on, in every descriptor of this end.
+    /// From now on, all descriptors of this end show the state.
     pub(crate) fn begin_lending(&self) {
         self.lend();
     }
 
-    /// The descriptor; from now on it shows the state.
+    /// Lends the descriptor, which shows the state from now on.
     pub(crate) fn lend(&self) -> BorrowedFd<'_> {
         if !self.is_lent.swap(true, Ordering::Relaxed) {
             self.show(self.wanted.load(Ordering::Relaxed));
@@ -69,7 +69,7 @@ impl Readable {
         if self.written.swap(readable, Ordering::Relaxed) == readable {
             return;
         }
-        // One byte always has room, and a byte that was written is there: neither can fail while both ends are ours.
+        // Neither can fail: there is always room for one byte, and a byte that was written can be read.
         let _ = if readable { (&self.other).write(&[0]) } else { (&self.lent).read(&mut [0]) };
     }
 }
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// How many bytes an event loop would find; they are read.
+    /// Reads all bytes that an event loop would find. Returns how many.
     fn waiting(readable: &Readable) -> usize {
         (&readable.lent).read(&mut [0; 16]).unwrap_or(0)
     }

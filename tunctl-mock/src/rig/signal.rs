@@ -1,4 +1,4 @@
-//! How devices and tests are told that something has changed.
+//! How threads that wait for a device, or for a change that a test waits for, are notified.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -13,25 +13,26 @@ use tunctl_core::Interrupter;
 use super::readable::Readable;
 use super::{SharedWorld, World};
 
-/// Those who wait for a change.
+/// Threads that wait for a change.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    /// Its lock is the kernel's.
+    /// Used with the lock of the world.
     changed: Condvar,
-    /// To notify costs a system call, also if nobody waits.
+    /// How many wait. Notifying costs a system call even if no thread waits, so that is asked first.
     count: AtomicUsize,
-    /// Those who wait for an interrupt as well, which comes through a descriptor, so that a signal handler can send it.
+    /// One for each thread that also waits for an interrupter. Such a thread polls, since a signal handler
+    /// can write to a descriptor but not notify a condition variable.
     bells: Mutex<Vec<Arc<UnixStream>>>,
 }
 
 impl Waiters {
-    /// Sleeps until something has changed, or `limit` has passed.
+    /// Sleeps until something changes or `limit` has passed.
     pub(crate) fn wait<'a>(
         &self,
         world: MutexGuard<'a, World>,
         limit: Option<Duration>,
     ) -> MutexGuard<'a, World> {
-        // The count changes under the lock, so a change that comes after it is seen.
+        // The count changes under the lock, so no change can come between it and the wait.
         self.count.fetch_add(1, Ordering::Relaxed);
         let world = match limit {
             None => self.changed.wait(world).unwrap_or_else(PoisonError::into_inner),
@@ -41,7 +42,7 @@ impl Waiters {
         world
     }
 
-    /// As [`wait`](Self::wait), or until the interrupter is used.
+    /// As [`wait`](Self::wait); also ends when the interrupter is used.
     pub(crate) fn wait_until<'a>(
         &self,
         shared: &'a SharedWorld,
@@ -55,7 +56,8 @@ impl Waiters {
         self.bells().push(rung.clone());
         self.count.fetch_add(1, Ordering::Relaxed);
         drop(world);
-        // Whatever ended it, also a signal: who called looks again.
+        // The reason for the end does not matter, not even if it is a signal: the caller checks its condition
+        // again.
         let _ = poll(&mut [readable(&heard), readable(interrupter)], poll_timeout(limit));
         let world = shared.lock();
         self.count.fetch_sub(1, Ordering::Relaxed);
@@ -63,12 +65,12 @@ impl Waiters {
         Ok(world)
     }
 
-    /// Something has changed.
+    /// Wakes all, after a change.
     pub(super) fn wake(&self) {
         if self.count.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
             for bell in &*self.bells() {
-                // If there is no room, it has been rung.
+                // If there is no room, the bell has rung already.
                 let _ = (&**bell).write(&[0]);
             }
         }
@@ -83,14 +85,15 @@ fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
     PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)
 }
 
-/// In whole milliseconds, of which there may be too many: a wait that ends early is begun again.
+/// The time limit of a poll, in whole milliseconds. A limit too long for `poll` is cut: the caller waits
+/// again.
 fn poll_timeout(limit: Option<Duration>) -> PollTimeout {
     let Some(limit) = limit else { return PollTimeout::NONE };
     let milliseconds = limit.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
 }
 
-/// By what a device is told that it is ready.
+/// How the rig signals that a device is ready: to threads that wait, and by a descriptor to event loops.
 pub(crate) struct Signal {
     pub(crate) readable: Readable,
     pub(crate) waiters: Waiters,
@@ -101,7 +104,7 @@ impl Signal {
         Ok(Self { readable: Readable::new()?, waiters: Waiters::default() })
     }
 
-    /// Says what a receive would do now, to whoever waits to know.
+    /// Notifies of whether a receive would find something.
     pub(super) fn notify(&self, readable: bool) {
         self.readable.set(readable);
         self.waiters.wake();
@@ -109,7 +112,7 @@ impl Signal {
 }
 
 impl SharedWorld {
-    /// Asks again after each change, until there is an answer or `limit` has passed.
+    /// Evaluates `answer` after each change, until it returns something or `limit` has passed.
     pub(crate) fn wait_for<T>(
         &self,
         limit: Duration,

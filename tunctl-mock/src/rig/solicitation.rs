@@ -1,11 +1,12 @@
-//! A packet that nobody asked for.
+//! A packet that the system sends unasked.
 
 use tunctl_core::Layer;
 
 /// An ICMPv6 router solicitation to all routers, from an interface that has no address yet (RFC 4861).
 pub(crate) fn router_solicitation(layer: Option<Layer>) -> Vec<u8> {
     const ALL_ROUTERS: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
-    // Version 6, 8 bytes of ICMPv6, and a hop limit that no router has lowered; from the unspecified address.
+    // Version 6, 8 bytes of ICMPv6, and the hop limit 255, which proves that no router forwarded it; from the
+    // unspecified address.
     let mut packet = vec![0x60, 0, 0, 0, 0, 8, 58, 255];
     packet.extend([0; 16]);
     packet.extend(ALL_ROUTERS);

@@ -1,4 +1,4 @@
-//! What stands at the other end of an interface instead of the system, and what happens on the way there.
+//! Wires: what stands at the other end of an interface in place of the system, and what happens on the way.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::kernel::{InterfaceId, NetDevice};
 /// The direction in which packets travel, seen from the program that holds the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// From the system, or another end, to the program.
+    /// To the program, from the system or from another end.
     ToDevice,
-    /// From the program.
+    /// From the program, to the system or to another end.
     FromDevice,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Wires {
     impaired: HashMap<(InterfaceId, Direction), Impaired>,
     lost: HashMap<InterfaceId, u64>,
     now: Duration,
-    /// By due time, then in the order in which they came.
+    /// Delayed packets, by the time at which they are due, then in the order of sending.
     late: BTreeMap<(Duration, u64), (InterfaceId, Direction, Vec<u8>)>,
     sequence: u64,
     trace: Option<String>,
@@ -39,7 +39,7 @@ enum FarEnd {
     Switch(usize),
 }
 
-/// A switch: who is plugged in, and where each station was last heard.
+/// A switch: its ports, and the port at which each station was last heard.
 #[derive(Debug, Default)]
 struct Switch {
     plugged: Vec<InterfaceId>,
@@ -65,7 +65,7 @@ impl Wires {
         self.far.insert(one, FarEnd::Switch(switch));
     }
 
-    /// Both ends of a cable belong to the system again.
+    /// Unplugs an interface. Both ends of a cable then lead to the system again.
     pub(crate) fn unplug(&mut self, one: InterfaceId) {
         match self.far.remove(&one) {
             Some(FarEnd::Cable(other)) => drop(self.far.remove(&other)),
@@ -78,14 +78,14 @@ impl Wires {
         }
     }
 
-    /// The interface is deleted, and with it what was on its way.
+    /// Removes a deleted interface, and the packets that were on their way to or from it.
     pub(crate) fn forget(&mut self, one: InterfaceId) {
         self.unplug(one);
         self.impaired.retain(|&(id, _), _| id != one);
         self.late.retain(|_, (id, _, _)| *id != one);
     }
 
-    /// Where a packet from an interface comes out; `None` if the system itself receives it.
+    /// The interfaces at which a packet from this one arrives; `None` if the system itself receives it.
     pub(crate) fn far_ends(
         &mut self,
         from: InterfaceId,
@@ -110,7 +110,7 @@ impl Wires {
         self.lost.get(&id).copied().unwrap_or_default()
     }
 
-    /// Nobody can ask any more.
+    /// Removes the counter of an interface that no test can ask about any more.
     pub(crate) fn forget_losses(&mut self, id: InterfaceId) {
         self.lost.remove(&id);
     }
@@ -134,7 +134,8 @@ impl Wires {
 }
 
 impl Switch {
-    /// To the port where the destination was last heard; to all others if it never was, or is nobody's in particular.
+    /// The ports that a packet leaves by: the one at which its destination was last heard, or all others if
+    /// it never was heard or is a group.
     fn forward(&mut self, from: InterfaceId, layer: Layer, packet: &[u8]) -> Vec<InterfaceId> {
         let Some((source, destination)) = stations(layer, packet) else {
             return self.all_but(from);
@@ -152,7 +153,7 @@ impl Switch {
     }
 }
 
-/// Who sends, and to whom: by MAC address on a tap, by IP address on a tun.
+/// The source and destination of a packet: MAC addresses on a tap, IP addresses on a tun.
 fn stations(layer: Layer, packet: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (source, destination) = match (layer, packet.first()? >> 4) {
         (Layer::Tap, _) => (packet.get(6..12)?, packet.get(..6)?),
@@ -164,7 +165,8 @@ fn stations(layer: Layer, packet: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 impl World {
-    /// The system sends a packet out of an interface, over the wire: the best that became of it.
+    /// The system sends a packet out of an interface, over the wire. If the wire makes two of it, the better
+    /// outcome is returned.
     pub(crate) fn inject(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
         if !self.wires.is_impaired(id, Direction::ToDevice) {
             return self.deliver(id, packet);
@@ -177,7 +179,7 @@ impl World {
         arrived.min().unwrap_or(Delivery::Impaired)
     }
 
-    /// As [`inject`](Self::inject), from a far end, which does not see what becomes of it.
+    /// As [`inject`](Self::inject), from a far end. Nothing reports the outcome there, so losses are counted.
     fn inject_from_far_end(&mut self, id: InterfaceId, packet: Vec<u8>) {
         let is_impaired = self.wires.is_impaired(id, Direction::ToDevice);
         let delivery = self.inject(id, packet);
@@ -190,7 +192,7 @@ impl World {
         self.step(|kernel| kernel.deliver(id, packet))
     }
 
-    /// A packet of the program's leaves the interface, towards what stands at the other end.
+    /// The program sends a packet, which leaves the interface towards the other end.
     pub(super) fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
         if !self.wires.is_impaired(id, Direction::FromDevice) {
             return self.arrive(id, packet);
@@ -200,7 +202,7 @@ impl World {
         }
     }
 
-    /// The system receives it, or a far end that was put in the system's place.
+    /// A packet reaches the other end: the system, or the interfaces that are plugged in instead.
     fn arrive(&mut self, id: InterfaceId, packet: Vec<u8>) {
         let far = self.wires.far_ends(id, self.kernel.device(id).map(NetDevice::layer), &packet);
         let Some(far) = far else {
@@ -211,7 +213,8 @@ impl World {
         }
     }
 
-    /// A packet sets out: those that arrive at once. Held ones are overtaken by it, late ones come with time.
+    /// Sends a packet over an impaired wire. Returns the packets that arrive at once: it, unless it is lost,
+    /// held back or delayed, and those that were held back until it overtook them.
     fn pass(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) -> Vec<Vec<u8>> {
         let Some(wire) = self.wires.impaired.get_mut(&(id, direction)) else { return vec![packet] };
         let Fate { copies, held, delay, description } = wire.treat(packet);
@@ -231,7 +234,7 @@ impl World {
         }
         let overtaken = std::mem::take(&mut wire.held);
         let mut at_once = Vec::new();
-        // Nothing arrives before what has overtaken it.
+        // A packet that was overtaken must not arrive before the one that overtook it.
         let overtaken = overtaken.into_iter().map(|(own, packet)| (own.max(delay), packet));
         for (delay, packet) in copies.into_iter().map(|packet| (delay, packet)).chain(overtaken) {
             if delay == Duration::ZERO {
@@ -243,7 +246,7 @@ impl World {
         at_once
     }
 
-    /// A new wire, or a perfect one; what the old one held back arrives.
+    /// Replaces a wire by an impaired or a perfect one. Packets that the old one held back arrive.
     pub(crate) fn impair(&mut self, id: InterfaceId, direction: Direction, plan: Option<Impairment>) {
         let old = match plan {
             Some(plan) => self.wires.impaired.insert((id, direction), Impaired::new(plan)),
@@ -254,7 +257,8 @@ impl World {
         }
     }
 
-    /// Time passes: what is due arrives, each packet at its own time. What was held back sets out first.
+    /// Lets time pass. Packets that are held back set out now; each packet that is due arrives at its own
+    /// time.
     pub(crate) fn advance(&mut self, by: Duration) {
         let until = self.wires.now.saturating_add(by);
         let mut held: Vec<_> = self
@@ -280,7 +284,8 @@ impl World {
         self.wires.now = until;
     }
 
-    /// An interface is deleted: what is under way to it, and what it sent last, gets lost.
+    /// Counts the packets that a deletion loses: those on their way to the interface and those on their way
+    /// from it.
     pub(super) fn lose_in_flight(&mut self, id: InterfaceId) {
         let late = self.wires.late.values().filter(|(of, _, _)| *of == id).count();
         let held = self.wires.impaired.iter().filter(|((of, _), _)| *of == id);
@@ -288,7 +293,8 @@ impl World {
         (0..lost).for_each(|_| self.wires.count_lost(id));
     }
 
-    /// Nobody sees what becomes of a packet from a wire, so each loss is counted.
+    /// Counts a packet that came over a wire and that the interface did not take. No sender sees the outcome,
+    /// so the counter is all that reports it.
     fn count_loss(&mut self, id: InterfaceId, delivery: Delivery) {
         if matches!(delivery, Delivery::Down | Delivery::Refused) {
             self.wires.count_lost(id);

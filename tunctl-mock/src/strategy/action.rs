@@ -9,20 +9,22 @@ use super::{hostile_packets, interface_addresses, interface_names, mac_addresses
 
 /// Something that happens to a device, or to its interface.
 ///
-/// A test runs each on the program under test, and on what it takes for the truth, and compares. None is bound to succeed.
+/// A test runs each action on the program under test and on a model, and compares. Any of them may fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// The program sends this packet: [`TunDevice::try_send`](tunctl_core::TunDevice::try_send), behind the headers that
-    /// its device has.
+    /// The program sends this packet: [`TunDevice::try_send`](tunctl_core::TunDevice::try_send), behind the
+    /// headers that its device has.
     Send(Vec<u8>),
-    /// The program receives, with a buffer of so many bytes: [`TunDevice::try_recv`](tunctl_core::TunDevice::try_recv).
+    /// The program receives, with a buffer of this length:
+    /// [`TunDevice::try_recv`](tunctl_core::TunDevice::try_recv).
     Receive(usize),
     /// The system sends this packet out of the interface: one more for the program to receive.
     Inject(Vec<u8>),
     /// The program brings the interface up, with an address: [`TunDevice::up`](tunctl_core::TunDevice::up).
     Up(InterfaceAddress),
-    /// The interface goes down: [`TunDevice::down`](tunctl_core::TunDevice::down), or by another program's doing.
+    /// The interface goes down: by [`TunDevice::down`](tunctl_core::TunDevice::down), or because another
+    /// program brings it down.
     Down,
     /// [`Interface::set_mtu`](tunctl_core::Interface::set_mtu).
     SetMtu(Mtu),
@@ -30,8 +32,8 @@ pub enum Action {
     SetMac(MacAddress),
     /// [`Interface::add_address`](tunctl_core::Interface::add_address).
     AddAddress(InterfaceAddress),
-    /// [`Interface::remove_address`](tunctl_core::Interface::remove_address): more often than not an address that an
-    /// earlier action may have added.
+    /// [`Interface::remove_address`](tunctl_core::Interface::remove_address): more often than not an address
+    /// that an earlier action may have added.
     RemoveAddress(InterfaceAddress),
     /// [`Interface::replace_addresses`](tunctl_core::Interface::replace_addresses).
     ReplaceAddresses(Vec<InterfaceAddress>),
@@ -39,22 +41,24 @@ pub enum Action {
     Persist(bool),
     /// Another program renames the interface.
     Rename(InterfaceName),
-    /// Another program deletes the interface: the device is of no more use.
+    /// Another program deletes the interface: the device is detached.
     Delete,
-    /// The program closes its device, and opens or creates the interface again, by the options of old:
+    /// The program closes its device, and opens or creates the interface again with the same options:
     /// [`TunBackend::open_or_create`](tunctl_core::TunBackend::open_or_create).
     Reopen,
 }
 
-/// Sequences of operations on one device of a layer, which starts fresh and down: as many steps as `steps` says.
+/// Sequences of operations on one device of a layer, which starts fresh and down: as many steps as `steps`
+/// says.
 ///
-/// A sequence starts with [`Action::Up`], and a step is one action for the most part. Some steps are an interruption and
-/// its end: the interface is taken down or deleted, the program goes on for a while, then brings it up, or opens it anew and
-/// brings it up. So most actions meet an interface that is there and up, and each of the program's can meet one that isn't.
-/// [`Action::Delete`] and [`Action::Rename`] always meet one that is there.
+/// A sequence starts with [`Action::Up`], and most steps are one action. Some steps are an interruption and
+/// its end: the interface is taken down or deleted, the program continues for a while, then brings it up, or
+/// opens it anew and brings it up. So most actions meet an interface that exists and is up, and each action
+/// of the program can meet one that does not. [`Action::Delete`] and [`Action::Rename`] always meet one that
+/// exists.
 ///
-/// Packets to send are well-formed nine times out of ten; those that the system sends, always. Addresses and names come
-/// from a few, so that they meet again.
+/// Packets to send are well-formed nine times out of ten; those that the system sends, always. Addresses and
+/// names come from a few, so that they meet again.
 ///
 /// ```
 /// use proptest::prelude::*;
@@ -108,7 +112,7 @@ pub fn operations(layer: Layer, steps: impl Into<SizeRange>) -> impl Strategy<Va
         .boxed()
 }
 
-/// What the program may do at any time.
+/// What the program can do at any time.
 fn by_the_program(layer: Layer) -> BoxedStrategy<Action> {
     let sendable = prop_oneof![9 => packets(layer), 1 => hostile_packets(layer)];
     prop_oneof![
@@ -125,7 +129,7 @@ fn by_the_program(layer: Layer) -> BoxedStrategy<Action> {
     .boxed()
 }
 
-/// Something goes wrong, the program goes on for a while, and sets it right.
+/// An interruption: the program continues for a while, then repairs it.
 fn interruption(
     layer: Layer,
     wrong: &'static [Action],
@@ -136,12 +140,13 @@ fn interruption(
         .boxed()
 }
 
-/// Buffers for a whole packet for the most part, and some that are too short.
+/// Mostly buffers for a whole packet, and some that are too short.
 fn buffers() -> BoxedStrategy<usize> {
     prop_oneof![4 => Just(65_535_usize), 2 => Just(1500_usize), 1 => 0..100_usize].boxed()
 }
 
-/// A few addresses of both families, the same one with another prefix and with a peer among them; and any other.
+/// A few addresses of both families, the same one with another prefix and with a peer among them; and any
+/// other.
 fn addresses() -> BoxedStrategy<InterfaceAddress> {
     let few = [
         "10.0.0.1/24",

@@ -9,8 +9,8 @@ use tunctl_core::{CreateOptions, InterfaceAddress, InterfaceName, MacAddress, Mt
 
 use super::ip::{v4_addresses, v6_addresses};
 
-/// Names that a user may give an interface, of every form: `tun0`, one byte, all of the 15, punctuation, letters of any
-/// alphabet.
+/// Names that a user may give an interface, of every form: `tun0`, one byte, all of the 15, punctuation,
+/// letters of any alphabet.
 pub fn interface_names() -> impl Strategy<Value = InterfaceName> {
     prop_oneof![
         4 => "(tun|tap|vpn|utun)[0-9]{1,3}",
@@ -74,13 +74,14 @@ pub fn mac_addresses() -> impl Strategy<Value = MacAddress> {
         .boxed()
 }
 
-/// Addresses that an interface may have, of both families: plain, with a prefix length, with a peer, and without a
-/// broadcast address.
+/// Addresses that an interface may have, of both families: plain, with a prefix length, with a peer, and
+/// without a broadcast address.
 pub fn interface_addresses() -> impl Strategy<Value = InterfaceAddress> {
     prop_oneof![forms(v4_addresses().boxed(), 32), forms(v6_addresses().boxed(), 128)].boxed()
 }
 
-/// Everything that can be made of an address of one family, whose prefixes have so many bits at most.
+/// Every form of an address of one family: with each prefix length up to `longest`, with a peer, without a
+/// broadcast address.
 fn forms<A: Into<IpAddr> + fmt::Debug + 'static>(
     addresses: BoxedStrategy<A>,
     longest: u8,

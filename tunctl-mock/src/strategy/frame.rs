@@ -13,7 +13,7 @@ const ARP: u16 = 0x0806;
 const VLAN: u16 = 0x8100;
 const IPV6: u16 = 0x86dd;
 const PROVIDER_VLAN: u16 = 0x88a8;
-/// IEEE's for local experiments: nobody knows what is in there.
+/// IEEE's EtherType for local experiments: no dissector expects a format in it.
 const EXPERIMENT: u16 = 0x88b5;
 
 /// The shortest frame on a wire, without its check sequence. Frames of a tap may be shorter.
@@ -26,8 +26,8 @@ pub fn arp_frames() -> impl Strategy<Value = Vec<u8>> {
     arps().prop_map(|body| body.frame(&[])).boxed()
 }
 
-/// Well-formed Ethernet frames: IPv4, IPv6, ARP and others, IEEE 802.3 frames with a length among them; now and then with
-/// one VLAN tag or two, and with the padding that short frames have on a wire.
+/// Well-formed Ethernet frames: IPv4, IPv6, ARP and others, IEEE 802.3 frames with a length among them; now
+/// and then with one VLAN tag or two, and with the padding that short frames have on a wire.
 pub fn ethernet_frames() -> impl Strategy<Value = Vec<u8>> {
     let ipv4 = packets(ipv4_packets().boxed(), IPV4);
     let ipv6 = packets(ipv6_packets().boxed(), IPV6);
@@ -141,7 +141,7 @@ fn others() -> BoxedStrategy<Body> {
         .boxed()
 }
 
-/// A frame around an IP packet, as short as can be.
+/// A frame around an IP packet, without tags and padding.
 pub(super) fn around(packet: Vec<u8>) -> Vec<u8> {
     let kind = if packet[0] >> 4 == 4 { IPV4 } else { IPV6 };
     Body { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2], kind, payload: packet }.frame(&[])

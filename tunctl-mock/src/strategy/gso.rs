@@ -13,16 +13,16 @@ use super::message::{ACK, PSH, TCP_OPTIONS, TcpFields, checksum_offset, filler, 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GsoPacket {
-    /// What its segments are, how much payload each but the last has, how long all headers together are, that of Ethernet
-    /// included, and where the checksum of TCP or UDP is to be completed.
+    /// What its segments are, how much payload each but the last has, how long all headers together are, that
+    /// of Ethernet included, and where the checksum of TCP or UDP is to be completed.
     pub header: VnetHeader,
     /// The packet. The checksum of TCP or UDP covers the pseudo-header only.
     pub packet: Vec<u8>,
 }
 
 impl GsoPacket {
-    /// The header, in 10 bytes of the host's order, and the packet: what is written to a device without packet information, or read
-    /// from it.
+    /// The header, in 10 bytes of the host's order, and the packet: what is written to a device without
+    /// packet information, or read from it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let format = VnetFormat::default();
@@ -34,8 +34,8 @@ impl GsoPacket {
     }
 }
 
-/// Super-segments of a layer, of two segments at least: with the virtio-net header that a device with such headers has in
-/// front of them.
+/// Super-segments of a layer, of two segments at least: with the virtio-net header that a device with such
+/// headers has in front of them.
 ///
 /// There are neither IPv4 options nor IPv6 extension headers, as in those that kernels make.
 pub fn gso_packets(layer: Layer) -> impl Strategy<Value = GsoPacket> {

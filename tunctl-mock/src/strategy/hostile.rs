@@ -1,4 +1,4 @@
-//! Packets that nobody should have sent.
+//! Malformed packets.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,9 +9,9 @@ use super::frame::around;
 use super::message::{UDP, filler};
 use super::packets;
 
-/// What a tun or a tap may be given by somebody who means harm, or by a broken program: nothing, noise, and packets that are
-/// cut short anywhere, drawn out (at times beyond 65,535 bytes), of a wrong IP version, with wrong lengths or offsets in
-/// their headers, with bits flipped, or with more extension headers than anybody needs.
+/// What an attacker or a broken program may send over a tun or a tap: nothing, noise, and packets that are
+/// cut short anywhere, extended (sometimes beyond 65,535 bytes), of a wrong IP version, with wrong lengths or
+/// offsets in their headers, with bits flipped, or with very many extension headers.
 ///
 /// By chance, some are well-formed nevertheless.
 pub fn hostile_packets(layer: Layer) -> impl Strategy<Value = Vec<u8>> {
@@ -53,7 +53,7 @@ pub fn hostile_packets(layer: Layer) -> impl Strategy<Value = Vec<u8>> {
     .boxed()
 }
 
-/// Values that lengths lie with.
+/// Wrong values for lengths.
 fn values() -> BoxedStrategy<u16> {
     prop_oneof![select(&[0, 1, 4, 7, 8, 19, 20, 39, 40, 0x1fff, 0x7fff, 0x8000, u16::MAX][..]), any::<u16>()]
         .boxed()
@@ -99,7 +99,8 @@ fn places(layer: Layer, packet: &[u8]) -> [(usize, u16); 6] {
             let upper = ip + usize::from(packet[ip] & 0x0f) * 4;
             [(ip, 0x0f00), (ip + 2, !0), (ip + 6, !0), (ip + 8, 0xff), (upper + 4, !0), (upper + 12, 0xf000)]
         }
-        // The payload's length, the next header; an extension's length, the fragment; UDP's length, that of TCP's header.
+        // The payload's length, the next header; an extension's length, the fragment; UDP's length, that of
+        // TCP's header.
         Some(ip) => {
             let upper = ip + 40;
             [

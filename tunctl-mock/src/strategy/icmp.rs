@@ -16,8 +16,8 @@ pub fn icmp_packets() -> impl Strategy<Value = Vec<u8>> {
     in_ipv4(icmp_messages()).boxed()
 }
 
-/// Well-formed ICMPv6: echo requests and replies, errors that quote a packet, neighbor and router discovery, and group
-/// reports.
+/// Well-formed ICMPv6: echo requests and replies, errors that quote a packet, neighbor and router discovery,
+/// and group reports.
 pub fn icmpv6_packets() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![2 => in_ipv6(icmpv6_messages()), 1 => discovery()].boxed()
 }
@@ -64,7 +64,7 @@ fn discovery() -> BoxedStrategy<Vec<u8>> {
         neighbor(source, solicited_node(target), 135, [0; 4], target, &option)
     });
     let answers = (v6_addresses(), v6_addresses(), mac).prop_map(|(target, asker, mac)| {
-        // Solicited, and to be believed.
+        // The flags "solicited" and "override".
         let option = [&[2, 1][..], &mac].concat();
         neighbor(target, asker, 136, [0x60, 0, 0, 0], target, &option)
     });
@@ -73,7 +73,7 @@ fn discovery() -> BoxedStrategy<Vec<u8>> {
         head.packet(message(ICMPV6, (133, 0), [0; 4], &[]))
     });
     let report = (link_local, v6_addresses()).prop_map(|(source, member)| {
-        // One record: to exclude nobody, which is to join.
+        // One record, which excludes no source: the host joins the group.
         let record = [&[4, 0, 0, 0][..], &solicited_node(member).octets()].concat();
         let routers = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
         let head = V6Head::new(source, routers, 1, vec![Extension::router_alert()]);

@@ -45,7 +45,7 @@ pub(super) fn v6_addresses() -> BoxedStrategy<Ipv6Addr> {
         .boxed()
 }
 
-/// An IPv4 header, but for what its packet decides.
+/// An IPv4 header, except the fields that follow from its packet.
 #[derive(Clone, Debug)]
 pub(super) struct V4Head {
     source: Ipv4Addr,
@@ -114,7 +114,7 @@ impl V4Head {
     }
 }
 
-/// An IPv6 header with its extensions, but for what its packet decides.
+/// An IPv6 header with its extensions, except the fields that follow from its packet.
 #[derive(Clone, Debug)]
 pub(super) struct V6Head {
     source: Ipv6Addr,
@@ -124,7 +124,7 @@ pub(super) struct V6Head {
     extensions: Vec<Extension>,
 }
 
-/// An extension header: its number, and all of it but the number of the next one.
+/// An extension header: its number, and its bytes without the number of the next one.
 #[derive(Clone, Debug)]
 pub(super) struct Extension {
     number: u8,
@@ -132,12 +132,12 @@ pub(super) struct Extension {
 }
 
 impl Extension {
-    /// A header for all routers, of which this one says "look at me" (RFC 2711), as those of group reports do.
+    /// A hop-by-hop header with the option "router alert" (RFC 2711), as group reports have it.
     pub(super) fn router_alert() -> Self {
         Self { number: HOP_BY_HOP, body: vec![0, 5, 2, 0, 0, 1, 0] }
     }
 
-    /// A header of options, of which there are none: padding of 8 to 32 bytes.
+    /// A header of options that has none: padding of 8 to 32 bytes.
     fn padding(number: u8, size: u8) -> Self {
         let mut body = vec![size, 1, 4 + 8 * size];
         body.resize(7 + 8 * usize::from(size), 0);

@@ -1,6 +1,7 @@
 //! What IP packets carry: messages, and the checksums in them.
 //!
-//! Written byte by byte, and not with the library that `tunctl-packet` decodes with: what is made here is to test that too.
+//! Written byte by byte, and not with the library that `tunctl-packet` decodes with, which these messages
+//! also test.
 
 use std::net::IpAddr;
 
@@ -13,7 +14,7 @@ pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 pub(super) const ESP: u8 = 50;
 pub(super) const ICMPV6: u8 = 58;
-/// For experiments (RFC 3692): nobody knows what is in there.
+/// The protocol number for experiments (RFC 3692): no dissector expects a format in it.
 const EXPERIMENT: u8 = 253;
 
 /// A message with its protocol number. Its checksum is still 0: it covers addresses.
@@ -21,7 +22,7 @@ const EXPERIMENT: u8 = 253;
 pub(super) struct Message {
     number: u8,
     bytes: Vec<u8>,
-    /// Whether the checksum is left to who sends it on, who sums up what is there.
+    /// Whether the checksum is left partial, to be completed by the kernel that sends the packet on.
     left_open: bool,
 }
 
@@ -95,7 +96,7 @@ pub(super) fn sum(bytes: &[u8]) -> u16 {
     })
 }
 
-/// Short ones for the most part, and some that nearly fill a packet.
+/// Mostly short payloads, and some that nearly fill a packet.
 pub(super) fn payloads() -> BoxedStrategy<Vec<u8>> {
     prop_oneof![
         4 => vec(any::<u8>(), 0..64),
@@ -104,7 +105,7 @@ pub(super) fn payloads() -> BoxedStrategy<Vec<u8>> {
     .boxed()
 }
 
-/// So many bytes that count up, so that a misplaced one shows.
+/// Bytes that count up, so that a misplaced one shows.
 pub(super) fn filler(length: usize, first: u8) -> Vec<u8> {
     let round: Vec<u8> = (first..=u8::MAX).chain(0..first).collect();
     let mut bytes = round.repeat(length.div_ceil(round.len()));

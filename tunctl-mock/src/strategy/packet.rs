@@ -17,8 +17,8 @@ pub fn tcp_packets() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![in_ipv4(tcp_messages()), in_ipv6(tcp_messages())].boxed()
 }
 
-/// Well-formed IPv4 packets: UDP, TCP, ICMP and other protocols, with IPv4 options now and then, and fragments of such
-/// packets.
+/// Well-formed IPv4 packets: UDP, TCP, ICMP and other protocols, with IPv4 options now and then, and
+/// fragments of such packets.
 pub fn ipv4_packets() -> impl Strategy<Value = Vec<u8>> {
     let messages = || messages(icmp_messages());
     prop_oneof![
@@ -29,8 +29,8 @@ pub fn ipv4_packets() -> impl Strategy<Value = Vec<u8>> {
     .boxed()
 }
 
-/// Well-formed IPv6 packets: UDP, TCP, ICMPv6 and other protocols, with extension headers now and then, and fragments of
-/// such packets.
+/// Well-formed IPv6 packets: UDP, TCP, ICMPv6 and other protocols, with extension headers now and then, and
+/// fragments of such packets.
 pub fn ipv6_packets() -> impl Strategy<Value = Vec<u8>> {
     let messages = || messages(icmpv6_messages());
     prop_oneof![

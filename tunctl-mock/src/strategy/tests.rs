@@ -19,7 +19,7 @@ use tunctl_packet::{Packet, Protocol};
 use super::*;
 use crate::MockBackend;
 
-/// So many values, the same in every run.
+/// This number of values, the same in every run.
 fn samples<T: fmt::Debug>(strategy: impl Strategy<Value = T>, count: usize) -> Vec<T> {
     let mut runner = TestRunner::deterministic();
     (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
@@ -39,7 +39,7 @@ fn shrink<T: fmt::Debug>(strategy: impl Strategy<Value = T>, mut see: impl FnMut
     }
 }
 
-/// Which of the kinds that `kind` tells of occur.
+/// The kinds that occur, as `kind` names them.
 fn kinds<T, K: Hash + Eq>(values: &[T], kind: impl FnMut(&T) -> K) -> HashSet<K> {
     values.iter().map(kind).collect()
 }
@@ -119,7 +119,8 @@ fn hostile_packets_are_of_every_kind_and_do_no_harm() {
         let understood = parsed.iter().flatten().count();
         assert!((250..950).contains(&understood), "{understood}");
         let sound = packets.iter().filter(|packet| well_formed::fault(layer, packet).is_none()).count();
-        // Bytes behind a packet are padding in a frame, and a frame that carries neither IP nor ARP can carry anything.
+        // Bytes behind a packet are padding in a frame, and a frame that carries neither IP nor ARP can carry
+        // anything.
         let most = if layer == Layer::Tun { 100 } else { 500 };
         assert!(sound < most, "{sound} of them are well-formed");
         if layer == Layer::Tun {
@@ -132,7 +133,7 @@ fn hostile_packets_are_of_every_kind_and_do_no_harm() {
     }
 }
 
-/// How many of the actions meet an interface that is gone or down, but for those that help.
+/// How many of the actions meet an interface that is gone or down, except those that repair it.
 fn in_vain(actions: &[Action]) -> usize {
     let (mut there, mut up, mut missed) = (true, false, 0);
     for action in actions {

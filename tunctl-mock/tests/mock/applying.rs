@@ -28,7 +28,7 @@ fn existing(kernel: &MockBackend) -> MockDevice {
     kernel.create(&options).unwrap()
 }
 
-/// Whatever can be changed is.
+/// A configuration that changes everything.
 fn config() -> InterfaceConfig {
     InterfaceConfig::new()
         .name("vpn1")
@@ -61,7 +61,7 @@ fn whichever_call_fails_everything_is_as_it_was() {
             let before = state(&device);
             kernel.script(Fault::on(operation).nth(nth).errno(Errno::ENOMEM));
             match device.interface().apply(&config()) {
-                // It is not called so often.
+                // The operation is called less often.
                 Ok(()) => {
                     assert_eq!(kernel.pending_faults(), 1, "{operation:?} {nth}");
                     break;

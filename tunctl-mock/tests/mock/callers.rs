@@ -1,4 +1,4 @@
-//! Who the system takes the program for.
+//! The credentials of the program under test.
 
 use tunctl_core::{Cause, CreateOptions, Interface, TunBackend, TunDevice, Uid};
 use tunctl_mock::{Caller, KernelProfile, MockBackend};

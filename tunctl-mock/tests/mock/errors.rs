@@ -3,7 +3,7 @@
 use tunctl_core::{Cause, CreateOptions, Error, Gid, Holder, TunBackend, TunDevice, Uid};
 use tunctl_mock::{Caller, MockBackend, MockDevice};
 
-/// Another one opens a persistent interface.
+/// Another user opens a persistent interface.
 fn refused(kernel: &MockBackend, device: MockDevice, options: CreateOptions) -> Error {
     let options = options.name(device.name().unwrap());
     device.set_persist(true).unwrap();

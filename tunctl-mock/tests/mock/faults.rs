@@ -42,7 +42,7 @@ fn each_cause_of_a_closed_system_can_be_had() {
     }
 }
 
-/// Does an operation, of which it does not matter how it is done, since it fails.
+/// Calls an operation with any arguments, since it fails.
 fn failure(kernel: &MockBackend, device: &MockDevice, operation: Operation) -> Error {
     let (options, interface) = (CreateOptions::tun().name("tun0"), device.interface());
     let address = "10.1.1.1/24".parse().unwrap();

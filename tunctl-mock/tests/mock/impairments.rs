@@ -1,4 +1,4 @@
-//! Bad wires.
+//! Impaired wires.
 
 use std::time::Duration;
 

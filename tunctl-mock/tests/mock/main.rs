@@ -34,14 +34,14 @@ fn up(kernel: &MockBackend, options: CreateOptions) -> MockDevice {
     device
 }
 
-/// An IPv4 packet from one host of a network to another, that bears a number.
+/// An IPv4 packet from one host of a network to another, with a number as its payload.
 fn packet(from: u8, to: u8, number: u8) -> Vec<u8> {
     let mut packet = vec![0x45, 0, 0, 21, 0, 0, 0, 0, 64, 253, 0, 0, 10, 1, 1, from, 10, 1, 1, to];
     packet.push(number);
     packet
 }
 
-/// An Ethernet frame from one station to another, that bears a number.
+/// An Ethernet frame from one station to another, with a number as its payload.
 fn frame(from: u8, to: u8, number: u8) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 0x88, 0xb5];
     frame.push(number);

@@ -61,8 +61,8 @@ fn ipv6_is_switched_in_one_namespace() {
     assert!(device.interface().add_address(ipv6).unwrap());
 }
 
-/// A device whose interface was moved away, to where nobody looks, and a stranger that has come to its place: with its
-/// index, and another name.
+/// A device whose interface was moved away, and another interface that has come in its place, with its index
+/// and another name.
 fn replaced(here: &MockBackend) -> (MockDevice, MockDevice) {
     let (there, elsewhere) = (here.new_namespace(), here.new_namespace());
     let (device, stranger) = (tun(here, "mine"), tun(&there, "stranger"));
@@ -106,7 +106,7 @@ fn a_namesake_in_use_keeps_an_interface_of_several_queues_that_was_moved() {
     drop(namesake);
     refused.into_device().unwrap().destroy().unwrap();
     here.delete("many");
-    // Where an interface was not moved, it is not taken for another.
+    // An interface that was not moved is recognised.
     let (device, _namesake) = (here.create(&many).unwrap(), there.create(&many).unwrap());
     here.set_caller(Caller::user(1000, 1000));
     device.destroy().unwrap();

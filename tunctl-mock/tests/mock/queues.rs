@@ -1,4 +1,4 @@
-//! Which queue a packet goes to: nobody promises one, but that the packets of a flow stay together.
+//! Which queue a packet goes to: none is promised, except that the packets of a flow stay together.
 
 use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 use tunctl_mock::{Delivery, MockBackend, MockDevice};

@@ -1,4 +1,4 @@
-//! Whom the test means, and what it can ask.
+//! How a test refers to an interface, and what it can ask.
 
 use std::thread;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn an_interface_is_remembered_under_the_name_that_it_had_last() {
     assert_eq!((kernel.take("a"), kernel.take(&other)), (Some(packet(1, 2, 2)), None));
     assert_eq!(kernel.take(&device), Some(packet(1, 2, 1)));
     assert_eq!((kernel.missed("b"), kernel.dropped(&device), kernel.lost("b")), (0, 0, 0));
-    // A third takes the name, and is not taken for the one before.
+    // A third one takes the name, and is not confused with the one before.
     let third = tun(&kernel, "c");
     kernel.rename(&third, "b".parse().unwrap()).unwrap();
     third.send(&packet(1, 2, 3)).unwrap();

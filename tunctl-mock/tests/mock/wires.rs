@@ -65,7 +65,7 @@ fn a_switch_learns_where_stations_are() {
     let kernel = MockBackend::new();
     let taps = ["tap1", "tap2", "tap3"].map(|name| tap(&kernel, name));
     kernel.switch(&taps).unwrap();
-    // Nobody has heard of 2 yet.
+    // 2 has not sent anything yet.
     taps[0].send(&frame(1, 2, 0)).unwrap();
     assert_eq!([received(&taps[1]).len(), received(&taps[2]).len()], [1, 1]);
     taps[1].send(&frame(2, 1, 1)).unwrap();
@@ -147,7 +147,7 @@ fn what_is_unplugged_from_a_switch_is_forgotten_there_and_the_rest_goes_on() {
     taps[0].send(&frame(1, 3, 3)).unwrap();
     assert_eq!(received(&taps[2]), [frame(1, 2, 2), frame(1, 3, 3)]);
     assert_eq!(received(&taps[1]), [[0; 0]; 0]);
-    // 1 is still known: nobody else hears what is for it.
+    // 1 is still known: a frame for it leaves by its port alone.
     kernel.switch([&taps[1]]).unwrap();
     taps[2].send(&frame(3, 1, 4)).unwrap();
     assert_eq!([received(&taps[0]).len(), received(&taps[1]).len()], [1, 0]);
