@@ -6,11 +6,9 @@ use std::str::FromStr;
 
 use crate::text::try_from_text;
 
-/// An address of an interface, with its prefix length, and with a peer or a broadcast address where it has
-/// one.
+/// An address of an interface, with its prefix length and its peer or broadcast address, if any.
 ///
-/// Written as a text it is an address, or an address and a prefix length; with a peer, `10.0.0.1 peer
-/// 10.0.0.2/32`.
+/// As text it is an address, or an address and a prefix length; with a peer, `10.0.0.1 peer 10.0.0.2/32`.
 ///
 /// ```
 /// use tunctl_core::InterfaceAddress;
@@ -19,7 +17,7 @@ use crate::text::try_from_text;
 /// assert_eq!(address.prefix_length(), 24);
 /// assert_eq!(address.broadcast(), Some([10, 1, 1, 255].into()));
 ///
-/// // Beware: without a prefix length, IPv4 takes that of the address's class, and IPv6 takes 64.
+/// // Beware: without a prefix length, IPv4 takes that of the address class, and IPv6 takes 64.
 /// assert_eq!("10.1.1.1".parse::<InterfaceAddress>()?.to_string(), "10.1.1.1/8");
 /// assert_eq!("192.0.2.1".parse::<InterfaceAddress>()?.to_string(), "192.0.2.1/24");
 /// assert_eq!("fd77::1".parse::<InterfaceAddress>()?.to_string(), "fd77::1/64");
@@ -28,8 +26,8 @@ use crate::text::try_from_text;
 ///
 /// # Platform
 ///
-/// The default of a class, netmask and broadcast, is what the kernel's own `SIOCSIFADDR` does on Linux for a
-/// tap; on a tun it would take `/32` and no broadcast. Here both layers get the same.
+/// The class's netmask and broadcast address are the kernel's own defaults: on Linux, `SIOCSIFADDR` applies
+/// them to a tap, and `/32` without broadcast to a tun. This library applies the same to both layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InterfaceAddress {
     address: IpAddr,
@@ -43,7 +41,7 @@ impl InterfaceAddress {
     ///
     /// # Errors
     ///
-    /// The address cannot be an interface's, or the prefix is longer than the address.
+    /// No interface can have the address, or the prefix is longer than the address.
     pub fn new(address: impl Into<IpAddr>, prefix_length: u8) -> Result<Self, InvalidAddress> {
         let address = unicast(address.into())?;
         let longest = longest_prefix(address);
@@ -56,11 +54,11 @@ impl InterfaceAddress {
     /// An address with the prefix length of its class (IPv4) or 64 (IPv6).
     ///
     /// Classes went out of use in 1993: `10.1.1.1` becomes `10.1.1.1/8`, and takes the traffic of all of
-    /// `10.0.0.0/8`. Give the prefix length, unless you want what Erlang's `tunctl` and `ifconfig` do.
+    /// `10.0.0.0/8`. Specify the prefix length, unless you want what Erlang's `tunctl` and `ifconfig` do.
     ///
     /// # Errors
     ///
-    /// The address cannot be an interface's: [`InvalidAddress::NotUnicast`].
+    /// [`InvalidAddress::NotUnicast`]: no interface can have the address.
     pub fn with_class_prefix(address: impl Into<IpAddr>) -> Result<Self, InvalidAddress> {
         let address = unicast(address.into())?;
         let prefix_length = match address {
@@ -70,12 +68,12 @@ impl InterfaceAddress {
         Ok(Self::at(address, prefix_length))
     }
 
-    /// The address of one end of a point-to-point link whose other end is `peer`. The prefix is the peer's,
-    /// and is its whole length unless [`with_prefix_length`](Self::with_prefix_length) says otherwise.
+    /// The address of one end of a point-to-point link whose other end is `peer`. The prefix is the peer's.
+    /// It has the peer's whole length unless [`with_prefix_length`](Self::with_prefix_length) changes it.
     ///
     /// # Errors
     ///
-    /// One of the two cannot be an interface's, or they are of different families.
+    /// No interface can have one of the two addresses, or they are of different families.
     #[doc(alias = "SIOCSIFDSTADDR")]
     #[doc(alias = "dstaddr")]
     pub fn point_to_point(
@@ -89,8 +87,7 @@ impl InterfaceAddress {
         Ok(Self { address, prefix_length: longest_prefix(address), peer: Some(peer), broadcast: None })
     }
 
-    /// The same with another prefix length; a broadcast address that followed from the prefix follows the new
-    /// one.
+    /// This address with another prefix length. The broadcast address is derived again from the new prefix.
     ///
     /// # Errors
     ///
@@ -103,7 +100,7 @@ impl InterfaceAddress {
         })
     }
 
-    /// The same with a broadcast address of your choice, or with none.
+    /// This address with another broadcast address, or with none.
     ///
     /// # Errors
     ///
@@ -125,7 +122,7 @@ impl InterfaceAddress {
         Self { address, prefix_length, peer: None, broadcast }
     }
 
-    /// Takes over an address that a kernel reported.
+    /// Takes over an address that a kernel reported, whatever it is.
     #[must_use]
     pub const fn from_kernel(
         address: IpAddr,
@@ -142,7 +139,7 @@ impl InterfaceAddress {
         self.address
     }
 
-    /// How many leading bits name the network (of the peer, if there is one).
+    /// How many leading bits identify the network (the peer's, if there is a peer).
     #[must_use]
     pub const fn prefix_length(&self) -> u8 {
         self.prefix_length
@@ -155,14 +152,13 @@ impl InterfaceAddress {
     }
 
     /// The broadcast address. With a prefix of 30 bits or less and no peer it is the network's last address,
-    /// unless [`with_broadcast`](Self::with_broadcast) said otherwise.
+    /// unless [`with_broadcast`](Self::with_broadcast) changed it.
     #[must_use]
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
         self.broadcast
     }
 
-    /// Whether it is an IPv6 link-local address: those that an interface has, its kernel most likely made by
-    /// itself.
+    /// Whether it is an IPv6 link-local address. Most likely the kernel itself added such an address.
     #[must_use]
     pub const fn is_link_local(&self) -> bool {
         match self.address {
@@ -171,8 +167,8 @@ impl InterfaceAddress {
         }
     }
 
-    /// Whether a kernel holds the two for one: the same address, prefix length and peer. Broadcast does not
-    /// count.
+    /// Whether a kernel treats the two as the same: equal address, prefix length and peer, with any broadcast
+    /// address.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         (self.address, self.prefix_length, self.peer) == (other.address, other.prefix_length, other.peer)
@@ -195,7 +191,7 @@ impl FromStr for InterfaceAddress {
         let address: IpAddr = address.parse().map_err(|_| InvalidAddress::NotAnAddress)?;
         match prefix {
             None => Self::with_class_prefix(address),
-            // The standard parser would take a sign.
+            // The standard parser would accept a sign.
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let length = digits.parse().map_err(|_| InvalidAddress::NotAPrefix)?;
                 Self::new(address, length)
@@ -222,26 +218,26 @@ impl fmt::Display for InterfaceAddress {
 #[non_exhaustive]
 pub enum InvalidAddress {
     /// The text is neither an IPv4 nor an IPv6 address.
-    #[error("not an IPv4 or IPv6 address (as 10.1.1.1, 10.1.1.1/24 or fd77::1/64)")]
+    #[error("not an IPv4 or IPv6 address (such as 10.1.1.1, 10.1.1.1/24 or fd77::1/64)")]
     NotAnAddress,
-    /// What follows `/` is not a number of bits. (A netmask such as 255.0.0.0 is not one either.)
-    #[error("what follows the / must be a prefix length: a number of bits")]
+    /// The text after `/` is not a number of bits. (A netmask such as 255.0.0.0 is not one either.)
+    #[error("the text after the / must be a prefix length: a number of bits")]
     NotAPrefix,
     /// The prefix has more bits than the address.
     #[error("a prefix of {prefix_length} bits is longer than the address, which has {longest}")]
     PrefixTooLong {
-        /// The bits asked for.
+        /// The specified number of bits.
         prefix_length: u8,
         /// The bits of the address.
         longest: u8,
     },
-    /// An interface can't have it: IPv4's 0/8, class D (multicast) or E (reserved, broadcast), IPv6's `::`,
-    /// `::1`, multicast or IPv4-mapped addresses.
+    /// No interface can have the address: IPv4's 0/8, class D (multicast) or E (reserved, broadcast), IPv6's
+    /// `::`, `::1`, multicast or IPv4-mapped addresses.
     #[error("{address} cannot be the address of an interface: {why}")]
     NotUnicast {
         /// The address.
         address: IpAddr,
-        /// What it is instead.
+        /// What the address is instead.
         why: &'static str,
     },
     /// An IPv4 address with an IPv6 peer, or the reverse.
@@ -285,7 +281,7 @@ const fn longest_prefix(address: IpAddr) -> u8 {
 }
 
 fn derived_broadcast(address: Ipv4Addr, prefix_length: u8) -> Option<Ipv4Addr> {
-    // In a network of two addresses or one there is none to spare (RFC 3021).
+    // A network of one or two addresses has none to spare for broadcast (RFC 3021).
     (prefix_length <= 30).then(|| Ipv4Addr::from_bits(address.to_bits() | (u32::MAX >> prefix_length)))
 }
 

@@ -1,4 +1,4 @@
-//! The one error type: what was asked, of which interface, why it failed, and what to do.
+//! The one error type: which operation failed, on which interface, why, and what to do.
 
 use std::fmt;
 use std::io;
@@ -20,13 +20,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// create vpn0: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or …
 /// ```
 ///
-/// So does [`Debug`](fmt::Debug), which is what `fn main() -> Result<()>` and `unwrap()` print; `{:#?}` shows
-/// the parts.
+/// [`Debug`](fmt::Debug) prints the same sentence, since `fn main() -> Result<()>` and `unwrap()` use it;
+/// `{:#?}` shows the fields.
 ///
 /// For programs, [`cause`](Self::cause) is an enumeration, and the errno is kept:
-/// [`raw_os_error`](Self::raw_os_error) returns it and the conversion to [`io::Error`] keeps its kind. Making
-/// an error allocates nothing unless it has details of the moment, so an event loop may meet
-/// [`Cause::WouldBlock`] as often as it likes.
+/// [`raw_os_error`](Self::raw_os_error) returns it and the conversion to [`io::Error`] keeps its kind. An
+/// error allocates only for details that vary, so [`Cause::WouldBlock`] costs an event loop no allocation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     operation: Operation,
@@ -35,7 +34,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// The error of an operation that failed for a reason, or for a cause of which nothing more is known.
+    /// The error of an operation that failed for this reason. A bare [`Cause`] is a reason too.
     #[must_use]
     pub fn new(operation: Operation, reason: impl Into<Reason>) -> Self {
         Self { operation, name: None, reason: reason.into() }
@@ -48,7 +47,7 @@ impl Error {
         self
     }
 
-    /// With the name of the interface, or the pattern that was asked for.
+    /// Adds the name of the interface, or the pattern that the caller asked for.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<NamePattern>) -> Self {
         self.name = Some(name.into());
@@ -63,13 +62,13 @@ impl Error {
         error
     }
 
-    /// With what an undone change has left behind.
+    /// Adds what the undoing of a change could not restore.
     pub(crate) fn with_leftovers(mut self, leftovers: Option<String>) -> Self {
         self.reason.set_leftovers(leftovers);
         self
     }
 
-    /// What was asked.
+    /// The operation that failed.
     #[must_use]
     pub const fn operation(&self) -> Operation {
         self.operation
@@ -81,8 +80,8 @@ impl Error {
         self.reason.cause()
     }
 
-    /// The errno of the system call that failed, if one did. In a test, it may be that of another system than
-    /// the one that the program runs on: the backend's.
+    /// The errno of the system call that failed, if one did. The errno of a mock or a model is that of the
+    /// system that it stands for, not of the host.
     #[doc(alias = "errno")]
     #[must_use]
     pub const fn raw_os_error(&self) -> Option<i32> {
@@ -98,26 +97,26 @@ impl Error {
         self.name.as_ref().and_then(NamePattern::exact)
     }
 
-    /// What to do about it, if anything can be said.
+    /// What to do about it, if there is advice.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {
         self.reason.remedy()
     }
 
-    /// The processes that hold the interface, for [`Cause::Busy`]; those that the caller may see.
+    /// For [`Cause::Busy`], the processes that hold the interface, as far as the caller may see them.
     #[must_use]
     pub fn holders(&self) -> &[Holder] {
         self.reason.holders()
     }
 
-    /// What could not be undone of a configuration that failed half-way: a phrase for each property that is
-    /// not as it was.
+    /// What could not be restored after a configuration failed half-way: a phrase for each property that has
+    /// changed.
     #[must_use]
     pub fn leftovers(&self) -> Option<&str> {
         self.reason.leftovers()
     }
 
-    /// This packet is lost, and nothing else is wrong: the device was down, the packet was too short or
+    /// Only this packet is lost, and nothing else is wrong: the device was down, the packet was too short or
     /// malformed, or the system had no buffers for it. A loop that forwards packets counts it and goes on.
     #[must_use]
     pub const fn is_packet_lost(&self) -> bool {
@@ -130,13 +129,13 @@ impl Error {
         self.cause() == Cause::Gone
     }
 
-    /// Nothing is there yet: wait, then try again.
+    /// There is no packet, or no room, yet: wait, then try again.
     #[must_use]
     pub fn is_would_block(&self) -> bool {
         self.cause() == Cause::WouldBlock
     }
 
-    /// No packet came in time, after [`TunDevice::recv_timeout`](crate::TunDevice::recv_timeout).
+    /// No packet arrived in time: [`TunDevice::recv_timeout`](crate::TunDevice::recv_timeout) timed out.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         self.cause() == Cause::TimedOut
@@ -148,12 +147,12 @@ impl Error {
         self.cause() == Cause::Interrupted
     }
 
-    /// The kind of I/O error that this is: the errno's, or where the standard library has no kind for the
-    /// errno, or the errno is not the host's, the cause's.
+    /// The I/O error kind of the errno. It is the cause's kind where the standard library has none for the
+    /// errno, or the errno is not the host's.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         let kind_of = |errno| io::Error::from_raw_os_error(errno).kind();
-        // That kind has no name of its own to compare with.
+        // `ErrorKind::Uncategorized` cannot be named on stable Rust.
         let unknown = kind_of(i32::MAX);
         let own = self.reason.errno().filter(|errno| errno.text.is_none());
         own.map(|errno| kind_of(errno.number))
@@ -191,7 +190,7 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Debug for Error {
-    /// The message; with `{:#?}`, the parts.
+    /// The message; with `{:#?}`, the fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
             return fmt::Display::fmt(self, f);

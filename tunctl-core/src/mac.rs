@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use crate::text::try_from_text;
 
-/// The MAC address of a tap: six bytes, neither all zero nor a group's, since no interface can have these.
+/// The MAC address of a tap: six bytes. No interface can have the all-zero address or a group address.
 ///
-/// It is written in hexadecimal, as `02:00:5e:10:00:01`, also with hyphens.
+/// It is written in hexadecimal, such as `02:00:5e:10:00:01`. Hyphens are accepted too.
 ///
 /// ```
 /// use tunctl_core::MacAddress;
@@ -23,17 +23,17 @@ use crate::text::try_from_text;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddress([u8; 6]);
 
-/// The bit of the first byte that makes an address a group's.
+/// The bit of the first byte that marks a group address.
 const GROUP: u8 = 1;
-/// The bit of the first byte that tells an address that somebody chose from one that a manufacturer gave.
+/// The bit of the first byte that marks a locally administered address, one that no manufacturer assigned.
 const LOCAL: u8 = 2;
 
 impl MacAddress {
-    /// An address, by its bytes in the order in which they are sent.
+    /// An address from its bytes, in the order in which they are sent.
     ///
     /// # Errors
     ///
-    /// They are all zero, or a group's: multicast, or broadcast.
+    /// The bytes are all zero, or a group address (multicast or broadcast).
     pub const fn new(octets: [u8; 6]) -> Result<Self, InvalidMac> {
         match octets {
             [0, 0, 0, 0, 0, 0] => Err(InvalidMac::Zero),
@@ -42,7 +42,7 @@ impl MacAddress {
         }
     }
 
-    /// Takes over what a kernel reported.
+    /// Takes over an address that a kernel reported, whatever it is.
     #[must_use]
     pub const fn from_kernel(octets: [u8; 6]) -> Self {
         Self(octets)
@@ -54,8 +54,8 @@ impl MacAddress {
         self.0
     }
 
-    /// Whether it is locally administered: somebody's choice, or a kernel's, and not a manufacturer's. One
-    /// that you choose should be.
+    /// Whether it is locally administered: chosen by a person or a kernel, not assigned by a manufacturer. An
+    /// address that you choose should be.
     #[must_use]
     pub const fn is_local(self) -> bool {
         self.0[0] & LOCAL != 0
@@ -79,9 +79,9 @@ impl FromStr for MacAddress {
     }
 }
 
-/// Two hexadecimal digits, or one: the BSDs write them so, too.
+/// One or two hexadecimal digits: the BSDs also write one.
 fn octet_of(text: &str) -> Option<u8> {
-    // A sign is a number's, too.
+    // `from_str_radix` would accept a sign.
     let is_hexadecimal = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hexadecimal { u8::from_str_radix(text, 16).ok() } else { None }
 }
@@ -114,13 +114,13 @@ impl fmt::Debug for MacAddress {
 #[non_exhaustive]
 pub enum InvalidMac {
     /// Not six bytes in hexadecimal.
-    #[error("a MAC address is six bytes in hexadecimal, as 02:00:5e:10:00:01")]
+    #[error("a MAC address is six bytes in hexadecimal, such as 02:00:5e:10:00:01")]
     NotAnAddress,
     /// All bytes are zero.
-    #[error("no interface has the MAC address of all zeroes")]
+    #[error("no interface can have the all-zero MAC address")]
     Zero,
-    /// A multicast address, or that of all stations.
-    #[error("a MAC address whose first byte is odd is a group's, and no interface's")]
+    /// A multicast or the broadcast address.
+    #[error("no interface can have a group MAC address, which is one whose first byte is odd")]
     Group,
 }
 

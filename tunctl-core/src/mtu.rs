@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use crate::text::try_from_text;
 
-/// The most bytes that a packet of an interface may have: from 68 to 65535, link-layer header not counted.
+/// The most bytes that a packet of an interface may have: 68 to 65535, without the link-layer header.
 ///
-/// 68 is the least that IPv4 permits (RFC 791). IPv6 needs 1280: with less, Linux takes an interface's IPv6
-/// away.
+/// 68 is the least that IPv4 permits (RFC 791). IPv6 needs 1280: below that, Linux disables IPv6 on the
+/// interface.
 ///
 /// # Platform
 ///
-/// A kernel may allow less than 65535: Linux allows a tap up to 65521, and answers with an error above that.
+/// A kernel may allow less than 65535. Linux allows a tap up to 65521, and reports an error above that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mtu(u32);
 
@@ -26,7 +26,7 @@ impl Mtu {
     ///
     /// # Errors
     ///
-    /// It is outside of 68 to 65535.
+    /// The MTU is not in the range from 68 to 65535.
     pub const fn new(bytes: u32) -> Result<Self, InvalidMtu> {
         if bytes < Self::MIN.0 || bytes > Self::MAX.0 {
             return Err(InvalidMtu::OutOfRange { bytes });
@@ -34,19 +34,19 @@ impl Mtu {
         Ok(Self(bytes))
     }
 
-    /// Takes over what a kernel reported.
+    /// Takes over an MTU that a kernel reported, whatever it is.
     #[must_use]
     pub const fn from_kernel(bytes: u32) -> Self {
         Self(bytes)
     }
 
-    /// Whether IPv6 can be spoken over it (RFC 8200).
+    /// Whether it is enough for IPv6, which needs 1280 bytes (RFC 8200).
     #[must_use]
     pub const fn carries_ipv6(self) -> bool {
         self.0 >= 1280
     }
 
-    /// In bytes.
+    /// The MTU in bytes.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
@@ -69,13 +69,13 @@ macro_rules! from_integer {
             type Error = InvalidMtu;
 
             fn try_from(bytes: $integer) -> Result<Self, InvalidMtu> {
-                // Whatever does not fit is out of range, too.
+                // A number that does not fit `u32` is out of range as well.
                 Self::new(u32::try_from(bytes).unwrap_or(if bytes > 0 { u32::MAX } else { 0 }))
             }
         }
     )*};
 }
-// `i32` is what a literal is.
+// `i32` is the type of a plain literal.
 from_integer!(i32, u16, u32, u64, usize);
 
 impl fmt::Display for Mtu {
@@ -88,7 +88,7 @@ impl fmt::Display for Mtu {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMtu {
-    /// Not a number of bytes.
+    /// The text is not a number of bytes.
     #[error("an MTU is a number of bytes, from 68 to 65535")]
     NotANumber,
     /// A number that no interface can have.

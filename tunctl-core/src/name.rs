@@ -10,8 +10,8 @@ const MAX_LENGTH: usize = 15;
 
 /// The name of a network interface: 1 to 15 bytes.
 ///
-/// A name that you parse is held to what every kernel accepts and a terminal can show; a name that a kernel
-/// reports ([`from_kernel`](Self::from_kernel)) is kept as it is, since another program may have chosen it.
+/// A parsed name has only what every kernel accepts and a terminal can show. A name that a kernel reports
+/// ([`from_kernel`](Self::from_kernel)) is kept as it is, since another program may have chosen it.
 ///
 /// ```
 /// use tunctl_core::{InterfaceName, InvalidName};
@@ -24,13 +24,12 @@ const MAX_LENGTH: usize = 15;
 ///
 /// # Platform
 ///
-/// Linux cuts a name of 16 bytes or more to 15 without a word, and accepts control bytes; both are refused
-/// here.
+/// Linux silently cuts a longer name to 15 bytes, and accepts control bytes. This type refuses both.
 #[doc(alias = "IFNAMSIZ")]
 #[doc(alias = "devname")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceName {
-    // Padded with NULs, which no name contains: so the derives compare names.
+    // Padded with NULs, which no name contains, so that the derived traits compare names.
     bytes: [u8; MAX_LENGTH],
 }
 
@@ -39,7 +38,7 @@ impl InterfaceName {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, as [`InvalidName`] says.
+    /// [`InvalidName`] says what is wrong with the name.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
         check(name)?;
         if name.contains('%') {
@@ -111,8 +110,8 @@ impl fmt::Debug for InterfaceName {
     }
 }
 
-/// A name to create an interface by: a whole name, or one in which the kernel puts the first free number for
-/// `%d`.
+/// The name for a new interface: a whole name, or a pattern in which the kernel replaces `%d` with the first
+/// free number.
 ///
 /// ```
 /// use tunctl_core::NamePattern;
@@ -133,7 +132,7 @@ impl NamePattern {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, as [`InvalidName`] says.
+    /// [`InvalidName`] says what is wrong with it.
     pub fn new(pattern: &str) -> Result<Self, InvalidName> {
         check(pattern)?;
         let numbered = match pattern.split_once('%') {
@@ -146,7 +145,7 @@ impl NamePattern {
         Ok(Self { name: InterfaceName::store(pattern.as_bytes()), numbered })
     }
 
-    /// The name, unless the kernel has a number to choose.
+    /// The name; `None` for a pattern, whose number the kernel chooses.
     #[must_use]
     pub fn exact(&self) -> Option<InterfaceName> {
         (!self.numbered).then_some(self.name)
@@ -191,22 +190,22 @@ impl fmt::Debug for NamePattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// There is nothing there.
+    /// The text is empty.
     #[error("an interface name has at least one byte")]
     Empty,
     /// More than 15 bytes. (A kernel would cut it silently.)
     #[error("an interface name has at most 15 bytes, this one has {length}")]
     TooLong {
-        /// Its bytes.
+        /// Its length in bytes.
         length: usize,
     },
-    /// `/`, which would leave the directory of `/sys/class/net`, or `:`, which marks an alias.
+    /// `/`, which separates directories below `/sys/class/net`, or `:`, which marks an alias.
     #[error("an interface name cannot contain {character:?}")]
     Separator {
         /// The character.
         character: char,
     },
-    /// A space, a tab, or the byte 0xA0, which Linux takes for one even inside a character of UTF-8.
+    /// A space, a tab, or the byte 0xA0, which Linux takes for whitespace even inside a UTF-8 character.
     #[error("an interface name cannot contain whitespace (byte {byte:#04x})")]
     Whitespace {
         /// The byte.
@@ -218,18 +217,16 @@ pub enum InvalidName {
         /// The byte.
         byte: u8,
     },
-    /// `.` or `..`: these are directories.
+    /// `.` or `..`, which name directories.
     #[error("an interface cannot be called \".\" or \"..\"")]
     Dots,
-    /// `all` or `default`: under these names, Linux keeps the settings of all interfaces and of future ones.
+    /// `all` or `default`: Linux keeps the settings of all interfaces, and of future ones, under these names.
     #[error(
         "an interface cannot be called \"all\" or \"default\": the kernel keeps general settings under these names"
     )]
     Reserved,
     /// A `%` that is not the one `%d` of a pattern.
-    #[error(
-        "in an interface name, % stands only as one %d, and only where a new interface is numbered by it"
-    )]
+    #[error("an interface name can contain % only as a single %d, and only in a pattern for a new interface")]
     StrayPercent,
 }
 

@@ -1,12 +1,12 @@
-//! The operations, as a set that can be asked about and named in an error.
+//! The operations, which errors name and capabilities list.
 
 use std::fmt;
 
 macro_rules! operations {
     ($($(#[$docs:meta])* $name:ident = $phrase:literal,)*) => {
-        /// What was asked of a backend, a device or an interface.
+        /// What the caller asked a backend, a device or an interface to do.
         ///
-        /// Displayed, it is a phrase that the name of the interface completes: `set MTU of`.
+        /// `Display` prints a phrase that the interface's name completes: `set MTU of`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Operation {
@@ -14,10 +14,10 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// All of them.
+            /// All operations.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The phrase where no interface's name follows.
+            /// The phrase for an error without an interface's name.
             pub(crate) fn alone(self) -> &'static str {
                 let phrase = self.phrase();
                 match phrase.rsplit_once(' ') {
@@ -60,7 +60,7 @@ operations! {
     AttachQueue = "attach the queue to",
     /// [`Queues::detach_queue`](crate::Queues::detach_queue).
     DetachQueue = "detach the queue from",
-    /// Announcing what a reader can take over from the kernel, where a backend can.
+    /// Announcing the offloads that the reader supports, on backends that can.
     SetOffloads = "set offloads of",
     /// [`TunDevice::recv`](crate::TunDevice::recv) and its other forms.
     Receive = "receive from",
@@ -73,7 +73,7 @@ operations! {
     /// [`Interrupter::trigger`](crate::Interrupter::trigger).
     Interrupt = "make an interrupter",
     /// [`TunDevice::name`](crate::TunDevice::name).
-    Name = "ask for the name of",
+    Name = "get the name of",
     /// [`Interface::info`](crate::Interface::info) and what follows from it.
     Inspect = "inspect",
     /// [`Interface::set_state`](crate::Interface::set_state) with [`State::Up`](crate::State::Up).
@@ -96,17 +96,17 @@ operations! {
     RemoveAddress = "remove an address from",
     /// [`Interface::delete`](crate::Interface::delete).
     Delete = "delete",
-    /// Renaming, where a backend can.
+    /// [`Interface::rename`](crate::Interface::rename).
     Rename = "rename",
-    /// Moving an interface to another network namespace, where a backend can.
+    /// Moving an interface to another network namespace, on backends that can.
     Move = "move to another namespace",
-    /// Plugging an interface into a wire, where a backend can.
+    /// Connecting an interface to another one, or to a switch, on backends that can.
     Connect = "connect",
-    /// Watching what passes an interface, where a backend can.
+    /// Observing the packets that pass an interface, on backends that can.
     Observe = "observe",
-    /// Leaving for a network namespace of the process's own, where a backend can.
+    /// Entering a new network namespace, on backends that can.
     EnterNamespace = "enter a new user and network namespace",
-    /// Building the value that an operation was to take: a name, an address, options.
+    /// Parsing an argument: a name, an address, options.
     Parse = "parse",
 }
 

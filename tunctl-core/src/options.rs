@@ -7,12 +7,12 @@ use crate::{
     Result, State, Uid,
 };
 
-/// What to create or to open: layer, name, how packets come and go, and what the interface is to be like.
+/// What to create or to open: layer, name, packet headers, queues, and the configuration of the interface.
 ///
 /// The default is Erlang's: a tap without packet information whose name the kernel chooses.
 ///
-/// Setters take text and parse it, or take parsed values. The first one that is wrong is kept, and `create`
-/// returns it, so that one `?` does for all:
+/// Setters take text and parse it, or take parsed values. The options keep the first error, and `create`
+/// returns it, so that one `?` is enough for all of them:
 ///
 /// ```
 /// use tunctl_core::{CreateOptions, Result, TunBackend};
@@ -22,11 +22,11 @@ use crate::{
 /// }
 /// ```
 ///
-/// What is named of the interface is declarative: [`open`](crate::TunBackend::open) and
+/// The configuration is declarative: [`open`](crate::TunBackend::open) and
 /// [`open_or_create`](crate::TunBackend::open_or_create) change only what differs, and undo it if a step
-/// fails; [`create`](crate::TunBackend::create) leaves nothing behind then.
+/// fails; a failed [`create`](crate::TunBackend::create) leaves nothing behind.
 ///
-/// What a kernel would silently accept or cut is refused when it is named.
+/// Setters refuse values that a kernel would silently accept or cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct CreateOptions {
@@ -58,7 +58,7 @@ impl CreateOptions {
     ///
     /// # Errors
     ///
-    /// The flags name no layer, or both, or have a bit that no flag has.
+    /// The flags specify no layer, or both, or contain an unknown bit.
     pub fn from_flags(flags: CreateFlags) -> Result<Self, InvalidOptions> {
         let unknown = flags.bits() & !CreateFlags::all().bits();
         if unknown != 0 {
@@ -71,7 +71,7 @@ impl CreateOptions {
         }
     }
 
-    /// As [`from_flags`](Self::from_flags), from the integer that Erlang's `tunctl` and Linux use.
+    /// Like [`from_flags`](Self::from_flags), from the integer that Erlang's `tunctl` and Linux use.
     ///
     /// # Errors
     ///
@@ -106,22 +106,21 @@ impl CreateOptions {
         self.with(CreateFlags::VNET_HDR, on)
     }
 
-    /// Whether several devices may share the interface, each with a queue of its own. Off by default;
+    /// Whether several devices may share the interface, each with its own queue. Off by default;
     /// [`create_queues`](crate::TunBackend::create_queues) turns it on.
     #[doc(alias = "IFF_MULTI_QUEUE")]
     pub fn multi_queue(self, on: bool) -> Self {
         self.with(CreateFlags::MULTI_QUEUE, on)
     }
 
-    /// The flag `one_queue`, which old programs set. It has no effect on any kernel since Linux 3.8.
+    /// The flag `one_queue`, which old programs set. It has had no effect since Linux 3.8.
     #[doc(alias = "IFF_ONE_QUEUE")]
     pub fn one_queue(self, on: bool) -> Self {
         self.with(CreateFlags::ONE_QUEUE, on)
     }
 
-    /// Whether an interface that exists is refused: it makes
-    /// [`open_or_create`](crate::TunBackend::open_or_create) do as [`create`](crate::TunBackend::create)
-    /// does.
+    /// Whether an existing interface is refused: [`open_or_create`](crate::TunBackend::open_or_create) then
+    /// behaves like [`create`](crate::TunBackend::create).
     #[doc(alias = "IFF_TUN_EXCL")]
     pub fn exclusive(self, on: bool) -> Self {
         self.with(CreateFlags::TUN_EXCL, on)
@@ -152,7 +151,7 @@ impl CreateOptions {
         self
     }
 
-    /// All that is named of the interface, in place of what was named so far.
+    /// The whole configuration of the interface. It replaces what earlier setters specified.
     pub fn config(mut self, config: InterfaceConfig) -> Self {
         let invalid = self.config.invalid.take();
         self.config = config;
@@ -178,13 +177,13 @@ impl CreateOptions {
         self.configured(|config| config.mac(mac))
     }
 
-    /// How many packets wait for the program at most, in each queue; see [`InterfaceConfig::queue_length`].
+    /// The most packets that wait for the program in each queue; see [`InterfaceConfig::queue_length`].
     #[doc(alias = "txqueuelen")]
     pub fn queue_length(self, packets: u32) -> Self {
         self.configured(|config| config.queue_length(packets))
     }
 
-    /// An address that it is to have. May be repeated; see [`InterfaceConfig::address`].
+    /// Adds an address. May be repeated; see [`InterfaceConfig::address`].
     pub fn address<A>(self, address: A) -> Self
     where
         A: TryInto<InterfaceAddress>,
@@ -193,7 +192,7 @@ impl CreateOptions {
         self.configured(|config| config.address(address))
     }
 
-    /// Up: the interface takes packets. It needs no address for that.
+    /// Brings the interface up, so that it takes packets. It needs no address for that.
     pub fn up(self) -> Self {
         self.configured(|config| config.state(State::Up))
     }
@@ -209,7 +208,7 @@ impl CreateOptions {
         self.name.as_ref()
     }
 
-    /// The name, if it is a whole one.
+    /// The name; `None` if it is a pattern, or left to the kernel.
     #[must_use]
     pub fn get_exact_name(&self) -> Option<InterfaceName> {
         self.name.as_ref().and_then(NamePattern::exact)
@@ -227,7 +226,7 @@ impl CreateOptions {
         if self.flags.contains(CreateFlags::TUN) { Layer::Tun } else { Layer::Tap }
     }
 
-    /// What is named of the interface.
+    /// The configuration of the interface.
     pub const fn get_config(&self) -> &InterfaceConfig {
         &self.config
     }
@@ -244,7 +243,7 @@ impl CreateOptions {
         self.persistent
     }
 
-    /// Why a value is wrong, if one is.
+    /// The first error of a setter, if there is one.
     pub(crate) const fn invalid(&self) -> Option<&Error> {
         self.config.invalid.as_ref()
     }
@@ -266,19 +265,19 @@ pub enum InvalidOptions {
     /// Neither tun nor tap.
     #[error("a device is either a tun or a tap: choose one")]
     NoLayer,
-    /// Bits that no flag has. (Linux would ignore them.)
+    /// Unknown bits. (Linux would ignore them.)
     #[error("no flag has the bits {bits:#06x}")]
     UnknownBits {
-        /// Those bits.
+        /// The unknown bits.
         bits: u16,
     },
-    /// An existing interface is to be opened, but no name says which.
-    #[error("to open an existing interface, give its whole name")]
+    /// The options have no whole name, which opening an existing interface needs.
+    #[error("to open an existing interface, specify its whole name")]
     NoName,
-    /// No queue is asked for.
+    /// The caller asked for no queue at all.
     #[error("an interface has at least one queue")]
     NoQueues,
-    /// An existing interface is to be opened, and must not exist.
+    /// `exclusive` demands a new interface, and `open` an existing one.
     #[error("an existing interface cannot be opened exclusively: that flag is for new ones")]
     ExclusiveOpen,
 }

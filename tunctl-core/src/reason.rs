@@ -1,14 +1,14 @@
-//! Why an operation failed, before it is known which operation it was.
+//! Why an operation failed, independent of the operation.
 
 use std::borrow::Cow;
 use std::io;
 
 use crate::{Cause, Error, Holder, Operation};
 
-/// Why something failed: a cause, and what a person should read beside it.
+/// Why something failed: a cause, and details for a person to read.
 ///
-/// A backend, or a model of a kernel, states each rule's reason once, where the rule is. [`of`](Self::of)
-/// makes an [`Error`] of it when the operation is known:
+/// A backend, or a model of a kernel, states the reason once, at the rule that it enforces. [`of`](Self::of)
+/// turns it into an [`Error`] where the operation is known:
 ///
 /// ```
 /// use tunctl_core::{Cause, Operation, Reason};
@@ -22,26 +22,25 @@ use crate::{Cause, Error, Holder, Operation};
 /// # Ok::<(), tunctl_core::InvalidName>(())
 /// ```
 ///
-/// It allocates nothing unless it has details of the moment.
+/// It allocates only for details that vary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reason {
     cause: Cause,
     errno: Option<Errno>,
-    // Boxed, so that a result is small: most errors of an event loop have none.
+    // Boxed to keep results small: most errors of an event loop have none.
     particulars: Option<Box<Particulars>>,
 }
 
-/// An error number. The same number means another thing on another system, so a foreign one brings its text
-/// along.
+/// An error number. The meaning of a number differs between systems, so a foreign one carries its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno {
     pub(crate) number: i32,
-    /// What it means, where it is not the host's.
+    /// The meaning of a foreign number; `None` for the host's own.
     pub(crate) text: Option<&'static str>,
 }
 
-/// What only one error has to say.
+/// Details of a single error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Particulars {
     detail: Option<Cow<'static, str>>,
@@ -51,12 +50,12 @@ struct Particulars {
 }
 
 impl Reason {
-    /// A cause, with the explanation and the remedy that it has everywhere.
+    /// A cause with its general explanation and remedy.
     pub const fn new(cause: Cause) -> Self {
         Self { cause, errno: None, particulars: None }
     }
 
-    /// The reason for an error of the standard library, or of an event loop, about a descriptor.
+    /// The reason for an I/O error about a descriptor, from the standard library or an event loop.
     ///
     /// Its cause is `WouldBlock`, `TooManyOpenFiles` or `Other`.
     pub fn from_io(error: &io::Error) -> Self {
@@ -64,7 +63,7 @@ impl Reason {
             // The standard library has no kind for these, and the numbers are the same on every Unix system.
             Some(enfile @ 23) => Self::new(Cause::TooManyOpenFiles)
                 .with_errno(enfile)
-                .with_remedy("Raise the system's limit of open files, or close some."),
+                .with_remedy("Raise the system's limit of open files, or close some files."),
             Some(emfile @ 24) => Self::new(Cause::TooManyOpenFiles).with_errno(emfile),
             Some(errno) if error.kind() == io::ErrorKind::WouldBlock => {
                 Self::new(Cause::WouldBlock).with_errno(errno)
@@ -74,32 +73,31 @@ impl Reason {
         }
     }
 
-    /// With the errno of the system call that failed.
+    /// Adds the errno of the system call that failed.
     pub const fn with_errno(mut self, errno: i32) -> Self {
         self.errno = Some(Errno { number: errno, text: None });
         self
     }
 
-    /// With an errno that need not be the host's, and its meaning: that of a kernel model, or of another
-    /// system.
+    /// Adds an errno of another system, or of a model of one, and its meaning there.
     pub const fn with_foreign_errno(mut self, errno: i32, text: &'static str) -> Self {
         self.errno = Some(Errno { number: errno, text: Some(text) });
         self
     }
 
-    /// With the explanation for a person, where the cause's own is too general.
+    /// Replaces the cause's explanation by a more specific one.
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.particulars_mut().detail = Some(detail.into());
         self
     }
 
-    /// With a sentence, or several, on what to do about it, where the cause's own is too general.
+    /// Replaces the cause's remedy by more specific advice: one or more sentences.
     pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
         self.particulars_mut().remedy = Some(remedy.into());
         self
     }
 
-    /// With the processes that hold the interface.
+    /// Adds the processes that hold the interface.
     pub fn with_holders(mut self, holders: Vec<Holder>) -> Self {
         if !holders.is_empty() {
             self.particulars_mut().holders = holders;

@@ -1,4 +1,4 @@
-//! What has to be done, from what an interface is and what it is to be: pure functions.
+//! The steps from an interface's present state to the configuration: pure functions.
 
 use crate::{
     Cause, Error, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, InterfaceName, MacAddress,
@@ -28,7 +28,7 @@ impl Step {
         }
     }
 
-    /// Says that this step, which would undo a change, was not done.
+    /// Says what is left of a change, when this step could not undo it.
     pub(super) fn not_undone(self, now: &InterfaceInfo) -> String {
         match self {
             Self::Rename(name) => format!("its name is {}, and was {name}", now.name),
@@ -41,9 +41,9 @@ impl Step {
     }
 }
 
-/// The steps that make an interface what `config` names, addresses that are to come or go aside. They stand
-/// in the order in which each finds what it needs: a kernel may rename only what is down, and never adds the
-/// route to an IPv6 peer if the interface was down when the address came.
+/// The steps that bring an interface to `config`, except for adding and removing the addresses that it lists.
+/// Their order matters: a kernel may rename only an interface that is down, and never adds the route to an
+/// IPv6 peer if the interface was down when the address was added.
 pub(super) fn steps(
     config: &InterfaceConfig,
     info: &InterfaceInfo,
@@ -61,7 +61,7 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-/// The steps back, from what an interface is now to what it was.
+/// The steps that restore an interface from its state `now` to its state `before`.
 pub(super) fn back(now: &InterfaceInfo, before: &InterfaceInfo) -> impl Iterator<Item = Step> {
     let steps = [
         (now.state != before.state).then_some(Step::SetState(before.state)),
@@ -73,7 +73,7 @@ pub(super) fn back(now: &InterfaceInfo, before: &InterfaceInfo) -> impl Iterator
     steps.into_iter().flatten()
 }
 
-/// An address that is to go and is not there is a mistake, which is to be found before anything is changed.
+/// Removing an address that the interface does not have is an error. It is found before anything changes.
 fn check_absent(config: &InterfaceConfig, addresses: &[InterfaceAddress]) -> Result<()> {
     let is_missing = |wanted: &&InterfaceAddress| !addresses.iter().any(|held| held.same_as(wanted));
     match config.absent.iter().find(is_missing) {
@@ -87,8 +87,8 @@ fn check_absent(config: &InterfaceConfig, addresses: &[InterfaceAddress]) -> Res
     }
 }
 
-/// The IPv6 addresses that cannot stay with the MTU that is wanted. Those that the kernel made come and go by
-/// themselves.
+/// The IPv6 addresses that the configured MTU does not permit. Link-local ones are left out: the kernel adds
+/// and removes them by itself.
 fn ipv6_to_drop(
     config: &InterfaceConfig,
     info: &InterfaceInfo,
@@ -129,6 +129,6 @@ fn too_small_for(mtu: Mtu, address: InterfaceAddress) -> Error {
         .with_detail(format!(
             "with an MTU of {mtu} bytes the interface would lose {address}: IPv6 needs 1280"
         ))
-        .with_remedy("Choose 1280 or more, remove its IPv6 addresses, or say that they may go (drop_ipv6, or --drop-ipv6).")
+        .with_remedy("Choose 1280 or more, remove its IPv6 addresses, or permit their loss (drop_ipv6, or --drop-ipv6).")
         .of(Operation::SetMtu)
 }
