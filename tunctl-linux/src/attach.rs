@@ -1,4 +1,4 @@
-//! Creating and opening: from options to an attached device, with nothing left behind on the way.
+//! Creating and opening: from options to an attached device. A failure leaves nothing behind.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -21,10 +21,10 @@ use crate::netlink::{Link, Netlink};
 use crate::remedy;
 use crate::{LinuxDevice, LinuxInterface};
 
-/// How often we start again when others delete, create or rename interfaces between two of our steps.
+/// How often an attempt restarts when other programs delete, create or rename interfaces between its steps.
 const ATTEMPTS: usize = 8;
 
-/// The size of the virtio-net header unless someone asks for another.
+/// The driver's default size of the virtio-net header.
 const VNET_HEADER: i32 = 10;
 
 /// One call of `attach`.
@@ -36,7 +36,7 @@ pub(crate) struct Attach<'a> {
 }
 
 impl<'a> Attach<'a> {
-    /// Opens the configuration socket first: if that fails, nothing has been made that would have to go.
+    /// Opens the netlink socket first: if that fails, there is nothing to clean up.
     pub(crate) fn begin(mode: AttachMode, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
         let netlink =
             Netlink::open().map_err(|error| named(diagnose::reason(&error).of(mode.operation()), options))?;
@@ -57,7 +57,7 @@ impl<'a> Attach<'a> {
         Ok(self.device(fd, &attached))
     }
 
-    /// Attaches to the interface of this name. If there is none, that is an error, or one is created, by
+    /// Attaches to the interface of this name. If there is none, it creates one or fails, depending on the
     /// mode.
     fn by_name(&self, name: &InterfaceName) -> Result<LinuxDevice> {
         for _ in 0..ATTEMPTS {
@@ -76,7 +76,7 @@ impl<'a> Attach<'a> {
         Err(self.overtaken())
     }
 
-    /// The interface that has the name, if it is one that could be attached to.
+    /// The interface of this name, if there is one. An interface that is not a TUN/TAP interface is an error.
     fn existing(&self, name: &InterfaceName) -> Result<Option<InterfaceInfo>> {
         match self.netlink.link_by_name(name) {
             Ok(None) => Ok(None),
@@ -86,12 +86,12 @@ impl<'a> Attach<'a> {
         }
     }
 
-    /// Attaches to an interface that was just seen. `None`: it has gone since, and its name with it; what the
-    /// kernel then created under that name goes when its descriptor does.
+    /// Attaches to an interface that was just seen. Returns `None` if another interface has its name by now.
+    /// If the kernel created that one for this attempt, it goes when the descriptor closes.
     fn attach_to(&self, existing: &InterfaceInfo) -> Result<Option<LinuxDevice>> {
         let several = CreateFlags::MULTI_QUEUE;
         let shared = existing.flags.contains(several) && existing.queues != Some(0);
-        // Of another layer, or with a single queue, the kernel refuses it anyway, and says so better.
+        // The kernel itself refuses another layer or a single queue, with a more specific error.
         let joins = self.options.get_flags().contains(several) && self.options.get_layer() == existing.layer;
         if shared && joins && headers(existing.flags) != headers(self.options.get_flags()) {
             // Attaching would change the headers of the other queues' packets.
@@ -102,7 +102,7 @@ impl<'a> Attach<'a> {
         if attached.index != existing.index {
             return Ok(None);
         }
-        // Others may have attached in the meantime.
+        // Other programs may have attached in the meantime.
         if shared || attached.queues.is_some_and(|queues| queues > 1) {
             self.check_header_size(&fd)?;
         } else {
@@ -112,7 +112,7 @@ impl<'a> Attach<'a> {
         Ok(Some(self.device(fd, &attached)))
     }
 
-    /// Another size than the usual would make every packet of this device unreadable.
+    /// A virtio-net header of another size would make every packet of this device unreadable.
     fn check_header_size(&self, fd: &OwnedFd) -> Result<()> {
         if !self.options.get_flags().contains(CreateFlags::VNET_HDR) {
             return Ok(());
@@ -124,7 +124,7 @@ impl<'a> Attach<'a> {
         }
     }
 
-    /// One open of the node, one `TUNSETIFF`.
+    /// Opens the node and attaches the descriptor by `TUNSETIFF`.
     fn attach(&self, extra: CreateFlags) -> Result<OwnedFd> {
         let fd: OwnedFd = OpenOptions::new()
             .read(true)
@@ -147,8 +147,8 @@ impl<'a> Attach<'a> {
         Ok(fd)
     }
 
-    /// What a descriptor is attached to. The kernel tells an index only by name, so the name must still be
-    /// the same afterwards.
+    /// The interface that a descriptor is attached to. The descriptor reports only the name. The lookup by
+    /// name is valid only if the descriptor still reports the same name afterwards.
     fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
         let general = |error: &io::Error| self.fail_with(errno(error), remedy::attached(errno(error)));
         for _ in 0..ATTEMPTS {
@@ -163,15 +163,15 @@ impl<'a> Attach<'a> {
         Err(self.overtaken())
     }
 
-    /// What the driver keeps with the interface, not with the descriptor, a former user may have changed:
-    /// another header size, byte order or offload would corrupt every packet silently, and a filter would
-    /// drop them.
+    /// Resets the state that the driver keeps with the interface rather than the descriptor. A former user's
+    /// header size, byte order or offloads would silently corrupt every packet, and its filters would drop
+    /// packets.
     fn reset(&self, fd: &OwnedFd) -> io::Result<()> {
         if self.options.get_flags().contains(CreateFlags::TAP) {
             tun::set_tap_filters_off(fd.as_fd())?;
         }
         match tun::set_programs_off(fd.as_fd()) {
-            // A kernel without such programs has none to take off.
+            // A kernel that does not know such programs has none to remove.
             Err(error) if errno(&error) == Errno::EINVAL => {}
             outcome => outcome?,
         }
@@ -199,7 +199,7 @@ impl<'a> Attach<'a> {
 
     fn overtaken(&self) -> Error {
         let reason = Reason::new(Cause::Other)
-            .with_detail("other programs deleted, created or renamed the interface each time it was tried")
+            .with_detail("other programs deleted, created or renamed the interface during every attempt")
             .with_remedy("Try again once they are done.");
         self.fail(reason)
     }
@@ -213,7 +213,7 @@ impl<'a> Attach<'a> {
     }
 }
 
-/// The flags that decide what stands in front of each packet.
+/// The flags that select the headers in front of each packet.
 fn headers(flags: CreateFlags) -> CreateFlags {
     flags & (CreateFlags::NO_PI | CreateFlags::VNET_HDR)
 }

@@ -39,7 +39,7 @@ impl LinuxDevice {
         reason.with_errno(errno as i32).of(operation).with_name(name)
     }
 
-    // Not cold: an event loop meets "nothing there" after each batch, so that case makes no system call.
+    // Not cold: an event loop gets `EAGAIN` after each batch, so that case makes no further system call.
     fn receive_error(&self, errno: Errno, room: usize) -> Error {
         match errno {
             Errno::EAGAIN => would_block(Operation::Receive),
@@ -64,7 +64,7 @@ impl LinuxDevice {
     fn set_queue(&self, operation: Operation, attached: bool) -> Result<()> {
         let Err(error) = tun::set_queue(self.fd.as_fd(), attached) else { return Ok(()) };
         let errno = errno(&error);
-        // The kernel does not tell a deleted interface from a queue that is as it should be already.
+        // The kernel reports the same errno for a deleted interface and for a queue already in that state.
         let is_gone = attached_name(&self.fd).is_err();
         let reason =
             if is_gone { remedy::gone() } else { remedy::configure(errno, operation, &diagnose::caller()) };
@@ -76,8 +76,8 @@ impl LinuxDevice {
         DestroyError::new(self.error(Operation::Destroy, errno, reason), Some(self))
     }
 
-    /// The interface's report, if it is where the device was opened. Elsewhere nothing can be asked of it,
-    /// and its index may be another's here.
+    /// The interface's report, if it is still in the namespace where the device was opened. In another one it
+    /// cannot be queried, and its index may belong to another interface here.
     fn report_if_here(&self) -> Result<Option<InterfaceInfo>, Errno> {
         let name = attached_name(&self.fd).map_err(|error| errno(&error))?;
         let found = self.interface.netlink().link_by_index(self.interface.index());
@@ -87,7 +87,7 @@ impl LinuxDevice {
         }
     }
 
-    /// Refuses to configure a stranger that has the index of an interface which was moved away.
+    /// Refuses to configure another interface that has the index of one that was moved away.
     fn check_here(&self, operation: Operation) -> Result<()> {
         match self.report_if_here() {
             Ok(Some(_)) => Ok(()),
@@ -96,19 +96,20 @@ impl LinuxDevice {
         }
     }
 
-    /// Destroys without the right to delete: the interface goes with its last descriptor, if that is ours.
+    /// Destroys without the right to delete: the kernel removes the interface when its last descriptor
+    /// closes, so this one must be the last.
     fn destroy_by_closing(self, here: Option<&InterfaceInfo>) -> Result<(), DestroyError<Self>> {
         let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
         let attached = match here {
             Some(info) => {
                 let attached = holders::attached(&name, self.interface.netlink().namespace());
-                // The kernel counts queues. If there is this one, only its duplicates count: others have the
-                // name elsewhere.
+                // The kernel reports the number of queues. If this is the only one, only its duplicates
+                // count: other descriptors of that name belong to interfaces in other namespaces.
                 let is_only_queue = info.queues.is_none_or(|queues| queues <= 1);
                 if is_only_queue { holders::duplicates(attached, self.fd.as_raw_fd()) } else { attached }
             }
-            // Somewhere else, a descriptor of that name may be a stranger's; another queue can't be told from
-            // that, a duplicate of this one can.
+            // After a move, a descriptor of that name may belong to another interface. It cannot be
+            // distinguished from another queue of this one; a duplicate of this descriptor can.
             None if self.flags.contains(CreateFlags::MULTI_QUEUE) => holders::attached_anywhere(&name),
             None => holders::duplicates(holders::attached_anywhere(&name), self.fd.as_raw_fd()),
         };
@@ -136,13 +137,13 @@ impl LinuxDevice {
 
 fn kept_alive() -> Reason {
     Reason::new(Cause::Busy).with_detail("other descriptors keep the interface alive").with_remedy(
-        "Close them, or destroy it with CAP_NET_ADMIN, which deletes the interface under them. (Programs of other \
-         users are seen only as root.)",
+        "Close them, or destroy it with CAP_NET_ADMIN, which deletes the interface under them. (Only root \
+         can see the programs of other users.)",
     )
 }
 
-/// What ended a poll of the device and, behind it, the interrupter, if there is one. An interrupt wins, so
-/// that it ends a reader also under a flood of packets.
+/// What ended a poll of the device and of the interrupter, if there is one. An interrupt wins, so that it
+/// ends a reader even under a flood of packets.
 fn outcome(polled: &[PollFd<'_>]) -> WaitOutcome {
     match polled {
         [_, interrupter] if interrupter.any() == Some(true) => WaitOutcome::Interrupted,
@@ -157,9 +158,8 @@ fn would_block(operation: Operation) -> Error {
 impl AsFd for LinuxDevice {
     /// Lends the descriptor, for an event loop to wait on.
     ///
-    /// When the interface is deleted, Linux reports an error alone, neither readable nor writable, and wakes
-    /// only those who wait for it to be readable: a loop must wait for that and for errors, also if it only
-    /// wants to send.
+    /// When the interface is deleted, Linux reports only an error, neither readable nor writable, and wakes
+    /// only a poll for readability. So a loop must wait for readability and errors even if it only sends.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -204,7 +204,7 @@ impl TunDevice for LinuxDevice {
     #[inline]
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         match writev(&self.fd, pieces) {
-            // A list of nothing does not reach the driver, which would refuse it.
+            // An empty list does not reach the driver, which would refuse it.
             Ok(0) => Err(self.send_error(Errno::EINVAL, 0)),
             Ok(length) => Ok(length),
             Err(errno) => Err(self.send_error(errno, pieces.iter().map(|piece| piece.len()).sum())),
@@ -221,11 +221,11 @@ impl TunDevice for LinuxDevice {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let interest = match readiness {
             Readiness::Readable => PollFlags::POLLIN,
-            // When the interface is deleted, the kernel wakes only those who wait for something to read. A
-            // tun never has anything urgent: to ask for that costs nothing, and is to be woken.
+            // When the interface is deleted, the kernel wakes only polls for readability. That wakeup
+            // includes POLLPRI, which a tun never reports otherwise: asking for it has no other effect.
             Readiness::Writable => PollFlags::POLLOUT | PollFlags::POLLPRI,
         };
-        // Without an interrupter the device stands there twice, and only the first is polled.
+        // Without an interrupter the second entry is the device again, and is not polled.
         let other = interrupter.map_or(self.fd.as_fd(), Interrupter::as_fd);
         let mut polled = [PollFd::new(self.fd.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
         let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
@@ -261,8 +261,8 @@ impl TunDevice for LinuxDevice {
         Ok(Self { fd, interface: self.interface.clone(), flags: self.flags })
     }
 
-    /// On Linux, with `CAP_NET_ADMIN` the interface is deleted, whoever else has it open. Without, it goes
-    /// with the last descriptor, so it must be this one.
+    /// On Linux, with `CAP_NET_ADMIN` this deletes the interface even while others have it open. Without it,
+    /// the kernel removes the interface when its last descriptor closes, so this one must be the last.
     fn destroy(self) -> Result<(), DestroyError<Self>> {
         let here = match self.report_if_here() {
             Ok(here) => here,

@@ -1,8 +1,8 @@
-//! A network namespace of one's own: TUN/TAP without privilege, for tests, trials and labs.
+//! New network namespaces: TUN/TAP without privilege, for tests, trials and labs.
 //!
-//! In a new user namespace an unprivileged process has every capability over a network namespace that was
-//! made with it, so it can create, configure and use devices there, if `/dev/net/tun` is open to it (mode
-//! 0666, the usual default).
+//! In a new user namespace an unprivileged process has every capability over a network namespace that it
+//! created together with it. So the process can create, configure and use devices there, if it may open
+//! `/dev/net/tun` (mode 0666, the usual default).
 
 use std::cell::Cell;
 use std::fs;
@@ -26,17 +26,17 @@ use crate::remedy;
 /// Moves the process into a new user, network and mount namespace, as root there, with the loopback interface
 /// up.
 ///
-/// Root's ids all stay valid inside; another user's own ids are 0 inside, and no others exist. `/sys` is
-/// mounted anew where the system permits it; where it does not, `/sys/class/net` goes on to show the
-/// interfaces outside. A process that may make network namespaces enters one also where user namespaces are
-/// refused, and stays in its user namespace.
+/// If root calls it, all ids stay valid inside. Otherwise the caller's own ids become 0 inside, and no other
+/// ids exist. `/sys` is mounted again where the system permits it; elsewhere `/sys/class/net` still shows the
+/// interfaces outside. Where the system refuses user namespaces, a process that may create network namespaces
+/// enters only a network namespace, and stays in its user namespace.
 ///
-/// Only the calling process moves, and its children; it cannot come back. Call it first thing in `main`: a
-/// process that has started a thread cannot enter a user namespace.
+/// Only the calling process moves, with its later children, and it cannot come back. Call it first thing in
+/// `main`: a process with several threads cannot enter a user namespace.
 ///
 /// # Errors
 ///
-/// `SeveralThreads`; `NamespacesRefused`, with what switched them off.
+/// `SeveralThreads`; `NamespacesRefused`, with the settings that may have switched them off.
 ///
 /// # Platform
 ///
@@ -44,7 +44,7 @@ use crate::remedy;
 #[doc(alias = "unshare")]
 pub fn enter_new() -> Result<()> {
     if has_several_threads() {
-        // Without this, who is privileged would move one thread and leave the others behind.
+        // A privileged process would otherwise move this thread alone and leave the others behind.
         return Err(refused(Errno::EINVAL));
     }
     let own = Own { uid: geteuid(), gid: getegid() };
@@ -69,15 +69,14 @@ fn has_several_threads() -> bool {
     fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1)
 }
 
-/// The caller's ids outside.
+/// The caller's ids outside the namespace.
 struct Own {
     uid: Uid,
     gid: Gid,
 }
 
 impl Own {
-    /// Makes them 0 inside, which everyone may do for himself; the kernel first wants `setgroups` switched
-    /// off.
+    /// Maps the ids to 0 inside. Every process may map its own ids, once it has switched `setgroups` off.
     fn map(&self) -> io::Result<()> {
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("0 {} 1", self.uid))?;
@@ -85,10 +84,10 @@ impl Own {
     }
 }
 
-/// A process that stays outside: only there root has the right to map other ids than its own.
+/// A process that stays outside: only there does root have the right to map ids other than its own.
 struct Mapper {
     pid: Pid,
-    /// Written to, it maps; closed, it ends.
+    /// A written byte starts the mapping; closing it ends the process.
     go: Rc<Cell<Option<OwnedFd>>>,
 }
 
@@ -97,23 +96,23 @@ impl Mapper {
         let users = identity_map(&fs::read_to_string("/proc/self/uid_map")?);
         let groups = identity_map(&fs::read_to_string("/proc/self/gid_map")?);
         let target = std::process::id();
-        let (told, go) = pipe2(OFlag::O_CLOEXEC)?;
+        let (started, go) = pipe2(OFlag::O_CLOEXEC)?;
         let go = Rc::new(Cell::new(Some(go)));
         let inherited = go.clone();
         let pid = process::in_copy(move || {
-            // Else the copy would wait for itself.
+            // Otherwise the copy would hold the writing end itself, and wait forever.
             drop(inherited.take());
-            let is_told = nix::unistd::read(&told, &mut [0]) == Ok(1);
+            let is_started = nix::unistd::read(&started, &mut [0]) == Ok(1);
             let write = |kind, map: &str| fs::write(format!("/proc/{target}/{kind}_map"), map).is_ok();
-            i32::from(!(is_told && write("uid", &users) && write("gid", &groups)))
+            i32::from(!(is_started && write("uid", &users) && write("gid", &groups)))
         })?;
         Ok(Self { pid: Pid::from_raw(pid), go })
     }
 
-    /// Maps all ids onto themselves, or doesn't; whether they are mapped.
+    /// Maps all ids onto themselves if `map`, and ends the process. Returns whether the ids are mapped.
     fn end(self, map: bool) -> bool {
         if let Some(go) = self.go.take().filter(|_| map) {
-            // If it has died, it has not mapped.
+            // A failed write means that the process has died, which its exit status reports.
             let _ = nix::unistd::write(&go, &[1]);
         }
         waitpid(self.pid, None).is_ok_and(|status| status == WaitStatus::Exited(self.pid, 0))
@@ -133,7 +132,7 @@ fn identity_map(current: &str) -> String {
 }
 
 fn mount_sysfs() {
-    // Both are refused in many containers, where the documented consequence is to be lived with.
+    // Many containers refuse both mounts. `enter_new` documents the consequence.
     let none: Option<&str> = None;
     let private = mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none);
     if private.is_ok() {
@@ -155,12 +154,12 @@ fn refused(errno: Errno) -> tunctl_core::Error {
     reason(errno).with_errno(errno as i32).of(Operation::EnterNamespace)
 }
 
-/// The limits that may have been reached.
+/// Says which limits may have been reached.
 fn limits() -> String {
     let limit = |kind| fs::read_to_string(format!("/proc/sys/user/max_{kind}_namespaces"));
-    let told = |kind| limit(kind).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned());
-    let (user, net) = (told("user"), told("net"));
-    format!("a limit is reached: it permits {user} user namespaces and {net} network namespaces")
+    let shown = |kind| limit(kind).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned());
+    let (user, net) = (shown("user"), shown("net"));
+    format!("a limit is reached: the system permits {user} user namespaces and {net} network namespaces")
 }
 
 fn reason(errno: Errno) -> Reason {
@@ -168,13 +167,16 @@ fn reason(errno: Errno) -> Reason {
         Errno::EINVAL => Reason::new(Cause::SeveralThreads)
             .with_detail("the process has several threads (or the kernel has no namespaces)")
             .with_remedy("Enter the namespace first thing in main(), before any thread is started."),
-        Errno::ENOSPC | Errno::EUSERS => Reason::new(Cause::NamespacesRefused)
-            .with_detail(limits())
-            .with_remedy("Raise it: sudo sysctl user.max_user_namespaces=10000 user.max_net_namespaces=10000. Or run it with sudo."),
+        Errno::ENOSPC | Errno::EUSERS => {
+            Reason::new(Cause::NamespacesRefused).with_detail(limits()).with_remedy(
+                "Raise the limit: sudo sysctl user.max_user_namespaces=10000 \
+                 user.max_net_namespaces=10000. Or run it with sudo.",
+            )
+        }
         Errno::EPERM | Errno::EACCES => Reason::new(Cause::NamespacesRefused).with_remedy(
-            "Run it with sudo, or permit them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu) or \
-             kernel.unprivileged_userns_clone=1 (older Debian); in a container, start it with --cap-add SYS_ADMIN, or \
-             with a seccomp profile that permits unshare.",
+            "Run it with sudo, or permit them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 \
+             (Ubuntu) or kernel.unprivileged_userns_clone=1 (older Debian); in a container, start it with \
+             --cap-add SYS_ADMIN, or with a seccomp profile that permits unshare.",
         ),
         errno => remedy::from_errno(errno),
     }

@@ -1,4 +1,4 @@
-//! What passes an interface, both ways, without taking it from anyone: a packet socket.
+//! Observing the packets of an interface in both directions, without consuming them: a packet socket.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,13 +14,12 @@ use crate::diagnose::errno;
 use crate::netlink::current_namespace;
 use crate::remedy;
 
-/// The bytes that may wait to be looked at.
+/// The receive buffer of the packet socket, in bytes.
 const BUFFER: usize = 4 << 20;
 
 /// An observer of one interface: it sees every packet in both directions, and consumes none.
 ///
-/// Attaching a device to the interface instead would take the packets away from the program that should have
-/// them.
+/// A device that attaches to the interface would instead take the packets away from the program that uses it.
 ///
 /// # Platform
 ///
@@ -32,7 +31,7 @@ pub struct Observer {
     interface: LinuxInterface,
 }
 
-/// Which way a packet passes an interface, seen from the system that has the interface.
+/// The direction of a packet, as the system with the interface sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Out of the system: the kernel sends it, and the device's user receives it.
@@ -41,14 +40,14 @@ pub enum Direction {
     Incoming,
 }
 
-/// A packet that passed.
+/// An observed packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observed<'a> {
-    /// Which way.
+    /// Its direction.
     pub direction: Direction,
     /// Its bytes, as many as the buffer had room for.
     pub packet: &'a [u8],
-    /// How many bytes it had.
+    /// Its whole length in bytes.
     pub length: usize,
 }
 
@@ -57,15 +56,15 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// `MissingCapability` without `CAP_NET_RAW`; `Gone`; `NotFound` if the calling thread is in another
-    /// network namespace than the interface.
+    /// `MissingCapability` without `CAP_NET_RAW`; `Gone`; `NotFound` if the calling thread is not in the
+    /// interface's network namespace.
     pub fn new(interface: &LinuxInterface) -> Result<Self> {
         let info = interface.info()?;
         let failed = |reason: Reason| reason.of(Operation::Observe).with_name(info.name);
         if interface.netlink().namespace() != current_namespace() {
             let reason = Reason::new(Cause::NotFound)
-                .with_detail("the interface is in another network namespace than this thread")
-                .with_remedy("Observe it from a thread that is in its namespace.");
+                .with_detail("the interface is not in this thread's network namespace")
+                .with_remedy("Observe it from a thread in the interface's namespace.");
             return Err(failed(reason));
         }
         let socket = packet_socket::open(info.index.get()).map_err(|error| {
@@ -73,29 +72,30 @@ impl Observer {
             let reason = match errno {
                 Errno::EPERM => Reason::new(Cause::MissingCapability)
                     .with_detail("CAP_NET_RAW is missing")
-                    .with_remedy("Run it with sudo, or in a namespace of your own."),
+                    .with_remedy("Run it with sudo, or in a new namespace: unshare -Urn."),
                 Errno::ENODEV | Errno::ENXIO => remedy::gone(),
                 errno => remedy::from_errno(errno),
             };
             failed(reason.with_errno(errno as i32))
         })?;
-        // Room for bursts, as far as the system allows it. What gets lost all the same is counted.
+        // Room for bursts, as far as the system allows it. The kernel counts what it drops nevertheless.
         let _ = setsockopt(&socket, RcvBufForce, &BUFFER).or_else(|_| setsockopt(&socket, RcvBuf, &BUFFER));
         Ok(Self { socket, layer: info.layer, interface: interface.clone() })
     }
 
-    /// What a packet starts with.
+    /// The layer that an observed packet starts with.
     #[must_use]
     pub const fn layer(&self) -> Layer {
         self.layer
     }
 
-    /// The next packet that passed, if there is one. Never waits: wait on the descriptor that [`AsFd`] lends.
+    /// Returns the next observed packet. It never waits: wait on the descriptor that [`AsFd`] lends.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`. `Down`, once, when the interface goes down: packets come again when it is up again.
-    /// `Gone`, once, when it is deleted, unless it is down at that time: of that the kernel does not tell.
+    /// `WouldBlock` if there is none. `Down`, once, when the interface goes down: packets come again when it
+    /// is up again. `Gone`, once, when it is deleted while it is up: the kernel does not report the deletion
+    /// of an interface that is down.
     pub fn try_next<'a>(&self, buffer: &'a mut [u8]) -> Result<Observed<'a>> {
         let (direction, length) = self.receive(buffer).map_err(|errno| self.fail(errno))?;
         let kept = length.min(buffer.len());
@@ -117,7 +117,7 @@ impl Observer {
     #[cold]
     fn fail(&self, errno: Errno) -> Error {
         let reason = match errno {
-            // The kernel says so once when the interface goes down, and once when it is deleted.
+            // The kernel reports ENETDOWN once when the interface goes down, and once when it is deleted.
             Errno::ENETDOWN if self.interface.info().is_ok() => Reason::new(Cause::Down),
             Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO => remedy::gone(),
             errno => remedy::from_errno(errno),
@@ -125,7 +125,7 @@ impl Observer {
         reason.with_errno(errno as i32).of(Operation::Observe).with_name(self.interface.last_name())
     }
 
-    /// How many packets passed unseen since this was last asked, because they came faster than they were
+    /// Returns how many packets were missed since the last call, because they came faster than they were
     /// taken.
     ///
     /// # Errors

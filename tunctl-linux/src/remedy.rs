@@ -1,8 +1,8 @@
-//! From an errno and its circumstances to a reason: pure functions, so that every row is tested.
+//! From an errno and the caller's context to a reason: pure functions, so that tests cover every row.
 //!
-//! Where one errno has several causes, [`diagnose`](crate::diagnose) has asked the system which it is. A
-//! remedy that is the same on every system stands beside the cause, in tunctl-core; here are those that name
-//! a command of Linux.
+//! Where one errno has several causes, [`diagnose`](crate::diagnose) asks the system which one applies. A
+//! remedy that is the same on every system stands beside the cause, in tunctl-core. This file has those that
+//! name a command of Linux.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use tunctl_core::{Cause, CreateFlags, Layer, Operation, Reason};
 
 use crate::netlink::Link;
 
-/// What the system was asked about itself after a failure.
+/// What the system reports about the caller after a failure.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallerContext {
-    /// The process runs in a container, as far as container engines leave a mark.
+    /// The process runs in a container, as far as the marks of container engines show.
     pub(crate) container: bool,
     /// The thread has `CAP_NET_ADMIN` in its effective set.
     pub(crate) net_admin: bool,
-    /// The handle was made by a thread without `CAP_NET_ADMIN`.
+    /// A thread without `CAP_NET_ADMIN` opened the handle.
     pub(crate) opened_without: bool,
     /// `CAP_NET_ADMIN` is in the bounding set: root, or a program with a file capability, can have it here.
     pub(crate) net_admin_in_reach: bool,
@@ -37,7 +37,7 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
             .with_remedy("Start the container with --device /dev/net/tun --cap-add NET_ADMIN."),
         Errno::ENOENT | Errno::ENOTDIR => {
             Reason::new(Cause::MissingNode).with_detail(format!("{node} does not exist")).with_remedy(
-                "Load the driver: sudo modprobe tun. Where devices are made by hand: \
+                "Load the driver: sudo modprobe tun. On a system without udev, make the node: \
                  sudo mkdir -p /dev/net && sudo mknod -m 0666 /dev/net/tun c 10 200.",
             )
         }
@@ -50,13 +50,13 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
                  override, or by a nodev mount"
             ))
             .with_remedy(
-                "Run it with sudo, or have root of the machine open the node: sudo chmod 0666 /dev/net/tun.",
+                "Run it with sudo, or let root of the machine open the node: sudo chmod 0666 /dev/net/tun.",
             ),
         Errno::EACCES => Reason::new(Cause::ClosedNode)
             .with_detail(format!("the mode of {node} does not let this user open it"))
             .with_remedy(
-                "Run it with sudo, or open the node, which still asks for the capability to create: \
-                 sudo chmod 0666 /dev/net/tun.",
+                "Run it with sudo, or open the node: sudo chmod 0666 /dev/net/tun. (Creating an interface still \
+                 takes the capability.)",
             ),
         Errno::EPERM => Reason::new(Cause::ContainerRules)
             .with_detail(format!("the device rules of this container, or service, forbid {node}"))
@@ -68,7 +68,7 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
     }
 }
 
-/// `TUNSETIFF` failed on an open node. `existing` is what has the name that was asked for.
+/// `TUNSETIFF` failed on an open node. `existing` is the interface that has the requested name.
 pub(crate) fn attach(
     errno: Errno,
     operation: Operation,
@@ -78,7 +78,7 @@ pub(crate) fn attach(
 ) -> Reason {
     match (errno, existing) {
         (Errno::ENOTTY | Errno::ENOSYS, _) => Reason::new(Cause::MissingDriver)
-            .with_detail("the node that was opened is not the TUN/TAP driver's")
+            .with_detail("the opened node does not belong to the TUN/TAP driver")
             .with_remedy("The driver's node is /dev/net/tun (character device 10, 200)."),
         (_, None) if operation == Operation::Open => not_found(),
         (Errno::EBUSY | Errno::EINVAL, Some(Link::Other(_))) => not_a_tun(),
@@ -97,7 +97,7 @@ pub(crate) fn attach(
         }
         (Errno::EINVAL, None) => Reason::new(Cause::InvalidName).with_detail("the kernel refuses the name"),
         (Errno::E2BIG, _) => Reason::new(Cause::TooManyQueues),
-        // With a longer number the name would have 16 bytes; the kernel cuts it, and finds that one taken.
+        // With one more digit the name would have 16 bytes. The kernel cuts it to 15, and that name exists.
         (Errno::ENFILE | Errno::EEXIST, None) => Reason::new(Cause::Exists)
             .with_detail("every number that the pattern could take is taken")
             .with_remedy("Choose another pattern, or delete interfaces that are not needed."),
@@ -120,11 +120,12 @@ pub(crate) fn attach(
 /// A change of an interface, by netlink or on a descriptor, failed.
 pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerContext) -> Reason {
     match (errno, operation) {
-        // The driver only says that it refuses (tun_device_event), and the kernel makes this number of it.
+        // The driver (tun_device_event) returns NOTIFY_BAD when it cannot resize its queues, and the kernel
+        // turns that into EPERM.
         (Errno::EPERM, Operation::SetQueueLength) if context.net_admin && !context.opened_without => {
             Reason::new(Cause::Other)
                 .with_detail("the kernel has no memory for open queues of that length")
-                .with_remedy("Choose a shorter one.")
+                .with_remedy("Choose a shorter queue.")
         }
         (Errno::EPERM, _) => unprivileged(context),
         (Errno::ENODEV | Errno::EBADFD, _) => gone(),
@@ -141,23 +142,23 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
         (Errno::EEXIST, Operation::Rename) => Reason::new(Cause::Exists),
         (Errno::EINVAL, Operation::Rename) => Reason::new(Cause::InvalidName),
         (Errno::EBUSY, Operation::Rename) => Reason::new(Cause::Busy)
-            .with_detail("the interface is up, and this kernel renames only what is down")
+            .with_detail("the interface is up, and this kernel renames only interfaces that are down")
             .with_remedy("Take it down first."),
         (Errno::EADDRNOTAVAIL, Operation::RemoveAddress) => Reason::new(Cause::AddressNotFound),
         (Errno::EEXIST, Operation::AddAddress) => Reason::new(Cause::AddressExists),
         (Errno::EINVAL, Operation::AddAddress) => Reason::new(Cause::InvalidAddress).with_remedy(
-            "If it is an IPv6 address: IPv6 is off on an interface whose MTU is less than 1280 bytes.",
+            "If it is an IPv6 address: IPv6 is off on an interface with an MTU of less than 1280 bytes.",
         ),
         (Errno::EADDRNOTAVAIL, Operation::AddAddress) => Reason::new(Cause::InvalidAddress),
         (Errno::EACCES | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, Operation::AddAddress) => Reason::new(
             Cause::NoIpv6,
         )
-        .with_remedy("Switch it on: sysctl net.ipv6.conf.all.disable_ipv6=0 (and that of the interface)."),
+        .with_remedy("Switch it on: sysctl net.ipv6.conf.all.disable_ipv6=0 (and the interface's own)."),
         (errno, _) => from_errno(errno),
     }
 }
 
-/// A question about what a descriptor is attached to failed.
+/// Asking which interface a descriptor is attached to failed.
 pub(crate) fn attached(errno: Errno) -> Reason {
     match errno {
         Errno::EBADFD => gone(),
@@ -174,7 +175,7 @@ pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Reason {
             .with_detail(format!(
                 "the buffer has {room} bytes, and the headers in front of a packet have {headers}"
             ))
-            .with_remedy("Receive into a buffer as long as longest_packet() says. The packet is lost."),
+            .with_remedy("The packet is lost. Receive into a buffer of longest_packet() bytes."),
         errno => from_errno(errno),
     }
 }
@@ -194,15 +195,15 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
                 "A write is one whole packet, beginning with the headers that the device was created with.",
             ),
         Errno::EINVAL if flags.header_kind().length() > 0 => Reason::new(Cause::MalformedPacket)
-            .with_detail("the headers in front of the packet, or the packet behind them, make no sense")
+            .with_detail("the headers in front of the packet, or the packet itself, are malformed")
             .with_remedy(
-                "This device was created with packet information or a virtio-net header: each write begins with them, and \
-                 then has an IP packet (tun) or an Ethernet frame (tap).",
+                "This device was created with packet information or a virtio-net header: each write begins \
+                 with these headers, followed by an IP packet (tun) or an Ethernet frame (tap).",
             ),
         Errno::EINVAL if flags.contains(CreateFlags::TUN) => Reason::new(Cause::MalformedPacket)
             .with_detail("on a tun, a packet begins with an IPv4 or IPv6 header")
             .with_remedy(
-                "Its first four bits must be 4 or 6. Ethernet frames need a tap; a packet information or \
+                "Its first four bits must be 4 or 6. Ethernet frames need a tap. A packet information or \
                  virtio-net header in front needs a device created with that header.",
             ),
         Errno::EINVAL => Reason::new(Cause::MalformedPacket),
@@ -210,7 +211,7 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
     }
 }
 
-/// The bytes that every packet of such a device has at least.
+/// The least bytes that a packet of a device with these flags has.
 fn least_length(flags: CreateFlags) -> usize {
     flags.header_kind().length() + if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
 }
@@ -221,13 +222,13 @@ pub(crate) fn gone() -> Reason {
 
 pub(crate) fn not_found() -> Reason {
     Reason::new(Cause::NotFound).with_remedy(
-        "Each network namespace has interfaces of its own: look with ip link in the one where this program runs.",
+        "Each network namespace has its own interfaces: look with ip link where this program runs.",
     )
 }
 
 pub(crate) fn not_a_tun() -> Reason {
     Reason::new(Cause::NotATun)
-        .with_remedy("It is of another kind (ip -d link tells which): choose another name.")
+        .with_remedy("It is of another kind (ip -d link shows which): choose another name.")
 }
 
 pub(crate) fn layer_mismatch(existing: Layer) -> Reason {
@@ -236,7 +237,7 @@ pub(crate) fn layer_mismatch(existing: Layer) -> Reason {
         Layer::Tap => ("tap (Ethernet frames)", "tun"),
     };
     Reason::new(Cause::LayerMismatch)
-        .with_detail(format!("the interface exists as a {is}, and a {wanted} was asked for"))
+        .with_detail(format!("the interface exists as a {is}, and a {wanted} was requested"))
 }
 
 fn queue_mismatch(existing_has_several: bool) -> Reason {
@@ -246,7 +247,7 @@ fn queue_mismatch(existing_has_several: bool) -> Reason {
         ("with a single queue", "Ask without multi_queue")
     };
     Reason::new(Cause::QueueMismatch)
-        .with_detail(format!("the interface exists, made {is}"))
+        .with_detail(format!("the interface exists, and was created {is}"))
         .with_remedy(format!("{advice}, choose another name, or delete it first."))
 }
 
@@ -257,15 +258,15 @@ pub(crate) fn header_mismatch(existing: CreateFlags) -> Reason {
 pub(crate) fn header_size(bytes: i32) -> Reason {
     Reason::new(Cause::HeaderMismatch)
         .with_detail(format!(
-            "its other queues use a virtio-net header of {bytes} bytes, and this library one of 10"
+            "its other queues use a virtio-net header of {bytes} bytes, and this library uses one of 10"
         ))
-        .with_remedy("Have the program that holds them use the usual size, or use an interface of your own.")
+        .with_remedy("Set the program that holds them to the usual size, or use another interface.")
 }
 
 fn busy() -> Reason {
     Reason::new(Cause::Busy).with_remedy(
-        "A single queue takes one open device at a time: stop the program that holds it, or create the interface \
-         with multi_queue. (Programs of other users are seen only as root.)",
+        "A single queue takes one open device at a time: stop the program that holds it, or create the \
+         interface with multi_queue. (Only root can see the programs of other users.)",
     )
 }
 
@@ -273,24 +274,28 @@ fn unprivileged(context: &CallerContext) -> Reason {
     if context.net_admin && context.opened_without {
         return Reason::new(Cause::MissingCapability)
             .with_detail(
-                "it was opened without CAP_NET_ADMIN, and is configured with no more rights than that",
+                "it was opened without CAP_NET_ADMIN, and the kernel checks the rights at its opening",
             )
             .with_remedy("Open it again, now that the program has the capability.");
     }
     if context.net_admin {
         return Reason::new(Cause::ForeignNamespace)
             .with_detail(
-                "CAP_NET_ADMIN is held in another user namespace than the one that owns this network namespace",
+                "CAP_NET_ADMIN is held in another user namespace, not in the one that owns this network \
+                 namespace",
             )
-            .with_remedy("Enter a network namespace together with the user namespace: unshare --user --map-root-user --net.");
+            .with_remedy(
+                "Enter a network namespace together with the user namespace: \
+                 unshare --user --map-root-user --net.",
+            );
     }
     let missing = Reason::new(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing");
     if context.container && !context.net_admin_in_reach {
         return missing.with_remedy("Start the container with --cap-add NET_ADMIN.");
     }
     missing.with_remedy(format!(
-        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}. To only try it, a \
-         namespace of your own needs no privilege: unshare --user --map-root-user --net.",
+        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}. To try it \
+         without privilege, enter a new namespace: unshare --user --map-root-user --net.",
         context.program
     ))
 }
@@ -304,7 +309,7 @@ pub(crate) fn from_errno(errno: Errno) -> Reason {
         }
         Errno::ENFILE => Reason::new(Cause::TooManyOpenFiles)
             .with_detail("the system has as many files open as it may")
-            .with_remedy("Raise the sysctl fs.file-max, or close some."),
+            .with_remedy("Raise the sysctl fs.file-max, or close some files."),
         _ => Reason::new(Cause::Other),
     }
 }
