@@ -1,6 +1,6 @@
-//! The command line: one module a subcommand, and what they share.
+//! The command line: one module for each subcommand, and shared code.
 //!
-//! Exit status: 0 done; 1 failed, with a message that says what, why and what next; 2 wrong usage.
+//! Exit status: 0 done; 1 failed, with a message that says what, why and what to do; 2 wrong usage.
 #![allow(clippy::doc_markdown, reason = "the documentation of arguments is the help text of a terminal")]
 
 mod arguments;
@@ -59,14 +59,14 @@ enum Command {
     Lab(lab::Lab),
 }
 
-/// Why a subcommand did not do what it was asked.
+/// Why a subcommand failed.
 #[derive(Debug)]
 enum Failure {
-    /// The library says what, why and what next.
+    /// An error of the library, with its own explanation and remedy.
     Tun(tunctl::Error),
-    /// A sentence of our own, which does.
+    /// A message of the command itself.
     Said(String),
-    /// Wrong usage that only shows when arguments are put together.
+    /// Wrong usage that clap cannot detect: arguments that contradict each other.
     Usage(String),
     /// Standard output is closed, or full.
     Output(io::Error),
@@ -112,7 +112,7 @@ impl Failure {
                 complain(&format_args!("{text}. For more, try: tunctl --help"));
                 return ExitCode::from(2);
             }
-            // Whoever reads us has seen enough: `tunctl list | head -1`.
+            // The reader has seen enough: `tunctl list | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
                 complain(&format_args!("write the output: {error}. Make room where it goes."));
@@ -123,7 +123,7 @@ impl Failure {
     }
 }
 
-/// Says something beside the output. Where nobody listens, the exit status has to do.
+/// Prints a message to standard error. If that fails, the exit status is all that remains.
 fn complain(what: &impl Display) {
     let _ = writeln!(io::stderr(), "tunctl: {what}");
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use nix::unistd::{Group, User};
 use tunctl::{Gid, InterfaceAddress, InvalidAddress, Uid};
 
-/// An address, and whether its prefix length was given or is the default.
+/// An address, and whether the user specified its prefix length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AddressArgument {
     pub(super) address: InterfaceAddress,
@@ -38,7 +38,7 @@ pub(super) fn user(text: &str) -> Result<Uid, String> {
             Err(errno) => return Err(format!("the user could not be looked up: {errno}")),
         },
     };
-    Uid::new(number).ok_or_else(|| "that number means nobody".into())
+    Uid::new(number).ok_or_else(|| "no user can have that number".into())
 }
 
 /// A group, by number or by name.
@@ -51,7 +51,7 @@ pub(super) fn group(text: &str) -> Result<Gid, String> {
             Err(errno) => return Err(format!("the group could not be looked up: {errno}")),
         },
     };
-    Gid::new(number).ok_or_else(|| "that number means nobody".into())
+    Gid::new(number).ok_or_else(|| "no group can have that number".into())
 }
 
 #[cfg(test)]

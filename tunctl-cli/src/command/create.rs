@@ -19,16 +19,17 @@ use super::{Failure, Outcome, output};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
-/// It stays until it is deleted, and programs can open it by its name. If it exists already and nobody has it
-/// open, it is given what is asked for here, its packet headers included, and keeps the rest.
+/// The interface stays until it is deleted, and programs can open it by its name. If it already exists and no
+/// program has it open, it gets the properties specified here, packet headers included, and keeps the others.
 #[derive(Args)]
 pub(super) struct Create {
-    /// Its name, or a pattern such as vpn%d, for the first free number; the kernel chooses if there is none
+    /// Its name, or a pattern such as vpn%d, which takes the first free number; without it, the kernel
+    /// chooses
     name: Option<NamePattern>,
-    /// IP packets
+    /// Make a TUN interface: its packets are IP packets
     #[arg(long, conflicts_with = "tap")]
     tun: bool,
-    /// Ethernet frames (the default)
+    /// Make a TAP interface: its packets are Ethernet frames (the default)
     #[arg(long)]
     tap: bool,
     /// Put the packet information header in front of each packet
@@ -37,7 +38,7 @@ pub(super) struct Create {
     /// Put a virtio-net header in front of each packet
     #[arg(long)]
     vnet_hdr: bool,
-    /// Let several programs, or threads, each open a queue of it
+    /// Let several programs or threads open it, each with its own queue
     #[arg(long)]
     multi_queue: bool,
     /// Fail if it exists already
@@ -49,7 +50,7 @@ pub(super) struct Create {
     /// The group whose members may open it without privilege, by name or number
     #[arg(long, value_name = "GROUP", value_parser = group)]
     group: Option<Gid>,
-    /// An address, as 10.1.1.1/24 or fd77::1/64; may be repeated
+    /// An address, such as 10.1.1.1/24 or fd77::1/64; may be repeated
     #[arg(long = "address", value_name = "CIDR")]
     addresses: Vec<AddressArgument>,
     /// The other end of a point-to-point link, for the address of the same family
@@ -58,19 +59,19 @@ pub(super) struct Create {
     /// The most bytes that a packet may have
     #[arg(long, value_name = "BYTES")]
     mtu: Option<Mtu>,
-    /// The MAC address of a tap; the kernel chooses if there is none
+    /// The MAC address of a tap; without it, the kernel chooses
     #[arg(long, value_name = "MAC", conflicts_with = "tun")]
     mac: Option<MacAddress>,
-    /// How many packets wait for a program at most, in each queue
+    /// The most packets that wait for a program in each queue
     #[arg(long, value_name = "PACKETS")]
     queue_length: Option<u32>,
     /// Bring it up
     #[arg(long)]
     up: bool,
-    /// Keep a new one in the foreground instead: it is gone when this program is
+    /// Hold a new interface in the foreground instead: it goes when this program ends
     #[arg(long)]
     hold: bool,
-    /// Print what `show --json` prints
+    /// Print the JSON object that `show --json` prints
     #[arg(long)]
     json: bool,
 }
@@ -85,24 +86,24 @@ impl Create {
     fn leave(&self, options: &CreateOptions) -> Outcome {
         let (device, is_new) = self.open(options)?;
         let interface = device.interface().clone();
-        // What is printed is how it is left: with nobody who has it open.
+        // Dropped first, so that the report does not list this program as a holder.
         drop(device);
         self.print(&interface).inspect_err(|_| {
             if is_new {
-                // Nobody would learn its name. That it could not be printed is the error to report.
+                // The caller would not learn its name. The error to report is that of printing.
                 let _ = interface.delete();
             }
         })
     }
 
-    /// Stays with it, until a signal asks to end or it is deleted.
+    /// Holds the interface until a signal arrives or the interface is deleted.
     fn hold(&self, options: &CreateOptions) -> Outcome {
         let signals = Signals::catch()?;
         let device = tunctl::native().create(options)?;
         self.print(device.interface())?;
-        eprintln!("{} is there until this program ends (Ctrl-C)", device.name()?);
+        eprintln!("{} stays until this program ends (Ctrl-C)", device.name()?);
         loop {
-            // A deleted device reports an error even to who asks for nothing.
+            // A poll reports an error on a deleted device even without requested events.
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(device.as_fd(), PollFlags::empty()),
@@ -173,7 +174,7 @@ impl Create {
         let has_its_family =
             |argument: &AddressArgument| argument.address.address().is_ipv4() == peer.is_ipv4();
         if self.addresses.iter().filter(|argument| has_its_family(argument)).count() != 1 {
-            return Err(Failure::Usage("--peer goes with exactly one --address of its family".into()));
+            return Err(Failure::Usage("--peer needs exactly one --address of its own family".into()));
         }
         let with_peer = |argument: &AddressArgument| {
             if has_its_family(argument) { argument.towards(peer) } else { Ok(argument.address) }

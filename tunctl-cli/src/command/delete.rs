@@ -6,9 +6,9 @@ use tunctl::{Cause, Interface, InterfaceName, Result, TunBackend, TunDevice};
 use super::Outcome;
 use tunctl::NativeInterface;
 
-/// Delete a TUN/TAP interface, persistent or not, whoever has it open
+/// Delete a TUN/TAP interface, persistent or not, even while programs have it open
 ///
-/// An owner without CAP_NET_ADMIN can delete it too, while no program has it open.
+/// Its owner can delete it without CAP_NET_ADMIN, while no program has it open.
 #[derive(Args)]
 pub(super) struct Delete {
     /// The interface

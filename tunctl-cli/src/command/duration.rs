@@ -1,12 +1,13 @@
-//! How long something is to last.
+//! Parsing durations.
 
 use std::time::Duration;
 
-/// A duration in seconds, with a fraction if wanted.
+/// Parses a duration in seconds, which may have a fraction.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds, as 5 or 0.5")?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds from 0 on")?;
-    if duration.is_zero() { Err("more than 0 seconds".into()) } else { Ok(duration) }
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 5 or 0.5")?;
+    let duration = Duration::try_from_secs_f64(seconds)
+        .map_err(|_| "expected a number of seconds that is positive and not too large")?;
+    if duration.is_zero() { Err("expected more than 0 seconds".into()) } else { Ok(duration) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who has an interface open, where the system tells.
+//! The processes that have an interface open, on systems that report them.
 
 use tunctl::{Holder, Result};
 
@@ -9,7 +9,7 @@ pub(super) fn of(interface: &NativeInterface) -> Result<Vec<Holder>> {
     interface.holders()
 }
 
-/// These systems have no such question; `fstat` lists who has which node open.
+/// These systems do not report holders. Their `fstat` lists which process has which node open.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn of(_: &NativeInterface) -> Result<Vec<Holder>> {
     Ok(Vec::new())

@@ -1,4 +1,4 @@
-//! `tunctl lab`: a TUN interface in a namespace of its own, with hosts in user space that answer.
+//! `tunctl lab`: a TUN interface in a new namespace, with simulated hosts that answer.
 
 mod kernel;
 mod kind;
@@ -37,43 +37,43 @@ const ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
 const PREFIX_V4: u8 = 24;
 const PREFIX_V6: u8 = 64;
 /// Why the mock runs no command.
-const NO_COMMAND: &str = "with --backend mock no command can run inside: it would use the kernel's sockets, which know \
-                          nothing of a driver in memory. Leave --backend out, or the command";
+const NO_COMMAND: &str = "a command cannot run with --backend mock: it uses the kernel's sockets, which do \
+                          not reach a driver in memory. Leave out --backend, or the command";
 
-/// See packets now: a TUN interface in a network of its own, whose other hosts answer
+/// See packets now: a TUN interface in an isolated network, whose other hosts answer
 ///
 /// Enters a new network namespace, without privilege where the system allows it, and creates lab0 there, with
-/// the addresses 10.77.0.1/24 and fd77::1/64. Every other host of these networks is played by this program:
-/// it answers ICMP and ICMPv6 echo, and UDP echo on port 7.
+/// the addresses 10.77.0.1/24 and fd77::1/64. This program plays every other host of these networks: it
+/// answers ICMP and ICMPv6 echo, and UDP echo on port 7.
 ///
-/// Alone, it sends such requests through the kernel's own sockets, prints each packet as it passes, and fails
-/// if one went unanswered. With a command, it runs that inside, and ends with its exit status: tunctl lab --
-/// ping -c3 10.77.0.2
+/// Without a command, it sends such requests through the kernel's own sockets, prints each packet as it
+/// passes, and fails if a request goes unanswered. With a command, it runs the command inside, and exits with
+/// its status: tunctl lab -- ping -c3 10.77.0.2
 ///
-/// Where the kernel's driver can't be used, it says why, and does the same on a driver in memory, where a
-/// command can't run.
+/// Where the kernel's driver is not available, it says why, and does the same on a driver in memory, where no
+/// command can run.
 #[derive(Args)]
 pub(super) struct Lab {
-    /// Rounds of requests, one a kind (as many as seconds, unless --for says otherwise)
+    /// How many rounds of requests to send, each with one request of every kind (default: one a second)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     count: Option<u16>,
-    /// Spread the requests over this long (5 seconds, unless --count says otherwise)
+    /// Spread the requests over this time (default: 5 seconds, or with --count one second a round)
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// Where the interface is made
+    /// The driver that makes the interface
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
     backend: BackendChoice,
-    /// Print a JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Run this in the namespace instead of sending requests
+    /// Run this command in the namespace instead of sending requests
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["count", "duration", "json"])]
     command: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum BackendChoice {
-    /// The best that there is here: the kernel; where it can't be had, it says why, and takes the mock
+    /// The kernel; where it is not available, say why, and use the mock
     Auto,
     /// The running kernel's driver
     Kernel,
@@ -82,7 +82,7 @@ enum BackendChoice {
 }
 
 impl BackendChoice {
-    /// A device of the kernel's, unless there is to be none.
+    /// Creates the kernel's device, unless this choice or the system calls for the mock.
     fn kernel_device(self) -> Outcome<Option<LinuxDevice>> {
         if self == Self::Mock {
             return Ok(None);
@@ -90,7 +90,7 @@ impl BackendChoice {
         match kernel::device() {
             Err(error) if self == Self::Auto && kernel::is_out_of_reach(&error) => {
                 complain(&error);
-                complain(&"so it goes on with the driver in memory, as with --backend mock");
+                complain(&"continuing with the driver in memory, as with --backend mock");
                 Ok(None)
             }
             device => Ok(Some(device?)),

@@ -1,4 +1,4 @@
-//! How objects are printed: a line each, as JSON.
+//! Printing objects as JSON, one per line.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! How packets are printed: a line each, for people or as JSON.
+//! Printing packets, one per line, for people or as JSON.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -18,7 +18,7 @@ pub(super) struct PacketPrinter {
     started_at: Duration,
 }
 
-/// For whom it is printed.
+/// The output format.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
@@ -41,7 +41,7 @@ impl Form {
     }
 }
 
-/// A packet as JSON: what stands in the line, and no more.
+/// A packet as JSON, with the same information as the line for people.
 #[derive(Serialize)]
 struct PacketObject {
     event: &'static str,
@@ -63,7 +63,7 @@ impl PacketPrinter {
         Self { form, started: Instant::now(), started_at }
     }
 
-    /// Prints a packet that passed at `when` with `length` bytes, `bytes` of which are at hand.
+    /// Prints a packet that passed at `when`. It had `length` bytes, of which `bytes` were captured.
     pub(super) fn print(
         &self,
         when: Instant,
@@ -126,7 +126,7 @@ fn ends(packet: &Packet<'_>) -> String {
     format!("{source} > {destination}")
 }
 
-/// The IP address; of a frame without one, the MAC address.
+/// The IP address, or the MAC address of a frame without IP.
 fn source(packet: &Packet<'_>) -> Option<String> {
     packet.source().map(|address| address.to_string()).or_else(|| packet.source_mac().map(mac))
 }
@@ -139,7 +139,7 @@ fn mac(address: [u8; 6]) -> String {
     address.map(|byte| format!("{byte:02x}")).join(":")
 }
 
-/// One colour a protocol, from the sixteen that every terminal has.
+/// The colour of a protocol, one of the sixteen that every terminal has.
 fn colour(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Icmp => "32",

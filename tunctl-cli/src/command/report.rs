@@ -1,4 +1,4 @@
-//! What is shown of an interface, for people and as JSON.
+//! The report about an interface, for people and as JSON.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use tunctl::{Holder, Interface, InterfaceInfo, Layer, Result};
 use super::holders;
 use tunctl::NativeInterface;
 
-/// Everything that `show` and `list` tell of one interface; its fields are the JSON.
+/// Everything that `show` and `list` report about an interface. The fields are those of the JSON object.
 #[derive(Serialize)]
 pub(super) struct Report {
     name: String,
@@ -56,7 +56,7 @@ impl Report {
         &self.name
     }
 
-    /// One interface, a property a line.
+    /// Writes one property per line.
     pub(super) fn write_long(&self, output: &mut impl Write) -> io::Result<()> {
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         let id = |id: Option<u32>| or_none(id.map(|id| id.to_string()).unwrap_or_default());
@@ -81,7 +81,7 @@ impl Report {
         rows.iter().try_for_each(|(property, value)| writeln!(output, "  {property:<12} {value}"))
     }
 
-    /// A table, an interface a row.
+    /// Writes a table with one interface per row.
     pub(super) fn write_table(reports: &[Self], output: &mut impl Write) -> io::Result<()> {
         writeln!(
             output,

@@ -8,10 +8,10 @@ use tunctl::{
 use super::Outcome;
 use super::arguments::{group, user};
 
-/// Change properties of an interface, all of those named or none
+/// Change properties of an interface: all that are specified, or none
 ///
-/// Owner, group and persistence are changed on an open device: so no other program may hold the interface's
-/// only queue, and what a former one left set, such as offloads or filters, is reset.
+/// Changing owner, group or persistence opens the device. So no other program may hold the interface's only
+/// queue, and the settings of former programs, such as offloads and filters, are reset.
 #[derive(Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Set {
@@ -24,28 +24,28 @@ pub(super) struct Set {
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Changes {
-    /// Give it another name
+    /// Rename it
     #[arg(long = "name", value_name = "NEW")]
     renamed: Option<InterfaceName>,
     /// The most bytes that a packet may have
     #[arg(long, value_name = "BYTES")]
     mtu: Option<Mtu>,
-    /// With an MTU under 1280 bytes, which is too small for IPv6: give its IPv6 addresses up
+    /// Permit an MTU of less than 1280 bytes to remove the IPv6 addresses (IPv6 needs 1280)
     #[arg(long, requires = "mtu")]
     drop_ipv6: bool,
-    /// How many packets wait for a program at most, in each queue
+    /// The most packets that wait for a program in each queue
     #[arg(long, value_name = "PACKETS")]
     queue_length: Option<u32>,
     /// The MAC address of a tap
     #[arg(long, value_name = "MAC")]
     mac: Option<MacAddress>,
-    /// Add an address, as 10.1.1.1/24 or fd77::1/64
+    /// Add an address, such as 10.1.1.1/24 or fd77::1/64
     #[arg(long = "add", value_name = "CIDR")]
     add: Vec<InterfaceAddress>,
-    /// Remove an address; one with a peer is written as show has it: "10.0.0.1 peer 10.0.0.2/32"
+    /// Remove an address; write one with a peer as show prints it: "10.0.0.1 peer 10.0.0.2/32"
     #[arg(long = "remove", value_name = "CIDR")]
     remove: Vec<InterfaceAddress>,
-    /// Make this the only address, or with several such options these (IPv6 link-local ones stay)
+    /// Make this the only address; may be repeated for several (IPv6 link-local addresses stay)
     #[arg(long = "replace", value_name = "CIDR", conflicts_with_all = ["add", "remove"])]
     replace: Vec<InterfaceAddress>,
     /// The user who may open it without privilege, by name or number
@@ -54,8 +54,7 @@ struct Changes {
     /// The group whose members may open it without privilege, by name or number
     #[arg(long, value_name = "GROUP", value_parser = group)]
     group: Option<Gid>,
-    /// Whether it stays when no program has it open; one that doesn't, and that nobody has open, is deleted
-    /// by this
+    /// Whether it stays when no program has it open; "off" deletes it at once if no program has it open
     #[arg(long, value_name = "on|off", value_parser = on_or_off)]
     persist: Option<bool>,
 }
@@ -64,7 +63,7 @@ fn on_or_off(text: &str) -> Result<bool, &'static str> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err("on or off"),
+        _ => Err("expected on or off"),
     }
 }
 

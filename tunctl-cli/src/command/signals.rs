@@ -1,4 +1,4 @@
-//! Signals that ask the program to end, so that it can end in order.
+//! Signals that ask the program to end, so that it can clean up first.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,25 +9,25 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::{Failure, Outcome};
 
-/// Signals held back from this thread, and from those that it starts later, to be taken from a descriptor.
+/// Signals that are blocked in this thread and its later threads, and read from a descriptor instead.
 ///
-/// Programs that are started meanwhile inherit that, unless they are started with the mask cleared.
+/// Child programs inherit the blocked signals, unless they are started with the mask cleared.
 pub(super) struct Signals {
     fd: SignalFd,
 }
 
-/// `ssi_code` of a signal that no process sent; of these here, a terminal's.
+/// `ssi_code` of a signal that no process sent. Of the signals caught here, a terminal's have it.
 const SI_KERNEL: i32 = 0x80;
 
-/// A signal that came.
+/// A caught signal.
 pub(super) struct Caught {
     pub(super) signal: Signal,
-    /// A terminal sent it, and so to each process in its foreground.
+    /// A terminal sent it, and thus sent it to every process in its foreground group.
     pub(super) by_terminal: bool,
 }
 
 impl Signals {
-    /// Catches what a terminal or a service manager sends to end a program.
+    /// Catches the signals by which a terminal or a service manager ends a program.
     pub(super) fn catch() -> Outcome<Self> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
@@ -37,7 +37,7 @@ impl Signals {
         Ok(Self { fd: fd.map_err(|errno| Failure::Said(format!("catch signals: {errno}")))? })
     }
 
-    /// Whether one has come, without taking it.
+    /// Whether a signal has arrived, without consuming it.
     pub(super) fn are_waiting(&self) -> bool {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)

@@ -1,5 +1,5 @@
-//! Signals that ask the program to end, so that it can end in order: where there is no descriptor of signals,
-//! a thread waits for them.
+//! Signals that ask the program to end, so that it can clean up first. On systems without signal descriptors,
+//! a thread waits for the signals.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
@@ -9,13 +9,13 @@ use tunctl::Interrupter;
 
 use super::{Failure, Outcome};
 
-/// Signals held back from this thread, and from those that it starts later.
+/// Signals that are blocked in this thread and its later threads.
 pub(super) struct Signals {
     told: Interrupter,
 }
 
 impl Signals {
-    /// Catches what a terminal or a service manager sends to end a program.
+    /// Catches the signals by which a terminal or a service manager ends a program.
     pub(super) fn catch() -> Outcome<Self> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
@@ -24,7 +24,7 @@ impl Signals {
         set.thread_block().map_err(|errno| Failure::Said(format!("catch signals: {errno}")))?;
         let told = Interrupter::new()?;
         let tell = told.clone();
-        // It ends with the process.
+        // The thread ends with the process.
         thread::spawn(move || {
             let _ = set.wait();
             tell.interrupt();
@@ -34,7 +34,7 @@ impl Signals {
 }
 
 impl AsFd for Signals {
-    /// Readable when one has come.
+    /// A descriptor that is readable once a signal has arrived.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.told.as_fd()
     }

@@ -8,13 +8,13 @@ use tunctl::{Interface, InterfaceName, State, TunBackend};
 use super::arguments::AddressArgument;
 use super::{Failure, Outcome};
 
-/// Bring an interface up, and give it an address if one is named
+/// Bring an interface up, and optionally add an address
 #[derive(Args)]
 pub(super) struct Up {
     /// The interface
     name: InterfaceName,
-    /// An address to add, as 10.1.1.1/24 or fd77::1. Without a prefix length IPv4 takes that of its class
-    /// (10.1.1.1: 8), IPv6 takes 64
+    /// An address to add, such as 10.1.1.1/24 or fd77::1; without a prefix length, IPv4 takes that of the
+    /// address class (10.1.1.1: 8), and IPv6 takes 64
     address: Option<AddressArgument>,
     /// The other end of a point-to-point link
     #[arg(long, value_name = "IP", requires = "address")]
@@ -38,7 +38,7 @@ impl Up {
     }
 }
 
-/// Take an interface down (Linux then removes its IPv6 addresses, and keeps the IPv4 ones)
+/// Take an interface down (Linux then removes its IPv6 addresses and keeps its IPv4 addresses)
 #[derive(Args)]
 pub(super) struct Down {
     /// The interface

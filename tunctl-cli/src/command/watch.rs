@@ -21,13 +21,13 @@ use super::{Failure, Outcome};
 /// More than any packet: 64 KiB of IP, an Ethernet header with VLAN tags, and the driver's own headers.
 const BUFFER: usize = 65536 + 64;
 
-/// How long a silent interface goes unchecked.
+/// How often a wait checks whether a silent interface still exists.
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Print each packet that passes an interface, decoded, until interrupted
 ///
-/// Out is from this system to the program that has the device open, in is back. Nothing is consumed: both go
-/// on as ever.
+/// Out means from this system to the program that has the device open, in means from that program to this
+/// system. Watching consumes no packet.
 #[derive(Args)]
 pub(super) struct Watch {
     /// The interface
@@ -35,19 +35,18 @@ pub(super) struct Watch {
     /// Stop after this many packets
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Stop after this long
+    /// Stop after this time
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// Open the device and take the packets, instead of a program that would: what this system sends ends
-    /// here
+    /// Open the device and receive the packets in place of a program; this consumes what the system sends
     #[arg(long)]
     attach: bool,
-    /// Print a JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-/// What passed.
+/// Totals of the packets that passed.
 #[derive(Default, Serialize)]
 struct Totals {
     event: &'static str,
@@ -55,8 +54,8 @@ struct Totals {
     outgoing: u64,
     incoming: u64,
     bytes: u64,
-    /// Of which the kernel counted that they came too fast. `None`: the interface is gone, and its counters
-    /// with it.
+    /// How many packets the kernel counted as missed because they came too fast. `None` if the interface is
+    /// gone, and its counters with it.
     missed: Option<u64>,
 }
 
@@ -71,16 +70,16 @@ impl Totals {
     }
 }
 
-/// An interface, and where its packets are taken from.
+/// An interface, and the source of its packets.
 struct Source {
     interface: LinuxInterface,
     tap: Tap,
 }
 
 enum Tap {
-    /// Beside whoever has them.
+    /// A packet socket, which consumes nothing.
     Observer(Observer),
-    /// From the device, which nobody else then has.
+    /// The device itself, which consumes what it receives.
     Device { device: LinuxDevice, header: usize, dropped_before: u64 },
 }
 
@@ -97,7 +96,7 @@ impl Source {
         }
     }
 
-    /// The next packet, without the driver's headers, and the length that it had on the wire.
+    /// The next packet, without the driver's headers, and its length on the wire.
     fn next<'a>(&self, buffer: &'a mut [u8]) -> tunctl::Result<(Direction, &'a [u8], usize)> {
         match &self.tap {
             Tap::Observer(observer) => {
@@ -146,9 +145,9 @@ impl Watch {
         let source = Source::open(tunctl::native().interface(&self.name)?, self.attach)?;
         let form = Form::choose(self.json);
         if self.attach {
-            eprintln!("attached to {}: what this program receives, no other does", self.name);
+            eprintln!("attached to {}: no other program receives these packets", self.name);
         } else if form != Form::Json {
-            eprintln!("watching {}, both ways (Ctrl-C ends it)", self.name);
+            eprintln!("watching {} in both directions (Ctrl-C stops)", self.name);
         }
         let mut totals = Totals { event: "totals", ..Totals::default() };
         let ended = self.follow(&source, &signals, &PacketPrinter::new(form), &mut totals);
@@ -171,7 +170,7 @@ impl Watch {
                 Ok((direction, packet, length)) => {
                     totals.count(direction, length);
                     printer.print(Instant::now(), direction, source.layer(), packet, length)?;
-                    // Packets may come without a pause, and so never let us wait.
+                    // Under a flood of packets the loop never reaches `wait`, which also checks signals.
                     if signals.are_waiting() {
                         break;
                     }
@@ -180,12 +179,12 @@ impl Watch {
                     match wait(source, signals, deadline)? {
                         WaitOutcome::Packet => {}
                         WaitOutcome::Stop => break,
-                        // One that is down goes without a word to a packet socket.
+                        // The kernel does not report the deletion of an interface that is down.
                         WaitOutcome::Look => source.interface.info().map(|_| ())?,
                     }
                     continue;
                 }
-                // It may come up again.
+                // The interface may come up again.
                 Err(error) if error.cause() == Cause::Down => {}
                 Err(error) => return Err(error.into()),
             }
@@ -224,10 +223,8 @@ fn print_totals(totals: &Totals, form: Form) -> io::Result<()> {
         return output::json(totals);
     }
     let Totals { packets, outgoing, incoming, bytes, missed, .. } = totals;
-    let missed = missed.map_or("nobody knows how many were".to_owned(), |missed| missed.to_string());
+    let gone = "missed: unknown (the interface is gone)".to_owned();
+    let missed = missed.map_or(gone, |missed| format!("{missed} missed"));
     let s = if *packets == 1 { "" } else { "s" };
-    writeln!(
-        io::stdout(),
-        "{packets} packet{s} ({outgoing} out, {incoming} in), {bytes} bytes; {missed} missed"
-    )
+    writeln!(io::stdout(), "{packets} packet{s} ({outgoing} out, {incoming} in), {bytes} bytes; {missed}")
 }

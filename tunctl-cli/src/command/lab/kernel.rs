@@ -14,14 +14,14 @@ use super::probe::Path;
 use super::{ADDRESS_V4, ADDRESS_V6};
 use crate::command::{Failure, Outcome};
 
-/// Enters a namespace of its own, and makes the device there.
+/// Enters a new namespace, and creates the device there.
 pub(super) fn device() -> tunctl::Result<LinuxDevice> {
-    // First of all, while there is one thread.
+    // First, while the process has one thread.
     netns::enter_new()?;
     super::create(&tunctl::native())
 }
 
-/// Whether the kernel's driver is out of reach here, as this program is run, rather than broken.
+/// Whether the kernel's driver is not available to this program, rather than broken.
 pub(super) fn is_out_of_reach(error: &Error) -> bool {
     matches!(
         error.cause(),
@@ -35,7 +35,7 @@ pub(super) fn is_out_of_reach(error: &Error) -> bool {
     )
 }
 
-/// A socket a kind.
+/// One socket for each kind of request.
 pub(super) struct Sockets {
     sockets: Vec<(Kind, UdpSocket)>,
     identifier: u16,
@@ -60,8 +60,8 @@ impl Sockets {
         }
     }
 
-    /// The number of the request that a message answers. A raw socket also brings messages that are not for
-    /// us.
+    /// The number of the request that a message answers. A raw socket also receives the replies to other
+    /// programs.
     fn answered(&self, kind: Kind, message: &[u8]) -> Option<u16> {
         let echo = match kind {
             Kind::Icmp => EchoMessage::parse_icmp_packet(message)?,

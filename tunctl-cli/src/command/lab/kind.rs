@@ -1,4 +1,4 @@
-//! The kinds of request: whom they ask, and what with.
+//! The kinds of request, with their targets and payloads.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -31,7 +31,7 @@ impl Kind {
         }
     }
 
-    /// Another host each round, so that all are seen to answer.
+    /// The target of a round: another host each time, to show that every host answers.
     pub(super) fn target(self, sequence: u16) -> SocketAddr {
         let host = 2 + sequence % 250;
         let v4 = || IpAddr::V4(Ipv4Addr::from_bits(ADDRESS_V4.to_bits() + u32::from(host) - 1));
@@ -46,20 +46,20 @@ impl Kind {
     }
 }
 
-/// What is asked with: 48 bytes, as large as those that ping sends by default with its time stamp aside. The
-/// number of the request comes first.
+/// The payload of a request: 48 bytes, as many as ping sends by default besides its timestamp. It begins with
+/// the number of the request.
 pub(super) fn payload(sequence: u16) -> [u8; 48] {
     let mut payload = [b'.'; 48];
     payload[..2].copy_from_slice(&sequence.to_be_bytes());
     payload
 }
 
-/// The number of the request that such a payload came with.
+/// The number of the request that a payload belongs to.
 pub(super) fn sequence(payload: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(*payload.first_chunk()?))
 }
 
-/// Tells echo requests from those of other programs; there are none where these go.
+/// The identifier of the lab's echo requests, from the process id, as ping has it.
 pub(super) fn identifier() -> u16 {
     u16::from_ne_bytes(*std::process::id().to_ne_bytes().first_chunk().unwrap_or(&[0; 2]))
 }

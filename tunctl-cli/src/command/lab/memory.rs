@@ -1,4 +1,4 @@
-//! The lab on the driver in memory: no kernel, so this program plays the kernel's side as well.
+//! The lab on the driver in memory: this program plays the kernel's side as well.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,13 +12,13 @@ use super::kind::{self, Kind};
 use super::probe::Path;
 use super::{ADDRESS_V4, ADDRESS_V6};
 
-/// The first of those that are nobody's (RFC 6335).
+/// The first of the dynamic ports (RFC 6335).
 const OWN_PORT: u16 = 49152;
 /// An IPv6 header, which has a fixed length.
 const IPV6_HEADER: usize = 40;
 
-/// The device, and a cable to it: what is sent into the one end comes out of the other, as if the kernel had
-/// sent it.
+/// Creates the device, and a cable to it: a packet that is sent into one end arrives at the other, as if the
+/// kernel had sent it.
 pub(super) fn device() -> tunctl::Result<(MockDevice, Cable)> {
     let system = MockBackend::new();
     let device = super::create(&system)?;
@@ -64,7 +64,7 @@ impl Path for Cable {
 }
 
 impl Cable {
-    /// What the kernel would make of a request: the packet.
+    /// The packet that the kernel would send for a request.
     fn request(&self, kind: Kind, sequence: u16) -> io::Result<Vec<u8>> {
         let (target, payload) = (kind.target(sequence), kind::payload(sequence));
         let own = own(target.ip());
@@ -77,7 +77,7 @@ impl Cable {
         .map_err(io::Error::other)
     }
 
-    /// What the kernel would give to the socket that waits for it: which request it answers.
+    /// The request that a packet answers, if the kernel would deliver it to the socket that waits for it.
     fn answered(&self, bytes: &[u8]) -> Option<(Kind, u16)> {
         let packet = Packet::parse(Layer::Tun, bytes).ok()?;
         let (source, destination) = (packet.source()?, packet.destination()?);
@@ -103,7 +103,7 @@ impl Cable {
     }
 }
 
-/// Who asks: the kernel's address of that IP version.
+/// The sender of the requests: the kernel's address of the target's IP version.
 fn own(target: IpAddr) -> SocketAddr {
     match target {
         IpAddr::V4(_) => (ADDRESS_V4, OWN_PORT).into(),
@@ -111,8 +111,8 @@ fn own(target: IpAddr) -> SocketAddr {
     }
 }
 
-/// Whether the checksums of a packet without options are right, as the kernel checks before a socket gets it
-/// (RFC 1071).
+/// Whether the checksums of a packet without options are right (RFC 1071). The kernel checks them before it
+/// delivers a packet to a socket.
 fn has_good_checksum(bytes: &[u8], source: IpAddr, destination: IpAddr) -> bool {
     let sum = |bytes: &[u8]| -> u32 {
         let words = bytes.chunks(2);
@@ -129,7 +129,7 @@ fn has_good_checksum(bytes: &[u8], source: IpAddr, destination: IpAddr) -> bool 
         return false;
     };
     let Ok(length) = u16::try_from(message.len()) else { return false };
-    // That of ICMP covers the message alone.
+    // The checksum of ICMP does not cover a pseudo-header.
     let pseudo = if protocol == 1 { 0 } else { addresses + u32::from(protocol) + u32::from(length) };
     (source.is_ipv6() || is_good(sum(header))) && is_good(pseudo + sum(message))
 }

@@ -16,7 +16,7 @@ use crate::command::{Failure, Outcome};
 
 /// How long an answer may take after the last request.
 const GRACE: Duration = Duration::from_secs(1);
-/// How soon the end of the answering side is seen.
+/// How often a wait checks whether the answering side has ended.
 const GLANCE: Duration = Duration::from_millis(100);
 const INTERVAL: Duration = Duration::from_secs(1);
 const ROUNDS: u16 = 5;
@@ -29,7 +29,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// One round a second, unless both say otherwise.
+    /// One round a second, unless both count and duration are specified.
     pub(super) fn new(count: Option<u16>, duration: Option<Duration>) -> Self {
         let rounds =
             count.or_else(|| duration.map(|duration| u16::try_from(duration.as_secs()).unwrap_or(u16::MAX)));
@@ -42,26 +42,26 @@ impl Plan {
     }
 }
 
-/// How requests get to the device, and the answers back: through a kernel, or without one.
+/// The way of requests to the device, and of answers back: through a kernel, or without one.
 pub(super) trait Path {
-    /// Whose driver it is, for programs.
+    /// The name of the backend, for the JSON.
     const BACKEND: &'static str;
     /// Where the device is.
     const WHERE: &'static str;
-    /// Who plays what.
+    /// Which sides of the network this program plays.
     const PLAYED: &'static str;
 
-    /// Sends a request to the host whose turn it is.
+    /// Sends a request to the target of this round.
     fn send(&self, kind: Kind, sequence: u16) -> io::Result<()>;
 
-    /// Takes the answers that have come, and tells to which requests.
+    /// Receives the answers that have arrived, and calls `answered` with the request of each.
     fn receive(&self, answered: impl FnMut(Kind, u16)) -> io::Result<()>;
 
-    /// What becomes readable when an answer comes.
+    /// The descriptors that become readable when an answer arrives.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 }
 
-/// Sends the requests, and collects the answers, until a signal asks to end, or nobody answers any more.
+/// Sends the requests, and collects the answers, until a signal arrives or the answering side ends.
 pub(super) fn run<P: Path>(path: &P, plan: &Plan, signals: &Signals, over: &AtomicBool) -> Outcome<Summary> {
     let mut probe = Probe { path, tallies: Kind::ALL.map(Tally::new), signals, over };
     let started = Instant::now();

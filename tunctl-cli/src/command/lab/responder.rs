@@ -1,4 +1,4 @@
-//! The other hosts: whatever asks for an echo gets one.
+//! The other hosts, which answer every echo request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::is_played;
 use crate::command::Outcome;
 use crate::command::packets::PacketPrinter;
 
-/// How soon a request to stop is seen.
+/// How often a wait checks for a request to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// More than any IP packet.
@@ -24,7 +24,7 @@ pub(super) struct Responder<D> {
     answered: AtomicU64,
 }
 
-/// What became of the packets that the kernel's side sent.
+/// How many packets the kernel's side sent, and how many of them were answered.
 pub(super) struct Counts {
     pub(super) received: u64,
     pub(super) answered: u64,
@@ -47,8 +47,8 @@ impl<D: TunDevice> Responder<D> {
         }
     }
 
-    /// Answers until asked to stop and nothing is left to answer. Whoever waits for answers is told of the
-    /// end.
+    /// Answers until `stop` is set and no request is left. It sets `stop` in turn, so that the requesting
+    /// side notices when this one fails.
     pub(super) fn answer(&self, printer: Option<&PacketPrinter>) -> Outcome {
         let outcome = self.answer_all(printer);
         self.stop.store(true, Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl<D: TunDevice> Responder<D> {
             };
             let (request, came) = (&request[..length], Instant::now());
             self.received.fetch_add(1, Ordering::Relaxed);
-            // Whatever is no request to a host of ours is none of our business, and is shown unanswered.
+            // Packets that are no request to a played host are shown, and not answered.
             let answered = match responder.respond(request, &mut answer) {
                 Ok(length) if asks_a_played_host(request) => match self.device.send(&answer[..length]) {
                     Ok(_) => {
@@ -81,12 +81,12 @@ impl<D: TunDevice> Responder<D> {
                         Some((length, Instant::now()))
                     }
                     Err(error) if error.is_gone() => return Err(error.into()),
-                    // The interface went down in between: this answer is lost, like any packet may be.
+                    // The interface went down in between. This answer is lost, as any packet may be.
                     Err(_) => None,
                 },
                 _ => None,
             };
-            // Printing comes last, to stay out of the round-trip time.
+            // Printing comes last, so that it does not add to the round-trip time.
             if let Some(printer) = printer {
                 printer.print(came, Direction::Outgoing, Layer::Tun, request, length)?;
                 if let Some((length, left)) = answered {

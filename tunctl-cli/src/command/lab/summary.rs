@@ -1,4 +1,4 @@
-//! What came of the requests, as a table or as JSON.
+//! The results of the requests, as a table or as JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use super::kind::Kind;
 use super::responder::Counts;
 use super::tally::Tally;
 
-/// What came of it; its fields are the JSON.
+/// The results. The fields are those of the JSON object.
 #[derive(Serialize)]
 pub(super) struct Summary {
     event: &'static str,
-    /// Whose driver it was.
+    /// The name of the backend.
     backend: &'static str,
     kinds: Vec<KindSummary>,
     /// Requests that were sent and not answered in time.
     unanswered: usize,
-    /// Packets of the kernel's own, such as router solicitations, that ask nothing of the hosts here.
+    /// The kernel's own packets, such as router solicitations, which are no requests to the hosts here.
     other: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What was sent and answered.
+//! Counting requests and answers.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::kind::Kind;
 pub(super) struct Tally {
     pub(super) kind: Kind,
     pub(super) sent: Vec<Instant>,
-    /// By request: how long its answer took.
+    /// For each request, the time until its answer.
     pub(super) answered: Vec<Option<Duration>>,
 }
 

@@ -1,4 +1,4 @@
-//! `tunctl lab -- COMMAND`: a command inside, while the other hosts answer it.
+//! `tunctl lab -- COMMAND`: runs a command in the lab's namespace, while the other hosts answer it.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -16,7 +16,7 @@ use crate::command::signals::{Caught, Signals};
 use crate::command::{Failure, Outcome, complain};
 
 pub(super) fn run(device: LinuxDevice, program: &str, arguments: &[String]) -> Outcome<ExitCode> {
-    // We are to outlive the command, and to pass on what is sent to us alone.
+    // Signals must not end this program before the command. Those sent to this program alone are passed on.
     let signals = Signals::catch()?;
     let responder = Responder::new(device);
     thread::spawn(move || {
@@ -30,7 +30,7 @@ pub(super) fn run(device: LinuxDevice, program: &str, arguments: &[String]) -> O
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            // The statuses by which shells tell the two apart from a command's own failure.
+            // The statuses that shells use for these two failures.
             let (status, advice) = match error.kind() {
                 io::ErrorKind::NotFound => (127, "Is it installed, and in PATH?"),
                 _ => (126, "Is it a program, and executable?"),
@@ -43,7 +43,7 @@ pub(super) fn run(device: LinuxDevice, program: &str, arguments: &[String]) -> O
     thread::spawn(move || {
         while let Ok(Caught { signal, by_terminal }) = signals.wait() {
             if !by_terminal {
-                // It may have ended a moment ago.
+                // This fails if the command has just ended.
                 let _ = kill(pid, signal);
             }
         }
@@ -58,7 +58,7 @@ fn process_id(child: &Child) -> Outcome<Pid> {
         .map_err(|_| Failure::Said("the process id is out of range".into()))
 }
 
-/// The command's own status, or as shells have it, 128 and the number of the signal that ended it.
+/// The command's own status, or, as in shells, 128 plus the number of the signal that ended it.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
