@@ -1,4 +1,4 @@
-//! A device whose waits are a task's.
+//! A device for tasks.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -14,20 +14,19 @@ use tunctl_core::{Cause, Error, Operation, Reason, Result, TunDevice};
 
 use crate::{RecvHalf, SendHalf};
 
-/// A device whose waits are a task's: other tasks go on meanwhile.
+/// A device for tasks: while a task waits for it, other tasks run.
 ///
-/// Everything takes `&self`. Share it by reference or in an [`Arc`], or [split](Self::into_split) it; several
-/// tasks may receive at once, and each packet goes to one of them.
+/// All methods take `&self`. Share it by reference or in an [`Arc`], or [split](Self::into_split) it. Several
+/// tasks may receive at once; each packet goes to one of them.
 ///
-/// # What is promised
+/// # Guarantees
 ///
-/// - **A ready packet costs one system call**: each operation tries first, and waits only if there is
-///   nothing.
-/// - **A deletion wakes**: a task that waits gets [`Gone`](Error::is_gone).
-/// - **Cancellation loses nothing.** If a future is dropped, by `select!` or a timeout, no packet was taken
-///   or sent.
-/// - **Other tasks get their turn.** Each packet counts against tokio's cooperative budget, so that a device
-///   that is flooded does not keep its thread from them, or from timers.
+/// - **A ready packet costs one system call**: each operation tries first, and waits only if it would block.
+/// - **A deletion wakes waiting tasks**: they get [`Gone`](Error::is_gone).
+/// - **Cancellation loses nothing.** If a future is dropped, by `select!` or a timeout, it has received and
+///   sent no packet.
+/// - **Other tasks get their turn.** Each packet counts against tokio's cooperative budget, so that a flooded
+///   device does not starve other tasks and timers of its thread.
 #[derive(Debug)]
 pub struct AsyncDevice<D> {
     /// A duplicate of the device's descriptor, for the runtime to watch.
@@ -36,17 +35,17 @@ pub struct AsyncDevice<D> {
 }
 
 impl<D: TunDevice> AsyncDevice<D> {
-    /// Registers the device with the runtime of the task, or thread, that calls.
+    /// Registers the device with the runtime of the calling task or thread.
     ///
     /// # Errors
     ///
-    /// `TooManyOpenFiles`: the runtime watches a duplicate of the device's descriptor. `Other`: it is called
-    /// outside of a runtime, or the system refuses, with its errno. The device is closed then.
+    /// `TooManyOpenFiles`: the runtime watches a duplicate of the device's descriptor. `Other`: the call is
+    /// outside of a runtime, or the system refuses, with its errno. On an error the device is closed.
     ///
     /// # Panics
     ///
-    /// If the runtime was built without [`enable_io`](tokio::runtime::Builder::enable_io): tokio has no way
-    /// to ask.
+    /// If the runtime was built without [`enable_io`](tokio::runtime::Builder::enable_io), which tokio offers
+    /// no way to check.
     pub fn new(device: D) -> Result<Self> {
         if Handle::try_current().is_err() {
             let reason = Reason::new(Cause::Other).with_detail("this thread has no tokio runtime");
@@ -58,15 +57,15 @@ impl<D: TunDevice> AsyncDevice<D> {
         Ok(Self { watched, device })
     }
 
-    /// The device: for its interface, its name, and all that does not wait.
+    /// The device: for its interface, its name, and all operations that do not wait.
     ///
-    /// Receiving and sending by it are possible, too; its own waiting forms block the thread.
+    /// It can also receive and send. Its own waiting methods block the thread.
     #[must_use]
     pub const fn device(&self) -> &D {
         &self.device
     }
 
-    /// The device, which the runtime does not watch any more.
+    /// Returns the device, which the runtime no longer watches.
     #[must_use]
     pub fn into_device(self) -> D {
         let Self { watched, device } = self;
@@ -74,16 +73,16 @@ impl<D: TunDevice> AsyncDevice<D> {
         device
     }
 
-    /// One to receive with and one to send with, for two tasks. An [`Arc`] does as well; halves say who does
-    /// what.
+    /// Splits the device into a receiving and a sending half, for two tasks. An [`Arc`] also works for that;
+    /// the halves keep the roles apart.
     #[must_use]
     pub fn into_split(self) -> (RecvHalf<D>, SendHalf<D>) {
         let shared = Arc::new(self);
         (RecvHalf::new(shared.clone()), SendHalf::new(shared))
     }
 
-    /// Receives one packet, and waits for it if there is none; its length. One that is longer than the buffer
-    /// loses its tail.
+    /// Receives one packet, waiting until there is one, and returns its length. A packet that is longer than
+    /// the buffer loses its tail.
     ///
     /// It is cancel safe.
     ///
@@ -95,17 +94,17 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.waiting(Interest::READABLE, |device| device.try_recv(buffer)).await
     }
 
-    /// The same into several buffers, which are filled one after the other.
+    /// Receives one packet into several buffers, which are filled one after the other.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// Those of [`recv`](Self::recv).
     #[doc(alias = "readv")]
     pub async fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         self.waiting(Interest::READABLE, |device| device.try_recv_vectored(buffers)).await
     }
 
-    /// Sends one packet, and waits for room if there is none; its length.
+    /// Sends one packet, waiting until there is room, and returns its length.
     ///
     /// It is cancel safe.
     ///
@@ -117,11 +116,11 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.waiting(Interest::WRITABLE, |device| device.try_send(packet)).await
     }
 
-    /// The same from several pieces, which are one packet.
+    /// Sends one packet that consists of several pieces.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     #[doc(alias = "writev")]
     pub async fn send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
         self.waiting(Interest::WRITABLE, |device| device.try_send_vectored(pieces)).await
@@ -129,8 +128,8 @@ impl<D: TunDevice> AsyncDevice<D> {
 
     /// Receives one packet if there is one.
     ///
-    /// Unlike the device's own, it notes that there is none, and so belongs with
-    /// [`readable`](Self::readable).
+    /// Unlike the device's own `try_recv`, it notes when there is none, so that the next
+    /// [`readable`](Self::readable) waits.
     ///
     /// # Errors
     ///
@@ -141,8 +140,8 @@ impl<D: TunDevice> AsyncDevice<D> {
 
     /// Sends one packet if there is room.
     ///
-    /// Unlike the device's own, it notes that there is none, and so belongs with
-    /// [`writable`](Self::writable).
+    /// Unlike the device's own `try_send`, it notes when there is none, so that the next
+    /// [`writable`](Self::writable) waits.
     ///
     /// # Errors
     ///
@@ -151,8 +150,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.attempt(Interest::WRITABLE, |device| device.try_send(packet))
     }
 
-    /// Waits until [`try_recv`](Self::try_recv) has something to say: a packet, or that the interface is
-    /// gone. It may return without cause; after a `try_recv` that found nothing it waits.
+    /// Waits until [`try_recv`](Self::try_recv) would return a packet, or that the interface is gone. It may
+    /// return spuriously, but not right after a `try_recv` that found nothing.
     ///
     /// It is cancel safe.
     ///
@@ -163,8 +162,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.ready(Interest::READABLE).await
     }
 
-    /// Waits until [`try_send`](Self::try_send) has something to say: there is room, or the interface is
-    /// gone. It may return without cause; after a `try_send` that found no room it waits.
+    /// Waits until [`try_send`](Self::try_send) would find room, or that the interface is gone. It may return
+    /// spuriously, but not right after a `try_send` that found no room.
     ///
     /// It is cancel safe.
     ///
@@ -184,7 +183,7 @@ impl<D: TunDevice> AsyncDevice<D> {
         }
     }
 
-    /// An attempt, when the task has budget for it. It is spent if something came of the attempt.
+    /// Makes an attempt, when the task has budget for it. The budget is spent unless the attempt would block.
     pub(crate) fn poll_attempt(
         &self,
         context: &mut Context<'_>,
@@ -199,8 +198,8 @@ impl<D: TunDevice> AsyncDevice<D> {
         Poll::Ready(outcome)
     }
 
-    /// An attempt, whatever the runtime knows of the device. If that thought it ready, and it is not, it
-    /// forgets it.
+    /// Makes an attempt, whether or not the runtime holds the device for ready. If the attempt would block,
+    /// the runtime's readiness is cleared.
     #[inline]
     fn attempt(&self, kind: Interest, mut operation: impl FnMut(&D) -> Result<usize>) -> Result<usize> {
         match operation(&self.device) {
@@ -209,12 +208,12 @@ impl<D: TunDevice> AsyncDevice<D> {
         }
     }
 
-    /// What is to be forgotten has to be known before an attempt is made, so this makes another: who must
-    /// wait has the time.
+    /// Tokio clears only a readiness that it has read before the attempt, so this makes another attempt: a
+    /// task that has to wait anyway can afford it.
     ///
-    /// An error is not forgotten. For a moment a poll shows it, and a receive does not yet say that the
-    /// interface is gone, and no other event need follow; so until then it is tried again, as often as the
-    /// task's budget allows.
+    /// An error readiness is not cleared. After a deletion there is a moment in which a poll already reports
+    /// the error and a receive does not yet fail, and no other event need follow. Until it fails the attempt
+    /// is repeated, as often as the task's budget allows.
     #[cold]
     fn attempt_and_note(
         &self,
@@ -222,19 +221,18 @@ impl<D: TunDevice> AsyncDevice<D> {
         mut operation: impl FnMut(&D) -> Result<usize>,
     ) -> Result<usize> {
         let mut outcome = None;
-        // What comes between the attempt and the forgetting is not forgotten, which is what `try_io` is for.
-        // What it returns says nothing that `outcome` does not.
+        // `try_io` keeps an event that arrives between the attempt and the clearing. Its own result is
+        // ignored: `outcome` has the result of the attempt.
         let _ = self.watched.try_io(kind, |_| match outcome.insert(operation(&self.device)) {
             Err(error) if error.is_would_block() => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(()),
         });
-        // Where there is nothing to forget, it was not run.
+        // `try_io` does not run the closure if there is no readiness to clear.
         outcome.unwrap_or_else(|| operation(&self.device))
     }
 
     async fn ready(&self, kind: Interest) -> Result<()> {
-        // A deletion is an error, and on Linux nothing else: who waited for the kind alone would sleep
-        // through it.
+        // Linux reports a deletion only as an error: a wait for `kind` alone would never end.
         let ready = self.watched.ready(kind | Interest::ERROR).await;
         ready.map(drop).map_err(|error| Reason::from_io(&error).of(Operation::Wait))
     }
@@ -246,11 +244,11 @@ impl<D: TunDevice> AsFd for AsyncDevice<D> {
     }
 }
 
-/// Has the runtime watch a descriptor.
+/// Registers a descriptor with the runtime.
 ///
-/// Since tokio 1.54 the sound form of this is unsafe: its caller promises that the descriptor stays open and
-/// the same for as long as it is watched. Of a descriptor that is owned, and owned by the watcher alone, no
-/// other can be thought of, so the form that does not ask is as good; and unsafe code is in tunctl-sys only.
+/// Since tokio 1.54 the recommended form is unsafe: its caller promises that the descriptor stays open and
+/// the same while it is watched. An `OwnedFd` that only the watcher owns guarantees that. So the deprecated
+/// safe form is sound here, and unsafe code stays in tunctl-sys.
 #[allow(deprecated, reason = "deprecated for descriptors that are not owned")]
 fn watch(owned: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(owned, Interest::READABLE | Interest::WRITABLE)

@@ -6,7 +6,7 @@
 //! | to receive in one task and send in another | an `Arc<AsyncDevice>`, or [`AsyncDevice::into_split`] |
 //! | packets as a `Stream`, and a `Sink` for them | `PacketStream` and `PacketSink`, with the feature `stream` |
 //!
-//! It works over any [`TunDevice`](tunctl_core::TunDevice): a kernel's, or the mock's in a test.
+//! It works over any [`TunDevice`](tunctl_core::TunDevice): that of a kernel, or that of the mock in a test.
 //!
 //! ```
 //! use tunctl_core::{CreateOptions, Result, TunBackend, TunDevice};
@@ -42,8 +42,8 @@
 //!
 //! # Several queues
 //!
-//! A multi-queue interface has a device for each queue. Each gets a task of its own; nothing is shared
-//! between them.
+//! A multi-queue interface has a device for each queue. Give each device its own task; the devices share
+//! nothing.
 
 #![forbid(unsafe_code)]
 

@@ -42,11 +42,11 @@ impl<D: TunDevice> RecvHalf<D> {
         &self.shared
     }
 
-    /// The device in one piece again.
+    /// Joins the two halves of a device.
     ///
     /// # Errors
     ///
-    /// Both halves, if they are not of one device.
+    /// Returns both halves, if they are not of the same device.
     pub fn reunite(self, other: SendHalf<D>) -> std::result::Result<AsyncDevice<D>, (Self, SendHalf<D>)> {
         if !Arc::ptr_eq(&self.shared, &other.shared) {
             return Err((self, other));

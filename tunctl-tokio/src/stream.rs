@@ -14,12 +14,11 @@ use tunctl_core::{Error, Result, TunDevice};
 
 use crate::AsyncDevice;
 
-/// Packets as a [`Stream`]: each in a vector of its own.
+/// Packets as a [`Stream`]: each in its own vector.
 ///
-/// It ends after an error: `Gone`, when the interface is deleted, or whatever else a receive is refused for.
+/// The stream ends after an error: `Gone`, when the interface is deleted, or any other error of a receive.
 ///
-/// To copy a packet into its vector costs little, and to wait allocates; where that is too much,
-/// [`AsyncDevice::recv`] does neither.
+/// It copies each packet into its vector, and allocates when it waits. [`AsyncDevice::recv`] does neither.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,29 +48,30 @@ pub struct PacketStream<D> {
     is_over: bool,
 }
 
-/// A [`Sink`] for packets: anything that is bytes.
+/// A [`Sink`] for packets: any type that holds bytes.
 ///
-/// What is fed is sent when it is flushed, or when the next is fed, and a refusal is told then. So `flush` or
-/// `close` it before it is dropped, which `send` and `forward` do; and as of any sink, ask `poll_ready`
-/// before `start_send`, or the packet before is lost.
+/// The sink sends a packet when it is flushed, or when it gets the next packet, and reports the error then.
+/// So `flush` or `close` it before you drop it, as `send` and `forward` do. As with any sink, call
+/// `poll_ready` before `start_send`, or the previous packet is lost.
 pub struct PacketSink<D, P> {
     device: Arc<AsyncDevice<D>>,
     held: Option<P>,
     waiting: Option<Waiting>,
 }
 
-/// Until the device is ready.
+/// A wait until the device is ready.
 type Waiting = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 impl<D: TunDevice> PacketStream<D> {
-    /// Packets of up to 65,600 bytes, which is any.
+    /// A stream of packets of up to 65,600 bytes, which is more than any packet has.
     #[must_use]
     pub fn new(device: Arc<AsyncDevice<D>>) -> Self {
         const LONGEST: NonZeroUsize = NonZeroUsize::new(65_600).unwrap();
         Self::with_packet_length(device, LONGEST)
     }
 
-    /// Packets of up to so many bytes, headers in front of them included; a longer one loses its tail.
+    /// A stream of packets of up to `bytes` bytes, including the headers in front of them. A longer packet
+    /// loses its tail.
     #[must_use]
     pub fn with_packet_length(device: Arc<AsyncDevice<D>>, bytes: NonZeroUsize) -> Self {
         Self { device, buffer: vec![0; bytes.get()], waiting: None, is_over: false }
@@ -110,7 +110,7 @@ impl<D: TunDevice + 'static> FusedStream for PacketStream<D> {
 }
 
 impl<D: TunDevice, P> PacketSink<D, P> {
-    /// A sink into this device.
+    /// A sink that sends packets to this device.
     #[must_use]
     pub const fn new(device: Arc<AsyncDevice<D>>) -> Self {
         Self { device, held: None, waiting: None }
@@ -141,7 +141,7 @@ impl<D: TunDevice + 'static, P: AsRef<[u8]> + Unpin> Sink<P> for PacketSink<D, P
                     *waiting = Some(Box::pin(async move { device.writable().await }));
                 }
                 sent => {
-                    // Refused or sent, it is not tried again.
+                    // The packet was sent or refused. It is not tried again.
                     *held = None;
                     sent?;
                 }
@@ -155,7 +155,7 @@ impl<D: TunDevice + 'static, P: AsRef<[u8]> + Unpin> Sink<P> for PacketSink<D, P
     }
 }
 
-/// Waits if there is something to wait for.
+/// Waits for the device, if a wait has been started.
 fn poll_waiting(waiting: &mut Option<Waiting>, context: &mut Context<'_>) -> Poll<Result<()>> {
     let Some(ready) = waiting else { return Poll::Ready(Ok(())) };
     let outcome = ready!(ready.as_mut().poll(context));
