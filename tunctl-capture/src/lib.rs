@@ -1,15 +1,15 @@
-//! Records what passes a TUN/TAP device, and replays it: any device, a kernel's or the mock's.
+//! Records the packets of any TUN/TAP device, of a kernel or of the mock, and replays them.
 //!
 //! [`Recorder`] wraps a device and is one itself. Each packet that the program receives or sends through it
 //! also goes to a log, a pcapng file that Wireshark and tcpdump show. [`Recording`] reads such a file, so
-//! that what a real peer did once becomes the input of a test.
+//! that the packets of a real peer become the input of a test.
 //!
 //! ```
 //! use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 //! use tunctl_capture::{Direction, Recorder, Recording};
 //! use tunctl_mock::MockBackend;
 //!
-//! // A program turns a packet around, and is recorded. Any backend would do, and a file.
+//! // Record a program that sends a packet back. Any backend works, and a file in place of the vector.
 //! let kernel = MockBackend::new();
 //! let recorder = Recorder::new(kernel.create(&CreateOptions::tun().name("vpn0"))?, Vec::new());
 //! recorder.up("10.0.0.1/24".parse()?)?;
@@ -19,7 +19,7 @@
 //! recorder.send(&packet[..length])?;
 //! let (device, log) = recorder.finish();
 //!
-//! // Later, what it received then is fed to it again.
+//! // Later, feed it the packets that it received.
 //! let recording = Recording::parse(&log?)?;
 //! recording.replay(|recorded| {
 //!     if recorded.direction == Some(Direction::Received) {
@@ -29,7 +29,7 @@
 //! })?;
 //! assert_eq!(device.recv(&mut packet)?, 20);
 //!
-//! // Or what it sent is sent once more, to another device.
+//! // Or send the packets that it sent once more, to another device.
 //! assert_eq!(recording.send_all(&device, Some(Direction::Sent))?, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -48,13 +48,13 @@ pub use pcapng::InvalidRecording;
 pub use recorder::Recorder;
 pub use recording::{Recorded, Recording};
 
-/// Which way a packet passed a device, seen from the program that has the device.
+/// The direction of a packet, as the program that has the device sees it.
 ///
 /// In the file, a received packet is an inbound one, and a sent packet an outbound one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The program received it: the system had sent it out of the interface.
+    /// The program received it: the system sent it out of the interface.
     Received,
-    /// The program sent it: the system got it from the interface.
+    /// The program sent it: the system received it from the interface.
     Sent,
 }

@@ -8,10 +8,10 @@ use tunctl_core::{InterfaceName, Layer};
 
 use crate::{Direction, pcapng};
 
-/// Why a log is not whole: how its writer failed first, and how much is missing.
+/// Why a log is incomplete: the first error of its writer, and how many packets are missing.
 ///
-/// Nothing is written after a failure, since nobody knows how much of a block the writer had taken. What came
-/// before stands.
+/// The log ends at the first failure, since it is unknown how much of a block the writer has written. The
+/// packets before it are complete.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the log of packets ends early, {lost} are missing from it: {error}")]
 pub struct LogError {
@@ -26,7 +26,7 @@ impl LogError {
         &self.error
     }
 
-    /// How many packets passed the device and are not in the log, so far.
+    /// How many packets have passed the device so far without being logged.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.lost
@@ -34,13 +34,13 @@ impl LogError {
 }
 
 impl From<LogError> for io::Error {
-    /// The kind is kept, and the error itself inside.
+    /// Keeps the kind of the writer's error, and wraps this error.
     fn from(error: LogError) -> Self {
         Self::new(error.error.kind(), error)
     }
 }
 
-/// The time of a packet, since the beginning of 1970 or whatever the user of the recorder chose.
+/// Returns the time of a packet, since the beginning of 1970 or another epoch that the user chose.
 pub(crate) type Clock = Box<dyn FnMut() -> Duration + Send>;
 
 pub(crate) struct Log<W> {
@@ -49,12 +49,13 @@ pub(crate) struct Log<W> {
     clock: Clock,
     failure: Option<Arc<io::Error>>,
     lost: u64,
-    /// One block, kept for its allocation.
+    /// The block being written, kept to reuse its allocation.
     block: Vec<u8>,
 }
 
 impl<W: Write> Log<W> {
-    /// A log that starts with what is known of the interface. It is a log even if the writer fails at once.
+    /// Starts a log with a description of the interface. If the writer fails at once, the log reports that
+    /// later.
     pub(crate) fn new(writer: W, clock: Clock, layer: Layer, name: Option<InterfaceName>) -> Self {
         let mut log = Self { writer: Some(writer), clock, failure: None, lost: 0, block: Vec::new() };
         pcapng::start(&mut log.block, layer, name);
@@ -62,9 +63,9 @@ impl<W: Write> Log<W> {
         log
     }
 
-    /// Adds a packet, of which `original_length` bytes are known to have been there.
+    /// Adds a packet that had `original_length` bytes before a short buffer cut it.
     pub(crate) fn add(&mut self, direction: Direction, packet: &[u8], original_length: usize) {
-        // It is lost until it is written: the clock and the writer are the user's, and may panic.
+        // Counted as lost until it is written: the user's clock or writer may panic.
         self.lost += 1;
         if self.failure.is_none() {
             let time = (self.clock)();
@@ -85,7 +86,7 @@ impl<W: Write> Log<W> {
         self.failure = outcome.err().map(Arc::new);
     }
 
-    /// Notes a failure that is told in no result: nothing is written from now on.
+    /// Notes a failure that no result reports. Nothing is written from now on.
     pub(crate) fn fail(&mut self, reason: &'static str) {
         self.failure.get_or_insert_with(|| Arc::new(io::Error::other(reason)));
     }

@@ -1,6 +1,6 @@
-//! The pcapng file format (draft-ietf-opsawg-pcapng), as much of it as recordings need.
+//! The parts of the pcapng file format (draft-ietf-opsawg-pcapng) that recordings need.
 //!
-//! Why it is written here stands in ARCHITECTURE.md.
+//! ARCHITECTURE.md says why this crate does not use a library for it.
 
 mod read;
 
@@ -39,16 +39,16 @@ const LINK_IPV6: u16 = 229;
 const INBOUND: u32 = 1;
 const OUTBOUND: u32 = 2;
 
-/// The most bytes that are kept of a packet: as many as Wireshark and tcpdump read.
+/// The most bytes of a packet that are kept, which is as many as Wireshark and tcpdump read.
 const MAX_CAPTURED: usize = 262_144;
 
-/// Appends what stands before the packets of a log: little endian on every host, times in nanoseconds.
+/// Appends the blocks before the packets of a log: little endian on every host, times in nanoseconds.
 pub(crate) fn start(out: &mut Vec<u8>, layer: Layer, name: Option<InterfaceName>) {
     block(out, SECTION_HEADER, |out| {
         out.extend(BYTE_ORDER_MAGIC.to_le_bytes());
         out.extend(MAJOR_VERSION.to_le_bytes());
         out.extend(MINOR_VERSION.to_le_bytes());
-        // The section's length: not known beforehand.
+        // The section's length, unknown in advance.
         out.extend((-1_i64).to_le_bytes());
         option(out, USER_APPLICATION, b"tunctl");
         option(out, END_OF_OPTIONS, b"");
@@ -85,7 +85,7 @@ pub(crate) fn packet(
     };
     block(out, ENHANCED_PACKET, |out| {
         out.extend(0_u32.to_le_bytes());
-        // Its higher half comes first.
+        // The higher half comes first.
         out.extend(time.rotate_left(32).to_le_bytes());
         out.extend(number(captured.len()).to_le_bytes());
         out.extend(number(original_length).to_le_bytes());
@@ -120,7 +120,7 @@ fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-/// A length as the file has it. None is near 4 GiB but what a packet claims of itself.
+/// A length as the file stores it. Only the length that a packet claims for itself can exceed 32 bits.
 fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! A device that logs what passes it.
+//! A device that logs its packets.
 
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut, Write};
@@ -18,58 +18,58 @@ use crate::{Direction, LogError};
 /// How long a virtio-net header is, in bytes.
 pub(crate) const VNET_HEADER_LENGTH: usize = 10;
 
-/// A device that writes each packet that the program received or sent to a pcapng log, and else is the device
-/// it wraps.
+/// A device that writes each received or sent packet to a pcapng log, and otherwise behaves like the device
+/// that it wraps.
 ///
-/// The log has packets as they passed the interface: packet information and virtio-net headers are left out
-/// of it. (Behind a virtio-net header, a packet may be a super-segment, and its checksum left open; the log
-/// has it so.) A packet that a short buffer cut stands there as it was received, with its original length
-/// where its IP header tells. Clones of a recorder share its log. When several threads use a device, the
-/// order of the log is that in which they came to it.
+/// The log has packets as they passed the interface, without packet information and virtio-net headers.
+/// (Behind a virtio-net header, a packet may be a super-segment with an incomplete checksum; the log keeps it
+/// like that.) A packet that a short buffer cut is logged as it was received, with its original length if its
+/// IP header has it. Clones of a recorder share its log. When several threads use a device, the log has the
+/// packets in the order in which the threads reached the log.
 ///
-/// A writer that fails loses no packet and breaks no call: the log ends there, and
-/// [`log_error`](Self::log_error) and [`finish`](Self::finish) tell. Finish a recorder before you destroy its
-/// device, or drop it, if you want to know.
+/// A failing writer loses no packet and fails no call. The log ends there, and [`log_error`](Self::log_error)
+/// and [`finish`](Self::finish) report it. To learn of such a failure, finish a recorder before you drop it
+/// or destroy its device.
 ///
-/// Each packet is one write. Nothing is flushed before the end, so a [`BufWriter`](std::io::BufWriter) makes
-/// sense.
+/// Each packet is one write. The log is flushed only at the end, so a [`BufWriter`](std::io::BufWriter) is
+/// useful.
 pub struct Recorder<D, W> {
     device: D,
     log: Arc<Mutex<Log<W>>>,
 }
 
 impl<D: TunDevice, W: Write> Recorder<D, W> {
-    /// Records what passes a device from now on, with the time of the system.
+    /// Records the packets of a device from now on, with the system's time.
     ///
-    /// The start of the log is written at once; should that fail, [`log_error`](Self::log_error) tells.
+    /// The start of the log is written at once. If that fails, [`log_error`](Self::log_error) reports it.
     pub fn new(device: D, writer: W) -> Self {
         Self::with_clock(device, writer, || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
-    /// As [`new`](Self::new), with a clock of your own: it is asked once for each packet, for the time since
-    /// the beginning of 1970. Where it gives the same times, the log has the same bytes: the mock's
+    /// Like [`new`](Self::new), with your own clock. It is called once for each packet, and returns the time
+    /// since the beginning of 1970. With the same times the log has the same bytes: the mock's
     /// `MockBackend::now` is such a clock.
     pub fn with_clock(device: D, writer: W, clock: impl FnMut() -> Duration + Send + 'static) -> Self {
         let log = Log::new(writer, Box::new(clock), device.layer(), device.name().ok());
         Self { device, log: Arc::new(Mutex::new(log)) }
     }
 
-    /// The device inside. What passes it by this way is not recorded.
+    /// The wrapped device. Packets that bypass the recorder through it are not recorded.
     #[must_use]
     pub const fn device(&self) -> &D {
         &self.device
     }
 
-    /// Why the log is not whole, if it isn't.
+    /// Why the log is incomplete, if it is.
     #[must_use]
     pub fn log_error(&self) -> Option<LogError> {
         self.log().error()
     }
 
-    /// Ends the log: gives the device back, and the flushed writer if the log is whole.
+    /// Ends the log: returns the device, and the flushed writer if the log is complete.
     ///
-    /// Clones of the recorder go on without a log, and say so in [`log_error`](Self::log_error) when a packet
-    /// passes them.
+    /// Clones of the recorder go on without a log, and report that in [`log_error`](Self::log_error) once a
+    /// packet passes them.
     pub fn finish(self) -> (D, Result<W, LogError>) {
         let outcome = self.log().finish();
         (self.device, outcome)
@@ -83,9 +83,9 @@ impl<D: TunDevice, W: Write> Recorder<D, W> {
         })
     }
 
-    /// Logs the packet of which a buffer received `length` bytes, headers counted.
+    /// Logs a packet of which a buffer received `length` bytes, including the headers.
     fn received(&self, buffer: &[u8], length: usize) {
-        // An empty buffer takes no packet.
+        // An empty buffer receives no packet.
         let bytes = buffer.get(..length).filter(|bytes| !bytes.is_empty());
         if let Some(packet) = bytes.and_then(|bytes| self.without_headers(bytes)) {
             let was_filled = length == buffer.len();
@@ -112,7 +112,7 @@ fn joined<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     pieces.flatten().copied().collect()
 }
 
-/// How long a packet is by its IP header, where it has one.
+/// The length of a packet according to its IP header, if it has one.
 fn stated_length(layer: Layer, packet: &[u8]) -> Option<usize> {
     match layer {
         Layer::Tun => stated_ip_length(packet),
@@ -132,7 +132,7 @@ fn stated_length(layer: Layer, packet: &[u8]) -> Option<usize> {
 fn stated_ip_length(packet: &[u8]) -> Option<usize> {
     match *packet.first_chunk()? {
         [0x40..=0x4f, _, high, low, _, _] => Some(u16::from_be_bytes([high, low]).into()),
-        // 0 is a jumbogram's.
+        // 0 marks a jumbogram.
         [0x60..=0x6f, _, _, _, high, low] if (high, low) != (0, 0) => {
             Some(40 + usize::from(u16::from_be_bytes([high, low])))
         }
@@ -220,7 +220,7 @@ impl<D: TunDevice, W: Write + Send + 'static> TunDevice for Recorder<D, W> {
         })
     }
 
-    // What follows has a default, which a device may have made better.
+    // The following methods have defaults, which the wrapped device may override.
 
     fn layer(&self) -> Layer {
         self.device.layer()

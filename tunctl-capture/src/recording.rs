@@ -1,4 +1,4 @@
-//! A recording, read from a file and fed back.
+//! A recording, read from a file and replayed.
 
 use std::io::IoSlice;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use crate::pcapng::Blocks;
 use crate::recorder::VNET_HEADER_LENGTH;
 use crate::{Direction, InvalidRecording};
 
-/// A packet that passed an interface once.
+/// A recorded packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
-    /// Which way. A file that no [`Recorder`](crate::Recorder) wrote may not know.
+    /// Its direction, which a file from another program than [`Recorder`](crate::Recorder) may lack.
     pub direction: Option<Direction>,
-    /// When, since the beginning of 1970 or what the recorder's clock took for it. Some files do not know.
+    /// Its time, since the beginning of 1970 or the epoch of the recorder's clock. Some files lack it.
     pub time: Option<Duration>,
-    /// What it starts with. `None` for neither an IP packet nor an Ethernet frame: the capture of another
-    /// kind of network.
+    /// The layer that it starts with. `None` if it is neither an IP packet nor an Ethernet frame, in the
+    /// capture of another kind of network.
     pub layer: Option<Layer>,
     /// Its bytes, as many as were captured.
     pub packet: Vec<u8>,
-    /// How many bytes it had, as far as that was known; never less than were captured.
+    /// Its original length in bytes, as far as it was known; never less than the captured length.
     pub original_length: usize,
 }
 
@@ -40,22 +40,21 @@ impl Recorded {
     }
 }
 
-/// The packets of a pcapng file, in its order: one that a [`Recorder`](crate::Recorder) wrote, or a capture
-/// of Wireshark's.
+/// The packets of a pcapng file in their order, from a [`Recorder`](crate::Recorder) or from Wireshark.
 ///
-/// Read are enhanced and simple packet blocks, of every interface that the file describes, in either byte
-/// order. Blocks of other kinds are skipped.
+/// It reads enhanced and simple packet blocks, of every interface that the file describes, in either byte
+/// order. It skips blocks of other kinds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
     packets: Vec<Recorded>,
 }
 
 impl Recording {
-    /// Reads a whole file. It takes memory in proportion to the file, whatever is in there.
+    /// Reads a whole file. It takes memory in proportion to the file, whatever the file contains.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, as [`InvalidRecording`] says.
+    /// [`InvalidRecording`] says what is wrong with the file.
     pub fn parse(file: &[u8]) -> Result<Self, InvalidRecording> {
         match Self::salvage(file) {
             (recording, None) => Ok(recording),
@@ -63,8 +62,8 @@ impl Recording {
         }
     }
 
-    /// Reads a file up to the first damage: the packets before it, and what it is. A recorder that was killed
-    /// may leave a packet half written.
+    /// Reads a file up to the first damage. Returns the packets before it, and the error. A killed recorder
+    /// may leave a half-written packet.
     #[must_use]
     pub fn salvage(file: &[u8]) -> (Self, Option<InvalidRecording>) {
         let mut recording = Self::default();
@@ -86,27 +85,27 @@ impl Recording {
         &self.packets
     }
 
-    /// Hands each packet to `feed`, in order and without a pause, up to the first failure: to inject what was
-    /// received into a mock, and compare what is sent. For the pace of old, `feed` may sleep for the
-    /// difference of two times.
+    /// Passes each packet to `feed`, in order and without a pause, up to the first error: to inject the
+    /// received packets into a mock, and compare the sent ones. To keep the original pace, `feed` may sleep
+    /// for the difference of two times.
     ///
     /// # Errors
     ///
-    /// That of `feed`.
+    /// The first error of `feed`.
     pub fn replay<E>(&self, feed: impl FnMut(&Recorded) -> Result<(), E>) -> Result<(), E> {
         self.packets.iter().try_for_each(feed)
     }
 
-    /// Sends the packets of one direction through a device, or of any direction with `None`; how many they
-    /// are.
+    /// Sends the packets of one direction through a device, or with `None` those of both directions. Returns
+    /// their number.
     ///
-    /// They are sent as they were captured, whole or not, with those headers in front that the device's flags
-    /// ask for. (The virtio-net header is all zeros: nothing is left to the receiver.)
+    /// The packets are sent as they were captured, whole or not, with the headers in front that the device's
+    /// flags require. (The virtio-net header is all zeros: it leaves no work to the receiver.)
     ///
     /// # Errors
     ///
-    /// `LayerMismatch` at the first packet that is none of the device's layer; those of [`TunDevice::send`].
-    /// What came before is sent.
+    /// `LayerMismatch` at the first packet that does not have the device's layer; the errors of
+    /// [`TunDevice::send`]. The packets before it have been sent.
     pub fn send_all<D: TunDevice>(&self, device: &D, direction: Option<Direction>) -> Result<usize> {
         let mut sent = 0;
         for recorded in &self.packets {
@@ -141,8 +140,8 @@ fn send<D: TunDevice>(device: &D, recorded: &Recorded) -> Result<()> {
     let layer = device.layer();
     if recorded.layer != Some(layer) {
         let detail = match recorded.layer {
-            Some(other) => format!("the recording is of a {other}, the device is a {layer}"),
-            None => format!("the recording is of another kind of network, the device is a {layer}"),
+            Some(other) => format!("the recording is of a {other}, and the device is a {layer}"),
+            None => format!("the recording is of another kind of network, and the device is a {layer}"),
         };
         return Err(Reason::new(Cause::LayerMismatch).with_detail(detail).of(Operation::Send));
     }
@@ -159,7 +158,7 @@ fn send<D: TunDevice>(device: &D, recorded: &Recorded) -> Result<()> {
     device.send_vectored(&pieces).map(drop)
 }
 
-/// The packet information of a packet; it says 0 of what is no packet.
+/// The packet information of a packet, with protocol 0 if the bytes are no packet.
 fn information(layer: Layer, packet: &[u8]) -> PacketInfo {
     match layer {
         Layer::Tun => PacketInfo::for_packet(packet),

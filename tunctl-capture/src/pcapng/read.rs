@@ -1,4 +1,4 @@
-//! Reading: from bytes that anybody may have written.
+//! Reading untrusted bytes.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use super::{
 };
 use crate::{Direction, Recorded};
 
-/// Why bytes are not a recording. Offsets are those of the block in question, in bytes from the start of the
+/// Why bytes are not a recording. An offset is that of the block in question, in bytes from the start of the
 /// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRecording {
-    /// It does not start as a pcapng file does. (The older pcap format is another.)
-    #[error("not a pcapng file: it starts with no section header")]
+    /// The file does not start like a pcapng file. (The older pcap format is a different one.)
+    #[error("not a pcapng file: it does not start with a section header")]
     NotPcapng,
-    /// The file ends within a block. What wrote it may have been stopped.
+    /// The file ends within a block. The program that wrote it may have been stopped.
     #[error("the file ends within the block at byte {offset}")]
     Truncated {
         /// Where the block starts.
         offset: usize,
     },
-    /// A block states a length that no block has, or two that differ.
+    /// A block states an impossible length, or two lengths that differ.
     #[error("the block at byte {offset} states a wrong length")]
     BlockLength {
         /// Where the block starts.
         offset: usize,
     },
-    /// A section tells its byte order in no known way.
+    /// A section has an unknown byte-order magic.
     #[error("the section at byte {offset} is in no known byte order")]
     ByteOrder {
         /// Where the section starts.
         offset: usize,
     },
-    /// A section is of another version of the format than 1.
+    /// A section does not have version 1 of the format.
     #[error("the section at byte {offset} is of version {major} of the format, not 1")]
     Version {
         /// Where the section starts.
@@ -45,13 +45,13 @@ pub enum InvalidRecording {
         /// The version.
         major: u16,
     },
-    /// What a block says is longer than the block.
-    #[error("the block at byte {offset} is too short for what it says")]
+    /// The content of a block is longer than the block.
+    #[error("the block at byte {offset} is too short for its content")]
     BlockTooShort {
         /// Where the block starts.
         offset: usize,
     },
-    /// A packet is of an interface that was not described before.
+    /// A packet belongs to an interface that no earlier block describes.
     #[error("the packet at byte {offset} is of interface {interface}, which is not described before it")]
     UnknownInterface {
         /// Where the packet's block starts.
@@ -59,7 +59,7 @@ pub enum InvalidRecording {
         /// The number of the interface.
         interface: u32,
     },
-    /// A packet's time is before 1970, or later than any clock can say.
+    /// A packet's time is before 1970, or too late to be represented.
     #[error("the time of the packet at byte {offset} is out of range")]
     Time {
         /// Where the packet's block starts.
@@ -67,10 +67,10 @@ pub enum InvalidRecording {
     },
 }
 
-/// The packets of a file, one after the other. It ends with the first error.
+/// An iterator over the packets of a file. It ends with the first error.
 ///
-/// What it holds is bounded by what it has read: an interface costs the file at least as many bytes as it
-/// costs here.
+/// Its memory is bounded by the bytes that it has read: an interface takes at least as many bytes in the file
+/// as it takes here.
 pub(crate) struct Blocks<'a> {
     rest: &'a [u8],
     offset: usize,
@@ -78,7 +78,7 @@ pub(crate) struct Blocks<'a> {
     interfaces: Vec<Description>,
 }
 
-/// What is known of an interface of the section.
+/// An interface that the section describes.
 struct Description {
     layer: Option<Layer>,
     /// The most bytes captured of a packet; 0 for no limit.
@@ -93,7 +93,7 @@ enum Order {
     Big,
 }
 
-/// What a block says, and where in the file it stands.
+/// The content of a block, and its offset in the file.
 struct Body<'a> {
     rest: &'a [u8],
     order: Order,
@@ -107,7 +107,7 @@ impl<'a> Blocks<'a> {
         Self { rest: bytes, offset: 0, order: Order::Little, interfaces: Vec::new() }
     }
 
-    /// The next packet, over blocks that have none.
+    /// The next packet. Blocks without packets are skipped.
     fn next_packet(&mut self) -> Result<Option<Recorded>> {
         while !self.rest.is_empty() {
             let (kind, mut body) = self.next_block()?;
@@ -122,12 +122,12 @@ impl<'a> Blocks<'a> {
         Ok(None)
     }
 
-    /// Takes the next block off, whatever it is.
+    /// Takes the next block, of any kind.
     fn next_block(&mut self) -> Result<(u32, Body<'a>)> {
         let offset = self.offset;
         let mut head = Body { rest: self.rest, order: self.order, offset };
         let truncated = |_| InvalidRecording::Truncated { offset };
-        // This type reads the same in both orders.
+        // This block type is a palindrome, the same in both byte orders.
         let kind = head.u32().map_err(truncated)?;
         if kind == SECTION_HEADER {
             let magic = head.rest.get(4..8).ok_or(InvalidRecording::Truncated { offset })?;
@@ -236,7 +236,7 @@ impl Description {
         let exponent = u32::from(self.resolution & 0x7f);
         let nanos = u128::from(ticks) * NANOS;
         let nanos = if self.resolution & 0x80 == 0 {
-            // Of an unit so short that its inverse does not fit, no number of ticks is a nanosecond.
+            // With a unit so short that its inverse does not fit, no number of ticks makes a nanosecond.
             10_u128.checked_pow(exponent).map_or(0, |per_second| nanos / per_second)
         } else {
             nanos >> exponent
@@ -262,7 +262,7 @@ impl<'a> Body<'a> {
         Ok(self.order.u32(self.array()?))
     }
 
-    /// So many bytes, and the padding behind them.
+    /// Takes `length` bytes, and the padding behind them.
     fn take(&mut self, length: u32) -> Result<&'a [u8]> {
         let short = InvalidRecording::BlockTooShort { offset: self.offset };
         let length = usize::try_from(length).map_err(|_| short)?;
