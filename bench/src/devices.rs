@@ -31,10 +31,7 @@ pub(crate) struct Devices {
 impl Devices {
     pub(crate) fn open() -> Result<Self, String> {
         let options = CreateOptions::tun().name("tunctl");
-        let tunctl = options
-            .map_err(tunctl_core::Error::from)
-            .and_then(|options| LinuxBackend::new().create(&options))
-            .map_err(|error| error.to_string())?;
+        let tunctl = LinuxBackend::new().create(&options).map_err(|error| error.to_string())?;
         let task = Task::new(tunctl.try_clone().map_err(|error| error.to_string())?)?;
         let tun_rs = tun_rs::DeviceBuilder::new()
             .name("tun-rs")
