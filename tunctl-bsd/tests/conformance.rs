@@ -1,6 +1,6 @@
-//! The conformance suite over the models of five drivers: the cases that Linux passes, as far as they concern these systems.
+//! The conformance suite over the models of the five systems' drivers.
 //!
-//! What does not concern a system, and why, is in `conformance/exceptions.txt`.
+//! The cases that do not apply to a system, and the reasons, are in `conformance/exceptions.txt`.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]
 
@@ -35,12 +35,12 @@ fn main() -> ExitCode {
         trials.extend(all(word, word, &cases, &Exceptions::read(&[OF_MODELS]), move || {
             ModelHarness::new(system)
         }));
-        // As it will be on the system itself.
+        // With only the evidence that the system itself provides.
         let outside = format!("{word}::from_outside");
         let exceptions = Exceptions::read(&[OF_MODELS, OF_SYSTEMS]);
         trials.extend(all(&outside, word, &cases, &exceptions, move || ModelHarness::from_outside(system)));
     }
-    // macOS, with the extension that it had tuns and taps by before.
+    // macOS with the third-party kernel extension.
     let exceptions = Exceptions::read(&[OF_MODELS]);
     trials.extend(all("tuntaposx", "tuntaposx", &cases, &exceptions, ModelHarness::with_third_party_driver));
     let known: Vec<_> = cases.iter().map(name).collect();

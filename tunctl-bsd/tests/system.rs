@@ -1,6 +1,7 @@
-//! The conformance suite on the system that this runs on, if it is one of these: its own driver, and its own tools for evidence.
+//! The conformance suite on the running system's own driver, if it is one of the five, with the system's
+//! tools as evidence.
 //!
-//! It takes root, and interfaces of the driver of its own. Elsewhere what is tested is how the evidence is read.
+//! It requires root and the driver to itself. On Linux it tests only how the evidence is parsed.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]
 
@@ -25,7 +26,7 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // There is one system, and whoever runs a case is the whole process.
+    // All cases share one system, and a case changes the process's user.
     arguments.test_threads = Some(1);
     let checks = ifconfig::checks().into_iter().map(|(name, check)| {
         Trial::test(format!("evidence::{name}"), move || {

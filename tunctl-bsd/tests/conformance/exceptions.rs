@@ -2,7 +2,7 @@
 
 /// The list, as it is written: a reason, under it the systems and the cases.
 pub(crate) const OF_MODELS: &str = include_str!("exceptions.txt");
-/// More of them, of the systems themselves, which tell less from outside than their models.
+/// Further exceptions for the systems themselves, which provide less evidence than their models.
 pub(crate) const OF_SYSTEMS: &str = include_str!("system.txt");
 
 pub(crate) struct Exceptions {
@@ -16,8 +16,9 @@ struct Row {
 }
 
 impl Exceptions {
-    /// A line that is not indented is a reason. Under it, an indented line is a case, or `subject::*`, with the systems in front that
-    /// it does not concern, if not all: `netbsd openbsd: names::a_pattern_fills_the_first_gap`.
+    /// A line that is not indented is a reason. Under it, an indented line is a case, or `subject::*`, with
+    /// the systems in front that it does not concern, if not all: `netbsd openbsd:
+    /// names::a_pattern_fills_the_first_gap`.
     pub(crate) fn read(texts: &[&'static str]) -> Self {
         let indented =
             texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("    "));

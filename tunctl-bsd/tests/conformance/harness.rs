@@ -15,7 +15,7 @@ use super::models::{Handle, Kind, Model, Report, System};
 pub(crate) struct ModelHarness {
     model: Model,
     backend: BsdBackend<Model>,
-    /// No more is told, and no more can be done, than by a system's own tools.
+    /// Evidence and actions are limited to those of a system's own tools.
     from_outside: bool,
     /// The tuns that macOS makes for itself.
     _others: Vec<Handle>,
@@ -24,13 +24,14 @@ pub(crate) struct ModelHarness {
 impl ModelHarness {
     pub(crate) fn new(system: System) -> Self {
         let model = Model::new(system);
-        // The suite brings interfaces up without an address. NetBSD's tuns want one first, which the seam's tests ask for.
+        // The suite brings interfaces up without an address. NetBSD's tuns need one first; syscall_tests
+        // cover that.
         model.set_additions_until_ready(0);
         let backend = BsdBackend::with_syscalls(system, model.clone());
         Self { backend, model, from_outside: false, _others: Vec::new() }
     }
 
-    /// macOS, with an older driver.
+    /// macOS with the third-party kernel extension.
     pub(crate) fn with_third_party_driver() -> Self {
         let model = Model::with_third_party_driver();
         // The suite's numbers are higher.
@@ -39,7 +40,7 @@ impl ModelHarness {
         Self { backend, model, from_outside: false, _others: Vec::new() }
     }
 
-    /// As the harness of the system itself sees one: so that what it cannot see is known before it is run there.
+    /// With only the evidence of the system's own harness, to know in advance what that cannot observe.
     pub(crate) fn from_outside(system: System) -> Self {
         let model = Model::new(system);
         let is_macos = system == System::MacOs;

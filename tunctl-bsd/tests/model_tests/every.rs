@@ -29,7 +29,7 @@ fn is_readable(handle: &Handle) -> bool {
     poll(&mut fds, PollTimeout::ZERO).expect("poll") == 1
 }
 
-/// A packet that can be told from others.
+/// A packet that differs from others.
 fn numbered(number: u8) -> [u8; 20] {
     let mut packet = [0; 20];
     (packet[0], packet[19]) = (0x45, number);
@@ -54,7 +54,7 @@ fn a_read_is_a_packet_and_what_is_too_long_is_lost() {
 }
 
 #[test]
-fn a_read_waits_unless_it_is_told_not_to() {
+fn a_read_waits_unless_it_is_non_blocking() {
     for system in SYSTEMS {
         let (rig, tun) = ready(system);
         thread::scope(|scope| {
@@ -115,7 +115,7 @@ fn nothing_is_sent_while_down_or_if_it_is_too_long() {
 fn requests_of_another_system_are_unknown() {
     for system in SYSTEMS {
         let (rig, tun) = ready(system);
-        // Nobody has the length of NetBSD's ifreq but NetBSD, and nobody FreeBSD's alias.
+        // Only NetBSD has this length of ifreq, and only FreeBSD this length of alias.
         let other = if system == System::NetBsd { System::FreeBsd } else { System::NetBsd };
         let other = Rig::new(other).abi;
         let foreign = other.requests.get_mtu;
@@ -129,7 +129,7 @@ fn requests_of_another_system_are_unknown() {
 }
 
 #[test]
-fn calls_fail_as_they_are_told_to() {
+fn injected_failures_are_returned() {
     let rig = Rig::new(System::FreeBsd);
     rig.fail("open /dev/tun", 24);
     assert_eq!([rig.opens("/dev/tun0"), rig.opens("/dev/tun0")], [Err(24), Ok(())]);
@@ -260,7 +260,7 @@ fn a_request_is_the_one_that_it_is_taken_for() {
 }
 
 #[test]
-fn who_waits_at_a_device_that_goes_is_woken() {
+fn a_waiter_is_woken_when_the_device_goes() {
     for (system, expected) in [(System::NetBsd, ENXIO), (System::OpenBsd, EIO)] {
         let (rig, tun) = ready(system);
         let reading = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Syscalls to a model, with arguments as the crate builds them, and errnos for errors.
+//! System calls to a model, with the crate's own arguments, and errnos for errors.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +12,7 @@ use crate::models::{Handle, Model, System};
 pub(crate) const SYSTEMS: [System; 5] =
     [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly, System::MacOs];
 
-/// Headers that say which version they are of, and something to tell them by.
+/// The start of a packet of each version, with a distinct last byte.
 pub(crate) const V4: &[u8] = &[0x45, 0, 0, 4];
 pub(crate) const V6: &[u8] = &[0x60, 0, 0, 6];
 pub(crate) const FRAME: &[u8] = &[0xff; 60];
@@ -90,7 +90,7 @@ impl Rig {
         self.model.open(path).expect("a device that can be opened")
     }
 
-    /// The family of the socket through which a request goes: NetBSD has one that goes through the link level's.
+    /// The family of the socket for a request: NetBSD's SIOCALIFADDR needs a link-level socket.
     fn family_of(&self, request: Request) -> Family {
         if self.abi.requests.set_link_address == Some(request) { Family::Link } else { Family::V4 }
     }

@@ -182,7 +182,7 @@ fn rename_leaves_device_and_unit() {
 }
 
 #[test]
-fn who_may_not_make_interfaces_finds_no_node() {
+fn a_caller_who_may_not_create_interfaces_finds_no_node() {
     let rig = rig();
     rig.create("tun3").unwrap();
     rig.set_caller(false);

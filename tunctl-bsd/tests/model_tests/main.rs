@@ -1,4 +1,5 @@
-//! The models of the drivers, held against what is known of the systems: a rule that they have wrong makes every test over them wrong.
+//! The models of the drivers, against what is known of the systems: a wrong rule would invalidate every test
+//! over the models.
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "tests")]
 

@@ -94,7 +94,7 @@ fn the_mode_changes_at_any_time() {
 }
 
 #[test]
-fn a_tun_is_told_of_itself() {
+fn tuninfo_is_read_and_written() {
     let rig = rig();
     let tun = rig.tun();
     let requests = rig.abi.requests;

@@ -148,12 +148,12 @@ pub(crate) fn mac(argument: &[u8]) -> Result<[u8; 6], i32> {
     }
 }
 
-/// An `if_laddrreq` of NetBSD: flags at 16, and at 24 a `sockaddr_dl`, whose kind of address is at 1, the lengths of name and address at
-/// 5 and 6, and the data at 8.
+/// An `if_laddrreq` of NetBSD: flags at 16, and at 24 a `sockaddr_dl`, whose kind of address is at 1, the
+/// lengths of name and address at 5 and 6, and the data at 8.
 pub(crate) fn link_mac(argument: &[u8]) -> Result<[u8; 6], i32> {
     const ADDRESS: usize = 24;
     let [length, family, _, _, _, name, address, selector] = bytes::<8>(argument, ADDRESS)?;
-    // Source: the length of the address must be the interface's, and what is not made the active one changes nothing.
+    // Source: the address must have the interface's length; one that is not made active changes nothing.
     let is_active = number(argument, UNION)? & 0x4000 != 0;
     if (family, name, address, selector) != (AF_LINK, 0, 6, 0) || length < 14 || !is_active {
         return Err(EINVAL);

@@ -34,7 +34,7 @@ impl World {
 /// Whether an interface goes with its last descriptor.
 fn goes(system: System, interface: &Interface) -> bool {
     match (system, interface.kind) {
-        // Fact: it stays, unless it is transient; or unless somebody has been waiting to destroy it.
+        // Fact: it stays, unless it is transient or a caller of SIOCIFDESTROY waits for it.
         (System::FreeBsd, _) => interface.transient || interface.dying,
         // Fact: a tun stays, and a tap that was created; one of the clone node goes.
         (System::NetBsd, Kind::Tun) => false,

@@ -142,7 +142,8 @@ impl World {
             (System::DragonFly, _) if interface.made != Made::Request => return Err(ENXIO),
             // Source: nothing holds the driver back, and it goes on with memory that it has given back.
             (System::DragonFly, _) if is_open && !by_another => panic!("SIOCIFDESTROY of {name}: it is open"),
-            // Source: NetBSD and OpenBSD destroy it, open or not; what has it open finds nothing there any more.
+            // Source: NetBSD and OpenBSD destroy it even while it is open; the open device then finds
+            // nothing.
             _ => {}
         }
         self.remove(index);

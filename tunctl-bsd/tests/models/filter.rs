@@ -9,7 +9,8 @@ use super::numbers::{Ask, EACCES, EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENETDOWN, ENO
 use super::world::{Kind, World};
 
 const ETHERNET: usize = 14;
-/// Source: what stands in front of a frame that is read, filled up to four bytes: the time, two lengths, and its own, which is 18.
+/// Source: the header before each captured frame: the time, two lengths and its own length of 18; padded to
+/// four bytes.
 const HEADER: usize = 18;
 const ALIGNMENT: usize = 4;
 /// Source: the sysctls `debug.bpf_bufsize` and `debug.bpf_maxbufsize`, as they come.

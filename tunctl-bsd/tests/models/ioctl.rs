@@ -113,7 +113,7 @@ const fn af_header_answer(system: System, af_header: bool) -> u32 {
     }
 }
 
-/// Source: OpenBSD takes the descriptor of an interface that is destroyed away; elsewhere the driver looks for it in vain.
+/// Source: OpenBSD revokes the descriptor of a destroyed interface; elsewhere the driver no longer finds it.
 const fn gone(system: System) -> i32 {
     if matches!(system, System::OpenBsd) { EBADF } else { ENXIO }
 }
@@ -138,8 +138,8 @@ fn set_mode(system: System, interface: &mut Interface, mode: u32) -> Result<(), 
     Ok(())
 }
 
-/// `tuninfo`: FreeBSD and DragonFly have the speed at 0, the MTU at 4 and the kind at 6, all 8 bytes; OpenBSD has the MTU at 0, the
-/// kind at 4, flags at 6 and the speed at 8, all 12.
+/// `tuninfo`: FreeBSD and DragonFly have the speed at 0, the MTU at 4 and the kind at 6, all 8 bytes; OpenBSD
+/// has the MTU at 0, the kind at 4, flags at 6 and the speed at 8, all 12.
 fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u8]) -> Result<(), i32> {
     let is_wide = system == System::OpenBsd;
     let mtu = if is_wide { number(argument, 0)? } else { short(argument, 4)?.into() };

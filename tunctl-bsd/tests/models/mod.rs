@@ -1,8 +1,9 @@
-//! Models of the TUN/TAP drivers of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, and of the little of their network stacks that the
-//! seam touches: they stand behind [`tunctl_bsd::Syscalls`], on any Unix.
+//! Models of the TUN/TAP drivers of FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, and of the parts of their
+//! network stacks that the crate uses. They implement [`tunctl_bsd::Syscalls`] on any Unix.
 //!
-//! A rule stands where the system enforces it. *Fact*: known from headers or manuals, or seen to happen. *Source*: read in a driver's
-//! source, of which a copy from about 2020 was at hand. *Assumed*: nobody has said so; a test that relies on it proves little.
+//! Each rule is where the system enforces it. *Fact*: known from headers or manuals, or observed. *Source*:
+//! read in the driver's source, in a copy from about 2020. *Assumed*: without evidence; a test that relies on
+//! it proves little.
 //!
 //! Every test binary includes them by `#[path]`.
 #![allow(dead_code, unused_imports, reason = "several test binaries have these models, and each uses a part")]
@@ -44,13 +45,13 @@ impl Model {
         Self { world: Arc::new(Mutex::new(World::new(system))) }
     }
 
-    /// A Mac with the kernel extension `tuntaposx`.
+    /// macOS with the third-party kernel extension `tuntaposx`.
     pub(crate) fn with_third_party_driver() -> Self {
         let model = Self::new(System::MacOs);
         {
             let mut world = model.enter();
             world.third_party = true;
-            // Source: an address leaves it as it is.
+            // Source: an address does not bring the interface up.
             world.address_ups_tap = false;
         }
         model
@@ -61,7 +62,7 @@ impl Model {
     }
 }
 
-/// A test that failed inside has said what there is to say.
+/// A poisoned lock means that a test failed inside, which was already reported.
 fn enter(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }

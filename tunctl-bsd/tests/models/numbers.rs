@@ -31,8 +31,8 @@ pub(crate) const POINTOPOINT: u32 = 0x10;
 pub(crate) const RUNNING: u32 = 0x40;
 pub(crate) const LINK0: u32 = 0x1000;
 pub(crate) const MULTICAST: u32 = 0x8000;
-/// What SIOCSIFFLAGS leaves as it is: broadcast, point-to-point, running, out active (0x400), simplex (0x800), multicast, and all
-/// multicast (0x200).
+/// What SIOCSIFFLAGS leaves as it is: broadcast, point-to-point, running, out active (0x400), simplex
+/// (0x800), multicast, and all multicast (0x200).
 pub(crate) const UNCHANGEABLE: u32 =
     BROADCAST | POINTOPOINT | RUNNING | MULTICAST | 0x400 | 0x800 | 0x200 | LOOPBACK;
 

@@ -19,14 +19,16 @@ impl World {
             return Err(ENOENT);
         }
         let (kind, unit) = match node {
-            // Assumed: a clone node gives a new interface, never one that is there and that nobody holds.
+            // Assumed: a cloning node creates a new interface, and never returns an existing one that is
+            // closed.
             Node::Any(kind) => (kind, self.free_unit(kind)),
             Node::Unit(kind, unit) => (kind, unit),
         };
         let existing =
             self.of_unit(kind, unit).map(|interface| (interface.index, interface.device.is_some()));
         let user_open = kind == Kind::Tap && self.user_open;
-        // Fact: FreeBSD makes an interface for PRIV_NET_IFCREATE, or a tap if the sysctl says so. Source: for others there is no node.
+        // Fact: FreeBSD creates an interface for PRIV_NET_IFCREATE, or a tap if the sysctl allows it. Source:
+        // other callers find no node.
         if self.system == System::FreeBsd && existing.is_none() && !self.root && !user_open {
             return Err(ENOENT);
         }
@@ -51,7 +53,7 @@ impl World {
             // Fact: a device is opened exclusively.
             Some((_, true)) => return Err(EBUSY),
             Some((index, false)) => index,
-            // Fact: NetBSD has a tap of a number only once SIOCIFCREATE has made it; its clone node makes one.
+            // Fact: NetBSD has a numbered tap only after SIOCIFCREATE; its cloning node creates one.
             None if self.system == System::NetBsd && matches!(node, Node::Unit(Kind::Tap, _)) => {
                 return Err(ENXIO);
             }
@@ -82,7 +84,8 @@ impl World {
             // Fact: without if_tuntap there is no node on FreeBSD. Assumed: DragonFly's are made alike.
             _ if !self.loaded => false,
             (System::MacOs, Node::Unit(_, unit)) => *unit < self.third_party_nodes,
-            // Source: DragonFly has nodes of units 0 to 3, and of what there is; no other unit can be opened into being.
+            // Source: DragonFly has nodes for units 0 to 3 and for existing interfaces; opening creates no
+            // other.
             (System::DragonFly, Node::Unit(kind, unit)) => *unit < 4 || self.of_unit(*kind, *unit).is_some(),
             _ => true,
         }

@@ -41,7 +41,7 @@ fn report(interface: &Interface) -> Report {
     }
 }
 
-/// Who asks, and what there is.
+/// The caller, and what exists.
 impl Model {
     pub(crate) fn system(&self) -> System {
         self.enter().system
@@ -82,8 +82,8 @@ impl Model {
         self.enter().queue_length = packets;
     }
 
-    /// NetBSD and DragonFly: how many times an address is added before a tun is ready. It is 1 on NetBSD, and 2 was seen on an old
-    /// kernel of it; on DragonFly it is 0.
+    /// NetBSD and DragonFly: how often an address must be added before a tun is ready. 1 on NetBSD (2 was
+    /// seen in 2016), 0 on DragonFly.
     pub(crate) fn set_additions_until_ready(&self, additions: u32) {
         self.enter().additions_until_ready = additions;
     }
@@ -93,12 +93,13 @@ impl Model {
         self.enter().tentative_for = queries;
     }
 
-    /// Whether an address sets a tap UP, as it does a tun. Drivers of Ethernet do so; what is known of these says that it must be set.
+    /// Whether an address sets a tap UP, as it does a tun. Ethernet drivers do so; what is known of these
+    /// says that the program must set it.
     pub(crate) fn set_address_ups_tap(&self, ups: bool) {
         self.enter().address_ups_tap = ups;
     }
 
-    /// Somebody else has this address: duplicate detection finds that.
+    /// Another host has this address: duplicate detection finds it.
     pub(crate) fn duplicate_found(&self, address: IpAddr) {
         let mut world = self.enter();
         let all = world.interfaces.iter_mut().flat_map(|interface| &mut interface.addresses);

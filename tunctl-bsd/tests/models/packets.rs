@@ -40,7 +40,7 @@ impl World {
         let device = arrives.and_then(|interface| interface.device).filter(|_| is_ready);
         let sent = match device.and_then(|device| self.devices.get_mut(&device)) {
             Some(device) if device.filter.is_some() => device.capture(&message),
-            // Nobody has it open, or the driver does not carry packets yet.
+            // The device is not open, or the driver does not carry packets yet.
             None => Err(EHOSTDOWN),
             Some(device) if device.waiting() >= queue_length => Err(ENOBUFS),
             Some(device) => {
@@ -66,8 +66,8 @@ impl World {
         if self.is_ready(interface) { Ok(()) } else { Err(EHOSTDOWN) }
     }
 
-    /// What reading and writing say where the interface has gone. Source: OpenBSD takes the descriptor away, and NetBSD's driver looks
-    /// for the interface in vain.
+    /// What reading and writing say where the interface has gone. Source: OpenBSD takes the descriptor away,
+    /// and NetBSD's driver looks for the interface in vain.
     pub(crate) const fn gone(&self) -> i32 {
         if matches!(self.system, System::OpenBsd) { EIO } else { ENXIO }
     }
@@ -111,7 +111,8 @@ impl World {
         if !interface.is_up() {
             return Err(EIO);
         }
-        // Source: it is taken in pieces, until that is the MTU or more; the rest of the call is not. Assumed: 224 bytes each.
+        // Source: the driver copies in pieces until it has the MTU or more, and ignores the rest of the
+        // write. Assumed: pieces of 224 bytes.
         let most = (interface.mtu as usize).next_multiple_of(224);
         if message.len() > most {
             return Ok(most);
@@ -172,7 +173,8 @@ fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Writt
         System::MacOs if message.len() < header_length || message.len() > 65535 + header_length => {
             return Err(EMSGSIZE);
         }
-        // Fact: more than these is EIO. Source: DragonFly counts the header, the others do not; NetBSD says so of nothing at all.
+        // Fact: longer packets are EIO. Source: DragonFly counts the header, the others do not; NetBSD also
+        // refuses an empty packet.
         System::FreeBsd if message.len() > 65535 + header_length => return Err(EIO),
         System::DragonFly if message.len() > 16384 => return Err(EIO),
         System::NetBsd if message.len() <= header_length || message.len() > 1500 + header_length => {

@@ -1,4 +1,4 @@
-//! The seam.
+//! The model's system calls.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
@@ -200,7 +200,7 @@ impl Syscalls for Model {
         let name = text(name);
         let mut world = self.enter();
         world.trace.call(format!("dropped {name}")).map_err(error)?;
-        // Fact: these have it among an interface's statistics. Source: a full queue counts, and nothing else that is lost on the way.
+        // Fact: these count drops in the interface's statistics. Source: only a full queue counts.
         let counts = matches!(world.system, System::FreeBsd | System::OpenBsd);
         Ok(world.named(&name).filter(|_| counts).map(|interface| interface.queue_drops))
     }

@@ -1,4 +1,4 @@
-//! What there is: interfaces, open devices, and who asks.
+//! The model's state: interfaces, open devices and the caller.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -28,7 +28,7 @@ pub(crate) enum Made {
     Request,
 }
 
-/// Who may open a node.
+/// The access mode of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeMode {
     /// There is none.
@@ -84,7 +84,7 @@ pub(crate) struct Interface {
     /// FreeBSD: bytes of the virtio-net header of a tap.
     pub(crate) vnet: u32,
     pub(crate) transient: bool,
-    /// FreeBSD: somebody waits for its last descriptor, to destroy it.
+    /// FreeBSD: a caller of SIOCIFDESTROY waits for the last descriptor to close.
     pub(crate) dying: bool,
     /// How many times an address was added since the driver last forgot.
     pub(crate) additions: u32,
@@ -94,7 +94,7 @@ pub(crate) struct Interface {
     pub(crate) peer: Option<u32>,
     /// macOS: it is of the kernel extension `tuntaposx`.
     pub(crate) third_party: bool,
-    /// What programs sent, and nobody has looked at.
+    /// What programs sent, until a test takes it.
     pub(crate) taken: VecDeque<Vec<u8>>,
     pub(crate) dropped: u64,
     /// Those that the queue had no room for.
@@ -127,7 +127,7 @@ impl World {
             nodes: HashMap::new(),
             other_nodes: NodeMode::Root,
             queue_length: 50,
-            // Fact: a tun of NetBSD has to have an address. Source: one of DragonFly is ready once it is open.
+            // Fact: a NetBSD tun needs an address. Source: a DragonFly tun is ready once it is open.
             additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
             // Source: an Ethernet of macOS's is up once it has an address.
@@ -168,7 +168,8 @@ impl World {
 
     fn push(&mut self, name: String, kind: Kind, unit: u32, made: Made, flags: u32, mtu: u32) -> u32 {
         let index = self.next_index;
-        // An index is never used again, so that a test sees who takes another interface for its own.
+        // An index is never reused, so that a test notices a backend that takes another interface for its
+        // own.
         self.next_index += 1;
         let mac = (kind == Kind::Tap).then(|| {
             if self.system == System::MacOs && !self.third_party {

@@ -1,4 +1,4 @@
-//! Arguments, byte by byte: written here by hand, from what the systems' own compilers say of their structures.
+//! Arguments, byte by byte, written by hand from the structures that the systems' own headers compile to.
 
 use tunctl_core::{Interface, InterfaceAddress, MacAddress, Mtu, State, TunDevice};
 
@@ -158,7 +158,8 @@ fn an_ipv6_address_for_ever_without_duplicate_detection() {
                 (16, &v6(system, FD00_1)),
                 (72, &v6(system, mask)),
                 (100, &no_dad(system)),
-                // When it expires, and when it is not preferred any more: in 8 bytes each never, then in 4 bytes each.
+                // Expiry and preferred lifetime: zero (never) in 8 bytes each, then all ones (never) in 4
+                // bytes each.
                 (120, &[0xff; 8]),
             ],
         );
@@ -237,7 +238,8 @@ fn flags_go_back_as_they_came_but_for_one() {
         let device = rig.tun();
         device.interface().set_state(State::Up).unwrap();
         let sent = rig.sent(in_ifreq(system, 0x10)).pop().unwrap();
-        // Point-to-point, up, and multicast but for NetBSD's; what opening says of running on OpenBSD and macOS.
+        // Point-to-point and up; multicast except on NetBSD; running on OpenBSD and macOS, where opening sets
+        // it.
         let flags: u16 = match system {
             System::NetBsd => 0x0011,
             System::OpenBsd | System::MacOs => 0x8051,

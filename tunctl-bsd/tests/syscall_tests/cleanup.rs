@@ -24,9 +24,9 @@ fn ways(system: System) -> Vec<CreateOptions> {
     ways
 }
 
-/// Does something as often as it has calls that can fail, and each time has another one fail.
+/// Runs `work` once for each of its system calls, and lets that one fail.
 ///
-/// What succeeds all the same is told as that.
+/// `look` gets the outcome, which is `Ok` where a failure is tolerated.
 fn with_each_failing<T>(
     system: System,
     errno: i32,

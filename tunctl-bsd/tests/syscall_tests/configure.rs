@@ -16,8 +16,8 @@ fn twice_on_netbsd(system: System, short: &str) -> String {
 
 #[test]
 fn a_tun_is_set_to_be_of_a_network_and_brought_up() {
-    let ask = "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8003; list; flags?; flags?; \
-               configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
+    let ask = "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8003; list; flags?; \
+               flags?; configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.255";
     for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
         let rig = Rig::new(system);
         let device = rig.tun();
@@ -42,8 +42,8 @@ fn a_tun_is_set_to_lead_to_a_peer() {
         let device = rig.tun();
         let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1 peer 10.0.0.2/32")).unwrap());
         let expected = format!(
-            "ioctl TUNSIFMODE {}; list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8011; list; flags?; \
-             flags?; configure SIOCAIFADDR @ 10.0.0.1/32 10.0.0.2",
+            "ioctl TUNSIFMODE {}; list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8011; \
+             list; flags?; flags?; configure SIOCAIFADDR @ 10.0.0.1/32 10.0.0.2",
             0x8010
         );
         assert_eq!(calls, trace(rig.tun_name(), &twice_on_netbsd(system, &expected)), "{system:?}");
@@ -55,8 +55,8 @@ fn a_utun_is_its_own_peer_where_it_has_no_other() {
     let rig = Rig::new(System::MacOs);
     let device = rig.tun();
     let ((), calls) = rig.calls_of(|| device.up(address("10.0.0.1/24")).unwrap());
-    let expected = "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8051; list; flags?; flags?; \
-                    configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.1";
+    let expected = "list; mtu?; flags?; list; list; flags?; configure SIOCSIFFLAGS @ 0x8051; list; flags?; \
+                    flags?; configure SIOCAIFADDR @ 10.0.0.1/24 10.0.0.1";
     assert_eq!(calls, trace("utun0", expected));
 }
 
@@ -169,7 +169,7 @@ fn rename_is_one_request_where_there_is_one() {
 
 #[test]
 fn flags_above_the_sixteenth_stay() {
-    // IFF_PPROMISC, which somebody else has set.
+    // IFF_PPROMISC, which another program set.
     const HIGH: u32 = 0x2_0000;
     for (system, abi) in [(System::FreeBsd, freebsd::ABI), (System::DragonFly, dragonfly::ABI)] {
         let rig = Rig::new(system);
@@ -216,7 +216,7 @@ fn an_address_that_cannot_be_added_twice_is_not_left() {
 }
 
 #[test]
-fn a_mode_that_is_refused_is_told_unless_the_tun_is_up() {
+fn a_refused_mode_is_an_error_unless_the_tun_is_up() {
     for system in [System::FreeBsd, System::NetBsd, System::OpenBsd, System::DragonFly] {
         let rig = Rig::new(system);
         let device = rig.tun();

@@ -280,7 +280,7 @@ fn what_was_made_by_hand_stays_when_a_device_of_it_is_dropped() {
 }
 
 #[test]
-fn who_may_open_and_not_delete_changes_nothing() {
+fn a_caller_who_may_open_but_not_delete_changes_nothing() {
     for system in crate::fixture::BSDS {
         let rig = Rig::new(system);
         let name = rig.tun_name();

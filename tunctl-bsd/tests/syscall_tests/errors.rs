@@ -30,7 +30,7 @@ fn without_its_driver_freebsd_has_no_node() {
 }
 
 #[test]
-fn for_who_may_not_make_interfaces_freebsd_has_no_node() {
+fn freebsd_has_no_node_for_a_caller_who_may_not_create_interfaces() {
     let rig = Rig::new(System::FreeBsd);
     rig.set_caller(false);
     says(&create(&rig, &CreateOptions::tun()), Operation::Create, Cause::MissingNode, 2, "Run it as root");
@@ -112,7 +112,7 @@ fn a_tap_of_dragonfly_is_opened_by_all_if_the_sysctl_says_so() {
 }
 
 #[test]
-fn a_tap_of_freebsd_that_is_refused_tells_of_the_sysctl() {
+fn a_refused_tap_of_freebsd_names_the_sysctl() {
     let rig = Rig::new(System::FreeBsd);
     rig.fail("open", 1);
     let error = create(&rig, &CreateOptions::tap());
@@ -147,7 +147,7 @@ fn a_utun_takes_root() {
 }
 
 #[test]
-fn a_macos_without_the_control_is_not_told_of_nodes() {
+fn an_error_of_macos_without_the_control_mentions_no_nodes() {
     let rig = Rig::new(System::MacOs);
     rig.fail("connect", 2);
     let error = create(&rig, &CreateOptions::tun());
@@ -236,7 +236,7 @@ fn a_mac_address_is_a_taps_and_roots_to_set() {
 }
 
 #[test]
-fn what_an_interface_cannot_have_is_told_apart() {
+fn refused_configurations_have_causes_of_their_own() {
     for system in SYSTEMS {
         let rig = Rig::new(system);
         let device = rig.tun();
@@ -275,7 +275,7 @@ fn what_nobody_has_heard_of_keeps_its_number() {
 }
 
 #[test]
-fn errors_of_reading_and_writing_are_told_apart() {
+fn errors_of_reading_and_writing_have_causes_of_their_own() {
     for (call, errno, cause) in [
         ("read", 6, Cause::Gone),
         ("read", 5, Cause::Gone),

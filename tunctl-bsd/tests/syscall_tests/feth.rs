@@ -39,8 +39,9 @@ fn is_readable(device: &Device) -> bool {
 fn both_ends_are_made_and_the_far_one_is_opened_past_a_filter() {
     let rig = Rig::new(System::MacOs);
     let (tap, calls) = rig.calls_of(|| rig.tap());
-    let expected = "list; configure SIOCIFCREATE feth0; configure SIOCIFCREATE feth5000; pair feth0 feth5000; \
-                    configure SIOCGIFFLAGS feth5000; configure SIOCSIFFLAGS feth5000 0x8003; open /dev/bpf0; \
+    let expected = "list; configure SIOCIFCREATE feth0; configure SIOCIFCREATE feth5000; \
+                    pair feth0 feth5000; configure SIOCGIFFLAGS feth5000; \
+                    configure SIOCSIFFLAGS feth5000 0x8003; open /dev/bpf0; \
                     ioctl BIOCSBLEN 262144; ioctl BIOCSETIF; ioctl BIOCIMMEDIATE 1; ioctl BIOCSHDRCMPLT 1; \
                     ioctl BIOCSSEESENT 0; nonblocking feth5000; list; list; mtu?; flags?";
     assert_eq!(calls, trace("feth0", expected));
@@ -123,7 +124,7 @@ fn what_comes_while_nobody_receives_stays_with_the_kernel_until_it_has_no_room()
     let (rig, tap) = up_tap();
     let all = 2000;
     let sent = (0..all).take_while(|_| rig.inject("feth0", &frame(1000))).count();
-    // Two buffers of the kernel's, and one of this program's, which may have been read meanwhile; no more than that.
+    // The kernel has two buffers; the capture's thread may have read one more meanwhile.
     assert!((500..=780).contains(&sent), "{sent}");
     let received = std::iter::from_fn(|| tap.try_recv(&mut [0; 1000]).ok()).count();
     assert_eq!((received, rig.dropped("feth0")), (sent, 1));
@@ -239,13 +240,13 @@ fn each_tap_takes_the_first_filter_that_is_free() {
 }
 
 #[test]
-fn who_is_not_root_is_told_so_and_leaves_nothing() {
+fn a_caller_without_root_gets_an_error_and_leaves_nothing() {
     let rig = Rig::new(System::MacOs);
     rig.set_caller(false);
     let error = refused(rig.backend.create(&CreateOptions::tap()));
     assert_eq!((error.cause(), error.raw_os_error()), (Cause::MissingCapability, Some(1)));
     rig.set_caller(true);
-    // The nodes can be closed to somebody who may make interfaces.
+    // A caller who may create interfaces may still not open the nodes.
     rig.fail("open /dev/bpf0", 13);
     let error = refused(rig.backend.create(&CreateOptions::tap()));
     assert_eq!((error.cause(), error.remedy()), (Cause::ClosedNode, Some("Run it with sudo.")));
@@ -279,7 +280,7 @@ fn the_far_end_goes_also_where_the_interface_was_deleted() {
 }
 
 #[test]
-fn deleting_takes_both_ends_and_wakes_who_waits() {
+fn deleting_removes_both_ends_and_wakes_a_waiter() {
     let (rig, tap) = up_tap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| refused(tap.recv(&mut [0; 100])).cause());
@@ -290,7 +291,7 @@ fn deleting_takes_both_ends_and_wakes_who_waits() {
     assert!(others(&rig).is_empty());
     assert_eq!(refused(tap.try_recv(&mut [0; 100])).cause(), Cause::Gone);
     assert_eq!(refused(tap.send(&frame(60))).cause(), Cause::Gone);
-    // It stays ready, so that nobody waits for ever.
+    // It stays ready, so that no reader waits for ever.
     assert!(is_readable(&tap));
 }
 

@@ -1,4 +1,4 @@
-//! A backend over a model, and what went through the seam between the two.
+//! A backend over a model, and a record of the system calls between the two.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
@@ -21,7 +21,7 @@ pub(crate) type Device = BsdDevice<Recorder>;
 /// A request's number, and its argument as it was sent.
 pub(crate) type Sent = (u32, Vec<u8>);
 
-/// The calls of a model, and the arguments of all requests.
+/// A model's system calls, recording the arguments of all requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     model: Model,
@@ -87,7 +87,7 @@ impl Syscalls for Recorder {
         self.model.write(handle, pieces)
     }
 
-    /// The last first: nobody has promised an order.
+    /// In reverse order: `getifaddrs` promises none.
     fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
         let mut found = self.model.interfaces()?;
         found.reverse();
@@ -118,7 +118,7 @@ impl Rig {
         Self::over(system, Model::new(system))
     }
 
-    /// A Mac with the extension that it had tuns and taps by before.
+    /// macOS with the third-party kernel extension.
     pub(crate) fn with_third_party_driver() -> Self {
         Self::over(System::MacOs, Model::with_third_party_driver())
     }
@@ -128,7 +128,7 @@ impl Rig {
         Self { backend: BsdBackend::with_syscalls(system, recorder.clone()), model, recorder }
     }
 
-    /// A new tun, as the system likes to call it.
+    /// A new tun with a name that the system chooses.
     pub(crate) fn tun(&self) -> Device {
         self.backend.create(&CreateOptions::tun()).expect("a tun")
     }
@@ -155,7 +155,7 @@ impl Rig {
         }
     }
 
-    /// What is called meanwhile.
+    /// Runs `work` and returns the system calls that it made.
     pub(crate) fn calls_of<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<String>) {
         self.forget_calls();
         let done = work();
@@ -168,12 +168,12 @@ impl Rig {
         sent.iter().filter(|sent| sent.0 == opcode).map(|sent| sent.1.clone()).collect()
     }
 
-    /// What was written to devices, with what stood in front.
+    /// Everything written to devices, headers included.
     pub(crate) fn written(&self) -> Vec<Vec<u8>> {
         self.recorder.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The only argument that was sent with it.
+    /// The argument of the only such request.
     pub(crate) fn sent_once(&self, opcode: u32) -> Vec<u8> {
         let mut sent = self.sent(opcode);
         assert_eq!(sent.len(), 1, "{opcode:#x} {:?}", self.calls());
@@ -189,7 +189,7 @@ impl Rig {
         sent.remove(0)
     }
 
-    /// An interface by its name, which nobody need have open.
+    /// An interface by its name, whether it is open or not.
     pub(crate) fn backend_interface(&self, name: &str) -> BsdInterface<Recorder> {
         self.backend.interface(&name.parse().expect("a name")).expect("an interface")
     }
@@ -230,12 +230,12 @@ pub(crate) fn address(text: &str) -> InterfaceAddress {
     text.parse().expect("an address")
 }
 
-/// What failed, of an outcome that has to be a failure.
+/// Returns the error of an outcome that must be one.
 pub(crate) fn refused<T>(outcome: Result<T, Error>) -> Error {
     outcome.err().expect("it was to fail")
 }
 
-/// All that there is but the loopback.
+/// All interfaces except the loopback.
 pub(crate) fn others(model: &Model) -> Vec<Report> {
     model.reports().into_iter().filter(|report| report.kind != Kind::Loopback).collect()
 }

@@ -1,4 +1,4 @@
-//! The seam: what a backend asks of each system, byte by byte and in which order, over the models of their drivers.
+//! The backend's system calls, byte by byte and in order, over the models of the drivers.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 

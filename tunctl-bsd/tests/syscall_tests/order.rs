@@ -1,13 +1,14 @@
-//! In which order a system is asked, and for nothing else.
+//! The order of the system calls, and that there are no others.
 //!
-//! Expected traces are written short: `@` is the interface, `list` all interfaces, `mtu?` and `flags?` what an interface is asked for.
+//! Expected traces are abbreviated: `@` is the interface, `list` lists all interfaces, `mtu?` and `flags?`
+//! get an interface's MTU and flags.
 
 use tunctl_core::{CreateOptions, Interface, TunBackend, TunDevice};
 
 use crate::fixture::{Rig, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::System;
 
-/// A trace in full, from a short one.
+/// Expands an abbreviated trace.
 pub(crate) fn trace(name: &str, short: &str) -> Vec<String> {
     let full = |call: &str| match call {
         "list" => "interfaces".into(),
@@ -30,8 +31,8 @@ fn creates(system: System, options: &CreateOptions, name: &str, expected: &str) 
 
 #[test]
 fn freebsd_asks_the_clone_node_for_a_name_and_has_the_kernel_end_it() {
-    let expected = "open /dev/tun; ioctl TUNGIFNAME; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; flags?; \
-                    ioctl TUNSTRANSIENT 1";
+    let expected = "open /dev/tun; ioctl TUNGIFNAME; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; \
+                    flags?; ioctl TUNSTRANSIENT 1";
     creates(System::FreeBsd, &CreateOptions::tun(), "tun0", expected);
     creates(System::FreeBsd, &named_tun("tun%d"), "tun0", expected);
 }
@@ -45,8 +46,8 @@ fn freebsd_makes_taps_alike_but_without_an_af_header() {
 
 #[test]
 fn freebsd_opens_the_node_of_a_unit() {
-    let expected = "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; flags?; \
-                    ioctl TUNSTRANSIENT 1";
+    let expected = "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; \
+                    flags?; ioctl TUNSTRANSIENT 1";
     creates(System::FreeBsd, &named_tun("tun7"), "tun7", expected);
     let expected = "list; open /dev/@; list; nonblocking @; list; mtu?; flags?; ioctl TAPSTRANSIENT 1";
     creates(System::FreeBsd, &named_tap("tap7"), "tap7", expected);
@@ -77,8 +78,8 @@ fn openbsd_opens_nodes_and_takes_down_what_they_brought_up() {
 
 #[test]
 fn dragonfly_makes_everything_by_request_from_unit_4_on() {
-    let tun = "list; configure SIOCIFCREATE @; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; mtu?; \
-               flags?";
+    let tun = "list; configure SIOCIFCREATE @; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; \
+               mtu?; flags?";
     creates(System::DragonFly, &CreateOptions::tun(), "tun4", tun);
     creates(System::DragonFly, &named_tun("tun17"), "tun17", tun);
     let tap = "list; configure SIOCIFCREATE @; open /dev/@; list; nonblocking @; list; mtu?; flags?";
@@ -87,8 +88,8 @@ fn dragonfly_makes_everything_by_request_from_unit_4_on() {
 
 #[test]
 fn macos_connects_a_socket_to_any_unit() {
-    let expected = "connect com.apple.net.utun_control 0; socket_name @; list; nonblocking @; list; mtu?; flags?; \
-                    list; flags?; configure SIOCSIFFLAGS @ 0x8050";
+    let expected = "connect com.apple.net.utun_control 0; socket_name @; list; nonblocking @; list; mtu?; \
+                    flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8050";
     creates(System::MacOs, &CreateOptions::tun(), "utun0", expected);
     creates(System::MacOs, &named_tun("utun%d"), "utun0", expected);
 }
@@ -109,8 +110,8 @@ fn a_name_of_ones_own_is_given_where_it_can_be() {
     creates(System::FreeBsd, &named_tun("vpn%d"), "vpn0", &format!("{made}; rename tun0 vpn0; list"));
     // A whole name is first looked for.
     creates(System::FreeBsd, &named_tun("vpn"), "vpn", &format!("list; {made}; rename tun0 vpn; list"));
-    let made = "list; configure SIOCIFCREATE tun4; open /dev/tun4; list; ioctl TUNSIFHEAD 1; nonblocking tun4; list; \
-                configure SIOCGIFMTU tun4; configure SIOCGIFFLAGS tun4";
+    let made = "list; configure SIOCIFCREATE tun4; open /dev/tun4; list; ioctl TUNSIFHEAD 1; \
+                nonblocking tun4; list; configure SIOCGIFMTU tun4; configure SIOCGIFFLAGS tun4";
     creates(System::DragonFly, &named_tun("vpn%d"), "vpn0", &format!("{made}; rename tun4 vpn0; list"));
 }
 

@@ -1,4 +1,4 @@
-//! Packets: bare to the program, with their address family at the seam, one call each.
+//! Packets: bare in the program, with an AF header in the system call, one call each.
 
 use std::io::{IoSlice, IoSliceMut};
 

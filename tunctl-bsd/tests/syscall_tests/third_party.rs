@@ -1,4 +1,4 @@
-//! macOS with the extension that it had tuns and taps by before it had its own, for who asks for its names.
+//! macOS with the third-party kernel extension `tuntaposx`, which serves requests for its names.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ fn a_name_of_its_own_opens_its_node() {
 }
 
 #[test]
-fn where_it_is_not_loaded_its_names_are_told_from_those_of_macos() {
+fn its_names_have_an_error_of_their_own_where_it_is_not_loaded() {
     let rig = Rig::new(System::MacOs);
     for options in [named_tun("tun0"), named_tun("tun%d"), named_tap("tap7")] {
         for outcome in [rig.backend.create(&options), rig.backend.open_or_create(&options)] {

@@ -67,7 +67,7 @@ fn a_packet_that_is_there_comes_whatever_the_timeout() {
         let (rig, device) = up_tun(system);
         assert!(rig.inject(rig.tun_name(), V4) && rig.inject(rig.tun_name(), V4));
         assert_eq!(device.recv_timeout(&mut [0; 10], Duration::ZERO).unwrap(), 4, "{system:?}");
-        // A time too far off to be told is no limit.
+        // A deadline past `Instant`'s range means no deadline.
         assert_eq!(device.recv_timeout(&mut [0; 10], Duration::MAX).unwrap(), 4, "{system:?}");
     }
 }

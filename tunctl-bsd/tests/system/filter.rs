@@ -24,7 +24,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Sees what the interface receives, and sends what it is told to.
+    /// Sees what the interface receives, and sends the frames it is given.
     pub(crate) fn new(name: &str, layer: Layer) -> io::Result<Self> {
         let file = open()?;
         let set = |request: Request, value: u32| -> io::Result<u32> {
@@ -73,7 +73,7 @@ impl Filter {
     }
 }
 
-/// A filter that nobody has: where the node of all is none, the first of those with a number that can be opened.
+/// A free filter: from the cloning node, or without one, the first numbered node that opens.
 fn open() -> io::Result<File> {
     let open = |path: &str| OpenOptions::new().read(true).write(true).open(path);
     let mut last = match open("/dev/bpf") {
@@ -82,7 +82,7 @@ fn open() -> io::Result<File> {
     };
     for number in 0..256 {
         match open(&format!("/dev/bpf{number}")) {
-            // Somebody has it.
+            // Another program has it open.
             Err(error) if error.kind() == ErrorKind::ResourceBusy => last = error,
             Err(error) if error.kind() == ErrorKind::NotFound => break,
             outcome => return outcome,

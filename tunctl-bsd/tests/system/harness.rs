@@ -220,7 +220,8 @@ impl Harness for SystemHarness {
         });
     }
 
-    /// These kernels know a process's user, not a thread's, and the right to configure is root's: who has it, stays root.
+    /// On these kernels the user belongs to the process, not to a thread, and only root may configure: a
+    /// caller with that privilege stays root.
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
         if capable {
             return work();

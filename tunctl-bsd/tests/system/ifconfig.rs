@@ -60,7 +60,7 @@ fn address(line: &str) -> Option<InterfaceAddress> {
     Some(InterfaceAddress::from_kernel(own, prefix, peer.filter(|&peer| peer != own), broadcast))
 }
 
-/// An address, with the length of its prefix where it is written behind it, and without the interface that it may be of.
+/// An address with its prefix length, if one follows, and without a scope.
 fn ip(word: &str) -> Option<(IpAddr, Option<u8>)> {
     let (address, prefix) = match word.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix.parse().ok()?)),
@@ -79,7 +79,7 @@ fn mask(word: &str) -> Option<u8> {
     u8::try_from(bits.leading_ones()).ok()
 }
 
-/// The names in the output of `ifconfig -l`, or where there is no such option, at the beginnings of the lines of all.
+/// The names in the output of `ifconfig -l`, or of `ifconfig`, where they start the lines.
 pub(crate) fn names(text: &str) -> Vec<String> {
     let starts = text.lines().filter(|line| !line.starts_with(char::is_whitespace));
     starts.filter_map(|line| line.split_once(": flags=")).map(|(name, _)| name.to_owned()).collect()
@@ -168,7 +168,8 @@ fn what_is_no_interface_is_not_read() {
 }
 
 fn names_are_at_the_beginnings_of_lines() {
-    let text = "lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> mtu 16384\n\tinet 127.0.0.1 netmask 0xff000000\n\
+    let text = "lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> mtu 16384\n\
+                \tinet 127.0.0.1 netmask 0xff000000\n\
                 tun10: flags=8010<POINTOPOINT,MULTICAST> mtu 1500\n";
     assert_eq!(names(text), ["lo0", "tun10"]);
 }

@@ -27,7 +27,7 @@ const REQUIRE: &str = "TUNCTL_REQUIRE_KERNEL";
 
 static SKIPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// The cases that concern this system, where what it tells from outside is enough for them.
+/// The cases that apply to this system and need no more evidence than it provides.
 pub(crate) fn trials() -> Vec<Trial> {
     let exceptions = Exceptions::read(&[OF_MODELS, OF_SYSTEMS]);
     let name = |case: &Case<SystemHarness>| format!("{}::{}", case.subject(), case.name());
@@ -60,7 +60,7 @@ fn obstacle() -> Option<String> {
     if !Uid::effective().is_root() {
         return Some("it needs root".to_owned());
     }
-    // DragonFly has some from the start, and macOS makes utuns for itself: there the cases that mind are excepted.
+    // DragonFly has some from the start, and macOS creates utuns itself; exceptions cover the affected cases.
     if matches!(SYSTEM, "dragonfly" | "macos") {
         return None;
     }
