@@ -9,19 +9,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::Request;
 
-use crate::fixture::{Rig, SYSTEMS, UP, V4, errno};
+use crate::fixture::{Fixture, SYSTEMS, UP, V4, errno};
 use crate::models::numbers::{EAFNOSUPPORT, EAGAIN, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOTTY, ENXIO};
 use crate::models::{Handle, System};
 
 /// A tun that carries packets, and whose packets begin with a family.
-fn ready(system: System) -> (Rig, Handle) {
-    let rig = Rig::new(system);
-    let tun = rig.tun();
-    rig.add_peer(rig.tun_name());
-    if let Some(request) = rig.abi.requests.tun_set_head {
-        rig.set(&tun, Some(request), 1).expect("a header");
+fn ready(system: System) -> (Fixture, Handle) {
+    let fixture = Fixture::new(system);
+    let tun = fixture.tun();
+    fixture.add_peer(fixture.tun_name());
+    if let Some(request) = fixture.abi.requests.tun_set_head {
+        fixture.set(&tun, Some(request), 1).expect("a header");
     }
-    (rig, tun)
+    (fixture, tun)
 }
 
 fn is_readable(handle: &Handle) -> bool {
@@ -39,16 +39,19 @@ fn numbered(number: u8) -> [u8; 20] {
 #[test]
 fn a_read_is_a_packet_and_what_is_too_long_is_lost() {
     for system in SYSTEMS {
-        let (rig, tun) = ready(system);
+        let (fixture, tun) = ready(system);
         assert!(!is_readable(&tun));
-        assert!(rig.inject(rig.tun_name(), &numbered(1)) && rig.inject(rig.tun_name(), &numbered(2)));
+        assert!(
+            fixture.inject(fixture.tun_name(), &numbered(1))
+                && fixture.inject(fixture.tun_name(), &numbered(2))
+        );
         assert!(is_readable(&tun));
         let (mut af_header, mut packet) = ([0; 4], [0; 6]);
         let mut buffers = [IoSliceMut::new(&mut af_header), IoSliceMut::new(&mut packet)];
-        assert_eq!(rig.model.read(&tun, &mut buffers).unwrap(), 10);
+        assert_eq!(fixture.model.read(&tun, &mut buffers).unwrap(), 10);
         assert_eq!((af_header, packet), ([0, 0, 0, 2], [0x45, 0, 0, 0, 0, 0]));
-        assert_eq!(rig.read(&tun), Ok([&[0, 0, 0, 2][..], &numbered(2)].concat()));
-        assert_eq!(rig.read(&tun), Err(EAGAIN));
+        assert_eq!(fixture.read(&tun), Ok([&[0, 0, 0, 2][..], &numbered(2)].concat()));
+        assert_eq!(fixture.read(&tun), Err(EAGAIN));
         assert!(!is_readable(&tun));
     }
 }
@@ -56,22 +59,22 @@ fn a_read_is_a_packet_and_what_is_too_long_is_lost() {
 #[test]
 fn a_read_waits_unless_it_is_non_blocking() {
     for system in SYSTEMS {
-        let (rig, tun) = ready(system);
+        let (fixture, tun) = ready(system);
         thread::scope(|scope| {
             let reading = scope.spawn(|| {
                 let mut buffer = [0; 100];
-                rig.model.read(&tun, &mut [IoSliceMut::new(&mut buffer)]).map_err(errno)
+                fixture.model.read(&tun, &mut [IoSliceMut::new(&mut buffer)]).map_err(errno)
             });
-            assert!(rig.inject(rig.tun_name(), V4));
+            assert!(fixture.inject(fixture.tun_name(), V4));
             assert_eq!(reading.join().unwrap(), Ok(8));
         });
         // Of all descriptors of the device.
-        let second = rig.duplicate(&tun).unwrap();
-        rig.model.set_nonblocking(&second).unwrap();
-        let read = rig.model.read(&tun, &mut [IoSliceMut::new(&mut [0; 100])]).map_err(errno);
+        let second = fixture.duplicate(&tun).unwrap();
+        fixture.model.set_nonblocking(&second).unwrap();
+        let read = fixture.model.read(&tun, &mut [IoSliceMut::new(&mut [0; 100])]).map_err(errno);
         assert_eq!(read, Err(EAGAIN));
-        rig.ioctl(&tun, rig.abi.requests.set_nonblocking, vec![0; 4]).unwrap();
-        assert!(rig.inject(rig.tun_name(), V4));
+        fixture.ioctl(&tun, fixture.abi.requests.set_nonblocking, vec![0; 4]).unwrap();
+        assert!(fixture.inject(fixture.tun_name(), V4));
         assert!(is_readable(&second));
     }
 }
@@ -79,82 +82,82 @@ fn a_read_waits_unless_it_is_non_blocking() {
 #[test]
 fn a_queue_has_50_packets_and_keeps_their_order() {
     for system in SYSTEMS {
-        let (rig, tun) = ready(system);
-        let of = rig.tun_name();
+        let (fixture, tun) = ready(system);
+        let of = fixture.tun_name();
         for number in 0..50 {
-            assert!(rig.inject(of, &numbered(number)), "{system:?} {number}");
+            assert!(fixture.inject(of, &numbered(number)), "{system:?} {number}");
         }
-        assert_eq!((rig.send(of, V4), rig.dropped(of)), (Err(ENOBUFS), 1));
-        assert_eq!(rig.get(&tun, Some(rig.abi.requests.waiting)), Ok(24));
+        assert_eq!((fixture.send(of, V4), fixture.dropped(of)), (Err(ENOBUFS), 1));
+        assert_eq!(fixture.get(&tun, Some(fixture.abi.requests.waiting)), Ok(24));
         for number in 0..50 {
-            assert_eq!(rig.read(&tun).unwrap()[23], number);
+            assert_eq!(fixture.read(&tun).unwrap()[23], number);
         }
-        assert_eq!(rig.get(&tun, Some(rig.abi.requests.waiting)), Ok(0));
-        assert_eq!(rig.read(&tun), Err(EAGAIN));
-        rig.set_queue_length(1);
-        assert!(rig.inject(of, V4) && !rig.inject(of, V4));
+        assert_eq!(fixture.get(&tun, Some(fixture.abi.requests.waiting)), Ok(0));
+        assert_eq!(fixture.read(&tun), Err(EAGAIN));
+        fixture.set_queue_length(1);
+        assert!(fixture.inject(of, V4) && !fixture.inject(of, V4));
     }
 }
 
 #[test]
 fn nothing_is_sent_while_down_or_if_it_is_too_long() {
     for system in SYSTEMS {
-        let (rig, tun) = ready(system);
-        let of = rig.tun_name();
-        assert_eq!(rig.send(of, &[0x45; 1501]), Err(EMSGSIZE));
-        rig.set_flags(of, 0).unwrap();
-        assert_eq!(rig.send(of, V4), Err(ENETDOWN));
-        rig.set_up(of, true);
-        assert!(rig.inject(of, V4));
+        let (fixture, tun) = ready(system);
+        let of = fixture.tun_name();
+        assert_eq!(fixture.send(of, &[0x45; 1501]), Err(EMSGSIZE));
+        fixture.set_flags(of, 0).unwrap();
+        assert_eq!(fixture.send(of, V4), Err(ENETDOWN));
+        fixture.set_up(of, true);
+        assert!(fixture.inject(of, V4));
         drop(tun);
-        assert!(!rig.inject(of, V4));
+        assert!(!fixture.inject(of, V4));
     }
 }
 
 #[test]
 fn requests_of_another_system_are_unknown() {
     for system in SYSTEMS {
-        let (rig, tun) = ready(system);
+        let (fixture, tun) = ready(system);
         // Only NetBSD has this length of ifreq, and only FreeBSD this length of alias.
         let other = if system == System::NetBsd { System::FreeBsd } else { System::NetBsd };
-        let other = Rig::new(other).abi;
+        let other = Fixture::new(other).abi;
         let foreign = other.requests.get_mtu;
-        assert_eq!(rig.request(foreign, foreign.zeroed()), Err(ENOTTY), "{system:?}");
-        assert_eq!(rig.ioctl(&tun, foreign, foreign.zeroed()), Err(ENOTTY), "{system:?}");
+        assert_eq!(fixture.request(foreign, foreign.zeroed()), Err(ENOTTY), "{system:?}");
+        assert_eq!(fixture.ioctl(&tun, foreign, foreign.zeroed()), Err(ENOTTY), "{system:?}");
         // A request about an interface, to a device.
-        let own = rig.abi.requests.get_flags;
-        assert_eq!(rig.ioctl(&tun, own, own.zeroed()), Err(ENOTTY), "{system:?}");
-        assert_eq!(rig.request(own, vec![0; 31]), Err(EINVAL), "{system:?}");
+        let own = fixture.abi.requests.get_flags;
+        assert_eq!(fixture.ioctl(&tun, own, own.zeroed()), Err(ENOTTY), "{system:?}");
+        assert_eq!(fixture.request(own, vec![0; 31]), Err(EINVAL), "{system:?}");
     }
 }
 
 #[test]
 fn injected_failures_are_returned() {
-    let rig = Rig::new(System::FreeBsd);
-    rig.fail("open /dev/tun", 24);
-    assert_eq!([rig.opens("/dev/tun0"), rig.opens("/dev/tun0")], [Err(24), Ok(())]);
-    rig.fail_nth("configure SIOCSIFFLAGS", 2, 5);
-    let answers = [rig.set_flags("tun0", UP), rig.set_flags("tun0", 0), rig.set_flags("tun0", 0)];
+    let fixture = Fixture::new(System::FreeBsd);
+    fixture.fail("open /dev/tun", 24);
+    assert_eq!([fixture.opens("/dev/tun0"), fixture.opens("/dev/tun0")], [Err(24), Ok(())]);
+    fixture.fail_nth("configure SIOCSIFFLAGS", 2, 5);
+    let answers = [fixture.set_flags("tun0", UP), fixture.set_flags("tun0", 0), fixture.set_flags("tun0", 0)];
     assert_eq!(answers, [Ok(()), Err(5), Ok(())]);
-    rig.fail_always("configure SIOCGIFFLAGS tun0", ENXIO);
-    assert_eq!([rig.flags("tun0"), rig.flags("tun0")], [Err(ENXIO); 2]);
-    rig.heal();
-    assert!(rig.flags("tun0").is_ok());
+    fixture.fail_always("configure SIOCGIFFLAGS tun0", ENXIO);
+    assert_eq!([fixture.flags("tun0"), fixture.flags("tun0")], [Err(ENXIO); 2]);
+    fixture.heal();
+    assert!(fixture.flags("tun0").is_ok());
 }
 
 #[test]
 fn all_that_is_called_is_noted() {
-    let rig = Rig::new(System::NetBsd);
-    let tun = rig.tun();
-    rig.set(&tun, rig.abi.requests.tun_set_head, 1).unwrap();
-    rig.set_mtu("tun0", 1400).unwrap();
-    rig.add_peer("tun0");
-    rig.delete("tun0", "10.0.0.1").unwrap();
-    rig.add_v6("tun0", "fd00::1", 64, 0x20).unwrap();
-    rig.set_flags("tun0", UP).unwrap();
-    rig.write(&tun, &[0, 0, 0, 2], V4).unwrap();
-    let _ = rig.read(&tun);
-    rig.interfaces().unwrap();
+    let fixture = Fixture::new(System::NetBsd);
+    let tun = fixture.tun();
+    fixture.set(&tun, fixture.abi.requests.tun_set_head, 1).unwrap();
+    fixture.set_mtu("tun0", 1400).unwrap();
+    fixture.add_peer("tun0");
+    fixture.delete("tun0", "10.0.0.1").unwrap();
+    fixture.add_v6("tun0", "fd00::1", 64, 0x20).unwrap();
+    fixture.set_flags("tun0", UP).unwrap();
+    fixture.write(&tun, &[0, 0, 0, 2], V4).unwrap();
+    let _ = fixture.read(&tun);
+    fixture.interfaces().unwrap();
     drop(tun);
     let expected = [
         "open /dev/tun0",
@@ -170,27 +173,27 @@ fn all_that_is_called_is_noted() {
         "interfaces",
         "close tun0",
     ];
-    assert_eq!(rig.calls(), expected);
-    rig.forget_calls();
-    assert_eq!(rig.calls(), [""; 0]);
+    assert_eq!(fixture.calls(), expected);
+    fixture.forget_calls();
+    assert_eq!(fixture.calls(), [""; 0]);
 }
 
 #[test]
 fn interfaces_are_listed_with_their_addresses() {
     for system in SYSTEMS {
-        let (rig, _tun) = ready(system);
-        let found = rig.interfaces().unwrap();
+        let (fixture, _tun) = ready(system);
+        let found = fixture.interfaces().unwrap();
         assert_eq!((found[0].name.as_bytes(), found[0].index), (&b"lo0"[..], 1));
-        let tun = found.iter().find(|one| one.name.as_bytes() == rig.tun_name().as_bytes()).unwrap();
-        assert_eq!(tun.addresses, rig.addresses(rig.tun_name()));
+        let tun = found.iter().find(|one| one.name.as_bytes() == fixture.tun_name().as_bytes()).unwrap();
+        assert_eq!(tun.addresses, fixture.addresses(fixture.tun_name()));
         let peer: IpAddr = [10, 0, 0, 2].into();
         assert_eq!(tun.addresses[0].destination, Some(peer));
     }
 }
 
 /// The requests of a system to devices of one kind, or of any, by what C calls them.
-fn device_requests(rig: &Rig, is_tap: bool) -> Vec<(Option<Request>, &'static str)> {
-    let requests = rig.abi.requests;
+fn device_requests(fixture: &Fixture, is_tap: bool) -> Vec<(Option<Request>, &'static str)> {
+    let requests = fixture.abi.requests;
     let common = [(Some(requests.set_nonblocking), "FIONBIO"), (Some(requests.waiting), "FIONREAD")];
     let own = if is_tap {
         vec![
@@ -216,8 +219,8 @@ fn device_requests(rig: &Rig, is_tap: bool) -> Vec<(Option<Request>, &'static st
     [&common[..], &own].concat()
 }
 
-fn socket_requests(rig: &Rig) -> [(Option<Request>, &'static str); 14] {
-    let requests = rig.abi.requests;
+fn socket_requests(fixture: &Fixture) -> [(Option<Request>, &'static str); 14] {
+    let requests = fixture.abi.requests;
     [
         (Some(requests.get_flags), "SIOCGIFFLAGS"),
         (Some(requests.set_flags), "SIOCSIFFLAGS"),
@@ -239,22 +242,22 @@ fn socket_requests(rig: &Rig) -> [(Option<Request>, &'static str); 14] {
 #[test]
 fn a_request_is_the_one_that_it_is_taken_for() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let tap = rig.create("tap0").is_ok() || rig.report("tap0").is_some();
-        let devices = [Some((rig.tun(), false)), tap.then(|| (rig.open("/dev/tap0"), true))];
+        let fixture = Fixture::new(system);
+        let tap = fixture.create("tap0").is_ok() || fixture.report("tap0").is_some();
+        let devices = [Some((fixture.tun(), false)), tap.then(|| (fixture.open("/dev/tap0"), true))];
         for (device, is_tap) in devices.iter().flatten() {
-            for (request, called) in device_requests(&rig, *is_tap) {
+            for (request, called) in device_requests(&fixture, *is_tap) {
                 let Some(request) = request else { continue };
-                rig.forget_calls();
-                let _ = rig.ioctl(device, request, request.zeroed());
-                assert_eq!(rig.calls()[0].split(' ').nth(1), Some(called), "{system:?}");
+                fixture.forget_calls();
+                let _ = fixture.ioctl(device, request, request.zeroed());
+                assert_eq!(fixture.calls()[0].split(' ').nth(1), Some(called), "{system:?}");
             }
         }
-        for (request, called) in socket_requests(&rig) {
+        for (request, called) in socket_requests(&fixture) {
             let Some(request) = request else { continue };
-            rig.forget_calls();
-            let _ = rig.request(request, request.zeroed());
-            assert_eq!(rig.calls()[0].split(' ').nth(1), Some(called), "{system:?}");
+            fixture.forget_calls();
+            let _ = fixture.request(request, request.zeroed());
+            assert_eq!(fixture.calls()[0].split(' ').nth(1), Some(called), "{system:?}");
         }
     }
 }
@@ -262,14 +265,14 @@ fn a_request_is_the_one_that_it_is_taken_for() {
 #[test]
 fn a_waiter_is_woken_when_the_device_goes() {
     for (system, expected) in [(System::NetBsd, ENXIO), (System::OpenBsd, EIO)] {
-        let (rig, tun) = ready(system);
+        let (fixture, tun) = ready(system);
         let reading = thread::scope(|scope| {
-            let reading =
-                scope.spawn(|| rig.model.read(&tun, &mut [IoSliceMut::new(&mut [0; 100])]).map_err(errno));
-            while !rig.calls().iter().any(|call| call == "read tun0") {
+            let reading = scope
+                .spawn(|| fixture.model.read(&tun, &mut [IoSliceMut::new(&mut [0; 100])]).map_err(errno));
+            while !fixture.calls().iter().any(|call| call == "read tun0") {
                 thread::yield_now();
             }
-            rig.destroy_by_another("tun0").unwrap();
+            fixture.destroy_by_another("tun0").unwrap();
             reading.join().unwrap()
         });
         assert_eq!(reading, Err(expected), "{system:?}");
@@ -280,7 +283,7 @@ fn a_waiter_is_woken_when_the_device_goes() {
 #[test]
 fn only_macos_has_kernel_controls() {
     for system in SYSTEMS {
-        let connected = Rig::new(system).model.connect("com.apple.net.utun_control", 0).map(drop);
+        let connected = Fixture::new(system).model.connect("com.apple.net.utun_control", 0).map(drop);
         let expected = if system == System::MacOs { Ok(()) } else { Err(EAFNOSUPPORT) };
         assert_eq!(connected.map_err(errno), expected, "{system:?}");
     }

@@ -24,12 +24,12 @@ pub(crate) const MULTICAST: u32 = 0x8000;
 
 pub(crate) type Answer<T = ()> = Result<T, i32>;
 
-pub(crate) struct Rig {
+pub(crate) struct Fixture {
     pub(crate) model: Model,
     pub(crate) abi: Abi,
 }
 
-impl Deref for Rig {
+impl Deref for Fixture {
     type Target = Model;
 
     fn deref(&self) -> &Model {
@@ -55,7 +55,7 @@ pub(crate) fn peered(address: &str, prefix_length: u8, destination: &str) -> Lis
     ListedAddress { address: v4(address).into(), prefix_length, destination, broadcast: None }
 }
 
-impl Rig {
+impl Fixture {
     pub(crate) fn new(system: System) -> Self {
         let abi = match system {
             System::NetBsd => netbsd::ABI,

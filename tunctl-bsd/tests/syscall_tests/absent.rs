@@ -2,7 +2,7 @@
 
 use tunctl_core::{Cause, CreateOptions, Error, Gid, Interface, Operation, TunBackend, TunDevice, Uid};
 
-use crate::fixture::{Rig, SYSTEMS, named_tap, named_tun, refused};
+use crate::fixture::{Fixture, SYSTEMS, named_tap, named_tun, refused};
 use crate::models::System;
 
 /// What all five can do.
@@ -27,13 +27,13 @@ const EVERYWHERE: [Operation; 18] = [
     Operation::RemoveAddress,
 ];
 
-fn only(rig: &Rig, system: System, more: &[Operation]) {
+fn only(fixture: &Fixture, system: System, more: &[Operation]) {
     let expected: Vec<_> = Operation::ALL
         .iter()
         .copied()
         .filter(|operation| EVERYWHERE.contains(operation) || more.contains(operation))
         .collect();
-    assert_eq!(rig.backend.capabilities().iter().collect::<Vec<_>>(), expected, "{system:?}");
+    assert_eq!(fixture.backend.capabilities().iter().collect::<Vec<_>>(), expected, "{system:?}");
 }
 
 #[test]
@@ -48,14 +48,14 @@ fn capabilities_are_those_of_the_system() {
         (System::DragonFly, &[Operation::SetMac, Operation::Rename, Operation::Delete]),
         (System::MacOs, &[Operation::SetMac, Operation::Delete]),
     ] {
-        only(&Rig::new(system), system, more);
+        only(&Fixture::new(system), system, more);
     }
 }
 
 /// Whether an operation is refused as one that there is not, and whether the backend has said so.
-fn is_absent(rig: &Rig, operation: Operation, work: impl FnOnce() -> Result<(), Error>) -> bool {
-    let (outcome, calls) = rig.calls_of(work);
-    let absent = !rig.backend.capabilities().supports(operation);
+fn is_absent(fixture: &Fixture, operation: Operation, work: impl FnOnce() -> Result<(), Error>) -> bool {
+    let (outcome, calls) = fixture.calls_of(work);
+    let absent = !fixture.backend.capabilities().supports(operation);
     if absent {
         let error = refused(outcome);
         let of = (error.operation(), error.cause(), error.raw_os_error());
@@ -70,16 +70,16 @@ fn is_absent(rig: &Rig, operation: Operation, work: impl FnOnce() -> Result<(), 
 #[test]
 fn an_operation_that_is_absent_is_unsupported_and_no_other() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let (device, mac) = (rig.tun(), "02:00:5e:10:00:07".parse().unwrap());
+        let fixture = Fixture::new(system);
+        let (device, mac) = (fixture.tun(), "02:00:5e:10:00:07".parse().unwrap());
         let absent = [
-            is_absent(&rig, Operation::SetOwner, || device.set_owner(Uid::new(1000).unwrap())),
-            is_absent(&rig, Operation::SetGroup, || device.set_group(Gid::new(1000).unwrap())),
-            is_absent(&rig, Operation::SetPersist, || device.set_persist(true)),
-            is_absent(&rig, Operation::SetPersist, || device.set_persist(false)),
-            is_absent(&rig, Operation::Rename, || device.interface().rename(&"vpn0".parse().unwrap())),
-            is_absent(&rig, Operation::SetMac, || device.interface().set_mac(mac)),
-            is_absent(&rig, Operation::Delete, || device.interface().delete()),
+            is_absent(&fixture, Operation::SetOwner, || device.set_owner(Uid::new(1000).unwrap())),
+            is_absent(&fixture, Operation::SetGroup, || device.set_group(Gid::new(1000).unwrap())),
+            is_absent(&fixture, Operation::SetPersist, || device.set_persist(true)),
+            is_absent(&fixture, Operation::SetPersist, || device.set_persist(false)),
+            is_absent(&fixture, Operation::Rename, || device.interface().rename(&"vpn0".parse().unwrap())),
+            is_absent(&fixture, Operation::SetMac, || device.interface().set_mac(mac)),
+            is_absent(&fixture, Operation::Delete, || device.interface().delete()),
         ];
         let expected = match system {
             System::FreeBsd => [true, true, false, false, false, false, false],
@@ -94,20 +94,20 @@ fn an_operation_that_is_absent_is_unsupported_and_no_other() {
 #[test]
 fn headers_and_queues_of_linux_are_unsupported() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
+        let fixture = Fixture::new(system);
         for options in [
             CreateOptions::tun().packet_information(true),
             CreateOptions::tun().vnet_header(true),
             CreateOptions::tun().multi_queue(true),
             CreateOptions::tun().one_queue(true),
         ] {
-            let (error, calls) = rig.calls_of(|| refused(rig.backend.create(&options)));
+            let (error, calls) = fixture.calls_of(|| refused(fixture.backend.create(&options)));
             assert_eq!(
                 (error.operation(), error.cause()),
                 (Operation::Create, Cause::Unsupported),
                 "{system:?}"
             );
-            let also = refused(rig.backend.open_or_create(&options));
+            let also = refused(fixture.backend.open_or_create(&options));
             assert_eq!((also.operation(), also.cause()), (Operation::OpenOrCreate, Cause::Unsupported));
             assert!(calls.is_empty(), "{system:?} {calls:?}");
         }
@@ -117,8 +117,8 @@ fn headers_and_queues_of_linux_are_unsupported() {
 #[test]
 fn packets_that_were_dropped_are_not_counted_where_the_system_does_not() {
     for system in [System::NetBsd, System::DragonFly, System::MacOs] {
-        let rig = Rig::new(system);
-        let error = refused(rig.tun().interface().dropped());
+        let fixture = Fixture::new(system);
+        let error = refused(fixture.tun().interface().dropped());
         assert_eq!(
             (error.operation(), error.cause()),
             (Operation::Inspect, Cause::Unsupported),
@@ -130,18 +130,22 @@ fn packets_that_were_dropped_are_not_counted_where_the_system_does_not() {
 #[test]
 fn what_is_no_tun_is_not_taken_for_one() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let _device = rig.tun();
+        let fixture = Fixture::new(system);
+        let _device = fixture.tun();
         let cause = |outcome: Result<(), Error>| refused(outcome).cause();
         let lo0 = named_tun("lo0");
-        assert_eq!(cause(rig.backend.open(&lo0).map(drop)), Cause::NotATun, "{system:?}");
-        assert_eq!(cause(rig.backend.open_or_create(&lo0).map(drop)), Cause::NotATun);
-        assert_eq!(cause(rig.backend.interface(&"lo0".parse().unwrap()).map(drop)), Cause::NotATun);
-        assert_eq!(cause(rig.backend.open(&named_tun("tun99")).map(drop)), Cause::NotFound);
+        assert_eq!(cause(fixture.backend.open(&lo0).map(drop)), Cause::NotATun, "{system:?}");
+        assert_eq!(cause(fixture.backend.open_or_create(&lo0).map(drop)), Cause::NotATun);
+        assert_eq!(cause(fixture.backend.interface(&"lo0".parse().unwrap()).map(drop)), Cause::NotATun);
+        assert_eq!(cause(fixture.backend.open(&named_tun("tun99")).map(drop)), Cause::NotFound);
         if system != System::MacOs {
-            let as_tap = named_tap(rig.tun_name());
-            assert_eq!(cause(rig.backend.open(&as_tap).map(drop)), Cause::LayerMismatch, "{system:?}");
+            let as_tap = named_tap(fixture.tun_name());
+            assert_eq!(cause(fixture.backend.open(&as_tap).map(drop)), Cause::LayerMismatch, "{system:?}");
         }
-        assert_eq!(rig.backend.interfaces().unwrap().len(), crate::fixture::others(&rig).len(), "{system:?}");
+        assert_eq!(
+            fixture.backend.interfaces().unwrap().len(),
+            crate::fixture::others(&fixture).len(),
+            "{system:?}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use tunctl_core::{CreateOptions, Error, Interface, TunBackend, TunDevice};
 
-use crate::fixture::{Device, Rig, SYSTEMS, address, named_tap, named_tun, others};
+use crate::fixture::{Device, Fixture, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::{Report, System};
 
 /// An errno that means nothing in particular, so that nothing makes it a case of its own.
@@ -30,25 +30,25 @@ fn ways(system: System) -> Vec<CreateOptions> {
 fn with_each_failing<T>(
     system: System,
     errno: i32,
-    prepare: impl Fn(&Rig) -> Option<Device>,
-    work: impl Fn(&Rig, Option<&Device>) -> Result<T, Error>,
-    mut look: impl FnMut(&Rig, &str, Result<T, Error>, &[Report]),
+    prepare: impl Fn(&Fixture) -> Option<Device>,
+    work: impl Fn(&Fixture, Option<&Device>) -> Result<T, Error>,
+    mut look: impl FnMut(&Fixture, &str, Result<T, Error>, &[Report]),
 ) {
     let calls = {
-        let rig = Rig::new(system);
-        let device = prepare(&rig);
-        let (done, calls) = rig.calls_of(|| work(&rig, device.as_ref()));
+        let fixture = Fixture::new(system);
+        let device = prepare(&fixture);
+        let (done, calls) = fixture.calls_of(|| work(&fixture, device.as_ref()));
         assert!(done.is_ok(), "{system:?} {:?}", done.err());
         calls
     };
     for nth in 1..=calls.len() {
-        let rig = Rig::new(system);
-        let device = prepare(&rig);
-        let before = others(&rig);
-        rig.fail_nth("", nth, errno);
-        let outcome = work(&rig, device.as_ref());
-        rig.heal();
-        look(&rig, &format!("{system:?} {nth}: {}", calls[nth - 1]), outcome, &before);
+        let fixture = Fixture::new(system);
+        let device = prepare(&fixture);
+        let before = others(&fixture);
+        fixture.fail_nth("", nth, errno);
+        let outcome = work(&fixture, device.as_ref());
+        fixture.heal();
+        look(&fixture, &format!("{system:?} {nth}: {}", calls[nth - 1]), outcome, &before);
     }
 }
 
@@ -61,13 +61,13 @@ fn typed(error: &Error, what: &str, errno: i32) {
 fn a_create_that_fails_anywhere_leaves_nothing() {
     for system in SYSTEMS {
         for options in ways(system) {
-            let create = |rig: &Rig, _: Option<&Device>| rig.backend.create(&options);
+            let create = |fixture: &Fixture, _: Option<&Device>| fixture.backend.create(&options);
             with_each_failing(
                 system,
                 ENOMEM,
                 |_| None,
                 create,
-                |rig, what, outcome, before| {
+                |fixture, what, outcome, before| {
                     match outcome {
                         Err(error) => typed(&error, what, ENOMEM),
                         // The name that it has got is only for messages.
@@ -76,7 +76,7 @@ fn a_create_that_fails_anywhere_leaves_nothing() {
                             drop(device);
                         }
                     }
-                    assert_eq!(others(rig), before, "{what} {options:?}");
+                    assert_eq!(others(fixture), before, "{what} {options:?}");
                 },
             );
         }
@@ -89,15 +89,15 @@ fn a_create_that_may_not_go_on_leaves_nothing() {
     for errno in [1, 16, 6, 17] {
         for system in SYSTEMS {
             for options in ways(system) {
-                let create = |rig: &Rig, _: Option<&Device>| rig.backend.create(&options);
+                let create = |fixture: &Fixture, _: Option<&Device>| fixture.backend.create(&options);
                 with_each_failing(
                     system,
                     errno,
                     |_| None,
                     create,
-                    |rig, what, outcome, before| {
+                    |fixture, what, outcome, before| {
                         drop(outcome);
-                        assert_eq!(others(rig), before, "{what} {errno} {options:?}");
+                        assert_eq!(others(fixture), before, "{what} {errno} {options:?}");
                     },
                 );
             }
@@ -113,16 +113,16 @@ fn an_open_that_fails_anywhere_leaves_the_interface_closed() {
         (System::OpenBsd, "tun3"),
         (System::DragonFly, "tun3"),
     ] {
-        let prepare = |rig: &Rig| {
+        let prepare = |fixture: &Fixture| {
             if system != System::DragonFly {
-                rig.made_by_another(name);
+                fixture.made_by_another(name);
             }
             None
         };
-        let open = |rig: &Rig, _: Option<&Device>| rig.backend.open(&named_tun(name));
-        with_each_failing(system, ENOMEM, prepare, open, |rig, what, outcome, before| {
+        let open = |fixture: &Fixture, _: Option<&Device>| fixture.backend.open(&named_tun(name));
+        with_each_failing(system, ENOMEM, prepare, open, |fixture, what, outcome, before| {
             typed(&outcome.expect_err(what), what, ENOMEM);
-            let after = others(rig);
+            let after = others(fixture);
             assert_eq!(after.len(), before.len(), "{what}");
             assert!(after.iter().all(|report| !report.is_open), "{what}");
         });
@@ -131,21 +131,21 @@ fn an_open_that_fails_anywhere_leaves_the_interface_closed() {
 
 /// Brings a tun up, or a tap, and has each call fail once.
 fn up(system: System, options: &CreateOptions, text: &str) {
-    let prepare = |rig: &Rig| Some(rig.backend.create(options).expect("a device"));
-    let up = |_: &Rig, device: Option<&Device>| device.expect("a device").up(address(text));
-    with_each_failing(system, ENOMEM, prepare, up, |rig, what, outcome, before| {
+    let prepare = |fixture: &Fixture| Some(fixture.backend.create(options).expect("a device"));
+    let up = |_: &Fixture, device: Option<&Device>| device.expect("a device").up(address(text));
+    with_each_failing(system, ENOMEM, prepare, up, |fixture, what, outcome, before| {
         let name = before.last().expect("it").name.clone();
-        let report = rig.report(&name).expect("it stays");
+        let report = fixture.report(&name).expect("it stays");
         match outcome {
             Err(error) => {
                 typed(&error, what, ENOMEM);
-                assert!(rig.addresses(&name).is_empty(), "{what}");
+                assert!(fixture.addresses(&name).is_empty(), "{what}");
                 assert!(!report.is_up, "{what}");
             }
             // A tun that keeps its mode can take the address all the same.
             Ok(()) => {
                 assert!(what.contains("TUNSIFMODE"), "{what}");
-                assert!(report.is_up && rig.addresses(&name).len() == 1, "{what}");
+                assert!(report.is_up && fixture.addresses(&name).len() == 1, "{what}");
             }
         }
     });
@@ -173,15 +173,15 @@ fn an_up_of_a_tap_that_fails_anywhere_leaves_no_address() {
 fn an_address_that_cannot_be_added_to_what_is_down_is_not_there() {
     for system in SYSTEMS {
         for text in ["10.0.0.1/24", "fd00::1/64"] {
-            let prepare = |rig: &Rig| Some(rig.tun());
-            let add = |_: &Rig, device: Option<&Device>| {
+            let prepare = |fixture: &Fixture| Some(fixture.tun());
+            let add = |_: &Fixture, device: Option<&Device>| {
                 device.expect("a tun").interface().add_address(address(text))
             };
-            with_each_failing(system, ENOMEM, prepare, add, |rig, what, outcome, before| {
+            with_each_failing(system, ENOMEM, prepare, add, |fixture, what, outcome, before| {
                 typed(&outcome.expect_err(what), what, ENOMEM);
                 let name = &before.last().expect("it").name;
-                assert!(rig.addresses(name).is_empty(), "{what}");
-                assert!(!rig.report(name).expect("it").is_up, "{what}");
+                assert!(fixture.addresses(name).is_empty(), "{what}");
+                assert!(!fixture.report(name).expect("it").is_up, "{what}");
             });
         }
     }
@@ -190,46 +190,46 @@ fn an_address_that_cannot_be_added_to_what_is_down_is_not_there() {
 #[test]
 fn a_device_that_cannot_be_cloned_is_as_it_was() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        rig.fail("duplicate", ENOMEM);
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
+        fixture.fail("duplicate", ENOMEM);
         typed(&device.try_clone().expect_err("it was to fail"), "clone", ENOMEM);
         device.up(address("10.0.0.1/24")).unwrap();
         drop(device);
-        assert!(rig.report(rig.tun_name()).is_none(), "{system:?}");
+        assert!(fixture.report(fixture.tun_name()).is_none(), "{system:?}");
     }
 }
 
 #[test]
 fn a_destroy_that_fails_says_so_and_leaves_nothing_open() {
     for system in [System::FreeBsd, System::NetBsd] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
         device.set_persist(true).unwrap();
-        rig.fail("configure SIOCIFDESTROY", ENOMEM);
+        fixture.fail("configure SIOCIFDESTROY", ENOMEM);
         let failed = device.destroy().unwrap_err();
         typed(failed.error(), "destroy", ENOMEM);
         assert!(failed.into_device().is_none());
-        assert!(!rig.report("tun0").unwrap().is_open, "{system:?}");
+        assert!(!fixture.report("tun0").unwrap().is_open, "{system:?}");
         // What is there is found again.
-        rig.backend.open(&named_tun("tun0")).unwrap().destroy().unwrap();
-        assert!(others(&rig).is_empty(), "{system:?}");
+        fixture.backend.open(&named_tun("tun0")).unwrap().destroy().unwrap();
+        assert!(others(&fixture).is_empty(), "{system:?}");
     }
 }
 
 #[test]
 fn a_destroy_that_fails_once_of_what_is_not_persistent_leaves_nothing() {
     for system in SYSTEMS {
-        let probe = Rig::new(system);
+        let probe = Fixture::new(system);
         let device = probe.tun();
         let (_, calls) = probe.calls_of(|| device.destroy().unwrap());
         for call in calls.iter().filter(|call| !call.starts_with("close")) {
-            let rig = Rig::new(system);
-            let before = others(&rig);
-            let device = rig.tun();
-            rig.fail(call, ENOMEM);
+            let fixture = Fixture::new(system);
+            let before = others(&fixture);
+            let device = fixture.tun();
+            fixture.fail(call, ENOMEM);
             typed(device.destroy().unwrap_err().error(), call, ENOMEM);
-            assert_eq!(others(&rig), before, "{system:?} {call}");
+            assert_eq!(others(&fixture), before, "{system:?} {call}");
         }
     }
 }
@@ -237,11 +237,11 @@ fn a_destroy_that_fails_once_of_what_is_not_persistent_leaves_nothing() {
 #[test]
 fn a_rename_that_fails_leaves_the_old_name() {
     for system in [System::FreeBsd, System::DragonFly] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        rig.fail("rename", ENOMEM);
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
+        fixture.fail("rename", ENOMEM);
         let error = device.interface().rename(&"vpn0".parse().unwrap()).unwrap_err();
         typed(&error, "rename", ENOMEM);
-        assert_eq!(device.name().unwrap().to_string(), rig.tun_name());
+        assert_eq!(device.name().unwrap().to_string(), fixture.tun_name());
     }
 }

@@ -2,7 +2,7 @@
 
 use tunctl_core::{Cause, CreateOptions, Interface, Operation, TunBackend, TunDevice};
 
-use crate::fixture::{Rig, SYSTEMS, address, named_tap, named_tun, others};
+use crate::fixture::{Fixture, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::{NodeMode, System};
 use crate::order::trace;
 
@@ -18,115 +18,115 @@ fn end(system: System, tap: bool) -> &'static str {
 #[test]
 fn a_dropped_tun_is_closed_and_only_then_destroyed() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let before = others(&rig);
-        let device = rig.tun();
-        let ((), calls) = rig.calls_of(|| drop(device));
-        assert_eq!(calls, trace(rig.tun_name(), end(system, false)), "{system:?}");
-        assert_eq!(others(&rig), before, "{system:?}");
+        let fixture = Fixture::new(system);
+        let before = others(&fixture);
+        let device = fixture.tun();
+        let ((), calls) = fixture.calls_of(|| drop(device));
+        assert_eq!(calls, trace(fixture.tun_name(), end(system, false)), "{system:?}");
+        assert_eq!(others(&fixture), before, "{system:?}");
     }
 }
 
 #[test]
 fn a_dropped_tap_goes_as_well() {
     for system in crate::fixture::BSDS {
-        let rig = Rig::new(system);
-        let before = others(&rig);
-        let device = rig.tap();
-        let ((), calls) = rig.calls_of(|| drop(device));
-        assert_eq!(calls, trace(rig.tap_name(), end(system, true)), "{system:?}");
-        assert_eq!(others(&rig), before, "{system:?}");
+        let fixture = Fixture::new(system);
+        let before = others(&fixture);
+        let device = fixture.tap();
+        let ((), calls) = fixture.calls_of(|| drop(device));
+        assert_eq!(calls, trace(fixture.tap_name(), end(system, true)), "{system:?}");
+        assert_eq!(others(&fixture), before, "{system:?}");
     }
 }
 
 #[test]
 fn a_clone_is_a_second_descriptor_and_keeps_the_interface() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let (second, calls) = rig.calls_of(|| device.try_clone().unwrap());
-        assert_eq!(calls, trace(rig.tun_name(), "duplicate @"), "{system:?}");
-        let ((), calls) = rig.calls_of(|| drop(device));
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
+        let (second, calls) = fixture.calls_of(|| device.try_clone().unwrap());
+        assert_eq!(calls, trace(fixture.tun_name(), "duplicate @"), "{system:?}");
+        let ((), calls) = fixture.calls_of(|| drop(device));
         assert!(calls.is_empty(), "{system:?} {calls:?}");
-        assert!(rig.report(rig.tun_name()).unwrap().is_open);
-        let ((), calls) = rig.calls_of(|| drop(second));
-        assert_eq!(calls, trace(rig.tun_name(), end(system, false)), "{system:?}");
-        assert!(rig.report(rig.tun_name()).is_none(), "{system:?}");
+        assert!(fixture.report(fixture.tun_name()).unwrap().is_open);
+        let ((), calls) = fixture.calls_of(|| drop(second));
+        assert_eq!(calls, trace(fixture.tun_name(), end(system, false)), "{system:?}");
+        assert!(fixture.report(fixture.tun_name()).is_none(), "{system:?}");
     }
 }
 
 #[test]
 fn destroy_closes_first() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let before = others(&rig);
-        let device = rig.tun();
-        let ((), calls) = rig.calls_of(|| device.destroy().unwrap());
+        let fixture = Fixture::new(system);
+        let before = others(&fixture);
+        let device = fixture.tun();
+        let ((), calls) = fixture.calls_of(|| device.destroy().unwrap());
         let expected = match system {
             System::NetBsd | System::DragonFly => "close @; list; configure SIOCIFDESTROY @",
             // It is looked for, and is gone.
             _ => "close @; list",
         };
-        assert_eq!(calls, trace(rig.tun_name(), expected), "{system:?}");
-        assert_eq!(others(&rig), before, "{system:?}");
+        assert_eq!(calls, trace(fixture.tun_name(), expected), "{system:?}");
+        assert_eq!(others(&fixture), before, "{system:?}");
     }
 }
 
 #[test]
 fn destroy_is_busy_while_there_is_a_clone_and_calls_nothing() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
         let second = device.try_clone().unwrap();
-        let (failed, calls) = rig.calls_of(|| device.destroy().unwrap_err());
+        let (failed, calls) = fixture.calls_of(|| device.destroy().unwrap_err());
         assert!(calls.is_empty(), "{system:?} {calls:?}");
         assert_eq!(failed.error().cause(), Cause::Busy);
         let device = failed.into_device().unwrap();
         drop(second);
         device.destroy().unwrap();
-        assert!(rig.report(rig.tun_name()).is_none(), "{system:?}");
+        assert!(fixture.report(fixture.tun_name()).is_none(), "{system:?}");
     }
 }
 
 #[test]
 fn freebsd_keeps_and_ends_by_one_request() {
-    let rig = Rig::new(System::FreeBsd);
+    let fixture = Fixture::new(System::FreeBsd);
     for (device, name, request) in
-        [(rig.tun(), "tun0", "ioctl TUNSTRANSIENT"), (rig.tap(), "tap0", "ioctl TAPSTRANSIENT")]
+        [(fixture.tun(), "tun0", "ioctl TUNSTRANSIENT"), (fixture.tap(), "tap0", "ioctl TAPSTRANSIENT")]
     {
         for (persistent, value) in [(true, 0), (false, 1), (true, 0)] {
-            let ((), calls) = rig.calls_of(|| device.set_persist(persistent).unwrap());
+            let ((), calls) = fixture.calls_of(|| device.set_persist(persistent).unwrap());
             assert_eq!(calls, [format!("{request} {value}")]);
-            assert_eq!(rig.report(name).unwrap().transient, !persistent);
+            assert_eq!(fixture.report(name).unwrap().transient, !persistent);
         }
-        let ((), calls) = rig.calls_of(|| drop(device));
+        let ((), calls) = fixture.calls_of(|| drop(device));
         assert_eq!(calls, trace(name, "close @"));
-        assert!(rig.report(name).is_some());
+        assert!(fixture.report(name).is_some());
     }
 }
 
 #[test]
 fn netbsd_keeps_by_not_destroying() {
-    let rig = Rig::new(System::NetBsd);
-    for device in [rig.tun(), rig.tap()] {
+    let fixture = Fixture::new(System::NetBsd);
+    for device in [fixture.tun(), fixture.tap()] {
         let name = device.name().unwrap().to_string();
-        let ((), calls) = rig.calls_of(|| device.set_persist(true).unwrap());
+        let ((), calls) = fixture.calls_of(|| device.set_persist(true).unwrap());
         assert_eq!(calls, ["interfaces"]);
-        let ((), calls) = rig.calls_of(|| drop(device));
+        let ((), calls) = fixture.calls_of(|| drop(device));
         assert_eq!(calls, trace(&name, "close @"));
-        assert!(rig.report(&name).is_some());
+        assert!(fixture.report(&name).is_some());
     }
-    let tun = rig.backend.open(&named_tun("tun0")).unwrap();
+    let tun = fixture.backend.open(&named_tun("tun0")).unwrap();
     tun.set_persist(false).unwrap();
-    let ((), calls) = rig.calls_of(|| drop(tun));
+    let ((), calls) = fixture.calls_of(|| drop(tun));
     assert_eq!(calls, trace("tun0", "close @; list; configure SIOCIFDESTROY @"));
 }
 
 #[test]
 fn an_interface_that_went_is_not_kept() {
-    let rig = Rig::new(System::NetBsd);
-    let device = rig.tun();
-    rig.destroy_by_another("tun0").unwrap();
+    let fixture = Fixture::new(System::NetBsd);
+    let device = fixture.tun();
+    fixture.destroy_by_another("tun0").unwrap();
     let errors = [true, false].map(|persistent| device.set_persist(persistent).unwrap_err());
     assert!(errors.iter().all(|error| error.is_gone() && error.operation() == Operation::SetPersist));
 }
@@ -134,72 +134,72 @@ fn an_interface_that_went_is_not_kept() {
 #[test]
 fn persistence_belongs_to_all_clones() {
     for system in [System::FreeBsd, System::NetBsd] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
         let second = device.try_clone().unwrap();
         second.set_persist(true).unwrap();
         drop(second);
         drop(device);
-        assert!(rig.report("tun0").is_some(), "{system:?}");
+        assert!(fixture.report("tun0").is_some(), "{system:?}");
     }
 }
 
 #[test]
 fn a_persistent_interface_is_destroyed_by_request() {
     for system in [System::FreeBsd, System::NetBsd] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
         device.set_persist(true).unwrap();
-        let ((), calls) = rig.calls_of(|| device.destroy().unwrap());
+        let ((), calls) = fixture.calls_of(|| device.destroy().unwrap());
         assert_eq!(calls, trace("tun0", "close @; list; configure SIOCIFDESTROY @"), "{system:?}");
     }
 }
 
 #[test]
 fn a_kernel_without_the_request_for_ends_is_asked_to_destroy() {
-    let rig = Rig::new(System::FreeBsd);
-    rig.fail_always("ioctl TUNSTRANSIENT", 25);
-    let device = rig.tun();
-    let ((), calls) = rig.calls_of(|| drop(device));
+    let fixture = Fixture::new(System::FreeBsd);
+    fixture.fail_always("ioctl TUNSTRANSIENT", 25);
+    let device = fixture.tun();
+    let ((), calls) = fixture.calls_of(|| drop(device));
     assert_eq!(calls, trace("tun0", "close @; list; configure SIOCIFDESTROY @"));
-    let device = rig.tun();
+    let device = fixture.tun();
     device.set_persist(true).unwrap();
     drop(device);
-    assert!(rig.report("tun0").is_some());
+    assert!(fixture.report("tun0").is_some());
 }
 
 #[test]
 fn a_renamed_interface_is_destroyed_by_its_new_name() {
-    let rig = Rig::new(System::DragonFly);
-    let device = rig.tun();
-    assert!(rig.rename_by_another("tun4", "vpn0"));
-    let ((), calls) = rig.calls_of(|| drop(device));
+    let fixture = Fixture::new(System::DragonFly);
+    let device = fixture.tun();
+    assert!(fixture.rename_by_another("tun4", "vpn0"));
+    let ((), calls) = fixture.calls_of(|| drop(device));
     assert_eq!(calls, trace("vpn0", "close @; list; configure SIOCIFDESTROY @"));
 }
 
 #[test]
 fn a_unit_that_is_called_otherwise_is_left_alone() {
-    let rig = Rig::new(System::FreeBsd);
-    rig.made_by_another("tun0");
-    rig.backend_interface("tun0").add_address(address("10.0.0.1/24")).unwrap();
-    assert!(rig.rename_by_another("tun0", "vpn0"));
-    let (device, calls) = rig.calls_of(|| rig.backend.create(&named_tun("tun0")).unwrap());
+    let fixture = Fixture::new(System::FreeBsd);
+    fixture.made_by_another("tun0");
+    fixture.backend_interface("tun0").add_address(address("10.0.0.1/24")).unwrap();
+    assert!(fixture.rename_by_another("tun0", "vpn0"));
+    let (device, calls) = fixture.calls_of(|| fixture.backend.create(&named_tun("tun0")).unwrap());
     assert_eq!(device.name().unwrap().to_string(), "tun0");
-    assert_eq!(rig.addresses("vpn0").len(), 1, "{calls:?}");
+    assert_eq!(fixture.addresses("vpn0").len(), 1, "{calls:?}");
     assert!(!calls.contains(&"open /dev/tun0".into()), "{calls:?}");
     drop(device);
-    assert!(rig.report("vpn0").is_some() && rig.report("tun0").is_none());
+    assert!(fixture.report("vpn0").is_some() && fixture.report("tun0").is_none());
 }
 
 #[test]
 fn an_interface_that_went_is_not_destroyed_under_its_name() {
-    let rig = Rig::new(System::NetBsd);
-    let device = rig.tun();
-    rig.destroy_by_another("tun0").unwrap();
-    rig.made_by_another("tun0");
-    let (_, calls) = rig.calls_of(|| drop(device));
+    let fixture = Fixture::new(System::NetBsd);
+    let device = fixture.tun();
+    fixture.destroy_by_another("tun0").unwrap();
+    fixture.made_by_another("tun0");
+    let (_, calls) = fixture.calls_of(|| drop(device));
     assert!(!calls.iter().any(|call| call.contains("DESTROY")), "{calls:?}");
-    assert!(rig.report("tun0").is_some());
+    assert!(fixture.report("tun0").is_some());
 }
 
 #[test]
@@ -210,18 +210,18 @@ fn delete_asks_whether_a_program_has_it_and_then_destroys() {
         (System::OpenBsd, "tun0"),
         (System::DragonFly, "tun4"),
     ] {
-        let rig = Rig::new(system);
-        rig.made_by_another(name);
-        let interface = rig.backend.interface(&name.parse().unwrap()).unwrap();
-        let flags = rig.report(name).unwrap().flags;
-        let ((), calls) = rig.calls_of(|| interface.delete().unwrap());
+        let fixture = Fixture::new(system);
+        fixture.made_by_another(name);
+        let interface = fixture.backend.interface(&name.parse().unwrap()).unwrap();
+        let flags = fixture.report(name).unwrap().flags;
+        let ((), calls) = fixture.calls_of(|| interface.delete().unwrap());
         // To set the flags as they are takes the right to delete, and changes nothing.
         let expected = format!(
             "list; configure SIOCGIFFLAGS @; configure SIOCSIFFLAGS @ {flags:#x}; open /dev/@; close @; \
              configure SIOCIFDESTROY @"
         );
         assert_eq!(calls, trace(name, &expected), "{system:?}");
-        assert!(rig.report(name).is_none(), "{system:?}");
+        assert!(fixture.report(name).is_none(), "{system:?}");
         assert!(interface.delete().unwrap_err().is_gone());
     }
 }
@@ -229,36 +229,36 @@ fn delete_asks_whether_a_program_has_it_and_then_destroys() {
 #[test]
 fn delete_is_busy_while_a_program_has_it() {
     for system in crate::fixture::BSDS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let (error, calls) = rig.calls_of(|| device.interface().delete().unwrap_err());
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
+        let (error, calls) = fixture.calls_of(|| device.interface().delete().unwrap_err());
         assert_eq!((error.cause(), error.raw_os_error()), (Cause::Busy, Some(16)), "{system:?}");
-        assert_eq!(calls.last(), trace(rig.tun_name(), "open /dev/@").last(), "{system:?}");
+        assert_eq!(calls.last(), trace(fixture.tun_name(), "open /dev/@").last(), "{system:?}");
     }
 }
 
 #[test]
 fn a_tap_of_dragonfly_that_goes_when_it_is_closed_is_deleted_by_that() {
-    let rig = Rig::new(System::DragonFly);
-    rig.made_by_another("tap6");
-    let tap = rig.backend.interface(&"tap6".parse().unwrap()).unwrap();
+    let fixture = Fixture::new(System::DragonFly);
+    fixture.made_by_another("tap6");
+    let tap = fixture.backend.interface(&"tap6".parse().unwrap()).unwrap();
     assert_eq!(tap.delete(), Ok(()));
-    assert!(rig.report("tap6").is_none());
+    assert!(fixture.report("tap6").is_none());
 }
 
 #[test]
 fn what_dragonfly_always_has_cannot_be_destroyed_and_is_not_gone() {
-    let rig = Rig::new(System::DragonFly);
-    rig.set_nodes(NodeMode::All);
-    let tun = rig.backend.open(&named_tun("tun1")).unwrap();
+    let fixture = Fixture::new(System::DragonFly);
+    fixture.set_nodes(NodeMode::All);
+    let tun = fixture.backend.open(&named_tun("tun1")).unwrap();
     let failed = tun.destroy().unwrap_err();
     assert_eq!((failed.error().cause(), failed.error().raw_os_error()), (Cause::Unsupported, Some(6)));
-    let tap = rig.backend.open(&named_tap("tap1")).unwrap();
+    let tap = fixture.backend.open(&named_tap("tap1")).unwrap();
     let interface = tap.interface().clone();
     drop(tap);
     let error = interface.delete().unwrap_err();
     assert_eq!((error.cause(), error.raw_os_error()), (Cause::Unsupported, Some(6)));
-    assert!(rig.report("tun1").is_some() && rig.report("tap1").is_some());
+    assert!(fixture.report("tun1").is_some() && fixture.report("tap1").is_some());
 }
 
 #[test]
@@ -269,30 +269,30 @@ fn what_was_made_by_hand_stays_when_a_device_of_it_is_dropped() {
         (System::OpenBsd, "tun2"),
         (System::DragonFly, "tun6"),
     ] {
-        let rig = Rig::new(system);
-        rig.made_by_another(name);
-        drop(rig.backend.open_or_create(&named_tun(name)).unwrap());
-        assert!(rig.report(name).is_some_and(|report| !report.is_open), "{system:?}");
-        let refused = rig.backend.create(&named_tun(name)).unwrap_err();
+        let fixture = Fixture::new(system);
+        fixture.made_by_another(name);
+        drop(fixture.backend.open_or_create(&named_tun(name)).unwrap());
+        assert!(fixture.report(name).is_some_and(|report| !report.is_open), "{system:?}");
+        let refused = fixture.backend.create(&named_tun(name)).unwrap_err();
         assert_eq!(refused.cause(), Cause::Exists, "{system:?}");
-        assert_eq!(rig.backend.create(&CreateOptions::tun()).map(drop), Ok(()));
+        assert_eq!(fixture.backend.create(&CreateOptions::tun()).map(drop), Ok(()));
     }
 }
 
 #[test]
 fn a_caller_who_may_open_but_not_delete_changes_nothing() {
     for system in crate::fixture::BSDS {
-        let rig = Rig::new(system);
-        let name = rig.tun_name();
-        rig.made_by_another(name);
-        let interface = rig.backend.interface(&name.parse().unwrap()).unwrap();
+        let fixture = Fixture::new(system);
+        let name = fixture.tun_name();
+        fixture.made_by_another(name);
+        let interface = fixture.backend.interface(&name.parse().unwrap()).unwrap();
         interface.add_address("10.1.1.1/24".parse().unwrap()).unwrap();
-        rig.model.set_nodes(NodeMode::All);
-        rig.model.set_caller(false);
-        let before = (rig.report(name), rig.model.addresses(name));
-        let (error, calls) = rig.calls_of(|| interface.delete().unwrap_err());
+        fixture.model.set_nodes(NodeMode::All);
+        fixture.model.set_caller(false);
+        let before = (fixture.report(name), fixture.model.addresses(name));
+        let (error, calls) = fixture.calls_of(|| interface.delete().unwrap_err());
         assert_eq!(error.cause(), Cause::MissingCapability, "{system:?}");
         assert!(!calls.iter().any(|call| call.starts_with("open")), "{calls:?}");
-        assert_eq!((rig.report(name), rig.model.addresses(name)), before, "{system:?}");
+        assert_eq!((fixture.report(name), fixture.model.addresses(name)), before, "{system:?}");
     }
 }

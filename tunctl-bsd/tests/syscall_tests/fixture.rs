@@ -99,13 +99,13 @@ impl Syscalls for Recorder {
     }
 }
 
-pub(crate) struct Rig {
+pub(crate) struct Fixture {
     pub(crate) model: Model,
     pub(crate) backend: BsdBackend<Recorder>,
     recorder: Recorder,
 }
 
-impl Deref for Rig {
+impl Deref for Fixture {
     type Target = Model;
 
     fn deref(&self) -> &Model {
@@ -113,7 +113,7 @@ impl Deref for Rig {
     }
 }
 
-impl Rig {
+impl Fixture {
     pub(crate) fn new(system: System) -> Self {
         Self::over(system, Model::new(system))
     }
@@ -162,7 +162,7 @@ impl Rig {
         (done, self.calls())
     }
 
-    /// The arguments that were sent with a request, since the rig was made.
+    /// The arguments that were sent with a request, since the fixture was made.
     pub(crate) fn sent(&self, opcode: u32) -> Vec<Vec<u8>> {
         let sent = self.recorder.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.iter().filter(|sent| sent.0 == opcode).map(|sent| sent.1.clone()).collect()

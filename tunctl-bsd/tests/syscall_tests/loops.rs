@@ -7,7 +7,7 @@ use tunctl_core::{Interface, Result, State, TunDevice};
 use tunctl_mio::{Drained, TunSource, may_receive};
 use tunctl_tokio::AsyncDevice;
 
-use crate::fixture::{Device, Rig, SYSTEMS, address};
+use crate::fixture::{Device, Fixture, SYSTEMS, address};
 use crate::models::System;
 
 /// Longer than any event takes.
@@ -23,19 +23,19 @@ fn message(number: u8) -> Vec<u8> {
 }
 
 /// A tun and a tap of each system, set up, and the names of their interfaces.
-fn devices() -> Vec<(Rig, Device, &'static str)> {
+fn devices() -> Vec<(Fixture, Device, &'static str)> {
     let tuns = SYSTEMS.into_iter().map(|system| {
-        let rig = Rig::new(system);
-        let tun = rig.tun();
+        let fixture = Fixture::new(system);
+        let tun = fixture.tun();
         // NetBSD's tun must have an address.
         tun.interface().add_address(address("10.0.0.1/24")).unwrap();
-        let name = rig.tun_name();
-        (rig, tun, name)
+        let name = fixture.tun_name();
+        (fixture, tun, name)
     });
     let taps = SYSTEMS.into_iter().map(|system| {
-        let rig = Rig::new(system);
-        let (tap, name) = (rig.tap(), rig.tap_name());
-        (rig, tap, name)
+        let fixture = Fixture::new(system);
+        let (tap, name) = (fixture.tap(), fixture.tap_name());
+        (fixture, tap, name)
     });
     let all: Vec<_> = tuns.chain(taps).collect();
     for (_, device, _) in &all {
@@ -74,11 +74,11 @@ impl Loop {
 
 #[test]
 fn each_first_packet_is_an_event() {
-    for (rig, device, name) in devices() {
+    for (fixture, device, name) in devices() {
         let mut mio = Loop::new(device, Interest::READABLE);
         assert!(!mio.is_notified(SHORT), "{name}");
         for round in 0..20 {
-            assert!(rig.inject(name, &message(round)), "{name}");
+            assert!(fixture.inject(name, &message(round)), "{name}");
             assert!(mio.is_notified(LONG), "{name} {round}");
             assert_eq!(mio.drain(10).unwrap(), (Drained::Empty, vec![round]), "{name}");
         }
@@ -87,9 +87,9 @@ fn each_first_packet_is_an_event() {
 
 #[test]
 fn an_event_follows_for_what_a_budget_leaves() {
-    for (rig, device, name) in devices() {
+    for (fixture, device, name) in devices() {
         let mut mio = Loop::new(device, Interest::READABLE);
-        assert!((1..=5).all(|number| rig.inject(name, &message(number))), "{name}");
+        assert!((1..=5).all(|number| fixture.inject(name, &message(number))), "{name}");
         let mut numbers = Vec::new();
         loop {
             assert!(mio.is_notified(LONG), "{name} {numbers:?}");
@@ -106,23 +106,23 @@ fn an_event_follows_for_what_a_budget_leaves() {
 
 #[test]
 fn a_device_is_writable_beside_packets() {
-    for (rig, device, name) in devices() {
+    for (fixture, device, name) in devices() {
         let mut mio = Loop::new(device, Interest::READABLE | Interest::WRITABLE);
         mio.poll.poll(&mut mio.events, Some(LONG)).unwrap();
         assert!(mio.events.iter().any(mio::event::Event::is_writable), "{name}");
-        assert!(rig.inject(name, &message(1)));
+        assert!(fixture.inject(name, &message(1)));
         assert!(mio.is_notified(LONG), "{name}");
     }
 }
 
 #[test]
 fn the_deletion_of_a_tap_of_macos_is_an_event() {
-    let rig = Rig::new(System::MacOs);
-    let tap = rig.tap();
+    let fixture = Fixture::new(System::MacOs);
+    let tap = fixture.tap();
     tap.interface().set_state(State::Up).unwrap();
     let mut mio = Loop::new(tap, Interest::READABLE);
     assert!(!mio.is_notified(SHORT));
-    rig.backend_interface("feth0").delete().unwrap();
+    fixture.backend_interface("feth0").delete().unwrap();
     assert!(mio.is_notified(LONG));
     assert_eq!(mio.drain(10).unwrap(), (Drained::Gone, vec![]));
 }
@@ -130,7 +130,7 @@ fn the_deletion_of_a_tap_of_macos_is_an_event() {
 #[test]
 fn a_task_receives_what_comes() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (rig, device, name) in devices() {
+    for (fixture, device, name) in devices() {
         runtime.block_on(async {
             let device = AsyncDevice::new(device).unwrap();
             let mut buffer = [0; 100];
@@ -138,13 +138,13 @@ fn a_task_receives_what_comes() {
             assert!(nothing.is_err(), "{name}");
             for round in 0..20 {
                 let sent =
-                    std::thread::scope(|scope| scope.spawn(|| rig.inject(name, &message(round))).join());
+                    std::thread::scope(|scope| scope.spawn(|| fixture.inject(name, &message(round))).join());
                 assert!(sent.unwrap(), "{name}");
                 let received = tokio::time::timeout(LONG, device.recv(&mut buffer)).await;
                 assert_eq!((received.unwrap().unwrap(), buffer[59]), (60, round), "{name}");
             }
             assert_eq!(device.send(&message(9)).await.unwrap(), 60, "{name}");
-            assert_eq!(rig.taken(name), Some(message(9)));
+            assert_eq!(fixture.taken(name), Some(message(9)));
         });
     }
 }

@@ -5,7 +5,7 @@
 
 use tunctl_core::{CreateOptions, Interface, TunBackend, TunDevice};
 
-use crate::fixture::{Rig, SYSTEMS, address, named_tap, named_tun, others};
+use crate::fixture::{Fixture, SYSTEMS, address, named_tap, named_tun, others};
 use crate::models::System;
 
 /// Expands an abbreviated trace.
@@ -21,11 +21,11 @@ pub(crate) fn trace(name: &str, short: &str) -> Vec<String> {
 
 /// Creates, and compares all that is called.
 fn creates(system: System, options: &CreateOptions, name: &str, expected: &str) {
-    let rig = Rig::new(system);
-    let (device, calls) = rig.calls_of(|| rig.backend.create(options).unwrap());
+    let fixture = Fixture::new(system);
+    let (device, calls) = fixture.calls_of(|| fixture.backend.create(options).unwrap());
     assert_eq!(calls, trace(name, expected), "{system:?}");
     assert_eq!(device.name().unwrap().to_string(), name);
-    let made = rig.report(name).unwrap();
+    let made = fixture.report(name).unwrap();
     assert!(!made.is_up && made.is_open, "{made:?}");
 }
 
@@ -117,19 +117,19 @@ fn a_name_of_ones_own_is_given_where_it_can_be() {
 
 #[test]
 fn a_number_that_is_taken_is_passed_over() {
-    let rig = Rig::new(System::FreeBsd);
-    let _first = rig.backend.create(&named_tun("vpn%d")).unwrap();
-    let second = rig.backend.create(&named_tun("vpn%d")).unwrap();
+    let fixture = Fixture::new(System::FreeBsd);
+    let _first = fixture.backend.create(&named_tun("vpn%d")).unwrap();
+    let second = fixture.backend.create(&named_tun("vpn%d")).unwrap();
     assert_eq!(second.name().unwrap().to_string(), "vpn1");
-    assert!(rig.calls().contains(&"rename tun1 vpn0".into()));
+    assert!(fixture.calls().contains(&"rename tun1 vpn0".into()));
 }
 
 #[test]
 fn every_device_is_opened_blocking_and_then_set() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let device = rig.tun();
-        let calls = rig.calls();
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
+        let calls = fixture.calls();
         let at = |start: &str| calls.iter().position(|call| call.starts_with(start));
         let opened = at("open").or(at("connect")).unwrap();
         assert!(at("nonblocking").unwrap() > opened, "{system:?} {calls:?}");
@@ -142,10 +142,10 @@ fn every_device_is_opened_blocking_and_then_set() {
 #[test]
 fn the_af_header_is_asked_for_before_any_address() {
     for system in [System::FreeBsd, System::NetBsd, System::DragonFly] {
-        let rig = Rig::new(system);
-        let device = rig.tun();
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
         device.up(address("fd00::1/64")).unwrap();
-        let calls = rig.calls();
+        let calls = fixture.calls();
         let at = |start: &str| calls.iter().position(|call| call.starts_with(start)).unwrap();
         assert!(at("ioctl TUNSIFHEAD 1") < at("configure SIOCAIFADDR_IN6"), "{system:?}");
         assert!(at("ioctl TUNSIFHEAD 1") < at("configure SIOCSIFFLAGS"), "{system:?}");
@@ -155,28 +155,29 @@ fn the_af_header_is_asked_for_before_any_address() {
 #[test]
 fn an_opened_tun_has_the_af_header_as_well_and_stays_as_it_was() {
     for system in [System::FreeBsd, System::NetBsd] {
-        let rig = Rig::new(system);
-        rig.made_by_another("tun3");
-        let (device, calls) = rig.calls_of(|| rig.backend.open(&named_tun("tun3")).unwrap());
+        let fixture = Fixture::new(system);
+        fixture.made_by_another("tun3");
+        let (device, calls) = fixture.calls_of(|| fixture.backend.open(&named_tun("tun3")).unwrap());
         assert_eq!(
             calls,
             trace("tun3", "list; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @"),
             "{system:?}"
         );
-        assert!(rig.report("tun3").unwrap().af_header);
-        let ((), calls) = rig.calls_of(|| drop(device));
+        assert!(fixture.report("tun3").unwrap().af_header);
+        let ((), calls) = fixture.calls_of(|| drop(device));
         assert_eq!(calls, ["close tun3"], "{system:?}");
-        assert!(rig.report("tun3").is_some());
+        assert!(fixture.report("tun3").is_some());
     }
 }
 
 #[test]
 fn the_list_is_in_the_order_of_indices_whatever_the_systems() {
     for system in SYSTEMS {
-        let rig = Rig::new(system);
-        let _devices = [rig.tun(), rig.tun(), rig.tun()];
-        let listed: Vec<_> = rig.backend.interfaces().unwrap().iter().map(|one| one.index().get()).collect();
-        let indices: Vec<_> = others(&rig).into_iter().map(|report| report.index).collect();
+        let fixture = Fixture::new(system);
+        let _devices = [fixture.tun(), fixture.tun(), fixture.tun()];
+        let listed: Vec<_> =
+            fixture.backend.interfaces().unwrap().iter().map(|one| one.index().get()).collect();
+        let indices: Vec<_> = others(&fixture).into_iter().map(|report| report.index).collect();
         assert_eq!(listed, indices, "{system:?}");
     }
 }

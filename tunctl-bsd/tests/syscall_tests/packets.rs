@@ -4,7 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 
 use tunctl_core::{Cause, CreateOptions, Interface, State, TunBackend, TunDevice};
 
-use crate::fixture::{BSDS, Device, Rig, SYSTEMS, address, refused};
+use crate::fixture::{BSDS, Device, Fixture, SYSTEMS, address, refused};
 use crate::models::System;
 
 const V4: &[u8] = &[0x45, 0, 0, 20, 1, 2, 3, 4, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
@@ -20,31 +20,31 @@ const fn inet6(system: System) -> u8 {
     }
 }
 
-fn up_tun(system: System) -> (Rig, Device) {
-    let rig = Rig::new(system);
-    let device = rig.tun();
+fn up_tun(system: System) -> (Fixture, Device) {
+    let fixture = Fixture::new(system);
+    let device = fixture.tun();
     device.up(address("10.0.0.1/24")).unwrap();
-    rig.forget_calls();
-    (rig, device)
+    fixture.forget_calls();
+    (fixture, device)
 }
 
-fn up_tap(system: System) -> (Rig, Device) {
-    let rig = Rig::new(system);
-    let device = rig.tap();
+fn up_tap(system: System) -> (Fixture, Device) {
+    let fixture = Fixture::new(system);
+    let device = fixture.tap();
     device.up(address("10.0.0.1/24")).unwrap();
-    rig.forget_calls();
-    (rig, device)
+    fixture.forget_calls();
+    (fixture, device)
 }
 
 #[test]
 fn a_program_receives_packets_bare_by_one_call_each() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        let name = rig.tun_name();
+        let (fixture, device) = up_tun(system);
+        let name = fixture.tun_name();
         for packet in [V4, V6, V4] {
             let mut buffer = [0xee; 100];
-            assert!(rig.inject(name, packet), "{system:?}");
-            let (length, calls) = rig.calls_of(|| device.recv(&mut buffer).unwrap());
+            assert!(fixture.inject(name, packet), "{system:?}");
+            let (length, calls) = fixture.calls_of(|| device.recv(&mut buffer).unwrap());
             assert_eq!(&buffer[..length], packet, "{system:?}");
             assert_eq!(calls, [format!("read {name}")], "{system:?}");
             assert_eq!(buffer[length], 0xee);
@@ -55,13 +55,13 @@ fn a_program_receives_packets_bare_by_one_call_each() {
 #[test]
 fn what_is_written_has_four_bytes_more() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        let name = rig.tun_name();
+        let (fixture, device) = up_tun(system);
+        let name = fixture.tun_name();
         for packet in [V4, V6] {
-            let (length, calls) = rig.calls_of(|| device.send(packet).unwrap());
+            let (length, calls) = fixture.calls_of(|| device.send(packet).unwrap());
             assert_eq!(length, packet.len(), "{system:?}");
             assert_eq!(calls, [format!("write {name} {}", packet.len() + 4)], "{system:?}");
-            assert_eq!(rig.taken(name).as_deref(), Some(packet), "{system:?}");
+            assert_eq!(fixture.taken(name).as_deref(), Some(packet), "{system:?}");
         }
     }
 }
@@ -69,37 +69,37 @@ fn what_is_written_has_four_bytes_more() {
 #[test]
 fn the_family_stands_in_front_in_the_order_of_the_network() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         device.send(V4).unwrap();
         device.send(V6).unwrap();
         let expected = [[&[0, 0, 0, 2], V4].concat(), [&[0, 0, 0, inet6(system)], V6].concat()];
-        assert_eq!(rig.written(), expected, "{system:?}");
+        assert_eq!(fixture.written(), expected, "{system:?}");
     }
 }
 
 #[test]
 fn a_packet_in_pieces_is_one_call() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        let name = rig.tun_name();
+        let (fixture, device) = up_tun(system);
+        let name = fixture.tun_name();
         let pieces = [&[], &V6[..1], &V6[1..5], &[], &V6[5..]].map(IoSlice::new);
-        let (length, calls) = rig.calls_of(|| device.send_vectored(&pieces).unwrap());
+        let (length, calls) = fixture.calls_of(|| device.send_vectored(&pieces).unwrap());
         assert_eq!((length, calls), (V6.len(), vec![format!("write {name} {}", V6.len() + 4)]), "{system:?}");
-        assert_eq!(rig.taken(name).as_deref(), Some(V6), "{system:?}");
+        assert_eq!(fixture.taken(name).as_deref(), Some(V6), "{system:?}");
     }
 }
 
 #[test]
 fn very_many_pieces_are_one_call_too() {
-    let (rig, device) = up_tun(System::FreeBsd);
+    let (fixture, device) = up_tun(System::FreeBsd);
     let pieces: Vec<_> = V4.chunks(1).map(IoSlice::new).collect();
-    let (length, calls) = rig.calls_of(|| device.send_vectored(&pieces).unwrap());
+    let (length, calls) = fixture.calls_of(|| device.send_vectored(&pieces).unwrap());
     assert_eq!((length, calls), (V4.len(), vec!["write tun0 24".into()]));
-    assert_eq!(rig.taken("tun0").as_deref(), Some(V4));
-    assert!(rig.inject("tun0", V4));
+    assert_eq!(fixture.taken("tun0").as_deref(), Some(V4));
+    assert!(fixture.inject("tun0", V4));
     let mut bytes = [0; 30];
     let mut buffers: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
-    let (length, calls) = rig.calls_of(|| device.recv_vectored(&mut buffers).unwrap());
+    let (length, calls) = fixture.calls_of(|| device.recv_vectored(&mut buffers).unwrap());
     assert_eq!((length, calls), (V4.len(), vec!["read tun0".into()]));
     assert_eq!(&bytes[..20], V4);
 }
@@ -107,12 +107,12 @@ fn very_many_pieces_are_one_call_too() {
 #[test]
 fn several_buffers_are_filled_one_after_the_other() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        assert!(rig.inject(rig.tun_name(), V4));
+        let (fixture, device) = up_tun(system);
+        assert!(fixture.inject(fixture.tun_name(), V4));
         let (mut first, mut second) = ([0; 3], [0; 50]);
         let mut buffers =
             [IoSliceMut::new(&mut first), IoSliceMut::new(&mut []), IoSliceMut::new(&mut second)];
-        let (length, calls) = rig.calls_of(|| device.recv_vectored(&mut buffers).unwrap());
+        let (length, calls) = fixture.calls_of(|| device.recv_vectored(&mut buffers).unwrap());
         assert_eq!((length, calls.len()), (V4.len(), 1), "{system:?}");
         assert_eq!((&first[..], &second[..17]), (&V4[..3], &V4[3..]), "{system:?}");
     }
@@ -121,9 +121,9 @@ fn several_buffers_are_filled_one_after_the_other() {
 #[test]
 fn a_short_buffer_loses_the_tail() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        let name = rig.tun_name();
-        assert!(rig.inject(name, V4) && rig.inject(name, V6));
+        let (fixture, device) = up_tun(system);
+        let name = fixture.tun_name();
+        assert!(fixture.inject(name, V4) && fixture.inject(name, V6));
         let mut short = [0; 5];
         assert_eq!(device.recv(&mut short).unwrap(), 5, "{system:?}");
         assert_eq!(short, V4[..5]);
@@ -135,9 +135,9 @@ fn a_short_buffer_loses_the_tail() {
 #[test]
 fn an_empty_buffer_takes_nothing_and_calls_nothing() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        assert!(rig.inject(rig.tun_name(), V4));
-        let (lengths, calls) = rig.calls_of(|| {
+        let (fixture, device) = up_tun(system);
+        assert!(fixture.inject(fixture.tun_name(), V4));
+        let (lengths, calls) = fixture.calls_of(|| {
             let vectored =
                 device.try_recv_vectored(&mut [IoSliceMut::new(&mut []), IoSliceMut::new(&mut [])]);
             [device.try_recv(&mut []).unwrap(), vectored.unwrap()]
@@ -159,14 +159,14 @@ fn nothing_to_read_would_block_with_the_systems_number() {
 #[test]
 fn frames_of_a_tap_have_nothing_in_front() {
     for system in BSDS {
-        let (rig, device) = up_tap(system);
-        let name = rig.tap_name();
-        let (length, calls) = rig.calls_of(|| device.send(FRAME).unwrap());
+        let (fixture, device) = up_tap(system);
+        let name = fixture.tap_name();
+        let (length, calls) = fixture.calls_of(|| device.send(FRAME).unwrap());
         assert_eq!((length, calls), (60, vec![format!("write {name} 60")]), "{system:?}");
         let pieces = [IoSlice::new(&FRAME[..14]), IoSlice::new(&FRAME[14..])];
         assert_eq!(device.send_vectored(&pieces).unwrap(), 60);
-        assert_eq!(rig.written(), [FRAME, FRAME], "{system:?}");
-        assert!(rig.inject(name, FRAME) && rig.inject(name, FRAME));
+        assert_eq!(fixture.written(), [FRAME, FRAME], "{system:?}");
+        assert!(fixture.inject(name, FRAME) && fixture.inject(name, FRAME));
         let (mut buffer, mut rest) = ([0; 10], [0; 90]);
         assert_eq!(device.recv(&mut rest).unwrap(), 60, "{system:?}");
         let mut buffers = [IoSliceMut::new(&mut buffer), IoSliceMut::new(&mut rest)];
@@ -178,8 +178,8 @@ fn frames_of_a_tap_have_nothing_in_front() {
 #[test]
 fn what_is_no_packet_is_refused_without_a_call() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        let (causes, calls) = rig.calls_of(|| {
+        let (fixture, device) = up_tun(system);
+        let (causes, calls) = fixture.calls_of(|| {
             [
                 device.try_send(&[]),
                 device.try_send(&[0x55, 0, 0, 0]),
@@ -199,8 +199,8 @@ fn what_is_no_packet_is_refused_without_a_call() {
 #[test]
 fn what_is_no_frame_is_refused_without_a_call() {
     for system in BSDS {
-        let (rig, device) = up_tap(system);
-        let (causes, calls) = rig.calls_of(|| {
+        let (fixture, device) = up_tap(system);
+        let (causes, calls) = fixture.calls_of(|| {
             [
                 device.try_send(&[]),
                 device.try_send(&[9; 13]),
@@ -235,8 +235,8 @@ fn a_packet_that_is_too_long_is_refused() {
 
 #[test]
 fn freebsds_silence_about_a_tun_that_is_down_is_an_error() {
-    let rig = Rig::new(System::FreeBsd);
-    for (device, packet) in [(rig.tun(), V4), (rig.tap(), FRAME)] {
+    let fixture = Fixture::new(System::FreeBsd);
+    for (device, packet) in [(fixture.tun(), V4), (fixture.tap(), FRAME)] {
         let error = refused(device.try_send(packet));
         assert_eq!((error.cause(), error.raw_os_error()), (Cause::Down, None));
         assert_eq!(refused(device.try_send_vectored(&[IoSlice::new(packet)])).cause(), Cause::Down);
@@ -247,8 +247,8 @@ fn freebsds_silence_about_a_tun_that_is_down_is_an_error() {
 
 #[test]
 fn a_tun_of_netbsd_is_down_until_it_has_an_address() {
-    let rig = Rig::new(System::NetBsd);
-    let device = rig.tun();
+    let fixture = Fixture::new(System::NetBsd);
+    let device = fixture.tun();
     device.interface().set_state(State::Up).unwrap();
     let errors = [refused(device.try_send(V4)), refused(device.try_recv(&mut [0; 100]))];
     for error in errors {
@@ -263,8 +263,8 @@ fn a_tun_of_netbsd_is_down_until_it_has_an_address() {
 #[test]
 fn a_device_whose_interface_went_says_so() {
     for system in [System::NetBsd, System::OpenBsd, System::DragonFly] {
-        let (rig, device) = up_tun(system);
-        rig.destroy_by_another(rig.tun_name()).unwrap();
+        let (fixture, device) = up_tun(system);
+        fixture.destroy_by_another(fixture.tun_name()).unwrap();
         assert!(refused(device.try_recv(&mut [0; 100])).is_gone(), "{system:?}");
         assert!(device.name().unwrap_err().is_gone(), "{system:?}");
         assert!(device.interface().addresses().unwrap_err().is_gone(), "{system:?}");
@@ -274,10 +274,10 @@ fn a_device_whose_interface_went_says_so() {
 
 #[test]
 fn flags_say_that_packets_are_bare() {
-    let rig = Rig::new(System::OpenBsd);
-    assert_eq!(rig.tun().flags(), CreateOptions::tun().get_flags());
-    assert_eq!(rig.tap().flags(), CreateOptions::tap().get_flags());
+    let fixture = Fixture::new(System::OpenBsd);
+    assert_eq!(fixture.tun().flags(), CreateOptions::tun().get_flags());
+    assert_eq!(fixture.tap().flags(), CreateOptions::tap().get_flags());
     let options =
-        rig.backend.create(&CreateOptions::tap()).unwrap().interface().info().unwrap().options().unwrap();
+        fixture.backend.create(&CreateOptions::tap()).unwrap().interface().info().unwrap().options().unwrap();
     assert_eq!(options.get_flags(), CreateOptions::tap().get_flags());
 }

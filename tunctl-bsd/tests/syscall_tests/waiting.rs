@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tunctl_core::{Interrupter, Readiness, TunDevice, WaitOutcome};
 
-use crate::fixture::{Device, Rig, SYSTEMS, address, refused};
+use crate::fixture::{Device, Fixture, SYSTEMS, address, refused};
 use crate::models::System;
 
 const V4: &[u8] = &[0x45, 0, 0, 4];
@@ -13,19 +13,19 @@ const V4: &[u8] = &[0x45, 0, 0, 4];
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(20);
 
-fn up_tun(system: System) -> (Rig, Device) {
-    let rig = Rig::new(system);
-    let device = rig.tun();
+fn up_tun(system: System) -> (Fixture, Device) {
+    let fixture = Fixture::new(system);
+    let device = fixture.tun();
     device.up(address("10.0.0.1/24")).unwrap();
-    (rig, device)
+    (fixture, device)
 }
 
 #[test]
 fn a_device_is_readable_while_a_packet_waits() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         assert!(!device.wait(Readiness::Readable, Some(Duration::ZERO)).unwrap(), "{system:?}");
-        assert!(rig.inject(rig.tun_name(), V4));
+        assert!(fixture.inject(fixture.tun_name(), V4));
         assert!(device.wait(Readiness::Readable, None).unwrap(), "{system:?}");
         device.recv(&mut [0; 10]).unwrap();
         assert!(!device.wait(Readiness::Readable, Some(Duration::ZERO)).unwrap(), "{system:?}");
@@ -43,8 +43,8 @@ fn a_device_is_writable() {
 #[test]
 fn waiting_asks_nothing_of_the_system() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        let (_, calls) = rig.calls_of(|| device.wait(Readiness::Readable, Some(Duration::ZERO)).unwrap());
+        let (fixture, device) = up_tun(system);
+        let (_, calls) = fixture.calls_of(|| device.wait(Readiness::Readable, Some(Duration::ZERO)).unwrap());
         assert!(calls.is_empty(), "{system:?} {calls:?}");
     }
 }
@@ -64,8 +64,8 @@ fn a_timeout_passes_and_is_not_shortened() {
 #[test]
 fn a_packet_that_is_there_comes_whatever_the_timeout() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
-        assert!(rig.inject(rig.tun_name(), V4) && rig.inject(rig.tun_name(), V4));
+        let (fixture, device) = up_tun(system);
+        assert!(fixture.inject(fixture.tun_name(), V4) && fixture.inject(fixture.tun_name(), V4));
         assert_eq!(device.recv_timeout(&mut [0; 10], Duration::ZERO).unwrap(), 4, "{system:?}");
         // A deadline past `Instant`'s range means no deadline.
         assert_eq!(device.recv_timeout(&mut [0; 10], Duration::MAX).unwrap(), 4, "{system:?}");
@@ -75,11 +75,11 @@ fn a_packet_that_is_there_comes_whatever_the_timeout() {
 #[test]
 fn a_packet_ends_a_wait() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         thread::scope(|scope| {
             let reader = scope.spawn(|| device.recv(&mut [0; 10]).unwrap());
             thread::sleep(SHORT);
-            assert!(rig.inject(rig.tun_name(), V4));
+            assert!(fixture.inject(fixture.tun_name(), V4));
             assert_eq!(reader.join().unwrap(), 4, "{system:?}");
         });
     }
@@ -102,9 +102,9 @@ fn an_interrupter_ends_a_wait() {
 #[test]
 fn an_interrupt_comes_before_a_packet_and_takes_none() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         let stop = Interrupter::new().unwrap();
-        assert!(rig.inject(rig.tun_name(), V4));
+        assert!(fixture.inject(fixture.tun_name(), V4));
         stop.interrupt();
         let wake = device.wait_until(Readiness::Readable, None, Some(&stop)).unwrap();
         assert_eq!(wake, WaitOutcome::Interrupted, "{system:?}");
@@ -117,11 +117,11 @@ fn an_interrupt_comes_before_a_packet_and_takes_none() {
 #[test]
 fn an_interface_that_goes_ends_a_wait() {
     for system in [System::NetBsd, System::OpenBsd, System::DragonFly] {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         thread::scope(|scope| {
             let reader = scope.spawn(|| refused(device.recv(&mut [0; 10])));
             thread::sleep(SHORT);
-            rig.destroy_by_another(rig.tun_name()).unwrap();
+            fixture.destroy_by_another(fixture.tun_name()).unwrap();
             assert!(reader.join().unwrap().is_gone(), "{system:?}");
         });
     }
@@ -130,11 +130,11 @@ fn an_interface_that_goes_ends_a_wait() {
 #[test]
 fn a_clone_reads_and_writes_on_after_the_first_is_dropped() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         let second = device.try_clone().unwrap();
-        assert!(rig.inject(rig.tun_name(), V4));
+        assert!(fixture.inject(fixture.tun_name(), V4));
         drop(device);
-        assert!(rig.report(rig.tun_name()).unwrap().is_open, "{system:?}");
+        assert!(fixture.report(fixture.tun_name()).unwrap().is_open, "{system:?}");
         assert_eq!(second.recv_timeout(&mut [0; 10], LONG).unwrap(), 4, "{system:?}");
         assert_eq!(second.send(V4).unwrap(), 4, "{system:?}");
         assert!(refused(second.try_recv(&mut [0; 10])).is_would_block(), "{system:?}");
@@ -144,9 +144,9 @@ fn a_clone_reads_and_writes_on_after_the_first_is_dropped() {
 #[test]
 fn what_a_clone_receives_the_first_does_not() {
     for system in SYSTEMS {
-        let (rig, device) = up_tun(system);
+        let (fixture, device) = up_tun(system);
         let second = device.try_clone().unwrap();
-        assert!(rig.inject(rig.tun_name(), V4));
+        assert!(fixture.inject(fixture.tun_name(), V4));
         assert_eq!(second.try_recv(&mut [0; 10]).unwrap(), 4, "{system:?}");
         assert!(refused(device.try_recv(&mut [0; 10])).is_would_block(), "{system:?}");
         assert_eq!(second.name().unwrap(), device.name().unwrap());
