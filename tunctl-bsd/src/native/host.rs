@@ -51,7 +51,7 @@ impl BsdBackend<Host> {
     /// The backend for the running system.
     #[must_use]
     pub fn new() -> Self {
-        Self::over(SYSTEM, Host)
+        Self::with_syscalls(SYSTEM, Host)
     }
 }
 
