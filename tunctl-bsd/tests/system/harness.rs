@@ -11,7 +11,8 @@ use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use std::os::fd::AsFd;
-use tunctl_bsd::{BsdBackend, BsdDevice, Host};
+use tunctl_bsd::native::Host;
+use tunctl_bsd::{BsdBackend, BsdDevice};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
