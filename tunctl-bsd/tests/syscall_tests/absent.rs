@@ -6,7 +6,7 @@ use crate::fixture::{Fixture, SYSTEMS, named_tap, named_tun, refused};
 use crate::models::System;
 
 /// What all five can do.
-const EVERYWHERE: [Operation; 18] = [
+const EVERYWHERE: [Operation; 19] = [
     Operation::Create,
     Operation::Open,
     Operation::OpenOrCreate,
@@ -19,6 +19,7 @@ const EVERYWHERE: [Operation; 18] = [
     Operation::Wait,
     Operation::Name,
     Operation::Inspect,
+    Operation::Configure,
     Operation::Up,
     Operation::Down,
     Operation::SetMtu,
