@@ -20,6 +20,9 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(an_empty_queue_costs_read_poll_read).entry("wait", receive_late).needs_tool("strace"),
         case!(a_packet_costs_one_write).entry("send", send_many).needs_tool("strace"),
         case!(trying_in_vain_costs_one_read).entry("try", try_in_vain).needs_tool("strace"),
+        case!(a_signal_during_a_wait_does_not_end_a_receive)
+            .entry("signal", receive_in_vain)
+            .needs_tool("strace"),
         case!(an_interrupt_is_one_write_and_another_none)
             .entry("interrupt", interrupt_twice)
             .needs_tool("strace"),
@@ -27,6 +30,24 @@ pub(crate) fn cases() -> Vec<Case> {
             .entry("interruptible", receive_interruptibly)
             .needs_tool("strace"),
     ]
+}
+
+fn receive_in_vain() {
+    let device = backend().create(&CreateOptions::tun().name("tun0")).unwrap();
+    mark("wait");
+    let error = device.recv_timeout(&mut [0; 100], Duration::from_millis(50)).unwrap_err();
+    mark("done");
+    assert!(error.is_timed_out(), "{error}");
+}
+
+/// What the kernel answers after a signal handler has run is made here without one.
+fn a_signal_during_a_wait_does_not_end_a_receive() {
+    let healthy = Strace::new("signal").run();
+    let window = healthy.numbered_between("wait", "done");
+    let (_, position) = window.iter().find(|(call, _)| call.name == "ppoll").unwrap();
+    let trace = Strace::new("signal").fail("ppoll", "EINTR", *position).run();
+    let waits = trace.between("wait", "done").iter().filter(|call| call.name == "ppoll").count();
+    assert_eq!(waits, 2, "{trace:?}");
 }
 
 fn far() -> SocketAddr {
