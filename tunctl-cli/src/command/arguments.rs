@@ -28,6 +28,14 @@ impl FromStr for AddressArgument {
     }
 }
 
+/// A builder, with a value if there is one.
+pub(super) fn with<B, T>(builder: B, value: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
+    match value {
+        Some(value) => set(builder, value),
+        None => builder,
+    }
+}
+
 /// A user, by number or by name.
 pub(super) fn user(text: &str) -> Result<Uid, String> {
     let number = match text.parse() {

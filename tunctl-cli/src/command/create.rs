@@ -12,7 +12,7 @@ use tunctl::{
     NativeDevice, NativeInterface, TunBackend, TunDevice, Uid,
 };
 
-use super::arguments::{AddressArgument, group, user};
+use super::arguments::{AddressArgument, group, user, with};
 use super::report::Report;
 use super::signals::Signals;
 use super::{Failure, Outcome, output};
@@ -141,29 +141,17 @@ impl Create {
             .multi_queue(self.multi_queue)
             .exclusive(self.exclusive)
             .config(self.config()?);
-        if let Some(pattern) = self.name {
-            options = options.name(pattern);
-        }
-        if let Some(owner) = self.owner {
-            options = options.owner(owner);
-        }
-        if let Some(group) = self.group {
-            options = options.group(group);
-        }
+        options = with(options, self.name, CreateOptions::name);
+        options = with(options, self.owner, CreateOptions::owner);
+        options = with(options, self.group, CreateOptions::group);
         Ok(options)
     }
 
     fn config(&self) -> Outcome<InterfaceConfig> {
         let mut config = self.addresses()?.into_iter().fold(InterfaceConfig::new(), InterfaceConfig::address);
-        if let Some(mtu) = self.mtu {
-            config = config.mtu(mtu);
-        }
-        if let Some(mac) = self.mac {
-            config = config.mac(mac);
-        }
-        if let Some(packets) = self.queue_length {
-            config = config.queue_length(packets);
-        }
+        config = with(config, self.mtu, InterfaceConfig::mtu);
+        config = with(config, self.mac, InterfaceConfig::mac);
+        config = with(config, self.queue_length, InterfaceConfig::queue_length);
         Ok(if self.up { config.up() } else { config })
     }
 

@@ -2,11 +2,12 @@
 
 use clap::Args;
 use tunctl::{
-    Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, MacAddress, Mtu, TunBackend, Uid,
+    CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, MacAddress, Mtu,
+    TunBackend, Uid,
 };
 
 use super::Outcome;
-use super::arguments::{group, user};
+use super::arguments::{group, user, with};
 
 /// Change properties of an interface: all that are specified, or none
 ///
@@ -76,15 +77,9 @@ impl Set {
             return Ok(interface.apply(&config)?);
         }
         let mut options = interface.info()?.options()?.config(config);
-        if let Some(owner) = owner {
-            options = options.owner(owner);
-        }
-        if let Some(group) = group {
-            options = options.group(group);
-        }
-        if let Some(persist) = persist {
-            options = options.persistent(persist);
-        }
+        options = with(options, owner, CreateOptions::owner);
+        options = with(options, group, CreateOptions::group);
+        options = with(options, persist, CreateOptions::persistent);
         tunctl::native().open(&options)?;
         Ok(())
     }
@@ -97,18 +92,9 @@ impl Changes {
         let present = self.add.iter().chain(&self.replace).copied();
         let mut config = present.fold(none, InterfaceConfig::address);
         config = self.remove.iter().copied().fold(config, InterfaceConfig::remove_address);
-        if let Some(name) = self.renamed {
-            config = config.name(name);
-        }
-        if let Some(mtu) = self.mtu {
-            config = config.mtu(mtu);
-        }
-        if let Some(mac) = self.mac {
-            config = config.mac(mac);
-        }
-        if let Some(packets) = self.queue_length {
-            config = config.queue_length(packets);
-        }
-        config
+        config = with(config, self.renamed, InterfaceConfig::name);
+        config = with(config, self.mtu, InterfaceConfig::mtu);
+        config = with(config, self.mac, InterfaceConfig::mac);
+        with(config, self.queue_length, InterfaceConfig::queue_length)
     }
 }
