@@ -1,9 +1,9 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, applying, configuration, found, gone, joining, lifetime, lookup, mac, names,
-    permission, persistence, queues, readiness, reading, renaming, replacing, rights, segments, stopping,
-    virtio_net, writing,
+    Case, Harness, addresses, applying, configuration, gone, interface_handles, joining, lifetime, lookup,
+    mac, names, permission, persistence, queues, readiness, reading, renaming, replacing, rights, segments,
+    stopping, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -26,7 +26,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         readiness::cases(),
         stopping::cases(),
         configuration::cases(),
-        found::cases(),
+        interface_handles::cases(),
         addresses::cases(),
         replacing::cases(),
         applying::cases(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Harness, Outcome, dialect, expect};
+use crate::{Harness, Outcome, expect, names_and_errnos};
 
 /// What a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ impl<H: Harness> Case<H> {
     /// Runs it over a harness that nothing has used yet.
     #[must_use]
     pub fn run(&self, harness: &H) -> Outcome {
-        dialect::speak(harness.profile());
+        names_and_errnos::speak(harness.profile());
         expect::recorded(|| (self.body)(harness))
     }
 }

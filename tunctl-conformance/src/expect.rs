@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::dialect::{self, native};
+use crate::names_and_errnos::{self, native};
 use crate::{DeviceOf, Harness};
 use tunctl_core::{
     Cause, CreateOptions, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo,
@@ -58,7 +58,7 @@ pub fn refused<T, E: Into<Error>>(outcome: Result<T, E>, cause: Cause) -> Error 
 #[track_caller]
 pub(crate) fn refused_with<T, E: Into<Error>>(outcome: Result<T, E>, cause: Cause, errno: i32) -> Error {
     let error = refused(outcome, cause);
-    if dialect::has_linux_errnos() {
+    if names_and_errnos::has_linux_errnos() {
         assert_eq!(error.raw_os_error(), Some(errno), "{error}");
     }
     error

@@ -15,7 +15,7 @@ use tunctl_core::{
 
 use crate::diagnose::{self, errno};
 use crate::holders;
-use crate::netlink::{Link, Netlink, Probing, name_attribute};
+use crate::netlink::{DuplicateDetection, Link, Netlink, name_attribute};
 use crate::remedy::{self, CallerContext};
 
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
@@ -149,13 +149,13 @@ impl Interface for LinuxInterface {
             return Ok(false);
         }
         // Linux would not ask on a tun either, but would find that out only later.
-        let probing = match self.layer {
-            Layer::Tun => Probing::Off,
-            Layer::Tap => Probing::On,
+        let detection = match self.layer {
+            Layer::Tun => DuplicateDetection::Off,
+            Layer::Tap => DuplicateDetection::On,
         };
-        match self.netlink.add_address(self.index, address, probing) {
+        match self.netlink.add_address(self.index, address, detection) {
             Ok(()) => {
-                if let (IpAddr::V6(address), Probing::Off) = (address.address(), probing) {
+                if let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) {
                     self.settle(address);
                 }
                 Ok(true)

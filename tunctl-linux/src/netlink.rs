@@ -23,7 +23,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 
-pub(crate) use address::Probing;
+pub(crate) use address::DuplicateDetection;
 pub(crate) use link::{Link, name_attribute};
 
 /// How often a listing that the kernel's state overtook is asked for again.

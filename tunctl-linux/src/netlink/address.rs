@@ -14,7 +14,7 @@ use super::{Answer, Netlink};
 /// Whether the kernel first asks on the link if another has an IPv6 address already; until then nobody can
 /// bind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Probing {
+pub(crate) enum DuplicateDetection {
     On,
     Off,
 }
@@ -33,10 +33,10 @@ impl Netlink {
         &self,
         index: InterfaceIndex,
         address: InterfaceAddress,
-        probing: Probing,
+        detection: DuplicateDetection,
     ) -> io::Result<()> {
         let mut message = message(index, address);
-        if probing == Probing::Off && address.address().is_ipv6() {
+        if detection == DuplicateDetection::Off && address.address().is_ipv6() {
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         self.request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).map(drop)
