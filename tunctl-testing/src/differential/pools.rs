@@ -5,7 +5,7 @@ use crate::differential::random::Random;
 /// The MAC addresses that are set; others are a kernel's choice.
 pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
 /// None is longer than any kernel takes. What a kernel answers beyond 2^19 also depends on its default
-/// queueing discipline: with pfifo_fast, an interface that was ever up refuses what others take.
+/// queueing discipline: with `pfifo_fast`, an interface that was ever up refuses what others take.
 pub(crate) const QUEUE_LENGTHS: &[u32] = &[0, 1, 2, 33, 500, 4096];
 /// Few names, so that sequences meet an interface again.
 pub(crate) const NAMES: &[&str] = &["a", "b", "c"];
