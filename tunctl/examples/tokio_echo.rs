@@ -1,7 +1,7 @@
 //! A host that answers pings, in a task of tokio's, and tells every second how many.
 //!
 //! ```text
-//! cargo run -p tunctl --example tokio_echo --features tokio,mock -- mock      nothing is needed; the example pings itself
+//! cargo run -p tunctl --example tokio_echo --features tokio,mock -- mock      no privilege; the example pings itself
 //! sudo -E cargo run -p tunctl --example tokio_echo --features tokio,mock -- kernel     then: ping 10.78.0.2
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! How to do the usual things, as programs that compile and run.
 //!
-//! Each of them starts with `use tunctl::prelude::*;`. `backend` is [`native()`](crate::native), or the mock in a
-//! test.
+//! Each of them starts with `use tunctl::prelude::*;`. `backend` is [`native()`](crate::native), or the mock
+//! in a test.
 //!
 //! # A tun with addresses, up
 //!
@@ -167,7 +167,8 @@
 //! # }
 //! ```
 //!
-//! In an event loop of mio's: [`tunctl::mio`](../mio/index.html). As events, without a loop: [`active`](crate::active).
+//! In an event loop of mio's: [`tunctl::mio`](../mio/index.html). As events, without a loop:
+//! [`active`](crate::active).
 //!
 //! # Generic code, and its test
 //!

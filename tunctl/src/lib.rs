@@ -46,8 +46,8 @@
 //! | offload (GSO, GRO), adopt a descriptor, work in another namespace, hear of changes | not yet |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
-//! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`: a
-//! program that depends on `tunctl` alone writes `tunctl` for it.
+//! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`:
+//! a program that depends on `tunctl` alone writes `tunctl` for it.
 //!
 //! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
 //!
