@@ -47,8 +47,9 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
     type Interface = BsdInterface<C>;
 
     fn capabilities(&self) -> Capabilities {
-        const ALL: Capabilities = Capabilities::REQUIRED.with(&[Operation::SetPersist, Operation::Rename]);
-        self.system.rules.unsupported.iter().fold(ALL, |all, &operation| all.without(operation))
+        let rules = self.system.rules;
+        let persistence: &[_] = if rules.sets_persistence { &[Operation::SetPersist] } else { &[] };
+        Capabilities::REQUIRED.with(persistence).with(&crate::interface::optional(rules.abi))
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {

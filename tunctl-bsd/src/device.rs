@@ -287,7 +287,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
     /// systems.
     fn set_persist(&self, persistent: bool) -> Result<()> {
         let rules = self.system().rules;
-        if rules.unsupported.contains(&Operation::SetPersist) {
+        if !rules.sets_persistence {
             return Err(self.unsupported(Operation::SetPersist));
         }
         match self.interface.kind().remove_policy {

@@ -9,7 +9,7 @@ use tunctl_core::{
     Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
     MacAddress, Mtu, Operation, Reason, Result, State,
 };
-use tunctl_sys::bsd::{Name, Request, iff};
+use tunctl_sys::bsd::{Abi, Name, Request, iff};
 
 use crate::attach_plan::new_name;
 use crate::errno;
@@ -161,6 +161,12 @@ impl<C: Syscalls> BsdInterface<C> {
         let argument = abi.alias_v4(name, address, destination, mask.into());
         self.add(Family::V4, abi.requests.add_address, &argument)
     }
+}
+
+/// The operations that only systems with a request for them have.
+pub(crate) fn optional(abi: &Abi) -> Vec<Operation> {
+    let operations = [abi.rename.map(|_| Operation::Rename)];
+    operations.into_iter().flatten().collect()
 }
 
 /// Converts a listed address. A peer that equals the interface's own address means no peer.

@@ -1,6 +1,6 @@
 //! How the systems differ beyond numbers and layouts, as data, so that the code is the same for all.
 
-use tunctl_core::{Layer, NamePattern, Operation};
+use tunctl_core::{Layer, NamePattern};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{self, Abi, Name, Pair, Request};
 
@@ -19,8 +19,9 @@ pub(crate) struct Rules {
     /// Whether a tun's address is added twice: in 2016, reads of a NetBSD tun failed with `EHOSTDOWN` until
     /// the same SIOCAIFADDR was repeated.
     pub(crate) adds_addresses_twice: bool,
-    /// The operations that this system cannot do.
-    pub(crate) unsupported: &'static [Operation],
+    /// Whether a program can decide what outlives its last device. On the other systems, only interfaces
+    /// created by hand do.
+    pub(crate) sets_persistence: bool,
 }
 
 /// How a system implements its tuns or its taps.
@@ -116,7 +117,7 @@ pub(crate) const FREEBSD: Rules = {
         },
         third_party: &[],
         adds_addresses_twice: false,
-        unsupported: &[],
+        sets_persistence: true,
     }
 };
 
@@ -135,7 +136,7 @@ pub(crate) const NETBSD: Rules = Rules {
     },
     third_party: &[],
     adds_addresses_twice: true,
-    unsupported: &[Operation::Rename],
+    sets_persistence: true,
 };
 
 pub(crate) const OPENBSD: Rules = Rules {
@@ -145,8 +146,7 @@ pub(crate) const OPENBSD: Rules = Rules {
     tap: tap("tap", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
     third_party: &[],
     adds_addresses_twice: false,
-    // Only interfaces created by hand persist there; likewise on DragonFly and macOS.
-    unsupported: &[Operation::SetPersist, Operation::Rename],
+    sets_persistence: false,
 };
 
 pub(crate) const DRAGONFLY: Rules = Rules {
@@ -161,7 +161,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::OnLastClose) },
     third_party: &[],
     adds_addresses_twice: false,
-    unsupported: &[Operation::SetPersist],
+    sets_persistence: false,
 };
 
 /// The third-party kernel extension `tuntaposx`, which provided tuns and taps before macOS had its own.
@@ -186,7 +186,7 @@ pub(crate) const MACOS: Rules = Rules {
     tap: tap("feth", CreateMethod::Pair(bsd::macos::PAIR), RemovePolicy::ByRequest),
     third_party: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
-    unsupported: &[Operation::SetPersist, Operation::Rename],
+    sets_persistence: false,
 };
 
 /// Returns the rules of a system.

@@ -22,8 +22,11 @@ pub struct Capabilities(u64);
 const _: () = assert!(Operation::ALL.len() <= 64);
 
 impl Capabilities {
-    /// The operations listed. A backend lists what it supports by name: so it claims nothing that came after
-    /// it.
+    /// Every operation. A backend that names what it lacks is asked about each new operation by the
+    /// conformance suite; [`REQUIRED`](Self::REQUIRED) is for one that promises nothing for the future.
+    pub const ALL: Self = Self::of(Operation::ALL);
+
+    /// The operations listed.
     #[must_use]
     pub const fn of(operations: &[Operation]) -> Self {
         let mut set = 0;
@@ -66,10 +69,10 @@ impl Capabilities {
         Self(self.0 | Self::of(operations).0)
     }
 
-    /// The same set without `operation`.
+    /// The same set without these.
     #[must_use]
-    pub const fn without(self, operation: Operation) -> Self {
-        Self(self.0 & !bit(operation))
+    pub const fn without(self, operations: &[Operation]) -> Self {
+        Self(self.0 & !Self::of(operations).0)
     }
 
     /// Whether the backend can do it at all. Whether it may is another question.
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn taking_one_away_leaves_the_others() {
         for &absent in Operation::ALL {
-            let rest: Vec<_> = Capabilities::of(Operation::ALL).without(absent).iter().collect();
+            let rest: Vec<_> = Capabilities::ALL.without(&[absent]).iter().collect();
             assert_eq!(rest.len(), Operation::ALL.len() - 1);
             assert!(!rest.contains(&absent));
         }

@@ -46,18 +46,13 @@ impl TunBackend for LinuxBackend {
     type Interface = LinuxInterface;
 
     fn capabilities(&self) -> Capabilities {
-        const SUPPORTED: Capabilities = Capabilities::REQUIRED.with(&[
-            Operation::SetPersist,
-            Operation::SetOwner,
-            Operation::SetGroup,
-            Operation::AttachQueue,
-            Operation::DetachQueue,
-            Operation::SetQueueLength,
-            Operation::Rename,
-            Operation::Observe,
-            Operation::EnterNamespace,
-        ]);
-        SUPPORTED
+        Capabilities::ALL.without(&[
+            Operation::SetOffloads,
+            Operation::Interrupt,
+            Operation::Move,
+            Operation::Connect,
+            Operation::Parse,
+        ])
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<LinuxDevice> {

@@ -154,17 +154,14 @@ impl TunBackend for MockBackend {
     type Interface = MockInterface;
 
     fn capabilities(&self) -> Capabilities {
-        const SUPPORTED: Capabilities = Capabilities::REQUIRED.with(&[
-            Operation::SetPersist,
-            Operation::SetOwner,
-            Operation::SetGroup,
-            Operation::AttachQueue,
-            Operation::DetachQueue,
-            Operation::SetOffloads,
-            Operation::SetQueueLength,
-            Operation::Rename,
-        ]);
-        SUPPORTED
+        Capabilities::ALL.without(&[
+            Operation::Interrupt,
+            Operation::Move,
+            Operation::Connect,
+            Operation::Observe,
+            Operation::EnterNamespace,
+            Operation::Parse,
+        ])
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<MockDevice> {
