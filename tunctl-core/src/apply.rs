@@ -3,22 +3,11 @@
 mod addresses;
 mod plan;
 
+use crate::config::Snapshot;
 use crate::{
     CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Operation,
     Result, TunDevice, Uid,
 };
-
-/// What an interface was like before anything was changed.
-pub(crate) struct Snapshot {
-    info: InterfaceInfo,
-    addresses: Vec<InterfaceAddress>,
-}
-
-impl Snapshot {
-    pub(crate) fn of<I: Interface>(interface: &I) -> Result<Self> {
-        Ok(Self { info: interface.info()?, addresses: interface.addresses()? })
-    }
-}
 
 /// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it
 /// is not.
@@ -45,7 +34,7 @@ pub(crate) fn apply_to<I: Interface>(
 ) -> Result<()> {
     let name = before.info.name;
     let refused = |error: Error| error.with_name(name);
-    for step in plan::steps(config, &before.info, &before.addresses).map_err(refused)? {
+    for step in plan::steps(config, before).map_err(refused)? {
         step.run(interface)?;
     }
     addresses::settle(interface, config, &before.addresses)
@@ -54,8 +43,8 @@ pub(crate) fn apply_to<I: Interface>(
 /// Makes an interface what it was before, and adds to the error in what it is not.
 pub(crate) fn undo<I: Interface>(interface: &I, before: &Snapshot, error: Error) -> Error {
     // The first error is the one to report; what could not be undone shows in what is left.
-    if let Ok(now) = interface.info() {
-        for step in plan::back(&now, &before.info) {
+    if let Ok(now) = Snapshot::of(interface) {
+        for step in plan::back(&now, before) {
             let _ = step.run(interface);
         }
     }
@@ -71,8 +60,7 @@ pub(crate) fn undo<I: Interface>(interface: &I, before: &Snapshot, error: Error)
 
 /// A phrase for each property that is not as it was.
 fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
-    let mut found: Vec<_> =
-        plan::back(&now.info, &before.info).map(|step| step.not_undone(&now.info)).collect();
+    let mut found: Vec<_> = plan::back(now, before).map(|step| step.not_undone(&now.info)).collect();
     let owner = |id: Option<String>| id.unwrap_or_else(|| "nobody".to_owned());
     if now.info.owner != before.info.owner {
         let (is, was) = (now.info.owner.map(|id| id.to_string()), before.info.owner.map(|id| id.to_string()));

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::apply::{Snapshot, configure};
+use crate::apply::configure;
+use crate::config::Snapshot;
 use crate::{
     Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
     Operation, Result, TunDevice,

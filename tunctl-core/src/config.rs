@@ -1,6 +1,8 @@
-//! What an interface is to be like.
+//! What an interface is to be like, what it is like, and the steps from one to the other.
 
-use crate::{Error, InterfaceAddress, InterfaceName, MacAddress, Mtu, State};
+use crate::{
+    Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, MacAddress, Mtu, Result, State,
+};
 
 /// What an interface is to be like, as far as it is named here: the rest stays as it is.
 ///
@@ -148,5 +150,72 @@ impl InterfaceConfig {
     /// Whether nothing is named.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// What an interface was like at one moment.
+pub(crate) struct Snapshot {
+    pub(crate) info: InterfaceInfo,
+    pub(crate) addresses: Vec<InterfaceAddress>,
+}
+
+impl Snapshot {
+    pub(crate) fn of<I: Interface>(interface: &I) -> Result<Self> {
+        Ok(Self { info: interface.info()?, addresses: interface.addresses()? })
+    }
+
+    /// The steps to the properties that `config` names, other than name, state and addresses, whose order
+    /// matters.
+    pub(crate) fn changes(&self, config: &InterfaceConfig) -> Vec<Step> {
+        let Self { info, .. } = self;
+        let InterfaceConfig { mtu, mac, queue_length, .. } = *config;
+        let steps = [
+            mtu.filter(|mtu| *mtu != info.mtu).map(Step::SetMtu),
+            mac.filter(|_| mac != info.mac).map(Step::SetMac),
+            queue_length.filter(|_| queue_length != info.queue_length).map(Step::SetQueueLength),
+        ];
+        steps.into_iter().flatten().collect()
+    }
+
+    /// The configuration that names these properties as they are.
+    pub(crate) fn as_config(&self) -> InterfaceConfig {
+        let InterfaceInfo { mtu, mac, queue_length, .. } = self.info;
+        InterfaceConfig { mtu: Some(mtu), mac, queue_length, ..InterfaceConfig::new() }
+    }
+}
+
+/// One change of one property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Rename(InterfaceName),
+    RemoveAddress(InterfaceAddress),
+    SetMtu(Mtu),
+    SetMac(MacAddress),
+    SetQueueLength(u32),
+    SetState(State),
+}
+
+impl Step {
+    pub(crate) fn run<I: Interface>(&self, interface: &I) -> Result<()> {
+        match self {
+            Self::Rename(name) => interface.rename(name),
+            Self::RemoveAddress(address) => interface.remove_address(*address),
+            Self::SetMtu(mtu) => interface.set_mtu(*mtu),
+            Self::SetMac(mac) => interface.set_mac(*mac),
+            Self::SetQueueLength(packets) => interface.set_queue_length(*packets),
+            Self::SetState(state) => interface.set_state(*state),
+        }
+    }
+
+    /// Says what is left of a change, when this step could not undo it.
+    pub(crate) fn not_undone(&self, now: &InterfaceInfo) -> String {
+        match self {
+            Self::Rename(name) => format!("its name is {}, and was {name}", now.name),
+            Self::RemoveAddress(address) => format!("it has kept {address}"),
+            Self::SetMtu(mtu) => format!("its MTU is {}, and was {mtu}", now.mtu),
+            Self::SetMac(mac) => format!("its MAC address was {mac}, and is another"),
+            Self::SetQueueLength(packets) => format!("its queue length was {packets}, and is another"),
+            Self::SetState(state) => format!("it is {}, and was {state}", now.state),
+        }
     }
 }
