@@ -34,10 +34,11 @@ mod vnet;
 use std::collections::{BTreeMap, VecDeque};
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    MacAddress, Mtu, Reason, State, Uid,
+    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason,
+    State, Uid,
 };
 
+use link::LinkProperties;
 use ring::Ring;
 
 use crate::{Caller, Errno, KernelProfile};
@@ -131,9 +132,7 @@ pub(crate) struct NetDevice {
     layer: Layer,
     /// The flags that belong to the interface and not to one descriptor: headers, several queues.
     flags: CreateFlags,
-    mtu: Mtu,
-    /// `None` for a tun, which has no link layer.
-    mac: Option<MacAddress>,
+    link: LinkProperties,
     state: State,
     persistent: bool,
     owner: Option<Uid>,
@@ -141,7 +140,6 @@ pub(crate) struct NetDevice {
     offloads: u32,
     ipv4: Vec<InterfaceAddress>,
     ipv6: Vec<InterfaceAddress>,
-    queue_length: u32,
     /// Files whose queue is in service (`tun->tfiles`), and files whose queue is detached (`tun->disabled`).
     attached: Vec<FileId>,
     detached: Vec<FileId>,
@@ -281,12 +279,11 @@ impl NetDevice {
 
     /// What the kernel reports about it by netlink.
     pub(crate) fn info(&self) -> InterfaceInfo {
-        let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.mtu);
+        let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.link.mtu);
         info.flags |= self.flags.difference(CreateFlags::ONE_QUEUE);
-        info.mac = self.mac;
+        self.link.fill(&mut info);
         info.state = self.state;
         info.persistent = self.persistent;
-        info.queue_length = Some(self.queue_length);
         info.owner = self.owner;
         info.group = self.group;
         info.queues = u32::try_from(self.queues()).ok();

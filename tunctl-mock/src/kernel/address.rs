@@ -24,7 +24,7 @@ impl Kernel {
         let address = without_own_peer(address);
         let device = self.at(key)?;
         if address.address().is_ipv6() {
-            self.ipv6_is_on(key.namespace, device.mtu)?;
+            self.ipv6_is_on(key.namespace, device.link.mtu)?;
         }
         let device = self.at_mut(key)?;
         match address.address() {

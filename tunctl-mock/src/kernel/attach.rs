@@ -1,11 +1,10 @@
 //! Creating and attaching: the `TUNSETIFF` request (`tun_set_iff`).
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Reason,
-    State, Uid,
+    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason, State, Uid,
 };
 
-use super::link::MAX_RING_SIZE;
+use super::link::{LinkProperties, MAX_RING_SIZE};
 use super::name::{check_reserved, is_loopback};
 use super::ring::Ring;
 use super::{Event, FileId, InterfaceId, Kernel, NamespaceId, NetDevice, TunFile};
@@ -14,11 +13,6 @@ use crate::kernel::{NO_DEVICE, Result, incapable};
 
 /// The most queues that an interface may have, also detached ones.
 const MAX_TAP_QUEUES: usize = 256;
-
-/// The queue length of a new tun (`tun_setup`).
-const TUN_READQ_SIZE: u32 = 500;
-/// The queue length of a new tap, which `ether_setup` sets as for any Ethernet device.
-const DEFAULT_TX_QUEUE_LEN: u32 = 1000;
 
 /// The arguments of `TUNSETIFF`, and the namespace in which the file was opened.
 pub(crate) struct AttachRequest<'a> {
@@ -134,8 +128,7 @@ impl Kernel {
             layer: wanted.layer,
             // The first queue sets them, in `set_iff`.
             flags: CreateFlags::empty(),
-            mtu: Mtu::from_kernel(1500),
-            mac: (wanted.layer == Layer::Tap).then(|| first_mac(id)),
+            link: LinkProperties::new(wanted.layer, id),
             state: State::Down,
             persistent: false,
             owner: None,
@@ -143,10 +136,6 @@ impl Kernel {
             offloads: 0,
             ipv4: Vec::new(),
             ipv6: Vec::new(),
-            queue_length: match wanted.layer {
-                Layer::Tun => TUN_READQ_SIZE,
-                Layer::Tap => DEFAULT_TX_QUEUE_LEN,
-            },
             attached: Vec::new(),
             detached: Vec::new(),
             dropped: 0,
@@ -177,7 +166,7 @@ impl Kernel {
     }
 
     fn open_file(&mut self, id: InterfaceId) -> Result<FileId> {
-        let size = self.device(id).map_or(0, |device| device.queue_length);
+        let size = self.device(id).map_or(0, |device| device.link.queue_length);
         if size > MAX_RING_SIZE {
             return Err(Errno::ENOMEM.reason(Cause::Other));
         }
@@ -194,13 +183,6 @@ impl Kernel {
             }
         }
     }
-}
-
-/// The MAC address of a new tap. Linux draws a random one (`eth_hw_addr_random`). This one counts, so that
-/// each run of a test sees the same; like Linux's, it is locally administered.
-fn first_mac(id: InterfaceId) -> MacAddress {
-    let [.., a, b, c, d] = id.0.to_be_bytes();
-    MacAddress::from_kernel([0x02, 0x74, a, b, c, d])
 }
 
 /// The name belongs to an interface of another driver. `tun_set_iff` checks `IFF_TUN_EXCL` before the driver.

@@ -1,6 +1,6 @@
 //! What netlink changes in an interface: state, MTU, MAC address, name, namespace, deletion.
 
-use tunctl_core::{Cause, InterfaceName, Layer, MacAddress, Mtu, State};
+use tunctl_core::{Cause, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State};
 
 use super::name::check_reserved;
 use super::{Event, InterfaceId, Kernel, LinkKey, NamespaceId};
@@ -19,6 +19,45 @@ const MIN_MTU: u32 = 68;
 const MAX_MTU: u32 = 65_535;
 /// The Ethernet header of a tap, for which `MAX_MTU` must leave room.
 const ETH_HLEN: u32 = 14;
+
+/// The queue length of a new tun (`tun_setup`).
+const TUN_READQ_SIZE: u32 = 500;
+/// The queue length of a new tap, which `ether_setup` sets as for any Ethernet device.
+const DEFAULT_TX_QUEUE_LEN: u32 = 1000;
+
+/// The properties of an interface that netlink reports and changes one by one.
+#[derive(Debug)]
+pub(super) struct LinkProperties {
+    pub(super) mtu: Mtu,
+    /// `None` for a tun, which has no link layer.
+    mac: Option<MacAddress>,
+    pub(super) queue_length: u32,
+}
+
+impl LinkProperties {
+    /// The properties of a new interface (`tun_net_initialize`).
+    pub(super) fn new(layer: Layer, id: InterfaceId) -> Self {
+        let (mac, queue_length) = match layer {
+            Layer::Tun => (None, TUN_READQ_SIZE),
+            Layer::Tap => (Some(first_mac(id)), DEFAULT_TX_QUEUE_LEN),
+        };
+        Self { mtu: Mtu::from_kernel(1500), mac, queue_length }
+    }
+
+    /// Writes them into the report about the interface (`rtnl_fill_ifinfo`).
+    pub(super) fn fill(&self, info: &mut InterfaceInfo) {
+        info.mtu = self.mtu;
+        info.mac = self.mac;
+        info.queue_length = Some(self.queue_length);
+    }
+}
+
+/// The MAC address of a new tap. Linux draws a random one (`eth_hw_addr_random`). This one counts, so that
+/// each run of a test sees the same; like Linux's, it is locally administered.
+fn first_mac(id: InterfaceId) -> MacAddress {
+    let [.., a, b, c, d] = id.0.to_be_bytes();
+    MacAddress::from_kernel([0x02, 0x74, a, b, c, d])
+}
 
 /// What a netlink socket may do. `netlink_ns_capable` requires the capability of the socket's opener and of
 /// the calling process. The caller alone is not enough, or a program without privilege could pass its socket
@@ -75,7 +114,7 @@ impl Kernel {
         self.may_configure(socket)?;
         let device = self.at_mut(key)?;
         let files = device.files();
-        if device.queue_length == packets {
+        if device.link.queue_length == packets {
             return Ok(());
         }
         if packets > MAX_RING_SIZE && !files.is_empty() {
@@ -85,7 +124,7 @@ impl Kernel {
                 .with_detail(detail)
                 .with_remedy("Choose a shorter one."));
         }
-        device.queue_length = packets;
+        device.link.queue_length = packets;
         for file in files {
             if let Some(open) = self.file_mut(file) {
                 open.queue.resize(usize::try_from(packets).unwrap_or(usize::MAX));
@@ -110,7 +149,7 @@ impl Kernel {
                 .reason(Cause::InvalidMtu)
                 .with_remedy("A tun takes 68 to 65535 bytes, a tap at most 65521."));
         }
-        device.mtu = mtu;
+        device.link.mtu = mtu;
         if mtu.get() < IPV6_MIN_MTU {
             device.ipv6.clear();
         }
@@ -126,7 +165,7 @@ impl Kernel {
             let refused = Errno::EOPNOTSUPP.reason(Cause::LayerMismatch);
             return Err(refused.with_detail("a tun has no MAC address"));
         }
-        device.mac = Some(mac);
+        device.link.mac = Some(mac);
         Ok(())
     }
 
@@ -162,7 +201,7 @@ impl Kernel {
         let to = self.choose_name(key.namespace, Some(to.as_bytes()), device.layer)?;
         // On a rename, only IPv6 reports that it cannot name a directory of settings so (`addrconf_notify`).
         // With an MTU too small for IPv6, there is no such directory.
-        if device.mtu.get() >= IPV6_MIN_MTU {
+        if device.link.mtu.get() >= IPV6_MIN_MTU {
             check_reserved(&to)?;
         }
         if self.is_taken(key.namespace, &to) {

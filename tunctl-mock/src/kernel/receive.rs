@@ -83,7 +83,7 @@ impl NetDevice {
     /// the Ethernet header and a VLAN tag come on top (`packet_snd`, `packet_extra_vlan_len_allowed`).
     fn is_sendable(&self, packet: &[u8]) -> bool {
         const VLAN_TAG: usize = 4;
-        let mtu = usize::try_from(self.mtu.get()).unwrap_or(usize::MAX);
+        let mtu = usize::try_from(self.link.mtu.get()).unwrap_or(usize::MAX);
         match self.layer {
             Layer::Tun => packet.len() <= mtu,
             Layer::Tap => {
