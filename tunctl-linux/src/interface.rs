@@ -12,6 +12,7 @@ use tunctl_core::{
     Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
     MacAddress, Mtu, Operation, Result, State,
 };
+use tunctl_sys::linux::netlink::{STATS64_TX_DROPPED, ifla};
 
 use crate::diagnose::{self, errno};
 use crate::holders;
@@ -90,6 +91,12 @@ impl LinuxInterface {
         })
     }
 
+    fn attribute(&self, operation: Operation, kind: u16) -> Result<Vec<u8>> {
+        let found = self.netlink.link_attribute(self.index, kind);
+        let found = found.map_err(|error| self.fail(operation, &error))?;
+        found.ok_or_else(|| self.named(remedy::gone().of(operation)))
+    }
+
     fn change(&self, operation: Operation, property: LinkAttribute) -> Result<()> {
         self.netlink.change_link(self.index, property).map_err(|error| self.fail(operation, &error))
     }
@@ -126,9 +133,9 @@ impl Interface for LinuxInterface {
     }
 
     fn dropped(&self) -> Result<u64> {
-        let counted =
-            self.netlink.dropped(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
-        counted.ok_or_else(|| self.named(remedy::gone().of(Operation::Inspect)))
+        let counters = self.attribute(Operation::Inspect, ifla::STATS64)?;
+        let dropped = counters.as_chunks().0.get(STATS64_TX_DROPPED).copied();
+        dropped.map(u64::from_ne_bytes).ok_or_else(|| Error::new(Operation::Inspect, Cause::Unsupported))
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {

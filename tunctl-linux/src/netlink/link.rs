@@ -12,9 +12,7 @@ use nix::errno::Errno;
 use tunctl_core::{
     CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
 };
-use tunctl_sys::linux::netlink::{
-    LINK_HEADER_SIZE, LINK_UP, STATS64_TX_DROPPED, ifla, ifla_info, ifla_tun, rtm,
-};
+use tunctl_sys::linux::netlink::{LINK_HEADER_SIZE, LINK_UP, ifla, ifla_info, ifla_tun, rtm};
 use tunctl_sys::linux::{NAME_SIZE, iff};
 
 use super::{Answer, Netlink};
@@ -48,13 +46,14 @@ impl Netlink {
         Ok(self.link(link_message(index))?.as_ref().and_then(parse))
     }
 
-    /// How many packets the interface dropped instead of handing them to a device. `None`: there is none, or
-    /// it does not say.
-    pub(crate) fn dropped(&self, index: InterfaceIndex) -> io::Result<Option<u64>> {
-        let answer = self.link(link_message(index))?;
-        Ok(answer.as_ref().and_then(|answer| {
-            let counters = find(answer.payload.get(LINK_HEADER_SIZE..)?, ifla::STATS64)?;
-            counters.as_chunks().0.get(STATS64_TX_DROPPED).copied().map(u64::from_ne_bytes)
+    /// One attribute of a TUN/TAP interface, as bytes: empty if it has none. `None`: there is no such
+    /// interface here.
+    pub(crate) fn link_attribute(&self, index: InterfaceIndex, kind: u16) -> io::Result<Option<Vec<u8>>> {
+        let answer =
+            self.link(link_message(index))?.filter(|answer| matches!(parse(answer), Some(Link::Tun(_))));
+        Ok(answer.map(|answer| {
+            let attributes = answer.payload.get(LINK_HEADER_SIZE..).unwrap_or_default();
+            find(attributes, kind).unwrap_or_default().to_vec()
         }))
     }
 
