@@ -1,8 +1,9 @@
 //! The interface: found by its index, and configured by ioctls on sockets.
 
+mod addresses;
+
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tunctl_core::{
@@ -11,10 +12,12 @@ use tunctl_core::{
 };
 use tunctl_sys::bsd::{Abi, Name, Request, iff};
 
+use addresses::translated;
+
 use crate::attach_plan::new_name;
 use crate::errno;
 use crate::remedy;
-use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
+use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::{CreateMethod, Kind};
 use crate::system_handle::SystemHandle;
 
@@ -112,71 +115,12 @@ impl<C: Syscalls> BsdInterface<C> {
         let same = abi.ifreq_flags(name, flags);
         self.configure(Operation::Delete, Family::V4, abi.requests.set_flags, same).map(drop)
     }
-
-    fn add_v6(&self, name: &Name, address: std::net::Ipv6Addr, wanted: InterfaceAddress) -> Result<()> {
-        const OPERATION: Operation = Operation::AddAddress;
-        let abi = self.system.rules.abi;
-        if let Some(request) = abi.requests.attach_family {
-            let argument = tunctl_sys::bsd::openbsd::attach_v6(name);
-            self.configure(OPERATION, Family::V6, request, argument.to_vec())?;
-        }
-        let peer = match wanted.peer() {
-            Some(IpAddr::V6(peer)) => Some(peer),
-            _ => None,
-        };
-        // A tun has no neighbours that duplicate detection could ask.
-        let flags = match self.layer() {
-            Layer::Tun => abi.no_duplicate_detection.unwrap_or(0),
-            Layer::Tap => 0,
-        };
-        let argument = abi.alias_v6(name, address, peer, wanted.prefix_length(), flags);
-        self.add(Family::V6, abi.requests.add_address_v6, &argument)
-    }
-
-    /// Adds an address, twice where the system needs that.
-    fn add(&self, family: Family, request: Request, argument: &[u8]) -> Result<()> {
-        let again = self.system.rules.adds_addresses_twice && self.layer() == Layer::Tun;
-        for _ in 0..=usize::from(again) {
-            self.configure(Operation::AddAddress, family, request, argument.to_vec())?;
-        }
-        Ok(())
-    }
-
-    fn add_v4(&self, name: &Name, address: std::net::Ipv4Addr, wanted: InterfaceAddress) -> Result<()> {
-        const OPERATION: Operation = Operation::AddAddress;
-        let abi = self.system.rules.abi;
-        let point_to_point = self.flags(OPERATION, name)? & iff::POINTOPOINT != 0;
-        let destination = match wanted.peer() {
-            Some(IpAddr::V4(peer)) if point_to_point => Some(peer),
-            Some(_) => {
-                let reason = Reason::new(Cause::InvalidAddress)
-                    .with_detail("a broadcast interface has no peers")
-                    .with_remedy("Use a tun that is down and has no other address.");
-                return Err(reason.of(OPERATION).with_name(self.name));
-            }
-            None if point_to_point => Some(address),
-            None => wanted.broadcast(),
-        };
-        let mask = u32::MAX.checked_shl(32 - u32::from(wanted.prefix_length().min(32))).unwrap_or(0);
-        let argument = abi.alias_v4(name, address, destination, mask.into());
-        self.add(Family::V4, abi.requests.add_address, &argument)
-    }
 }
 
 /// The operations that only systems with a request for them have.
 pub(crate) fn optional(abi: &Abi) -> Vec<Operation> {
     let operations = [abi.rename.map(|_| Operation::Rename)];
     operations.into_iter().flatten().collect()
-}
-
-/// Converts a listed address. A peer that equals the interface's own address means no peer.
-fn translated(found: &ListedAddress) -> InterfaceAddress {
-    let peer = found.destination.filter(|&destination| destination != found.address);
-    let broadcast = match found.broadcast {
-        Some(IpAddr::V4(broadcast)) if found.destination.is_none() => Some(broadcast),
-        _ => None,
-    };
-    InterfaceAddress::from_kernel(found.address, found.prefix_length, peer, broadcast)
 }
 
 impl<C: Syscalls> Interface for BsdInterface<C> {
@@ -226,51 +170,11 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
     }
 
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
-        let found = self.found(Operation::AddAddress)?;
-        if found.addresses.iter().any(|present| translated(present).same_as(&address)) {
-            return Ok(false);
-        }
-        if found.addresses.iter().any(|present| present.address == address.address()) {
-            // SIOCAIFADDR would change the existing address.
-            return Err(Error::new(Operation::AddAddress, Cause::AddressExists).with_name(self.name));
-        }
-        let was_up = self.flags(Operation::AddAddress, &found.name)? & iff::UP != 0;
-        let added = match address.address() {
-            IpAddr::V4(own) => self.add_v4(&found.name, own, address),
-            IpAddr::V6(own) => self.add_v6(&found.name, own, address),
-        };
-        // Adding an address brings a tun up, which the caller did not request.
-        let done = added.and_then(|()| if was_up { Ok(()) } else { self.set_state(State::Down) });
-        match done {
-            Ok(()) => Ok(true),
-            Err(error) => {
-                // Report the first error. If the address was not added, there is nothing to undo.
-                if self.remove_address(address).is_ok() && !was_up {
-                    let _ = self.set_state(State::Down);
-                }
-                Err(error.with_operation(Operation::AddAddress))
-            }
-        }
+        self.add_if_missing(address)
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
-        const OPERATION: Operation = Operation::RemoveAddress;
-        let abi = self.system.rules.abi;
-        let found = self.found(OPERATION)?;
-        if !found.addresses.iter().any(|present| translated(present).same_as(&address)) {
-            return Err(Error::new(OPERATION, Cause::AddressNotFound).with_name(self.name));
-        }
-        match address.address() {
-            IpAddr::V4(own) => {
-                let argument = abi.delete_v4(&found.name, own);
-                self.configure(OPERATION, Family::V4, abi.requests.delete_address, argument)
-            }
-            IpAddr::V6(own) => {
-                let argument = abi.delete_v6(&found.name, own);
-                self.configure(OPERATION, Family::V6, abi.requests.delete_address_v6, argument)
-            }
-        }
-        .map(drop)
+        self.remove_listed(address)
     }
 
     fn set_state(&self, state: State) -> Result<()> {
