@@ -213,7 +213,7 @@ impl<C: Syscalls> BsdBackend<C> {
             Name::new(device.interface().last_name().as_bytes()).ok_or_else(|| plan.refuse_name())?;
         for number in 0.. {
             let name = wanted.candidate(number).ok_or_else(|| plan.refuse_name())?;
-            match self.system.syscalls.rename(rename, &original_name, &name) {
+            match self.system.syscalls.set_text(rename, &original_name, name.as_c_str()) {
                 Ok(()) => break,
                 Err(error) if errno::of(&error) == errno::EEXIST && wanted.has_number() => {}
                 Err(error) => {

@@ -252,7 +252,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
         }
         self.system
             .syscalls
-            .rename(request, &found.name, &new)
+            .set_text(request, &found.name, new.as_c_str())
             .map_err(|error| self.refused(OPERATION, &error))
     }
 

@@ -3,12 +3,13 @@
 //! All logic sits above it and is the same for the five systems, so Linux can test it over models of their
 //! drivers. Below it is [`Host`](crate::native), the running system.
 
+use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use tunctl_sys::bsd::{Name, Pair, Rename, Request};
+use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 
 /// The system calls of one of these systems.
 ///
@@ -56,12 +57,19 @@ pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     /// Those of `socket(2)` and of the request.
     fn configure(&self, family: Family, request: Request, argument: &mut [u8]) -> io::Result<()>;
 
-    /// Renames an interface.
+    /// Sets a text of an interface: its name, its description.
     ///
     /// # Errors
     ///
     /// Those of the request.
-    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()>;
+    fn set_text(&self, request: SetText, interface: &Name, text: &CStr) -> io::Result<()>;
+
+    /// Gets a text of an interface, without its NUL.
+    ///
+    /// # Errors
+    ///
+    /// Those of the request.
+    fn text(&self, request: GetText, interface: &Name) -> io::Result<Vec<u8>>;
 
     /// Connects two Ethernets of macOS: what leaves one arrives at the other.
     ///

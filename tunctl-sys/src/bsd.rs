@@ -8,6 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`request`] | [`Request`]: a number whose argument is plain bytes, declared once, with its proof |
+//! | [`text`] | the requests whose argument contains the address of a text |
 //! | [`layout`] | the structures that the systems share |
 //! | [`abi`] | [`Abi`]: what differs between the systems |
 //! | [`bpf`] | the packet filter: frames to and from an interface |
@@ -49,10 +50,12 @@ pub mod netbsd;
 pub mod openbsd;
 pub mod request;
 pub mod table;
+pub mod text;
 
 pub use abi::{Abi, System};
 pub use bytes::{Name, TunInfo};
-pub use request::{Pair, Rename, Request, Requests};
+pub use request::{Pair, Request, Requests};
+pub use text::{GetText, SetText};
 
 use crate::ioctl::Opcode;
 use core::ffi::c_int;

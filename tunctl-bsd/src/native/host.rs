@@ -1,6 +1,6 @@
 //! The system calls of the running system.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockType, SockaddrLike, SockaddrStorage, socket};
 use nix::sys::uio::{readv, writev};
 use tunctl_packet::header::System;
-use tunctl_sys::bsd::{Name, Pair, Rename, Request, calls};
+use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText, calls};
 
 use crate::syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 use crate::{BsdBackend, BsdDevice, BsdInterface, errno};
@@ -100,8 +100,12 @@ impl Syscalls for Host {
         calls::ioctl(datagram_socket(family)?.as_fd(), request, argument).map(drop)
     }
 
-    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
-        calls::rename(datagram_socket(Family::V4)?.as_fd(), request, old, new)
+    fn set_text(&self, request: SetText, interface: &Name, text: &CStr) -> io::Result<()> {
+        calls::set_text(datagram_socket(Family::V4)?.as_fd(), request, interface, text)
+    }
+
+    fn text(&self, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {
+        calls::get_text(datagram_socket(Family::V4)?.as_fd(), request, interface)
     }
 
     #[cfg(target_os = "macos")]

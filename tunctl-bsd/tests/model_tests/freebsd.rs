@@ -1,11 +1,14 @@
 //! FreeBSD.
 
+use std::ffi::{CStr, CString};
+
 use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::{Name, freebsd};
 
 use crate::fixture::{BROADCAST, FRAME, Fixture, MULTICAST, POINTOPOINT, UP, V4, V6, errno, name, peered};
 use crate::models::numbers::{
-    EACCES, EAFNOSUPPORT, EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOTTY, ENXIO, EPERM, EPROTOTYPE,
+    EACCES, EAFNOSUPPORT, EBUSY, EEXIST, EINVAL, EIO, ENAMETOOLONG, ENOENT, ENOMSG, ENOTTY, ENXIO, EPERM,
+    EPROTOTYPE,
 };
 use crate::models::{Made, NodeMode, System};
 
@@ -167,10 +170,10 @@ fn rename_leaves_device_and_unit() {
     let fixture = fixture();
     let rename = fixture.abi.rename.unwrap();
     let tun = fixture.tun();
-    fixture.model.rename(rename, &name("tun0"), &name("vpn0")).unwrap();
-    fixture.model.rename(rename, &name("vpn0"), &name("vpn0")).unwrap();
-    let taken = fixture.model.rename(rename, &name("vpn0"), &name("lo0"));
-    let missing = fixture.model.rename(rename, &name("tun0"), &name("vpn1"));
+    fixture.model.set_text(rename, &name("tun0"), c"vpn0").unwrap();
+    fixture.model.set_text(rename, &name("vpn0"), c"vpn0").unwrap();
+    let taken = fixture.model.set_text(rename, &name("vpn0"), c"lo0");
+    let missing = fixture.model.set_text(rename, &name("tun0"), c"vpn1");
     assert_eq!([taken.map_err(errno), missing.map_err(errno)], [Err(EEXIST), Err(ENXIO)]);
     let answer = fixture.ioctl(&tun, fixture.abi.requests.tun_name.unwrap(), vec![0; 32]).unwrap();
     assert_eq!(Name::parse(&answer), Some(name("vpn0")));
@@ -179,6 +182,24 @@ fn rename_leaves_device_and_unit() {
     assert!(fixture.report("tun1").is_some());
     drop(tun);
     assert_eq!(fixture.opens("/dev/vpn0"), Ok(()));
+}
+
+#[test]
+fn a_description_is_a_text_or_an_errno() {
+    let fixture = fixture();
+    let description = fixture.abi.description.unwrap();
+    let _tun = fixture.tun();
+    let set = |text: &CStr| fixture.model.set_text(description.set, &name("tun0"), text).map_err(errno);
+    let get = || fixture.model.text(description.get, &name("tun0")).map_err(errno);
+    assert_eq!(get(), Err(ENOMSG));
+    set(c"uplink \xf0\x9f\x9a\x80").unwrap();
+    assert_eq!(get(), Ok("uplink \u{1f680}".into()));
+    let long = |length| CString::new(vec![b'x'; length]).unwrap();
+    assert_eq!([set(&long(1024)), set(&long(1023))], [Err(ENAMETOOLONG), Ok(())]);
+    set(c"").unwrap();
+    assert_eq!(get(), Err(ENOMSG));
+    fixture.model.set_caller(false);
+    assert_eq!(set(c"other"), Err(EPERM));
 }
 
 #[test]

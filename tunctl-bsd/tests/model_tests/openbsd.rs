@@ -1,10 +1,13 @@
 //! OpenBSD.
 
-use crate::fixture::{BROADCAST, FRAME, Fixture, MULTICAST, POINTOPOINT, UP, V4, V6, name, peered};
+use std::ffi::{CStr, CString};
+
+use crate::fixture::{BROADCAST, FRAME, Fixture, MULTICAST, POINTOPOINT, UP, V4, V6, errno, name, peered};
 use crate::models::numbers::{
-    EACCES, EADDRNOTAVAIL, EBADF, EBUSY, EINVAL, EIO, EMSGSIZE, ENOENT, ENOTTY, ENXIO,
+    EACCES, EADDRNOTAVAIL, EBADF, EBUSY, EINVAL, EIO, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOTTY, ENXIO,
 };
 use crate::models::{Made, NodeMode, System};
+use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::{TunInfo, openbsd};
 
 fn fixture() -> Fixture {
@@ -150,4 +153,19 @@ fn a_tap_has_no_request_of_a_tun_s_header() {
     assert_eq!(fixture.set(&tap, Fixture::new(System::FreeBsd).abi.requests.tun_set_head, 1), Err(ENOTTY));
     assert!(fixture.inject("tap0", FRAME));
     assert_eq!(fixture.read(&tap), Ok(FRAME.to_vec()));
+}
+
+#[test]
+fn a_description_is_a_text_of_63_bytes_at_most() {
+    let fixture = fixture();
+    let description = fixture.abi.description.unwrap();
+    fixture.create("tun0").unwrap();
+    let set = |text: &CStr| fixture.model.set_text(description.set, &name("tun0"), text).map_err(errno);
+    let get = || fixture.model.text(description.get, &name("tun0")).map_err(errno);
+    assert_eq!(get(), Ok(vec![]));
+    let long = |length| CString::new(vec![b'x'; length]).unwrap();
+    assert_eq!([set(&long(64)), set(&long(63))], [Err(ENAMETOOLONG), Ok(())]);
+    assert_eq!(get(), Ok(vec![b'x'; 63]));
+    set(c"").unwrap();
+    assert_eq!(get(), Ok(vec![]));
 }

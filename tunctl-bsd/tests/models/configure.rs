@@ -8,7 +8,8 @@ use super::argument::{
     number, put, put_flags, put_name,
 };
 use super::numbers::{
-    Ask, EEXIST, EINVAL, ENODEV, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, For, Row, UNCHANGEABLE, af_inet6, requests,
+    Ask, EEXIST, EINVAL, ENAMETOOLONG, ENODEV, ENOMSG, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, For, Row,
+    UNCHANGEABLE, af_inet6, requests,
 };
 use super::world::{Interface, Kind, Made, World, unit};
 
@@ -43,7 +44,56 @@ fn alias_in_words(alias: Alias) -> String {
     format!(" {}/{}{other}", alias.address, alias.prefix)
 }
 
+/// What the request of a text does, for the trace.
+pub(crate) fn text_verb(system: System, opcode: u32) -> &'static str {
+    match of_text(system, opcode) {
+        Some(Ask::Rename) => "rename",
+        Some(Ask::SetDescription) => "describe",
+        Some(Ask::GetDescription) => "description",
+        _ => "unknown text",
+    }
+}
+
+/// The request of a text that a number is.
+fn of_text(system: System, opcode: u32) -> Option<Ask> {
+    requests(system, opcode).find(|row| row.2 == For::Text).map(|row| row.3)
+}
+
 impl World {
+    /// A request that sets a text of an interface.
+    pub(crate) fn set_text(&mut self, opcode: u32, interface: &str, text: &str) -> Result<(), i32> {
+        match of_text(self.system, opcode) {
+            Some(Ask::Rename) => self.rename(interface, text),
+            Some(Ask::SetDescription) => self.set_description(interface, text),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    /// A request that gets a text of an interface.
+    pub(crate) fn text(&mut self, opcode: u32, interface: &str) -> Result<Vec<u8>, i32> {
+        if of_text(self.system, opcode) != Some(Ask::GetDescription) {
+            return Err(ENOTTY);
+        }
+        let is_freebsd = self.system == System::FreeBsd;
+        match &self.existing_mut(interface)?.description {
+            // Source: FreeBSD's `ifhwioctl`; OpenBSD's `ifioctl_get` has an empty text then.
+            None if is_freebsd => Err(ENOMSG),
+            description => Ok(description.clone().unwrap_or_default().into_bytes()),
+        }
+    }
+
+    /// Source: FreeBSD's `ifhwioctl`, with its `ifdescr_maxlen`, and OpenBSD's `ifioctl`, with its
+    /// `IFDESCRSIZE`. Both count the NUL.
+    fn set_description(&mut self, name: &str, text: &str) -> Result<(), i32> {
+        let most = if self.system == System::FreeBsd { 1024 } else { 64 };
+        let interface = self.asked_mut(name)?;
+        if text.len() >= most {
+            return Err(ENAMETOOLONG);
+        }
+        interface.description = Some(text.to_owned()).filter(|text| !text.is_empty());
+        Ok(())
+    }
+
     pub(crate) fn configure(&mut self, family: Family, opcode: u32, argument: &mut [u8]) -> Result<(), i32> {
         let row = of_socket(self.system, opcode).ok_or(ENOTTY)?;
         has_length(opcode, argument)?;

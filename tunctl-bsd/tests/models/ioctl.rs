@@ -22,7 +22,7 @@ impl World {
             For::Tun => kind == Some(Kind::Tun),
             For::Tap => kind == Some(Kind::Tap),
             For::Filter => is_filter,
-            For::Socket => false,
+            For::Socket | For::Text => false,
         })
     }
 

@@ -22,7 +22,10 @@ pub(crate) const EAFNOSUPPORT: i32 = 47;
 pub(crate) const EADDRNOTAVAIL: i32 = 49;
 pub(crate) const ENETDOWN: i32 = 50;
 pub(crate) const ENOBUFS: i32 = 55;
+pub(crate) const ENAMETOOLONG: i32 = 63;
 pub(crate) const EHOSTDOWN: i32 = 64;
+/// FreeBSD's.
+pub(crate) const ENOMSG: i32 = 83;
 
 pub(crate) const UP: u32 = 0x1;
 pub(crate) const BROADCAST: u32 = 0x2;
@@ -91,6 +94,9 @@ pub(crate) enum Ask {
     DeleteV6,
     GetAddressFlags,
     AttachFamily,
+    Rename,
+    SetDescription,
+    GetDescription,
     FilterSetLength,
     FilterLength,
     FilterLinkType,
@@ -113,12 +119,17 @@ pub(crate) enum For {
     Filter,
     /// A socket.
     Socket,
+    /// A socket; the argument has the address of a text.
+    Text,
 }
 
 /// A request's number, what C calls it, and what it is for.
 pub(crate) type Row = (u32, &'static str, For, Ask);
 
 const FREEBSD: &[Row] = &[
+    (0x8020_6929, "SIOCSIFDESCR", For::Text, Ask::SetDescription),
+    (0xc020_692a, "SIOCGIFDESCR", For::Text, Ask::GetDescription),
+    (0x8020_6928, "SIOCSIFNAME", For::Text, Ask::Rename),
     (0x8004_7460, "TUNSIFHEAD", For::Tun, Ask::TunSetAfHeader),
     (0x4004_7461, "TUNGIFHEAD", For::Tun, Ask::TunGetAfHeader),
     (0x8004_745e, "TUNSIFMODE", For::Tun, Ask::TunSetMode),
@@ -163,6 +174,8 @@ const NETBSD: &[Row] = &[
 ];
 
 const OPENBSD: &[Row] = &[
+    (0x8020_6980, "SIOCSIFDESCR", For::Text, Ask::SetDescription),
+    (0xc020_6981, "SIOCGIFDESCR", For::Text, Ask::GetDescription),
     (0x8004_745d, "TUNSIFMODE", For::Device, Ask::TunSetMode),
     (0x800c_745b, "TUNSIFINFO", For::Device, Ask::SetInfo),
     (0x400c_745c, "TUNGIFINFO", For::Device, Ask::GetInfo),
@@ -180,6 +193,7 @@ const OPENBSD: &[Row] = &[
 ];
 
 const DRAGONFLY: &[Row] = &[
+    (0x8020_6928, "SIOCSIFNAME", For::Text, Ask::Rename),
     (0x8004_7460, "TUNSIFHEAD", For::Tun, Ask::TunSetAfHeader),
     (0x4004_7461, "TUNGIFHEAD", For::Tun, Ask::TunGetAfHeader),
     (0x8004_745e, "TUNSIFMODE", For::Tun, Ask::TunSetMode),
@@ -230,17 +244,25 @@ const COMMON: &[Row] = &[
 
 /// The requests of a system that have this number: of a tun and of a tap it can be two.
 pub(crate) fn requests(system: System, opcode: u32) -> impl Iterator<Item = &'static Row> {
-    let own = match system {
+    own(system).iter().chain(COMMON).filter(move |row| row.0 == opcode)
+}
+
+const fn own(system: System) -> &'static [Row] {
+    match system {
         System::NetBsd => NETBSD,
         System::OpenBsd => OPENBSD,
         System::DragonFly => DRAGONFLY,
         System::MacOs => MACOS,
         _ => FREEBSD,
-    };
-    own.iter().chain(COMMON).filter(move |row| row.0 == opcode)
+    }
 }
 
 /// The bytes of the argument, as the kernel takes them from the number.
 pub(crate) const fn argument_length(opcode: u32) -> usize {
     (opcode >> 16 & 0x1fff) as usize
+}
+
+/// Whether a system has a request of this name.
+pub(crate) fn has(system: System, called: &str) -> bool {
+    own(system).iter().chain(COMMON).any(|row| row.1 == called)
 }

@@ -1,12 +1,13 @@
 //! The model's system calls.
 
+use std::ffi::CStr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use tunctl_bsd::{Family, ListedInterface, Syscalls};
-use tunctl_sys::bsd::{Name, Pair, Rename, Request};
+use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 
 use super::configure;
 use super::device::Device;
@@ -107,15 +108,20 @@ impl Syscalls for Model {
         world.configure(family, request.opcode(), argument).map_err(error)
     }
 
-    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
-        let (old, new) = (text(old), text(new));
+    fn set_text(&self, request: SetText, interface: &Name, new: &CStr) -> io::Result<()> {
+        let (interface, new) = (text(interface), new.to_string_lossy());
         let mut world = self.enter();
-        world.trace.call(format!("rename {old} {new}")).map_err(error)?;
-        // SIOCSIFNAME of FreeBSD and DragonFly.
-        if request.opcode() != 0x8020_6928 {
-            return Err(error(ENOTTY));
-        }
-        world.rename(&old, &new).map_err(error)
+        let verb = configure::text_verb(world.system, request.opcode());
+        world.trace.call(format!("{verb} {interface} {new}")).map_err(error)?;
+        world.set_text(request.opcode(), &interface, &new).map_err(error)
+    }
+
+    fn text(&self, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {
+        let interface = text(interface);
+        let mut world = self.enter();
+        let verb = configure::text_verb(world.system, request.opcode());
+        world.trace.call(format!("{verb} {interface}")).map_err(error)?;
+        world.text(request.opcode(), &interface).map_err(error)
     }
 
     fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()> {

@@ -78,6 +78,7 @@ pub(crate) struct Interface {
     pub(crate) flags: u32,
     pub(crate) mtu: u32,
     pub(crate) mac: Option<[u8; 6]>,
+    pub(crate) description: Option<String>,
     pub(crate) addresses: Vec<Address>,
     /// FreeBSD, NetBSD and DragonFly: whether packets have their address family in front.
     pub(crate) af_header: bool,
@@ -189,6 +190,7 @@ impl World {
             flags,
             mtu,
             mac,
+            description: None,
             addresses: Vec::new(),
             af_header: false,
             vnet: 0,

@@ -1,12 +1,13 @@
 //! A backend over a model, and a record of the system calls between the two.
 
+use std::ffi::CStr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Family, ListedInterface, Syscalls};
 use tunctl_core::{CreateOptions, Error, InterfaceAddress, TunBackend};
-use tunctl_sys::bsd::{Name, Pair, Rename, Request};
+use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 
 use crate::models::{Handle, Kind, Model, Report, System};
 
@@ -61,8 +62,12 @@ impl Syscalls for Recorder {
         self.model.configure(family, request, argument)
     }
 
-    fn rename(&self, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
-        self.model.rename(request, old, new)
+    fn set_text(&self, request: SetText, interface: &Name, text: &CStr) -> io::Result<()> {
+        self.model.set_text(request, interface, text)
+    }
+
+    fn text(&self, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {
+        self.model.text(request, interface)
     }
 
     fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()> {

@@ -1,7 +1,8 @@
 //! What differs between the systems, as data: code that takes an [`Abi`] works for all of them.
 
 use crate::bsd::bpf::Bpf;
-use crate::bsd::{Pair, Rename, Requests};
+use crate::bsd::text::Description;
+use crate::bsd::{Pair, Requests, SetText};
 
 /// One of the five systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,9 @@ pub struct Abi {
     /// The packet filter.
     pub bpf: Bpf,
     /// `SIOCSIFNAME`, where the system can rename interfaces.
-    pub rename: Option<Rename>,
+    pub rename: Option<SetText>,
+    /// `SIOCSIFDESCR` and `SIOCGIFDESCR`, where interfaces have a description.
+    pub description: Option<Description>,
     /// `SIOCSDRVSPEC` with `IF_FAKE_S_CMD_SET_PEER`, where the system has paired Ethernet interfaces
     /// (`feth`).
     pub pair: Option<Pair>,

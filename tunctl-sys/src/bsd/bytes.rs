@@ -4,6 +4,7 @@
 //! Numbers are in the host's byte order, addresses and ports in the network's.
 
 use core::mem::offset_of;
+use std::ffi::CStr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::layout::{
@@ -41,6 +42,13 @@ impl Name {
     pub fn as_bytes(&self) -> &[u8] {
         let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(NAME_SIZE);
         &self.0[..end]
+    }
+
+    /// The name with one NUL.
+    #[must_use]
+    pub fn as_c_str(&self) -> &CStr {
+        // A name has a NUL, as `new` sees to.
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 
     /// The name with its NULs, as an argument contains it.

@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, c_int};
 use std::io;
+use std::mem::offset_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -18,7 +19,8 @@ pub use super::netbsd as native;
 pub use super::openbsd as native;
 
 use super::layout::{IFR_ARGUMENT, InterfaceRequest, NAME_SIZE, SocketAddressV4, SocketAddressV6};
-use super::{AF_INET, AF_LINK, FIONBIO, FIONREAD, Name, Rename, Request, iff};
+use super::text::{GetText, SetText, TextLayout};
+use super::{AF_INET, AF_LINK, FIONBIO, FIONREAD, Name, Request, iff};
 
 /// Makes a request and returns the driver's answer, which for most requests is 0. The kernel fills in
 /// `argument`.
@@ -40,32 +42,90 @@ pub fn ioctl(fd: BorrowedFd<'_>, request: Request, argument: &mut [u8]) -> io::R
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
-/// Renames an interface.
+/// An `ifreq` with the address of a text.
+#[repr(C)]
+struct TextArgument {
+    name: [u8; NAME_SIZE],
+    /// The address, or the length before it.
+    first: *mut u8,
+    second: *mut u8,
+}
+
+const _: () = assert!(
+    size_of::<TextArgument>() == size_of::<InterfaceRequest<16>>()
+        && offset_of!(TextArgument, first) == IFR_ARGUMENT
+);
+
+impl TextArgument {
+    const fn new(name: &Name, layout: TextLayout, text: *mut u8, length: usize) -> Self {
+        let name = *name.padded();
+        match layout {
+            TextLayout::Address => Self { name, first: text, second: ptr::null_mut() },
+            TextLayout::LengthAndAddress => {
+                Self { name, first: ptr::without_provenance_mut(length), second: text }
+            }
+        }
+    }
+}
+
+/// Sets a text of an interface. An empty one removes a description.
 ///
 /// # Errors
 ///
-/// `EEXIST`: the new name is taken. `ENXIO`: no interface has the old name. `EPERM`. `EINVAL`: the request is
-/// that of another system.
+/// Those of the request. `EINVAL`: the request is that of another system.
 #[doc(alias = "SIOCSIFNAME")]
-pub fn rename(fd: BorrowedFd<'_>, request: Rename, old: &Name, new: &Name) -> io::Result<()> {
+#[doc(alias = "SIOCSIFDESCR")]
+pub fn set_text(fd: BorrowedFd<'_>, request: SetText, interface: &Name, text: &CStr) -> io::Result<()> {
     if request.system() != native::ABI.system {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    type Ifreq = InterfaceRequest<16>;
-    const _: () = assert!(
-        align_of::<Ifreq>() >= align_of::<usize>() && IFR_ARGUMENT.is_multiple_of(align_of::<usize>())
-    );
-    let mut argument = Ifreq { name: *old.padded(), argument: [0; 16] };
-    let data = argument.argument.as_mut_ptr().cast::<*const u8>();
-    let string = new.padded().as_ptr();
-    // SAFETY: the union is initialised memory of this function; it has room for a pointer, and a pointer's
-    // alignment, as asserted above.
-    unsafe { data.write(string) };
+    let length = if text.is_empty() { 0 } else { text.count_bytes() + 1 };
+    let mut argument =
+        TextArgument::new(interface, request.layout(), text.as_ptr().cast_mut().cast(), length);
     // SAFETY: `fd` is open for the length of the borrow. The number is this system's, as checked above; its
-    // declaration guarantees that the kernel reads an `ifreq`, which `argument` is, and the string that it
-    // points to up to its NUL: `new` has one, and outlives the call.
+    // declaration guarantees that the kernel reads an `ifreq`, which `argument` is, and of the text no more
+    // than up to its NUL, or `length` bytes, which `text` has. It writes nothing there. `text` outlives the
+    // call.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How often a text is asked for again because it has grown in between.
+const TEXT_ATTEMPTS: usize = 8;
+
+/// Gets a text of an interface, without its NUL.
+///
+/// # Errors
+///
+/// Those of the request. `EINVAL`: the request is that of another system.
+#[doc(alias = "SIOCGIFDESCR")]
+pub fn get_text(fd: BorrowedFd<'_>, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {
+    if request.system() != native::ABI.system {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    let mut text = vec![0; request.room()];
+    for _ in 0..TEXT_ATTEMPTS {
+        let mut argument = TextArgument::new(interface, request.layout(), text.as_mut_ptr(), text.len());
+        // SAFETY: `fd` is open for the length of the borrow. The number is this system's, as checked above;
+        // its declaration guarantees that the kernel reads and writes an `ifreq`, which `argument` is, and
+        // writes no more bytes at the address than `text` has: its length is what the declaration says, or
+        // stands before the address.
+        let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
+        if answer < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let length = match request.layout() {
+            TextLayout::Address => 0,
+            TextLayout::LengthAndAddress => argument.first.addr(),
+        };
+        if length <= text.len() {
+            let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+            text.truncate(end);
+            return Ok(text);
+        }
+        text.resize(length, 0);
+    }
+    Err(io::Error::from_raw_os_error(libc::EAGAIN))
 }
 
 /// How many packets an interface's queue had no room for. `None`: the system does not count them, or has no

@@ -9,7 +9,8 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6, TunInfoNarrow};
-use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, errno, ior, iow, iowr, table};
+use super::text::{SetText, TextLayout};
+use super::{Abi, FIONBIO, FIONREAD, INT, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -126,8 +127,9 @@ pub const ABI: Abi = Abi {
     rename: Some(
         // SAFETY: DragonFly follows only `ifr_data`, the address of the new name: it copies a string of at
         // most `IFNAMSIZ` bytes in, up to its NUL.
-        unsafe { Rename::new(System::DragonFly, SIOCSIFNAME) },
+        unsafe { SetText::new(System::DragonFly, SIOCSIFNAME, TextLayout::Address) },
     ),
+    description: None,
     pair: None,
 };
 

@@ -18,6 +18,7 @@ macro_rules! errnos {
             match errno {
                 $($number => $text,)*
                 EOPNOTSUPP => "Operation not supported",
+                ENOMSG => "No message of desired type",
                 EOPNOTSUPP_OF_MACOS => "Operation not supported on socket",
                 _ => "Unknown error",
             }
@@ -50,11 +51,14 @@ errnos! {
     EADDRNOTAVAIL = 49, "Can't assign requested address";
     ENETDOWN = 50, "Network is down";
     ENOBUFS = 55, "No buffer space available";
+    ENAMETOOLONG = 63, "File name too long";
     EHOSTDOWN = 64, "Host is down";
 }
 
 /// Operation not supported. macOS calls this number `ENOTSUP`.
 pub const EOPNOTSUPP: i32 = 45;
+/// No message of the desired type, on FreeBSD: an interface has no description.
+pub const ENOMSG: i32 = 83;
 /// Operation not supported on socket: `EOPNOTSUPP` of macOS.
 pub const EOPNOTSUPP_OF_MACOS: i32 = 102;
 

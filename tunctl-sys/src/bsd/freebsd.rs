@@ -12,7 +12,8 @@ use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{
     self, LifetimesV6, NAME_SIZE, RequestV6, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
-use super::{Abi, FIONBIO, FIONREAD, INT, Rename, Requests, System, errno, ior, iow, iowr, table};
+use super::text::{Description, GetText, SetText, TextLayout};
+use super::{Abi, FIONBIO, FIONREAD, INT, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
 /// IPv6.
@@ -79,6 +80,12 @@ pub const SIOCIFCREATE: Opcode = iowr(b'i', 122, size_of::<InterfaceRequest>());
 pub const SIOCIFDESTROY: Opcode = iow(b'i', 121, size_of::<InterfaceRequest>());
 /// `ifreq` with the address of a string: renames an interface.
 pub const SIOCSIFNAME: Opcode = iow(b'i', 40, size_of::<InterfaceRequest>());
+/// `ifreq` with length and address of a string: sets the description.
+pub const SIOCSIFDESCR: Opcode = iow(b'i', 41, size_of::<InterfaceRequest>());
+/// `ifreq` with length and address of a buffer: gets the description.
+pub const SIOCGIFDESCR: Opcode = iowr(b'i', 42, size_of::<InterfaceRequest>());
+/// The most bytes of a description, including its NUL, unless the sysctl `net.ifdescr_maxlen` is changed.
+const IFDESCR_MAXLEN: usize = 1024;
 /// `ifreq` with a link-level address: sets the MAC address.
 pub const SIOCSIFLLADDR: Opcode = iow(b'i', 60, size_of::<InterfaceRequest>());
 /// [`AliasRequest`]: adds an IPv4 address.
@@ -195,8 +202,23 @@ pub const ABI: Abi = Abi {
     rename: Some(
         // SAFETY: FreeBSD follows only `ifr_data`, the address of the new name: it copies a string of at most
         // `IFNAMSIZ` bytes in, up to its NUL.
-        unsafe { Rename::new(System::FreeBsd, SIOCSIFNAME) },
+        unsafe { SetText::new(System::FreeBsd, SIOCSIFNAME, TextLayout::Address) },
     ),
+    description: Some(Description {
+        set: {
+            // SAFETY: FreeBSD (`ifhwioctl`) follows only `ifr_buffer.buffer`: it copies one byte less in than
+            // `ifr_buffer.length` says.
+            unsafe { SetText::new(System::FreeBsd, SIOCSIFDESCR, TextLayout::LengthAndAddress) }
+        },
+        get: {
+            // SAFETY: FreeBSD (`ifhwioctl`) follows only `ifr_buffer.buffer`: it copies the text out if
+            // `ifr_buffer.length` says that there is room for all of it, and writes its length there.
+            unsafe {
+                GetText::new(System::FreeBsd, SIOCGIFDESCR, TextLayout::LengthAndAddress, IFDESCR_MAXLEN)
+            }
+        },
+        errno_of_none: Some(errno::ENOMSG),
+    }),
     pair: None,
 };
 
@@ -236,6 +258,11 @@ table::table! {
     "SIOCIFCREATE" => SIOCIFCREATE => 0xc020_697a;
     "SIOCIFDESTROY" => SIOCIFDESTROY => 0x8020_6979;
     "SIOCSIFNAME" => SIOCSIFNAME => 0x8020_6928;
+    "SIOCSIFDESCR" => SIOCSIFDESCR => 0x8020_6929;
+    "SIOCGIFDESCR" => SIOCGIFDESCR => 0xc020_692a;
+    "offsetof(struct ifreq, ifr_ifru.ifru_buffer.length)" => layout::IFR_ARGUMENT => 16;
+    "offsetof(struct ifreq, ifr_ifru.ifru_buffer.buffer)" => layout::IFR_ARGUMENT + size_of::<usize>() => 24;
+    "ENOMSG" => errno::ENOMSG => 83;
     "SIOCSIFLLADDR" => SIOCSIFLLADDR => 0x8020_693c;
     "SIOCAIFADDR" => SIOCAIFADDR => 0x8044_692b;
     "SIOCDIFADDR" => SIOCDIFADDR => 0x8020_6919;

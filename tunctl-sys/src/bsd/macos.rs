@@ -199,6 +199,7 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(System::MacOs, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
     rename: None,
+    description: None,
     pair: Some(PAIR),
 };
 

@@ -157,6 +157,7 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(System::NetBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
     rename: None,
+    description: None,
     pair: None,
 };
 

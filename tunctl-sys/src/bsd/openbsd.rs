@@ -8,6 +8,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::text::{Description, GetText, SetText, TextLayout};
 use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
@@ -54,6 +55,12 @@ pub const SIOCSIFFLAGS: Opcode = iow(b'i', 16, size_of::<InterfaceRequest>());
 pub const SIOCGIFMTU: Opcode = iowr(b'i', 126, size_of::<InterfaceRequest>());
 /// `ifreq`: sets the MTU.
 pub const SIOCSIFMTU: Opcode = iow(b'i', 127, size_of::<InterfaceRequest>());
+/// `ifreq` with the address of a string: sets the description.
+pub const SIOCSIFDESCR: Opcode = iow(b'i', 128, size_of::<InterfaceRequest>());
+/// `ifreq` with the address of a buffer of [`IFDESCRSIZE`] bytes: gets the description.
+pub const SIOCGIFDESCR: Opcode = iowr(b'i', 129, size_of::<InterfaceRequest>());
+/// The most bytes of a description, including its NUL.
+pub const IFDESCRSIZE: usize = 64;
 /// `ifreq`: makes an interface.
 pub const SIOCIFCREATE: Opcode = iow(b'i', 122, size_of::<InterfaceRequest>());
 /// `ifreq`: removes an interface.
@@ -145,6 +152,19 @@ pub const ABI: Abi = Abi {
         unsafe { Bpf::declare(System::OpenBsd, BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
     },
     rename: None,
+    description: Some(Description {
+        set: {
+            // SAFETY: OpenBSD (`ifioctl`) follows only `ifr_data`: it copies a string of at most
+            // `IFDESCRSIZE` bytes in, up to its NUL.
+            unsafe { SetText::new(System::OpenBsd, SIOCSIFDESCR, TextLayout::Address) }
+        },
+        get: {
+            // SAFETY: OpenBSD (`ifioctl_get`) follows only `ifr_data`: it copies a string of at most
+            // `IFDESCRSIZE` bytes out.
+            unsafe { GetText::new(System::OpenBsd, SIOCGIFDESCR, TextLayout::Address, IFDESCRSIZE) }
+        },
+        errno_of_none: None,
+    }),
     pair: None,
 };
 
@@ -189,6 +209,9 @@ table::table! {
     "SIOCGIFFLAGS" => SIOCGIFFLAGS => 0xc020_6911;
     "SIOCSIFFLAGS" => SIOCSIFFLAGS => 0x8020_6910;
     "SIOCGIFMTU" => SIOCGIFMTU => 0xc020_697e;
+    "SIOCSIFDESCR" => SIOCSIFDESCR => 0x8020_6980;
+    "SIOCGIFDESCR" => SIOCGIFDESCR => 0xc020_6981;
+    "IFDESCRSIZE" => IFDESCRSIZE => 64;
     "SIOCSIFMTU" => SIOCSIFMTU => 0x8020_697f;
     "SIOCIFCREATE" => SIOCIFCREATE => 0x8020_697a;
     "SIOCIFDESTROY" => SIOCIFDESTROY => 0x8020_6979;

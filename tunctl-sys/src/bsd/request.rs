@@ -20,7 +20,6 @@
 //!   `calls::ioctl` refuses the requests of another one.
 #![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
 
-use crate::bsd::layout::InterfaceRequest;
 use crate::bsd::macos::DriverRequest;
 use crate::bsd::{IN, LENGTH_MASK, OUT, System, VOID};
 use crate::ioctl::Opcode;
@@ -103,7 +102,7 @@ impl Request {
     }
 }
 
-const fn length(opcode: Opcode) -> usize {
+pub(super) const fn length(opcode: Opcode) -> usize {
     (opcode >> 16 & LENGTH_MASK) as usize
 }
 
@@ -116,45 +115,6 @@ pub enum Direction {
     Out,
     /// The kernel reads it, then writes it.
     Both,
-}
-
-/// The request that renames an interface. It is not a [`Request`], because its argument contains the address
-/// of the new name.
-#[doc(alias = "SIOCSIFNAME")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rename {
-    system: System,
-    opcode: Opcode,
-}
-
-impl Rename {
-    /// Declares the request.
-    ///
-    /// # Safety
-    ///
-    /// On `system`, what answers `opcode` takes an `ifreq` and follows only the address `ifr_data`, which
-    /// points to a string; it reads the string no further than its NUL, and writes nothing there.
-    ///
-    /// # Panics
-    ///
-    /// The number's argument does not have the length of an `ifreq`.
-    #[must_use]
-    pub const unsafe fn new(system: System, opcode: Opcode) -> Self {
-        assert!(length(opcode) == size_of::<InterfaceRequest<16>>());
-        Self { system, opcode }
-    }
-
-    /// The system whose number it is.
-    #[must_use]
-    pub const fn system(self) -> System {
-        self.system
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn opcode(self) -> Opcode {
-        self.opcode
-    }
 }
 
 /// The request that connects two `feth` interfaces of macOS. It is not a [`Request`], because its argument

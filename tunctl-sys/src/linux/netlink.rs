@@ -42,6 +42,9 @@ pub mod ifla {
     /// Nested: [`ifla_info`](super::ifla_info).
     #[doc(alias = "IFLA_LINKINFO")]
     pub const LINKINFO: u16 = 18;
+    /// The alias: a text that describes the interface.
+    #[doc(alias = "IFLA_IFALIAS")]
+    pub const IFALIAS: u16 = 20;
     /// Counters, of 8 bytes each.
     #[doc(alias = "IFLA_STATS64")]
     pub const STATS64: u16 = 23;
@@ -53,6 +56,10 @@ pub mod ifla {
 /// The position of `tx_dropped` among the counters of [`ifla::STATS64`].
 #[doc(alias = "rtnl_link_stats64")]
 pub const STATS64_TX_DROPPED: usize = 7;
+
+/// The bytes of an alias, including its NUL.
+#[doc(alias = "IFALIASZ")]
+pub const ALIAS_SIZE: usize = 256;
 
 /// Attributes inside [`ifla::LINKINFO`].
 pub mod ifla_info {
