@@ -18,7 +18,7 @@ use tunctl_conformance::Case;
 
 use exceptions::{Exceptions, OF_MODELS, OF_SYSTEMS};
 use harness::ModelHarness;
-use models::System;
+use models::{System, numbers};
 
 const SYSTEMS: [(&str, System); 5] = [
     ("freebsd", System::FreeBsd),
@@ -65,7 +65,11 @@ fn all<F>(
 where
     F: Fn() -> ModelHarness + Copy + Send + 'static,
 {
-    let concerned = cases.iter().copied().filter(|case| !exceptions.concern(system, &name(case)));
+    let is_there = |request| numbers::has(harness().system(), request);
+    let concerned = cases
+        .iter()
+        .copied()
+        .filter(|case| case.request().is_none_or(is_there) && !exceptions.concern(system, &name(case)));
     let trial = |case: Case<ModelHarness>| {
         Trial::test(format!("{prefix}::{}", name(&case)), move || match case.run(&harness()).not_applicable {
             None => Ok(()),

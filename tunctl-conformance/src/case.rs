@@ -59,13 +59,19 @@ pub struct Case<H> {
     subject: Subject,
     name: &'static str,
     need: Need,
+    request: Option<&'static str>,
     body: fn(&H),
 }
 
 impl<H: Harness> Case<H> {
     /// A case, called as the function that is its body.
     pub(crate) const fn new(subject: Subject, name: &'static str, body: fn(&H)) -> Self {
-        Self { subject, name, need: Need::Namespace, body }
+        Self { subject, name, need: Need::Namespace, request: None, body }
+    }
+
+    pub(crate) const fn about(mut self, request: &'static str) -> Self {
+        self.request = Some(request);
+        self
     }
 
     pub(crate) const fn needs(mut self, need: Need) -> Self {
@@ -89,6 +95,13 @@ impl<H: Harness> Case<H> {
     #[must_use]
     pub const fn need(&self) -> Need {
         self.need
+    }
+
+    /// The request that it is about, by its name in the headers of BSD systems, if not every system has it:
+    /// `SIOCSIFNAME`. The case does not concern a system without.
+    #[must_use]
+    pub const fn request(&self) -> Option<&'static str> {
+        self.request
     }
 
     /// Runs it over a harness that nothing has used yet.

@@ -22,7 +22,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         what_is_gone_has_no_name_to_change,
     ];
     cases.extend(as_others.into_iter().map(|case| case.needs(Need::OtherUsers)));
-    cases
+    cases.into_iter().map(|case| case.about("SIOCSIFNAME")).collect()
 }
 
 fn found<H: Harness>(harness: &H, text: &str) -> InterfaceOf<H> {

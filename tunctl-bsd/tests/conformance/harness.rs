@@ -50,6 +50,10 @@ impl ModelHarness {
         Self { backend, model, from_outside: true, _others: others }
     }
 
+    pub(crate) fn system(&self) -> System {
+        self.model.system()
+    }
+
     /// Some kernels wait, or go on with what they have given back, if what is open is destroyed.
     fn check_is_closed(&self, name: &InterfaceName) {
         let is_open = self.model.report(&text(name)).is_some_and(|report| report.is_open);
