@@ -15,7 +15,7 @@ mod list;
 mod output;
 #[cfg(target_os = "linux")]
 mod packets;
-mod report;
+mod properties;
 mod set;
 #[cfg(target_os = "linux")]
 mod signals;

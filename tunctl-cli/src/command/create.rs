@@ -8,12 +8,12 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, MacAddress, Mtu, NamePattern,
-    NativeDevice, NativeInterface, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, NamePattern, NativeDevice,
+    NativeInterface, TunBackend, TunDevice, Uid,
 };
 
 use super::arguments::{AddressArgument, group, user, with};
-use super::report::Report;
+use super::properties::{Properties, Report};
 use super::signals::Signals;
 use super::{Failure, Outcome, output};
 
@@ -27,7 +27,7 @@ pub(super) struct Create {
     /// chooses
     name: Option<NamePattern>,
     /// Make a TUN interface: its packets are IP packets
-    #[arg(long, conflicts_with = "tap")]
+    #[arg(long, conflicts_with_all = ["tap", "mac"])]
     tun: bool,
     /// Make a TAP interface: its packets are Ethernet frames (the default)
     #[arg(long)]
@@ -56,15 +56,8 @@ pub(super) struct Create {
     /// The other end of a point-to-point link, for the address of the same family
     #[arg(long, value_name = "IP", requires = "addresses")]
     peer: Option<IpAddr>,
-    /// The most bytes that a packet may have
-    #[arg(long, value_name = "BYTES")]
-    mtu: Option<Mtu>,
-    /// The MAC address of a tap; without it, the kernel chooses
-    #[arg(long, value_name = "MAC", conflicts_with = "tun")]
-    mac: Option<MacAddress>,
-    /// The most packets that wait for a program in each queue
-    #[arg(long, value_name = "PACKETS")]
-    queue_length: Option<u32>,
+    #[command(flatten)]
+    properties: Properties,
     /// Bring it up
     #[arg(long)]
     up: bool,
@@ -148,10 +141,8 @@ impl Create {
     }
 
     fn config(&self) -> Outcome<InterfaceConfig> {
-        let mut config = self.addresses()?.into_iter().fold(InterfaceConfig::new(), InterfaceConfig::address);
-        config = with(config, self.mtu, InterfaceConfig::mtu);
-        config = with(config, self.mac, InterfaceConfig::mac);
-        config = with(config, self.queue_length, InterfaceConfig::queue_length);
+        let addresses = self.addresses()?.into_iter().fold(InterfaceConfig::new(), InterfaceConfig::address);
+        let config = self.properties.add_to(addresses);
         Ok(if self.up { config.up() } else { config })
     }
 

@@ -7,7 +7,7 @@ use tunctl::{Error, InterfaceName, TunBackend};
 
 use super::Outcome;
 use super::output;
-use super::report::Report;
+use super::properties::Report;
 
 /// Show one TUN/TAP interface
 #[derive(Args)]

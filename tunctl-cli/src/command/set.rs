@@ -2,12 +2,12 @@
 
 use clap::Args;
 use tunctl::{
-    CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, MacAddress, Mtu,
-    TunBackend, Uid,
+    CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, TunBackend, Uid,
 };
 
-use super::Outcome;
 use super::arguments::{group, user, with};
+use super::properties::Properties;
+use super::{Failure, Outcome};
 
 /// Change properties of an interface: all that are specified, or none
 ///
@@ -23,23 +23,15 @@ pub(super) struct Set {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = true)]
 struct Changes {
     /// Rename it
     #[arg(long = "name", value_name = "NEW")]
     renamed: Option<InterfaceName>,
-    /// The most bytes that a packet may have
-    #[arg(long, value_name = "BYTES")]
-    mtu: Option<Mtu>,
+    #[command(flatten)]
+    properties: Properties,
     /// Permit an MTU of less than 1280 bytes to remove the IPv6 addresses (IPv6 needs 1280)
     #[arg(long, requires = "mtu")]
     drop_ipv6: bool,
-    /// The most packets that wait for a program in each queue
-    #[arg(long, value_name = "PACKETS")]
-    queue_length: Option<u32>,
-    /// The MAC address of a tap
-    #[arg(long, value_name = "MAC")]
-    mac: Option<MacAddress>,
     /// Add an address, such as 10.1.1.1/24 or fd77::1/64
     #[arg(long = "add", value_name = "CIDR")]
     add: Vec<InterfaceAddress>,
@@ -68,12 +60,19 @@ fn on_or_off(text: &str) -> Result<bool, &'static str> {
     }
 }
 
+const NOTHING: &str =
+    "nothing to change: specify a property, such as --mtu 1400 (tunctl set --help lists them)";
+
 impl Set {
     pub(super) fn run(self) -> Outcome {
         let config = self.changes.config();
         let Changes { owner, group, persist, .. } = self.changes;
+        let only_config = owner.is_none() && group.is_none() && persist.is_none();
+        if only_config && config == InterfaceConfig::new() {
+            return Err(Failure::Usage(NOTHING.into()));
+        }
         let interface = tunctl::native().interface(&self.name)?;
-        if owner.is_none() && group.is_none() && persist.is_none() {
+        if only_config {
             return Ok(interface.apply(&config)?);
         }
         let mut options = interface.info()?.options()?.config(config);
@@ -93,8 +92,6 @@ impl Changes {
         let mut config = present.fold(none, InterfaceConfig::address);
         config = self.remove.iter().copied().fold(config, InterfaceConfig::remove_address);
         config = with(config, self.renamed, InterfaceConfig::name);
-        config = with(config, self.mtu, InterfaceConfig::mtu);
-        config = with(config, self.mac, InterfaceConfig::mac);
-        with(config, self.queue_length, InterfaceConfig::queue_length)
+        self.properties.add_to(config)
     }
 }

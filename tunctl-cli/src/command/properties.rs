@@ -1,13 +1,39 @@
-//! The report about an interface, for people and as JSON.
+//! An interface's properties: as arguments that change them, and in a report, for people and as JSON.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use clap::Args;
 use serde::Serialize;
-use tunctl::{Holder, Interface, InterfaceInfo, Layer, Result};
+use tunctl::{
+    Holder, Interface, InterfaceConfig, InterfaceInfo, Layer, MacAddress, Mtu, NativeInterface, Result,
+};
 
+use super::arguments::with;
 use super::holders;
-use tunctl::NativeInterface;
+
+/// The properties that `create` and `set` both take.
+#[derive(Args)]
+pub(super) struct Properties {
+    /// The most bytes that a packet may have
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<Mtu>,
+    /// The MAC address of a tap (the kernel chooses that of a new one)
+    #[arg(long, value_name = "MAC")]
+    mac: Option<MacAddress>,
+    /// The most packets that wait for a program in each queue
+    #[arg(long, value_name = "PACKETS")]
+    queue_length: Option<u32>,
+}
+
+impl Properties {
+    /// Adds what was specified to a configuration.
+    pub(super) fn add_to(&self, mut config: InterfaceConfig) -> InterfaceConfig {
+        config = with(config, self.mtu, InterfaceConfig::mtu);
+        config = with(config, self.mac, InterfaceConfig::mac);
+        with(config, self.queue_length, InterfaceConfig::queue_length)
+    }
+}
 
 /// Everything that `show` and `list` report about an interface. The fields are those of the JSON object.
 #[derive(Serialize)]
