@@ -121,6 +121,7 @@ pub(crate) fn configure(errno: i32, operation: Operation) -> Reason {
         (EINVAL, Operation::Rename) => Reason::new(Cause::InvalidName),
         (EBUSY, Operation::Destroy | Operation::Delete) => Reason::new(Cause::Busy)
             .with_detail("a program has it open, and it can be removed only once it is closed"),
+        (ENAMETOOLONG, _) => Reason::new(Cause::InvalidValue),
         (errno, _) => from_errno(errno),
     }
 }

@@ -295,7 +295,7 @@ fn an_open_queue_has_a_longest_length<H: Harness>(harness: &H) {
     let device = tun(harness, "tun0");
     device.interface().set_queue_length(LONGEST).unwrap();
     let error = failure(device.interface().set_queue_length(LONGEST + 1));
-    assert_eq!((error.cause(), error.raw_os_error()), (Cause::Other, Some(errno::EPERM)));
+    assert_eq!((error.cause(), error.raw_os_error()), (Cause::InvalidValue, Some(errno::EPERM)));
     assert_eq!(report(harness, "tun0").queue_length, Some(LONGEST));
     device.set_persist(true).unwrap();
     let interface = device.interface().clone();

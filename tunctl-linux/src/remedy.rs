@@ -123,7 +123,7 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
         // The driver (tun_device_event) returns NOTIFY_BAD when it cannot resize its queues, and the kernel
         // turns that into EPERM.
         (Errno::EPERM, Operation::SetQueueLength) if context.net_admin && !context.opened_without => {
-            Reason::new(Cause::Other)
+            Reason::new(Cause::InvalidValue)
                 .with_detail("the kernel has no memory for open queues of that length")
                 .with_remedy("Choose a shorter queue.")
         }
@@ -138,6 +138,8 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
         (Errno::EOPNOTSUPP, Operation::SetMac) => Reason::new(Cause::LayerMismatch)
             .with_detail("a tun has no MAC address")
             .with_remedy("Create a tap."),
+        // An attribute's policy (nla_validate) says how long or large it may be.
+        (Errno::ERANGE, _) => Reason::new(Cause::InvalidValue),
         (Errno::EADDRNOTAVAIL, Operation::SetMac) => Reason::new(Cause::InvalidMac),
         (Errno::EEXIST, Operation::Rename) => Reason::new(Cause::Exists),
         (Errno::EINVAL, Operation::Rename) => Reason::new(Cause::InvalidName),

@@ -120,9 +120,9 @@ impl Kernel {
         if packets > MAX_RING_SIZE && !files.is_empty() {
             let detail = "the kernel has no memory for open queues of that length";
             return Err(Errno::EPERM
-                .reason(Cause::Other)
+                .reason(Cause::InvalidValue)
                 .with_detail(detail)
-                .with_remedy("Choose a shorter one."));
+                .with_remedy("Choose a shorter queue."));
         }
         device.link.queue_length = packets;
         for file in files {
