@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::case::{Case, suite};
-use crate::expect::{create, exists, gid, listed, name, open, persistent, report, tap, tun, uid};
+use crate::expect::{create, exists, gid, listed, name, named, open, persistent, report, tap, tun, uid};
 use crate::{Harness, refused};
 use tunctl_core::{
     Cause, CreateOptions, Error, Interface, InterfaceConfig, Mtu, Operation, Readiness, Result, State,
@@ -104,11 +104,14 @@ fn the_capabilities_are_what_is_supported<H: Harness>(harness: &H) {
 fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
     let several = || CreateOptions::tun().multi_queue(true);
     Some(match operation {
-        Operation::Create => harness.backend().create(&CreateOptions::tun()).map(drop),
-        Operation::OpenOrCreate => harness.backend().open_or_create(&CreateOptions::tun()).map(drop),
+        Operation::Create => harness.backend().create(&named(CreateOptions::tun(), "tun0")).map(drop),
+        Operation::OpenOrCreate => {
+            harness.backend().open_or_create(&named(CreateOptions::tun(), "tun0")).map(drop)
+        }
         Operation::Open => {
-            let _first = create(harness, several(), "tun0");
-            open(harness, several(), "tun0").map(drop)
+            // Busy or not, it can do it.
+            let _first = tun(harness, "tun0");
+            open(harness, CreateOptions::tun(), "tun0").map(drop)
         }
         Operation::Lookup | Operation::List => {
             let _device = tun(harness, "tun0");
@@ -118,7 +121,7 @@ fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
             }
         }
         Operation::AttachQueue | Operation::DetachQueue => {
-            let device = create(harness, several(), "tun0");
+            let device = harness.backend().create(&named(several(), "tun0")).ok()?;
             return harness.set_queue(&device, operation == Operation::AttachQueue);
         }
         _ => return tried_with(tun(harness, "tun0"), operation).or_else(|| harness.attempt(operation)),

@@ -5,54 +5,6 @@ use tunctl_core::{Cause, CreateOptions, Error, Gid, Interface, Operation, TunBac
 use crate::fixture::{Fixture, SYSTEMS, named_tap, named_tun, refused};
 use crate::models::System;
 
-/// What all five can do.
-const EVERYWHERE: [Operation; 19] = [
-    Operation::Create,
-    Operation::Open,
-    Operation::OpenOrCreate,
-    Operation::Lookup,
-    Operation::List,
-    Operation::Destroy,
-    Operation::Duplicate,
-    Operation::Receive,
-    Operation::Send,
-    Operation::Wait,
-    Operation::Name,
-    Operation::Inspect,
-    Operation::Configure,
-    Operation::Up,
-    Operation::Down,
-    Operation::SetMtu,
-    Operation::ListAddresses,
-    Operation::AddAddress,
-    Operation::RemoveAddress,
-];
-
-fn only(fixture: &Fixture, system: System, more: &[Operation]) {
-    let expected: Vec<_> = Operation::ALL
-        .iter()
-        .copied()
-        .filter(|operation| EVERYWHERE.contains(operation) || more.contains(operation))
-        .collect();
-    assert_eq!(fixture.backend.capabilities().iter().collect::<Vec<_>>(), expected, "{system:?}");
-}
-
-#[test]
-fn capabilities_are_those_of_the_system() {
-    for (system, more) in [
-        (
-            System::FreeBsd,
-            &[Operation::SetPersist, Operation::SetMac, Operation::Rename, Operation::Delete][..],
-        ),
-        (System::NetBsd, &[Operation::SetPersist, Operation::SetMac, Operation::Delete]),
-        (System::OpenBsd, &[Operation::SetMac, Operation::Delete]),
-        (System::DragonFly, &[Operation::SetMac, Operation::Rename, Operation::Delete]),
-        (System::MacOs, &[Operation::SetMac, Operation::Delete]),
-    ] {
-        only(&Fixture::new(system), system, more);
-    }
-}
-
 /// Whether an operation is refused as one that there is not, and whether the backend has said so.
 fn is_absent(fixture: &Fixture, operation: Operation, work: impl FnOnce() -> Result<(), Error>) -> bool {
     let (outcome, calls) = fixture.calls_of(work);
