@@ -22,8 +22,8 @@ pub(crate) fn apply<I: Interface>(interface: &I, config: &InterfaceConfig) -> Re
     if config.is_empty() {
         return Ok(());
     }
-    let before = Snapshot::of(interface)?;
-    apply_to(interface, config, &before).map_err(|error| undo(interface, &before, error))
+    let before = Snapshot::of(interface, config)?;
+    apply_to(interface, config, &before).map_err(|error| undo(interface, config, &before, error))
 }
 
 /// The same without the undoing, to what `before` describes.
@@ -41,15 +41,17 @@ pub(crate) fn apply_to<I: Interface>(
 }
 
 /// Makes an interface what it was before, and adds to the error in what it is not.
-pub(crate) fn undo<I: Interface>(interface: &I, before: &Snapshot, error: Error) -> Error {
+fn undo<I: Interface>(interface: &I, config: &InterfaceConfig, before: &Snapshot, error: Error) -> Error {
     // The first error is the one to report; what could not be undone shows in what is left.
-    if let Ok(now) = Snapshot::of(interface) {
+    if let Ok(now) = Snapshot::of(interface, config) {
         for step in plan::back(&now, before) {
             let _ = step.run(interface);
         }
     }
-    addresses::restore(interface, &before.addresses);
-    let leftovers = match Snapshot::of(interface) {
+    if config.concerns_addresses() {
+        addresses::restore(interface, &before.addresses);
+    }
+    let leftovers = match Snapshot::of(interface, config) {
         Ok(now) => differences(&now, before),
         // Of an interface that is gone, nothing is left.
         Err(_) => Vec::new(),
@@ -91,7 +93,7 @@ pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions) -> Re
         return Ok(());
     }
     let interface = device.interface();
-    let before = Snapshot::of(interface)?;
+    let before = Snapshot::of(interface, config)?;
     let done = apply_to(interface, config, &before).and_then(|()| {
         // The last ones, since an owner or a group cannot be taken back to nobody.
         if let Some(owner) = owner.filter(|owner| Some(*owner) != before.info.owner) {
@@ -114,6 +116,6 @@ pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions) -> Re
         if let (Some(group), true) = (before.info.group, changed(|info| info.group.map(Gid::get))) {
             let _ = device.set_group(group);
         }
-        undo(interface, &before, error)
+        undo(interface, config, &before, error)
     })
 }

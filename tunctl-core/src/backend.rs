@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::apply::configure;
-use crate::config::Snapshot;
 use crate::{
     Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
     Operation, Result, TunDevice,
@@ -251,7 +250,7 @@ fn attach_and_configure<B: TunBackend + ?Sized>(
             let interface = device.interface().clone();
             drop(device);
             // Of a new interface, nothing is left with its only device.
-            let is_gone = Snapshot::of(&interface).is_err();
+            let is_gone = interface.info().is_err();
             Err(if is_gone { error.with_leftovers(None) } else { error })
         }
     }

@@ -147,21 +147,29 @@ impl InterfaceConfig {
         self.invalid.get_or_insert_with(|| error.into());
     }
 
+    /// Whether it could change addresses: also a kernel that changes MTU or state does.
+    pub(crate) fn concerns_addresses(&self) -> bool {
+        let named = !self.present.is_empty() || !self.absent.is_empty() || self.replaces;
+        named || self.mtu.is_some() || self.state.is_some()
+    }
+
     /// Whether nothing is named.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What an interface was like at one moment.
+/// What an interface was like at one moment, as far as a configuration can change it.
 pub(crate) struct Snapshot {
     pub(crate) info: InterfaceInfo,
     pub(crate) addresses: Vec<InterfaceAddress>,
 }
 
 impl Snapshot {
-    pub(crate) fn of<I: Interface>(interface: &I) -> Result<Self> {
-        Ok(Self { info: interface.info()?, addresses: interface.addresses()? })
+    pub(crate) fn of<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<Self> {
+        let info = interface.info()?;
+        let addresses = if config.concerns_addresses() { interface.addresses()? } else { Vec::new() };
+        Ok(Self { info, addresses })
     }
 
     /// The steps to the properties that `config` names, other than name, state and addresses, whose order
