@@ -1,5 +1,7 @@
 //! Requests about an interface, through a socket.
 
+use std::ffi::CStr;
+
 use tunctl_bsd::Family;
 
 use super::System;
@@ -61,9 +63,9 @@ fn of_text(system: System, opcode: u32) -> Option<Ask> {
 
 impl World {
     /// A request that sets a text of an interface.
-    pub(crate) fn set_text(&mut self, opcode: u32, interface: &str, text: &str) -> Result<(), i32> {
+    pub(crate) fn set_text(&mut self, opcode: u32, interface: &str, text: &CStr) -> Result<(), i32> {
         match of_text(self.system, opcode) {
-            Some(Ask::Rename) => self.rename(interface, text),
+            Some(Ask::Rename) => self.rename(interface, &text.to_string_lossy()),
             Some(Ask::SetDescription) => self.set_description(interface, text),
             _ => Err(ENOTTY),
         }
@@ -84,10 +86,10 @@ impl World {
 
     /// Source: FreeBSD's `ifhwioctl`, with its `ifdescr_maxlen`, and OpenBSD's `ifioctl`, with its
     /// `IFDESCRSIZE`. Both count the NUL.
-    fn set_description(&mut self, name: &str, text: &str) -> Result<(), i32> {
+    fn set_description(&mut self, name: &str, text: &CStr) -> Result<(), i32> {
         let most = if self.system == System::FreeBsd { 1024 } else { 64 };
         let interface = self.asked_mut(name)?;
-        if text.len() >= most {
+        if text.count_bytes() >= most {
             return Err(ENAMETOOLONG);
         }
         interface.description = Some(text.to_owned()).filter(|text| !text.is_empty());

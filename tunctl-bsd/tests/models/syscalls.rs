@@ -109,11 +109,11 @@ impl Syscalls for Model {
     }
 
     fn set_text(&self, request: SetText, interface: &Name, new: &CStr) -> io::Result<()> {
-        let (interface, new) = (text(interface), new.to_string_lossy());
+        let interface = text(interface);
         let mut world = self.enter();
         let verb = configure::text_verb(world.system, request.opcode());
-        world.trace.call(format!("{verb} {interface} {new}")).map_err(error)?;
-        world.set_text(request.opcode(), &interface, &new).map_err(error)
+        world.trace.call(format!("{verb} {interface} {}", new.to_string_lossy())).map_err(error)?;
+        world.set_text(request.opcode(), &interface, new).map_err(error)
     }
 
     fn text(&self, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! The model's state: interfaces, open devices and the caller.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::CString;
 
 use tunctl_bsd::ListedAddress;
 
@@ -78,7 +79,7 @@ pub(crate) struct Interface {
     pub(crate) flags: u32,
     pub(crate) mtu: u32,
     pub(crate) mac: Option<[u8; 6]>,
-    pub(crate) description: Option<String>,
+    pub(crate) description: Option<CString>,
     pub(crate) addresses: Vec<Address>,
     /// FreeBSD, NetBSD and DragonFly: whether packets have their address family in front.
     pub(crate) af_header: bool,
