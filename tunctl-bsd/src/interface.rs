@@ -2,6 +2,7 @@
 
 mod addresses;
 
+use std::ffi::{CStr, CString};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ impl<C: Syscalls> BsdInterface<C> {
 
 /// The operations that only systems with a request for them have.
 pub(crate) fn optional(abi: &Abi) -> Vec<Operation> {
-    let operations = [abi.rename.map(|_| Operation::Rename)];
+    let operations = [abi.rename.map(|_| Operation::Rename), abi.description.map(|_| Operation::Describe)];
     operations.into_iter().flatten().collect()
 }
 
@@ -254,6 +255,29 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             .syscalls
             .set_text(request, &found.name, new.as_c_str())
             .map_err(|error| self.refused(OPERATION, &error))
+    }
+
+    fn description(&self) -> Result<CString> {
+        const OPERATION: Operation = Operation::Describe;
+        let requests = self.system.rules.abi.description;
+        let requests =
+            requests.ok_or_else(|| Error::new(OPERATION, Cause::Unsupported).with_name(self.name))?;
+        let found = self.found(OPERATION)?;
+        match self.system.syscalls.text(requests.get, &found.name) {
+            Ok(text) => Ok(CString::new(text).unwrap_or_default()),
+            Err(error) if requests.errno_of_none == Some(errno::of(&error)) => Ok(CString::default()),
+            Err(error) => Err(self.refused(OPERATION, &error)),
+        }
+    }
+
+    fn set_description(&self, description: &CStr) -> Result<()> {
+        const OPERATION: Operation = Operation::Describe;
+        let requests = self.system.rules.abi.description;
+        let requests =
+            requests.ok_or_else(|| Error::new(OPERATION, Cause::Unsupported).with_name(self.name))?;
+        let found = self.found(OPERATION)?;
+        let done = self.system.syscalls.set_text(requests.set, &found.name, description);
+        done.map_err(|error| self.refused(OPERATION, &error))
     }
 
     /// # Platform

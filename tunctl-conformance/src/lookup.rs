@@ -1,9 +1,12 @@
 //! What is found without attaching to it, and what the backend can do at all.
 
+use std::ffi::CString;
 use std::time::Duration;
 
 use crate::case::{Case, suite};
-use crate::expect::{create, exists, gid, listed, name, named, open, persistent, report, tap, tun, uid};
+use crate::expect::{
+    address, create, exists, gid, listed, name, named, open, persistent, report, tap, tun, uid,
+};
 use crate::{Harness, refused};
 use tunctl_core::{
     Cause, CreateOptions, Error, Interface, InterfaceConfig, Mtu, Operation, Readiness, Result, State,
@@ -11,7 +14,12 @@ use tunctl_core::{
 };
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
-    suite![Lifetime:
+    let described = suite![Configuration:
+        a_description_is_what_was_set_and_follows_the_interface,
+        a_description_that_is_too_long_is_refused,
+        a_configuration_describes_and_takes_the_description_back,
+    ];
+    let mut cases = suite![Lifetime:
         the_list_is_empty_without_interfaces,
         the_list_is_in_the_order_of_indices_and_has_no_other_kinds,
         a_lookup_finds_what_the_list_does,
@@ -19,7 +27,9 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         looking_attaches_to_nothing,
         what_the_backend_says_of_an_interface_is_what_the_system_says,
         the_capabilities_are_what_is_supported,
-    ]
+    ];
+    cases.extend(described.into_iter().map(|case| case.about("SIOCSIFDESCR")));
+    cases
 }
 
 fn the_list_is_empty_without_interfaces<H: Harness>(harness: &H) {
@@ -131,7 +141,6 @@ fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
 /// How an operation of a device or its interface ends; `None` if it is neither's.
 fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()>> {
     let interface = device.interface();
-    let address = crate::expect::address("10.77.0.1/24");
     Some(match operation {
         Operation::Destroy => device.destroy().map_err(Error::from),
         Operation::SetPersist => device.set_persist(false),
@@ -149,11 +158,54 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::SetMtu => interface.set_mtu(Mtu::MIN),
         Operation::SetQueueLength => interface.set_queue_length(100),
         Operation::SetMac => interface.set_mac(crate::expect::mac(1)),
+        Operation::Describe => interface.set_description(c"uplink"),
         Operation::ListAddresses => interface.addresses().map(drop),
-        Operation::AddAddress => interface.add_address(address).map(drop),
-        Operation::RemoveAddress => interface.remove_address(address),
+        Operation::AddAddress => interface.add_address(address("10.77.0.1/24")).map(drop),
+        Operation::RemoveAddress => interface.remove_address(address("10.77.0.1/24")),
         Operation::Delete => interface.delete(),
         Operation::Rename => interface.rename(&name("tun9")),
         _ => return None,
     })
+}
+
+fn a_description_is_what_was_set_and_follows_the_interface<H: Harness>(harness: &H) {
+    let device = tun(harness, "tun0");
+    let interface = device.interface();
+    assert_eq!(interface.description().unwrap().as_c_str(), c"");
+    for text in [c"uplink of the office", c"\xf0\x9f\x9a\x80 \xff\x01", c"uplink"] {
+        interface.set_description(text).unwrap();
+        let found = harness.backend().interface(&device.name().unwrap()).unwrap();
+        assert_eq!(found.description().unwrap().as_c_str(), text);
+    }
+    harness.set_up(&device.name().unwrap(), true);
+    harness.set_up(&device.name().unwrap(), false);
+    assert_eq!(interface.description().unwrap().as_c_str(), c"uplink");
+    interface.set_description(c"").unwrap();
+    assert_eq!(interface.description().unwrap().as_c_str(), c"");
+
+    let gone = interface.clone();
+    device.destroy().unwrap();
+    refused(gone.set_description(c"ghost"), Cause::Gone);
+    refused(gone.description(), Cause::Gone);
+}
+
+fn a_description_that_is_too_long_is_refused<H: Harness>(harness: &H) {
+    let device = tun(harness, "tun0");
+    let interface = device.interface();
+    interface.set_description(c"before").unwrap();
+    let long = CString::new([b'x'; 2000]).unwrap();
+    let error = refused(interface.set_description(&long), Cause::InvalidValue);
+    assert_eq!(error.operation(), Operation::Describe);
+    assert_eq!(interface.description().unwrap().as_c_str(), c"before");
+}
+
+fn a_configuration_describes_and_takes_the_description_back<H: Harness>(harness: &H) {
+    let device = tun(harness, "tun0");
+    let interface = device.interface();
+    interface.apply(&InterfaceConfig::new().description("first")).unwrap();
+    interface.add_address(address("fd77::1/64")).unwrap();
+    let config = InterfaceConfig::new().description("second").address("fd77::1/48");
+    let error = refused(interface.apply(&config), Cause::AddressExists);
+    assert_eq!(error.leftovers(), None, "{error}");
+    assert_eq!(interface.description().unwrap().as_c_str(), c"first");
 }

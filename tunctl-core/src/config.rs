@@ -1,7 +1,10 @@
 //! What an interface is to be like, what it is like, and the steps from one to the other.
 
+use std::ffi::CString;
+
 use crate::{
-    Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, MacAddress, Mtu, Result, State,
+    Cause, Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, MacAddress, Mtu, Operation,
+    Reason, Result, State,
 };
 
 /// What an interface is to be like, as far as it is named here: the rest stays as it is.
@@ -27,6 +30,7 @@ pub struct InterfaceConfig {
     pub(crate) mtu: Option<Mtu>,
     pub(crate) mac: Option<MacAddress>,
     pub(crate) queue_length: Option<u32>,
+    pub(crate) description: Option<CString>,
     pub(crate) state: Option<State>,
     pub(crate) present: Vec<InterfaceAddress>,
     pub(crate) absent: Vec<InterfaceAddress>,
@@ -82,6 +86,24 @@ impl InterfaceConfig {
     #[doc(alias = "IFLA_TXQLEN")]
     pub const fn queue_length(mut self, packets: u32) -> Self {
         self.queue_length = Some(packets);
+        self
+    }
+
+    /// A text for people that describes it; an empty one removes the description. A text with a NUL is wrong.
+    ///
+    /// # Platform
+    ///
+    /// Linux, FreeBSD and OpenBSD; elsewhere it is `Unsupported`.
+    #[doc(alias = "ifalias")]
+    pub fn description(mut self, text: impl Into<Vec<u8>>) -> Self {
+        match CString::new(text) {
+            Ok(text) => self.description = Some(text),
+            Err(_) => self.invalidate(
+                Reason::new(Cause::InvalidValue)
+                    .with_detail("a description has no NUL")
+                    .of(Operation::Configure),
+            ),
+        }
         self
     }
 
@@ -163,24 +185,29 @@ impl InterfaceConfig {
 pub(crate) struct Snapshot {
     pub(crate) info: InterfaceInfo,
     pub(crate) addresses: Vec<InterfaceAddress>,
+    /// Known if the configuration names one.
+    description: Option<CString>,
 }
 
 impl Snapshot {
     pub(crate) fn of<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<Self> {
         let info = interface.info()?;
         let addresses = if config.concerns_addresses() { interface.addresses()? } else { Vec::new() };
-        Ok(Self { info, addresses })
+        let description = config.description.as_ref().map(|_| interface.description()).transpose()?;
+        Ok(Self { info, addresses, description })
     }
 
     /// The steps to the properties that `config` names, other than name, state and addresses, whose order
     /// matters.
     pub(crate) fn changes(&self, config: &InterfaceConfig) -> Vec<Step> {
         let Self { info, .. } = self;
-        let InterfaceConfig { mtu, mac, queue_length, .. } = *config;
+        let InterfaceConfig { mtu, mac, queue_length, ref description, .. } = *config;
+        let description = description.clone().filter(|_| *description != self.description);
         let steps = [
             mtu.filter(|mtu| *mtu != info.mtu).map(Step::SetMtu),
             mac.filter(|_| mac != info.mac).map(Step::SetMac),
             queue_length.filter(|_| queue_length != info.queue_length).map(Step::SetQueueLength),
+            description.map(Step::Describe),
         ];
         steps.into_iter().flatten().collect()
     }
@@ -188,7 +215,8 @@ impl Snapshot {
     /// The configuration that names these properties as they are.
     pub(crate) fn as_config(&self) -> InterfaceConfig {
         let InterfaceInfo { mtu, mac, queue_length, .. } = self.info;
-        InterfaceConfig { mtu: Some(mtu), mac, queue_length, ..InterfaceConfig::new() }
+        let description = self.description.clone();
+        InterfaceConfig { mtu: Some(mtu), mac, queue_length, description, ..InterfaceConfig::new() }
     }
 }
 
@@ -200,6 +228,7 @@ pub(crate) enum Step {
     SetMtu(Mtu),
     SetMac(MacAddress),
     SetQueueLength(u32),
+    Describe(CString),
     SetState(State),
 }
 
@@ -211,6 +240,7 @@ impl Step {
             Self::SetMtu(mtu) => interface.set_mtu(*mtu),
             Self::SetMac(mac) => interface.set_mac(*mac),
             Self::SetQueueLength(packets) => interface.set_queue_length(*packets),
+            Self::Describe(text) => interface.set_description(text),
             Self::SetState(state) => interface.set_state(*state),
         }
     }
@@ -223,6 +253,7 @@ impl Step {
             Self::SetMtu(mtu) => format!("its MTU is {}, and was {mtu}", now.mtu),
             Self::SetMac(mac) => format!("its MAC address was {mac}, and is another"),
             Self::SetQueueLength(packets) => format!("its queue length was {packets}, and is another"),
+            Self::Describe(text) => format!("its description was {text:?}, and is another"),
             Self::SetState(state) => format!("it is {}, and was {state}", now.state),
         }
     }

@@ -1,5 +1,6 @@
 //! The interface: a network interface of the kernel, with or without a device attached.
 
+use std::ffi::{CStr, CString};
 use std::fmt;
 
 use crate::apply::apply;
@@ -241,6 +242,40 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     fn set_queue_length(&self, packets: u32) -> Result<()> {
         let _ = packets;
         Err(Error::new(Operation::SetQueueLength, Cause::Unsupported))
+    }
+
+    /// Its description, a text for people; empty if it has none.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux calls it the alias. FreeBSD and OpenBSD have it, too; here the other systems do not.
+    #[doc(alias = "SIOCGIFDESCR")]
+    #[doc(alias = "IFLA_IFALIAS")]
+    #[doc(alias = "ifalias")]
+    fn description(&self) -> Result<CString> {
+        Err(Error::new(Operation::Describe, Cause::Unsupported))
+    }
+
+    /// Sets its description, or removes it if the text is empty. It stays with the interface, whatever that is
+    /// called.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`; `InvalidValue` if the text is too long for the system; `Unsupported`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux takes 255 bytes; FreeBSD 1023, or what the sysctl `net.ifdescr_maxlen` says; OpenBSD 63.
+    #[doc(alias = "SIOCSIFDESCR")]
+    #[doc(alias = "IFLA_IFALIAS")]
+    #[doc(alias = "ifalias")]
+    fn set_description(&self, description: &CStr) -> Result<()> {
+        let _ = description;
+        Err(Error::new(Operation::Describe, Cause::Unsupported))
     }
 
     /// Makes it what `config` names: changes what differs, and nothing else. What is so already takes no

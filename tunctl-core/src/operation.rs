@@ -88,6 +88,9 @@ operations! {
     SetMac = "set MAC address of",
     /// [`Interface::set_queue_length`](crate::Interface::set_queue_length).
     SetQueueLength = "set queue length of",
+    /// [`Interface::description`](crate::Interface::description) and
+    /// [`Interface::set_description`](crate::Interface::set_description).
+    Describe = "describe",
     /// [`Interface::addresses`](crate::Interface::addresses).
     ListAddresses = "list addresses of",
     /// [`Interface::add_address`](crate::Interface::add_address).

@@ -1,11 +1,13 @@
 //! The interface: configured by netlink, by index, in the namespace where it was found.
 
+use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
@@ -211,6 +213,17 @@ impl Interface for LinuxInterface {
 
     fn set_queue_length(&self, packets: u32) -> Result<()> {
         self.change(Operation::SetQueueLength, LinkAttribute::TxQueueLen(packets))
+    }
+
+    fn description(&self) -> Result<CString> {
+        let text = self.attribute(Operation::Describe, ifla::IFALIAS)?;
+        // It ends at its NUL, or at the attribute's end.
+        Ok(CString::new(text.split(|&byte| byte == 0).next().unwrap_or_default()).unwrap_or_default())
+    }
+
+    fn set_description(&self, description: &CStr) -> Result<()> {
+        let text = DefaultNla::new(ifla::IFALIAS, description.to_bytes().to_vec());
+        self.change(Operation::Describe, LinkAttribute::Other(text))
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {

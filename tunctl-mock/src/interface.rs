@@ -1,5 +1,6 @@
 //! The interface: a handle by index, in the namespace where it was found.
 
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
 use tunctl_core::{
@@ -138,6 +139,14 @@ impl Interface for MockInterface {
         self.step(Operation::SetQueueLength, |kernel| {
             kernel.change_queue_length(self.key, self.socket, packets)
         })
+    }
+
+    fn description(&self) -> Result<CString> {
+        self.ask(Operation::Describe, NetDevice::description)
+    }
+
+    fn set_description(&self, description: &CStr) -> Result<()> {
+        self.step(Operation::Describe, |kernel| kernel.change_description(self.key, self.socket, description))
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {

@@ -1,12 +1,13 @@
 //! An interface's properties: as arguments that change them, and in a report, for people and as JSON.
 
+use std::ffi::CString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
 use tunctl::{
-    Holder, Interface, InterfaceConfig, InterfaceInfo, Layer, MacAddress, Mtu, NativeInterface, Result,
+    Cause, Holder, Interface, InterfaceConfig, InterfaceInfo, Layer, MacAddress, Mtu, NativeInterface, Result,
 };
 
 use super::arguments::with;
@@ -24,6 +25,9 @@ pub(super) struct Properties {
     /// The most packets that wait for a program in each queue
     #[arg(long, value_name = "PACKETS")]
     queue_length: Option<u32>,
+    /// A text that describes it; an empty one removes the description
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
 }
 
 impl Properties {
@@ -31,7 +35,8 @@ impl Properties {
     pub(super) fn add_to(&self, mut config: InterfaceConfig) -> InterfaceConfig {
         config = with(config, self.mtu, InterfaceConfig::mtu);
         config = with(config, self.mac, InterfaceConfig::mac);
-        with(config, self.queue_length, InterfaceConfig::queue_length)
+        config = with(config, self.queue_length, InterfaceConfig::queue_length);
+        with(config, self.description.clone(), InterfaceConfig::description)
     }
 }
 
@@ -46,6 +51,8 @@ pub(super) struct Report {
     mac: Option<String>,
     state: String,
     queue_length: Option<u32>,
+    /// `None` if it has none, or no interface of this system has one.
+    description: Option<String>,
     persistent: bool,
     owner: Option<u32>,
     group: Option<u32>,
@@ -71,7 +78,12 @@ impl Report {
         let info = interface.info()?;
         let addresses = interface.addresses()?;
         let holders = holders::of(interface)?;
+        let description = match interface.description() {
+            Err(error) if error.cause() == Cause::Unsupported => CString::default(),
+            description => description?,
+        };
         Ok(Self {
+            description: Some(description.to_string_lossy().into_owned()).filter(|text| !text.is_empty()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             holders: holders.into_iter().map(HolderReport::from).collect(),
             ..Self::from(info)
@@ -101,6 +113,7 @@ impl Report {
             ("addresses", or_none(self.addresses.join(", "))),
             ("queues", or_unknown(self.queues)),
             ("queue_length", or_unknown(self.queue_length)),
+            ("description", or_none(self.description.as_deref().map(printable).unwrap_or_default())),
             ("holders", or_none(self.holders_in_words())),
         ];
         writeln!(output, "{}", self.name)?;
@@ -139,6 +152,15 @@ impl Report {
     }
 }
 
+/// The text with escapes for what a terminal would take for a command, or not show.
+fn printable(text: &str) -> String {
+    let escape = |char: char| match char {
+        '"' | '\'' | '\\' => char.to_string(),
+        _ => char.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
 impl From<InterfaceInfo> for Report {
     fn from(info: InterfaceInfo) -> Self {
         Self {
@@ -153,6 +175,7 @@ impl From<InterfaceInfo> for Report {
             mac: info.mac.map(|mac| mac.to_string()),
             state: info.state.to_string(),
             queue_length: info.queue_length,
+            description: None,
             persistent: info.persistent,
             owner: info.owner.map(tunctl::Uid::get),
             group: info.group.map(tunctl::Gid::get),

@@ -24,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(set_does_all_or_nothing),
         case!(ipv6_is_given_up_only_if_that_is_said),
         case!(set_changes_the_queue_length),
+        case!(a_description_is_the_alias_and_is_shown),
         case!(an_mtu_that_is_refused_is_explained),
         case!(a_missing_address_is_explained),
         case!(an_interface_in_use_is_configured_all_the_same),
@@ -72,6 +73,21 @@ fn set_changes_the_queue_length() {
     ip("tuntap add dev t0 mode tun");
     tunctl("set t0 --queue-length 9").ok();
     assert_eq!(link("t0").unwrap()["txqlen"], 9);
+}
+
+fn a_description_is_the_alias_and_is_shown() {
+    tunctl("create t0 --tun --description uplink").ok();
+    assert_eq!(link("t0").unwrap()["ifalias"], "uplink");
+    assert!(tunctl("show t0").ok().contains("  description  uplink\n"));
+    assert!(tunctl("show t0 --json").ok().contains("\"description\":\"uplink\""));
+    tunctl(&format!("set t0 --description {}", "x".repeat(256))).failed(1, &["describe t0", "refuses"]);
+    tunctl("set t0 --description other --add 10.1.1.1/24 --remove 10.9.9.9/24").failed(1, &["10.9.9.9/24"]);
+    assert_eq!(link("t0").unwrap()["ifalias"], "uplink");
+    tunctl("set t0 --description a\u{1b}[31m\u{202e}\u{e9}").ok();
+    assert!(tunctl("show t0").ok().contains("  description  a\\u{1b}[31m\\u{202e}\u{e9}\n"));
+    tunctl("set t0 --description=").ok();
+    assert!(link("t0").unwrap().get("ifalias").is_none());
+    assert!(tunctl("show t0").ok().contains("  description  none\n"));
 }
 
 fn up_alone_sets_the_flag_only() {

@@ -1,9 +1,11 @@
 //! What netlink changes in an interface: state, MTU, MAC address, name, namespace, deletion.
 
+use std::ffi::{CStr, CString};
+
 use tunctl_core::{Cause, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State};
 
 use super::name::check_reserved;
-use super::{Event, InterfaceId, Kernel, LinkKey, NamespaceId};
+use super::{Event, InterfaceId, Kernel, LinkKey, NamespaceId, NetDevice};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
@@ -25,6 +27,9 @@ const TUN_READQ_SIZE: u32 = 500;
 /// The queue length of a new tap, which `ether_setup` sets as for any Ethernet device.
 const DEFAULT_TX_QUEUE_LEN: u32 = 1000;
 
+/// The bytes of an alias, including its NUL.
+const IFALIASZ: usize = 256;
+
 /// The properties of an interface that netlink reports and changes one by one.
 #[derive(Debug)]
 pub(super) struct LinkProperties {
@@ -32,6 +37,8 @@ pub(super) struct LinkProperties {
     /// `None` for a tun, which has no link layer.
     mac: Option<MacAddress>,
     pub(super) queue_length: u32,
+    /// The alias; empty if there is none.
+    description: CString,
 }
 
 impl LinkProperties {
@@ -41,7 +48,7 @@ impl LinkProperties {
             Layer::Tun => (None, TUN_READQ_SIZE),
             Layer::Tap => (Some(first_mac(id)), DEFAULT_TX_QUEUE_LEN),
         };
-        Self { mtu: Mtu::from_kernel(1500), mac, queue_length }
+        Self { mtu: Mtu::from_kernel(1500), mac, queue_length, description: CString::default() }
     }
 
     /// Writes them into the report about the interface (`rtnl_fill_ifinfo`).
@@ -66,6 +73,12 @@ fn first_mac(id: InterfaceId) -> MacAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SocketCapabilities {
     pub(crate) opener_was_capable: bool,
+}
+
+impl NetDevice {
+    pub(crate) fn description(&self) -> CString {
+        self.link.description.clone()
+    }
 }
 
 impl Kernel {
@@ -166,6 +179,21 @@ impl Kernel {
             return Err(refused.with_detail("a tun has no MAC address"));
         }
         device.link.mac = Some(mac);
+        Ok(())
+    }
+
+    /// Sets the alias (`dev_set_alias`). The attribute's policy (`ifla_policy`) bounds its length.
+    pub(crate) fn change_description(
+        &mut self,
+        key: LinkKey,
+        socket: SocketCapabilities,
+        text: &CStr,
+    ) -> Result {
+        self.may_configure(socket)?;
+        if text.count_bytes() >= IFALIASZ {
+            return Err(Errno::ERANGE.reason(Cause::InvalidValue));
+        }
+        self.at_mut(key)?.link.description = text.to_owned();
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! What is asked of an interface: drawn, called, and written as Rust, all in this file, so that one more is
 //! added here alone.
 
+use std::ffi::CString;
+
 use tunctl_core::{
     Interface, InterfaceConfig, InterfaceInfo, InterfaceName, MacAddress, Mtu, Operation, State,
 };
@@ -19,6 +21,9 @@ pub(crate) enum InterfaceCall {
     SetMtu(u32),
     SetMac(String),
     SetQueueLength(u32),
+    Describe(String),
+    /// Whether it is described so.
+    IsDescribed(String),
     AddAddress(String),
     RemoveAddress(String),
     Addresses,
@@ -34,6 +39,7 @@ pub(crate) struct Config {
     mtu: Option<u32>,
     mac: Option<String>,
     queue_length: Option<u32>,
+    description: Option<String>,
     state: Option<State>,
     present: Vec<String>,
     absent: Vec<String>,
@@ -62,6 +68,7 @@ impl InterfaceCall {
             Self::SetMtu(_) => Operation::SetMtu,
             Self::SetMac(_) => Operation::SetMac,
             Self::SetQueueLength(_) => Operation::SetQueueLength,
+            Self::Describe(_) | Self::IsDescribed(_) => Operation::Describe,
             Self::AddAddress(_) => Operation::AddAddress,
             Self::RemoveAddress(_) => Operation::RemoveAddress,
             Self::Addresses => Operation::ListAddresses,
@@ -80,6 +87,12 @@ impl InterfaceCall {
             Self::SetMtu(mtu) => with(Mtu::new(*mtu), |mtu| Answer::of(interface.set_mtu(mtu), done)),
             Self::SetMac(mac) => with(mac.parse(), |mac| Answer::of(interface.set_mac(mac), done)),
             Self::SetQueueLength(packets) => Answer::of(interface.set_queue_length(*packets), done),
+            Self::Describe(text) => {
+                with(CString::new(text.as_str()), |text| Answer::of(interface.set_description(&text), done))
+            }
+            Self::IsDescribed(text) => {
+                Answer::of(interface.description(), |found| Answer::Bool(found.to_bytes() == text.as_bytes()))
+            }
             Self::AddAddress(address) => {
                 with(address.parse(), |address| Answer::of(interface.add_address(address), Answer::Bool))
             }
@@ -104,6 +117,8 @@ impl InterfaceCall {
             Self::SetMtu(mtu) => format!("set_mtu(Mtu::new({mtu}).unwrap())"),
             Self::SetMac(mac) => format!("set_mac({mac:?}.parse().unwrap())"),
             Self::SetQueueLength(packets) => format!("set_queue_length({packets})"),
+            Self::Describe(text) => format!("set_description(c{text:?})"),
+            Self::IsDescribed(text) => format!("description().map(|found| found.as_c_str() == c{text:?})"),
             Self::AddAddress(address) => format!("add_address({address:?}.parse().unwrap())"),
             Self::RemoveAddress(address) => format!("remove_address({address:?}.parse().unwrap())"),
             Self::Addresses => "addresses()".into(),
@@ -124,7 +139,7 @@ impl InterfaceCall {
         if known.is_some_and(|known| known.is_tun && known.mtu < LEAST_IPV6_MTU) && random.one_of(1, 12) {
             return Self::AddAddress((*random.pick(IPV6)).to_owned());
         }
-        match random.below(28) {
+        match random.below(31) {
             0..=4 => Self::SetState(state(random, 2, 3)),
             5..=7 => Self::SetMtu(*random.pick(MTUS)),
             8..=10 => Self::AddAddress(address(random, is_tun)),
@@ -141,13 +156,15 @@ impl InterfaceCall {
             21..=22 => Self::SetMac((*random.pick(MACS)).to_owned()),
             23..=24 => Self::SetQueueLength(*random.pick(QUEUE_LENGTHS)),
             25..=26 => Self::Apply(Config::draw(random, is_tun, present)),
+            27..=28 => Self::Describe(description(random)),
+            29 => Self::IsDescribed(description(random)),
             _ => Self::Delete,
         }
     }
 
     /// What is gone is met seldom, so each call is as likely as the others.
     pub(crate) fn draw_for_a_gone_one(random: &mut Random) -> Self {
-        match random.below(11) {
+        match random.below(13) {
             0 => Self::SetState(state(random, 1, 2)),
             1 => Self::SetMtu(*random.pick(MTUS)),
             2 => Self::SetMac((*random.pick(MACS)).to_owned()),
@@ -158,6 +175,8 @@ impl InterfaceCall {
             7 => Self::Rename((*random.pick(NAMES)).to_owned()),
             8 => Self::SetQueueLength(*random.pick(QUEUE_LENGTHS)),
             9 => Self::Apply(Config::draw(random, true, &[])),
+            10 => Self::Describe(description(random)),
+            11 => Self::IsDescribed(description(random)),
             _ => Self::Delete,
         }
     }
@@ -166,6 +185,11 @@ impl InterfaceCall {
 /// A call with a value, if it is one.
 fn with<T, E>(value: Result<T, E>, call: impl FnOnce(T) -> Answer) -> Answer {
     value.map_or(Answer::Absent, call)
+}
+
+/// None, one, another, the longest, and one that is too long.
+fn description(random: &mut Random) -> String {
+    random.pick(&["", "uplink", "\u{fc}", &"x".repeat(255), &"x".repeat(256)]).to_string()
 }
 
 fn state(random: &mut Random, times: usize, of: usize) -> State {
@@ -178,6 +202,7 @@ impl Config {
             mtu: random.one_of(1, 3).then(|| *random.pick(MTUS)),
             mac: random.one_of(1, 6).then(|| (*random.pick(MACS)).to_owned()),
             queue_length: random.one_of(1, 6).then(|| *random.pick(QUEUE_LENGTHS)),
+            description: random.one_of(1, 6).then(|| description(random)),
             state: random.one_of(1, 3).then(|| state(random, 1, 2)),
             present: (0..random.below(4)).map(|_| address(random, is_tun)).collect(),
             absent: held.iter().filter(|_| random.one_of(1, 4)).cloned().collect(),
@@ -199,6 +224,9 @@ impl Config {
         if let Some(packets) = self.queue_length {
             config = config.queue_length(packets);
         }
+        if let Some(text) = &self.description {
+            config = config.description(text.as_str());
+        }
         match self.state {
             Some(state) => config.state(state),
             None => config,
@@ -219,6 +247,7 @@ impl Config {
         self.mtu.iter().for_each(|mtu| call(format!("mtu({mtu})")));
         self.mac.iter().for_each(|mac| call(format!("mac({mac:?})")));
         self.queue_length.iter().for_each(|packets| call(format!("queue_length({packets})")));
+        self.description.iter().for_each(|text| call(format!("description({text:?})")));
         self.state.iter().for_each(|state| call(format!("state(State::{state:?})")));
         text
     }
