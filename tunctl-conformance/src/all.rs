@@ -2,8 +2,8 @@
 
 use crate::{
     Case, Harness, addresses, applying, configuration, gone, interface_handles, joining, lifetime, lookup,
-    mac, names, permission, persistence, queues, readiness, reading, renaming, replacing, rights, segments,
-    stopping, virtio_net, writing,
+    mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming, replacing,
+    segments, stopping, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -16,7 +16,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         gone::cases(),
         persistence::cases(),
         permission::cases(),
-        rights::cases(),
+        refusal_order::cases(),
         queues::cases(),
         joining::cases(),
         reading::cases(),

@@ -9,7 +9,7 @@ use crate::expect::{
 };
 use crate::{Harness, Need, refused};
 use tunctl_core::{
-    Cause, CreateOptions, Gid, Interface, InterfaceName, Readiness, State, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Gid, Interface, Readiness, Result, State, TunBackend, TunDevice, Uid,
 };
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
@@ -31,20 +31,19 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         without_the_capability_nothing_is_configured,
         without_the_capability_nothing_is_deleted,
         without_the_capability_everything_is_listed,
-        that_it_exists_is_told_before_who_may_create_it,
-        a_mismatch_is_told_before_who_may_open_it,
-        who_may_create_it_is_told_before_that_the_name_is_refused,
-        who_may_open_it_is_told_before_that_it_is_busy,
         the_owner_destroys_by_closing_what_only_he_holds,
         whoever_holds_the_only_device_destroys_by_closing_it,
         the_owner_does_not_destroy_under_another_queue,
         the_owner_does_not_destroy_under_a_clone,
+        a_device_opened_without_the_capability_configures_nothing_with_it,
+        a_handle_found_without_the_capability_configures_nothing_with_it,
+        a_namesake_elsewhere_keeps_nobody_from_destroying_by_closing,
     ];
     cases.into_iter().map(|case| case.needs(Need::OtherUsers)).collect()
 }
 
 /// Does something without the capability.
-fn as_user<H: Harness>(harness: &H, uid: u32, gid: u32, mut work: impl FnMut()) {
+pub(crate) fn as_user<H: Harness>(harness: &H, uid: u32, gid: u32, mut work: impl FnMut()) {
     harness.as_caller(uid, gid, false, &mut work);
 }
 
@@ -67,7 +66,7 @@ fn owned<H: Harness>(
 }
 
 /// A persistent tun of user 4001's.
-fn mine<H: Harness>(harness: &H) {
+pub(crate) fn mine<H: Harness>(harness: &H) {
     owned(harness, CreateOptions::tun(), "mine", Some(uid(4001)), None);
 }
 
@@ -284,47 +283,6 @@ fn without_the_capability_everything_is_listed<H: Harness>(harness: &H) {
     });
 }
 
-fn that_it_exists_is_told_before_who_may_create_it<H: Harness>(harness: &H) {
-    mine(harness);
-    as_user(harness, 4003, 4003, || {
-        let options = named(CreateOptions::tun(), "mine");
-        refused_with(harness.backend().create(&options), Cause::Exists, errno::EBUSY);
-        let exclusive = harness.backend().open_or_create(&options.exclusive(true));
-        refused_with(exclusive, Cause::Exists, errno::EBUSY);
-        let other = CreateOptions::tun().name(harness.other_interface());
-        refused_with(harness.backend().create(&other), Cause::NotATun, errno::EBUSY);
-    });
-}
-
-fn a_mismatch_is_told_before_who_may_open_it<H: Harness>(harness: &H) {
-    mine(harness);
-    as_user(harness, 4003, 4003, || {
-        refused_with(open(harness, CreateOptions::tap(), "mine"), Cause::LayerMismatch, errno::EINVAL);
-        let several = CreateOptions::tun().multi_queue(true);
-        refused_with(open(harness, several, "mine"), Cause::QueueMismatch, errno::EINVAL);
-    });
-}
-
-fn who_may_create_it_is_told_before_that_the_name_is_refused<H: Harness>(harness: &H) {
-    let options = CreateOptions::tun().name(InterfaceName::from_kernel(b"a/b").unwrap());
-    as_user(harness, 4001, 4001, || {
-        let created = harness.backend().create(&options);
-        refused_with(created, Cause::MissingCapability, errno::EPERM);
-    });
-    refused_with(harness.backend().create(&options), Cause::InvalidName, errno::EINVAL);
-}
-
-fn who_may_open_it_is_told_before_that_it_is_busy<H: Harness>(harness: &H) {
-    mine(harness);
-    let _held = open(harness, CreateOptions::tun(), "mine").unwrap();
-    as_user(harness, 4003, 4003, || {
-        refused_with(open(harness, CreateOptions::tun(), "mine"), Cause::NotOwner, errno::EPERM);
-    });
-    as_user(harness, 4001, 4001, || {
-        refused_with(open(harness, CreateOptions::tun(), "mine"), Cause::Busy, errno::EBUSY);
-    });
-}
-
 fn the_owner_destroys_by_closing_what_only_he_holds<H: Harness>(harness: &H) {
     for options in [CreateOptions::tun(), CreateOptions::tap().multi_queue(true)] {
         owned(harness, options.clone(), "mine", Some(uid(4001)), None);
@@ -373,4 +331,44 @@ fn the_owner_does_not_destroy_under_a_clone<H: Harness>(harness: &H) {
         first.destroy().unwrap();
     });
     assert!(!exists(harness, "mine"));
+}
+
+/// Does something as the owner of `mine`, who has no privilege, and keeps what it made.
+fn as_owner<H: Harness, T>(harness: &H, mut work: impl FnMut() -> Result<T>) -> T {
+    let device = create(harness, CreateOptions::tun(), "mine");
+    device.set_persist(true).unwrap();
+    device.set_owner(uid(4001)).unwrap();
+    drop(device);
+    let mut made = None;
+    harness.as_caller(4001, 4001, false, &mut || made = Some(work().unwrap()));
+    made.expect("the work was done")
+}
+
+fn a_device_opened_without_the_capability_configures_nothing_with_it<H: Harness>(harness: &H) {
+    let device = as_owner(harness, || open(harness, CreateOptions::tun(), "mine"));
+    refused_with(device.up(address("10.77.0.1/24")), Cause::MissingCapability, errno::EPERM);
+    assert_eq!(report(harness, "mine").state, State::Down);
+    // What the device itself sets takes no capability.
+    device.set_persist(false).unwrap();
+    drop(device);
+    assert!(harness.report(&name("mine")).is_none());
+}
+
+fn a_handle_found_without_the_capability_configures_nothing_with_it<H: Harness>(harness: &H) {
+    let found = as_owner(harness, || harness.backend().interface(&name("mine")));
+    refused_with(found.set_mtu("1400".parse().unwrap()), Cause::MissingCapability, errno::EPERM);
+    refused_with(found.delete(), Cause::MissingCapability, errno::EPERM);
+    let mine = harness.backend().interface(&name("mine")).unwrap();
+    mine.set_mtu("1400".parse().unwrap()).unwrap();
+    assert_eq!(report(harness, "mine").mtu.get(), 1400);
+    mine.delete().unwrap();
+}
+
+fn a_namesake_elsewhere_keeps_nobody_from_destroying_by_closing<H: Harness>(harness: &H) {
+    let _moved = create(harness, CreateOptions::tun(), "mine");
+    harness.move_to_namespace(&name("mine"));
+    let mut here = Some(create(harness, CreateOptions::tun(), "mine"));
+    harness.as_caller(4001, 4001, false, &mut || here.take().unwrap().destroy().unwrap());
+    assert!(harness.report(&name("mine")).is_none());
+    assert!(harness.report_elsewhere(&name("mine")).is_some());
 }
