@@ -2,11 +2,9 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
@@ -18,6 +16,7 @@ use crate::attach::attached_name;
 use crate::diagnose::{self, errno};
 use crate::netlink::Link;
 use crate::remedy;
+use crate::wait::wait;
 use crate::{LinuxInterface, holders};
 
 /// An open TUN/TAP device of Linux: one queue of an interface.
@@ -142,15 +141,6 @@ fn kept_alive() -> Reason {
     )
 }
 
-/// What ended a poll of the device and of the interrupter, if there is one. An interrupt wins, so that it
-/// ends a reader even under a flood of packets.
-fn outcome(polled: &[PollFd<'_>]) -> WaitOutcome {
-    match polled {
-        [_, interrupter] if interrupter.any() == Some(true) => WaitOutcome::Interrupted,
-        _ => WaitOutcome::Ready,
-    }
-}
-
 fn would_block(operation: Operation) -> Error {
     Reason::new(Cause::WouldBlock).with_errno(Errno::EAGAIN as i32).of(operation)
 }
@@ -217,28 +207,8 @@ impl TunDevice for LinuxDevice {
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<WaitOutcome> {
-        // A deadline past `Instant`'s range means no deadline.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let interest = match readiness {
-            Readiness::Readable => PollFlags::POLLIN,
-            // When the interface is deleted, the kernel wakes only polls for readability. That wakeup
-            // includes POLLPRI, which a tun never reports otherwise: asking for it has no other effect.
-            Readiness::Writable => PollFlags::POLLOUT | PollFlags::POLLPRI,
-        };
-        // Without an interrupter the second entry is the device again, and is not polled.
-        let other = interrupter.map_or(self.fd.as_fd(), Interrupter::as_fd);
-        let mut polled = [PollFd::new(self.fd.as_fd(), interest), PollFd::new(other, PollFlags::POLLIN)];
-        let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
-        loop {
-            let left =
-                deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
-            match ppoll(polled, left, None) {
-                Ok(0) => return Ok(WaitOutcome::TimedOut),
-                Ok(_) => return Ok(outcome(polled)),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(self.error(Operation::Wait, errno, remedy::from_errno(errno))),
-            }
-        }
+        wait(self.fd.as_fd(), readiness, timeout, interrupter)
+            .map_err(|errno| self.error(Operation::Wait, errno, remedy::from_errno(errno)))
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {

@@ -38,6 +38,7 @@ mod netlink;
 pub mod netns;
 mod observe;
 mod remedy;
+mod wait;
 
 pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
