@@ -108,7 +108,8 @@ causes! {
     /// No interface can have the MAC address, or the text is not a MAC address.
     InvalidMac = "the MAC address is invalid", InvalidInput;
     /// The kernel refuses the value of another property: it is too large, or too long.
-    InvalidValue = "the value is one that this system refuses", InvalidInput;
+    InvalidValue = "the value is one that this system refuses", InvalidInput,
+        "Choose a smaller or a shorter one.";
     /// A uid or gid that is reserved to mean "none", or that the caller's user namespace does not map.
     UnmappedId = "the id is not mapped in this user namespace", InvalidInput;
     /// The interface is down, and takes no packets.

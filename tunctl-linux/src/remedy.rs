@@ -125,7 +125,6 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
         (Errno::EPERM, Operation::SetQueueLength) if context.net_admin && !context.opened_without => {
             Reason::new(Cause::InvalidValue)
                 .with_detail("the kernel has no memory for open queues of that length")
-                .with_remedy("Choose a shorter queue.")
         }
         (Errno::EPERM, _) => unprivileged(context),
         (Errno::ENODEV | Errno::EBADFD, _) => gone(),

@@ -132,10 +132,7 @@ impl Kernel {
         }
         if packets > MAX_RING_SIZE && !files.is_empty() {
             let detail = "the kernel has no memory for open queues of that length";
-            return Err(Errno::EPERM
-                .reason(Cause::InvalidValue)
-                .with_detail(detail)
-                .with_remedy("Choose a shorter queue."));
+            return Err(Errno::EPERM.reason(Cause::InvalidValue).with_detail(detail));
         }
         device.link.queue_length = packets;
         for file in files {
