@@ -190,6 +190,9 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             State::Up => before | iff::UP,
             State::Down => before & !iff::UP,
         };
+        if after == before {
+            return Ok(());
+        }
         self.configure(operation, Family::V4, abi.requests.set_flags, abi.ifreq_flags(&found.name, after))
             .map(drop)
     }
@@ -199,6 +202,9 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
         let abi = self.system.rules.abi;
         let found = self.found(OPERATION)?;
         let set = |name: &Name, mtu: u32| {
+            if self.mtu_of(OPERATION, name)? == mtu {
+                return Ok(());
+            }
             self.configure(OPERATION, Family::V4, abi.requests.set_mtu, abi.ifreq_mtu(name, mtu)).map(drop)
         };
         let Some(far) = self.system.rules.far_end(&found.name) else { return set(&found.name, mtu.get()) };
@@ -227,6 +233,9 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
         if self.layer() == Layer::Tun {
             let reason = Reason::new(Cause::LayerMismatch).with_detail("a tun has no MAC address");
             return Err(reason.with_remedy("Create a tap.").of(OPERATION).with_name(self.name));
+        }
+        if found.mac == Some(mac.octets()) {
+            return Ok(());
         }
         if let Some(request) = abi.requests.set_mac {
             let argument = abi.ifreq_mac(&found.name, mac.octets());

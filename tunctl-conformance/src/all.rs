@@ -3,7 +3,7 @@
 use crate::{
     Case, Harness, addresses, applying, configuration, gone, interface_handles, joining, lifetime, lookup,
     mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming, replacing,
-    segments, stopping, virtio_net, writing,
+    segments, stopping, strangers, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -13,6 +13,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         names::cases(),
         lifetime::cases(),
         lookup::cases(),
+        strangers::cases(),
         gone::cases(),
         persistence::cases(),
         permission::cases(),

@@ -1,6 +1,8 @@
 //! What the suite asks of whoever runs it.
 
-use tunctl_core::{Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, Result, TunBackend};
+use tunctl_core::{
+    Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result, TunBackend,
+};
 
 /// The device of a harness's backend.
 pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
@@ -41,6 +43,10 @@ pub trait Harness {
 
     /// Another program, which may, deletes an interface of this namespace.
     fn delete(&self, name: &InterfaceName);
+
+    /// Another program, which may, makes a persistent tap of this name with this index, which is free; whether
+    /// the system lets it choose the index.
+    fn make_with_index(&self, name: &InterfaceName, index: InterfaceIndex) -> bool;
 
     /// Another program, which may, renames an interface of this namespace; whether the system permitted it.
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool;

@@ -56,6 +56,7 @@ mod renaming;
 mod replacing;
 mod segments;
 mod stopping;
+mod strangers;
 mod virtio_net;
 mod writing;
 

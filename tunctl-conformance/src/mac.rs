@@ -146,19 +146,18 @@ fn what_is_gone_has_no_mac_address_to_set<H: Harness>(harness: &H) {
     let device = create(harness, CreateOptions::tap(), "tap0");
     let handle = found(harness, "tap0");
     harness.delete(&name("tap0"));
-    for interface in [device.interface(), &handle] {
-        refused_with(interface.set_mac(mac(1)), Cause::Gone, errno::ENODEV);
+    for (interface, errno) in [(device.interface(), errno::EBADFD), (&handle, errno::ENODEV)] {
+        refused_with(interface.set_mac(mac(1)), Cause::Gone, errno);
         refused(interface.mac(), Cause::Gone);
     }
 }
 
 fn without_the_capability_no_mac_address_is_set<H: Harness>(harness: &H) {
-    let device = tap(harness, "tap0");
+    let _device = tap(harness, "tap0");
     let before = reported(harness, "tap0");
     harness.as_caller(4001, 4001, false, &mut || {
-        for interface in [device.interface(), &found(harness, "tap0")] {
-            refused_with(interface.set_mac(mac(1)), Cause::MissingCapability, errno::EPERM);
-        }
+        let found = found(harness, "tap0");
+        refused_with(found.set_mac(mac(1)), Cause::MissingCapability, errno::EPERM);
     });
     assert_eq!(reported(harness, "tap0"), before);
 }

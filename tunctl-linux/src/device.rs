@@ -2,13 +2,15 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceInfo, InterfaceName,
-    Interrupter, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
+    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceInfo, InterfaceName, Interrupter,
+    Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 use tunctl_sys::linux::tun;
 
@@ -22,14 +24,16 @@ use crate::{LinuxInterface, holders};
 /// An open TUN/TAP device of Linux: one queue of an interface.
 #[derive(Debug)]
 pub struct LinuxDevice {
-    fd: OwnedFd,
+    /// Shared with the interface, which refers to it without keeping it open.
+    fd: Arc<OwnedFd>,
     interface: LinuxInterface,
     flags: CreateFlags,
 }
 
 impl LinuxDevice {
-    pub(crate) const fn new(fd: OwnedFd, interface: LinuxInterface, flags: CreateFlags) -> Self {
-        Self { fd, interface, flags }
+    pub(crate) fn new(fd: OwnedFd, interface: LinuxInterface, flags: CreateFlags) -> Self {
+        let fd = Arc::new(fd);
+        Self { interface: interface.of_device(&fd), fd, flags }
     }
 
     #[cold]
@@ -86,15 +90,6 @@ impl LinuxDevice {
         }
     }
 
-    /// Refuses to configure another interface that has the index of one that was moved away.
-    fn check_here(&self, operation: Operation) -> Result<()> {
-        match self.report_if_here() {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(remedy::gone().of(operation).with_name(self.interface.last_name())),
-            Err(errno) => Err(self.error(operation, errno, remedy::attached(errno))),
-        }
-    }
-
     /// Destroys without the right to delete: the kernel removes the interface when its last descriptor
     /// closes, so this one must be the last.
     fn destroy_by_closing(self, here: Option<&InterfaceInfo>) -> Result<(), DestroyError<Self>> {
@@ -123,7 +118,12 @@ impl LinuxDevice {
             return Err(DestroyError::new(error, Some(self)));
         }
         let Self { fd, interface, .. } = self;
+        let closed = Arc::downgrade(&fd);
         drop(fd);
+        // An operation of the interface in another thread holds the descriptor for one request.
+        while closed.strong_count() > 0 {
+            thread::yield_now();
+        }
         match interface.info() {
             Ok(left) if here.is_some() && left.name == name => {
                 let error = kept_alive().of(Operation::Destroy).with_name(name);
@@ -228,7 +228,7 @@ impl TunDevice for LinuxDevice {
             let errno = errno(&error);
             self.error(Operation::Duplicate, errno, remedy::from_errno(errno))
         })?;
-        Ok(Self { fd, interface: self.interface.clone(), flags: self.flags })
+        Ok(Self::new(fd, self.interface.clone(), self.flags))
     }
 
     /// On Linux, with `CAP_NET_ADMIN` this deletes the interface even while others have it open. Without it,
@@ -245,16 +245,6 @@ impl TunDevice for LinuxDevice {
             Err(Errno::EPERM) => self.destroy_by_closing(Some(&info)),
             Err(errno) => Err(self.not_destroyed(errno)),
         }
-    }
-
-    fn up(&self, address: InterfaceAddress) -> Result<()> {
-        self.check_here(Operation::Up)?;
-        self.interface.up(address)
-    }
-
-    fn down(&self) -> Result<()> {
-        self.check_here(Operation::Down)?;
-        self.interface.down()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -15,20 +16,26 @@ use tunctl_core::{
     MacAddress, Mtu, Operation, Result, State,
 };
 use tunctl_sys::linux::netlink::{STATS64_TX_DROPPED, ifla};
+use tunctl_sys::linux::tun;
 
+use crate::attach::attached_name;
 use crate::diagnose::{self, errno};
 use crate::holders;
 use crate::netlink::{DuplicateDetection, Link, Netlink, name_attribute};
 use crate::remedy::{self, CallerContext};
+
+/// How often the name of an interface is asked for again because it has changed in between.
+const ATTEMPTS: usize = 8;
 
 /// The last pause before a new address is left to itself; all pauses together are twice as long at most.
 const SETTLED: Duration = Duration::from_millis(500);
 
 /// A TUN/TAP interface of Linux: a handle by index, in the namespace where it was found.
 ///
-/// The kernel gives the index of an interface that was deleted or moved away to another at some time. Then
-/// the handle means that one, if it is a TUN/TAP interface: so do not keep a handle for longer than you know
-/// the interface to be there. A [`LinuxDevice`](crate::LinuxDevice) knows, and answers `Gone`.
+/// The kernel may give the index of an interface that was deleted or moved away to another one. A handle from
+/// an open device recognises that, and answers `Gone`; so does any handle if the other interface belongs to
+/// another driver, or has the other layer. But a handle without an open device takes another TUN/TAP interface
+/// of the same layer for its own: keep one only as long as you know the interface to be there.
 #[derive(Clone, Debug)]
 pub struct LinuxInterface {
     netlink: Arc<Netlink>,
@@ -36,11 +43,19 @@ pub struct LinuxInterface {
     layer: Layer,
     /// As it was when it was found, for errors.
     name: InterfaceName,
+    /// The descriptor of the device that lent this handle, as long as it is open.
+    descriptor: Weak<OwnedFd>,
 }
 
 impl LinuxInterface {
     pub(crate) fn new(netlink: Arc<Netlink>, found: &InterfaceInfo) -> Self {
-        Self { netlink, index: found.index, layer: found.layer, name: found.name }
+        let descriptor = Weak::new();
+        Self { netlink, index: found.index, layer: found.layer, name: found.name, descriptor }
+    }
+
+    /// The same interface, as the one that this descriptor is attached to.
+    pub(crate) fn of_device(self, descriptor: &Arc<OwnedFd>) -> Self {
+        Self { descriptor: Arc::downgrade(descriptor), ..self }
     }
 
     /// The processes that have the interface open, as far as the caller may look: without privilege, into its
@@ -83,24 +98,67 @@ impl LinuxInterface {
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
-    /// An index may have been given to another kind of interface since: that one is not ours to change for
-    /// good.
-    fn check_is_ours(&self, operation: Operation) -> Result<()> {
-        let info = self.info();
-        info.map(drop).map_err(|error| match error.cause() {
-            Cause::Gone => self.named(remedy::gone().of(operation)),
-            _ => error,
-        })
+    /// What the kernel reports of the interface, if it is still the same one. Every operation asks this first,
+    /// because the index of an interface that was deleted or moved away may be another's by now.
+    ///
+    /// A descriptor knows which interface it is attached to, by its present name. Without one, another
+    /// TUN/TAP interface of the same layer cannot be told from this one.
+    fn ours(&self, operation: Operation) -> Result<InterfaceInfo> {
+        let descriptor = self.descriptor.upgrade();
+        let attached = || match &descriptor {
+            Some(descriptor) => {
+                attached_name(descriptor).map(Some).map_err(|error| self.fail(operation, &error))
+            }
+            None => Ok(None),
+        };
+        for _ in 0..ATTEMPTS {
+            let name = attached()?;
+            let found =
+                self.netlink.link_by_index(self.index).map_err(|error| self.fail(operation, &error))?;
+            match found {
+                Some(Link::Tun(info))
+                    if info.layer == self.layer && name.is_none_or(|name| name == info.name) =>
+                {
+                    return Ok(info);
+                }
+                // It was renamed between the two questions.
+                Some(Link::Tun(_)) if attached()? != name => {}
+                Some(_) => break,
+                None => return Err(self.fail(operation, &Errno::ENODEV.into())),
+            }
+        }
+        Err(self.named(remedy::gone().of(operation)))
+    }
+
+    /// Changes a property, if the interface is still ours and the property is not so already: that takes no
+    /// right.
+    fn change(
+        &self,
+        operation: Operation,
+        is_so: impl FnOnce(&InterfaceInfo) -> bool,
+        change: impl FnOnce(&Netlink) -> io::Result<()>,
+    ) -> Result<()> {
+        if is_so(&self.ours(operation)?) {
+            return Ok(());
+        }
+        change(&self.netlink).map_err(|error| self.fail(operation, &error))
+    }
+
+    /// The same, for a property that is an attribute of the link.
+    fn change_link(
+        &self,
+        operation: Operation,
+        is_so: impl FnOnce(&InterfaceInfo) -> bool,
+        property: LinkAttribute,
+    ) -> Result<()> {
+        self.change(operation, is_so, |netlink| netlink.change_link(self.index, property))
     }
 
     fn attribute(&self, operation: Operation, kind: u16) -> Result<Vec<u8>> {
+        self.ours(operation)?;
         let found = self.netlink.link_attribute(self.index, kind);
         let found = found.map_err(|error| self.fail(operation, &error))?;
         found.ok_or_else(|| self.named(remedy::gone().of(operation)))
-    }
-
-    fn change(&self, operation: Operation, property: LinkAttribute) -> Result<()> {
-        self.netlink.change_link(self.index, property).map_err(|error| self.fail(operation, &error))
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
@@ -125,13 +183,7 @@ impl Interface for LinuxInterface {
     }
 
     fn info(&self) -> Result<InterfaceInfo> {
-        let answer =
-            self.netlink.link_by_index(self.index).map_err(|error| self.fail(Operation::Inspect, &error))?;
-        match answer {
-            Some(Link::Tun(info)) => Ok(info),
-            // Another interface may have been given the index since.
-            Some(Link::Other(_)) | None => Err(self.named(remedy::gone().of(Operation::Inspect))),
-        }
+        self.ours(Operation::Inspect)
     }
 
     fn dropped(&self) -> Result<u64> {
@@ -141,13 +193,10 @@ impl Interface for LinuxInterface {
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
-        let listed = self.netlink.addresses(self.index);
-        let addresses = listed.map_err(|error| self.fail(Operation::ListAddresses, &error))?;
-        if addresses.is_empty() {
-            // An interface without addresses looks like one that does not exist.
-            self.info().map_err(|error| error.with_operation(Operation::ListAddresses))?;
-        }
-        Ok(addresses)
+        const OPERATION: Operation = Operation::ListAddresses;
+        // An interface without addresses looks like one that does not exist.
+        self.ours(OPERATION)?;
+        self.netlink.addresses(self.index).map_err(|error| self.fail(OPERATION, &error))
     }
 
     /// On a tun, which has no neighbours to ask, an IPv6 address is in service when this returns. On a tap,
@@ -200,19 +249,30 @@ impl Interface for LinuxInterface {
             State::Up => Operation::Up,
             State::Down => Operation::Down,
         };
-        self.netlink.set_state(self.index, state).map_err(|error| self.fail(operation, &error))
+        self.change(operation, |info| info.state == state, |netlink| netlink.set_state(self.index, state))
     }
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
-        self.change(Operation::SetMtu, LinkAttribute::Mtu(mtu.get()))
+        self.change_link(Operation::SetMtu, |info| info.mtu == mtu, LinkAttribute::Mtu(mtu.get()))
     }
 
+    /// # Platform
+    ///
+    /// On Linux, the interface of an open device takes no capability.
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
-        self.change(Operation::SetMac, LinkAttribute::Address(mac.octets().to_vec()))
+        self.change(
+            Operation::SetMac,
+            |info| info.mac == Some(mac),
+            |netlink| match self.descriptor.upgrade() {
+                Some(descriptor) => tun::set_mac(descriptor.as_fd(), mac.octets()),
+                None => netlink.change_link(self.index, LinkAttribute::Address(mac.octets().to_vec())),
+            },
+        )
     }
 
     fn set_queue_length(&self, packets: u32) -> Result<()> {
-        self.change(Operation::SetQueueLength, LinkAttribute::TxQueueLen(packets))
+        let is_so = |info: &InterfaceInfo| info.queue_length == Some(packets);
+        self.change_link(Operation::SetQueueLength, is_so, LinkAttribute::TxQueueLen(packets))
     }
 
     fn description(&self) -> Result<CString> {
@@ -222,17 +282,16 @@ impl Interface for LinuxInterface {
     }
 
     fn set_description(&self, description: &CStr) -> Result<()> {
+        let is_so = self.description()?.as_c_str() == description;
         let text = DefaultNla::new(ifla::IFALIAS, description.to_bytes().to_vec());
-        self.change(Operation::Describe, LinkAttribute::Other(text))
+        self.change_link(Operation::Describe, |_| is_so, LinkAttribute::Other(text))
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {
-        self.check_is_ours(Operation::Rename)?;
-        self.change(Operation::Rename, name_attribute(name))
+        self.change_link(Operation::Rename, |info| info.name == *name, name_attribute(name))
     }
 
     fn delete(&self) -> Result<()> {
-        self.check_is_ours(Operation::Delete)?;
-        self.netlink.delete_link(self.index).map_err(|error| self.fail(Operation::Delete, &error))
+        self.change(Operation::Delete, |_| false, |netlink| netlink.delete_link(self.index))
     }
 }

@@ -123,6 +123,7 @@ impl Step<'_> {
 
     fn attach(self, extra: CreateFlags) -> kernel::Result<Attached> {
         let wanted = AttachRequest {
+            index: None,
             namespace: self.namespace,
             name: self.options.get_name().map(NamePattern::as_bytes),
             flags: self.options.get_flags() | extra,

@@ -5,10 +5,11 @@ use std::iter;
 
 use tunctl_conformance::{Harness, Observation, PollState, Profile};
 use tunctl_core::{
-    Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, Queues, State, TunBackend,
+    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Operation,
+    Queues, State, TunBackend,
 };
 
-use crate::kernel::{InterfaceId, NetDevice};
+use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
 use crate::{Caller, Delivery, Errno, KernelProfile, MockBackend, MockDevice};
 
 /// A system in memory, and another namespace of it.
@@ -91,6 +92,26 @@ impl Harness for MockHarness {
         self.backend.delete(*name);
     }
 
+    fn make_with_index(&self, name: &InterfaceName, index: InterfaceIndex) -> bool {
+        let mut world = self.backend.world.lock();
+        let made: kernel::Result = world.step(|kernel| {
+            let Attached { file, .. } = kernel.set_iff(&AttachRequest {
+                namespace: self.backend.namespace,
+                name: Some(name.as_bytes()),
+                index: Some(index),
+                flags: CreateFlags::TAP | CreateFlags::NO_PI | CreateFlags::TUN_EXCL,
+                layer: Layer::Tap,
+            })?;
+            kernel.set_persist(file, true)?;
+            kernel.close(file);
+            Ok(())
+        });
+        if let Err(reason) = made {
+            panic!("{}", reason.of(Operation::Create));
+        }
+        true
+    }
+
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
         match self.backend.rename(*from, *to) {
             Ok(()) => true,
@@ -122,7 +143,7 @@ impl Harness for MockHarness {
     }
 
     fn other_interface(&self) -> InterfaceName {
-        match InterfaceName::new(crate::kernel::LOOPBACK) {
+        match InterfaceName::new(kernel::LOOPBACK) {
             Ok(name) => name,
             Err(invalid) => panic!("{invalid}"),
         }

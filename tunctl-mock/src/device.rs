@@ -7,13 +7,13 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceName,
-    Interrupter, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
+    Cause, CreateFlags, DestroyError, Error, Gid, Holder, InterfaceName, Interrupter, Operation, Queues,
+    Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 
 use crate::Errno;
-use crate::interface::{MockInterface, out_of_reach};
-use crate::kernel::{self, DETACHED, FileId, Kernel, NetDevice};
+use crate::interface::MockInterface;
+use crate::kernel::{self, FileId, Kernel, NetDevice};
 use crate::rig::{SharedWorld, Signal, World};
 
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
@@ -27,6 +27,9 @@ use crate::rig::{SharedWorld, Signal, World};
 /// with the first packet of a burst and not with each.
 #[derive(Debug)]
 pub struct MockDevice {
+    /// Shared with the interface, which refers to it. It comes before the file, so that it goes before the
+    /// number of the file can be another's.
+    descriptor: Arc<FileId>,
     file: Arc<OpenFile>,
     interface: MockInterface,
     flags: CreateFlags,
@@ -69,12 +72,13 @@ impl std::fmt::Debug for OpenFile {
 }
 
 impl MockDevice {
-    pub(crate) const fn new(file: Arc<OpenFile>, interface: MockInterface, flags: CreateFlags) -> Self {
-        Self { file, interface, flags, lent: None }
+    pub(crate) fn new(file: Arc<OpenFile>, interface: MockInterface, flags: CreateFlags) -> Self {
+        let descriptor = Arc::new(file.id);
+        Self { interface: interface.of_device(&descriptor), descriptor, file, flags, lent: None }
     }
 
     pub(crate) fn file(&self) -> FileId {
-        self.file.id
+        *self.descriptor
     }
 
     pub(crate) const fn world(&self) -> &Arc<SharedWorld> {
@@ -198,18 +202,6 @@ impl MockDevice {
                 let name = world.kernel().name_of(self.file.id).unwrap_or(self.interface.last_name());
                 reason.of(operation).with_name(name)
             }
-        }
-    }
-
-    /// Refuses to configure another interface that now has the index of this one, which was moved away.
-    fn check_here(&self, operation: Operation) -> Result<()> {
-        let world = self.world().lock();
-        let Ok(name) = world.kernel().name_of(self.file.id) else {
-            return Err(DETACHED.of(operation).with_name(self.interface.last_name()));
-        };
-        match world.kernel().at(self.interface.key()) {
-            Ok(device) if device.name() == name => Ok(()),
-            _ => Err(out_of_reach(operation, self.interface.last_name())),
         }
     }
 
@@ -358,8 +350,8 @@ impl TunDevice for MockDevice {
             let full = |_| Errno::EMFILE.reason(Cause::TooManyOpenFiles);
             self.file.signal.readable.duplicate().map_err(full)
         })?;
-        let (file, interface) = (self.file.clone(), self.interface.clone());
-        Ok(Self { file, interface, flags: self.flags, lent: Some(lent) })
+        let clone = Self::new(self.file.clone(), self.interface.clone(), self.flags);
+        Ok(Self { lent: Some(lent), ..clone })
     }
 
     /// With the capability, the interface is deleted even if others have it open. Without it, it is deleted
@@ -380,16 +372,6 @@ impl TunDevice for MockDevice {
         }
         drop(world);
         self.destroy_by_closing(is_here)
-    }
-
-    fn up(&self, address: InterfaceAddress) -> Result<()> {
-        self.check_here(Operation::Up)?;
-        self.interface.up(address)
-    }
-
-    fn down(&self) -> Result<()> {
-        self.check_here(Operation::Down)?;
-        self.interface.down()
     }
 }
 

@@ -1,15 +1,15 @@
 //! The interface: a handle by index, in the namespace where it was found.
 
 use std::ffi::{CStr, CString};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tunctl_core::{
-    Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, MacAddress, Mtu,
+    Cause, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu,
     Operation, Reason, Result, State,
 };
 
 use crate::Errno;
-use crate::kernel::{self, Kernel, LinkKey, NO_DEVICE, NamespaceId, NetDevice, SocketCapabilities};
+use crate::kernel::{self, DETACHED, FileId, Kernel, LinkKey, NamespaceId, NetDevice, SocketCapabilities};
 use crate::rig::SharedWorld;
 
 /// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was
@@ -19,8 +19,11 @@ pub struct MockInterface {
     world: Arc<SharedWorld>,
     key: LinkKey,
     socket: SocketCapabilities,
+    layer: Layer,
     /// The name when the handle was made, for errors.
     name: InterfaceName,
+    /// The descriptor of the device that lent this handle, as long as it is open.
+    descriptor: Weak<FileId>,
 }
 
 impl MockInterface {
@@ -30,7 +33,13 @@ impl MockInterface {
         info: &InterfaceInfo,
         socket: SocketCapabilities,
     ) -> Self {
-        Self { world, key: LinkKey { namespace, index: info.index }, socket, name: info.name }
+        let key = LinkKey { namespace, index: info.index };
+        Self { world, key, socket, layer: info.layer, name: info.name, descriptor: Weak::new() }
+    }
+
+    /// The same interface, as the one that this descriptor is attached to.
+    pub(crate) fn of_device(self, descriptor: &Arc<FileId>) -> Self {
+        Self { descriptor: Arc::downgrade(descriptor), ..self }
     }
 
     pub(crate) const fn world(&self) -> &Arc<SharedWorld> {
@@ -60,13 +69,34 @@ impl MockInterface {
         outcome.map_err(|reason| reason.of(operation).with_name(self.name))
     }
 
-    /// Asks something about the interface. If it is gone, the kernel's answer is empty and has no errno, so
-    /// neither has the error.
+    /// The interface, if it is still the same one, as far as the Linux backend can tell: it asks the descriptor
+    /// first, then netlink.
+    fn ours<'a>(&self, kernel: &'a Kernel) -> kernel::Result<&'a NetDevice> {
+        // The caller holds the world's lock, which closing a descriptor takes: so the number is still its own.
+        let attached = match self.descriptor.upgrade() {
+            Some(file) => Some(kernel.interface_of(*file).ok_or(DETACHED)?),
+            None => None,
+        };
+        let device = kernel.at(self.key)?;
+        let is_ours = device.layer() == self.layer && attached.is_none_or(|id| id == device.id());
+        // Nothing has failed that would have an errno.
+        if is_ours { Ok(device) } else { Err(Reason::new(Cause::Gone)) }
+    }
+
+    /// Asks something about the interface.
     fn ask<T>(&self, operation: Operation, answer: impl FnOnce(&NetDevice) -> T) -> Result<T> {
-        self.step(operation, |kernel| match kernel.at(self.key) {
-            Ok(device) => Ok(answer(device)),
-            Err(_) => Err(Reason::new(Cause::Gone)),
-        })
+        self.step(operation, |kernel| self.ours(kernel).map(answer))
+    }
+
+    /// Changes a property, if the interface is still the same one and the property is not so already: that
+    /// takes no right.
+    fn change(
+        &self,
+        operation: Operation,
+        is_so: impl FnOnce(&InterfaceInfo) -> bool,
+        rule: impl FnOnce(&mut Kernel) -> kernel::Result<()>,
+    ) -> Result<()> {
+        self.step(operation, |kernel| if is_so(&self.ours(kernel)?.info()) { Ok(()) } else { rule(kernel) })
     }
 
     fn has(&self, address: InterfaceAddress, operation: Operation) -> Result<bool> {
@@ -89,14 +119,7 @@ impl Interface for MockInterface {
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
-        let found = self.step(Operation::ListAddresses, |kernel| {
-            Ok(kernel.at(self.key).map(NetDevice::addresses).unwrap_or_default())
-        })?;
-        if found.is_empty() {
-            // The kernel's list is empty both without addresses and without the interface.
-            self.info().map_err(|error| error.with_operation(Operation::ListAddresses))?;
-        }
-        Ok(found)
+        self.ask(Operation::ListAddresses, NetDevice::addresses)
     }
 
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
@@ -124,21 +147,38 @@ impl Interface for MockInterface {
             State::Up => Operation::Up,
             State::Down => Operation::Down,
         };
-        self.step(operation, |kernel| kernel.change_state(self.key, self.socket, state))
+        self.change(
+            operation,
+            |info| info.state == state,
+            |kernel| kernel.change_state(self.key, self.socket, state),
+        )
     }
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
-        self.step(Operation::SetMtu, |kernel| kernel.change_mtu(self.key, self.socket, mtu))
+        self.change(
+            Operation::SetMtu,
+            |info| info.mtu == mtu,
+            |kernel| kernel.change_mtu(self.key, self.socket, mtu),
+        )
     }
 
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
-        self.step(Operation::SetMac, |kernel| kernel.change_mac(self.key, self.socket, mac))
+        self.change(
+            Operation::SetMac,
+            |info| info.mac == Some(mac),
+            |kernel| match self.descriptor.upgrade() {
+                Some(file) => kernel.set_mac(*file, mac),
+                None => kernel.change_mac(self.key, self.socket, mac),
+            },
+        )
     }
 
     fn set_queue_length(&self, packets: u32) -> Result<()> {
-        self.step(Operation::SetQueueLength, |kernel| {
-            kernel.change_queue_length(self.key, self.socket, packets)
-        })
+        self.change(
+            Operation::SetQueueLength,
+            |info| info.queue_length == Some(packets),
+            |kernel| kernel.change_queue_length(self.key, self.socket, packets),
+        )
     }
 
     fn description(&self) -> Result<CString> {
@@ -146,27 +186,21 @@ impl Interface for MockInterface {
     }
 
     fn set_description(&self, description: &CStr) -> Result<()> {
-        self.step(Operation::Describe, |kernel| kernel.change_description(self.key, self.socket, description))
+        self.step(Operation::Describe, |kernel| {
+            let is_so = self.ours(kernel)?.description().as_c_str() == description;
+            if is_so { Ok(()) } else { kernel.change_description(self.key, self.socket, description) }
+        })
     }
 
     fn rename(&self, name: &InterfaceName) -> Result<()> {
-        self.step(Operation::Rename, |kernel| {
-            // As in the Linux backend, which must not rename an interface of another driver.
-            kernel.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
-            kernel.change_name(self.key, self.socket, *name)
-        })
+        self.change(
+            Operation::Rename,
+            |info| info.name == *name,
+            |kernel| kernel.change_name(self.key, self.socket, *name),
+        )
     }
 
     fn delete(&self) -> Result<()> {
-        self.step(Operation::Delete, |kernel| {
-            // As in the Linux backend, which must not delete an interface of another driver.
-            kernel.at(self.key).map_err(|_| Reason::new(Cause::Gone))?;
-            kernel.delete_link(self.key, self.socket)
-        })
+        self.change(Operation::Delete, |_| false, |kernel| kernel.delete_link(self.key, self.socket))
     }
-}
-
-/// The error of a handle that does not reach its interface.
-pub(crate) fn out_of_reach(operation: Operation, name: InterfaceName) -> Error {
-    Reason::new(NO_DEVICE.cause()).of(operation).with_name(name)
 }

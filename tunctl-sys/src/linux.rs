@@ -51,6 +51,11 @@ pub mod iff {
     pub const TUN_EXCL: u16 = 0x8000;
 }
 
+/// The type of link of an Ethernet, in a `sockaddr` with a MAC address.
+pub const ARPHRD_ETHER: u16 = 1;
+/// Sets the MAC address of the interface; on an attached descriptor, that one.
+pub const SIOCSIFHWADDR: Opcode = 0x8924;
+
 /// The argument of the requests that name an interface: a name, then flags, then room for the union's widest
 /// member.
 #[doc(alias = "ifreq")]
@@ -74,6 +79,16 @@ impl InterfaceRequest {
         let mut request = Self { flags, ..Self::default() };
         request.name[..name.len()].copy_from_slice(name);
         Some(request)
+    }
+
+    /// A request with a MAC address in its `ifr_hwaddr`: the type of link, in the place of the flags, and the
+    /// address.
+    #[must_use]
+    pub fn with_mac(mac: [u8; 6]) -> Self {
+        let mut request = Self { flags: ARPHRD_ETHER, ..Self::default() };
+        let [a, b, c, d, e, f] = mac;
+        request.rest[..3].copy_from_slice(&[[a, b], [c, d], [e, f]].map(u16::from_ne_bytes));
+        request
     }
 
     /// The name, up to its NUL.
@@ -164,6 +179,8 @@ pub const TUNGETIFF: Opcode = ior(210);
 /// [`InterfaceRequest`], its flags alone: attaches or detaches the descriptor's queue. (In C it is declared
 /// as an `int`.)
 pub const TUNSETQUEUE: Opcode = iow(217);
+/// `unsigned int`: the index of the interface that [`TUNSETIFF`] then creates.
+pub const TUNSETIFINDEX: Opcode = iow(218);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
 /// `struct tun_filter`: the MAC addresses whose frames a tap's reader wants. Here only [`NoMacFilter`], which

@@ -1,5 +1,6 @@
 //! The Linux backend, and the kernel around it, for the conformance suite.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::{fs, io};
@@ -9,11 +10,11 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
-    Cause, CreateOptions, Error, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, Queues, Result,
-    TunBackend, TunDevice,
+    Cause, CreateFlags, CreateOptions, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Operation, Queues, Result, TunBackend, TunDevice,
 };
 use tunctl_linux::{LinuxBackend, Observer, netns};
-use tunctl_sys::linux::process;
+use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
 use crate::caller::{as_caller, as_root};
 use crate::packets::{Injector, Watch};
@@ -128,6 +129,20 @@ impl Harness for LinuxHarness {
 
     fn delete(&self, name: &InterfaceName) {
         as_root(|| rtnetlink::delete(name));
+    }
+
+    fn make_with_index(&self, name: &InterfaceName, index: InterfaceIndex) -> bool {
+        as_root(|| {
+            let node = File::options().read(true).write(true).open("/dev/net/tun");
+            let node = node.unwrap_or_else(|error| panic!("open the node: {error}"));
+            let flags = CreateFlags::TAP | CreateFlags::NO_PI | CreateFlags::TUN_EXCL;
+            let mut request = InterfaceRequest::new(name.as_bytes(), flags.bits()).expect("it is a name");
+            let made = tun::set_index(node.as_fd(), index.get())
+                .and_then(|()| tun::set_iff(node.as_fd(), &mut request))
+                .and_then(|()| tun::set_persist(node.as_fd(), true));
+            made.unwrap_or_else(|error| panic!("make {name} with the index {index}: {error}"));
+        });
+        true
     }
 
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {

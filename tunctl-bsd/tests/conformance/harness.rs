@@ -152,6 +152,11 @@ impl Harness for ModelHarness {
         self.model.destroy_by_another(&text(name)).unwrap();
     }
 
+    /// Only Linux lets a program choose.
+    fn make_with_index(&self, _: &InterfaceName, _: InterfaceIndex) -> bool {
+        false
+    }
+
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
         self.model.rename_by_another(&text(from), &text(to))
     }

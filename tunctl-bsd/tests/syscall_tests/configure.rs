@@ -145,12 +145,13 @@ fn what_an_address_brought_up_goes_down_again() {
 }
 
 #[test]
-fn an_mtu_is_one_request() {
+fn an_mtu_is_one_request_if_it_is_another() {
     for system in SYSTEMS {
         let fixture = Fixture::new(system);
         let device = fixture.tun();
         let ((), calls) = fixture.calls_of(|| device.interface().set_mtu(Mtu::new(1400).unwrap()).unwrap());
-        assert_eq!(calls, trace(fixture.tun_name(), "list; configure SIOCSIFMTU @ 1400"), "{system:?}");
+        let expected = "list; configure SIOCGIFMTU @; configure SIOCSIFMTU @ 1400";
+        assert_eq!(calls, trace(fixture.tun_name(), expected), "{system:?}");
         assert_eq!(device.interface().mtu().unwrap().get(), 1400);
     }
 }

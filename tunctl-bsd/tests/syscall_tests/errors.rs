@@ -210,11 +210,17 @@ fn configuring_takes_root() {
     for system in SYSTEMS {
         let fixture = Fixture::new(system);
         let device = fixture.tun();
-        fixture.set_caller(false);
         let tun = device.interface();
         let missing = Cause::MissingCapability;
-        says(&refused(tun.set_state(State::Up)), Operation::Up, missing, 1, "as root");
-        says(&refused(tun.set_state(State::Down)), Operation::Down, missing, 1, "as root");
+        for (present, other, operation) in
+            [(State::Up, State::Down, Operation::Down), (State::Down, State::Up, Operation::Up)]
+        {
+            fixture.set_caller(true);
+            tun.set_state(present).unwrap();
+            fixture.set_caller(false);
+            tun.set_state(present).unwrap();
+            says(&refused(tun.set_state(other)), operation, missing, 1, "as root");
+        }
         says(&refused(tun.set_mtu(Mtu::new(1400).unwrap())), Operation::SetMtu, missing, 1, "as root");
         says(&refused(device.up(address("10.0.0.1/24"))), Operation::Up, missing, 1, "as root");
         let error = refused(tun.add_address(address("fd00::1/64")));

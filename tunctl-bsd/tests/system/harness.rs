@@ -198,6 +198,11 @@ impl Harness for SystemHarness {
         self.as_root(|| ifconfig(&[&name.to_string(), "destroy"]));
     }
 
+    /// Only Linux lets a program choose.
+    fn make_with_index(&self, _: &InterfaceName, _: InterfaceIndex) -> bool {
+        false
+    }
+
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
         self.injectors.borrow_mut().remove(&from.to_string());
         self.as_root(|| attempt(&[&from.to_string(), "name", &to.to_string()]).is_ok())

@@ -8,7 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{self, Command};
 use std::time::Duration;
 
-use tunctl_core::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, TunDevice};
+use tunctl_core::{
+    Cause, CreateOptions, Interface, InterfaceConfig, InterfaceName, State, TunBackend, TunDevice,
+};
 use tunctl_packet::udp_packet;
 use tunctl_sys::linux::{InterfaceRequest, iff, tun as driver};
 use tunctl_testing::{Case, OtherNamespace, addresses, case, ip, link};
@@ -17,12 +19,43 @@ use super::support::{address, backend, create, exists, open, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        case!(a_stranger_of_another_driver_is_left_alone),
         case!(a_stranger_that_took_the_index_of_a_moved_interface_is_left_alone),
         case!(a_moved_interface_is_not_destroyed_under_another_queue),
         case!(a_queue_with_another_header_size_is_not_joined),
         case!(a_name_or_an_alias_that_is_not_utf_8_hides_nothing),
         case!(an_ipv6_address_of_a_tun_is_in_service_at_once),
     ]
+}
+
+/// A handle for an index that `ip link add … index` has given to a veth.
+fn a_stranger_of_another_driver_is_left_alone() {
+    let device = tun("mine");
+    let found = backend().interface(&"mine".parse().unwrap()).unwrap();
+    ip("link delete mine");
+    ip(&format!("link add stranger index {} type veth peer name other", found.index()));
+    ip("address add 10.1.1.1/24 dev stranger");
+    let seen = || (link("stranger").unwrap(), addresses("stranger"));
+    let before = seen();
+    for interface in [&found, device.interface()] {
+        for outcome in [
+            interface.set_mtu("1400".parse().unwrap()),
+            interface.set_state(State::Up),
+            interface.set_state(State::Down),
+            interface.set_mac("02:00:00:00:00:01".parse().unwrap()),
+            interface.set_queue_length(7),
+            interface.set_description(c"mine"),
+            interface.rename(&"mine".parse().unwrap()),
+            interface.add_address(address("10.1.1.2/24")).map(drop),
+            interface.remove_address(address("10.1.1.1/24")),
+            interface.replace_addresses(&[]),
+            interface.apply(&InterfaceConfig::new().mtu(1400).up()),
+            interface.delete(),
+        ] {
+            assert!(refused(outcome).is_gone());
+            assert_eq!(seen(), before);
+        }
+    }
 }
 
 fn a_stranger_that_took_the_index_of_a_moved_interface_is_left_alone() {

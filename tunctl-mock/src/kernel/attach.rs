@@ -19,6 +19,8 @@ pub(crate) struct AttachRequest<'a> {
     pub(crate) namespace: NamespaceId,
     /// A name or a pattern; `None` lets the kernel choose.
     pub(crate) name: Option<&'a [u8]>,
+    /// The index of a new interface, if the program has chosen it (`TUNSETIFINDEX`).
+    pub(crate) index: Option<InterfaceIndex>,
     pub(crate) flags: CreateFlags,
     pub(crate) layer: Layer,
 }
@@ -113,7 +115,13 @@ impl Kernel {
             return Err(incapable());
         }
         let name = self.choose_name(wanted.namespace, wanted.name, wanted.layer)?;
-        let index = self.next_index(wanted.namespace);
+        let index = match wanted.index {
+            Some(index) if !self.is_free(wanted.namespace, index) => {
+                return Err(Errno::EBUSY.reason(Cause::Other));
+            }
+            Some(index) => index,
+            None => self.next_index(wanted.namespace),
+        };
         // As in `register_netdevice`, the index is consumed even if the name is then refused: the index is
         // reserved first, and only the notifiers that follow (`inetdev_event`, `addrconf_notify`) look at
         // these names.

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use tunctl_core::{Cause, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State};
 
 use super::name::check_reserved;
-use super::{Event, InterfaceId, Kernel, LinkKey, NamespaceId, NetDevice};
+use super::{DETACHED, Event, FileId, InterfaceId, Kernel, LinkKey, NamespaceId, NetDevice};
 use crate::Errno;
 use crate::kernel::{NO_DEVICE, Result, incapable};
 
@@ -76,6 +76,17 @@ pub(crate) struct SocketCapabilities {
 }
 
 impl NetDevice {
+    /// Sets the MAC address of a tap, also while it is up (`IFF_LIVE_ADDR_CHANGE`), and also to an address
+    /// that another interface has. A tun has none (`dev_set_mac_address` finds no operation for it).
+    fn set_mac(&mut self, mac: MacAddress) -> Result {
+        if self.layer == Layer::Tun {
+            let refused = Errno::EOPNOTSUPP.reason(Cause::LayerMismatch);
+            return Err(refused.with_detail("a tun has no MAC address"));
+        }
+        self.link.mac = Some(mac);
+        Ok(())
+    }
+
     pub(crate) fn description(&self) -> CString {
         self.link.description.clone()
     }
@@ -166,17 +177,15 @@ impl Kernel {
         Ok(())
     }
 
-    /// Sets the MAC address of a tap, also while it is up (`IFF_LIVE_ADDR_CHANGE`), and also to an address
-    /// that another interface has. A tun has none (`dev_set_mac_address` finds no operation for it).
     pub(crate) fn change_mac(&mut self, key: LinkKey, socket: SocketCapabilities, mac: MacAddress) -> Result {
         self.may_configure(socket)?;
-        let device = self.at_mut(key)?;
-        if device.layer == Layer::Tun {
-            let refused = Errno::EOPNOTSUPP.reason(Cause::LayerMismatch);
-            return Err(refused.with_detail("a tun has no MAC address"));
-        }
-        device.link.mac = Some(mac);
-        Ok(())
+        self.at_mut(key)?.set_mac(mac)
+    }
+
+    /// Sets the MAC address by an attached descriptor, which takes no capability (`__tun_chr_ioctl`).
+    pub(crate) fn set_mac(&mut self, file: FileId, mac: MacAddress) -> Result {
+        let id = self.interface_of(file).ok_or(DETACHED)?;
+        self.device_mut(id).ok_or(DETACHED)?.set_mac(mac)
     }
 
     /// Sets the alias (`dev_set_alias`). The attribute's policy (`ifla_policy`) bounds its length.

@@ -24,16 +24,16 @@
 //! - The requests that the kernel itself answers for every file (`do_vfs_ioctl`) have other numbers as well.
 #![allow(unsafe_code, reason = "the ioctl requests are declared here, each with the proof of its argument")]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{
-    InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, TUNDETACHFILTER, TUNGETIFF, TUNGETVNETHDRSZ,
-    TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE,
-    TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE,
-    iff as flags,
+    InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, SIOCSIFHWADDR, TUNDETACHFILTER, TUNGETIFF,
+    TUNGETVNETHDRSZ, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETOFFLOAD, TUNSETOWNER,
+    TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE,
+    TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
 };
 use crate::ioctl::{self, Driver};
 
@@ -81,6 +81,11 @@ const SET_PERSIST: ByValue = unsafe { ByValue::new(TUNSETPERSIST) };
 const SET_OWNER: ByValue = unsafe { ByValue::new(TUNSETOWNER) };
 // SAFETY: `__tun_chr_ioctl` makes a kgid of the argument and never dereferences it.
 const SET_GROUP: ByValue = unsafe { ByValue::new(TUNSETGROUP) };
+// SAFETY: `__tun_chr_ioctl` copies one `unsigned int` in and writes nothing.
+const SET_INDEX: Setter<c_uint> = unsafe { Setter::new(TUNSETIFINDEX) };
+// SAFETY: `__tun_chr_ioctl` copies a whole `struct ifreq` in, as for each request of the sockets' group but
+// one, and writes nothing. `InterfaceRequest` has its size and no padding.
+const SET_MAC: Setter<InterfaceRequest> = unsafe { Setter::new(SIOCSIFHWADDR) };
 // SAFETY: `set_offload` takes the argument as a mask of TUN_F_ bits and never dereferences it.
 const SET_OFFLOAD: ByValue = unsafe { ByValue::new(TUNSETOFFLOAD) };
 // SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
@@ -170,6 +175,27 @@ pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
 #[doc(alias = "TUNSETGROUP")]
 pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
     SET_GROUP.call(fd, gid.cast_signed()).map(drop)
+}
+
+/// Chooses the index of the interface that [`set_iff`] then creates, which fails with `EBUSY` if another has it.
+///
+/// # Errors
+///
+/// `EPERM`: the descriptor is attached. `EINVAL`: no index can have the number.
+#[doc(alias = "TUNSETIFINDEX")]
+pub fn set_index(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    SET_INDEX.call(fd, &index).map(drop)
+}
+
+/// Sets the MAC address of a tap. It takes no capability, which the same request to a socket would.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP` or `EINVAL`: the interface is a tun. `EADDRNOTAVAIL`: no interface can have the address.
+/// `EBADFD`: as [`set_persist`].
+#[doc(alias = "SIOCSIFHWADDR")]
+pub fn set_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> io::Result<()> {
+    SET_MAC.call(fd, &InterfaceRequest::with_mac(mac)).map(drop)
 }
 
 /// Sets the offloads (`TUN_F_…` bits) that the reader of this interface accepts; 0 for none.

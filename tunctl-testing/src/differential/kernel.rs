@@ -12,7 +12,9 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
 use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
-use tunctl_core::{Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Operation, TunBackend};
+use tunctl_core::{
+    Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, TunBackend,
+};
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
 
@@ -139,6 +141,10 @@ impl Harness for Kernel {
 
     fn delete(&self, name: &InterfaceName) {
         self.harness.delete(name);
+    }
+
+    fn make_with_index(&self, name: &InterfaceName, index: InterfaceIndex) -> bool {
+        self.harness.make_with_index(name, index)
     }
 
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {
