@@ -40,6 +40,10 @@
 //!
 //! [`differential`] runs random sequences of operations on the mock and on the kernel.
 //!
+//! # Faults
+//!
+//! [`faults`] makes each system call of the command and of the library fail, and looks what is left.
+//!
 //! # Platform
 //!
 //! Linux. On another system the crate is empty.
@@ -52,6 +56,7 @@ mod case;
 mod child;
 pub mod differential;
 mod elsewhere;
+pub mod faults;
 mod harness;
 mod ip;
 mod launcher;

@@ -7,6 +7,7 @@ mod apt;
 mod bench;
 mod cross;
 mod differential;
+mod faults;
 mod fuzz;
 mod kernels;
 mod link;
@@ -30,6 +31,7 @@ cargo xtask TASK
   abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers
   kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
+  faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]
   cross         lint for the BSDs, macOS and a machine without a system, with Debian's compiler [--target T]...
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["abi"] => abi::run(),
         ["kernels", options @ ..] => kernels::run(options),
         ["differential", options @ ..] => differential::run(options),
+        ["faults", options @ ..] => faults::run(options),
         ["cross", options @ ..] => cross::run(options),
         ["link", options @ ..] => link::run(options),
         ["mutate", options @ ..] => mutate::run(options),

@@ -1,0 +1,125 @@
+//! The library's operations, each as a program: what it does, and whether all of it succeeded.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tunctl_core::{
+    CreateOptions, Error, Gid, Interface, InterfaceConfig, Interrupter, Queues, Readiness, Result, State,
+    TunBackend, TunDevice, Uid,
+};
+use tunctl_linux::{LinuxBackend, Observer, netns};
+
+pub(crate) fn run(operation: &str) -> ExitCode {
+    let outcome = match operation {
+        "create-queues" => create_queues(),
+        "open-and-configure" => open_and_configure(),
+        "device-settings" => device_settings(),
+        "packets" => packets(),
+        "handle-properties" => handle_properties(),
+        "handle-addresses" => handle_addresses(),
+        "handle-delete" => {
+            LinuxBackend::new().interface(&name("t0")).and_then(|interface| interface.delete())
+        }
+        "destroy" => destroy(),
+        "observe" => observe(),
+        "enter-namespace" => enter_namespace(),
+        _ => panic!("there is no operation {operation}"),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn name(text: &str) -> tunctl_core::InterfaceName {
+    text.parse().expect("it is a name")
+}
+
+fn tun() -> CreateOptions {
+    CreateOptions::tun().name("t0")
+}
+
+fn create_queues() -> Result<()> {
+    let queues = LinuxBackend::new().create_queues(&tun().mtu(1400).address("10.1.1.1/24").up(), 3)?;
+    queues[1].detach_queue()?;
+    queues[1].attach_queue()?;
+    queues[2].try_clone()?.destroy()?;
+    Ok(())
+}
+
+fn open_and_configure() -> Result<()> {
+    let options = tun().mtu(1400).address("10.2.2.2/24").owner(uid()).persistent(true);
+    LinuxBackend::new().open(&options).map(drop)
+}
+
+fn uid() -> Uid {
+    Uid::new(4001).expect("it is an id")
+}
+
+fn device_settings() -> Result<()> {
+    let device = LinuxBackend::new().open(&tun())?;
+    device.set_owner(uid())?;
+    let group = Gid::new(4002).expect("it is an id");
+    device.set_group(group).map_err(|error| left(&error, "the owner is set"))
+}
+
+/// The error of a step after which something stays, said as the library does.
+fn left(error: &Error, what: &str) -> Error {
+    eprintln!("Not undone: {what}");
+    error.clone()
+}
+
+fn packets() -> Result<()> {
+    let device = LinuxBackend::new().open(&tun())?;
+    let mut packet = [0; 28];
+    packet[..4].copy_from_slice(&[0x45, 0, 0, 28]);
+    device.send(&packet)?;
+    device.send_vectored(&[std::io::IoSlice::new(&packet[..20]), std::io::IoSlice::new(&packet[20..])])?;
+    let interrupter = Interrupter::new()?;
+    interrupter.interrupt();
+    device.wait_until(Readiness::Readable, Some(Duration::ZERO), Some(&interrupter))?;
+    device.wait(Readiness::Writable, Some(Duration::from_secs(1)))?;
+    match device.try_recv(&mut [0; 2000]) {
+        Err(error) if error.is_would_block() => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+fn handle_properties() -> Result<()> {
+    let interface = LinuxBackend::new().interface(&name("t0"))?;
+    interface.info()?;
+    interface.dropped()?;
+    interface.holders()?;
+    let config = InterfaceConfig::new().name("t9").mtu(1400).queue_length(7).description("mine");
+    interface.apply(&config.state(State::Down))?;
+    interface.description().map(drop).map_err(|error| left(&error, "the configuration is applied"))
+}
+
+fn handle_addresses() -> Result<()> {
+    let interface = LinuxBackend::new().interface(&name("t0"))?;
+    let address = |text: &str| text.parse().expect("it is an address");
+    interface.replace_addresses(&[address("10.1.1.2/24"), address("10.3.3.3/24"), address("fd78::1/64")])
+}
+
+fn destroy() -> Result<()> {
+    Ok(LinuxBackend::new().open(&tun())?.destroy()?)
+}
+
+fn observe() -> Result<()> {
+    let interface = LinuxBackend::new().interface(&name("t0"))?;
+    let observer = Observer::new(&interface)?;
+    match observer.try_next(&mut [0; 2000]) {
+        Err(error) if error.is_would_block() => {}
+        outcome => drop(outcome?),
+    }
+    observer.take_missed().map(drop)
+}
+
+fn enter_namespace() -> Result<()> {
+    netns::enter_new()?;
+    drop(LinuxBackend::new().create(&tun().address("10.1.1.1/24").up())?);
+    Ok(())
+}
