@@ -1,24 +1,13 @@
 //! `cargo xtask faults`: makes each system call of the command and of the library fail.
 
-use std::process::Command;
-
-use crate::{Outcome, differential, root};
+use crate::{Outcome, differential, tool};
 
 /// Builds the command and the task beside each other, and runs it.
 pub(crate) fn run(options: &[&str]) -> Outcome {
     if let Some(why) = differential::obstacle() {
         return Err(why);
     }
-    let cargo = |arguments: &[&str]| {
-        let status = Command::new(env!("CARGO")).args(arguments).current_dir(root()).status();
-        status.map_err(|error| format!("run cargo: {error}"))
-    };
-    let built =
-        cargo(&["build", "--quiet", "--package", "tunctl-cli", "--package", "tunctl-testing", "--bins"])?;
-    if !built.success() {
-        return Err("the programs to disturb could not be built".into());
-    }
+    tool::cargo(&["build", "--quiet", "--package", "tunctl-cli", "--package", "tunctl-testing", "--bins"])?;
     let run = ["run", "--quiet", "--package", "tunctl-testing", "--bin", "faults", "--"];
-    let status = cargo(&[&run[..], options].concat())?;
-    if status.success() { Ok(()) } else { Err("a fault does harm".into()) }
+    tool::cargo(&[&run[..], options].concat()).map_err(|_| "a fault does harm".to_owned())
 }

@@ -9,7 +9,7 @@ mod corpus;
 mod log;
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     }
     check_compiler()?;
     let folder = tool::folder("fuzz");
-    let programs = build(&folder, target)?;
+    let programs = build(target)?;
     let campaigns: Vec<_> = names.iter().map(|name| Campaign::new(name, &programs, &folder)).collect();
 
     println!("{} targets, {seconds} s each", campaigns.len());
@@ -56,9 +56,9 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 }
 
 /// Builds the targets; returns the folder of their programs.
-fn build(folder: &Path, target: Option<&str>) -> Outcome<PathBuf> {
-    let tool = TOOL.provide(folder)?;
-    let (triple, into) = (host()?, folder.join("build"));
+fn build(target: Option<&str>) -> Outcome<PathBuf> {
+    let tool = TOOL.provide()?;
+    let (triple, into) = (host()?, crate::cache().join("fuzz"));
     // The flags for coverage and for the sanitizer are unstable, not so what they do: a stable toolchain
     // comes with all of it, and lets them pass if told so. The address sanitizer costs speed; but only this
     // project's crates are known to have no unsafe code, not what they depend on. cargo-fuzz adds debug
@@ -129,7 +129,7 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn parse(mut options: &[&'a str]) -> Outcome<Self> {
-        let mut parsed = Self { seconds: 20, target: None, keep: false };
+        let mut parsed = Self { seconds: 5, target: None, keep: false };
         loop {
             options = match options {
                 [] => return Ok(parsed),
@@ -164,7 +164,7 @@ mod tests {
     fn options_are_few() {
         let options = Options::parse(&["--seconds", "3", "--keep", "--target", "vnet"]);
         assert!(options.is_ok_and(|it| it.seconds == 3 && it.keep && it.target == Some("vnet")));
-        assert!(Options::parse(&[]).is_ok_and(|it| it.seconds == 20 && !it.keep && it.target.is_none()));
+        assert!(Options::parse(&[]).is_ok_and(|it| it.seconds == 5 && !it.keep && it.target.is_none()));
         for wrong in [&["--seconds", "0"][..], &["--seconds"], &["--target"], &["vnet"]] {
             assert!(Options::parse(wrong).is_err(), "{wrong:?}");
         }

@@ -13,8 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Outcome;
 use crate::test::Report;
-use crate::{Outcome, tool};
 use guest::{Machine, Transcript};
 
 /// A kernel, and the release of Debian that has it.
@@ -119,5 +119,5 @@ fn conclude(finished: &[Finished]) -> Outcome {
 
 /// Where packages and what is made of them are kept.
 fn cache() -> PathBuf {
-    tool::folder("kernels")
+    crate::cache().join("kernels")
 }

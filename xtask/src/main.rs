@@ -5,6 +5,7 @@
 mod abi;
 mod apt;
 mod bench;
+mod ci;
 mod cross;
 mod differential;
 mod faults;
@@ -27,6 +28,7 @@ const HELP: &str = "\
 cargo xtask TASK
 
   test          check the format, lint, build the documentation, run all tests; says what was skipped, and why
+  ci            what must pass before a change lands: all but the long campaigns; says where the time went
   tidy          check that ARCHITECTURE.md tells the truth, and that the layers are kept
   abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers
   kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["test"] => test::run(),
+        ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
         ["abi"] => abi::run(),
         ["kernels", options @ ..] => kernels::run(options),
@@ -84,7 +87,15 @@ fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// Where all goes that is built or downloaded.
+/// Where all goes that is built of this checkout.
 fn target() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Where tools, and libraries for other systems, are kept for all checkouts: in the user's cache, or below the
+/// target folder if the user has none.
+fn cache() -> PathBuf {
+    let absolute = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    base.map_or_else(|| target().join("cache"), |base| base.join("tunctl"))
 }

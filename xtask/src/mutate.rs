@@ -55,7 +55,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     let whole = files.is_empty();
     let reviewed = reviewed::read()?;
     let folder = tool::folder("mutants");
-    let tool = TOOL.provide(&folder)?;
+    let tool = TOOL.provide()?;
     let run = Run { tool: &tool, files: if whole { FILES } else { &files } };
     let mut fates = run.mutants(&[], jobs, &folder)?;
     let doubtful = fates.doubtful(&reviewed);

@@ -1,11 +1,11 @@
-//! Cargo's tools that a task needs: each in one release, in a folder of its own, so that nothing of the
-//! user's changes.
+//! Cargo's tools that a task needs: each in one release, in a folder of its own in the user's cache, so that
+//! nothing else of the user's changes.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, root, target};
+use crate::{Outcome, cache, root, target};
 
 /// A tool that cargo installs, and that is a subcommand of it.
 pub(crate) struct Tool {
@@ -16,9 +16,10 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// Installs it to this folder, unless it is there; returns its program.
-    pub(crate) fn provide(&self, folder: &Path) -> Outcome<PathBuf> {
+    /// Installs it, unless it is there; returns its program.
+    pub(crate) fn provide(&self) -> Outcome<PathBuf> {
         let Self { name, release } = self;
+        let folder = cache().join(format!("{name}-{release}"));
         let program = folder.join("bin").join(name).with_extension(env::consts::EXE_EXTENSION);
         let subcommand = name.trim_start_matches("cargo-");
         let told = Command::new(&program).args([subcommand, "--version"]).stderr(Stdio::null()).output();
@@ -28,12 +29,22 @@ impl Tool {
         println!("installing {name} {release}: once");
         let status = Command::new(env!("CARGO"))
             .args(["install", name, "--version", release, "--locked", "--quiet", "--root"])
-            .arg(folder)
+            .arg(&folder)
             .current_dir(root())
             .status()
             .map_err(|error| format!("run cargo: {error}"))?;
         if status.success() { Ok(program) } else { Err(format!("{name} was not installed")) }
     }
+}
+
+/// Runs cargo from the root of the workspace, and shows what it prints.
+pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("cargo {} failed", arguments.join(" "))) }
 }
 
 /// Whether that is the release which a program tells.

@@ -25,7 +25,7 @@ pub(crate) struct Toolchain {
 
 /// That of an earlier run, if there was one.
 pub(crate) fn provide() -> Outcome<Toolchain> {
-    let folder = crate::target().join("cross");
+    let folder = crate::cache().join("cross");
     let ready = folder.join("toolchain");
     let toolchain =
         Toolchain { usr: ready.join("usr"), build: folder.join("build"), linkers: folder.join("linkers") };

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::{Outcome, target};
+use crate::{Outcome, cache};
 
 /// Python's package of zig: the program and what belongs to it, with nothing to build.
 const PACKAGE: &str = "ziglang";
@@ -37,7 +37,7 @@ impl Zig {
     }
 }
 
-/// Installs zig below the target folder unless it is there.
+/// Installs zig unless it is there.
 pub(crate) fn provide() -> Outcome<Zig> {
     let folder = folder();
     // Only the rename at the end makes it: what is there is whole, and of this release.
@@ -95,5 +95,5 @@ fn python_with_pip() -> Outcome<&'static str> {
 }
 
 fn folder() -> PathBuf {
-    target().join("zig")
+    cache().join("zig")
 }
