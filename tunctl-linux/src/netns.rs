@@ -4,30 +4,26 @@
 //! created together with it. So the process can create, configure and use devices there, if it may open
 //! `/dev/net/tun` (mode 0666, the usual default).
 
-use std::cell::Cell;
+mod ids;
+
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, pipe2};
 use tunctl_core::{Cause, InterfaceName, Operation, Reason, Result, State};
-use tunctl_sys::linux::process;
 
 use crate::diagnose::{self, errno};
 use crate::netlink::Netlink;
 use crate::remedy;
+use ids::Ids;
 
 /// Moves the process into a new user, network and mount namespace, as root there, with the loopback interface
 /// up.
 ///
-/// If root calls it, all ids stay valid inside. Otherwise the caller's own ids become 0 inside, and no other
-/// ids exist. `/sys` is mounted again where the system permits it; elsewhere `/sys/class/net` still shows the
+/// If root calls it, with the capabilities to set users and groups (`CAP_SETUID`, `CAP_SETGID`), all ids stay
+/// valid inside. Otherwise the caller's own ids become 0 inside, and no other ids exist. `/sys` is mounted again where the system permits it; elsewhere `/sys/class/net` still shows the
 /// interfaces outside. Where the system refuses user namespaces, a process that may create network namespaces
 /// enters only a network namespace, and stays in its user namespace.
 ///
@@ -36,7 +32,9 @@ use crate::remedy;
 ///
 /// # Errors
 ///
-/// `SeveralThreads`; `NamespacesRefused`, with the settings that may have switched them off.
+/// `SeveralThreads`; `NamespacesRefused`, with the settings that may have switched them off; `TooManyOpenFiles`,
+/// or `Other` where the system has no process left for root's ids to be mapped. These leave the process where
+/// it is. If the mapping itself fails, the process is in the new namespace, where some ids are missing.
 ///
 /// # Platform
 ///
@@ -47,13 +45,10 @@ pub fn enter_new() -> Result<()> {
         // A privileged process would otherwise move this thread alone and leave the others behind.
         return Err(refused(Errno::EINVAL));
     }
-    let own = Own { uid: geteuid(), gid: getegid() };
-    let mapper = if own.uid.is_root() { Mapper::start().ok() } else { None };
-    let entered = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
-    let mapped = mapper.is_some_and(|mapper| mapper.end(entered.is_ok()));
-    match entered {
-        Ok(()) if mapped => {}
-        Ok(()) => own.map().map_err(|error| refused(errno(&error)))?,
+    // Before anything changes: a process cannot leave a namespace in which ids are missing.
+    let ids = Ids::prepare().map_err(|error| unmapped("cannot be prepared", &error))?;
+    match unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS) {
+        Ok(()) => ids.map().map_err(|error| unmapped("failed", &error))?,
         Err(_) if unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).is_ok() => {}
         Err(errno) => return Err(refused(errno)),
     }
@@ -67,68 +62,6 @@ pub fn enter_new() -> Result<()> {
 
 fn has_several_threads() -> bool {
     fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1)
-}
-
-/// The caller's ids outside the namespace.
-struct Own {
-    uid: Uid,
-    gid: Gid,
-}
-
-impl Own {
-    /// Maps the ids to 0 inside. Every process may map its own ids, once it has switched `setgroups` off.
-    fn map(&self) -> io::Result<()> {
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {} 1", self.uid))?;
-        fs::write("/proc/self/gid_map", format!("0 {} 1", self.gid))
-    }
-}
-
-/// A process that stays outside: only there does root have the right to map ids other than its own.
-struct Mapper {
-    pid: Pid,
-    /// A written byte starts the mapping; closing it ends the process.
-    go: Rc<Cell<Option<OwnedFd>>>,
-}
-
-impl Mapper {
-    fn start() -> io::Result<Self> {
-        let users = identity_map(&fs::read_to_string("/proc/self/uid_map")?);
-        let groups = identity_map(&fs::read_to_string("/proc/self/gid_map")?);
-        let target = std::process::id();
-        let (started, go) = pipe2(OFlag::O_CLOEXEC)?;
-        let go = Rc::new(Cell::new(Some(go)));
-        let inherited = go.clone();
-        let pid = process::in_copy(move || {
-            // Otherwise the copy would hold the writing end itself, and wait forever.
-            drop(inherited.take());
-            let is_started = nix::unistd::read(&started, &mut [0]) == Ok(1);
-            let write = |kind, map: &str| fs::write(format!("/proc/{target}/{kind}_map"), map).is_ok();
-            i32::from(!(is_started && write("uid", &users) && write("gid", &groups)))
-        })?;
-        Ok(Self { pid: Pid::from_raw(pid), go })
-    }
-
-    /// Maps all ids onto themselves if `map`, and ends the process. Returns whether the ids are mapped.
-    fn end(self, map: bool) -> bool {
-        if let Some(go) = self.go.take().filter(|_| map) {
-            // A failed write means that the process has died, which its exit status reports.
-            let _ = nix::unistd::write(&go, &[1]);
-        }
-        waitpid(self.pid, None).is_ok_and(|status| status == WaitStatus::Exited(self.pid, 0))
-    }
-}
-
-/// A map of all ids of the current namespace onto themselves.
-fn identity_map(current: &str) -> String {
-    let mut map = String::new();
-    for line in current.lines() {
-        let mut fields = line.split_whitespace();
-        if let (Some(first), Some(_), Some(count)) = (fields.next(), fields.next(), fields.next()) {
-            map.push_str(&format!("{first} {first} {count}\n"));
-        }
-    }
-    map
 }
 
 fn mount_sysfs() {
@@ -152,6 +85,22 @@ fn bring_loopback_up() -> io::Result<()> {
 
 fn refused(errno: Errno) -> tunctl_core::Error {
     reason(errno).with_errno(errno as i32).of(Operation::EnterNamespace)
+}
+
+/// The ids could not be mapped. `step` says how far that came.
+fn unmapped(step: &str, error: &io::Error) -> tunctl_core::Error {
+    let detail = |why: &str| format!("mapping the users and groups into the new namespace {step}{why}");
+    let reason = match error.raw_os_error().map(Errno::from_raw) {
+        Some(errno @ (Errno::EPERM | Errno::EACCES)) => return refused(errno),
+        Some(Errno::EMFILE | Errno::ENFILE) => diagnose::reason(error),
+        Some(errno @ Errno::EAGAIN) => Reason::new(Cause::Other)
+            .with_errno(errno as i32)
+            .with_detail(detail(": no further process may be started"))
+            .with_remedy("Raise the limits (ulimit -u, and pids.max of the control group)."),
+        Some(errno) => Reason::new(Cause::Other).with_errno(errno as i32).with_detail(detail("")),
+        None => Reason::new(Cause::Other).with_detail(detail(&format!(": {error}"))),
+    };
+    reason.of(Operation::EnterNamespace)
 }
 
 /// Says which limits may have been reached.
@@ -185,12 +134,6 @@ fn reason(errno: Errno) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_id_maps_onto_itself() {
-        assert_eq!(identity_map("         0          0 4294967295\n"), "0 0 4294967295\n");
-        assert_eq!(identity_map(" 0 1000 1\n 1 100000 65536\n"), "0 0 1\n1 1 65536\n");
-    }
 
     #[test]
     fn each_refusal_says_how_to_go_on() {

@@ -2,12 +2,15 @@
 
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc;
 use std::{fs, thread};
 
 use tunctl_core::{Cause, Interface, State, TunBackend, TunDevice};
 use tunctl_linux::netns;
-use tunctl_testing::{Case, OtherNamespace, Snapshot, addresses, case, entry, finish, link, links};
+use tunctl_testing::{
+    Case, OtherNamespace, Snapshot, Strace, addresses, case, entry, finish, link, links, mark,
+};
 
 use super::support::{address, backend, exists, has_flag, name, others, refused, tun};
 
@@ -19,6 +22,16 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_device_outlives_the_thread_and_the_handle_of_its_namespace),
         case!(entering_makes_a_namespace_with_nothing_but_a_loopback_that_is_up).outside_namespace(),
         case!(entering_as_root_keeps_all_ids).needs_root().outside_namespace(),
+        case!(entering_as_root_needs_no_news_of_its_children)
+            .entry("enter", enter_with_all_ids)
+            .needs_root()
+            .needs_tool("env")
+            .outside_namespace(),
+        case!(entering_as_root_maps_all_ids_or_says_what_is_missing)
+            .entry("enter", enter_or_be_refused)
+            .needs_root()
+            .needs_tool("strace")
+            .outside_namespace(),
         case!(entering_with_several_threads_is_refused_and_changes_nothing).outside_namespace(),
         case!(entering_where_namespaces_are_used_up_is_refused).entry("enter", enter_refused).needs_root(),
         case!(entering_with_the_capability_needs_no_user_namespace).entry("enter", enter_with_capability),
@@ -126,6 +139,68 @@ fn entering_as_root_keeps_all_ids() {
         let numbers: Vec<_> = map.split_whitespace().collect();
         assert_eq!(numbers, ["0", "0", "4294967295"]);
     }
+}
+
+fn has_all_ids() -> bool {
+    ["uid_map", "gid_map"].iter().all(|map| {
+        let map = fs::read_to_string(format!("/proc/self/{map}")).unwrap();
+        map.split_whitespace().eq(["0", "0", "4294967295"])
+    })
+}
+
+fn enter_with_all_ids() {
+    netns::enter_new().unwrap();
+    assert!(has_all_ids());
+}
+
+fn entering_as_root_needs_no_news_of_its_children() {
+    // A program inherits what its caller ignores; the kernel then keeps no status of a child that has ended.
+    let program = entry("enter");
+    let mut ignoring = Command::new("env");
+    ignoring.arg("--ignore-signal=CHLD").arg(std::env::current_exe().unwrap());
+    ignoring.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    finish(&mut ignoring);
+}
+
+/// Enters, while one step of it fails. The process must not end up where ids are missing.
+fn enter_or_be_refused() {
+    let before = ["user", "net", "mnt"].map(identity);
+    mark("from");
+    let outcome = netns::enter_new();
+    mark("to");
+    match outcome {
+        Ok(()) => {
+            println!("entered");
+            assert!(has_all_ids(), "ids are missing inside, and nobody said so");
+        }
+        Err(error) => {
+            println!("{error}");
+            let is_outside = ["user", "net", "mnt"].map(identity) == before;
+            assert!(is_outside || has_all_ids(), "ids are missing inside: {error}");
+        }
+    }
+}
+
+fn entering_as_root_maps_all_ids_or_says_what_is_missing() {
+    let healthy = Strace::new("enter").run();
+    assert_eq!(healthy.printed, "entered\n");
+    let mut failed = 0;
+    for (call, position) in healthy.numbered_between("from", "to") {
+        let errno = match call.name.as_str() {
+            "pipe2" | "openat" => "EMFILE",
+            "clone" | "clone3" => "EAGAIN",
+            _ => continue,
+        };
+        let trace = Strace::new("enter").fail(&call.name, errno, position).attempt();
+        assert!(trace.failure.is_none(), "when {call:?}: {:?}", trace.failure);
+        // Not every file matters.
+        if call.name != "openat" {
+            let expected = if errno == "EMFILE" { "os error 24" } else { "os error 11" };
+            assert!(trace.printed.contains(expected), "when {call:?}: {}", trace.printed);
+            failed += 1;
+        }
+    }
+    assert_eq!(failed, 3, "two pipes and a process");
 }
 
 fn entering_with_several_threads_is_refused_and_changes_nothing() {

@@ -69,6 +69,10 @@ pub fn unblock_signals(command: &mut Command) {
     unsafe { command.pre_exec(unblock) };
 }
 
+/// The number of the capability to become any group.
+pub const CAP_SETGID: u32 = 6;
+/// The number of the capability to become any user.
+pub const CAP_SETUID: u32 = 7;
 /// The number of the capability to configure networks.
 pub const CAP_NET_ADMIN: u32 = 12;
 
