@@ -17,6 +17,7 @@ mod output;
 mod packets;
 mod properties;
 mod set;
+mod shortage;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(not(target_os = "linux"))]

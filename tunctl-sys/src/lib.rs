@@ -9,6 +9,7 @@
 //! | [`ioctl`] | the typed seam: each request is declared once, with its argument, direction and driver |
 //! | [`linux`] | Linux: numbers and layouts (on every host), the calls (only there) |
 //! | [`bsd`] | the BSD systems and macOS: numbers and layouts (on every host), the calls (only there) |
+//! | `signal` | what the process does at a signal, on any Unix system |
 //!
 //! # Safety policy
 //!
@@ -28,3 +29,5 @@
 pub mod bsd;
 pub mod ioctl;
 pub mod linux;
+#[cfg(unix)]
+pub mod signal;

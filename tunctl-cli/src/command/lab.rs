@@ -14,7 +14,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -23,6 +22,7 @@ use tunctl::{CreateOptions, InterfaceAddress, TunBackend, TunDevice};
 
 use super::duration::seconds;
 use super::packets::{Form, PacketPrinter};
+use super::shortage::start;
 use super::signals::Signals;
 use super::{Failure, Outcome, complain, output};
 use kernel::Sockets;
@@ -130,7 +130,7 @@ impl Lab {
         let responder = Arc::new(Responder::new(device));
         let answering = {
             let responder = responder.clone();
-            thread::spawn(move || responder.answer(Some(&printer)))
+            start(move || responder.answer(Some(&printer)))?
         };
         let plan = Plan::new(self.count, self.duration);
         let summary = probe::run(path, &plan, &signals, &responder.stop);

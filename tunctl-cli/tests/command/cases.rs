@@ -6,6 +6,7 @@ mod create_hold;
 mod delete;
 mod lab;
 mod lab_command;
+mod lab_limits;
 mod lab_mock;
 mod messages;
 mod process;
@@ -24,6 +25,7 @@ pub(crate) fn main() -> ExitCode {
         lab::cases(),
         lab_mock::cases(),
         lab_command::cases(),
+        lab_limits::cases(),
         watch::cases(),
         unprivileged::cases(),
         create::cases(),
