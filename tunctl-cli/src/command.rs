@@ -8,6 +8,7 @@ mod create;
 mod delete;
 #[cfg(target_os = "linux")]
 mod duration;
+mod ending;
 mod holders;
 #[cfg(target_os = "linux")]
 mod lab;

@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::ending::ending_signals;
 use super::{Failure, Outcome};
 
 /// Signals that are blocked in this thread and its later threads, and read from a descriptor instead.
@@ -27,12 +28,9 @@ pub(super) struct Caught {
 }
 
 impl Signals {
-    /// Catches the signals by which a terminal or a service manager ends a program.
+    /// Catches the signals that are to end the program.
     pub(super) fn catch() -> Outcome<Self> {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-            set.add(signal);
-        }
+        let set = ending_signals();
         let fd = set.thread_block().and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC));
         Ok(Self { fd: fd.map_err(|errno| Failure::Said(format!("catch signals: {errno}")))? })
     }

@@ -2,11 +2,11 @@
 //! a thread waits for the signals.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
 use tunctl::Interrupter;
 
+use super::ending::ending_signals;
+use super::shortage::start;
 use super::{Failure, Outcome};
 
 /// Signals that are blocked in this thread and its later threads.
@@ -15,20 +15,17 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals by which a terminal or a service manager ends a program.
+    /// Catches the signals that are to end the program.
     pub(super) fn catch() -> Outcome<Self> {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-            set.add(signal);
-        }
+        let set = ending_signals();
         set.thread_block().map_err(|errno| Failure::Said(format!("catch signals: {errno}")))?;
         let told = Interrupter::new()?;
         let tell = told.clone();
         // The thread ends with the process.
-        thread::spawn(move || {
+        start(move || {
             let _ = set.wait();
             tell.interrupt();
-        });
+        })?;
         Ok(Self { told })
     }
 }

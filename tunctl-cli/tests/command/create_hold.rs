@@ -1,15 +1,20 @@
 //! `tunctl create --hold`: interfaces that live as long as the program.
 
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 use tunctl_testing::{Case, Snapshot, case, ip};
 
-use super::process::{Running, tunctl, wait_until};
-use super::support::{addresses_of, driver_report, exists, is_up, shown};
+use super::process::{PROGRAM, Running, tunctl, wait_until};
+use super::support::{addresses_of, driver_report, exists, is_ignored_here, is_up, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(it_is_there_while_the_program_runs_and_no_longer),
         case!(hup_and_quit_end_it_too),
+        case!(a_signal_that_the_caller_ignores_does_not_end_it),
         case!(not_even_a_kill_leaves_it_behind),
         case!(a_held_interface_is_configured_as_asked),
         case!(json_names_the_program_as_the_holder),
@@ -39,9 +44,26 @@ fn it_is_there_while_the_program_runs_and_no_longer() {
 
 fn hup_and_quit_end_it_too() {
     for signal in [Signal::SIGHUP, Signal::SIGQUIT] {
+        if is_ignored_here(signal as i32) {
+            continue;
+        }
         hold("held0 --tun").end_by(signal);
         assert!(!exists("held0"), "{signal}");
     }
+}
+
+fn a_signal_that_the_caller_ignores_does_not_end_it() {
+    // As `nohup tunctl create held0 --hold`: a program inherits what its caller ignores.
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" create held0 --tun --hold", PROGRAM]);
+    let mut holder = Running::of(nohup);
+    assert_eq!(holder.line(), "held0");
+    holder.complaint();
+    holder.signal(Signal::SIGHUP);
+    thread::sleep(Duration::from_millis(300));
+    assert!(exists("held0"), "it ended at the signal: {:#?}", holder.end());
+    let run = holder.end_by(Signal::SIGTERM);
+    assert_eq!(run.status.code(), Some(0), "{run:#?}");
 }
 
 fn not_even_a_kill_leaves_it_behind() {

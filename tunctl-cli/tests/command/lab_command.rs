@@ -12,7 +12,7 @@ use serde_json::Value;
 use tunctl_testing::{Case, Snapshot, case, ip_json, links};
 
 use super::process::{Running, command, run, tunctl, tunctl_with, wait_until};
-use super::support::{addresses_of, is_up, wait_for_packet_socket, with_entry};
+use super::support::{addresses_of, is_ignored_here, is_up, signals, wait_for_packet_socket, with_entry};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -209,19 +209,6 @@ fn a_signal_is_told_as_a_shell_does() {
         let run = shell(&format!("kill -{name} $$; exit 3"));
         assert_eq!(run.status.code(), Some(128 + number), "SIG{name}: {run:#?}");
     }
-}
-
-/// A set of signals of a process, from its status file.
-fn signals(status: &str, name: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    u64::from_str_radix(line.trim(), 16).unwrap()
-}
-
-/// Whether who started the tests ignores a signal, as `nohup` does: then each command that they start does,
-/// too.
-fn is_ignored_here(number: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    signals(&status, "SigIgn:") >> (number - 1) & 1 == 1
 }
 
 fn the_command_starts_without_blocked_signals() {

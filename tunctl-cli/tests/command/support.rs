@@ -75,6 +75,24 @@ pub(crate) fn with_entry(mut command: Command, name: &str) -> Command {
     command
 }
 
+/// A stream that takes nothing: each write fails, as on a disk that is full.
+pub(crate) fn full() -> fs::File {
+    fs::OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+/// A set of signals of a process, from its status file.
+pub(crate) fn signals(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    u64::from_str_radix(line.trim(), 16).unwrap()
+}
+
+/// Whether who started the tests ignores a signal, as `nohup` does: then each command that they start does,
+/// too.
+pub(crate) fn is_ignored_here(number: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    signals(&status, "SigIgn:") >> (number - 1) & 1 == 1
+}
+
 /// The members of a JSON object, sorted.
 pub(crate) fn members(object: &Value) -> Vec<&str> {
     let mut members: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
