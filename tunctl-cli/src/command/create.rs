@@ -96,10 +96,12 @@ impl Create {
         self.print(device.interface())?;
         eprintln!("{} stays until this program ends (Ctrl-C)", device.name()?);
         loop {
-            // A poll reports an error on a deleted device even without requested events.
+            // A poll reports an error on a deleted device whatever it asks for, but is woken only if it asks for
+            // POLLIN or POLLPRI: `__tun_detach_all` (Linux 6.18) wakes by `sk_data_ready`, which names these.
+            // POLLIN would also report each packet that waits.
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-                PollFd::new(device.as_fd(), PollFlags::empty()),
+                PollFd::new(device.as_fd(), PollFlags::POLLPRI),
             ];
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) if fds[0].any().unwrap_or(true) => return Ok(()),

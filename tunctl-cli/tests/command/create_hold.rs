@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tunctl_testing::{Case, Snapshot, case, ip};
 
 use super::process::{PROGRAM, Running, tunctl, wait_until};
-use super::support::{addresses_of, driver_report, exists, is_ignored_here, is_up, shown};
+use super::support::{addresses_of, driver_report, exists, is_ignored_here, is_up, send, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -16,6 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(hup_and_quit_end_it_too),
         case!(a_signal_that_the_caller_ignores_does_not_end_it),
         case!(not_even_a_kill_leaves_it_behind),
+        case!(it_ends_when_its_interface_is_deleted),
         case!(a_held_interface_is_configured_as_asked),
         case!(json_names_the_program_as_the_holder),
         case!(an_existing_interface_is_not_held),
@@ -64,6 +65,19 @@ fn a_signal_that_the_caller_ignores_does_not_end_it() {
     assert!(exists("held0"), "it ended at the signal: {:#?}", holder.end());
     let run = holder.end_by(Signal::SIGTERM);
     assert_eq!(run.status.code(), Some(0), "{run:#?}");
+}
+
+fn it_ends_when_its_interface_is_deleted() {
+    // Down, up, and with packets that wait, each of which wakes the program.
+    for words in ["--tun", "--tun --up --address 10.1.1.1/24"] {
+        let mut holder = hold(&format!("held0 {words}"));
+        holder.complaint();
+        if words.contains("--up") {
+            send(b"waiting", "10.1.1.2:9");
+        }
+        ip("link delete held0");
+        holder.end().failed_after("held0\n", &["held0", "gone"]);
+    }
 }
 
 fn not_even_a_kill_leaves_it_behind() {

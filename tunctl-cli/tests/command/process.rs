@@ -94,6 +94,13 @@ impl Run {
         self.stderr
     }
 
+    /// As [`failed`](Self::failed) with status 1, after it had printed this.
+    pub(crate) fn failed_after(mut self, printed: &str, words: &[&str]) -> String {
+        assert_eq!(self.stdout, printed, "{self:#?}");
+        self.stdout.clear();
+        self.failed(1, words)
+    }
+
     /// As a shell tells the status: 128 and the signal's number, if one ended it.
     pub(crate) fn shell_status(&self) -> i32 {
         self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or_default())
