@@ -33,6 +33,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::signal::{SigSet, Signal};
 
 /// Create, configure, watch and try out TUN/TAP interfaces.
 #[derive(Parser)]
@@ -89,6 +90,7 @@ impl From<io::Error> for Failure {
 type Outcome<T = ()> = Result<T, Failure>;
 
 pub(crate) fn main() -> ExitCode {
+    survive_file_size_limit();
     let outcome = match Arguments::parse().command {
         Command::Create(create) => create.run().map(|()| ExitCode::SUCCESS),
         Command::Delete(delete) => delete.run().map(|()| ExitCode::SUCCESS),
@@ -105,6 +107,13 @@ pub(crate) fn main() -> ExitCode {
     outcome.unwrap_or_else(Failure::report)
 }
 
+/// Makes a write past the caller's limit of file sizes (`ulimit -f`) fail as any other write may. Its signal
+/// would end the program before it can clean up.
+fn survive_file_size_limit() {
+    // If this fails, the program does all else as well.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+}
+
 impl Failure {
     fn report(self) -> ExitCode {
         match self {
@@ -116,16 +125,30 @@ impl Failure {
             }
             // The reader has seen enough: `tunctl list | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
-                complain(&format_args!("write the output: {error}. Make room where it goes."));
+            Self::Output(error) => {
+                complain(&format_args!("write the output: {error}{}", output_advice(&error)));
             }
-            Self::Output(error) => complain(&format_args!("write the output: {error}")),
         }
         ExitCode::FAILURE
     }
 }
 
+/// What to do when the output could not be written, to follow the error.
+fn output_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull => ". Make room where it goes.",
+        io::ErrorKind::FileTooLarge => ". Raise the limit (ulimit -f).",
+        _ => "",
+    }
+}
+
 /// Prints a message to standard error. If that fails, the exit status is all that remains.
 fn complain(what: &impl Display) {
-    let _ = writeln!(io::stderr(), "tunctl: {what}");
+    note(&format_args!("tunctl: {what}"));
+}
+
+/// Prints a line for a person to standard error. What the program does must not depend on whether anybody can
+/// read it: `eprintln!` would panic where standard error is full or closed.
+fn note(what: &impl Display) {
+    let _ = writeln!(io::stderr(), "{what}");
 }

@@ -15,7 +15,7 @@ use tunctl::{
 use super::arguments::{AddressArgument, group, user, with};
 use super::properties::{Properties, Report};
 use super::signals::Signals;
-use super::{Failure, Outcome, output};
+use super::{Failure, Outcome, note, output, output_advice};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
@@ -78,23 +78,24 @@ impl Create {
     /// Leaves a persistent interface behind.
     fn leave(&self, options: &CreateOptions) -> Outcome {
         let (device, is_new) = self.open(options)?;
-        let interface = device.interface().clone();
+        let (name, interface) = (name_of(&device), device.interface().clone());
         // Dropped first, so that the report does not list this program as a holder.
         drop(device);
-        self.print(&interface).inspect_err(|_| {
-            if is_new {
-                // The caller would not learn its name. The error to report is that of printing.
-                let _ = interface.delete();
-            }
-        })
+        match self.print(&interface) {
+            // The caller would not learn its name.
+            Err(failure) if is_new => Err(unnamed(failure, &name, interface.delete())),
+            printed => printed,
+        }
     }
 
     /// Holds the interface until a signal arrives or the interface is deleted.
     fn hold(&self, options: &CreateOptions) -> Outcome {
         let signals = Signals::catch()?;
         let device = tunctl::native().create(options)?;
-        self.print(device.interface())?;
-        eprintln!("{} stays until this program ends (Ctrl-C)", device.name()?);
+        let name = name_of(&device);
+        // The interface goes with the device.
+        self.print(device.interface()).map_err(|failure| unnamed(failure, &name, Ok(())))?;
+        note(&format_args!("{name} stays until this program ends (Ctrl-C)"));
         loop {
             // A poll reports an error on a deleted device whatever it asks for, but is woken only if it asks for
             // POLLIN or POLLPRI: `__tun_detach_all` (Linux 6.18) wakes by `sk_data_ready`, which names these.
@@ -162,5 +163,24 @@ impl Create {
         };
         let addresses: Result<_, _> = self.addresses.iter().map(with_peer).collect();
         addresses.map_err(|invalid| Failure::Usage(invalid.to_string()))
+    }
+}
+
+/// The name of a device's interface, for messages.
+fn name_of(device: &NativeDevice) -> String {
+    device.name().map_or_else(|_| "the interface".to_owned(), |name| name.to_string())
+}
+
+/// The failure to print the name of a new interface. It was removed for that reason, or could not be.
+fn unnamed(failure: Failure, name: &str, removed: tunctl::Result<()>) -> Failure {
+    let Failure::Output(error) = &failure else { return failure };
+    match removed {
+        Err(left) if !left.is_gone() => Failure::Said(format!(
+            "print the name of {name}: {error}; the new interface is still there: {left}"
+        )),
+        _ => Failure::Said(format!(
+            "print the name of {name}: {error}, so the new interface was removed again{}",
+            output_advice(error)
+        )),
     }
 }

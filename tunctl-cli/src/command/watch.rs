@@ -16,7 +16,7 @@ use super::duration::seconds;
 use super::output;
 use super::packets::{Form, PacketPrinter};
 use super::signals::Signals;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, note};
 
 /// More than any packet: 64 KiB of IP, an Ethernet header with VLAN tags, and the driver's own headers.
 const BUFFER: usize = 65536 + 64;
@@ -145,9 +145,9 @@ impl Watch {
         let source = Source::open(tunctl::native().interface(&self.name)?, self.attach)?;
         let form = Form::choose(self.json);
         if self.attach {
-            eprintln!("attached to {}: no other program receives these packets", self.name);
+            note(&format_args!("attached to {}: no other program receives these packets", self.name));
         } else if form != Form::Json {
-            eprintln!("watching {} in both directions (Ctrl-C stops)", self.name);
+            note(&format_args!("watching {} in both directions (Ctrl-C stops)", self.name));
         }
         let mut totals = Totals { event: "totals", ..Totals::default() };
         let ended = self.follow(&source, &signals, &PacketPrinter::new(form), &mut totals);

@@ -1,12 +1,12 @@
 //! `tunctl create`: persistent interfaces.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use tunctl_testing::{Case, Snapshot, case, ip, ip_json, link};
 
-use super::process::{Running, command, tunctl, tunctl_with};
-use super::support::{addresses_of, driver_report, exists, is_up, members, mtu, others, shown};
+use super::process::{PROGRAM, Running, command, run, tunctl, tunctl_with};
+use super::support::{addresses_of, driver_report, exists, full, is_up, members, mtu, others, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -32,6 +32,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_failing_step_leaves_no_interface),
         case!(a_failing_step_leaves_an_existing_interface_there),
         case!(a_name_that_cannot_be_printed_leaves_no_interface),
+        case!(a_name_that_nobody_reads_leaves_no_interface_and_says_so),
+        case!(a_limit_of_file_sizes_leaves_no_interface),
         case!(json_has_the_fields_that_are_promised),
         case!(json_is_what_show_prints_then),
     ]
@@ -263,10 +265,34 @@ fn a_failing_step_leaves_an_existing_interface_there() {
 fn a_name_that_cannot_be_printed_leaves_no_interface() {
     let before = Snapshot::take();
     let mut create = command("create vpn%d --tun");
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    create.stdout(full).stderr(Stdio::piped());
+    create.stdout(full()).stderr(Stdio::piped());
     Running::spawn(create).end().failed(1, &["No space left"]);
     assert_eq!(Snapshot::take(), before, "who didn't learn the name can't delete it");
+}
+
+fn a_name_that_nobody_reads_leaves_no_interface_and_says_so() {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "\"$0\" create t0 --tun | true; exit ${PIPESTATUS[0]}", PROGRAM]);
+    let run = run(shell);
+    assert!(!exists("t0"), "{run:#?}");
+    run.failed(1, &["t0", "Broken pipe", "removed"]);
+    // One that existed stays, and its name was known.
+    ip("tuntap add dev t0 mode tun");
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "\"$0\" create t0 --tun --mtu 1400 | true; exit ${PIPESTATUS[0]}", PROGRAM]);
+    super::process::run(shell).ok();
+    assert_eq!(mtu("t0"), 1400);
+}
+
+fn a_limit_of_file_sizes_leaves_no_interface() {
+    let file = std::env::temp_dir().join(format!("tunctl-limit-{}", std::process::id()));
+    let script = format!("ulimit -f 0; exec \"$0\" create t0 --tun >{}", file.display());
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script, PROGRAM]);
+    let run = run(shell);
+    fs::remove_file(file).unwrap();
+    assert!(!exists("t0"), "it was left behind: {run:#?}");
+    run.failed(1, &["t0", "File too large"]);
 }
 
 fn json_has_the_fields_that_are_promised() {

@@ -1,14 +1,14 @@
 //! `tunctl create --hold`: interfaces that live as long as the program.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tunctl_testing::{Case, Snapshot, case, ip};
 
-use super::process::{PROGRAM, Running, tunctl, wait_until};
-use super::support::{addresses_of, driver_report, exists, is_ignored_here, is_up, send, shown};
+use super::process::{PROGRAM, Running, command, run, tunctl, wait_until};
+use super::support::{addresses_of, driver_report, exists, full, is_ignored_here, is_up, send, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -17,6 +17,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_signal_that_the_caller_ignores_does_not_end_it),
         case!(not_even_a_kill_leaves_it_behind),
         case!(it_ends_when_its_interface_is_deleted),
+        case!(it_fails_when_its_name_cannot_be_printed),
+        case!(it_holds_although_its_note_cannot_be_written),
         case!(a_held_interface_is_configured_as_asked),
         case!(json_names_the_program_as_the_holder),
         case!(an_existing_interface_is_not_held),
@@ -78,6 +80,25 @@ fn it_ends_when_its_interface_is_deleted() {
         ip("link delete held0");
         holder.end().failed_after("held0\n", &["held0", "gone"]);
     }
+}
+
+fn it_fails_when_its_name_cannot_be_printed() {
+    let script = "\"$0\" create held0 --tun --hold | true; test ${PIPESTATUS[0]} = 1";
+    let mut shell = Command::new("bash");
+    shell.args(["-c", script, PROGRAM]);
+    let printed = run(shell);
+    assert!(printed.status.success(), "the status was not 1: {printed:#?}");
+    assert!(printed.stderr.contains("held0") && printed.stderr.contains("Broken pipe"), "{printed:#?}");
+}
+
+fn it_holds_although_its_note_cannot_be_written() {
+    let mut create = command("create held0 --tun --hold");
+    create.stdout(Stdio::piped()).stderr(full());
+    let mut holder = Running::spawn(create);
+    assert_eq!(holder.line(), "held0");
+    thread::sleep(Duration::from_millis(200));
+    let run = holder.end_by(Signal::SIGTERM);
+    assert_eq!(run.status.code(), Some(0), "{run:#?}");
 }
 
 fn not_even_a_kill_leaves_it_behind() {
