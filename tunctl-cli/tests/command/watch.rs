@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use tunctl::packet::udp_packet;
 use tunctl::prelude::{CreateOptions, TunBackend, TunDevice};
 use tunctl_testing::{Case, case, ip, ip_json};
 
-use super::process::{PROGRAM, Running, run, tunctl, wait_until};
-use super::support::{exists, held_tun, quiet_ipv6, send, wait_for_packet_socket};
+use super::process::{PROGRAM, Running, command, run, tunctl, wait_until};
+use super::support::{exists, full, held_tun, quiet_ipv6, send, wait_for_packet_socket};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -29,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(it_survives_down_and_up),
         case!(a_deleted_interface_ends_it),
         case!(it_watches_a_tap),
+        case!(it_watches_although_its_note_cannot_be_written),
         case!(attached_it_says_so_and_takes_the_packets),
         case!(attached_it_leaves_headers_out_of_the_packets),
         case!(attached_it_fails_when_the_interface_is_deleted),
@@ -240,6 +241,14 @@ fn a_deleted_interface_ends_it() {
     assert!(run.stderr.contains("t0") && run.stderr.contains("gone"), "{run:#?}");
 }
 
+fn it_watches_although_its_note_cannot_be_written() {
+    let _holder = held_tun("t0");
+    let mut watch = command("watch t0 --for 0.2");
+    watch.stdout(Stdio::piped()).stderr(full());
+    let run = Running::spawn(watch).end();
+    assert!(run.status.success() && run.stdout.starts_with("0 packets"), "{run:#?}");
+}
+
 fn it_watches_a_tap() {
     quiet_ipv6();
     let mut holder = Running::start("create t0 --hold --up --address 10.1.1.1/24");
@@ -319,7 +328,7 @@ fn attached_it_fails_when_another_program_is() {
 
 fn interfaces_that_are_missing_or_of_another_kind_are_refused() {
     for attach in ["", "--attach"] {
-        let mut command = super::process::command(&format!("watch nope --for 5 {attach}"));
+        let mut command = command(&format!("watch nope --for 5 {attach}"));
         run(command).failed(1, &["nope", "no interface of that name"]);
         command = super::process::command(&format!("watch lo --for 5 {attach}"));
         run(command).failed(1, &["lo", "not a TUN/TAP interface"]);
