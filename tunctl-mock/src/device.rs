@@ -247,11 +247,11 @@ impl AsFd for MockDevice {
     /// Lends a descriptor that is readable while there is something to receive, and after a deletion.
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _world = self.world().lock();
-        let readable = &self.file.signal.readable;
+        let descriptor = &self.file.signal.descriptor;
         match &self.lent {
-            None => readable.lend(),
+            None => descriptor.lend(),
             Some(own) => {
-                readable.begin_lending();
+                descriptor.begin_lending();
                 own.as_fd()
             }
         }
@@ -348,7 +348,7 @@ impl TunDevice for MockDevice {
     fn try_clone(&self) -> Result<Self> {
         let lent = self.step(Operation::Duplicate, |_, _| {
             let full = |_| Errno::EMFILE.reason(Cause::TooManyOpenFiles);
-            self.file.signal.readable.duplicate().map_err(full)
+            self.file.signal.descriptor.duplicate().map_err(full)
         })?;
         let clone = Self::new(self.file.clone(), self.interface.clone(), self.flags);
         Ok(Self { lent: Some(lent), ..clone })

@@ -6,16 +6,16 @@
 //! | what a bad wire does to a packet | `impairment.rs` |
 //! | scripted faults | `fault.rs` |
 //! | received packets, deleted interfaces | `memory.rs` |
-//! | waking threads and event loops | `signal.rs`, `readable.rs` |
+//! | waking threads and event loops | `signal.rs`, `descriptor.rs` |
 //! | a packet that the system sends unasked | `solicitation.rs` |
 //!
 //! The kernel knows nothing about the rig. Its rules leave [`Event`]s behind, and [`World::step`] passes them
 //! on before it returns, so that no waiter misses a change.
 
+mod descriptor;
 pub(crate) mod fault;
 pub(crate) mod impairment;
 mod memory;
-mod readable;
 mod signal;
 pub(crate) mod solicitation;
 pub(crate) mod wire;
@@ -115,7 +115,7 @@ impl World {
         self.wires.forget(id);
         for file in device.files() {
             if let Some(record) = self.files.get(&file) {
-                record.signal.readable.set_for_ever();
+                record.signal.descriptor.set_for_ever();
             }
         }
         self.memory.remember(device);
@@ -166,7 +166,7 @@ impl World {
         if !self.kernel.is_ready(file, Readiness::Readable)
             && let Some(record) = self.files.get(&file)
         {
-            record.signal.readable.set(false);
+            record.signal.descriptor.set(false);
         }
         outcome
     }

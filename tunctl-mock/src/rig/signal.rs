@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::Interrupter;
 
-use super::readable::Readable;
+use super::descriptor::Descriptor;
 use super::{SharedWorld, World};
 
 /// Threads that wait for a change.
@@ -95,18 +95,18 @@ fn poll_timeout(limit: Option<Duration>) -> PollTimeout {
 
 /// How the rig signals that a device is ready: to threads that wait, and by a descriptor to event loops.
 pub(crate) struct Signal {
-    pub(crate) readable: Readable,
+    pub(crate) descriptor: Descriptor,
     pub(crate) waiters: Waiters,
 }
 
 impl Signal {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { readable: Readable::new()?, waiters: Waiters::default() })
+        Ok(Self { descriptor: Descriptor::new()?, waiters: Waiters::default() })
     }
 
     /// Notifies of whether a receive would find something.
     pub(super) fn notify(&self, readable: bool) {
-        self.readable.set(readable);
+        self.descriptor.set(readable);
         self.waiters.wake();
     }
 }

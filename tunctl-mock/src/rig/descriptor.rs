@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// for each burst of packets and not for each packet, and none before the descriptor is lent. It is a socket
 /// and not a pipe, because an event loop may also wait until it can write.
 #[derive(Debug)]
-pub(crate) struct Readable {
+pub(crate) struct Descriptor {
     lent: UnixStream,
     other: UnixStream,
     // All three change under the lock of the world.
@@ -20,7 +20,7 @@ pub(crate) struct Readable {
     written: AtomicBool,
 }
 
-impl Readable {
+impl Descriptor {
     pub(crate) fn new() -> std::io::Result<Self> {
         let (lent, other) = UnixStream::pair()?;
         lent.set_nonblocking(true)?;
@@ -81,37 +81,37 @@ mod tests {
     use super::*;
 
     /// Reads all bytes that an event loop would find. Returns how many.
-    fn waiting(readable: &Readable) -> usize {
-        (&readable.lent).read(&mut [0; 16]).unwrap_or(0)
+    fn waiting(descriptor: &Descriptor) -> usize {
+        (&descriptor.lent).read(&mut [0; 16]).unwrap_or(0)
     }
 
     #[test]
     fn nothing_is_written_before_the_descriptor_is_lent() {
-        let readable = Readable::new().unwrap();
-        readable.set(true);
-        assert_eq!(waiting(&readable), 0);
-        let _ = readable.lend();
-        assert_eq!(waiting(&readable), 1);
+        let descriptor = Descriptor::new().unwrap();
+        descriptor.set(true);
+        assert_eq!(waiting(&descriptor), 0);
+        let _ = descriptor.lend();
+        assert_eq!(waiting(&descriptor), 1);
     }
 
     #[test]
     fn a_burst_is_one_byte() {
-        let readable = Readable::new().unwrap();
-        let _ = readable.lend();
-        readable.set(true);
-        readable.set(true);
-        readable.set(true);
-        assert_eq!(waiting(&readable), 1);
+        let descriptor = Descriptor::new().unwrap();
+        let _ = descriptor.lend();
+        descriptor.set(true);
+        descriptor.set(true);
+        descriptor.set(true);
+        assert_eq!(waiting(&descriptor), 1);
     }
 
     #[test]
     fn the_byte_is_gone_when_the_queue_is_empty() {
-        let readable = Readable::new().unwrap();
-        let _ = readable.lend();
-        readable.set(true);
-        readable.set(false);
-        assert_eq!(waiting(&readable), 0);
-        readable.set(true);
-        assert_eq!(waiting(&readable), 1);
+        let descriptor = Descriptor::new().unwrap();
+        let _ = descriptor.lend();
+        descriptor.set(true);
+        descriptor.set(false);
+        assert_eq!(waiting(&descriptor), 0);
+        descriptor.set(true);
+        assert_eq!(waiting(&descriptor), 1);
     }
 }
