@@ -24,9 +24,11 @@ use crate::{DrainError, Drained};
 /// 3. When `drain` returns [`Gone`](Drained::Gone), the interface was deleted: deregister the source, or drop
 ///    it.
 ///
-/// To send, do not wait for an event: a TUN device takes packets whenever its interface is up, and is
+/// To send, do not wait for an event: a TUN device takes packets whenever its interface is up, and is then
 /// writable from the start. After a `WouldBlock`, an event for which [`may_send`] is true says when to try
-/// again.
+/// again. After [`Down`](tunctl_core::Cause::Down), register the source anew with `WRITABLE`: the next such
+/// event says that the interface is up. Without that Linux reports none, because nobody asked while the
+/// interface was down.
 ///
 /// # Deletion
 ///

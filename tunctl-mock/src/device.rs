@@ -21,10 +21,10 @@ use crate::rig::{SharedWorld, Signal, World};
 /// # The lent descriptor
 ///
 /// [`AsFd`] lends a descriptor that epoll, kqueue, mio and tokio can wait on. It is readable exactly when
-/// `recv` would not block, which includes the deletion of the interface. It differs from Linux's in three
-/// ways, which the conformance harness shows as Linux does: it is always writable, also while the
-/// interface is down; after a deletion it is readable, where Linux reports an error alone; and an edge comes
-/// with the first packet of a burst and not with each.
+/// `recv` would not block, which includes the deletion of the interface, and writable while the interface is
+/// up. It differs from Linux's in two ways, which the conformance harness shows as Linux does: after a
+/// deletion it is readable and writable, where Linux reports an error alone; and an edge comes with the first
+/// packet of a burst and not with each.
 #[derive(Debug)]
 pub struct MockDevice {
     /// Shared with the interface, which refers to it. It comes before the file, so that it goes before the
@@ -244,7 +244,8 @@ pub(crate) fn this_process() -> Holder {
 }
 
 impl AsFd for MockDevice {
-    /// Lends a descriptor that is readable while there is something to receive, and after a deletion.
+    /// Lends a descriptor that is readable while there is something to receive, and writable while the
+    /// interface is up. After a deletion it is both.
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _world = self.world().lock();
         let descriptor = &self.file.signal.descriptor;

@@ -142,6 +142,8 @@ impl World {
     pub(crate) fn attach(&mut self, wanted: &AttachRequest<'_>, signal: Arc<Signal>) -> Result<Attached> {
         let attached = self.step(|kernel| kernel.set_iff(wanted))?;
         self.files.insert(attached.file, FileRecord { interface: attached.interface, signal });
+        // The interface may be up already.
+        self.notify(attached.file);
         Ok(attached)
     }
 
@@ -166,7 +168,7 @@ impl World {
         if !self.kernel.is_ready(file, Readiness::Readable)
             && let Some(record) = self.files.get(&file)
         {
-            record.signal.descriptor.set(false);
+            record.signal.descriptor.set_readable(false);
         }
         outcome
     }
@@ -178,7 +180,8 @@ impl World {
 
     fn notify(&self, file: FileId) {
         if let Some(record) = self.files.get(&file) {
-            record.signal.notify(self.kernel.is_ready(file, Readiness::Readable));
+            let is_ready = |readiness| self.kernel.is_ready(file, readiness);
+            record.signal.notify(is_ready(Readiness::Readable), is_ready(Readiness::Writable));
         }
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use mio::{Interest, Poll, Token};
 use tunctl_conformance::Harness;
-use tunctl_core::TunDevice;
+use tunctl_core::{Cause, TunDevice};
 use tunctl_mio::{Drained, TunSource, may_receive, may_send};
 use tunctl_testing::{Case, LinuxHarness, case, on_both};
 
-use super::support::{A_MOMENT, LONG, Loop, TUN, events, inject, name, processor_time, tun};
+use super::support::{A_MOMENT, LONG, Loop, TUN, events, inject, name, packet, processor_time, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = on_both![
@@ -17,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         a_packet_that_waits_is_an_event_at_registration,
         no_event_comes_without_a_packet,
         it_is_writable_from_the_start,
+        registered_anew_while_down_it_is_writable_once_it_is_up,
         a_deletion_is_one_event,
         a_deletion_is_an_event_for_a_writer_too,
         each_source_has_its_token,
@@ -57,6 +58,22 @@ fn it_is_writable_from_the_start<H: Harness>(harness: &H) {
     let seen = events.events(LONG);
     assert_eq!(seen.len(), 1);
     assert!(seen[0].is_writable() && may_send(&seen[0]) && !may_receive(&seen[0]));
+}
+
+fn registered_anew_while_down_it_is_writable_once_it_is_up<H: Harness>(harness: &H) {
+    let interests = Interest::READABLE | Interest::WRITABLE;
+    let mut events = Loop::<H>::new(tun(harness, "tun0"), interests);
+    assert_eq!(events.events(LONG).len(), 1);
+    for _ in 0..3 {
+        harness.set_up(&name("tun0"), false);
+        assert_eq!(events.source.device().try_send(&packet(1)).unwrap_err().cause(), Cause::Down);
+        events.poll.registry().reregister(&mut events.source, TUN, interests).unwrap();
+        assert!(events.events(A_MOMENT).is_empty());
+        harness.set_up(&name("tun0"), true);
+        let seen = events.events(LONG);
+        assert!(seen.len() == 1 && may_send(&seen[0]), "{seen:?}");
+        assert!(events.source.device().try_send(&packet(1)).is_ok());
+    }
 }
 
 fn a_deletion_is_one_event<H: Harness>(harness: &H) {

@@ -104,9 +104,10 @@ impl Signal {
         Ok(Self { descriptor: Descriptor::new()?, waiters: Waiters::default() })
     }
 
-    /// Notifies of whether a receive would find something.
-    pub(super) fn notify(&self, readable: bool) {
-        self.descriptor.set(readable);
+    /// Notifies of whether a receive would find something, and a send room.
+    pub(super) fn notify(&self, readable: bool, writable: bool) {
+        self.descriptor.set_readable(readable);
+        self.descriptor.set_writable(writable);
         self.waiters.wake();
     }
 }
