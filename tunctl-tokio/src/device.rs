@@ -5,12 +5,13 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::task::coop;
-use tunctl_core::{Cause, Error, Operation, Reason, Result, TunDevice};
+use tunctl_core::{Cause, Error, Operation, Readiness, Reason, Result, TunDevice};
 
 use crate::{RecvHalf, SendHalf};
 
@@ -162,14 +163,15 @@ impl<D: TunDevice> AsyncDevice<D> {
         self.ready(Interest::READABLE).await
     }
 
-    /// Waits until [`try_send`](Self::try_send) would find room, or that the interface is gone. It may return
-    /// spuriously, but not right after a `try_send` that found no room.
+    /// Waits until [`try_send`](Self::try_send) would find room, or that the interface is gone. While the
+    /// interface is down, it waits for it to come up: so a task that got [`Down`](Cause::Down) waits here
+    /// before it tries again.
     ///
     /// It is cancel safe.
     ///
     /// # Errors
     ///
-    /// `Other`: the runtime is being shut down.
+    /// `Other`: the runtime is being shut down. Those of [`TunDevice::wait`].
     pub async fn writable(&self) -> Result<()> {
         self.ready(Interest::WRITABLE).await
     }
@@ -231,10 +233,23 @@ impl<D: TunDevice> AsyncDevice<D> {
         outcome.unwrap_or_else(|| operation(&self.device))
     }
 
+    /// Waits for a readiness.
+    ///
+    /// The runtime keeps that a device was writable until it is told otherwise. A send on an interface that is
+    /// down does not tell it, because it fails with `Down` and not with `WouldBlock`. So the device is asked
+    /// whether it is writable now. On Linux asking also has `tun_chr_poll` (6.18) note that somebody waits:
+    /// only then does an interface that comes up report an event (`tun_sock_write_space`).
     async fn ready(&self, kind: Interest) -> Result<()> {
-        // Linux reports a deletion only as an error: a wait for `kind` alone would never end.
-        let ready = self.watched.ready(kind | Interest::ERROR).await;
-        ready.map(drop).map_err(|error| Reason::from_io(&error).of(Operation::Wait))
+        loop {
+            // Linux reports a deletion only as an error: a wait for `kind` alone would never end.
+            let ready = self.watched.ready(kind | Interest::ERROR).await;
+            let mut ready = ready.map_err(|error| Reason::from_io(&error).of(Operation::Wait))?;
+            if !kind.is_writable() || self.device.wait(Readiness::Writable, Some(Duration::ZERO))? {
+                return Ok(());
+            }
+            // An event that has come since `ready` returned is kept.
+            ready.clear_ready();
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::io::IoSlice;
 
-use tunctl_core::Cause;
+use tokio::join;
+use tokio::time::timeout;
+use tunctl_core::{Cause, TunDevice};
 use tunctl_testing::{Case, on_both};
+use tunctl_tokio::AsyncDevice;
 
-use super::support::{System, async_tun, name, one_thread, packet, soon};
+use super::support::{A_MOMENT, System, async_tun, name, one_thread, packet, soon, waits};
 
 pub(crate) fn cases() -> Vec<Case> {
     on_both![
@@ -13,6 +16,8 @@ pub(crate) fn cases() -> Vec<Case> {
         pieces_are_one_packet,
         a_try_sends,
         it_is_writable,
+        down_it_is_not_writable_until_it_is_up,
+        a_deletion_ends_a_wait_for_up,
         a_refusal_is_the_devices_own,
     ]
 }
@@ -55,6 +60,56 @@ fn it_is_writable<H: System>(harness: &H) {
         soon(tun.writable()).await.unwrap();
         tun.try_send(&packet(8)).unwrap();
         soon(tun.writable()).await.unwrap();
+    });
+}
+
+/// How often a task is told that it may send, and then may not, within a while.
+async fn rounds_in_vain<D: TunDevice>(tun: &AsyncDevice<D>) -> usize {
+    let mut rounds = 0;
+    let vainly = async {
+        // A task that never waits would not let the time pass.
+        while rounds < 1000 {
+            tun.writable().await.unwrap();
+            match tun.try_send(&packet(8)) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.cause(), Cause::Down),
+            }
+            rounds += 1;
+        }
+    };
+    let _ = timeout(4 * A_MOMENT, vainly).await;
+    rounds
+}
+
+fn down_it_is_not_writable_until_it_is_up<H: System>(harness: &H) {
+    one_thread().block_on(async {
+        let tun = async_tun(harness);
+        // A readiness that the runtime has seen, and that is not so any more.
+        soon(tun.writable()).await.unwrap();
+        for _ in 0..3 {
+            harness.set_up(&name("tun0"), false);
+            let rounds = rounds_in_vain(&tun).await;
+            assert!(rounds <= 1, "{rounds} rounds while the interface is down");
+            let send = async {
+                tun.writable().await.unwrap();
+                tun.try_send(&packet(8)).unwrap()
+            };
+            let (sent, ()) = soon(async { join!(send, async { harness.set_up(&name("tun0"), true) }) }).await;
+            assert_eq!(sent, 24);
+        }
+    });
+}
+
+fn a_deletion_ends_a_wait_for_up<H: System>(harness: &H) {
+    one_thread().block_on(async {
+        let tun = async_tun(harness);
+        soon(tun.writable()).await.unwrap();
+        harness.set_up(&name("tun0"), false);
+        assert!(waits(tun.writable()).await);
+        let (ready, ()) =
+            soon(async { join!(tun.writable(), async { harness.delete(&name("tun0")) }) }).await;
+        ready.unwrap();
+        assert!(tun.try_send(&packet(8)).unwrap_err().is_gone());
     });
 }
 
