@@ -58,8 +58,9 @@ pub enum WaitOutcome {
 /// # From a signal handler
 ///
 /// `interrupt` may be called there, and nothing else of it: it is one atomic exchange and at most one
-/// `write(2)`, takes no lock and allocates nothing. As after any system call, `errno` may be another. For a
-/// library that handles signals by writing into a descriptor, [`trigger`](Self::trigger) is that descriptor.
+/// `write(2)`, or a few more if a reset comes at the same moment. It takes no lock and allocates nothing. As
+/// after any system call, `errno` may be another. For a library that handles signals by writing into a
+/// descriptor, [`trigger`](Self::trigger) is that descriptor.
 ///
 /// # In an event loop
 ///
@@ -109,8 +110,7 @@ impl Interrupter {
     #[doc(alias = "stop")]
     pub fn interrupt(&self) {
         if !self.shared.interrupted.swap(true, Ordering::SeqCst) {
-            // If there is no room, there are bytes: it is interrupted.
-            let _ = (&self.shared.written).write(&[0]);
+            self.shared.show();
         }
     }
 
@@ -134,9 +134,8 @@ impl Interrupter {
     /// come first.
     pub fn reset(&self) {
         let _bytes = self.shared.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        // First the bytes: an interrupt in between is then one that came before.
-        while (&self.shared.watched).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
         self.shared.interrupted.store(false, Ordering::SeqCst);
+        self.shared.show();
     }
 
     /// A descriptor into which any byte that is written is an interrupt: for a signal handler of another
@@ -156,6 +155,30 @@ impl Interrupter {
     }
 }
 
+impl Shared {
+    /// Brings the descriptor into agreement with the flag: a byte if it is set, none if it is not.
+    ///
+    /// Between its look at the flag and what it does, the flag may change. So it looks again, and whoever
+    /// changes the flag calls this afterwards: the last of them leaves what agrees. No lock is needed for that,
+    /// which a signal handler could not take.
+    fn show(&self) {
+        let mut interrupted = self.interrupted.load(Ordering::SeqCst);
+        loop {
+            if interrupted {
+                // If there is no room, there are bytes.
+                let _ = (&self.written).write(&[0]);
+            } else {
+                while (&self.watched).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+            }
+            let now = self.interrupted.load(Ordering::SeqCst);
+            if now == interrupted {
+                return;
+            }
+            interrupted = now;
+        }
+    }
+}
+
 impl AsFd for Interrupter {
     /// Lends a descriptor to wait on, which is readable while it is interrupted. Nothing is to be read from
     /// it or written.
@@ -168,6 +191,7 @@ impl AsFd for Interrupter {
 mod tests {
     use std::fs::File;
     use std::io;
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 
@@ -232,5 +256,38 @@ mod tests {
             interrupter.reset();
             assert!(!interrupter.is_interrupted() && !is_readable(&interrupter));
         }
+    }
+
+    #[test]
+    fn an_interrupt_during_a_reset_leaves_flag_and_descriptor_in_agreement() {
+        const ROUNDS: u32 = 10_000;
+        let interrupter = Interrupter::new().unwrap();
+        let (begun, ended) = (AtomicU32::new(0), AtomicU32::new(0));
+        let until = |counter: &AtomicU32, number| {
+            while counter.load(Ordering::SeqCst) < number {
+                std::hint::spin_loop();
+            }
+        };
+        let disagreements = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    until(&begun, round);
+                    interrupter.interrupt();
+                    ended.store(round, Ordering::SeqCst);
+                }
+            });
+            let disagreements = (1..=ROUNDS).filter(|&round| {
+                begun.store(round, Ordering::SeqCst);
+                // Not always at the same moment of the interrupt.
+                (0..round % 64).for_each(|_| std::hint::spin_loop());
+                interrupter.reset();
+                until(&ended, round);
+                let disagrees = interrupter.is_interrupted() != is_readable(&interrupter);
+                interrupter.reset();
+                disagrees
+            });
+            disagreements.count()
+        });
+        assert_eq!(disagreements, 0, "of {ROUNDS} rounds");
     }
 }
