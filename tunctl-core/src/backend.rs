@@ -8,6 +8,9 @@ use crate::{
     Operation, Result, TunDevice,
 };
 
+/// How often `open_or_create` begins, where another program deletes the interface each time.
+const ATTEMPTS: usize = 8;
+
 /// Which interface a device is to be attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttachMode {
@@ -171,13 +174,20 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Attaches to the interface if it exists, and else creates it, and makes it what the options name.
+    /// Attaches to the interface if it exists, and else creates it, and makes it what the options name. If
+    /// another program deletes it before that is done, it begins again, up to eight times in all.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open) but `NotFound`, and those of [`create`](Self::create).
     #[doc(alias = "TUNSETIFF")]
     fn open_or_create(&self, options: &CreateOptions) -> Result<Self::Device> {
+        for _ in 1..ATTEMPTS {
+            match attach_and_configure(self, AttachMode::Any, options) {
+                Err(error) if error.is_gone() => {}
+                outcome => return outcome,
+            }
+        }
         attach_and_configure(self, AttachMode::Any, options)
     }
 

@@ -62,15 +62,19 @@ impl<'a> Attach<'a> {
     fn by_name(&self, name: &InterfaceName) -> Result<LinuxDevice> {
         for _ in 0..ATTEMPTS {
             let attempt = match self.existing(name)? {
-                Some(existing) => self.attach_to(&existing)?,
+                Some(existing) => self.attach_to(&existing),
                 None if self.mode == AttachMode::Existing => return Err(self.fail(remedy::not_found())),
                 None => match self.create() {
-                    Err(error) if error.cause() == Cause::Exists => None,
-                    outcome => Some(outcome?),
+                    Err(error) if error.cause() == Cause::Exists => Ok(None),
+                    outcome => outcome.map(Some),
                 },
             };
-            if let Some(device) = attempt {
-                return Ok(device);
+            match attempt {
+                Ok(Some(device)) => return Ok(device),
+                Ok(None) => {}
+                // It was deleted since it was attached to.
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
             }
         }
         Err(self.overtaken())
@@ -97,7 +101,10 @@ impl<'a> Attach<'a> {
             // Attaching would change the headers of the other queues' packets.
             return Err(self.fail(remedy::header_mismatch(headers(existing.flags))));
         }
-        let fd = self.attach(CreateFlags::empty())?;
+        let fd = match self.attach(CreateFlags::empty()) {
+            Err(_) if !self.is_there(existing) => return Ok(None),
+            outcome => outcome?,
+        };
         let attached = self.identify(&fd)?;
         if attached.index != existing.index {
             return Ok(None);
@@ -107,9 +114,16 @@ impl<'a> Attach<'a> {
             self.check_header_size(&fd)?;
         } else {
             self.reset(&fd)
-                .map_err(|error| self.fail_with(errno(&error), remedy::from_errno(errno(&error))))?;
+                .map_err(|error| self.fail_with(errno(&error), remedy::attached(errno(&error))))?;
         }
         Ok(Some(self.device(fd, &attached)))
+    }
+
+    /// Whether an interface that was seen is still there. If not, an error of attaching to it is about what
+    /// has its name by now.
+    fn is_there(&self, seen: &InterfaceInfo) -> bool {
+        let now = self.netlink.link_by_name(&seen.name);
+        !matches!(now, Ok(now) if now.as_ref().map(Link::index) != Some(seen.index))
     }
 
     /// A virtio-net header of another size would make every packet of this device unreadable.

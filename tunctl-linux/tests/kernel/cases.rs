@@ -18,6 +18,7 @@ mod packet_info;
 mod permission;
 mod persistent;
 mod queues;
+mod rivals;
 mod state;
 mod support;
 mod surprises;
@@ -32,6 +33,7 @@ pub(crate) fn main() -> ExitCode {
     let cases = [
         // First the slow one, so that the others run beside it.
         leaks::cases(),
+        rivals::cases(),
         create::cases(),
         attach::cases(),
         queues::cases(),
