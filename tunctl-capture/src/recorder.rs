@@ -31,9 +31,9 @@ pub(crate) const VNET_HEADER_LENGTH: usize = 10;
 /// and [`finish`](Self::finish) report it. To learn of such a failure, finish a recorder before you drop it
 /// or destroy its device.
 ///
-/// Each packet is one write. The log is flushed only at the end, so a [`BufWriter`](std::io::BufWriter) is
-/// useful.
-pub struct Recorder<D, W> {
+/// Each packet is one write, so that a log can be watched while it grows. [`buffered`](Self::buffered) takes
+/// fewer.
+pub struct Recorder<D, W: Write> {
     device: D,
     log: Arc<Mutex<Log<W>>>,
 }
@@ -52,6 +52,15 @@ impl<D: TunDevice, W: Write> Recorder<D, W> {
     pub fn with_clock(device: D, writer: W, clock: impl FnMut() -> Duration + Send + 'static) -> Self {
         let log = Log::new(writer, Box::new(clock), device.layer(), device.name().ok());
         Self { device, log: Arc::new(Mutex::new(log)) }
+    }
+
+    /// Gathers packets, and writes them when there are 64 KiB of them, and at the end. It serves better than a
+    /// [`BufWriter`](std::io::BufWriter), which cannot say how many packets it has lost if a write fails:
+    /// [`LogError::lost`] counts these as well.
+    #[must_use]
+    pub fn buffered(self) -> Self {
+        self.log().buffer();
+        self
     }
 
     /// The wrapped device. Packets that bypass the recorder through it are not recorded.
@@ -140,13 +149,13 @@ fn stated_ip_length(packet: &[u8]) -> Option<usize> {
     }
 }
 
-impl<D: fmt::Debug, W> fmt::Debug for Recorder<D, W> {
+impl<D: fmt::Debug, W: Write> fmt::Debug for Recorder<D, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").field("device", &self.device).finish_non_exhaustive()
     }
 }
 
-impl<D: AsFd, W> AsFd for Recorder<D, W> {
+impl<D: AsFd, W: Write> AsFd for Recorder<D, W> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.device.as_fd()
     }

@@ -4,6 +4,7 @@ mod fake;
 mod file;
 
 use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -163,6 +164,58 @@ fn a_writer_that_fails_loses_no_packet_and_is_told_of() {
     assert_eq!(device.sent(), [b"packet"]);
     let error = log.err().unwrap();
     assert_eq!((error.lost(), io::Error::from(error).kind()), (3, io::ErrorKind::StorageFull));
+}
+
+/// A disk with room for so many bytes, which takes a part of a write if it has no room for all.
+#[derive(Clone)]
+struct Disk {
+    room: usize,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = self.written.lock().unwrap();
+        let taken = bytes.len().min(self.room - written.len());
+        written.extend(&bytes[..taken]);
+        if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn each_packet_that_is_missing_from_a_full_disk_is_counted() {
+    const PACKETS: u64 = 20;
+    for room in (0..1600).step_by(7) {
+        let disk = Disk { room, written: Arc::default() };
+        let recorder = Recorder::new(Fake::new(TUN), disk.clone()).buffered();
+        for _ in 0..PACKETS {
+            recorder.send(b"packet").unwrap();
+        }
+        let lost = recorder.finish().1.err().map_or(0, |error| error.lost());
+        let (logged, _) = Recording::salvage(&disk.written.lock().unwrap());
+        assert_eq!(logged.packets().len() as u64 + lost, PACKETS, "with room for {room} bytes");
+    }
+}
+
+#[test]
+fn a_buffered_log_is_written_in_few_parts_and_also_if_nobody_finishes_it() {
+    let disk = Disk { room: usize::MAX, written: Arc::default() };
+    let recorder = Recorder::new(Fake::new(TUN), disk.clone()).buffered();
+    let begun = disk.written.lock().unwrap().len();
+    recorder.send(b"packet").unwrap();
+    assert_eq!(disk.written.lock().unwrap().len(), begun, "nothing is written for one packet");
+    for _ in 0..1000 {
+        recorder.send(&[0x45; 200]).unwrap();
+    }
+    assert!(disk.written.lock().unwrap().len() > begun, "it does not gather for ever");
+    let clone = recorder.try_clone().unwrap();
+    drop((recorder, clone));
+    let log = Recording::parse(&disk.written.lock().unwrap()).unwrap();
+    assert_eq!(log.packets().len(), 1001);
 }
 
 #[test]
