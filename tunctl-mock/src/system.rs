@@ -26,7 +26,7 @@ impl MockBackend {
     ///
     /// Up to 65,536 packets wait for each interface; see [`missed`](Self::missed). The packets of a deleted
     /// interface can be taken while a device that was attached to it is open, and by name until another
-    /// interface gets the name.
+    /// interface gets the name, or more than a thousand others were deleted after it.
     #[must_use]
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
         let mut world = self.world.lock();
@@ -84,7 +84,8 @@ impl MockBackend {
     ///
     /// # Panics
     ///
-    /// There never was such an interface. A deleted one is remembered, as for [`take`](Self::take).
+    /// There was no such interface, or it is forgotten: a deleted one is remembered as for
+    /// [`take`](Self::take).
     #[must_use]
     #[track_caller]
     pub fn missed(&self, from: impl Target) -> u64 {
@@ -96,7 +97,8 @@ impl MockBackend {
     ///
     /// # Panics
     ///
-    /// There never was such an interface. A deleted one is remembered, as for [`take`](Self::take).
+    /// There was no such interface, or it is forgotten: a deleted one is remembered as for
+    /// [`take`](Self::take).
     #[doc(alias = "tx_dropped")]
     #[must_use]
     #[track_caller]
@@ -110,7 +112,8 @@ impl MockBackend {
     ///
     /// # Panics
     ///
-    /// There never was such an interface. A deleted one is remembered, as for [`take`](Self::take).
+    /// There was no such interface, or it is forgotten: a deleted one is remembered as for
+    /// [`take`](Self::take).
     #[must_use]
     #[track_caller]
     pub fn lost(&self, on: impl Target) -> u64 {

@@ -1,6 +1,6 @@
 //! What a test can still ask about later: packets that the system received, and deleted interfaces.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use tunctl_core::InterfaceName;
 
@@ -10,6 +10,10 @@ use crate::kernel::{InterfaceId, NamespaceId, NetDevice};
 /// An inbox keeps this many packets that no test has taken, so that a program which sends for ever does not
 /// fill the memory. Later packets are counted.
 const MAX_UNTAKEN: usize = 65_536;
+
+/// So many deleted interfaces are remembered without a device that was attached to them: more than a test asks
+/// about, and a program that makes interfaces for ever does not fill the memory.
+const MAX_REMEMBERED: usize = 1024;
 
 /// The packets that the system received from one interface.
 #[derive(Default)]
@@ -23,8 +27,9 @@ struct Inbox {
 pub(crate) struct Memory {
     inboxes: BTreeMap<InterfaceId, Inbox>,
     /// Deleted interfaces, while a device that was attached to one is open, and until another interface has
-    /// its name.
-    deleted: HashMap<InterfaceId, NetDevice>,
+    /// its name or more have been deleted than are remembered. Beside each, the number of its deletion.
+    deleted: HashMap<InterfaceId, (u64, NetDevice)>,
+    deletions: u64,
     /// The interface that has a name, or had it last.
     name_owners: HashMap<(NamespaceId, InterfaceName), InterfaceId>,
 }
@@ -46,14 +51,15 @@ impl Memory {
     }
 
     pub(super) fn remember(&mut self, device: NetDevice) {
-        self.deleted.insert(device.id(), device);
+        self.deletions += 1;
+        self.deleted.insert(device.id(), (self.deletions, device));
     }
 }
 
 impl World {
     /// An interface, also a deleted one.
     pub(crate) fn remembered(&self, id: InterfaceId) -> Option<&NetDevice> {
-        self.kernel.device(id).or_else(|| self.memory.deleted.get(&id))
+        self.kernel.device(id).or_else(|| self.memory.deleted.get(&id).map(|(_, device)| device))
     }
 
     /// The system receives a packet that came from an interface.
@@ -76,15 +82,83 @@ impl World {
     }
 
     /// A test reaches a deleted interface by its last name or through an open device. Without either, it is
-    /// forgotten.
+    /// forgotten; and so is the one that was deleted first, if there are too many.
     pub(super) fn forget_if_unreachable(&mut self, id: InterfaceId) {
-        let Some(device) = self.memory.deleted.get(&id) else { return };
+        let Some((_, device)) = self.memory.deleted.get(&id) else { return };
         let is_named = self.memory.name_owner(device.key().namespace, device.name()) == Some(id);
-        let is_open = self.files.values().any(|file| file.interface == id);
-        if !is_named && !is_open {
-            self.memory.deleted.remove(&id);
-            self.memory.inboxes.remove(&id);
-            self.wires.forget_losses(id);
+        if !is_named && !self.files.values().any(|file| file.interface == id) {
+            self.forget(id);
         }
+        if self.memory.deleted.len() > MAX_REMEMBERED {
+            let open: BTreeSet<_> = self.files.values().map(|file| file.interface).collect();
+            let closed = self.memory.deleted.iter().filter(|(id, _)| !open.contains(*id));
+            if let Some((&oldest, _)) = closed.min_by_key(|(_, (deletion, _))| *deletion) {
+                self.forget(oldest);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: InterfaceId) {
+        self.memory.deleted.remove(&id);
+        self.memory.inboxes.remove(&id);
+        self.memory.name_owners.retain(|_, owner| *owner != id);
+        self.wires.forget_losses(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test, a panic is how to fail")]
+
+    use tunctl_core::{CreateOptions, Interface, State, TunBackend, TunDevice};
+
+    use crate::{MockBackend, MockDevice};
+
+    const MANY: usize = 3000;
+
+    fn tun(kernel: &MockBackend, name: &str) -> MockDevice {
+        let device = kernel.create(&CreateOptions::tun().name(name)).unwrap();
+        device.interface().set_state(State::Up).unwrap();
+        device
+    }
+
+    #[test]
+    fn of_very_many_deleted_interfaces_the_last_are_remembered() {
+        let kernel = MockBackend::new();
+        let held = tun(&kernel, "held");
+        held.send(&[0x45; 20]).unwrap();
+        kernel.delete("held");
+        for number in 0..MANY {
+            tun(&kernel, &format!("n{number}")).send(&[0x45; 20]).unwrap();
+        }
+        let memory = &kernel.world.lock().memory;
+        let sizes = [memory.deleted.len(), memory.inboxes.len(), memory.name_owners.len()];
+        assert!(sizes.iter().all(|&size| size <= 1100), "{sizes:?} are kept");
+    }
+
+    #[test]
+    fn the_last_deleted_interfaces_and_those_that_a_device_had_are_remembered() {
+        let kernel = MockBackend::new();
+        let held = tun(&kernel, "held");
+        held.send(&[0x45; 20]).unwrap();
+        kernel.delete("held");
+        for number in 0..MANY {
+            tun(&kernel, &format!("n{number}")).send(&[0x45; 20]).unwrap();
+        }
+        for name in ["held", "n2999", "n2500"] {
+            assert!(kernel.take(name).is_some(), "{name}");
+        }
+        assert!(kernel.take("n0").is_none());
+    }
+
+    #[test]
+    fn a_switch_without_ports_is_forgotten() {
+        let kernel = MockBackend::new();
+        for _ in 0..10 {
+            let ports = [tun(&kernel, "one"), tun(&kernel, "two")];
+            kernel.switch(&ports).unwrap();
+            kernel.unplug("one");
+        }
+        assert_eq!(kernel.world.lock().wires.switches(), 0);
     }
 }

@@ -23,7 +23,9 @@ pub enum Direction {
 #[derive(Debug, Default)]
 pub(crate) struct Wires {
     far: HashMap<InterfaceId, FarEnd>,
-    switches: Vec<Switch>,
+    /// Those that have ports, by number.
+    switches: HashMap<usize, Switch>,
+    switches_made: usize,
     impaired: HashMap<(InterfaceId, Direction), Impaired>,
     lost: HashMap<InterfaceId, u64>,
     now: Duration,
@@ -38,6 +40,9 @@ enum FarEnd {
     Cable(InterfaceId),
     Switch(usize),
 }
+
+/// A switch learns where so many stations are. Packets to others leave by all ports.
+const MAX_STATIONS: usize = 65_536;
 
 /// A switch: its ports, and the port at which each station was last heard.
 #[derive(Debug, Default)]
@@ -54,14 +59,19 @@ impl Wires {
         self.far.insert(other, FarEnd::Cable(one));
     }
 
-    pub(crate) fn new_switch(&mut self) -> usize {
-        self.switches.push(Switch::default());
-        self.switches.len() - 1
+    pub(crate) const fn new_switch(&mut self) -> usize {
+        self.switches_made += 1;
+        self.switches_made
+    }
+
+    #[cfg(test)]
+    pub(super) fn switches(&self) -> usize {
+        self.switches.len()
     }
 
     pub(crate) fn plug_into(&mut self, switch: usize, one: InterfaceId) {
         self.unplug(one);
-        self.switches[switch].plugged.push(one);
+        self.switches.entry(switch).or_default().plugged.push(one);
         self.far.insert(one, FarEnd::Switch(switch));
     }
 
@@ -70,9 +80,12 @@ impl Wires {
         match self.far.remove(&one) {
             Some(FarEnd::Cable(other)) => drop(self.far.remove(&other)),
             Some(FarEnd::Switch(switch)) => {
-                let ports = &mut self.switches[switch];
+                let Some(ports) = self.switches.get_mut(&switch) else { return };
                 ports.plugged.retain(|&plugged| plugged != one);
                 ports.stations.retain(|_, &mut port| port != one);
+                if ports.plugged.is_empty() {
+                    self.switches.remove(&switch);
+                }
             }
             None => {}
         }
@@ -94,7 +107,7 @@ impl Wires {
     ) -> Option<Vec<InterfaceId>> {
         match *self.far.get(&from)? {
             FarEnd::Cable(other) => Some(vec![other]),
-            FarEnd::Switch(switch) => Some(self.switches[switch].forward(from, layer?, packet)),
+            FarEnd::Switch(switch) => Some(self.switches.get_mut(&switch)?.forward(from, layer?, packet)),
         }
     }
 
@@ -140,7 +153,9 @@ impl Switch {
         let Some((source, destination)) = stations(layer, packet) else {
             return self.all_but(from);
         };
-        self.stations.insert(source, from);
+        if self.stations.len() < MAX_STATIONS || self.stations.contains_key(&source) {
+            self.stations.insert(source, from);
+        }
         match self.stations.get(&destination) {
             Some(&port) if port == from => Vec::new(),
             Some(&port) => vec![port],
