@@ -151,7 +151,7 @@ impl MockDevice {
                 Err(reason) if reason.cause() == Cause::WouldBlock => {}
                 outcome => return outcome.map_err(|reason| self.error(&world, operation, reason)),
             }
-            let (again, wake) = self.sleep(world, readiness, limits)?;
+            let (again, wake) = self.sleep(world, readiness, limits);
             match wake {
                 WaitOutcome::Ready => world = again,
                 WaitOutcome::TimedOut => return Err(Error::new(operation, Cause::TimedOut)),
@@ -166,24 +166,22 @@ impl MockDevice {
         mut world: MutexGuard<'a, World>,
         readiness: Readiness,
         limits: &WaitLimits<'_>,
-    ) -> Result<(MutexGuard<'a, World>, WaitOutcome)> {
-        let waiters = &self.file.signal.waiters;
+    ) -> (MutexGuard<'a, World>, WaitOutcome) {
+        let signal = &self.file.signal;
         loop {
             if limits.interrupter.is_some_and(Interrupter::is_interrupted) {
-                return Ok((world, WaitOutcome::Interrupted));
+                return (world, WaitOutcome::Interrupted);
             }
             if world.kernel().is_ready(self.file.id, readiness) {
-                return Ok((world, WaitOutcome::Ready));
+                return (world, WaitOutcome::Ready);
             }
             let left = limits.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Ok((world, WaitOutcome::TimedOut));
+                return (world, WaitOutcome::TimedOut);
             }
             world = match limits.interrupter {
-                None => waiters.wait(world, left),
-                Some(interrupter) => waiters
-                    .wait_until(self.world(), world, left, interrupter)
-                    .map_err(|_| Error::new(Operation::Wait, Cause::TooManyOpenFiles))?,
+                None => signal.waiters.wait(world, left),
+                Some(interrupter) => signal.wait_until(self.world(), world, readiness, left, interrupter),
             };
         }
     }
@@ -331,7 +329,7 @@ impl TunDevice for MockDevice {
     ) -> Result<WaitOutcome> {
         let limits = WaitLimits::new(timeout, interrupter);
         self.step(Operation::Wait, |_, _| Ok(()))?;
-        self.sleep(self.world().lock(), readiness, &limits).map(|(_, wake)| wake)
+        Ok(self.sleep(self.world().lock(), readiness, &limits).1)
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {

@@ -4,6 +4,7 @@ mod active;
 mod active_callback;
 mod active_lifetime;
 mod drain;
+mod interruptible;
 mod load;
 mod source;
 mod support;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 pub(crate) fn main() -> ExitCode {
     let cases = [
         load::cases(),
+        interruptible::cases(),
         source::cases(),
         drain::cases(),
         active::cases(),

@@ -1,14 +1,13 @@
 //! How threads that wait for a device, or for a change that a test waits for, are notified.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl_core::Interrupter;
+use tunctl_core::{Interrupter, Readiness};
 
 use super::descriptor::Descriptor;
 use super::{SharedWorld, World};
@@ -20,9 +19,6 @@ pub(crate) struct Waiters {
     changed: Condvar,
     /// How many wait. Notifying costs a system call even if no thread waits, so that is asked first.
     count: AtomicUsize,
-    /// One for each thread that also waits for an interrupter. Such a thread polls, since a signal handler
-    /// can write to a descriptor but not notify a condition variable.
-    bells: Mutex<Vec<Arc<UnixStream>>>,
 }
 
 impl Waiters {
@@ -42,47 +38,12 @@ impl Waiters {
         world
     }
 
-    /// As [`wait`](Self::wait); also ends when the interrupter is used.
-    pub(crate) fn wait_until<'a>(
-        &self,
-        shared: &'a SharedWorld,
-        world: MutexGuard<'a, World>,
-        limit: Option<Duration>,
-        interrupter: &Interrupter,
-    ) -> io::Result<MutexGuard<'a, World>> {
-        let (heard, rung) = UnixStream::pair()?;
-        rung.set_nonblocking(true)?;
-        let rung = Arc::new(rung);
-        self.bells().push(rung.clone());
-        self.count.fetch_add(1, Ordering::Relaxed);
-        drop(world);
-        // The reason for the end does not matter, not even if it is a signal: the caller checks its condition
-        // again.
-        let _ = poll(&mut [readable(&heard), readable(interrupter)], poll_timeout(limit));
-        let world = shared.lock();
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.bells().retain(|other| !Arc::ptr_eq(other, &rung));
-        Ok(world)
-    }
-
     /// Wakes all, after a change.
     pub(super) fn wake(&self) {
         if self.count.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
-            for bell in &*self.bells() {
-                // If there is no room, the bell has rung already.
-                let _ = (&**bell).write(&[0]);
-            }
         }
     }
-
-    fn bells(&self) -> MutexGuard<'_, Vec<Arc<UnixStream>>> {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
-    PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)
 }
 
 /// The time limit of a poll, in whole milliseconds. A limit too long for `poll` is cut: the caller waits
@@ -102,6 +63,32 @@ pub(crate) struct Signal {
 impl Signal {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { descriptor: Descriptor::new()?, waiters: Waiters::default() })
+    }
+
+    /// Sleeps until a poll of the device reports this readiness, the interrupter is used or `limit` has passed.
+    /// It polls the descriptors that both have, since a signal handler can write to a descriptor but not notify
+    /// a condition variable.
+    pub(crate) fn wait_until<'a>(
+        &self,
+        shared: &'a SharedWorld,
+        world: MutexGuard<'a, World>,
+        readiness: Readiness,
+        limit: Option<Duration>,
+        interrupter: &Interrupter,
+    ) -> MutexGuard<'a, World> {
+        let events = match readiness {
+            Readiness::Readable => PollFlags::POLLIN,
+            Readiness::Writable => PollFlags::POLLOUT,
+        };
+        let mut polled = [
+            PollFd::new(self.descriptor.lend(), events),
+            PollFd::new(interrupter.as_fd(), PollFlags::POLLIN),
+        ];
+        drop(world);
+        // The reason for the end does not matter, not even if it is a signal: the caller checks its condition
+        // again.
+        let _ = poll(&mut polled, poll_timeout(limit));
+        shared.lock()
     }
 
     /// Notifies of whether a receive would find something, and a send room.
