@@ -7,6 +7,7 @@
 mod address;
 mod link;
 mod route;
+mod socket;
 
 use std::convert::Infallible;
 use std::io;
@@ -19,12 +20,11 @@ use netlink_packet_core::{
     NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 
 pub(crate) use address::DuplicateDetection;
 pub(crate) use link::{Link, name_attribute};
+use socket::Socket;
 
 /// How often a listing that the kernel's state overtook is asked for again.
 const DUMP_ATTEMPTS: usize = 16;
@@ -41,12 +41,7 @@ pub(crate) struct Netlink {
 impl Netlink {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we
-        // choose.
-        let _ = socket.set_netlink_get_strict_chk(true);
+        let socket = Socket::open()?;
         let namespace = current_namespace();
         let opener_was_capable =
             process::capabilities().is_ok_and(|sets| sets.effective & 1 << CAP_NET_ADMIN != 0);
@@ -102,15 +97,10 @@ impl Netlink {
         // A thread that panicked meanwhile has left at most an answer with an old number, which is passed
         // over.
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        socket.send(&bytes, 0)?;
+        socket.send(&bytes)?;
         let mut listing = Listing::Consistent;
         loop {
-            let datagram = match socket.recv_from_full() {
-                Ok((datagram, _)) => datagram,
-                // A signal handler of the program's ran.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
+            let datagram = socket.receive()?;
             let mut rest = datagram.as_slice();
             while !rest.is_empty() {
                 let answer = NetlinkMessage::<Answer>::deserialize(rest).map_err(undecodable)?;

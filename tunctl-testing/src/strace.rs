@@ -58,6 +58,14 @@ impl Strace {
         self
     }
 
+    /// Makes a system call return a number without being made: its `position`th one of that name since the
+    /// start, counted from 1.
+    #[must_use]
+    pub fn answer(mut self, call: &str, result: usize, position: usize) -> Self {
+        self.command.args(["-e", &format!("inject={call}:retval={result}:when={position}")]);
+        self
+    }
+
     /// Sets a variable of the entry's environment.
     #[must_use]
     pub fn env(mut self, key: &str, value: &str) -> Self {

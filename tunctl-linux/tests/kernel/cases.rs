@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod addresses;
+mod answers;
 mod attach;
 mod create;
 mod errors;
@@ -34,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
         // First the slow one, so that the others run beside it.
         leaks::cases(),
         rivals::cases(),
+        answers::cases(),
         create::cases(),
         attach::cases(),
         queues::cases(),

@@ -1,0 +1,82 @@
+//! A netlink socket that is connected to the kernel's routing side.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, connect, recv, send,
+    setsockopt, socket,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
+use tunctl_sys::linux::netlink_socket::set_strict_check;
+
+/// How long an answer may take, in seconds. The kernel has queued it when the question has been sent
+/// (`netlink_unicast_kernel`, Linux 6.18), so one that has not come by then never comes.
+const PATIENCE: i64 = 5;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+}
+
+impl Socket {
+    /// Opens a socket in the calling thread's network namespace.
+    pub(super) fn open() -> io::Result<Self> {
+        let fd = socket(
+            AddressFamily::Netlink,
+            SockType::Datagram,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkRoute,
+        )?;
+        let kernel = NetlinkAddr::new(0, 0);
+        bind(fd.as_raw_fd(), &kernel)?;
+        connect(fd.as_raw_fd(), &kernel)?;
+        setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
+        // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we
+        // choose.
+        let _ = set_strict_check(fd.as_fd());
+        Ok(Self { fd })
+    }
+
+    pub(super) fn send(&self, message: &[u8]) -> io::Result<()> {
+        retry(|| send(self.fd.as_raw_fd(), message, MsgFlags::empty()))?;
+        Ok(())
+    }
+
+    /// Receives one datagram, whole, whatever its length.
+    pub(super) fn receive(&self) -> io::Result<Vec<u8>> {
+        let length = self.wait(&mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)?;
+        let mut datagram = vec![0; length];
+        // Another one may have taken its place, where a forked process reads from the same socket.
+        let length = self.wait(&mut datagram, MsgFlags::MSG_TRUNC)?;
+        if length == 0 || length > datagram.len() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer was cut"));
+        }
+        datagram.truncate(length);
+        Ok(datagram)
+    }
+
+    fn read(&self, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<usize> {
+        retry(|| recv(self.fd.as_raw_fd(), buffer, flags))
+    }
+
+    /// As [`read`](Self::read), which waits. That nothing came is no reason to try again, as `EAGAIN` would be.
+    fn wait(&self, buffer: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
+        self.read(buffer, flags).map_err(|errno| match errno {
+            Errno::EAGAIN => io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered"),
+            errno => errno.into(),
+        })
+    }
+}
+
+/// Makes a system call again that a signal handler of the program's has interrupted.
+fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
