@@ -226,11 +226,7 @@ impl Interface for LinuxInterface {
                     Err(self.fail(Operation::AddAddress, &error))
                 }
             }
-            Err(error) => {
-                // If it was the kernel's answer that got lost, the address is there.
-                let _ = self.netlink.remove_address(self.index, address);
-                Err(self.fail(Operation::AddAddress, &error))
-            }
+            Err(error) => Err(self.fail(Operation::AddAddress, &error)),
         }
     }
 

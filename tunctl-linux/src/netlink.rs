@@ -12,14 +12,14 @@ mod socket;
 use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use nix::errno::Errno;
 use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 
 pub(crate) use address::DuplicateDetection;
@@ -29,28 +29,35 @@ use socket::Socket;
 /// How often a listing that the kernel's state overtook is asked for again.
 const DUMP_ATTEMPTS: usize = 16;
 
+/// How often a question is asked whose answer is lost.
+const ATTEMPTS: usize = 4;
+
 pub(crate) struct Netlink {
     // Held from a question to the end of its answer.
-    socket: Mutex<Socket>,
-    sequence: AtomicU32,
+    channel: Mutex<Channel>,
     namespace: PathBuf,
-    // The kernel grants what both the opener and the asking thread may.
-    opener_was_capable: bool,
 }
+
+/// Why a question has no answer.
+enum Failure {
+    /// The question was not sent, or the kernel refused: nothing has changed.
+    Refused(io::Error),
+    /// The question was sent, and its answer did not arrive: nobody knows whether something has changed.
+    Lost(io::Error),
+}
+
+type Outcome<T> = Result<T, Failure>;
 
 impl Netlink {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> io::Result<Self> {
-        let socket = Socket::open()?;
-        let namespace = current_namespace();
-        let opener_was_capable =
-            process::capabilities().is_ok_and(|sets| sets.effective & 1 << CAP_NET_ADMIN != 0);
-        Ok(Self { socket: Mutex::new(socket), sequence: AtomicU32::new(1), namespace, opener_was_capable })
+        let channel = Mutex::new(Channel::open()?);
+        Ok(Self { channel, namespace: current_namespace() })
     }
 
     /// Whether the thread that opened it had `CAP_NET_ADMIN`.
-    pub(crate) const fn opener_was_capable(&self) -> bool {
-        self.opener_was_capable
+    pub(crate) fn opener_was_capable(&self) -> bool {
+        self.channel().opener_was_capable
     }
 
     /// The network namespace of the socket, as `/proc/PID/ns/net` links to it. Empty if it could not be
@@ -59,53 +66,151 @@ impl Netlink {
         &self.namespace
     }
 
-    /// Asks for one thing, or for one change; the answers that came before the acknowledgement.
-    fn request(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<Answer>> {
-        let mut answers = Vec::new();
-        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags, &mut answers)?;
-        Ok(answers)
+    /// Asks for one thing; the answers that came before the acknowledgement.
+    fn request(&self, message: &RouteNetlinkMessage) -> io::Result<Vec<Answer>> {
+        self.ask(message, 0, || Ok(false))
+    }
+
+    /// Makes a change. If the acknowledgement is lost and `is_made` does not see the change, it is asked for
+    /// again: it was refused, and only the kernel knows why. So a change that does no harm twice needs no look.
+    fn change(
+        &self,
+        message: &RouteNetlinkMessage,
+        flags: u16,
+        is_made: impl Fn() -> io::Result<bool>,
+    ) -> io::Result<()> {
+        self.ask(message, flags, is_made).map(drop)
+    }
+
+    fn ask(
+        &self,
+        message: &RouteNetlinkMessage,
+        flags: u16,
+        is_made: impl Fn() -> io::Result<bool>,
+    ) -> io::Result<Vec<Answer>> {
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            match self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags) {
+                Ok((answers, _)) => return Ok(answers),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost(error)) => lost = Some(error),
+            }
+            if is_made()? {
+                return Ok(Vec::new());
+            }
+        }
+        Err(lost.unwrap_or_else(no_attempt))
     }
 
     /// Asks for a listing.
     fn dump(&self, message: &RouteNetlinkMessage) -> io::Result<Vec<Answer>> {
+        let mut last = None;
         for _ in 0..DUMP_ATTEMPTS {
-            let mut answers = Vec::new();
-            if self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, &mut answers)?
-                == Listing::Consistent
-            {
-                return Ok(answers);
+            match self.exchange(message, NLM_F_REQUEST | NLM_F_DUMP) {
+                Ok((answers, Listing::Consistent)) => return Ok(answers),
+                Ok((_, Listing::Overtaken)) => {
+                    let what = "the kernel's interfaces changed during each listing";
+                    last = Some(io::Error::new(io::ErrorKind::Interrupted, what));
+                }
+                // An earlier listing was not read to its end. The next attempt does so first.
+                Err(Failure::Refused(error)) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+                    last = Some(error);
+                }
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost(error)) => last = Some(error),
             }
         }
-        Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's interfaces changed during each listing"))
+        Err(last.unwrap_or_else(no_attempt))
     }
 
-    fn exchange(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-        answers: &mut Vec<Answer>,
-    ) -> io::Result<Listing> {
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+    fn exchange(&self, message: &RouteNetlinkMessage, flags: u16) -> Outcome<(Vec<Answer>, Listing)> {
+        let mut channel = self.channel();
+        if channel.process != std::process::id() {
+            channel.reopen(&self.namespace).map_err(Failure::Refused)?;
+        }
+        channel.exchange(message.clone(), flags)
+    }
+
+    fn channel(&self) -> MutexGuard<'_, Channel> {
+        // A thread that panicked meanwhile has left answers to an old question, as the channel knows.
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The attempts are more than none, so one of them has returned or failed.
+fn no_attempt() -> io::Error {
+    io::Error::other("the question was not asked")
+}
+
+/// A socket, and what has been said on it.
+struct Channel {
+    socket: Socket,
+    /// The process that opened it. After a fork, two processes would take answers from each other.
+    process: u32,
+    // The kernel grants what both the opener and the asking thread may.
+    opener_was_capable: bool,
+    sequence: u32,
+    /// Answers to an earlier question may still come.
+    is_stale: bool,
+}
+
+impl Channel {
+    fn open() -> io::Result<Self> {
+        let opener_was_capable =
+            process::capabilities().is_ok_and(|sets| sets.effective & 1 << CAP_NET_ADMIN != 0);
+        let (socket, process) = (Socket::open()?, std::process::id());
+        Ok(Self { socket, process, opener_was_capable, sequence: 0, is_stale: false })
+    }
+
+    /// Opens a socket of this process's own, in the namespace of the old one.
+    fn reopen(&mut self, namespace: &Path) -> io::Result<()> {
+        if namespace.as_os_str().is_empty() || current_namespace() != namespace {
+            return Err(io::Error::other(
+                "the handle comes from before a fork, and from another network namespace than this process \
+                 is in: look the interface up again",
+            ));
+        }
+        *self = Self::open()?;
+        Ok(())
+    }
+
+    fn exchange(&mut self, message: RouteNetlinkMessage, flags: u16) -> Outcome<(Vec<Answer>, Listing)> {
+        if self.is_stale {
+            self.socket.drain();
+        }
+        self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = flags;
-        header.sequence_number = sequence;
+        header.sequence_number = self.sequence;
         let mut question = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
         question.finalize();
         let mut bytes = vec![0; question.buffer_len()];
         question.serialize(&mut bytes);
 
-        // A thread that panicked meanwhile has left at most an answer with an old number, which is passed
-        // over.
-        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        socket.send(&bytes)?;
-        let mut listing = Listing::Consistent;
+        self.socket.send(&bytes).map_err(Failure::Refused)?;
+        self.is_stale = true;
+        let outcome = self.collect();
+        // The kernel is busy with a listing to which the answer is outstanding.
+        let is_busy = |error: &io::Error| error.raw_os_error() == Some(Errno::EBUSY as i32);
+        self.is_stale = match &outcome {
+            Ok(_) => false,
+            Err(Failure::Refused(error)) => is_busy(error),
+            Err(Failure::Lost(_)) => true,
+        };
+        outcome
+    }
+
+    /// The answers to the last question.
+    fn collect(&self) -> Outcome<(Vec<Answer>, Listing)> {
+        let (mut answers, mut listing) = (Vec::new(), Listing::Consistent);
         loop {
-            let datagram = socket.receive()?;
+            let datagram = self.socket.receive().map_err(Failure::Lost)?;
             let mut rest = datagram.as_slice();
             while !rest.is_empty() {
-                let answer = NetlinkMessage::<Answer>::deserialize(rest).map_err(undecodable)?;
+                let answer = NetlinkMessage::<Answer>::deserialize(rest)
+                    .map_err(|error| Failure::Lost(io::Error::new(io::ErrorKind::InvalidData, error)))?;
                 rest = &rest[aligned(answer.header.length).min(rest.len())..];
-                if answer.header.sequence_number != sequence {
+                if answer.header.sequence_number != self.sequence {
                     continue;
                 }
                 if answer.header.flags & NLM_F_DUMP_INTR != 0 {
@@ -113,8 +218,10 @@ impl Netlink {
                 }
                 match answer.payload {
                     NetlinkPayload::InnerMessage(inner) => answers.push(inner),
-                    NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
-                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(listing),
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(Failure::Refused(error.to_io()));
+                    }
+                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok((answers, listing)),
                     _ => {}
                 }
             }
@@ -146,10 +253,6 @@ enum Listing {
 /// The calling thread's network namespace, as `/proc/thread-self/ns/net` links to it.
 pub(crate) fn current_namespace() -> PathBuf {
     std::fs::read_link("/proc/thread-self/ns/net").unwrap_or_default()
-}
-
-fn undecodable(error: netlink_packet_core::DecodeError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn aligned(length: u32) -> usize {

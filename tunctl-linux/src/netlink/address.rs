@@ -39,12 +39,18 @@ impl Netlink {
         if detection == DuplicateDetection::Off && address.address().is_ipv6() {
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
-        self.request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).map(drop)
+        let message = RouteNetlinkMessage::NewAddress(message);
+        self.change(&message, NLM_F_CREATE | NLM_F_EXCL, || self.has_address(index, address))
     }
 
     /// `EADDRNOTAVAIL`: it is not there.
     pub(crate) fn remove_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<()> {
-        self.request(RouteNetlinkMessage::DelAddress(message(index, address)), 0).map(drop)
+        let message = RouteNetlinkMessage::DelAddress(message(index, address));
+        self.change(&message, 0, || Ok(!self.has_address(index, address)?))
+    }
+
+    fn has_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<bool> {
+        Ok(self.addresses(index)?.iter().any(|held| held.same_as(&address)))
     }
 }
 

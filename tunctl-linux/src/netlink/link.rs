@@ -58,7 +58,7 @@ impl Netlink {
     }
 
     fn link(&self, question: LinkMessage) -> io::Result<Option<Answer>> {
-        match self.request(RouteNetlinkMessage::GetLink(question), 0) {
+        match self.request(&RouteNetlinkMessage::GetLink(question)) {
             Ok(answers) => Ok(answers.into_iter().find(|answer| answer.kind == rtm::NEWLINK)),
             Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(None),
             Err(error) => Err(error),
@@ -88,18 +88,24 @@ impl Netlink {
             State::Up => LinkFlags::Up,
             State::Down => LinkFlags::empty(),
         };
-        self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
+        self.set_link(change)
     }
 
     /// Changes one property of an interface.
     pub(crate) fn change_link(&self, index: InterfaceIndex, property: LinkAttribute) -> io::Result<()> {
         let mut change = link_message(index);
         change.attributes.push(property);
-        self.request(RouteNetlinkMessage::SetLink(change), 0).map(drop)
+        self.set_link(change)
+    }
+
+    /// Each of these changes can be made twice: the second time, nothing is left to change.
+    fn set_link(&self, change: LinkMessage) -> io::Result<()> {
+        self.change(&RouteNetlinkMessage::SetLink(change), 0, || Ok(false))
     }
 
     pub(crate) fn delete_link(&self, index: InterfaceIndex) -> io::Result<()> {
-        self.request(RouteNetlinkMessage::DelLink(link_message(index)), 0).map(drop)
+        let is_gone = || Ok(!matches!(self.link_by_index(index)?, Some(Link::Tun(_))));
+        self.change(&RouteNetlinkMessage::DelLink(link_message(index)), 0, is_gone)
     }
 }
 

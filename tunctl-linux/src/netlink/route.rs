@@ -18,7 +18,7 @@ impl Netlink {
         question.header.address_family = AddressFamily::Inet6;
         question.header.destination_prefix_length = 128;
         question.attributes.push(RouteAttribute::Destination(RouteAddress::Inet6(address)));
-        match self.request(RouteNetlinkMessage::GetRoute(question), 0) {
+        match self.request(&RouteNetlinkMessage::GetRoute(question)) {
             Ok(answers) => Ok(answers.iter().any(|answer| {
                 answer.kind == rtm::NEWROUTE
                     && RouteMessage::parse(&answer.payload)

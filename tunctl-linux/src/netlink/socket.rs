@@ -58,6 +58,14 @@ impl Socket {
         Ok(datagram)
     }
 
+    /// Takes out what the kernel still has to say to an earlier question. A listing that nobody reads to its
+    /// end would keep the next one from beginning.
+    pub(super) fn drain(&self) {
+        // Each part of a listing that is taken out has the kernel queue the next one. An error that was
+        // reported is taken out as well.
+        while matches!(self.read(&mut [0], MsgFlags::MSG_DONTWAIT), Ok(_) | Err(Errno::ENOBUFS)) {}
+    }
+
     fn read(&self, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<usize> {
         retry(|| recv(self.fd.as_raw_fd(), buffer, flags))
     }

@@ -2,20 +2,36 @@
 //!
 //! What happens to a system call only under pressure is made by strace, which has it fail.
 
+use std::fs;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tunctl_core::{CreateOptions, Interface, Result, State, TunBackend, TunDevice};
+use tunctl_sys::linux::process::in_copy;
 use tunctl_testing::{Call, Case, Strace, Trace, addresses, case, ip, link, mark, others};
 
-use super::support::{address, backend, name, open};
+use super::support::{address, backend, name, open, refused, tap};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        case!(a_change_whose_acknowledgement_is_lost_has_been_made)
+            .entry("change", change_once)
+            .needs_tool("strace"),
         case!(a_signal_at_any_step_of_a_change_does_not_matter)
             .entry("change", change_once)
+            .needs_tool("strace"),
+        case!(an_address_of_somebody_else_survives_an_add_that_fails)
+            .entry("add", add_beside_a_peer)
+            .needs_tool("strace"),
+        case!(a_listing_that_fails_midway_does_not_make_the_handle_busy)
+            .entry("list", list_twice)
             .needs_tool("strace"),
         case!(an_answer_that_is_cut_is_an_error_and_leaves_nothing)
             .entry("create", create_once)
             .needs_tool("strace"),
+        case!(a_handle_works_in_parent_and_child),
+        case!(a_handle_does_not_follow_a_child_to_another_namespace),
     ]
 }
 
@@ -117,8 +133,87 @@ fn changes_though(errno: &str, fails: fn(&Call) -> bool) {
     assert!(failed > CHANGES.len(), "{failed}");
 }
 
+fn a_change_whose_acknowledgement_is_lost_has_been_made() {
+    changes_though("ENOBUFS", |call| call.name.starts_with("recv"));
+}
+
 fn a_signal_at_any_step_of_a_change_does_not_matter() {
     changes_though("EINTR", |_| true);
+}
+
+fn add_beside_a_peer() {
+    let interface = interface();
+    mark("from");
+    let outcome = interface.add_address(address("10.0.0.1/24"));
+    mark("to");
+    println!("{outcome:?}");
+}
+
+/// `RTM_DELADDR` takes an address with any peer of the same network for the one to be deleted
+/// (`inet_rtm_deladdr`, Linux 6.18).
+fn an_address_of_somebody_else_survives_an_add_that_fails() {
+    let before = |there: bool| {
+        prepare();
+        if there {
+            ip("address add 10.0.0.1 peer 10.0.0.9/24 dev tap0");
+        }
+    };
+    before(false);
+    let healthy = Strace::new("add").run();
+    let window = healthy.numbered_between("from", "to");
+    let sent: Vec<_> = window
+        .iter()
+        .filter(|(call, _)| call.name.starts_with("send") && call.arguments.contains("RTM_NEWADDR"))
+        .collect();
+    assert_eq!(sent.len(), 1, "{window:#?}");
+    before(true);
+    let trace = Strace::new("add").fail(&sent[0].0.name, "ENOBUFS", sent[0].1).run();
+    assert!(trace.printed.contains("Err"), "{}", trace.printed);
+    let peers: Vec<_> = addresses("tap0").iter().map(|held| held["address"].clone()).collect();
+    assert!(peers.contains(&"10.0.0.9".into()), "it is gone, after: {}", trace.printed);
+}
+
+fn list_twice() {
+    let interface = backend().interface(&name("t0")).unwrap();
+    mark("from");
+    let first = interface.addresses();
+    mark("to");
+    match first {
+        Ok(addresses) => println!("{} addresses", addresses.len()),
+        Err(error) => println!("{error}"),
+    }
+    for _ in 0..2 {
+        match interface.addresses() {
+            Ok(addresses) => println!("{} addresses", addresses.len()),
+            Err(error) => println!("{error}"),
+        }
+    }
+}
+
+fn a_listing_that_fails_midway_does_not_make_the_handle_busy() {
+    /// More than the kernel puts into one message.
+    const MANY: usize = 2000;
+    ip("tuntap add dev t0 mode tun");
+    let batch: String =
+        (0..MANY).map(|n| format!("address add 10.{}.{}.1/24 dev t0\n", n / 250, n % 250)).collect();
+    let file = std::env::temp_dir().join(format!("tunctl-batch-{}", std::process::id()));
+    fs::write(&file, batch).unwrap();
+    ip(&format!("-batch {}", file.display()));
+    fs::remove_file(file).unwrap();
+
+    let healthy = Strace::new("list").run();
+    let all = format!("{MANY} addresses\n");
+    assert_eq!(healthy.printed, all.repeat(3));
+    let receives: Vec<_> = healthy
+        .numbered_between("from", "to")
+        .into_iter()
+        .filter(|(call, _)| call.name.starts_with("recv"))
+        .collect();
+    assert!(receives.len() > 4, "it is one message: {receives:#?}");
+    for (call, position) in &receives[1..5] {
+        let trace = Strace::new("list").fail(&call.name, "ENOBUFS", *position).run();
+        assert!(trace.printed.ends_with(&all.repeat(2)), "{}", trace.printed);
+    }
 }
 
 fn create_once() {
@@ -152,4 +247,40 @@ fn an_answer_that_is_cut_is_an_error_and_leaves_nothing() {
             }
         }
     }
+}
+
+/// Uses a handle very often.
+fn ask_often(interface: &tunctl_linux::LinuxInterface) {
+    for _ in 0..2000 {
+        assert_eq!(interface.info().unwrap().name, name("tap0"));
+        assert_eq!(interface.addresses().unwrap().len(), 1);
+    }
+}
+
+fn a_handle_works_in_parent_and_child() {
+    prepare();
+    let interface = interface();
+    let child = in_copy(|| {
+        ask_often(&interface);
+        0
+    });
+    ask_often(&interface);
+    let child = Pid::from_raw(child.unwrap());
+    assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+}
+
+fn a_handle_does_not_follow_a_child_to_another_namespace() {
+    let device = tap("tap0");
+    let child = in_copy(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        // The other namespace may have an interface of the same number.
+        ip("tuntap add dev tap0 mode tap");
+        let error = refused(device.interface().set_mtu("1400".parse().unwrap()));
+        assert!(error.to_string().contains("namespace"), "{error}");
+        assert_eq!(link("tap0").unwrap()["mtu"], 1500);
+        0
+    });
+    let child = Pid::from_raw(child.unwrap());
+    assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+    assert_eq!(link("tap0").unwrap()["mtu"], 1500);
 }
