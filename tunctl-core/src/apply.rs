@@ -81,6 +81,9 @@ fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
     for address in added.filter(|address| !address.is_link_local()) {
         found.push(format!("it has kept {address}"));
     }
+    if found.is_empty() && !addresses::out_of_place(&now.addresses, &before.addresses).is_empty() {
+        found.push("its IPv4 addresses are in another order".to_owned());
+    }
     found
 }
 

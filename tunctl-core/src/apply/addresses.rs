@@ -31,10 +31,25 @@ pub(super) fn restore<I: Interface>(interface: &I, before: &[InterfaceAddress]) 
     for address in held().into_iter().filter(|held| !held.is_link_local() && !contains(before, held)) {
         let _ = interface.remove_address(address);
     }
+    // From the last one, so that none takes others along.
+    for address in out_of_place(&held(), before).into_iter().rev() {
+        let _ = interface.remove_address(address);
+    }
     // What cannot be put back shows in what is left.
     for address in missing(before, &held()) {
         let _ = interface.add_address(address);
     }
+}
+
+/// The IPv4 addresses from the first one on that is not where it was. Their order matters: the first of a
+/// network is the one that a system sends from, and with which Linux removes the others.
+pub(super) fn out_of_place(held: &[InterfaceAddress], before: &[InterfaceAddress]) -> Vec<InterfaceAddress> {
+    let ipv4 = |all: &[InterfaceAddress]| {
+        all.iter().copied().filter(|one| one.address().is_ipv4()).collect::<Vec<_>>()
+    };
+    let (mut held, before) = (ipv4(held), ipv4(before));
+    let in_place = held.iter().zip(&before).take_while(|(held, before)| held.same_as(before)).count();
+    held.split_off(in_place)
 }
 
 /// The addresses that an interface had, sorted by what becomes of them.

@@ -25,6 +25,7 @@ mod support;
 mod surprises;
 mod syscalls;
 mod traffic;
+mod undo;
 mod unprivileged_destroy;
 mod waiting;
 
@@ -36,6 +37,7 @@ pub(crate) fn main() -> ExitCode {
         leaks::cases(),
         rivals::cases(),
         answers::cases(),
+        undo::cases(),
         create::cases(),
         attach::cases(),
         queues::cases(),
