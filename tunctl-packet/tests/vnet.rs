@@ -173,6 +173,25 @@ fn what_fits_passes() {
     assert_eq!(VnetHeader::default().check(Layer::Tap, b"anything"), Ok(()));
 }
 
+/// Each of these describes its packet, or need not; Linux 6.18 answers `EINVAL`.
+#[test]
+fn what_the_kernel_refuses_does_not_pass() {
+    let plain = VnetHeader::default();
+    let large = datagram(false, &[7; 60_000]);
+    for (layer, header, packet) in [
+        (Layer::Tun, plain.with_checksum(19, 6), &large),
+        (Layer::Tun, plain.with_checksum(0, 0), &large),
+        (Layer::Tun, plain.with_checksum(65_471, 0), &vec![0x45; 70_000]),
+        (Layer::Tap, plain.with_header_length(13), &frame(&large)),
+        (Layer::Tun, fitting(GsoType::UdpL4, 20).with_segments(GsoType::UdpL4, 468), &large),
+    ] {
+        assert!(header.check(layer, packet).is_err(), "{header:?}");
+    }
+    // 128 segments are not too many.
+    let most = fitting(GsoType::UdpL4, 20).with_segments(GsoType::UdpL4, 469);
+    assert_eq!(most.check(Layer::Tun, &large), Ok(()));
+}
+
 #[test]
 fn each_type_fits_its_own_packets_only() {
     let all = gso_packets();

@@ -11,4 +11,4 @@ pub use address_family::{AddressFamily, OtherFamily, System};
 pub use ether_type::EtherType;
 pub use kind::{HeaderError, HeaderKind, Headers};
 pub use packet_info::PacketInfo;
-pub use vnet::{ChecksumError, Endian, GsoMismatch, GsoType, VnetFormat, VnetHeader, VnetLength};
+pub use vnet::{ChecksumError, Endian, GsoMismatch, GsoType, VnetFormat, VnetHeader, VnetLength, VnetRules};

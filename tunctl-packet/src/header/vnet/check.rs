@@ -1,16 +1,12 @@
 //! The check that a virtio-net header fits its packet.
 
 use super::partial::UDP_OFFSET;
-use super::{GsoType, VnetHeader};
+use super::rules::{BY_FRAGMENTS, TCP_OFFSET};
+use super::{GsoType, VnetHeader, VnetRules};
 use crate::ip::TRANSPORT_LENGTH;
-use crate::{EtherType, Layer, Packet, ParseError, Protocol};
+use crate::{EtherType, Layer, Packet, ParseError, Protocol, Truncated};
 
-/// Where the checksum of TCP stands in its header.
-const TCP_OFFSET: u16 = 16;
-/// A segment size that has another meaning in the kernel (`GSO_BY_FRAGS`), which refuses it here.
-const BY_FRAGMENTS: u16 = 0xffff;
-
-/// The reason why a virtio-net header does not fit the packet behind it.
+/// The reason why a virtio-net header does not fit the packet behind it, or why the kernel refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GsoMismatch {
@@ -34,6 +30,14 @@ pub enum GsoMismatch {
     SegmentSize {
         /// The stated size, in bytes.
         size: u16,
+    },
+    /// The kernel does not make that many segments of a UDP packet.
+    #[error("{segments} segments are too many: the kernel makes {most} of a UDP packet at most")]
+    SegmentCount {
+        /// The number of segments into which the packet would be cut.
+        segments: usize,
+        /// The most that the kernel makes.
+        most: usize,
     },
     /// The packet to be segmented could not be decoded.
     #[error("malformed: {0}")]
@@ -78,6 +82,32 @@ pub enum GsoMismatch {
         /// The expected start and offset, if they are known.
         expected: Option<(usize, u16)>,
     },
+    /// The kernel takes no checksum that starts there: it is within the network header, or too far behind.
+    #[error("the checksum starts at byte {start}; the kernel takes {least} to {most}")]
+    ChecksumStart {
+        /// The offset of the first byte that the checksum covers.
+        start: u16,
+        /// The first offset that the kernel takes.
+        least: u16,
+        /// The last offset that the kernel takes.
+        most: u16,
+    },
+    /// The checksum of segments is not where their transport has its checksum.
+    #[error("{gso_type:?} has its checksum {expected} bytes behind its start, not {offset}")]
+    ChecksumOffset {
+        /// The type of segmentation.
+        gso_type: GsoType,
+        /// The stated offset of the checksum behind its start, in bytes.
+        offset: u16,
+        /// The offset that the transport has, in bytes.
+        expected: u16,
+    },
+}
+
+impl From<Truncated> for GsoMismatch {
+    fn from(truncated: Truncated) -> GsoMismatch {
+        GsoMismatch::Malformed(truncated.into())
+    }
 }
 
 /// The end of the message about a misplaced checksum.
@@ -93,10 +123,10 @@ impl core::fmt::Display for Expected {
 }
 
 impl VnetHeader {
-    /// Checks that the header fits the packet behind it, on a device of this layer.
+    /// Checks that the header fits the packet behind it, on a device of this layer, and that Linux 6.18
+    /// takes it.
     ///
-    /// For any packet, the stated headers and the checksum must be inside of the packet. For a packet to be
-    /// segmented,
+    /// The kernel's demands are [`VnetRules::LINUX_6_18`]. Beyond these, for a packet to be segmented,
     ///
     /// - the packet is TCP in the IP version of the type, or UDP in either version, and not a fragment,
     /// - the segments have a size,
@@ -104,10 +134,11 @@ impl VnetHeader {
     /// - the checksum is left to the kernel, at its place in the transport's header,
     /// - explicit congestion notification is set for TCP only.
     ///
-    /// Virtio requires this of a driver (version 1.2, 5.1.6.2.1). Linux also accepts a shorter length of
-    /// headers, which it uses as a hint, and TCP segments whose checksum is not left to it. Packets in UDP
-    /// tunnels are [not supported](GsoMismatch::Unsupported). The check ignores length fields within the
-    /// packet, and the sum of the pseudo-header.
+    /// Virtio requires this of a driver (version 1.2, 5.1.6.2.1). Linux also takes a shorter length of
+    /// headers, which it uses as a hint, TCP segments whose checksum is not left to it, and headers that
+    /// describe another packet, which it then drops without an error. Packets in UDP tunnels are
+    /// [not supported](GsoMismatch::Unsupported). The check ignores length fields within the packet, and the
+    /// sum of the pseudo-header.
     ///
     /// ```
     /// use tunctl_packet::header::{GsoMismatch, GsoType, VnetHeader};
@@ -128,6 +159,13 @@ impl VnetHeader {
     /// [`GsoMismatch`], by cause.
     #[doc(alias = "virtio_net_hdr_to_skb")]
     pub fn check(&self, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
+        // First what the packet says: its reasons are more precise than the kernel's.
+        self.check_description(layer, packet)?;
+        VnetRules::LINUX_6_18.check(self, layer, packet.len())
+    }
+
+    /// Checks that the header describes the packet.
+    fn check_description(&self, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
         if self.is_tunneled_v4() || self.is_tunneled_v6() {
             return Err(GsoMismatch::Unsupported);
         }

@@ -4,11 +4,13 @@ mod check;
 mod format;
 mod gso;
 mod partial;
+mod rules;
 
 pub use self::check::GsoMismatch;
 pub use self::format::{Endian, VnetFormat, VnetLength};
 pub use self::gso::GsoType;
 pub use self::partial::ChecksumError;
+pub use self::rules::VnetRules;
 use super::Truncated;
 
 /// The checksum is incomplete: the receiver computes it from the offset in the header.
