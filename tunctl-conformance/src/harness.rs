@@ -3,6 +3,7 @@
 use tunctl_core::{
     Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result, TunBackend,
 };
+use tunctl_packet::header::VnetRules;
 
 /// The device of a harness's backend.
 pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
@@ -108,8 +109,8 @@ pub struct Profile {
     pub ownerless_attach: bool,
     /// An interface may be renamed while it is up.
     pub rename_while_up: bool,
-    /// A checksum that a virtio-net header asks for must start behind an IP header.
-    pub checksum_behind_ip: bool,
+    /// What the system demands of a virtio-net header in front of a packet that is sent.
+    pub vnet_rules: VnetRules,
     /// The errno of a pattern whose next number would make the name too long.
     pub exhausted_errno: i32,
     /// The packets that a queue holds unless told otherwise, on a tun.
@@ -147,7 +148,7 @@ impl Profile {
     pub const LINUX_6_18: Self = Self {
         ownerless_attach: true,
         rename_while_up: true,
-        checksum_behind_ip: true,
+        vnet_rules: VnetRules::LINUX_6_18,
         exhausted_errno: 17,
         tun_queue_length: 500,
         tap_queue_length: 1000,
@@ -164,10 +165,10 @@ impl Profile {
         self
     }
 
-    /// With another rule for where a checksum may start.
+    /// With other rules for virtio-net headers.
     #[must_use]
-    pub const fn with_checksum_behind_ip(mut self, demanded: bool) -> Self {
-        self.checksum_behind_ip = demanded;
+    pub const fn with_vnet_rules(mut self, rules: VnetRules) -> Self {
+        self.vnet_rules = rules;
         self
     }
 

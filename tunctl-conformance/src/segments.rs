@@ -12,6 +12,12 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         segments_need_no_checksum,
         congestion_notification_is_no_kind_of_segments,
         the_checksum_of_segments_starts_behind_their_ip_header_where_the_system_demands_it,
+        the_checksum_of_segments_stands_where_their_transport_has_it,
+        segments_are_behind_their_shortest_headers,
+        segments_of_the_greatest_size_are_malformed,
+        segments_of_udp_need_their_checksum,
+        segments_of_udp_are_counted,
+        congestion_notification_is_not_for_segments_of_udp,
     ]
 }
 
@@ -21,14 +27,20 @@ const TCP_IPV4: u8 = 1;
 const UDP_FRAGMENTS: u8 = 3;
 /// `VIRTIO_NET_HDR_GSO_TCPV6`
 const TCP_IPV6: u8 = 4;
+/// `VIRTIO_NET_HDR_GSO_UDP_L4`
+const UDP: u8 = 5;
 /// `VIRTIO_NET_HDR_GSO_ECN`: a flag of the kinds that are TCP.
 const ECN: u8 = 0x80;
 
 /// A virtio-net header: segments of ten bytes, and where their checksum starts and stands, if it is asked
 /// for.
 fn header(kind: u8, checksum: Option<(u16, u16)>) -> Vec<u8> {
+    header_with_size(kind, 10, checksum)
+}
+
+fn header_with_size(kind: u8, size: u16, checksum: Option<(u16, u16)>) -> Vec<u8> {
     let (start, offset) = checksum.unwrap_or_default();
-    let numbers = [0, 10, start, offset].map(u16::to_ne_bytes);
+    let numbers = [0, size, start, offset].map(u16::to_ne_bytes);
     [&[u8::from(checksum.is_some()), kind][..], &numbers.concat()].concat()
 }
 
@@ -85,11 +97,89 @@ fn the_checksum_of_segments_starts_behind_their_ip_header_where_the_system_deman
         (TCP_IPV6, 39, &tcp6),
     ] {
         let header = header(kind, Some((start, 16)));
-        if harness.profile().checksum_behind_ip {
+        if harness.profile().vnet_rules.checksum_behind_ip() {
             let whole = [&header[..], packet].concat();
             assert_refused(harness, &device, &whole, Cause::MalformedPacket, errno::EINVAL);
         } else {
             assert_sent(harness, &device, &header, packet);
         }
     }
+}
+
+#[track_caller]
+fn assert_malformed<H: Harness>(harness: &H, device: &DeviceOf<H>, header: &[u8], packet: &[u8]) {
+    let whole = [header, packet].concat();
+    assert_refused(harness, device, &whole, Cause::MalformedPacket, errno::EINVAL);
+}
+
+/// Whether the system has segments of UDP; without, their kind is unknown.
+fn has_udp<H: Harness>(harness: &H) -> bool {
+    harness.profile().vnet_rules.udp_segments().is_some()
+}
+
+fn the_checksum_of_segments_stands_where_their_transport_has_it<H: Harness>(harness: &H) {
+    let device = vnet(harness);
+    let [tcp4, tcp6] = tcp();
+    for (kind, start, packet) in [(TCP_IPV4, 20, &tcp4), (TCP_IPV6, 40, &tcp6)] {
+        for offset in [6, 14, 15, 17, 18] {
+            assert_malformed(harness, &device, &header(kind, Some((start, offset))), packet);
+        }
+    }
+    for offset in [4, 5, 7, 8, 16] {
+        assert_malformed(harness, &device, &header(UDP, Some((20, offset))), &ipv4(60));
+    }
+    // Fragments of UDP have it anywhere.
+    assert_sent(harness, &device, &header(UDP_FRAGMENTS, Some((20, 16))), &ipv4(60));
+}
+
+fn segments_are_behind_their_shortest_headers<H: Harness>(harness: &H) {
+    let device = vnet(harness);
+    let demanded = harness.profile().vnet_rules.checksum_behind_ip();
+    for (kind, network, transport) in [(TCP_IPV4, 20, 20), (TCP_IPV6, 40, 20), (UDP_FRAGMENTS, 20, 8)] {
+        let least = if demanded { network + transport } else { transport };
+        assert_sent(harness, &device, &header(kind, None), &vec![0x45; least]);
+        assert_malformed(harness, &device, &header(kind, None), &vec![0x45; least - 1]);
+    }
+    // The checksum's start says where the transport begins, wherever that is.
+    let [tcp4, _] = tcp();
+    assert_sent(harness, &device, &header(TCP_IPV4, Some((40, 16))), &tcp4);
+    assert_malformed(harness, &device, &header(TCP_IPV4, Some((41, 16))), &tcp4);
+}
+
+fn segments_of_the_greatest_size_are_malformed<H: Harness>(harness: &H) {
+    let device = vnet(harness);
+    let [tcp4, _] = tcp();
+    for checksum in [None, Some((20, 16))] {
+        assert_sent(harness, &device, &header_with_size(TCP_IPV4, 65_534, checksum), &tcp4);
+        assert_malformed(harness, &device, &header_with_size(TCP_IPV4, 65_535, checksum), &tcp4);
+    }
+    assert_sent(harness, &device, &header_with_size(0, 65_535, Some((20, 16))), &tcp4);
+}
+
+fn segments_of_udp_need_their_checksum<H: Harness>(harness: &H) {
+    let device = vnet(harness);
+    assert_malformed(harness, &device, &header(UDP, None), &ipv4(60));
+    if has_udp(harness) {
+        assert_sent(harness, &device, &header(UDP, Some((20, 6))), &ipv4(60));
+        assert_sent(harness, &device, &header(UDP, Some((40, 6))), &ipv6(60));
+    } else {
+        assert_malformed(harness, &device, &header(UDP, Some((20, 6))), &ipv4(60));
+    }
+}
+
+fn segments_of_udp_are_counted<H: Harness>(harness: &H) {
+    let device = vnet(harness);
+    let header = header(UDP, Some((20, 6)));
+    // A system without this kind refuses it as unknown, however many there are.
+    let most = harness.profile().vnet_rules.udp_segments().unwrap_or_default();
+    if most > 0 {
+        assert_sent(harness, &device, &header, &ipv4(28 + 10 * most));
+    }
+    assert_malformed(harness, &device, &header, &ipv4(28 + 10 * most + 1));
+}
+
+fn congestion_notification_is_not_for_segments_of_udp<H: Harness>(harness: &H) {
+    let device = vnet(harness);
+    assert_malformed(harness, &device, &header(UDP | ECN, Some((20, 6))), &ipv4(60));
+    assert_sent(harness, &device, &header(UDP_FRAGMENTS | ECN, Some((20, 6))), &ipv4(60));
 }

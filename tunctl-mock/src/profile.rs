@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tunctl_packet::header::VnetRules;
+
 use crate::Errno;
 
 /// How the kernel that a [`MockBackend`](crate::MockBackend) models differs from others.
@@ -16,7 +18,7 @@ pub struct KernelProfile {
     proved_until: Option<[u32; 3]>,
     ownerless_attach: bool,
     rename_while_up: bool,
-    checksum_behind_ip: bool,
+    vnet_rules: VnetRules,
     exhausted: Errno,
     offloads: u32,
 }
@@ -28,7 +30,7 @@ impl KernelProfile {
         proved_until: Some(SERIES_OF_6_1),
         ownerless_attach: true,
         rename_while_up: false,
-        checksum_behind_ip: false,
+        vnet_rules: VnetRules::LINUX_6_1,
         exhausted: Errno::ENFILE,
         offloads: 0x1f,
     };
@@ -37,7 +39,7 @@ impl KernelProfile {
         release: "6.12",
         proved_until: Some([6, 12, 107]),
         rename_while_up: true,
-        checksum_behind_ip: true,
+        vnet_rules: VnetRules::LINUX_6_12,
         exhausted: Errno::EEXIST,
         offloads: 0x7f,
         ..Self::LINUX_6_1
@@ -114,10 +116,10 @@ impl KernelProfile {
         self.rename_while_up
     }
 
-    /// Whether a checksum that a virtio-net header asks for must start behind an IP header.
+    /// What the kernel demands of a virtio-net header in front of a packet that a program sends.
     #[must_use]
-    pub const fn checksum_behind_ip(&self) -> bool {
-        self.checksum_behind_ip
+    pub const fn vnet_rules(&self) -> VnetRules {
+        self.vnet_rules
     }
 
     /// The errno for a pattern whose next number would make the name too long.
@@ -140,7 +142,7 @@ impl KernelProfile {
         tunctl_conformance::Profile::LINUX_6_18
             .with_ownerless_attach(self.ownerless_attach)
             .with_rename_while_up(self.rename_while_up)
-            .with_checksum_behind_ip(self.checksum_behind_ip)
+            .with_vnet_rules(self.vnet_rules)
             .with_exhausted_errno(self.exhausted.number())
     }
 
@@ -194,7 +196,7 @@ mod tests {
             assert_eq!(profile.is_proved(), !text.ends_with("(unproved)"), "{text}");
             assert_eq!(profile.ownerless_attach(), ownerless, "{text}");
             assert_eq!(profile.rename_while_up(), rename, "{text}");
-            assert_eq!(profile.checksum_behind_ip(), checksum, "{text}");
+            assert_eq!(profile.vnet_rules().checksum_behind_ip(), checksum, "{text}");
             assert_eq!(profile.exhausted(), exhausted, "{text}");
             assert_eq!(profile.offloads(), offloads, "{text}");
         }

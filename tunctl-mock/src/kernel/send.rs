@@ -53,21 +53,15 @@ impl NetDevice {
             headers += PACKET_INFORMATION;
             require(length >= headers)?;
         }
-        let mut own_headers = 0;
         if self.has_vnet_header() {
             let mut header = [0; vnet::LENGTH];
             require(length >= headers + vnet::LENGTH)?;
             copy(pieces, headers, &mut header);
             headers += vnet::LENGTH;
-            own_headers = vnet::check(&header, length - headers, profile)?;
+            vnet::check(&header, self.layer, length - headers, profile)?;
         }
         match self.layer {
-            Layer::Tap => {
-                require(
-                    length - headers >= ETHERNET_HEADER
-                        && (own_headers == 0 || own_headers >= ETHERNET_HEADER),
-                )?;
-            }
+            Layer::Tap => require(length - headers >= ETHERNET_HEADER)?,
             // Without packet information, the IP version in the first four bits is all that says the
             // protocol.
             Layer::Tun if !self.has_packet_information() => {
