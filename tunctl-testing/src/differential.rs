@@ -4,6 +4,9 @@
 //! is compared: the answer with its errno and cause, the bytes of packets, the poll bits of every open
 //! device, and what the system received. A difference is shrunk, and printed as a test.
 //!
+//! Then virtio-net headers by themselves, each type of segmentation in front of each protocol, are compared
+//! in the same way, and with the check that programs have.
+//!
 //! # What is switched off
 //!
 //! Of what the kernel does in its own time, nothing is masked: it is prevented. Interfaces get no IPv6
@@ -19,6 +22,7 @@
 //! Linux, as root of the machine.
 
 mod generate;
+mod headers;
 mod interface_call;
 mod kernel;
 mod message;

@@ -32,7 +32,7 @@ cargo xtask TASK
   tidy          check that ARCHITECTURE.md tells the truth, and that the layers are kept
   abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers
   kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
-  differential  random operations on the mock and on the running kernel [--cases N] [--seed S] [--jobs J]
+  differential  random operations on the mock and on the running kernel [--cases N] [--headers N] [--seed S]
   faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]
   cross         lint for the BSDs, macOS and a machine without a system, with Debian's compiler [--target T]...
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...

@@ -43,7 +43,14 @@ const CRATES: &[Crate] = &[
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
     Crate {
         name: "tunctl-testing",
-        below: &["tunctl-core", "tunctl-conformance", "tunctl-linux", "tunctl-mock", "tunctl-sys"],
+        below: &[
+            "tunctl-core",
+            "tunctl-conformance",
+            "tunctl-linux",
+            "tunctl-mock",
+            "tunctl-packet",
+            "tunctl-sys",
+        ],
     },
     Crate { name: "xtask", below: &["tunctl-sys"] },
 ];

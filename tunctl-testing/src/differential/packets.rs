@@ -1,17 +1,16 @@
 //! Bytes to send and to inject: sense and nonsense, in front of which stands what the device wants, or not.
 //!
 //! Left out, because the system would answer in its own time or in its own way: packets to an address that an
-//! interface may have (it would reply to them), frames with a VLAN tag (it takes the tag out before anyone
-//! can observe the frame), and virtio-net headers with a segmentation type that the kernel knows (1, 3, 4, 5;
-//! 0x20 and 0x40 for tunnels), which the model does not segment.
+//! interface may have (it would reply to them), and frames with a VLAN tag (it takes the tag out before
+//! anyone can observe the frame).
 
 use tunctl_core::CreateFlags;
 
 use crate::differential::random::Random;
 
 /// Networks of these packets; the addresses of interfaces are in others.
-const NEAR: [u8; 4] = [10, 99, 0, 1];
-const FAR: [u8; 4] = [10, 99, 0, 2];
+pub(crate) const NEAR: [u8; 4] = [10, 99, 0, 1];
+pub(crate) const FAR: [u8; 4] = [10, 99, 0, 2];
 
 const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;
@@ -140,8 +139,9 @@ fn vnet_header(random: &mut Random, body: usize) -> [u8; 10] {
     let [header_length, size, start, offset] = numbers;
     // 1: a checksum is to be completed; 2: it was checked.
     header[0] = *random.pick(&[0, 1, 1, 1, 2, 3, 4, 0x80]);
-    // 0: none. The others are types that no kernel knows.
-    header[1] = *random.pick(&[0, 0, 0, 0, 2, 6, 7, 0x80, 0x82, 0x10]);
+    // 0: none. 1, 3, 4 and 5 are segments, with congestion notification or in a tunnel; no kernel knows the
+    // others.
+    header[1] = *random.pick(&[0, 0, 0, 0, 1, 3, 4, 5, 0x81, 0x85, 0x21, 2, 6, 0x80, 0x10]);
     let header_length = *random.pick(&[0, 0, header_length, 20, 40, u16::MAX]);
     let start = *random.pick(&[0, 14, 19, 20, 34, start, 65_470, 65_471, u16::MAX]);
     let offset = *random.pick(&[0, 6, 16, offset, u16::MAX]);

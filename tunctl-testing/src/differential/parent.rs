@@ -14,6 +14,7 @@ use crate::differential::message::Message;
 use crate::differential::settings::Settings;
 use crate::differential::table::Tally;
 use crate::differential::worker::{fresh_model, is_real_root};
+use crate::profile::running_kernel;
 
 /// Cases after which every refusal that the conformance suite names must have occurred.
 const ENOUGH: u64 = 2000;
@@ -176,6 +177,7 @@ impl State<'_> {
             // A short run need not have met everything.
             let named = if cases >= ENOUGH { named } else { &BTreeSet::new() };
             problems.extend(self.tally.shortcomings(named));
+            problems.extend(self.tally.headers.shortcomings(&running_kernel().vnet_rules()));
         } else if problems.is_empty() && !is_complete {
             problems.push("a worker ended before its work did".into());
         }

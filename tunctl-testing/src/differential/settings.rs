@@ -4,9 +4,10 @@
 pub(crate) const LENGTH: usize = 30;
 
 pub(crate) const HELP: &str = "\
-cargo xtask differential [--cases N] [--seed S] [--jobs J] [--case C] [--all] [--against-itself]
+cargo xtask differential [--cases N] [--headers N] [--seed S] [--jobs J] [--case C] [--all] [--against-itself]
 
   --cases N         sequences of 30 operations to run (2000)
+  --headers N       virtio-net headers to try (10000)
   --seed S          where their random numbers start (1)
   --jobs J          processes that run them side by side (32)
   --case C          run this one alone
@@ -18,6 +19,7 @@ cargo xtask differential [--cases N] [--seed S] [--jobs J] [--case C] [--all] [-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) cases: u64,
+    pub(crate) headers: u64,
     pub(crate) seed: u64,
     pub(crate) jobs: u64,
     pub(crate) only: Option<u64>,
@@ -29,7 +31,16 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cases: 2000, seed: 1, jobs: 32, only: None, all: false, against_itself: false, worker: None }
+        Self {
+            cases: 2000,
+            headers: 10_000,
+            seed: 1,
+            jobs: 32,
+            only: None,
+            all: false,
+            against_itself: false,
+            worker: None,
+        }
     }
 }
 
@@ -44,6 +55,7 @@ impl Settings {
             };
             match word.as_str() {
                 "--cases" => settings.cases = number()?,
+                "--headers" => settings.headers = number()?,
                 "--seed" => settings.seed = number()?,
                 "--jobs" => settings.jobs = number().and_then(at_least_one)?,
                 "--case" => settings.only = Some(number()?),
@@ -56,6 +68,7 @@ impl Settings {
         }
         if settings.only.is_some() {
             settings.jobs = 1;
+            settings.headers = 0;
         }
         Ok(Some(settings))
     }
@@ -65,6 +78,7 @@ impl Settings {
         let mut words = Vec::new();
         let numbers = [
             ("--cases", Some(self.cases)),
+            ("--headers", Some(self.headers)),
             ("--seed", Some(self.seed)),
             ("--jobs", Some(self.jobs)),
             ("--case", self.only),
@@ -94,7 +108,9 @@ mod tests {
 
     #[test]
     fn a_worker_gets_the_settings_of_its_run() {
-        let settings = parse(&["--seed", "7", "--cases", "100", "--jobs", "4", "--all"]).unwrap().unwrap();
+        let settings = parse(&["--seed", "7", "--cases", "100", "--jobs", "4", "--headers", "5", "--all"])
+            .unwrap()
+            .unwrap();
         let worker = Settings::parse(settings.for_worker(3).into_iter()).unwrap().unwrap();
         assert_eq!(worker, Settings { worker: Some(3), ..settings });
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::differential::headers::HeaderTally;
 use crate::differential::op::Op;
 use crate::differential::seen::Answer;
 
@@ -18,6 +19,7 @@ pub(crate) struct Tally {
     operations: u64,
     met: u64,
     outcomes: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(crate) headers: HeaderTally,
 }
 
 impl Tally {
@@ -34,6 +36,7 @@ impl Tally {
         self.cases += other.cases;
         self.operations += other.operations;
         self.met += other.met;
+        self.headers.absorb(&other.headers);
         for (row, outcomes) in &other.outcomes {
             let row = self.outcomes.entry(row.clone()).or_default();
             for (outcome, count) in outcomes {
@@ -98,6 +101,7 @@ impl Tally {
             self.operations,
             self.percent_met()
         );
+        text.push_str(&self.headers.render());
         text
     }
 }

@@ -17,6 +17,7 @@ use tunctl_mock::KernelProfile;
 use tunctl_mock::conformance::MockHarness;
 use tunctl_sys::linux::process;
 
+use crate::differential::headers::{self, HeaderDifference};
 use crate::differential::kernel::Kernel;
 use crate::differential::message::Message;
 use crate::differential::pair::{Difference, Pair};
@@ -24,6 +25,7 @@ use crate::differential::random::Random;
 use crate::differential::settings::{LENGTH, Settings};
 use crate::differential::table::Tally;
 use crate::differential::{pair, rust_test, shrink};
+use crate::profile::running_kernel;
 
 /// Replays that a difference may cost to shrink.
 const BUDGET: usize = 250;
@@ -99,6 +101,15 @@ where
     let mut tally = Tally::default();
     let mut told = Instant::now();
     let mut kinds = BTreeSet::new();
+    let numbers = (first..settings.headers).step_by(usize::try_from(settings.jobs).unwrap_or(usize::MAX));
+    let profile = running_kernel();
+    if let Some(found) = headers::compare(settings.seed, numbers, profile, pair, &mut tally.headers) {
+        let HeaderDifference { number, kind, text } = found;
+        tell(&Message::Difference { case: number, kind, text })?;
+        if !settings.all {
+            return Ok(tell(&Message::Done)?);
+        }
+    }
     let mut case = settings.only.unwrap_or(first);
     while case < settings.cases || settings.only == Some(case) {
         let found = pair.explore(&mut Random::of_case(settings.seed, case), LENGTH, &mut tally);
