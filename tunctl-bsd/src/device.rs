@@ -26,6 +26,8 @@ use crate::wait::wait;
 
 /// The length of an Ethernet header. Some of these drivers accept a shorter frame and silently drop it.
 const ETHERNET_HEADER_LENGTH: usize = 14;
+/// The most pieces of a vectored call, on each of these systems (`UIO_MAXIOV`, `IOV_MAX`).
+const MOST_PIECES: usize = 1024;
 /// The length of a virtio-net header without `num_buffers`, which is also Linux's default.
 pub(crate) const VNET_HEADER_LENGTH: i32 = 10;
 const VNET_HEADER: usize = VNET_HEADER_LENGTH.unsigned_abs() as usize;
@@ -128,6 +130,18 @@ impl<C: Syscalls> BsdDevice<C> {
             let truncated = truncated.with_detail("the driver returned less than an address family header");
             truncated.of(Operation::Receive).with_name(self.interface.last_name())
         })
+    }
+
+    /// Refuses more pieces than a vectored call takes, one of which may be the AF header. The systems refuse
+    /// them too, with an errno that says nothing of their number (`EINVAL`).
+    fn check_pieces(&self, operation: Operation, count: usize) -> Result<()> {
+        let most = if self.interface.kind().has_af_header { MOST_PIECES - 1 } else { MOST_PIECES };
+        if count <= most {
+            return Ok(());
+        }
+        let reason = Reason::new(Cause::TooManyPieces)
+            .with_detail(format!("there are {count} pieces, and a call takes {most}"));
+        Err(reason.of(operation).with_name(self.interface.last_name()))
     }
 
     fn send_refused(&self, reason: impl Into<Reason>) -> Error {
@@ -233,6 +247,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
     }
 
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.check_pieces(Operation::Receive, buffers.len())?;
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
         }
@@ -254,6 +269,7 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
     }
 
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        self.check_pieces(Operation::Send, pieces.len())?;
         let syscalls = &self.system().syscalls;
         let first = pieces.iter().find_map(|piece| piece.first().copied());
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();

@@ -33,6 +33,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         buffers_are_filled_one_after_the_other,
         buffers_without_room_among_others_are_passed_over,
         a_header_may_be_split_between_buffers,
+        too_many_buffers_are_refused_and_take_nothing,
         buffers_that_are_too_short_together_lose_the_tail,
         buffers_without_room_for_the_header_together_are_too_short,
         a_packet_that_waits_is_received_while_the_interface_is_down,
@@ -281,6 +282,28 @@ fn buffers_without_room_among_others_are_passed_over<H: Harness>(harness: &H) {
     }
     assert_eq!(device.try_recv_vectored(&mut buffers).unwrap(), 28);
     assert_eq!((&bytes[..28], bytes[28]), (&ipv4(28)[..], 0xee));
+}
+
+fn too_many_buffers_are_refused_and_take_nothing<H: Harness>(harness: &H) {
+    let device = up(harness, CreateOptions::tun(), "tun0");
+    let receive = |count: usize, room: usize| {
+        let mut bytes = vec![0; count * room];
+        let mut buffers: Vec<_> = (0..count).map(|_| IoSliceMut::new(&mut [])).collect();
+        for (buffer, part) in buffers.iter_mut().zip(bytes.chunks_mut(room.max(1))) {
+            *buffer = IoSliceMut::new(part);
+        }
+        (device.try_recv_vectored(&mut buffers), bytes)
+    };
+    // Before it is said that nothing is there.
+    refused_with(receive(1025, 1).0, Cause::TooManyPieces, errno::EINVAL);
+    inject(harness, "tun0", &ipv4(60));
+    for room in [0, 1] {
+        refused_with(receive(1025, room).0, Cause::TooManyPieces, errno::EINVAL);
+    }
+    let mut buffers: Vec<_> = (0..2000).map(|_| IoSliceMut::new(&mut [])).collect();
+    refused_with(device.recv_vectored(&mut buffers), Cause::TooManyPieces, errno::EINVAL);
+    let (length, bytes) = receive(1000, 1);
+    assert_eq!((length.unwrap(), &bytes[..60]), (60, &ipv4(60)[..]));
 }
 
 fn a_header_may_be_split_between_buffers<H: Harness>(harness: &H) {

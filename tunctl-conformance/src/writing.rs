@@ -6,6 +6,7 @@ use tunctl_packet::{EtherType, PacketInfo};
 
 use crate::case::{Case, suite};
 use crate::expect::{assert_empty, create, errno, frame, ipv4, ipv6, name, refused_with, tap, tun, up};
+use crate::names_and_errnos::has_linux_errnos;
 use crate::{DeviceOf, Harness};
 use tunctl_core::{Cause, CreateOptions, TunDevice};
 
@@ -34,6 +35,8 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         pieces_are_one_packet,
         no_pieces_and_empty_pieces_are_too_short,
         headers_may_come_in_pieces_of_their_own,
+        a_packet_of_too_many_pieces_is_refused,
+        too_many_pieces_are_said_before_anything_else,
     ]
 }
 
@@ -289,6 +292,42 @@ fn no_pieces_and_empty_pieces_are_too_short<H: Harness>(harness: &H) {
             refused_with(device.send_vectored(pieces), Cause::TooShort, errno::EINVAL);
         }
     }
+}
+
+fn a_packet_of_too_many_pieces_is_refused<H: Harness>(harness: &H) {
+    let device = ready(harness, "tun0", plain);
+    let mut seen = harness.observe(&name("tun0"));
+    let packet = ipv4(1200);
+    let send = |count| {
+        let pieces: Vec<_> = (0..count).map(|at| IoSlice::new(packet.get(at..=at).unwrap_or(&[]))).collect();
+        (device.try_send_vectored(&pieces), device.send_vectored(&pieces))
+    };
+    let most = most_pieces();
+    let (tried, waited) = send(most);
+    assert_eq!((tried.unwrap(), waited.unwrap()), (most, most));
+    for _ in 0..2 {
+        assert_eq!(seen.take().as_deref(), Some(&packet[..most]));
+    }
+    for count in [1025, 1200, 3000] {
+        let (tried, waited) = send(count);
+        refused_with(tried, Cause::TooManyPieces, errno::EINVAL);
+        refused_with(waited, Cause::TooManyPieces, errno::EINVAL);
+        assert_eq!(seen.take(), None);
+    }
+}
+
+/// The most pieces that a call takes. Where an address family goes before each packet, that is one of them.
+fn most_pieces() -> usize {
+    if has_linux_errnos() { 1024 } else { 1023 }
+}
+
+fn too_many_pieces_are_said_before_anything_else<H: Harness>(harness: &H) {
+    // It is down, and nothing of this is a packet.
+    let device = tun(harness, "tun0");
+    let empty = [IoSlice::new(&[]); 1025];
+    refused_with(device.try_send_vectored(&empty), Cause::TooManyPieces, errno::EINVAL);
+    let malformed = [IoSlice::new(&[0x15]); 1025];
+    refused_with(device.try_send_vectored(&malformed), Cause::TooManyPieces, errno::EINVAL);
 }
 
 fn headers_may_come_in_pieces_of_their_own<H: Harness>(harness: &H) {

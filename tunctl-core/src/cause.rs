@@ -119,6 +119,10 @@ causes! {
         "A packet begins with the headers that the device was created with; receive into a buffer that has room for them.";
     /// The device does not carry such packets: on a tun, it starts with neither IPv4 nor IPv6.
     MalformedPacket = "the packet is not one that this device carries", InvalidInput;
+    /// A vectored call has more pieces than the system takes: 1024 on every supported system, of which the
+    /// backend may need one for a header. Nothing was sent or received.
+    TooManyPieces = "there are more pieces than the system takes in one call", InvalidInput,
+        "Join some of them: a call takes 1024, or 1023 where the backend adds a header.";
     /// The system has no buffer for the packet, or none that is long enough. The packet is lost.
     NoBuffers = "the system has no buffers for the packet", OutOfMemory, "Count the packet as lost, and go on.";
     /// The interface was deleted while the device was open, or moved out of this network namespace.

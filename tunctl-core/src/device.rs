@@ -49,7 +49,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// As [`try_recv`](Self::try_recv).
+    /// As [`try_recv`](Self::try_recv); `TooManyPieces`, and the packet is still there.
     #[doc(alias = "readv")]
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize>;
 
@@ -57,7 +57,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// As [`try_send`](Self::try_send).
+    /// As [`try_send`](Self::try_send); `TooManyPieces`.
     #[doc(alias = "writev")]
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize>;
 

@@ -57,6 +57,16 @@ impl LinuxDevice {
         }
     }
 
+    /// The error of a vectored call with this many pieces: if there are too many, the call did not reach the
+    /// driver.
+    fn vectored_error(&self, operation: Operation, errno: Errno, pieces: usize, length: usize) -> Error {
+        match (remedy::pieces(errno, pieces), operation) {
+            (Some(reason), _) => self.error(operation, errno, reason),
+            (None, Operation::Receive) => self.receive_error(errno, length),
+            (None, _) => self.send_error(errno, length),
+        }
+    }
+
     fn configured(&self, operation: Operation, outcome: io::Result<()>) -> Result<()> {
         outcome.map_err(|error| {
             let errno = errno(&error);
@@ -182,8 +192,10 @@ impl TunDevice for LinuxDevice {
 
     #[inline]
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        readv(&self.fd, buffers)
-            .map_err(|errno| self.receive_error(errno, buffers.iter().map(|buffer| buffer.len()).sum()))
+        readv(&self.fd, buffers).map_err(|errno| {
+            let room = buffers.iter().map(|buffer| buffer.len()).sum();
+            self.vectored_error(Operation::Receive, errno, buffers.len(), room)
+        })
     }
 
     #[inline]
@@ -197,7 +209,10 @@ impl TunDevice for LinuxDevice {
             // An empty list does not reach the driver, which would refuse it.
             Ok(0) => Err(self.send_error(Errno::EINVAL, 0)),
             Ok(length) => Ok(length),
-            Err(errno) => Err(self.send_error(errno, pieces.iter().map(|piece| piece.len()).sum())),
+            Err(errno) => {
+                let length = pieces.iter().map(|piece| piece.len()).sum();
+                Err(self.vectored_error(Operation::Send, errno, pieces.len(), length))
+            }
         }
     }
 

@@ -11,6 +11,9 @@ use tunctl_core::{Cause, CreateFlags, Layer, Operation, Reason};
 
 use crate::netlink::Link;
 
+/// The most pieces of a vectored call (`UIO_MAXIOV`).
+const MOST_PIECES: usize = 1024;
+
 /// What the system reports about the caller after a failure.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallerContext {
@@ -210,6 +213,15 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
         Errno::EINVAL => Reason::new(Cause::MalformedPacket),
         errno => from_errno(errno),
     }
+}
+
+/// A vectored call with this many pieces failed; `None` if not because of their number. The kernel counts
+/// them before it looks at anything else (`import_iovec`).
+pub(crate) fn pieces(errno: Errno, count: usize) -> Option<Reason> {
+    (errno == Errno::EINVAL && count > MOST_PIECES).then(|| {
+        Reason::new(Cause::TooManyPieces)
+            .with_detail(format!("there are {count} pieces, and a call takes {MOST_PIECES}"))
+    })
 }
 
 /// The least bytes that a packet of a device with these flags has.

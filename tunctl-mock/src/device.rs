@@ -16,6 +16,9 @@ use crate::interface::MockInterface;
 use crate::kernel::{self, FileId, Kernel, NetDevice};
 use crate::rig::{SharedWorld, Signal, World};
 
+/// The most pieces of a vectored call (`UIO_MAXIOV`).
+const MOST_PIECES: usize = 1024;
+
 /// An open device of a [`MockBackend`](crate::MockBackend): one queue of an interface.
 ///
 /// # The lent descriptor
@@ -192,6 +195,17 @@ impl MockDevice {
         })
     }
 
+    /// Refuses more pieces than a vectored call takes. `import_iovec` counts them before the call reaches the
+    /// driver, so it does not matter what the device would say (Linux 6.18).
+    fn check_pieces(&self, operation: Operation, count: usize) -> Result<()> {
+        if count <= MOST_PIECES {
+            return Ok(());
+        }
+        let detail = format!("there are {count} pieces, and a call takes {MOST_PIECES}");
+        let refuse = |_: &mut World, _| Err(Errno::EINVAL.reason(Cause::TooManyPieces).with_detail(detail));
+        self.step(operation, refuse)
+    }
+
     #[cold]
     fn error(&self, world: &World, operation: Operation, reason: Reason) -> Error {
         match reason.cause() {
@@ -277,6 +291,7 @@ impl TunDevice for MockDevice {
     }
 
     fn try_recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.check_pieces(Operation::Receive, buffers.len())?;
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             // The kernel completes a read into no bytes before it reaches the driver
             // (`do_iter_readv_writev`).
@@ -290,6 +305,7 @@ impl TunDevice for MockDevice {
     }
 
     fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> Result<usize> {
+        self.check_pieces(Operation::Send, pieces.len())?;
         if pieces.iter().all(|piece| piece.is_empty()) {
             // The kernel completes a write of no bytes before it reaches the driver, which would refuse it.
             return self.step(Operation::Send, |_, _| Err(Errno::EINVAL.reason(Cause::TooShort)));
@@ -313,6 +329,7 @@ impl TunDevice for MockDevice {
     }
 
     fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.check_pieces(Operation::Receive, buffers.len())?;
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
         }

@@ -2,6 +2,9 @@
 
 use super::System;
 
+/// The most pieces of a vectored call.
+pub(crate) const UIO_MAXIOV: usize = 1024;
+
 pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;
 pub(crate) const EIO: i32 = 5;

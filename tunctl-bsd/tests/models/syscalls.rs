@@ -11,7 +11,7 @@ use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 
 use super::configure;
 use super::device::Device;
-use super::numbers::{EAGAIN, EINVAL, ENOTTY};
+use super::numbers::{EAGAIN, EINVAL, ENOTTY, UIO_MAXIOV};
 use super::world::World;
 use super::{Handle, Model, System};
 
@@ -153,6 +153,9 @@ impl Syscalls for Model {
     }
 
     fn read(&self, handle: &Handle, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if buffers.len() > UIO_MAXIOV {
+            return Err(error(EINVAL));
+        }
         {
             let mut world = self.enter();
             world.device_call("read", handle.device, "")?;
@@ -179,6 +182,9 @@ impl Syscalls for Model {
     }
 
     fn write(&self, handle: &Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if pieces.len() > UIO_MAXIOV {
+            return Err(error(EINVAL));
+        }
         let message: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
         let mut world = self.enter();
         world.device_call("write", handle.device, &format!(" {}", message.len()))?;

@@ -95,6 +95,17 @@ fn a_missing_capability_is_told_from_one_held_elsewhere() {
 }
 
 #[test]
+fn too_many_pieces_are_told_from_a_malformed_packet() {
+    for (errno, count, cause) in [
+        (Errno::EINVAL, 1025, Some(Cause::TooManyPieces)),
+        (Errno::EINVAL, 1024, None),
+        (Errno::EIO, 1025, None),
+    ] {
+        assert_eq!(pieces(errno, count).map(|reason| reason.cause()), cause);
+    }
+}
+
+#[test]
 fn a_packet_that_is_too_short_is_told_from_one_that_is_malformed() {
     let cause = |flags, length| send(Errno::EINVAL, flags, length).of(Operation::Send).cause();
     let tap = CreateFlags::TAP | CreateFlags::NO_PI;

@@ -117,12 +117,18 @@ fn device(random: &mut Random, view: &View) -> Op {
     match random.below(100) {
         0..=25 => {
             let packet = packets::to_send(random, flags);
-            let cuts = random.one_of(1, 4).then(|| cuts(random, packet.len()));
+            let cuts = match random.below(80) {
+                // As many as a call takes, or one more.
+                0 => Some(vec![0; 1023 + random.below(2)]),
+                1..=20 => Some(cuts(random, packet.len())),
+                _ => None,
+            };
             Op::Send { slot, packet, cuts }
         }
         26..=47 => Op::Receive { slot, room: room(random, readable), patience: patience(random) },
         48..=54 => {
-            let rooms = (0..random.below(4)).map(|_| room(random, readable) / 2).collect();
+            let count = if random.one_of(1, 20) { 1023 + random.below(3) } else { random.below(4) };
+            let rooms = (0..count).map(|_| room(random, readable) / 2).collect();
             Op::ReceiveVectored { slot, rooms }
         }
         55..=58 => {
