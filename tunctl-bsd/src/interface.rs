@@ -234,6 +234,10 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
             let reason = Reason::new(Cause::LayerMismatch).with_detail("a tun has no MAC address");
             return Err(reason.with_remedy("Create a tap.").of(OPERATION).with_name(self.name));
         }
+        // Such an address can come from a kernel's report. The systems differ in whether they refuse it.
+        if MacAddress::new(mac.octets()).is_err() {
+            return Err(Error::new(OPERATION, Cause::InvalidMac).with_name(self.name));
+        }
         if found.mac == Some(mac.octets()) {
             return Ok(());
         }

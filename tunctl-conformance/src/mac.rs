@@ -16,6 +16,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_mac_address_is_set_while_the_interface_is_up,
         a_mac_address_may_be_given_again_and_to_several,
         a_handle_gives_a_mac_address_as_well,
+        no_interface_takes_the_address_of_a_group_or_of_nobody,
         a_mac_address_survives_the_last_device_of_a_persistent_interface,
         a_new_mac_address_leaves_everything_else,
         a_mac_address_stays_with_an_interface_that_is_renamed,
@@ -87,6 +88,24 @@ fn a_handle_gives_a_mac_address_as_well<H: Harness>(harness: &H) {
     found(harness, "tap0").set_mac(mac(3)).unwrap();
     assert_eq!(device.interface().info().unwrap().mac, Some(mac(3)));
     assert_eq!(reported(harness, "tap0"), Some(mac(3)));
+}
+
+/// A program can have such an address from a kernel that reported it of something else.
+fn no_interface_takes_the_address_of_a_group_or_of_nobody<H: Harness>(harness: &H) {
+    let device = tap(harness, "tap0");
+    let before = reported(harness, "tap0");
+    for up in [false, true] {
+        harness.set_up(&name("tap0"), up);
+        for octets in [[0; 6], [1, 0, 0x5e, 0, 0, 1], [3, 0, 0, 0, 0, 0], [0xff; 6]] {
+            let wrong = MacAddress::from_kernel(octets);
+            refused_with(device.interface().set_mac(wrong), Cause::InvalidMac, errno::EADDRNOTAVAIL);
+        }
+    }
+    assert_eq!(reported(harness, "tap0"), before);
+    // Of a tun, that it has none is said first.
+    let tun = tun(harness, "tun0");
+    let zero = tun.interface().set_mac(MacAddress::from_kernel([0; 6]));
+    refused_with(zero, Cause::LayerMismatch, errno::EOPNOTSUPP);
 }
 
 fn a_mac_address_survives_the_last_device_of_a_persistent_interface<H: Harness>(harness: &H) {

@@ -77,11 +77,15 @@ pub(crate) struct SocketCapabilities {
 
 impl NetDevice {
     /// Sets the MAC address of a tap, also while it is up (`IFF_LIVE_ADDR_CHANGE`), and also to an address
-    /// that another interface has. A tun has none (`dev_set_mac_address` finds no operation for it).
+    /// that another interface has. A tun has none (`dev_set_mac_address` finds no operation for it). No
+    /// interface can have a group's address or the one of zeros (`eth_prepare_mac_addr_change`, Linux 6.18).
     fn set_mac(&mut self, mac: MacAddress) -> Result {
         if self.layer == Layer::Tun {
             let refused = Errno::EOPNOTSUPP.reason(Cause::LayerMismatch);
             return Err(refused.with_detail("a tun has no MAC address"));
+        }
+        if MacAddress::new(mac.octets()).is_err() {
+            return Err(Errno::EADDRNOTAVAIL.reason(Cause::InvalidMac));
         }
         self.link.mac = Some(mac);
         Ok(())

@@ -8,7 +8,7 @@ use tunctl_core::{
 };
 
 use crate::differential::pools::{
-    IPV6, LEAST_IPV6_MTU, MACS, MTUS, NAMES, ODD_NEW_NAMES, QUEUE_LENGTHS, address,
+    IPV6, LEAST_IPV6_MTU, MACS, MTUS, NAMES, ODD_MACS, ODD_NEW_NAMES, QUEUE_LENGTHS, address,
 };
 use crate::differential::random::Random;
 use crate::differential::seen::Answer;
@@ -50,6 +50,15 @@ pub(crate) struct Config {
 /// What stands for the MAC address that a kernel chose for a new tap: one of them chooses at random.
 const CHOSEN: MacAddress = MacAddress::from_kernel([0x02, 0x74, 0, 0, 0, 0]);
 
+/// The bytes of a MAC address in text, whatever it is.
+fn octets(mac: &str) -> [u8; 6] {
+    let mut octets = [0; 6];
+    for (octet, text) in octets.iter_mut().zip(mac.split(':')) {
+        *octet = u8::from_str_radix(text, 16).unwrap_or(0);
+    }
+    octets
+}
+
 /// What is reported of an interface, as far as two kernels can agree.
 pub(crate) fn comparable(mut info: InterfaceInfo) -> InterfaceInfo {
     if let Some(mac) = info.mac.filter(|mac| !MACS.contains(&&*mac.to_string())) {
@@ -85,7 +94,8 @@ impl InterfaceCall {
         match self {
             Self::SetState(state) => Answer::of(interface.set_state(*state), done),
             Self::SetMtu(mtu) => with(Mtu::new(*mtu), |mtu| Answer::of(interface.set_mtu(mtu), done)),
-            Self::SetMac(mac) => with(mac.parse(), |mac| Answer::of(interface.set_mac(mac), done)),
+            // As only a kernel would name one, to hear what the other says.
+            Self::SetMac(mac) => Answer::of(interface.set_mac(MacAddress::from_kernel(octets(mac))), done),
             Self::SetQueueLength(packets) => Answer::of(interface.set_queue_length(*packets), done),
             Self::Describe(text) => {
                 with(CString::new(text.as_str()), |text| Answer::of(interface.set_description(&text), done))
@@ -115,7 +125,7 @@ impl InterfaceCall {
         match self {
             Self::SetState(state) => format!("set_state(State::{state:?})"),
             Self::SetMtu(mtu) => format!("set_mtu(Mtu::new({mtu}).unwrap())"),
-            Self::SetMac(mac) => format!("set_mac({mac:?}.parse().unwrap())"),
+            Self::SetMac(mac) => format!("set_mac(MacAddress::from_kernel({:?}))", octets(mac)),
             Self::SetQueueLength(packets) => format!("set_queue_length({packets})"),
             Self::Describe(text) => format!("set_description(c{text:?})"),
             Self::IsDescribed(text) => format!("description().map(|found| found.as_c_str() == c{text:?})"),
@@ -153,7 +163,10 @@ impl InterfaceCall {
                 let names = if random.one_of(1, 4) { ODD_NEW_NAMES } else { NAMES };
                 Self::Rename((*random.pick(names)).to_owned())
             }
-            21..=22 => Self::SetMac((*random.pick(MACS)).to_owned()),
+            21..=22 => {
+                let pool = if random.one_of(1, 4) { ODD_MACS } else { MACS };
+                Self::SetMac((*random.pick(pool)).to_owned())
+            }
             23..=24 => Self::SetQueueLength(*random.pick(QUEUE_LENGTHS)),
             25..=26 => Self::Apply(Config::draw(random, is_tun, present)),
             27..=28 => Self::Describe(description(random)),

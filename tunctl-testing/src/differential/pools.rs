@@ -4,6 +4,8 @@ use crate::differential::random::Random;
 
 /// The MAC addresses that are set; others are a kernel's choice.
 pub(crate) const MACS: &[&str] = &["02:00:00:00:00:01", "fe:ff:ff:ff:ff:ff", "00:1b:21:00:00:07"];
+/// The MAC addresses that no interface takes: nobody's, and groups'.
+pub(crate) const ODD_MACS: &[&str] = &["00:00:00:00:00:00", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff"];
 /// None is longer than any kernel takes. What a kernel answers beyond 2^19 also depends on its default
 /// queueing discipline: with `pfifo_fast`, an interface that was ever up refuses what others take.
 pub(crate) const QUEUE_LENGTHS: &[u32] = &[0, 1, 2, 33, 500, 4096];
