@@ -17,6 +17,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_packet_may_be_as_long_as_the_greatest_mtu,
         packets_come_one_by_one_in_the_order_in_which_they_were_sent,
         a_packet_is_received_once,
+        the_system_sends_no_empty_packet_and_counts_none,
         what_is_behind_the_packet_in_the_buffer_stays,
         clones_share_one_queue,
         a_short_buffer_loses_the_tail_without_a_sign,
@@ -111,6 +112,13 @@ fn a_packet_is_received_once<H: Harness>(harness: &H) {
     let device = up(harness, CreateOptions::tun(), "tun0");
     inject(harness, "tun0", &ipv4(60));
     assert_eq!(received(&device), ipv4(60));
+    assert_empty(&device);
+}
+
+fn the_system_sends_no_empty_packet_and_counts_none<H: Harness>(harness: &H) {
+    let device = up(harness, CreateOptions::tun(), "tun0");
+    assert!(!harness.inject(&name("tun0"), &[]));
+    assert_eq!(harness.dropped(&name("tun0")), 0);
     assert_empty(&device);
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_refused_packet_leaves_no_trace,
         packet_information_is_no_part_of_the_packet,
         packet_information_is_taken_as_it_is,
-        packet_information_alone_is_an_empty_packet,
+        packet_information_alone_is_an_empty_packet_that_nobody_sees,
         packet_information_that_is_cut_short_is_too_short,
         a_frame_behind_packet_information_needs_its_ethernet_header,
         pieces_are_one_packet,
@@ -241,10 +241,14 @@ fn packet_information_is_taken_as_it_is<H: Harness>(harness: &H) {
     }
 }
 
-fn packet_information_alone_is_an_empty_packet<H: Harness>(harness: &H) {
+fn packet_information_alone_is_an_empty_packet_that_nobody_sees<H: Harness>(harness: &H) {
     let device = ready(harness, "tun0", informed);
-    assert_eq!(device.try_send(&[0, 0, 8, 0]).unwrap(), 4);
+    let mut seen = harness.observe(&name("tun0"));
+    for information in [[0, 0, 8, 0], [0; 4], [0, 0, 0x86, 0xdd]] {
+        assert_eq!(device.try_send(&information).unwrap(), 4);
+    }
     assert_eq!(device.try_send_vectored(&[IoSlice::new(&[0, 0]), IoSlice::new(&[0, 0])]).unwrap(), 4);
+    assert_eq!(seen.take(), None);
     harness.set_up(&name("tun0"), false);
     assert_refused(harness, &device, &[0, 0, 8, 0], Cause::Down, errno::EIO);
 }

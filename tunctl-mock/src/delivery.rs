@@ -10,11 +10,9 @@ pub enum Delivery {
     Full,
     /// The packet was dropped and counted: no queue is in service.
     Unattached,
-    /// The packet was dropped and counted: it is empty.
-    Empty,
     /// The packet was not sent: the interface is down.
     Down,
-    /// The packet was not sent, because no system would send it: it is longer than the MTU, on a tap it is
+    /// The packet was not sent, because no system would send it: it is empty, longer than the MTU, on a tap
     /// shorter than an Ethernet header, or there is no such interface.
     Refused,
     /// The packet is on an impaired wire, which lost it, holds it back or delays it.

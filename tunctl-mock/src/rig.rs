@@ -159,7 +159,11 @@ impl World {
 
     pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<usize> {
         let sent = self.kernel.send(file, pieces)?;
-        self.emit(sent.from, sent.packet);
+        // The kernel takes headers without a packet, and nobody ever sees it (Linux 6.18): a packet socket
+        // passes over it (`packet_rcv`), and a protocol has nothing to read.
+        if !sent.packet.is_empty() {
+            self.emit(sent.from, sent.packet);
+        }
         Ok(sent.length)
     }
 

@@ -46,6 +46,8 @@ impl Injector {
                 assert_eq!(length, packet.len(), "a packet is sent whole");
                 true
             }
+            // The system sends no empty packet.
+            Err((Some(Errno::EINVAL), _)) if packet.is_empty() => false,
             // It is down; the queue is full, or there is none; it has just gone.
             Err((Some(Errno::ENETDOWN | Errno::ENOBUFS | Errno::ENXIO), _)) => false,
             Err((_, error)) => panic!("inject {} bytes into {name}: {error}", packet.len()),

@@ -27,10 +27,6 @@ impl Kernel {
             device.dropped += 1;
             return Delivery::Unattached;
         };
-        if packet.is_empty() {
-            device.dropped += 1;
-            return Delivery::Empty;
-        }
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
         if open.queue.is_full() {
             if let Some(device) = self.device_mut(id) {
@@ -79,13 +75,14 @@ impl Kernel {
 }
 
 impl NetDevice {
-    /// Whether the network stack would send the packet out of this interface. The MTU bounds it; on a tap,
-    /// the Ethernet header and a VLAN tag come on top (`packet_snd`, `packet_extra_vlan_len_allowed`).
+    /// Whether the network stack would send the packet out of this interface. An empty packet does not get
+    /// that far (`packet_snd` answers `EINVAL`, Linux 6.18). The MTU bounds it; on a tap, the Ethernet header
+    /// and a VLAN tag come on top (`packet_extra_vlan_len_allowed`).
     fn is_sendable(&self, packet: &[u8]) -> bool {
         const VLAN_TAG: usize = 4;
         let mtu = usize::try_from(self.link.mtu.get()).unwrap_or(usize::MAX);
         match self.layer {
-            Layer::Tun => packet.len() <= mtu,
+            Layer::Tun => (1..=mtu).contains(&packet.len()),
             Layer::Tap => {
                 let tagged = packet.get(12..14) == Some(&[0x81, 0x00]);
                 let most = mtu + ETHERNET_HEADER + if tagged { VLAN_TAG } else { 0 };

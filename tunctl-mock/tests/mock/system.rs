@@ -1,6 +1,6 @@
 //! What the test sees as the system.
 
-use tunctl_core::{Cause, Interface, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Interface, State, TunBackend, TunDevice};
 use tunctl_mock::{Delivery, MockBackend};
 
 use crate::{packet, received, tun};
@@ -37,6 +37,19 @@ fn a_handle_counts_what_was_dropped() {
     }
     kernel.delete(&device);
     assert_eq!(device.interface().dropped().unwrap_err().cause(), Cause::Gone);
+}
+
+#[test]
+fn headers_without_a_packet_arrive_nowhere() {
+    let kernel = MockBackend::new();
+    let device = kernel.create(&CreateOptions::tun().packet_information(true)).unwrap();
+    let other = tun(&kernel, "other");
+    kernel.set_state(&device, State::Up);
+    assert_eq!(device.send(&[0; 4]).unwrap(), 4);
+    assert_eq!(kernel.packets(&device), [[0; 0]; 0]);
+    kernel.cable(&device, &other).unwrap();
+    assert_eq!(device.send(&[0; 4]).unwrap(), 4);
+    assert_eq!((received(&other), kernel.lost(&other)), (Vec::new(), 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Cables and switches.
 
-use tunctl_core::{Cause, Interface, TunDevice};
+use tunctl_core::{Cause, Interface, State, TunDevice};
 use tunctl_mock::{Delivery, MockBackend};
 
 use crate::{frame, packet, received, tap, tun};
@@ -180,11 +180,13 @@ fn no_system_would_send_what_is_longer_than_the_mtu() {
 }
 
 #[test]
-fn a_packet_of_no_bytes_is_dropped_and_counted() {
+fn no_system_sends_a_packet_of_no_bytes() {
     let kernel = MockBackend::new();
     let device = tun(&kernel, "tun0");
-    assert_eq!(kernel.inject(&device, []), Delivery::Empty);
-    assert_eq!((kernel.dropped(&device), received(&device)), (1, Vec::new()));
+    assert_eq!(kernel.inject(&device, []), Delivery::Refused);
+    assert_eq!((kernel.dropped(&device), received(&device)), (0, Vec::new()));
+    kernel.set_state(&device, State::Down);
+    assert_eq!(kernel.inject(&device, []), Delivery::Down);
 }
 
 #[test]

@@ -38,9 +38,11 @@ pub(crate) fn to_send(random: &mut Random, flags: CreateFlags) -> Vec<u8> {
     packet
 }
 
-/// What the system might send out of an interface: a packet socket takes neither an empty packet nor half a
-/// frame.
+/// What the system might send out of an interface: no half a frame, which a packet socket does not take.
 pub(crate) fn to_inject(random: &mut Random, is_tun: bool) -> Vec<u8> {
+    if random.one_of(1, 40) {
+        return Vec::new();
+    }
     match (is_tun, random.below(4)) {
         (true, 0) => {
             let length = 1 + random.below(60);

@@ -18,14 +18,14 @@ pub(super) fn name(text: &str) -> InterfaceName {
     parsed.unwrap_or_else(|invalid| panic!("{text:?}: {invalid}"))
 }
 
-/// Whether a packet socket would take it at all: no longer than the MTU and whole headers.
+/// Whether it can be tried: empty, or no longer than the MTU and with whole headers.
 fn can_be_injected(info: &InterfaceInfo, packet: &[u8]) -> bool {
     let header = match info.layer {
         Layer::Tun => 0,
         Layer::Tap => 14,
     };
     let room = usize::try_from(info.mtu.get()).unwrap_or(usize::MAX);
-    packet.len() > header && packet.len() <= room + header
+    packet.is_empty() || (packet.len() > header && packet.len() <= room + header)
 }
 
 impl<H: Harness> World<H> {
