@@ -1,9 +1,9 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, applying, configuration, gone, interface_handles, joining, lifetime, lookup,
-    mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming, replacing,
-    segments, stopping, strangers, virtio_net, writing,
+    Case, Harness, addresses, applying, buffers, configuration, gone, interface_handles, joining, lifetime,
+    lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming,
+    replacing, segments, stopping, strangers, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -21,6 +21,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         queues::cases(),
         joining::cases(),
         reading::cases(),
+        buffers::cases(),
         writing::cases(),
         virtio_net::cases(),
         segments::cases(),

@@ -34,6 +34,7 @@
 mod addresses;
 mod all;
 mod applying;
+mod buffers;
 mod case;
 mod configuration;
 mod expect;
