@@ -17,6 +17,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_buffer_without_room_for_packet_information_is_too_short_and_loses_the_packet,
         a_buffer_without_room_for_the_virtio_net_header_is_too_short_and_loses_the_packet,
         a_buffer_without_room_for_both_headers_is_too_short_and_loses_the_packet,
+        a_header_is_written_whole_or_not_at_all,
         a_buffer_for_the_headers_alone_receives_them,
         a_buffer_for_nothing_receives_nothing_and_takes_nothing,
         buffers_are_filled_one_after_the_other,
@@ -83,6 +84,28 @@ fn a_buffer_without_room_for_the_virtio_net_header_is_too_short_and_loses_the_pa
 
 fn a_buffer_without_room_for_both_headers_is_too_short_and_loses_the_packet<H: Harness>(harness: &H) {
     assert_lost(harness, with_headers(CreateOptions::tun(), true, true), 1..14);
+}
+
+fn a_header_is_written_whole_or_not_at_all<H: Harness>(harness: &H) {
+    for (packet_information, vnet, length) in [(true, false, 4), (false, true, 10), (true, true, 14)] {
+        let device = up(harness, with_headers(CreateOptions::tun(), packet_information, vnet), "tun0");
+        for room in 1..length {
+            // Packet information comes first, and says that the packet is cut.
+            let written: &[u8] = if packet_information && room >= 4 { &[1, 0, 8, 0] } else { &[] };
+            let expected = [written, &vec![0xee; length - written.len()]].concat();
+            inject(harness, "tun0", &ipv4(60));
+            let mut buffer = vec![0xee; length];
+            refused_with(device.try_recv(&mut buffer[..room]), Cause::TooShort, errno::EINVAL);
+            assert_eq!(buffer, expected, "{room} bytes of room");
+
+            inject(harness, "tun0", &ipv4(60));
+            let mut buffer = vec![0xee; length];
+            let (first, second) = buffer[..room].split_at_mut(room / 2);
+            let buffers = &mut [IoSliceMut::new(first), IoSliceMut::new(second)];
+            refused_with(device.try_recv_vectored(buffers), Cause::TooShort, errno::EINVAL);
+            assert_eq!(buffer, expected, "{room} bytes of room in two buffers");
+        }
+    }
 }
 
 fn a_buffer_for_the_headers_alone_receives_them<H: Harness>(harness: &H) {

@@ -142,19 +142,21 @@ struct Scatter<'a, 'b> {
 
 impl Scatter<'_, '_> {
     /// Writes a header, which must fit in whole. If it does not, the read fails and the packet, already taken
-    /// out of the queue, is lost.
+    /// out of the queue, is lost. Nothing of that header is written, but one in front of it stays
+    /// (`tun_put_user`, Linux 6.18).
     fn header(&mut self, header: &[u8]) -> Result {
-        if self.fill(header) < header.len() {
+        let room: usize = self.buffers.iter().map(|buffer| buffer.len()).sum();
+        if room - self.position < header.len() {
             return Err(Errno::EINVAL
                 .reason(Cause::TooShort)
                 .with_detail("the buffer has no room for the headers in front of a packet, which is lost"));
         }
+        self.fill(header);
         Ok(())
     }
 
-    /// Writes as many bytes as fit. Returns how many.
-    fn fill(&mut self, mut bytes: &[u8]) -> usize {
-        let wanted = bytes.len();
+    /// Writes as many bytes as fit.
+    fn fill(&mut self, mut bytes: &[u8]) {
         let mut start = 0;
         for buffer in self.buffers.iter_mut() {
             if bytes.is_empty() {
@@ -170,6 +172,5 @@ impl Scatter<'_, '_> {
             }
             start = end;
         }
-        wanted - bytes.len()
     }
 }

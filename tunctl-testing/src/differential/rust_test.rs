@@ -111,6 +111,10 @@ impl Writer {
         }
         match answer {
             Answer::Refused(refusal) => self.refused(&call, refusal),
+            Answer::NotReceived(refusal, bytes) => {
+                self.refused(&call, refusal);
+                self.line(&format!("assert_eq!({}, {});", buffers(op), literal(bytes)));
+            }
             Answer::NotDestroyed(Refusal { cause, errno, .. }, is_back) => {
                 let Op::Destroy { slot } = op else { return };
                 self.line(&format!("let failed = {call}.unwrap_err();"));
@@ -130,8 +134,7 @@ impl Writer {
             }
             Answer::Packet(length, bytes) => {
                 self.line(&format!("assert_eq!({call}.unwrap(), {length});"));
-                let buffer = if matches!(op, Op::Receive { .. }) { "buffer" } else { "buffers.concat()" };
-                self.line(&format!("assert_eq!({buffer}[..{length}], {});", literal(bytes)));
+                self.line(&format!("assert_eq!({}[..{length}], {});", buffers(op), literal(bytes)));
             }
             Answer::Done => match op {
                 Op::Duplicate { to, .. } => self.line(&format!("let d{to} = {call}.unwrap();")),
@@ -229,6 +232,11 @@ impl Writer {
             ));
         }
     }
+}
+
+/// The bytes that a receive wrote, in the test.
+const fn buffers(op: &Op) -> &'static str {
+    if matches!(op, Op::Receive { .. }) { "buffer" } else { "buffers.concat()" }
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) enum Answer {
     Absent,
     Done,
     Refused(Refusal),
+    /// A receive was refused: why, and what it had written into the buffers by then.
+    NotReceived(Refusal, Vec<u8>),
     /// `destroy` was refused: why, and whether it gave the device back.
     NotDestroyed(Refusal, bool),
     Attached {
@@ -92,9 +94,10 @@ impl Answer {
 
     pub(crate) const fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Refused(refusal) | Self::NotDestroyed(refusal, _) | Self::Crowded(_, refusal) => {
-                Some(refusal)
-            }
+            Self::Refused(refusal)
+            | Self::NotReceived(refusal, _)
+            | Self::NotDestroyed(refusal, _)
+            | Self::Crowded(_, refusal) => Some(refusal),
             _ => None,
         }
     }
@@ -103,11 +106,8 @@ impl Answer {
     pub(crate) fn label(&self) -> String {
         match self {
             Self::Absent => "Absent".into(),
-            Self::Refused(refusal) | Self::NotDestroyed(refusal, _) | Self::Crowded(_, refusal) => {
-                format!("{:?}", refusal.cause)
-            }
             Self::Panicked(_) => "Panicked".into(),
-            _ => "Ok".into(),
+            _ => self.refusal().map_or_else(|| "Ok".into(), |refusal| format!("{:?}", refusal.cause)),
         }
     }
 }
@@ -128,6 +128,7 @@ impl fmt::Debug for Answer {
             Self::Absent => write!(f, "nothing to do"),
             Self::Done => write!(f, "done"),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::NotReceived(refusal, bytes) => write!(f, "{refusal:?}, buffers: {}", hex(bytes)),
             Self::NotDestroyed(refusal, back) => write!(f, "{refusal:?}, device given back: {back}"),
             Self::Attached { name, index, flags } => {
                 write!(f, "attached to {name:?}, index {index}, flags {:#06x}", flags.bits())

@@ -154,19 +154,25 @@ fn receive<D: TunDevice>(device: &D, room: usize, patience: Patience) -> Answer 
             device.recv_until(&mut buffer, Some(Duration::ZERO), Some(&stop))
         }),
     };
-    Answer::of(received, |length| {
-        buffer.truncate(length);
-        Answer::Packet(length, buffer)
-    })
+    received_into(buffer, received)
 }
 
 fn receive_vectored<D: TunDevice>(device: &D, rooms: &[usize]) -> Answer {
     let mut buffers: Vec<Vec<u8>> = rooms.iter().map(|&room| vec![0; room]).collect();
     let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
     let outcome = device.try_recv_vectored(&mut slices);
-    Answer::of(outcome, |length| {
-        let mut bytes = buffers.concat();
-        bytes.truncate(length);
-        Answer::Packet(length, bytes)
-    })
+    received_into(buffers.concat(), outcome)
+}
+
+/// What a receive into these bytes, which were zeros, has made of them.
+fn received_into(mut bytes: Vec<u8>, outcome: tunctl_core::Result<usize>) -> Answer {
+    match outcome {
+        Ok(length) => {
+            bytes.truncate(length);
+            Answer::Packet(length, bytes)
+        }
+        // Most refusals leave the buffers alone.
+        Err(error) if bytes.iter().all(|byte| *byte == 0) => Answer::Refused(Refusal::from(&error)),
+        Err(error) => Answer::NotReceived(Refusal::from(&error), bytes),
+    }
 }
