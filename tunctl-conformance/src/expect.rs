@@ -85,6 +85,7 @@ pub(crate) mod errno {
     pub(crate) const EBADFD: i32 = 77;
     pub(crate) const EOPNOTSUPP: i32 = 95;
     pub(crate) const EADDRNOTAVAIL: i32 = 99;
+    pub(crate) const ENOBUFS: i32 = 105;
 }
 
 pub(crate) fn name(text: &str) -> InterfaceName {

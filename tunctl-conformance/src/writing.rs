@@ -19,6 +19,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         what_is_sent_does_not_come_back,
         a_packet_longer_than_the_mtu_is_sent_whole,
         a_packet_longer_than_ip_allows_is_sent_whole,
+        for_a_packet_of_five_mebibytes_there_is_no_buffer,
         an_interface_that_is_down_takes_no_packets,
         a_tun_refuses_what_is_neither_ipv4_nor_ipv6,
         a_packet_of_no_bytes_is_too_short,
@@ -147,6 +148,19 @@ fn a_packet_longer_than_ip_allows_is_sent_whole<H: Harness>(harness: &H) {
         assert_sent(harness, &tun, &[], &vec![0x45; length]);
         assert_sent(harness, &tap, &[], &frame(0x0800, &vec![0x45; length]));
     }
+}
+
+fn for_a_packet_of_five_mebibytes_there_is_no_buffer<H: Harness>(harness: &H) {
+    const LENGTH: usize = 5 << 20;
+    let tun = ready(harness, "tun0", plain);
+    let tap = ready(harness, "tap0", plain);
+    let informed = ready(harness, "tun1", informed);
+    // Before it is looked at: this is no packet.
+    for (device, first) in [(&tun, 0x45), (&tun, 0x15), (&tap, 0), (&informed, 0)] {
+        assert_refused(harness, device, &vec![first; LENGTH], Cause::NoBuffers, errno::ENOBUFS);
+    }
+    harness.set_up(&name("tun0"), false);
+    assert_refused(harness, &tun, &vec![0x45; LENGTH], Cause::NoBuffers, errno::ENOBUFS);
 }
 
 fn an_interface_that_is_down_takes_no_packets<H: Harness>(harness: &H) {

@@ -14,6 +14,23 @@ pub(super) const PACKET_INFORMATION: usize = 4;
 /// The length of an Ethernet header (`ETH_HLEN`): two addresses and the EtherType.
 pub(super) const ETHERNET_HEADER: usize = 14;
 
+/// The longest packet, without the headers in front, for which the kernel has a buffer (`tun_alloc_skb`,
+/// Linux 6.18 on x86-64): `KMALLOC_MAX_SIZE` bytes in one piece, less headroom and `struct skb_shared_info`,
+/// and `MAX_SKB_FRAGS` pieces of 32 KiB. When its memory is in small pieces, the kernel refuses shorter ones.
+const MAX_PACKET: usize = (4 << 20) - 64 - 320 + 17 * (32 << 10);
+
+/// Why a packet is refused, in whatever state the interface is.
+enum Unfit {
+    Malformed,
+    TooLong,
+}
+
+impl From<Malformed> for Unfit {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
 /// A packet that the program sent, on its way into the network stack (`netif_rx`).
 pub(crate) struct Sent {
     pub(crate) from: InterfaceId,
@@ -30,9 +47,13 @@ impl Kernel {
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // `tun_get_user` looks at the state last, so a malformed packet is refused as such also while the
         // interface is down.
-        let Ok(headers) = device.check(pieces, &self.profile) else {
-            let cause = if length < device.least_length() { Cause::TooShort } else { Cause::MalformedPacket };
-            return Err(Errno::EINVAL.reason(cause));
+        let headers = match device.check(pieces, &self.profile) {
+            Ok(headers) => headers,
+            Err(Unfit::TooLong) => return Err(Errno::ENOBUFS.reason(Cause::NoBuffers)),
+            Err(Unfit::Malformed) if length < device.least_length() => {
+                return Err(Errno::EINVAL.reason(Cause::TooShort));
+            }
+            Err(Unfit::Malformed) => return Err(Errno::EINVAL.reason(Cause::MalformedPacket)),
         };
         if device.state == State::Down {
             return Err(Errno::EIO.reason(Cause::Down));
@@ -45,7 +66,7 @@ impl Kernel {
 
 impl NetDevice {
     /// The rules in the order of `tun_get_user`. Returns the length of the headers in front of the packet.
-    fn check(&self, pieces: &[IoSlice<'_>], profile: &KernelProfile) -> Result<usize, Malformed> {
+    fn check(&self, pieces: &[IoSlice<'_>], profile: &KernelProfile) -> Result<usize, Unfit> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut headers = 0;
         if self.has_packet_information() {
@@ -53,23 +74,29 @@ impl NetDevice {
             headers += PACKET_INFORMATION;
             require(length >= headers)?;
         }
+        let mut vnet_header = None;
         if self.has_vnet_header() {
             let mut header = [0; vnet::LENGTH];
             require(length >= headers + vnet::LENGTH)?;
             copy(pieces, headers, &mut header);
             headers += vnet::LENGTH;
-            vnet::check(&header, self.layer, length - headers, profile)?;
+            vnet_header = Some(header);
         }
-        match self.layer {
-            Layer::Tap => require(length - headers >= ETHERNET_HEADER)?,
-            // Without packet information, the IP version in the first four bits is all that says the
-            // protocol.
-            Layer::Tun if !self.has_packet_information() => {
-                let mut first = [0];
-                copy(pieces, headers, &mut first);
-                require(matches!(first[0] >> 4, 4 | 6))?;
-            }
-            Layer::Tun => {}
+        let packet = length - headers;
+        if self.layer == Layer::Tap {
+            require(packet >= ETHERNET_HEADER)?;
+        }
+        if packet > MAX_PACKET {
+            return Err(Unfit::TooLong);
+        }
+        if let Some(header) = vnet_header {
+            vnet::check(&header, self.layer, packet, profile)?;
+        }
+        // Without packet information, the IP version in the first four bits is all that says the protocol.
+        if self.layer == Layer::Tun && !self.has_packet_information() {
+            let mut first = [0];
+            copy(pieces, headers, &mut first);
+            require(matches!(first[0] >> 4, 4 | 6))?;
         }
         Ok(headers)
     }

@@ -59,6 +59,8 @@ pub(crate) fn to_inject(random: &mut Random, is_tun: bool) -> Vec<u8> {
 
 fn body(random: &mut Random, flags: CreateFlags) -> Vec<u8> {
     match random.below(12) {
+        // More than the kernel has a buffer for.
+        0 if random.one_of(1, 50) => vec![0x45; 5 << 20],
         0 => {
             let length = random.below(80);
             random.bytes(length)
