@@ -12,7 +12,10 @@ use tunctl_core::{Cause, CreateOptions, Interface, InterfaceName, TunBackend, Tu
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     [
         suite![Names: a_pattern_is_exhausted_when_its_next_number_would_be_cut],
-        suite![Lifetime: a_name_that_is_refused_late_uses_up_an_index],
+        suite![Lifetime:
+            a_name_that_is_refused_late_uses_up_an_index,
+            an_exhausted_pattern_uses_up_an_index_where_it_is_found_late,
+        ],
         suite![Reading:
             a_packet_shorter_than_its_ip_header_has_no_protocol,
             room_in_a_full_queue_comes_back_in_batches,
@@ -27,6 +30,26 @@ fn a_pattern_is_exhausted_when_its_next_number_would_be_cut<H: Harness>(harness:
     let _all: Vec<_> = (0..100).map(|_| harness.backend().create(&options).unwrap()).collect();
     // 100 would make 16 bytes; what is left of them, "abcdefghijklm10", is there.
     refused_with(harness.backend().create(&options), Cause::Exists, harness.profile().exhausted_errno);
+}
+
+/// Where the number that is cut is found taken late, each attempt uses up an index.
+fn an_exhausted_pattern_uses_up_an_index_where_it_is_found_late<H: Harness>(harness: &H) {
+    let index = |text| tun(harness, text).interface().index().get();
+    let options = named(CreateOptions::tun(), "abcdefghijklm%d");
+    let all: Vec<_> = (0..100).map(|_| harness.backend().create(&options).unwrap()).collect();
+    let before = index("tun0");
+    for _ in 0..2 {
+        refused_with(harness.backend().create(&options), Cause::Exists, harness.profile().exhausted_errno);
+    }
+    if harness.profile().exhausted_errno != errno::EEXIST {
+        assert_eq!(index("tun0"), before + 1);
+        return;
+    }
+    assert_eq!(index("tun0"), before + 3);
+    // A new name of an interface that is there uses up none.
+    let pattern = InterfaceName::from_kernel(b"abcdefghijklm%d").unwrap();
+    refused_with(all[0].interface().rename(&pattern), Cause::Exists, errno::EEXIST);
+    assert_eq!(index("tun0"), before + 4);
 }
 
 fn a_name_that_is_refused_late_uses_up_an_index<H: Harness>(harness: &H) {

@@ -5,7 +5,7 @@ use tunctl_core::{
 };
 
 use super::link::{LinkProperties, MAX_RING_SIZE};
-use super::name::{check_reserved, is_loopback};
+use super::name::{check_reserved, exhausted, is_loopback};
 use super::ring::Ring;
 use super::{Event, FileId, InterfaceId, Kernel, NamespaceId, NetDevice, TunFile};
 use crate::Errno;
@@ -126,6 +126,11 @@ impl Kernel {
         // reserved first, and only the notifiers that follow (`inetdev_event`, `addrconf_notify`) look at
         // these names.
         check_reserved(&name)?;
+        // Only the last number of a pattern can be taken: other names are looked up before. So the index is
+        // consumed here as well.
+        if self.is_taken(wanted.namespace, &name) {
+            return Err(exhausted(self.profile.exhausted()));
+        }
         let id = InterfaceId(self.next_interface);
         self.next_interface += 1;
         let device = NetDevice {

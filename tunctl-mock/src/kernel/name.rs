@@ -16,7 +16,8 @@ const MAX_NAME_LENGTH: usize = 15;
 const REFUSED: Reason = Errno::EINVAL.reason(Cause::InvalidName);
 
 impl Kernel {
-    /// The name of a new or renamed interface: the wanted one, or a pattern's first free number.
+    /// The name of a new or renamed interface: the wanted one, or a pattern's first free number. It may be
+    /// taken, which the caller has to check.
     pub(super) fn choose_name(
         &self,
         namespace: NamespaceId,
@@ -38,7 +39,8 @@ impl Kernel {
         };
         // The first number that no other name of the pattern has. A name that is too long is cut
         // (`snprintf`); a cut name does not count as one of the pattern, so the kernel may arrive at one that
-        // is taken, and stops there.
+        // is taken, and stops there: older ones at once, newer ones only when they use the name
+        // (`__dev_alloc_name`, Linux 6.18).
         for number in 0..MAX_NUMBERS {
             let mut whole = [before, number.to_string().as_bytes(), after].concat();
             let is_cut = whole.len() > MAX_NAME_LENGTH;
@@ -46,6 +48,7 @@ impl Kernel {
             let name = InterfaceName::from_kernel(&whole).map_err(|_| REFUSED)?;
             match self.is_taken(namespace, &name) {
                 false => return Ok(name),
+                true if is_cut && self.profile.exhausted() == Errno::EEXIST => return Ok(name),
                 true if is_cut => return Err(exhausted(self.profile.exhausted())),
                 true => {}
             }
@@ -59,7 +62,7 @@ impl Kernel {
     }
 }
 
-fn exhausted(errno: Errno) -> Reason {
+pub(super) fn exhausted(errno: Errno) -> Reason {
     errno.reason(Cause::Exists).with_detail("every number that the pattern could take is taken")
 }
 
