@@ -3,7 +3,7 @@
 use crate::{
     Case, Harness, addresses, applying, buffers, configuration, gone, interface_handles, joining, lifetime,
     lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming,
-    replacing, segments, stopping, strangers, virtio_net, writing,
+    replacing, segments, steering, stopping, strangers, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -20,6 +20,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         refusal_order::cases(),
         queues::cases(),
         joining::cases(),
+        steering::cases(),
         reading::cases(),
         buffers::cases(),
         writing::cases(),

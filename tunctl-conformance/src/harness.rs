@@ -1,5 +1,7 @@
 //! What the suite asks of whoever runs it.
 
+use std::time::Duration;
+
 use tunctl_core::{
     Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result, TunBackend,
 };
@@ -64,6 +66,11 @@ pub trait Harness {
     /// Does something as another user: effective uid and gid, no other groups, and with or without the
     /// privilege to configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut());
+
+    /// Lets time pass, in which the system may forget something.
+    fn pass_time(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
 
     /// What a poll of the device reports at this moment.
     fn poll_state(&self, device: &DeviceOf<Self>) -> PollState;

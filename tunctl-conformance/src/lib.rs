@@ -56,6 +56,7 @@ mod refusal_order;
 mod renaming;
 mod replacing;
 mod segments;
+mod steering;
 mod stopping;
 mod strangers;
 mod virtio_net;

@@ -1,6 +1,8 @@
 //! The mock as a harness of the conformance suite: for the tests of this crate, and for the comparison with a
 //! kernel.
 
+use std::time::Duration;
+
 use tunctl_conformance::{Harness, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Operation,
@@ -132,6 +134,10 @@ impl Harness for MockHarness {
 
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
         self.backend.as_caller(Caller::user(uid, gid).capable(capable), work);
+    }
+
+    fn pass_time(&self, duration: Duration) {
+        self.backend.advance(duration);
     }
 
     fn poll_state(&self, device: &MockDevice) -> PollState {

@@ -10,6 +10,7 @@
 //! | descriptors: settings, poll, close (`tun_set_queue`, `tun_chr_poll`, `__tun_detach`) | `queue.rs` |
 //! | packets to the program (`tun_net_xmit`, `tun_do_read`, `tun_put_user`) | `receive.rs` |
 //! | a queue, and when it is full (`ptr_ring`) | `ring.rs` |
+//! | which queue a flow goes to (`tun_flow_update`, `tun_automq_select_queue`) | `flow.rs` |
 //! | packets from the program (`tun_get_user`) | `send.rs` |
 //! | virtio-net headers (`tun_vnet_hdr_get`, `virtio_net_hdr_to_skb`) | `vnet.rs` |
 //! | state, MTU, MAC address, name, namespace (`do_setlink`, `dev_change_name`) | `link.rs` |
@@ -23,6 +24,7 @@
 
 mod address;
 mod attach;
+mod flow;
 mod link;
 mod name;
 mod queue;
@@ -32,12 +34,14 @@ mod send;
 mod vnet;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason,
     State, Uid,
 };
 
+use flow::FlowTable;
 use link::LinkProperties;
 use ring::Ring;
 
@@ -96,6 +100,8 @@ pub(crate) struct Kernel {
     next_interface: u64,
     files: Vec<Option<TunFile>>,
     events: VecDeque<Event>,
+    /// The time since the system started.
+    pub(crate) now: Duration,
 }
 
 /// What a rule reports beside its result, to those who wait for a change.
@@ -143,6 +149,7 @@ pub(crate) struct NetDevice {
     /// Files whose queue is in service (`tun->tfiles`), and files whose queue is detached (`tun->disabled`).
     attached: Vec<FileId>,
     detached: Vec<FileId>,
+    flows: FlowTable,
     /// Packets that were sent out of the interface and reached no queue (`tx_dropped`).
     dropped: u64,
 }
@@ -165,6 +172,7 @@ impl Kernel {
             next_interface: 0,
             files: Vec::new(),
             events: VecDeque::new(),
+            now: Duration::ZERO,
         }
     }
 

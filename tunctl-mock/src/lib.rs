@@ -42,7 +42,8 @@
 //!
 //! Routing, sockets and neighbours: the test plays the system's IP stack, and decides what it sends. IPv6
 //! link-local addresses, which Linux adds by itself. The contents of a GSO packet. Time, except for packets
-//! on an [impaired](Impairment) wire. Which of several queues a flow goes to is arbitrary, as in Linux.
+//! on an [impaired](Impairment) wire, and for [flows](MockBackend::advance). Which of several queues a flow
+//! goes to before the program has sent in it is arbitrary, as in Linux.
 
 #![forbid(unsafe_code)]
 

@@ -82,13 +82,14 @@ impl MockBackend {
         self.with(&which, |world, id| world.impair(id, direction, None));
     }
 
-    /// Lets time pass on the wires. Delayed packets arrive when they are due; packets that are held back set
-    /// out.
+    /// Lets time pass. Delayed packets arrive when they are due; packets that are held back set out; and the
+    /// system forgets a flow in which the program has not sent for three to four seconds, so that its packets
+    /// may go to another of several queues.
     pub fn advance(&self, by: Duration) {
         self.world.lock().advance(by);
     }
 
-    /// How much time passed on the wires.
+    /// How much time has passed.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.world.lock().wires.now()

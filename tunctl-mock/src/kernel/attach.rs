@@ -4,6 +4,7 @@ use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason, State, Uid,
 };
 
+use super::flow::FlowTable;
 use super::link::{LinkProperties, MAX_RING_SIZE};
 use super::name::{check_reserved, exhausted, is_loopback};
 use super::ring::Ring;
@@ -151,6 +152,7 @@ impl Kernel {
             ipv6: Vec::new(),
             attached: Vec::new(),
             detached: Vec::new(),
+            flows: FlowTable::default(),
             dropped: 0,
         };
         self.interfaces.insert(id, device);

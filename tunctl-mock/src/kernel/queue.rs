@@ -97,7 +97,7 @@ impl Kernel {
             return Err(INVALID);
         }
         if let Some(device) = self.device_mut(id) {
-            remove_queue(&mut device.attached, file);
+            device.remove_queue(file);
             device.detached.push(file);
         }
         if let Some(file) = self.file_mut(file) {
@@ -113,7 +113,7 @@ impl Kernel {
     pub(crate) fn close(&mut self, file: FileId) {
         let Some(closed) = self.files.get_mut(file.0).and_then(Option::take) else { return };
         let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else { return };
-        remove_queue(&mut device.attached, file);
+        device.remove_queue(file);
         device.detached.retain(|&other| other != file);
         let id = device.id;
         if device.queues() == 0 && !device.persistent {
@@ -157,9 +157,13 @@ impl Kernel {
     }
 }
 
-/// As in `__tun_detach`, the last queue takes the index of the removed one, so that the indices have no gap.
-fn remove_queue(queues: &mut Vec<FileId>, file: FileId) {
-    if let Some(position) = queues.iter().position(|&other| other == file) {
-        queues.swap_remove(position);
+impl NetDevice {
+    /// Takes a queue out of service if it is in service (`__tun_detach`). The last queue takes its index, so
+    /// that the indices have no gap.
+    fn remove_queue(&mut self, file: FileId) {
+        if let Some(position) = self.attached.iter().position(|&other| other == file) {
+            self.attached.swap_remove(position);
+            self.flows.forget_queue(self.attached.len());
+        }
     }
 }

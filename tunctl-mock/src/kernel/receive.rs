@@ -1,12 +1,12 @@
 //! Packets to the program: queueing (`tun_net_xmit`), headers and truncation (`tun_put_user`).
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::IoSliceMut;
+use std::time::Duration;
 
 use tunctl_core::{Cause, Layer, Reason, State};
 use tunctl_packet::header::{EtherType, PacketInfo};
-use tunctl_packet::{FlowKey, Packet};
 
+use super::flow::Flow;
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
 use super::{Event, FileId, InterfaceId, Kernel, NetDevice, vnet};
 use crate::kernel::Result;
@@ -16,6 +16,7 @@ impl Kernel {
     /// The system sends a packet out of the interface (`tun_net_xmit`). Every drop is silent for the sender,
     /// and counted.
     pub(crate) fn deliver(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
+        let now = self.now;
         let Some(device) = self.device_mut(id) else { return Delivery::Refused };
         if device.state == State::Down {
             return Delivery::Down;
@@ -23,7 +24,7 @@ impl Kernel {
         if !device.is_sendable(&packet) {
             return Delivery::Refused;
         }
-        let Some(file) = device.choose_queue(&packet) else {
+        let Some(file) = device.choose_queue(&packet, now) else {
             device.dropped += 1;
             return Delivery::Unattached;
         };
@@ -91,27 +92,18 @@ impl NetDevice {
         }
     }
 
-    /// The packets of a flow go to one queue as long as the set of queues does not change
-    /// (`tun_automq_select_queue`). Which queue that is, is not promised. The model hashes both directions of
-    /// a flow alike.
-    fn choose_queue(&self, packet: &[u8]) -> Option<FileId> {
+    /// The queue for a packet to the program (`tun_select_queue`). The program steers a flow to the queue by
+    /// which it last sent a packet of it.
+    fn choose_queue(&self, packet: &[u8], now: Duration) -> Option<FileId> {
         match self.attached[..] {
             [] => None,
             [only] => Some(only),
             ref several => {
-                let mut hasher = DefaultHasher::new();
-                flow(self.layer, packet).hash(&mut hasher);
-                let hash = usize::try_from(hasher.finish() >> 32).unwrap_or_default();
-                several.get(hash % several.len()).copied()
+                let flow = Flow::of(self.layer, ether_type(self.layer, packet), packet);
+                several.get(self.flows.select(&flow, several.len(), now)).copied()
             }
         }
     }
-}
-
-/// The flow of a packet, the same in both directions.
-fn flow(layer: Layer, packet: &[u8]) -> Option<FlowKey> {
-    let flow = Packet::parse(layer, packet).ok()?.flow_key()?;
-    Some(flow.min(flow.reversed()))
 }
 
 /// The packet information header (`struct tun_pi`): two bytes of flags in the host's byte order, and the
@@ -122,7 +114,7 @@ fn packet_information(layer: Layer, packet: &[u8], stripped: bool) -> [u8; PACKE
 
 /// The EtherType of a packet (`skb->protocol`). On a tun it is derived from the IP version, and is 0 if the
 /// IP header is incomplete or of another version (`ip_tunnel_parse_protocol`).
-fn ether_type(layer: Layer, packet: &[u8]) -> EtherType {
+pub(super) fn ether_type(layer: Layer, packet: &[u8]) -> EtherType {
     let number = match layer {
         Layer::Tun => match (packet.first().map(|first| first >> 4), packet.len()) {
             (Some(4), 20..) => 0x0800,

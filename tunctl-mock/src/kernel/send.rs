@@ -3,7 +3,10 @@
 use std::io::IoSlice;
 
 use tunctl_core::{Cause, CreateFlags, Layer, State};
+use tunctl_packet::EtherType;
 
+use super::flow::Flow;
+use super::receive::ether_type;
 use super::vnet::Malformed;
 use super::{FileId, InterfaceId, Kernel, NetDevice, vnet};
 use crate::kernel::Result;
@@ -42,7 +45,7 @@ pub(crate) struct Sent {
 
 impl Kernel {
     /// The program writes one packet (`tun_get_user`).
-    pub(crate) fn send(&self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<Sent> {
+    pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<Sent> {
         let device = self.attached(file)?;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // `tun_get_user` looks at the state last, so a malformed packet is refused as such also while the
@@ -60,7 +63,30 @@ impl Kernel {
         }
         // To the kernel this is a packet that arrives: the MTU bounds what it sends, not what it receives. A
         // detached queue can send too, since only its receiving side is out of service.
-        Ok(Sent { from: device.id, packet: gather(pieces, headers), length })
+        let (id, packet) = (device.id, gather(pieces, headers));
+        self.steer(id, file, pieces, &packet);
+        Ok(Sent { from: id, packet, length })
+    }
+}
+
+impl Kernel {
+    /// A flow goes to the queue by which the program last sent a packet of it (`tun_flow_update`), if that is
+    /// one of several in service.
+    fn steer(&mut self, id: InterfaceId, file: FileId, pieces: &[IoSlice<'_>], packet: &[u8]) {
+        let now = self.now;
+        let Some(device) = self.device_mut(id).filter(|device| device.attached.len() > 1) else { return };
+        let Some(queue) = device.attached.iter().position(|&other| other == file) else { return };
+        let ether_type = match device.layer {
+            // The kernel believes the packet information.
+            Layer::Tun if device.has_packet_information() => {
+                let mut information = [0; PACKET_INFORMATION];
+                copy(pieces, 0, &mut information);
+                let [_, _, high, low] = information;
+                EtherType::from(u16::from_be_bytes([high, low]))
+            }
+            layer => ether_type(layer, packet),
+        };
+        device.flows.update(Flow::of(device.layer, ether_type, packet), queue, now);
     }
 }
 

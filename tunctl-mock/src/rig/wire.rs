@@ -291,12 +291,17 @@ impl World {
         while let Some((&(due, sequence), _)) =
             self.wires.late.first_key_value().filter(|((due, _), _)| *due <= until)
         {
-            self.wires.now = due;
+            self.set_clock(due);
             if let Some((id, direction, packet)) = self.wires.late.remove(&(due, sequence)) {
                 self.land(id, direction, packet);
             }
         }
-        self.wires.now = until;
+        self.set_clock(until);
+    }
+
+    fn set_clock(&mut self, now: Duration) {
+        self.wires.now = now;
+        self.kernel.now = now;
     }
 
     /// Counts the packets that a deletion loses: those on their way to the interface and those on their way

@@ -1,4 +1,7 @@
-//! Which queue a packet goes to: none is promised, except that the packets of a flow stay together.
+//! Which queue a packet goes to: the one by which the program last sent in its flow. Before, none is promised,
+//! except that the packets of a flow stay together.
+
+use std::time::Duration;
 
 use tunctl_core::{CreateOptions, TunBackend, TunDevice};
 use tunctl_mock::{Delivery, MockBackend, MockDevice};
@@ -37,6 +40,23 @@ fn flows_are_spread_over_all_queues() {
     used.sort_unstable();
     used.dedup();
     assert_eq!(used, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_flow_goes_to_the_queue_that_sent_in_it_until_it_is_forgotten() {
+    let kernel = MockBackend::new();
+    let devices: [_; 4] = queues(&kernel);
+    let (sent, answer) = (datagram((1, 53), (2, 9)), datagram((2, 9), (1, 53)));
+    let before = queue_of(&kernel, &devices, &answer);
+    for (queue, device) in devices.iter().enumerate() {
+        device.send(&sent).unwrap();
+        assert_eq!(queue_of(&kernel, &devices, &answer), queue);
+    }
+    devices[(before + 1) % 4].send(&sent).unwrap();
+    kernel.advance(Duration::from_millis(2_999));
+    assert_eq!(queue_of(&kernel, &devices, &answer), (before + 1) % 4);
+    kernel.advance(Duration::from_millis(1));
+    assert_eq!(queue_of(&kernel, &devices, &answer), before);
 }
 
 #[test]

@@ -1,0 +1,224 @@
+//! Which queue the system sends a flow's packets to: the one by which the program last sent in it.
+
+use std::time::Duration;
+
+use crate::case::{Case, suite};
+use crate::expect::{ipv4, ipv6, name, up};
+use crate::queues::{join, several, switched};
+use crate::{DeviceOf, Harness};
+use tunctl_core::{CreateOptions, Layer, TunDevice};
+
+pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
+    suite![Queues:
+        a_flow_goes_to_the_queue_that_sent_in_it_last,
+        a_flow_is_the_same_both_ways_and_in_any_form,
+        what_has_no_ports_is_one_flow_between_two_hosts,
+        another_flow_stays_where_it_is,
+        frames_are_steered_too,
+        what_is_refused_steers_nothing,
+        a_queue_alone_in_service_steers_nothing,
+        a_detached_queue_steers_nothing,
+        the_last_queue_takes_the_flows_of_one_that_goes,
+        the_flows_of_the_last_queue_go_to_the_first_when_it_moves,
+        a_flow_is_forgotten_five_seconds_later,
+    ]
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// A packet from one host and port to another, without checksums.
+fn packet(protocol: u8, from: (u8, u16), to: (u8, u16)) -> Vec<u8> {
+    let mut packet = ipv4(40);
+    (packet[9], packet[15], packet[19]) = (protocol, from.0, to.0);
+    packet[20..22].copy_from_slice(&from.1.to_be_bytes());
+    packet[22..24].copy_from_slice(&to.1.to_be_bytes());
+    packet
+}
+
+/// A packet of a flow from the program, and one to it.
+fn pair(flow: u16) -> [Vec<u8>; 2] {
+    let (near, far) = ((1, 53), (2, 4000 + flow));
+    [packet(UDP, near, far), packet(UDP, far, near)]
+}
+
+/// Queues of an interface that is up.
+fn queues<H: Harness, const N: usize>(harness: &H) -> [DeviceOf<H>; N] {
+    let mut first = Some(up(harness, several(), "many"));
+    [(); N].map(|()| first.take().unwrap_or_else(|| join(harness)))
+}
+
+/// The queue at which a packet from the system arrives.
+#[track_caller]
+fn queue_of<'a, H: Harness>(
+    harness: &H,
+    devices: impl IntoIterator<Item = &'a DeviceOf<H>>,
+    packet: &[u8],
+) -> usize
+where
+    DeviceOf<H>: 'a,
+{
+    assert!(harness.inject(&name("many"), packet));
+    let mut buffer = [0; 100];
+    let received = |device: &DeviceOf<H>| device.try_recv(&mut buffer).is_ok();
+    let mut arrived = devices.into_iter().map(received).enumerate().filter(|(_, is_here)| *is_here);
+    let (queue, _) = arrived.next().expect("it arrives at a queue");
+    assert_eq!(arrived.next(), None);
+    queue
+}
+
+/// Asserts that an answer goes to whichever queue sends.
+#[track_caller]
+fn assert_follows<H: Harness>(harness: &H, devices: &[DeviceOf<H>], sent: &[u8], answer: &[u8]) {
+    for (queue, device) in devices.iter().enumerate() {
+        device.send(sent).unwrap();
+        assert_eq!(queue_of(harness, devices, answer), queue);
+    }
+}
+
+fn a_flow_goes_to_the_queue_that_sent_in_it_last<H: Harness>(harness: &H) {
+    let devices: [_; 4] = queues(harness);
+    for flow in 0..16 {
+        let [sent, answer] = pair(flow);
+        assert_follows(harness, &devices, &sent, &answer);
+    }
+    // All of them are still where they were.
+    for flow in 0..16 {
+        assert_eq!(queue_of(harness, &devices, &pair(flow)[1]), 3);
+    }
+}
+
+fn a_flow_is_the_same_both_ways_and_in_any_form<H: Harness>(harness: &H) {
+    let devices: [_; 4] = queues(harness);
+    let [sent, answer] = pair(0);
+    assert_follows(harness, &devices, &sent, &sent);
+    // Addresses and ports are put in order each by itself.
+    assert_follows(harness, &devices, &sent, &packet(UDP, (2, 53), (1, 4000)));
+    let mut other_form = answer.clone();
+    (other_form[1], other_form[5], other_form[8]) = (0x10, 7, 3);
+    assert_follows(harness, &devices, &sent, &other_form);
+    let (sent, mut answer) = (ipv6(60), ipv6(60));
+    answer.splice(8..40, [&sent[24..40], &sent[8..24]].concat());
+    let ports = [&sent[42..44], &sent[40..42]].concat();
+    answer.splice(40..44, ports);
+    assert_follows(harness, &devices, &sent, &answer);
+}
+
+fn what_has_no_ports_is_one_flow_between_two_hosts<H: Harness>(harness: &H) {
+    let devices: [_; 4] = queues(harness);
+    const ICMP: u8 = 1;
+    assert_follows(harness, &devices, &packet(ICMP, (1, 8), (2, 1)), &packet(ICMP, (2, 0), (1, 7)));
+    // Each fragment, since only the first has ports.
+    let fragment = |field: u16, from, to| {
+        let mut packet = packet(UDP, from, to);
+        packet[6..8].copy_from_slice(&field.to_be_bytes());
+        packet
+    };
+    let later = fragment(5, (2, 9), (1, 9));
+    assert_follows(harness, &devices, &fragment(0x2000, (1, 53), (2, 4000)), &later);
+    assert_follows(harness, &devices, &later, &fragment(0x2000, (2, 7), (1, 8)));
+}
+
+fn another_flow_stays_where_it_is<H: Harness>(harness: &H) {
+    let devices: [_; 4] = queues(harness);
+    let [sent, _] = pair(0);
+    for other in [pair(1)[1].clone(), packet(TCP, (2, 4000), (1, 53)), packet(UDP, (3, 4000), (1, 53))] {
+        let before = queue_of(harness, &devices, &other);
+        for device in &devices {
+            device.send(&sent).unwrap();
+            assert_eq!(queue_of(harness, &devices, &other), before);
+        }
+    }
+}
+
+fn frames_are_steered_too<H: Harness>(harness: &H) {
+    let options = CreateOptions::tap().multi_queue(true);
+    let first = up(harness, options.clone(), "many");
+    let devices = [first, crate::expect::open(harness, options, "many").unwrap()];
+    assert_eq!(devices[0].flags().layer(), Some(Layer::Tap));
+    let frame = |packet: &[u8]| crate::expect::frame(0x0800, packet);
+    for flow in 0..8 {
+        let [sent, answer] = pair(flow);
+        assert_follows(harness, &devices, &frame(&sent), &frame(&answer));
+    }
+}
+
+fn what_is_refused_steers_nothing<H: Harness>(harness: &H) {
+    let devices: [_; 2] = queues(harness);
+    let [sent, answer] = pair(0);
+    devices[1].send(&sent).unwrap();
+    harness.set_up(&name("many"), false);
+    assert!(devices[0].try_send(&sent).is_err());
+    harness.set_up(&name("many"), true);
+    assert_eq!(queue_of(harness, &devices, &answer), 1);
+}
+
+fn a_queue_alone_in_service_steers_nothing<H: Harness>(harness: &H) {
+    let devices: [_; 2] = queues(harness);
+    // A flow that the system has chosen the second queue for.
+    let mut flows = (0..100).map(pair);
+    let of_second = flows.find(|[_, answer]| queue_of(harness, &devices, answer) == 1);
+    let [sent, answer] = of_second.expect("flows are spread over both");
+    if !switched(harness, &devices[1], false) {
+        return;
+    }
+    devices[0].send(&sent).unwrap();
+    switched(harness, &devices[1], true);
+    assert_eq!(queue_of(harness, &devices, &answer), 1);
+}
+
+fn a_detached_queue_steers_nothing<H: Harness>(harness: &H) {
+    let devices: [_; 3] = queues(harness);
+    let [sent, answer] = pair(0);
+    devices[1].send(&sent).unwrap();
+    if !switched(harness, &devices[0], false) {
+        return;
+    }
+    devices[0].send(&sent).unwrap();
+    assert_eq!(queue_of(harness, &devices, &answer), 1);
+}
+
+fn the_last_queue_takes_the_flows_of_one_that_goes<H: Harness>(harness: &H) {
+    let [first, second, third, fourth] = queues(harness);
+    let answers = [&first, &second, &third, &fourth].into_iter().zip(0..).map(|(device, flow)| {
+        let [sent, answer] = pair(flow);
+        device.send(&sent).unwrap();
+        answer
+    });
+    let [of_first, of_second, of_third, _] = answers.collect::<Vec<_>>().try_into().unwrap();
+    drop(second);
+    let left = [&first, &third, &fourth];
+    assert_eq!(queue_of(harness, left, &of_first), 0);
+    assert_eq!(queue_of(harness, left, &of_third), 1);
+    assert_eq!(queue_of(harness, left, &of_second), 2);
+}
+
+/// The system goes by the number that the last queue had, and there is none with it any more.
+fn the_flows_of_the_last_queue_go_to_the_first_when_it_moves<H: Harness>(harness: &H) {
+    let [first, second, third] = queues(harness);
+    let [sent, answer] = pair(0);
+    third.send(&sent).unwrap();
+    drop(second);
+    assert_eq!(queue_of(harness, [&first, &third], &answer), 0);
+    // A new queue gets the number, and the flow with it.
+    let fourth = join(harness);
+    assert_eq!(queue_of(harness, [&first, &third, &fourth], &answer), 2);
+}
+
+fn a_flow_is_forgotten_five_seconds_later<H: Harness>(harness: &H) {
+    let devices: [_; 4] = queues(harness);
+    let [sent, answer] = pair(0);
+    let before = queue_of(harness, &devices, &answer);
+    let other = (before + 1) % 4;
+    devices[other].send(&sent).unwrap();
+    for _ in 0..2 {
+        // What the system sends does not keep it.
+        assert_eq!(queue_of(harness, &devices, &answer), other);
+        harness.pass_time(Duration::from_secs(1));
+    }
+    devices[other].send(&sent).unwrap();
+    harness.pass_time(Duration::from_secs(2));
+    assert_eq!(queue_of(harness, &devices, &answer), other);
+    harness.pass_time(Duration::from_secs(3));
+    assert_eq!(queue_of(harness, &devices, &answer), before);
+}
