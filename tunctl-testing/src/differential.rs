@@ -14,8 +14,8 @@
 //! queueing discipline, taps get no IPv6 addresses, which the kernel would announce, and no packet is
 //! addressed to the system, which would answer.
 //!
-//! One choice is the kernel's alone: which of several queues an injected packet goes to. See
-//! `world/outside.rs`.
+//! One choice is the kernel's alone: which of several queues an injected packet goes to, unless the program
+//! has just sent in its flow. See `world/outside.rs`.
 //!
 //! # Platform
 //!

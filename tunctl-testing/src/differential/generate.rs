@@ -114,6 +114,9 @@ fn device(random: &mut Random, view: &View) -> Op {
     let flags = CreateFlags::from_bits_truncate(held.map_or(0, |held| held.flags));
     let is_tun = flags.contains(CreateFlags::TUN);
     let readable = held.is_some_and(|held| held.poll.readable);
+    if flags.contains(CreateFlags::MULTI_QUEUE) && random.one_of(1, 12) {
+        return Op::Reply { slot, flow: u8::try_from(random.below(4)).unwrap_or_default() };
+    }
     match random.below(100) {
         0..=25 => {
             let packet = packets::to_send(random, flags);

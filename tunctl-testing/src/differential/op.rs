@@ -73,6 +73,12 @@ pub(crate) enum Op {
         slot: usize,
         attached: bool,
     },
+    /// The program sends a packet of this flow, and the system answers it: which of several queues the answer
+    /// reaches.
+    Reply {
+        slot: usize,
+        flow: u8,
+    },
     /// `TunDevice::up`.
     Up {
         slot: usize,
@@ -180,7 +186,9 @@ impl Op {
             Self::Down { .. } => Operation::Down,
             Self::Interface { call, .. } => return call.operation(),
             Self::List => Operation::List,
-            Self::Close { .. } | Self::Caller(_) | Self::System(_) | Self::Survey => return None,
+            Self::Close { .. } | Self::Reply { .. } | Self::Caller(_) | Self::System(_) | Self::Survey => {
+                return None;
+            }
         })
     }
 
@@ -189,6 +197,7 @@ impl Op {
         match (self.operation(), self) {
             (Some(operation), _) => format!("{operation:?}"),
             (None, Self::Close { .. }) => "(close)".into(),
+            (None, Self::Reply { .. }) => "(answer from the system)".into(),
             (None, Self::Interface { .. }) => "(configuration)".into(),
             (None, Self::Caller(_)) => "(change of caller)".into(),
             (None, Self::System(System::Delete { .. })) => "(deleted by another)".into(),
@@ -215,6 +224,7 @@ impl Op {
             | Self::SetOwner { slot, .. }
             | Self::SetGroup { slot, .. }
             | Self::Queue { slot, .. }
+            | Self::Reply { slot, .. }
             | Self::Up { slot, .. }
             | Self::Down { slot } => Some(On::Slot(*slot)),
             Self::Interface { on, .. } => Some(on.clone()),

@@ -57,6 +57,25 @@ pub(crate) fn to_inject(random: &mut Random, is_tun: bool) -> Vec<u8> {
     }
 }
 
+/// A packet of a flow from a program with these flags, and the system's answer to it.
+pub(crate) fn conversation(flow: u8, flags: CreateFlags) -> (Vec<u8>, Vec<u8>) {
+    let packet = |[from, to]: [[u8; 4]; 2], ports: [u8; 4]| {
+        let header = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0];
+        let packet = [&header[..], &from, &to, &ports, &[0, 8, 0, 0]].concat();
+        let link = [[0xff; 6], [2, 0, 0, 0, 0, 9]].concat();
+        if flags.contains(CreateFlags::TUN) { packet } else { [&link[..], &[8, 0], &packet].concat() }
+    };
+    let mut sent = Vec::new();
+    if !flags.contains(CreateFlags::NO_PI) {
+        sent.extend([0, 0, 8, 0]);
+    }
+    if flags.contains(CreateFlags::VNET_HDR) {
+        sent.extend([0; 10]);
+    }
+    sent.extend(packet([FAR, NEAR], [0, 53, 16, flow]));
+    (sent, packet([NEAR, FAR], [16, flow, 0, 53]))
+}
+
 fn body(random: &mut Random, flags: CreateFlags) -> Vec<u8> {
     match random.below(12) {
         // More than the kernel has a buffer for.

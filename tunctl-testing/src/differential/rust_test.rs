@@ -72,6 +72,7 @@ impl Writer {
             (Op::System(system), answer) => self.system(system, answer),
             (Op::Survey, _) => self.survey(answer),
             (Op::Close { slot }, _) => self.line(&format!("drop(d{slot});")),
+            (Op::Reply { slot, .. }, answer) => self.reply(*slot, answer),
             (Op::Crowd { flags, name, .. }, Answer::Crowded(opened, refusal)) => {
                 let call = format!("backend.open(&{})", options(*flags, Some(name)));
                 self.line(&format!("let crowd: Vec<_> = (0..{opened}).map(|_| {call}.unwrap()).collect();"));
@@ -94,6 +95,19 @@ impl Writer {
             }
             _ => self.call(op, answer),
         }
+    }
+
+    /// A packet of a flow, and its answer. What the queues held before is left out.
+    fn reply(&mut self, slot: usize, answer: &Answer) {
+        let Answer::Steered { packets: [sent, reply], slot: at, .. } = answer else {
+            return self.line(&format!("// A packet and its answer ended with: {answer:?}"));
+        };
+        self.line(&format!("d{slot}.try_send(&{}).unwrap();", literal(sent)));
+        self.line(&format!("harness.inject(&d{slot}.name().unwrap(), &{});", literal(reply)));
+        self.line(&match at {
+            Some(at) => format!("d{at}.try_recv(&mut [0; 100]).unwrap();"),
+            None => "// It arrived nowhere.".into(),
+        });
     }
 
     /// A call, as whoever calls.

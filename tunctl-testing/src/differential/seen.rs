@@ -53,6 +53,13 @@ pub(crate) enum Answer {
         before: Vec<Vec<u8>>,
         after: Vec<Vec<u8>>,
     },
+    /// The slot at which an answer from the system arrived, the packet that was answered and the answer, and
+    /// what was taken out of all queues before.
+    Steered {
+        slot: Option<usize>,
+        packets: [Vec<u8>; 2],
+        before: Vec<Vec<u8>>,
+    },
     Survey(Vec<Surveyed>),
     /// It panicked, which no answer of either side may be.
     Panicked(String),
@@ -149,6 +156,10 @@ impl fmt::Debug for Answer {
                     }
                 }
                 Ok(())
+            }
+            Self::Steered { before, slot, .. } => {
+                write!(f, "arrived at {slot:?}")?;
+                before.iter().try_for_each(|packet| write!(f, "; before: {}", hex(packet)))
             }
             Self::Survey(surveyed) => surveyed.fmt(f),
             Self::Panicked(message) => write!(f, "panicked: {message}"),

@@ -23,6 +23,9 @@ pub(crate) struct World<H: Harness> {
     watches: Vec<Watch>,
     caller: Caller,
     queues_opened: usize,
+    /// Queues that are out of service: what they send steers no flow, so which queue its answers reach is not
+    /// known.
+    detached: BTreeSet<usize>,
     /// The names of interfaces that were moved elsewhere, where each can be once.
     moved: BTreeSet<String>,
 }
@@ -74,6 +77,7 @@ impl<H: Harness> World<H> {
             watches: Vec::new(),
             caller: Caller::ROOT,
             queues_opened: 0,
+            detached: BTreeSet::new(),
             moved: BTreeSet::new(),
         }
     }
@@ -87,6 +91,7 @@ impl<H: Harness> World<H> {
             }
             Op::System(system) => self.system(system),
             Op::Survey => self.survey(),
+            Op::Reply { slot, flow } => self.reply(*slot, *flow),
             op => self.as_caller(op),
         };
         self.watch_new_interfaces();
@@ -120,6 +125,16 @@ impl<H: Harness> World<H> {
                 Err(answer) => answer,
             },
             Op::List => Answer::of(self.infos(), Answer::Infos),
+            Op::Queue { slot, attached } => {
+                let answer = self.on_device(op);
+                if let (Answer::Done, Some(Slot { queue, .. })) = (&answer, &self.slots[*slot]) {
+                    match attached {
+                        true => self.detached.remove(queue),
+                        false => self.detached.insert(*queue),
+                    };
+                }
+                answer
+            }
             op => self.on_device(op),
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn expression(op: &Op) -> String {
         Op::Interface { on: On::Name(name), call } => {
             format!("backend.interface(&name({name:?})).and_then(|one| one.{})", call.method())
         }
-        Op::Crowd { .. } | Op::Close { .. } | Op::Caller(_) | Op::System(_) | Op::Survey => "()".into(),
+        Op::Crowd { .. } | Op::Close { .. } | Op::Reply { .. } | Op::Caller(_) | Op::System(_) | Op::Survey => "()".into(),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use tunctl_conformance::Harness;
-use tunctl_core::{CreateFlags, InterfaceInfo, InterfaceName, Layer, TunDevice};
+use tunctl_core::{CreateFlags, Interface, InterfaceInfo, InterfaceName, Layer, TunDevice};
 
-use super::World;
+use super::{Slot, World};
 use crate::differential::op::System;
-use crate::differential::seen::Answer;
+use crate::differential::packets;
+use crate::differential::seen::{Answer, Refusal};
 
 /// Room for any packet that is injected, and its headers.
 const ROOM: usize = 4096;
@@ -68,6 +69,31 @@ impl<H: Harness> World<H> {
         let reached = (0..times).filter(|_| self.harness.inject(name, packet)).count();
         let after = self.drained(name);
         Answer::Injected { reached, before, after }
+    }
+
+    /// Sends a packet of a flow by one of several queues, and has the system answer it at once, so that the
+    /// kernel has not forgotten the flow. What else the queues held is taken out before.
+    pub(super) fn reply(&self, slot: usize, flow: u8) -> Answer {
+        let Some(Slot { device, queue }) = &self.slots[slot] else { return Answer::Absent };
+        let Ok(name) = device.name() else { return Answer::Absent };
+        let infos = self.infos().unwrap_or_default();
+        let is_here = infos.iter().any(|info| info.name == name && info.index == device.interface().index());
+        if !is_here || !self.has_several_queues(&name) || self.detached.contains(queue) {
+            return Answer::Absent;
+        }
+        let before = self.drained(&name);
+        let (sent, answer) = packets::conversation(flow, device.flags());
+        if let Err(error) = device.try_send(&sent) {
+            return Answer::Refused(Refusal::from(&error));
+        }
+        self.harness.inject(&name, &answer);
+        let mut buffer = vec![0; ROOM];
+        let slot = self.slots.iter().position(|slot| {
+            slot.as_ref().is_some_and(|slot| {
+                slot.device.name() == Ok(name) && slot.device.try_recv(&mut buffer).is_ok()
+            })
+        });
+        Answer::Steered { slot, packets: [sent, answer], before }
     }
 
     fn has_several_queues(&self, name: &InterfaceName) -> bool {
