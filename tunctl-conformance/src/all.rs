@@ -3,7 +3,7 @@
 use crate::{
     Case, Harness, addresses, applying, buffers, configuration, gone, interface_handles, joining, lifetime,
     lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming,
-    replacing, segments, steering, stopping, strangers, virtio_net, writing,
+    replacing, segments, steering, stopping, strangers, unasked, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -23,6 +23,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         steering::cases(),
         reading::cases(),
         buffers::cases(),
+        unasked::cases(),
         writing::cases(),
         virtio_net::cases(),
         segments::cases(),

@@ -67,6 +67,12 @@ pub trait Harness {
     /// privilege to configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut());
 
+    /// Brings an interface up with the system's own IPv6 switched on, so that the system looks for routers and
+    /// has an address of its own. False if it cannot be made to.
+    fn look_for_routers(&self, _name: &InterfaceName) -> bool {
+        false
+    }
+
     /// Lets time pass, in which the system may forget something.
     fn pass_time(&self, duration: Duration) {
         std::thread::sleep(duration);

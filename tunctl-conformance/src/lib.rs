@@ -59,6 +59,7 @@ mod segments;
 mod steering;
 mod stopping;
 mod strangers;
+mod unasked;
 mod virtio_net;
 mod writing;
 

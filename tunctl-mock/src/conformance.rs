@@ -136,6 +136,12 @@ impl Harness for MockHarness {
         self.backend.as_caller(Caller::user(uid, gid).capable(capable), work);
     }
 
+    fn look_for_routers(&self, name: &InterfaceName) -> bool {
+        self.backend.set_state(*name, State::Up);
+        self.backend.solicit_routers(*name);
+        true
+    }
+
     fn pass_time(&self, duration: Duration) {
         self.backend.advance(duration);
     }

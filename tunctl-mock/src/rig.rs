@@ -7,7 +7,7 @@
 //! | scripted faults | `fault.rs` |
 //! | received packets, deleted interfaces | `memory.rs` |
 //! | waking threads and event loops | `signal.rs`, `descriptor.rs` |
-//! | a packet that the system sends unasked | `solicitation.rs` |
+//! | packets that the system sends unasked | `solicitation.rs` |
 //!
 //! The kernel knows nothing about the rig. Its rules leave [`Event`]s behind, and [`World::step`] passes them
 //! on before it returns, so that no waiter misses a change.

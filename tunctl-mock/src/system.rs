@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Operation, Result, State};
 
-use crate::kernel::{Kernel, NO_DEVICE, NamespaceId, NetDevice};
+use crate::kernel::{Kernel, NO_DEVICE, NamespaceId};
+use crate::rig::solicitation;
 use crate::{Caller, Delivery, Fault, KernelProfile, MockBackend, Target};
 
 /// What the system and other programs do.
@@ -171,20 +172,25 @@ impl MockBackend {
         self.with(&of, |world, id| world.step(|kernel| kernel.set_state(id, state)));
     }
 
-    /// The system sends a router solicitation out of the interface, as Linux does by itself after `up` if
-    /// IPv6 is on: a program must expect packets that it did not ask for. On a tap it has an Ethernet header
-    /// in front.
+    /// The system looks for routers, as Linux does by itself after `up` if IPv6 is on: a program must expect
+    /// packets that it did not ask for. Returns the outcome of the router solicitation.
+    ///
+    /// On a tap, Linux first reports the multicast group of its link-local address, asks whether another
+    /// station has that address, and reports once more. The solicitation is the last of these four frames. On
+    /// a tun it is all. Where IPv6 is off, also because the MTU is less than 1,280 bytes, nothing is sent:
+    /// `Refused`.
     pub fn solicit_routers(&self, on: impl Target) -> Delivery {
         let mut world = self.world.lock();
-        match on.target_ref().resolve(self, &world) {
-            Some(id) => {
-                let packet = crate::rig::solicitation::router_solicitation(
-                    world.kernel().device(id).map(NetDevice::layer),
-                );
-                world.inject(id, packet)
-            }
-            None => Delivery::Refused,
-        }
+        let Some(id) = on.target_ref().resolve(self, &world) else { return Delivery::Refused };
+        let Some(device) = world.kernel().device(id).filter(|device| world.kernel().has_ipv6(device)) else {
+            return Delivery::Refused;
+        };
+        let info = device.info();
+        let packets = match info.mac {
+            Some(mac) => solicitation::of_tap(mac).to_vec(),
+            None => vec![solicitation::of_tun(info.index)],
+        };
+        packets.into_iter().fold(Delivery::Refused, |_, packet| world.inject(id, packet))
     }
 
     /// Makes a new network namespace in this system. Returns a backend that creates and finds interfaces

@@ -165,6 +165,27 @@ impl Harness for LinuxHarness {
         as_root(|| rtnetlink::set_up(name, up));
     }
 
+    /// The switches of the interface itself: those of the namespace stay as [`LinuxHarness::new`] sets them.
+    fn look_for_routers(&self, name: &InterfaceName) -> bool {
+        rtnetlink::set_up(name, true);
+        // A tun has no MAC address, of which an address could be made: the kernel draws one at random.
+        let mode = if sysfs::report(name).is_some_and(|info| info.mac.is_some()) { "0" } else { "3" };
+        // The last one has the interface get its address, from which the kernel asks.
+        for (switch, value) in [
+            ("accept_ra", "1"),
+            ("router_solicitations", "1"),
+            ("dad_transmits", "1"),
+            ("addr_gen_mode", mode),
+        ] {
+            match fs::write(format!("/proc/sys/net/ipv6/conf/{name}/{switch}"), value) {
+                // IPv6 is off, there or everywhere.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                outcome => outcome.unwrap_or_else(|error| panic!("{switch} of {name}: {error}")),
+            }
+        }
+        true
+    }
+
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
         as_caller(uid, gid, capable, work);
     }

@@ -275,6 +275,11 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether the system uses IPv6 on an interface.
+    pub(crate) fn has_ipv6(&self, device: &NetDevice) -> bool {
+        self.ipv6_is_on(device.namespace, device.link.mtu).is_ok()
+    }
+
     /// Checks that an interface may have IPv6 addresses (`addrconf_add_dev`).
     pub(super) fn ipv6_is_on(&self, namespace: NamespaceId, mtu: Mtu) -> Result {
         if mtu.get() < IPV6_MIN_MTU {

@@ -197,6 +197,13 @@ fn an_unsolicited_packet_is_there_when_asked_for() {
     assert_eq!(kernel.solicit_routers(&device), Delivery::Queued);
     let solicitation = received(&device).remove(0);
     assert_eq!((solicitation[0] >> 4, solicitation[6], solicitation[40]), (6, 58, 133));
+    let device = tap(&kernel, "tap0");
+    assert_eq!(kernel.solicit_routers(&device), Delivery::Queued);
+    let lengths: Vec<_> = received(&device).iter().map(Vec::len).collect();
+    assert_eq!(lengths, [90, 86, 90, 70]);
+    kernel.set_ipv6(false);
+    assert_eq!(kernel.solicit_routers(&device), Delivery::Refused);
+    assert_eq!(kernel.solicit_routers("nobody"), Delivery::Refused);
 }
 
 #[test]
