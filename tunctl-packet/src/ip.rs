@@ -109,9 +109,13 @@ impl<'a> Ip<'a> {
             self.fault = Some(truncated(header, bytes.len()));
         } else {
             self.upper_offset = header;
-            self.complete = true;
             self.bound(bytes, stated, "IPv4 packet");
-            self.walk_extensions(&[ip_number::AUTH]);
+            // A packet that ends within its own header has no transport, whatever the bytes behind it are: no
+            // host takes it (`ip_rcv_core`, Linux 6.18).
+            self.complete = stated >= header;
+            if self.complete {
+                self.walk_extensions(&[ip_number::AUTH]);
+            }
         }
     }
 

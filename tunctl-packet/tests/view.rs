@@ -59,6 +59,13 @@ fn summaries_of_made_up_packets() {
         (with(common::TCP_SYN, 32, &[0x50, 0x18]), "TCP [PSH, ACK] seq 3270134909 ack 0 win 64240 length 20"),
         (with(common::TCP_SYN, 33, &[0]), "TCP [none] seq 3270134909 win 64240"),
         (with(common::UDP_ECHO_V4, 0, &[0x42]), "UDP bad IPv4 header length 8"),
+        (with(common::UDP_ECHO_V4, 2, &[0, 19]), "UDP bad IPv4 packet length 19"),
+        (with(common::UDP_ECHO_V4, 2, &[0, 0]), "UDP bad IPv4 packet length 0"),
+        (with(common::IGMP_REPORT, 2, &[0, 23]), "IGMP bad IPv4 packet length 23"),
+        (with(common::UDP_ECHO_V4, 24, &[0, 7]), "UDP bad UDP datagram length 7"),
+        (with(common::UDP_V6, 44, &[0, 0]), "UDP length 5"),
+        (with(common::TCP_SYN, 32, &[0x40]), "TCP bad TCP header length 16"),
+        (with(common::TCP_SYN, 32, &[0]), "TCP bad TCP header length 0"),
     ] {
         assert_eq!(line(Layer::Tun, &packet), expected);
     }
@@ -89,6 +96,24 @@ fn addresses_ports_and_payload() {
     let packet = Packet::parse(Layer::Tun, &bytes).unwrap();
     assert_eq!((packet.source_port(), packet.destination_port()), (Some(52530), Some(80)));
     assert_eq!((packet.payload(), packet.ether_type()), (&b""[..], EtherType::IPV4));
+}
+
+/// No host takes such a packet, so nothing behind its header is what the header says.
+#[test]
+fn a_packet_that_ends_within_its_own_header_has_no_transport() {
+    for (packet, header) in [(common::UDP_ECHO_V4, 20), (common::TCP_SYN, 20), (common::IGMP_REPORT, 24)] {
+        let mut bytes = hex(packet);
+        for stated in [0, 1, header - 1] {
+            bytes[2..4].copy_from_slice(&u16::try_from(stated).unwrap().to_be_bytes());
+            let packet = Packet::parse(Layer::Tun, &bytes).unwrap();
+            assert!(packet.source().is_some());
+            assert_eq!((packet.transport_header(), packet.flow_key()), (None, None));
+            assert_eq!((packet.source_port(), packet.destination_port()), (None, None));
+            assert_eq!(packet.payload(), &bytes[header..]);
+        }
+        bytes[2..4].copy_from_slice(&u16::try_from(header).unwrap().to_be_bytes());
+        assert_eq!(Packet::parse(Layer::Tun, &bytes).unwrap().payload(), b"");
+    }
 }
 
 #[test]

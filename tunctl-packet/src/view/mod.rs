@@ -19,8 +19,9 @@ use crate::{EtherType, Layer, ParseError};
 /// A decoded view of a packet, which borrows the bytes and copies none of them.
 ///
 /// The view is lax: it decodes what it can, and the rest is [`payload`](Self::payload). A packet cut off by a
-/// short buffer still has its addresses, and a packet with a wrong length field is decoded to the end of the
-/// bytes. Checksums are not verified.
+/// short buffer still has its addresses, and a packet that states more bytes than there are is decoded to the
+/// end of the bytes. A header whose length field contradicts the header itself is not decoded; the
+/// [summary](Self::summary) says so. Checksums are not verified.
 ///
 /// ```
 /// use tunctl_packet::{Layer, Packet, udp_packet};

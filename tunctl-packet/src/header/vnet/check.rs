@@ -137,8 +137,8 @@ impl VnetHeader {
     /// Virtio requires this of a driver (version 1.2, 5.1.6.2.1). Linux also takes a shorter length of
     /// headers, which it uses as a hint, TCP segments whose checksum is not left to it, and headers that
     /// describe another packet, which it then drops without an error. Packets in UDP tunnels are
-    /// [not supported](GsoMismatch::Unsupported). The check ignores length fields within the packet, and the
-    /// sum of the pseudo-header.
+    /// [not supported](GsoMismatch::Unsupported). The check ignores length fields within the packet, unless
+    /// one contradicts its own header, and the sum of the pseudo-header.
     ///
     /// ```
     /// use tunctl_packet::header::{GsoMismatch, GsoType, VnetHeader};

@@ -61,7 +61,11 @@ fn write_transport(
     match packet.protocol() {
         Protocol::Tcp => {
             let Ok(header) = TcpHeaderSlice::from_slice(transport) else {
-                return Ok(Written::TooShort);
+                let Some(Err(ParseError::Length { header, stated })) = packet.ip().map(Ip::tcp_header) else {
+                    return Ok(Written::TooShort);
+                };
+                write!(f, "bad {header} length {stated}")?;
+                return Ok(Written::Yes);
             };
             write_tcp(f, &header, packet.payload().len())?;
         }
@@ -117,8 +121,12 @@ fn write_tcp(f: &mut fmt::Formatter<'_>, header: &TcpHeaderSlice<'_>, length: us
 fn write_udp(f: &mut fmt::Formatter<'_>, header: &[u8; 8], available: usize) -> fmt::Result {
     // The stated length counts the whole datagram, also if part of it is cut off or in other fragments.
     let &[_, _, _, _, l0, l1, _, _] = header;
-    let stated = usize::from(u16::from_be_bytes([l0, l1]));
-    write!(f, "length {}", stated.checked_sub(8).unwrap_or(available))
+    match usize::from(u16::from_be_bytes([l0, l1])) {
+        // A jumbogram (RFC 2675), or a datagram whose length field the hardware was to fill in.
+        0 => write!(f, "length {available}"),
+        stated @ 1..8 => write!(f, "bad UDP datagram length {stated}"),
+        stated => write!(f, "length {}", stated - 8),
+    }
 }
 
 fn write_igmp(f: &mut fmt::Formatter<'_>, header: &[u8; 8]) -> fmt::Result {
