@@ -46,11 +46,22 @@ fn summaries_of_made_up_packets() {
         packet[at..at + bytes.len()].copy_from_slice(bytes);
         packet
     };
+    let with_number = |mut packet: Vec<u8>, at: usize, number: u8| {
+        packet[at] = number;
+        packet
+    };
     for (packet, expected) in [
         (with(common::PING_V4, 20, &[3, 4, 0, 0, 0, 0, 0x05, 0x78]), "ICMP fragmentation needed, mtu 1400"),
         (with(common::PING_V4, 20, &[11, 0]), "ICMP time exceeded in transit"),
         (with(common::PING_V4, 20, &[99, 1]), "ICMP type 99 code 1"),
-        (with(common::PING_V4, 9, &[47]), "IP proto 47 length 16"),
+        (with(common::PING_V4, 9, &[47]), "GRE length 16"),
+        (with(common::PING_V6, 6, &[50]), "ESP length 16"),
+        (with(common::PING_V4, 9, &[89]), "OSPF length 16"),
+        (with(common::PING_V6, 6, &[132]), "SCTP length 4"),
+        (with(common::PING_V4, 9, &[253]), "IP proto 253 length 16"),
+        // An authentication header of 24 bytes, which are not there.
+        (with_number(with(common::PING_V4, 20, &[17, 4]), 9, 51), "AH headers cut off"),
+        (with_number(with(common::PING_V6, 40, &[132, 0]), 6, 51), "SCTP header cut off, length 8"),
         (with(common::PING_V4, 9, &[58]), "IP proto 58 length 16"),
         (with(common::PING_V6, 40, &[2, 0, 0, 0, 0, 0, 5, 0]), "ICMPv6 packet too big, mtu 1280"),
         (with(common::PING_V6, 40, &[1, 4]), "ICMPv6 port unreachable"),
@@ -141,6 +152,25 @@ fn headers_are_slices_of_the_packet() {
 }
 
 #[test]
+fn sctp_has_ports() {
+    let mut bytes = hex(common::PING_V6);
+    bytes[6] = 132;
+    bytes[40..44].copy_from_slice(&[0x0b, 0x59, 0x96, 0x0c]);
+    let packet = Packet::parse(Layer::Tun, &bytes).unwrap();
+    assert_eq!(
+        (packet.protocol(), packet.source_port(), packet.destination_port()),
+        (Protocol::Sctp, Some(2905), Some(38412))
+    );
+    assert_eq!((packet.transport_header(), packet.payload()), (Some(&bytes[40..52]), &bytes[52..]));
+    let key = packet.flow_key().unwrap();
+    assert_eq!(key.to_string(), "[fd77::1]:2905 > [fd77::2]:38412 SCTP");
+    assert_eq!((key.number, key.reversed().ports), (132, Some((38412, 2905))));
+    // No ports, no flow: as of the others.
+    let cut = Packet::parse(Layer::Tun, &bytes[..43]).unwrap();
+    assert_eq!((cut.source_port(), cut.flow_key()), (None, None));
+}
+
+#[test]
 fn flows() {
     let key = |layer, bytes: &[u8]| Packet::parse(layer, bytes).unwrap().flow_key();
     for (packet, expected) in [
@@ -162,8 +192,8 @@ fn flows() {
 
     assert_eq!(key(Layer::Tap, &hex(common::TAP_ARP)), None);
     let mut other = hex(common::PING_V4);
-    other[9] = 47;
-    assert_eq!(key(Layer::Tun, &other).unwrap().to_string(), "10.1.0.1 > 10.1.0.2 IP proto 47");
+    other[9] = 253;
+    assert_eq!(key(Layer::Tun, &other).unwrap().to_string(), "10.1.0.1 > 10.1.0.2 IP proto 253");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct FlowKey {
     pub source: IpAddr,
     /// The receiver's address.
     pub destination: IpAddr,
-    /// The sender's port and the receiver's, of TCP and UDP.
+    /// The sender's port and the receiver's, of TCP, UDP and SCTP.
     pub ports: Option<(u16, u16)>,
     /// The number of the protocol behind the IP headers (the registry is IANA's "Protocol Numbers").
     pub number: u8,
@@ -73,7 +73,7 @@ impl Packet<'_> {
     #[must_use]
     pub fn flow_key(&self) -> Option<FlowKey> {
         let ip = self.ip()?;
-        let has_ports = matches!(self.protocol(), Protocol::Tcp | Protocol::Udp) && !self.is_fragment();
+        let has_ports = self.protocol().has_ports() && !self.is_fragment();
         let ports = if has_ports { Some(self.ports()?) } else { None };
         ip.complete.then_some(FlowKey {
             source: ip.source,

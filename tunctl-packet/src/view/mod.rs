@@ -141,13 +141,13 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The source port of TCP and UDP. Later fragments have none.
+    /// The source port of TCP, UDP and SCTP. Later fragments have none.
     #[must_use]
     pub fn source_port(&self) -> Option<u16> {
         self.ports().map(|(source, _)| source)
     }
 
-    /// The destination port of TCP and UDP. Later fragments have none.
+    /// The destination port of TCP, UDP and SCTP. Later fragments have none.
     #[must_use]
     pub fn destination_port(&self) -> Option<u16> {
         self.ports().map(|(_, destination)| destination)
@@ -184,7 +184,8 @@ impl<'a> Packet<'a> {
         self.bytes.get(self.network..self.network + self.ip()?.upper_offset)
     }
 
-    /// The TCP header with its options, or the eight bytes of a UDP, ICMP, ICMPv6 or IGMP header.
+    /// The TCP header with its options, the common header of SCTP, of 12 bytes, or the eight bytes of a UDP,
+    /// ICMP, ICMPv6 or IGMP header.
     ///
     /// `None` if the packet has none of these, or the header is cut off or in another fragment.
     #[must_use]
@@ -195,6 +196,7 @@ impl<'a> Packet<'a> {
         match self.protocol() {
             Protocol::Tcp => Some(TcpHeaderSlice::from_slice(transport).ok()?.slice()),
             Protocol::Udp | Protocol::Icmp | Protocol::Icmpv6 | Protocol::Igmp => transport.get(..8),
+            Protocol::Sctp => transport.get(..12),
             _ => None,
         }
     }
@@ -240,9 +242,9 @@ impl<'a> Packet<'a> {
     }
 
     fn ports(&self) -> Option<(u16, u16)> {
-        let (Protocol::Tcp | Protocol::Udp) = self.protocol() else {
+        if !self.protocol().has_ports() {
             return None;
-        };
+        }
         let &[s0, s1, d0, d1] = self.transport()?.first_chunk()?;
         Some((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
     }

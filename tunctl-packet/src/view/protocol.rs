@@ -28,6 +28,21 @@ pub enum Protocol {
     /// UDP.
     #[doc(alias = "IPPROTO_UDP")]
     Udp,
+    /// SCTP.
+    #[doc(alias = "IPPROTO_SCTP")]
+    Sctp,
+    /// A tunnel by generic routing encapsulation.
+    #[doc(alias = "IPPROTO_GRE")]
+    Gre,
+    /// An encrypted payload (RFC 4303).
+    #[doc(alias = "IPPROTO_ESP")]
+    Esp,
+    /// An authentication header (RFC 4302) that is cut off. Behind a whole one, the protocol is the one that it
+    /// authenticates.
+    #[doc(alias = "IPPROTO_AH")]
+    Ah,
+    /// OSPF, which routers speak among themselves.
+    Ospf,
     /// Another protocol in an IP packet, by its number (the registry is IANA's "Protocol Numbers").
     OtherIp(u8),
     /// Another protocol in an Ethernet frame. IPv4 and IPv6 are reported here if their header could not be
@@ -44,12 +59,22 @@ impl Protocol {
             (ip_number::IPV6_ICMP, false) => Protocol::Icmpv6,
             (ip_number::TCP, _) => Protocol::Tcp,
             (ip_number::UDP, _) => Protocol::Udp,
+            (ip_number::SCTP, _) => Protocol::Sctp,
+            (ip_number::GRE, _) => Protocol::Gre,
+            (ip_number::ENCAP_SEC, _) => Protocol::Esp,
+            (ip_number::AUTH, _) => Protocol::Ah,
+            (ip_number::OSPFIGP, _) => Protocol::Ospf,
             (IpNumber(other), _) => Protocol::OtherIp(other),
         }
     }
+
+    /// Whether its header begins with a source and a destination port.
+    pub(crate) const fn has_ports(self) -> bool {
+        matches!(self, Protocol::Tcp | Protocol::Udp | Protocol::Sctp)
+    }
 }
 
-/// Formats the protocol as a sniffer does: `ICMPv6`, `IP proto 47`, `0x88cc`.
+/// Formats the protocol as a sniffer does: `ICMPv6`, `GRE`, `IP proto 253`, `0x88cc`.
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,6 +84,11 @@ impl fmt::Display for Protocol {
             Protocol::Igmp => f.pad("IGMP"),
             Protocol::Tcp => f.pad("TCP"),
             Protocol::Udp => f.pad("UDP"),
+            Protocol::Sctp => f.pad("SCTP"),
+            Protocol::Gre => f.pad("GRE"),
+            Protocol::Esp => f.pad("ESP"),
+            Protocol::Ah => f.pad("AH"),
+            Protocol::Ospf => f.pad("OSPF"),
             Protocol::OtherIp(number) => f.pad(&format!("IP proto {number}")),
             Protocol::OtherEther(ether_type) => ether_type.fmt(f),
         }

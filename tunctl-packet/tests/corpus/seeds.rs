@@ -116,6 +116,10 @@ fn packets() -> Vec<Named> {
             "authentication-header",
             extended(51, &[17, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9], &datagram(true, 7, b"hello")),
         ),
+        (
+            "sctp",
+            extended(132, &[0x0b, 0x59, 0x96, 0x0c, 0, 0, 0, 1, 0, 0, 0, 0], &datagram(true, 7, b"hello")),
+        ),
         ("no-next-header", extended(59, &[], &datagram(true, 7, b"")[..40])),
     ]
 }

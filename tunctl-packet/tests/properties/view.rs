@@ -123,7 +123,8 @@ fn assert_holds_together(bytes: &[u8], packet: &Packet<'_>) {
     if let Some(key) = packet.flow_key() {
         assert_eq!((Some(key.source), Some(key.destination)), (source, destination));
         assert_eq!((key.protocol(), key.reversed().reversed()), (packet.protocol(), key));
-        let has_ports = matches!(packet.protocol(), Protocol::Tcp | Protocol::Udp) && !packet.is_fragment();
+        let has_ports = matches!(packet.protocol(), Protocol::Tcp | Protocol::Udp | Protocol::Sctp);
+        let has_ports = has_ports && !packet.is_fragment();
         assert_eq!(key.ports.is_some(), has_ports);
         assert!(!key.to_string().is_empty());
     }

@@ -80,6 +80,10 @@ fn write_transport(
                 _ => write_igmp(f, header)?,
             }
         }
+        Protocol::Sctp => match packet.transport_header() {
+            Some(_) => write!(f, "length {}", packet.payload().len())?,
+            None => return Ok(Written::TooShort),
+        },
         Protocol::OtherIp(number) if number == ip_number::IPV6_NO_NEXT_HEADER.0 => {
             f.write_str("no next header")?;
         }
