@@ -151,6 +151,73 @@ fn headers_are_slices_of_the_packet() {
     assert_eq!((fragment.network_header(), fragment.transport_header()), (Some(&second[..48]), None));
 }
 
+/// A frame with this type, from one station to another.
+fn frame(ether_type: u16, parts: &[&[u8]]) -> Vec<u8> {
+    [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], &ether_type.to_be_bytes()[..], &parts.concat()].concat()
+}
+
+#[test]
+fn a_frame_of_pppoe_shows_the_packet_inside() {
+    for (packet, number) in [(common::UDP_ECHO_V4, 0x21), (common::UDP_V6, 0x57)] {
+        let inside = hex(packet);
+        let length = u16::try_from(inside.len() + 2).unwrap().to_be_bytes();
+        let header = [0x11, 0, 0, 7, length[0], length[1], 0, number];
+        let bytes = frame(0x8864, &[&header, &inside, &[0; 5]]);
+        let packet = Packet::parse(Layer::Tap, &bytes).unwrap();
+        let bare = Packet::parse(Layer::Tun, &inside).unwrap();
+        assert_eq!((packet.source(), packet.flow_key()), (bare.source(), bare.flow_key()));
+        assert_eq!((packet.ether_type(), packet.payload()), (bare.ether_type(), &b"hello"[..]));
+        assert_eq!(packet.network_header(), Some(&bytes[22..][..bare.network_header().unwrap().len()]));
+        assert_eq!(line(Layer::Tap, &bytes), "UDP pppoe 7, length 5");
+        // With a tag in front, and cut off.
+        let tagged = frame(0x8100, &[&[0, 5, 0x88, 0x64], &bytes[14..]]);
+        assert_eq!(line(Layer::Tap, &tagged), "UDP vlan 5, pppoe 7, length 5");
+        assert_eq!(
+            Packet::parse(Layer::Tap, &bytes[..70.min(bytes.len() - 8)]).unwrap().source(),
+            bare.source()
+        );
+        // What is no packet of IP stays what it is: another protocol, version, code or header.
+        for (at, byte) in [(20, 0xc0), (14, 0x21), (15, 9), (22, 0x50)] {
+            let mut other = bytes.clone();
+            other[at] = byte;
+            let packet = Packet::parse(Layer::Tap, &other).unwrap();
+            assert_eq!((packet.ether_type(), packet.source()), (EtherType::PPPOE, None));
+            assert_eq!(packet.payload(), &other[14..]);
+        }
+    }
+    assert_eq!(line(Layer::Tap, &frame(0x8864, &[&[0x11, 0, 0]])), "PPPoE length 3");
+}
+
+#[test]
+fn a_frame_of_mpls_shows_the_packet_inside() {
+    let [last, first] = [[0, 1, 0x01, 64], [0x00, 0x7d, 0x00, 64]];
+    for (packet, labels, label) in [
+        (common::UDP_ECHO_V4, vec![last], 16),
+        (common::UDP_V6, vec![first, first, last], 2000),
+        (common::TCP_SYN, vec![[0xff, 0xff, 0xf1, 1]], 0xfffff),
+    ] {
+        let inside = hex(packet);
+        for ether_type in [0x8847, 0x8848] {
+            let bytes = frame(ether_type, &[&labels.concat(), &inside]);
+            let packet = Packet::parse(Layer::Tap, &bytes).unwrap();
+            let bare = Packet::parse(Layer::Tun, &inside).unwrap();
+            assert_eq!((packet.flow_key(), packet.payload()), (bare.flow_key(), bare.payload()));
+            let expected = format!("{} mpls {label}, {}", bare.protocol(), bare.summary());
+            assert_eq!(line(Layer::Tap, &bytes), expected);
+        }
+    }
+    // Ethernet in MPLS begins with a word of zeros; a stack without an end has nothing inside.
+    for inside in [&[&last[..], &[0; 30]].concat(), &[first; 9].concat(), &last.to_vec(), &vec![0]] {
+        let bytes = frame(0x8847, &[inside]);
+        let packet = Packet::parse(Layer::Tap, &bytes).unwrap();
+        assert_eq!(
+            (packet.ether_type(), packet.source(), packet.payload()),
+            (EtherType::MPLS, None, &inside[..])
+        );
+        assert_eq!(line(Layer::Tap, &bytes), format!("MPLS length {}", inside.len()));
+    }
+}
+
 #[test]
 fn sctp_has_ports() {
     let mut bytes = hex(common::PING_V6);

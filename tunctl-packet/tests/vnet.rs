@@ -266,6 +266,20 @@ fn bits_beside_the_type() {
     }
 }
 
+/// The kernel would not cut it: it looks for IP right behind the tags.
+#[test]
+fn what_is_in_a_tunnel_is_not_supported() {
+    let packet = tcp(false, &[7; 3000]);
+    let length = u16::try_from(packet.len() + 2).unwrap().to_be_bytes();
+    let pppoe = [&[0x11, 0, 0, 7, length[0], length[1], 0, 0x21][..], &packet].concat();
+    let mpls = [&[0, 1, 1, 64][..], &packet].concat();
+    for (ether_type, more, inside) in [(EtherType::PPPOE, 22, pppoe), (EtherType::MPLS, 18, mpls)] {
+        let frame = ethernet_frame([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], ether_type, &inside);
+        let header = behind(fitting(GsoType::TcpV4, 20), more);
+        assert_eq!(header.check(Layer::Tap, &frame), Err(GsoMismatch::Unsupported));
+    }
+}
+
 #[test]
 fn what_is_cut_must_be_whole() {
     let mut packet = tcp(false, &[7; 3000]);

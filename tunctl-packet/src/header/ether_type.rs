@@ -26,6 +26,16 @@ impl EtherType {
     #[doc(alias = "ETH_P_IPV6")]
     pub const IPV6: EtherType = EtherType(0x86DD);
 
+    /// A packet behind MPLS labels.
+    #[doc(alias = "ETH_P_MPLS_UC")]
+    pub const MPLS: EtherType = EtherType(0x8847);
+    /// A packet to a group, behind MPLS labels.
+    #[doc(alias = "ETH_P_MPLS_MC")]
+    pub const MPLS_MULTICAST: EtherType = EtherType(0x8848);
+    /// A packet of a PPPoE session.
+    #[doc(alias = "ETH_P_PPP_SES")]
+    pub const PPPOE: EtherType = EtherType(0x8864);
+
     /// The smallest value that is a type. A smaller value is the length of an IEEE 802.3 frame.
     #[doc(alias = "ETH_P_802_3_MIN")]
     pub(crate) const MIN: EtherType = EtherType(0x0600);
@@ -48,6 +58,8 @@ impl fmt::Display for EtherType {
             EtherType::ARP => f.pad("ARP"),
             EtherType::VLAN => f.pad("VLAN"),
             EtherType::IPV6 => f.pad("IPv6"),
+            EtherType::MPLS | EtherType::MPLS_MULTICAST => f.pad("MPLS"),
+            EtherType::PPPOE => f.pad("PPPoE"),
             EtherType(other) => f.pad(&format!("{other:#06x}")),
         }
     }

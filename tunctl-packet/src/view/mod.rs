@@ -11,7 +11,7 @@ use core::net::IpAddr;
 use etherparse::TcpHeaderSlice;
 
 pub use self::flow::FlowKey;
-use self::link::{Arp, Link};
+use self::link::{Arp, Inside, Link, Tunnel};
 pub use self::protocol::Protocol;
 use crate::ip::Ip;
 use crate::{EtherType, Layer, ParseError};
@@ -71,10 +71,9 @@ impl<'a> Packet<'a> {
                 Ok(Packet { bytes, link: None, ether_type, network: 0, body: Body::Ip(ip) })
             }
             Layer::Tap => {
-                let (link, ether_type, rest) = Link::parse(bytes)?;
-                let network = bytes.len().saturating_sub(rest.len());
+                let (link, Inside { ether_type, rest, offset }) = Link::parse(bytes)?;
                 let body = Body::parse(ether_type, rest);
-                Ok(Packet { bytes, link: Some(link), ether_type, network, body })
+                Ok(Packet { bytes, link: Some(link), ether_type, network: offset, body })
             }
         }
     }
@@ -97,7 +96,8 @@ impl<'a> Packet<'a> {
         self.bytes.is_empty()
     }
 
-    /// The type of the frame behind any VLAN tags; on a TUN device, the type that the IP version implies.
+    /// The type of the frame behind any VLAN tags, and of an IP packet in a PPPoE session or behind MPLS
+    /// labels; on a TUN device, the type that the IP version implies.
     #[must_use]
     pub fn ether_type(&self) -> EtherType {
         self.ether_type
@@ -176,7 +176,7 @@ impl<'a> Packet<'a> {
     /// The IP header, with its options or extension headers as far as they could be decoded; `None` if the
     /// packet is not IP.
     ///
-    /// In an Ethernet frame, it follows the header and all tags.
+    /// In an Ethernet frame, it follows the header and all tags, also those of PPPoE and MPLS.
     #[must_use]
     #[doc(alias = "struct iphdr")]
     #[doc(alias = "struct ipv6hdr")]
@@ -229,6 +229,16 @@ impl<'a> Packet<'a> {
             Body::Ip(ip) => Some(ip),
             Body::Arp(_) | Body::Other(_) => None,
         }
+    }
+
+    /// What the IP packet of a frame is in.
+    fn tunnel(&self) -> Option<Tunnel> {
+        self.link?.tunnel
+    }
+
+    /// Whether the IP packet does not follow right behind the tags of its frame.
+    pub(crate) fn is_in_tunnel(&self) -> bool {
+        self.tunnel().is_some()
     }
 
     /// The offset of the IP header, in bytes.

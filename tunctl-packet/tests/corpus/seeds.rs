@@ -166,6 +166,14 @@ fn frames() -> Vec<Named> {
         ("arp", hex(common::TAP_ARP)),
         ("arp-reply", frame(0x0806, &[&[0, 1, 8, 0, 6, 4, 0, 2], &[9; 20][..]].concat())),
         ("two-tags", frame(0x88a8, &tags)),
+        (
+            "pppoe",
+            frame(0x8864, &[&[0x11, 0, 0, 7, 0, 35, 0, 0x21][..], &datagram(false, 53, b"query")].concat()),
+        ),
+        (
+            "mpls",
+            frame(0x8847, &[&[0, 0x7d, 0, 64, 0, 1, 1, 64][..], &datagram(true, 53, b"query")].concat()),
+        ),
         ("length-not-type", frame(0x0026, &[0x42, 0x42, 3])),
         ("unknown-type", frame(0x88cc, &[2, 7, 4])),
     ];

@@ -10,8 +10,9 @@ use crate::{EtherType, Layer, Packet, ParseError, Protocol, Truncated};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GsoMismatch {
-    /// The packet is in a UDP tunnel, which this check does not decode.
-    #[error("packets in UDP tunnels are not supported")]
+    /// The packet is in a UDP tunnel, which this check does not decode, in a PPPoE session or behind MPLS
+    /// labels.
+    #[error("packets in tunnels are not supported")]
     Unsupported,
     /// There is no type of segmentation with this number.
     #[error("there is no type of segmentation {number}")]
@@ -204,6 +205,9 @@ impl VnetHeader {
         let (ether_type, protocol) = (packet.ether_type(), packet.protocol());
         let other = GsoMismatch::Protocol { gso_type, ether_type, protocol };
         let ip = packet.ip().ok_or(other)?;
+        if packet.is_in_tunnel() {
+            return Err(GsoMismatch::Unsupported);
+        }
         let expected_offset = match (gso_type, protocol) {
             (GsoType::TcpV4, Protocol::Tcp) if ip.source.is_ipv4() => TCP_OFFSET,
             (GsoType::TcpV6, Protocol::Tcp) if ip.source.is_ipv6() => TCP_OFFSET,

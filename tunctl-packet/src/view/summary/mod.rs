@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use etherparse::{TcpHeaderSlice, ip_number};
 
-use super::{Arp, Body, Packet, Protocol};
+use super::{Arp, Body, Packet, Protocol, Tunnel};
 use crate::ip::Ip;
 use crate::{EtherType, Layer, ParseError};
 
@@ -20,6 +20,11 @@ impl fmt::Display for Summary<'_> {
         let packet = self.0;
         if let Some(vlan) = packet.vlan_id() {
             write!(f, "vlan {vlan}, ")?;
+        }
+        match packet.tunnel() {
+            Some(Tunnel::Pppoe(session)) => write!(f, "pppoe {session}, ")?,
+            Some(Tunnel::Mpls(label)) => write!(f, "mpls {label}, ")?,
+            None => {}
         }
         match &packet.body {
             Body::Ip(ip) => write_ip(f, packet, ip),
