@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::case::{Case, suite};
-use crate::expect::{ipv4, ipv6, name, up};
+use crate::expect::{frame, ipv4, ipv6, name, open, up};
 use crate::queues::{join, several, switched};
 use crate::{DeviceOf, Harness};
-use tunctl_core::{CreateOptions, Layer, TunDevice};
+use tunctl_core::{CreateOptions, TunDevice};
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Queues:
@@ -15,6 +15,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         what_has_no_ports_is_one_flow_between_two_hosts,
         another_flow_stays_where_it_is,
         frames_are_steered_too,
+        a_flow_is_the_same_behind_a_tag_and_in_a_session,
         what_is_refused_steers_nothing,
         a_queue_alone_in_service_steers_nothing,
         a_detached_queue_steers_nothing,
@@ -134,13 +135,29 @@ fn another_flow_stays_where_it_is<H: Harness>(harness: &H) {
 fn frames_are_steered_too<H: Harness>(harness: &H) {
     let options = CreateOptions::tap().multi_queue(true);
     let first = up(harness, options.clone(), "many");
-    let devices = [first, crate::expect::open(harness, options, "many").unwrap()];
-    assert_eq!(devices[0].flags().layer(), Some(Layer::Tap));
-    let frame = |packet: &[u8]| crate::expect::frame(0x0800, packet);
+    let devices = [first, open(harness, options, "many").unwrap()];
     for flow in 0..8 {
-        let [sent, answer] = pair(flow);
-        assert_follows(harness, &devices, &frame(&sent), &frame(&answer));
+        let [sent, answer] = pair(flow).map(|packet| frame(0x0800, &packet));
+        assert_follows(harness, &devices, &sent, &answer);
     }
+}
+
+fn a_flow_is_the_same_behind_a_tag_and_in_a_session<H: Harness>(harness: &H) {
+    let options = CreateOptions::tap().multi_queue(true);
+    let first = up(harness, options.clone(), "many");
+    let devices = [first, open(harness, options, "many").unwrap()];
+    let [sent, answer] = pair(0);
+    let tagged = frame(0x8100, &[&[0, 5, 8, 0][..], &sent].concat());
+    // A session, with the length of its packets and the number of IPv4.
+    let in_session = |packet: &[u8]| frame(0x8864, &[&[0x11, 0, 0, 7, 0, 42, 0, 0x21][..], packet].concat());
+    for form in [tagged, in_session(&sent)] {
+        assert_follows(harness, &devices, &form, &frame(0x0800, &answer));
+    }
+    assert_follows(harness, &devices, &frame(0x0800, &sent), &in_session(&answer));
+    // Of another protocol, all is one flow: also behind labels.
+    assert_follows(harness, &devices, &frame(0x0806, &[0; 28]), &frame(0x0806, &[1; 28]));
+    let labelled = |packet: &[u8]| frame(0x8847, &[&[0, 1, 1, 64][..], packet].concat());
+    assert_follows(harness, &devices, &labelled(&sent), &labelled(&pair(1)[1]));
 }
 
 fn what_is_refused_steers_nothing<H: Harness>(harness: &H) {

@@ -18,7 +18,7 @@ const AGE: Duration = Duration::from_secs(3);
 /// A flow, the same in both directions: the kernel hashes the smaller address and the smaller port first,
 /// each pair by itself (`__flow_hash_consistentify`). All packets of a protocol other than IP are one flow.
 ///
-/// Not modelled: the kernel also looks into tunnels, and takes the SPI of ESP and AH for ports.
+/// Not modelled: the kernel also looks into tunnels in IP, and takes the SPI of ESP and AH for ports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flow {
     ether_type: EtherType,
@@ -27,10 +27,16 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// The flow of a packet that is of this EtherType, as far as the kernel knows.
+    /// The flow of a packet that is of this EtherType, as far as the kernel knows. It looks behind VLAN tags
+    /// and into PPPoE sessions, and not behind MPLS labels.
     pub(super) fn of(layer: Layer, ether_type: EtherType, packet: &[u8]) -> Self {
-        let packet = Packet::parse(layer, packet).ok().filter(|packet| packet.ether_type() == ether_type);
-        Self { ether_type, ends: packet.as_ref().and_then(ends) }
+        let is_opaque = matches!(ether_type, EtherType::MPLS | EtherType::MPLS_MULTICAST);
+        match Packet::parse(layer, packet) {
+            Ok(packet) if !is_opaque && (layer == Layer::Tap || packet.ether_type() == ether_type) => {
+                Self { ether_type: packet.ether_type(), ends: ends(&packet) }
+            }
+            _ => Self { ether_type, ends: None },
+        }
     }
 
     /// The queue of a flow that was not seen lately. The kernel's hash has a key that is random at each boot,
@@ -43,6 +49,9 @@ impl Flow {
 }
 
 fn ends(packet: &Packet<'_>) -> Option<([IpAddr; 2], Protocol, Option<[u16; 2]>)> {
+    if packet.ether_type() == EtherType::ARP {
+        return None;
+    }
     let mut addresses = [packet.source()?, packet.destination()?];
     addresses.sort_unstable();
     let ports = packet.source_port().zip(packet.destination_port()).filter(|_| !packet.is_fragment());
