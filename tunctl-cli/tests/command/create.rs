@@ -299,6 +299,7 @@ fn json_has_the_fields_that_are_promised() {
     let made = tunctl("create t0 --tun --pi --multi-queue --mtu 1400 --address 10.1.1.1 --json").json();
     let promised = [
         "addresses",
+        "description",
         "flags",
         "group",
         "holders",
