@@ -84,7 +84,7 @@ impl Create {
         match self.print(&interface) {
             // The caller would not learn its name.
             Err(failure) if is_new => Err(unnamed(failure, &name, interface.delete())),
-            printed => printed,
+            printed => printed.map_err(|failure| unshown(failure, &name)),
         }
     }
 
@@ -169,6 +169,18 @@ impl Create {
 /// The name of a device's interface, for messages.
 fn name_of(device: &NativeDevice) -> String {
     device.name().map_or_else(|_| "the interface".to_owned(), |name| name.to_string())
+}
+
+/// The failure to print an interface that existed. By then it is what was asked for.
+fn unshown(failure: Failure, name: &str) -> Failure {
+    let error = match failure {
+        Failure::Tun(error) => error.to_string(),
+        Failure::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            format!("write the output: {error}{}", output_advice(&error))
+        }
+        other => return other,
+    };
+    Failure::Said(format!("Not undone: {name} is what was asked for, but cannot be shown: {error}"))
 }
 
 /// The failure to print the name of a new interface. It was removed for that reason, or could not be.

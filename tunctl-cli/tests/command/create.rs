@@ -33,6 +33,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_failing_step_leaves_an_existing_interface_there),
         case!(a_name_that_cannot_be_printed_leaves_no_interface),
         case!(a_name_that_nobody_reads_leaves_no_interface_and_says_so),
+        case!(an_interface_that_existed_and_cannot_be_printed_is_said_to_be_changed),
         case!(a_limit_of_file_sizes_leaves_no_interface),
         case!(json_has_the_fields_that_are_promised),
         case!(json_is_what_show_prints_then),
@@ -281,6 +282,14 @@ fn a_name_that_nobody_reads_leaves_no_interface_and_says_so() {
     let mut shell = Command::new("bash");
     shell.args(["-c", "\"$0\" create t0 --tun --mtu 1400 | true; exit ${PIPESTATUS[0]}", PROGRAM]);
     super::process::run(shell).ok();
+    assert_eq!(mtu("t0"), 1400);
+}
+
+fn an_interface_that_existed_and_cannot_be_printed_is_said_to_be_changed() {
+    ip("tuntap add dev t0 mode tun");
+    let mut create = command("create t0 --tun --mtu 1400");
+    create.stdout(full()).stderr(Stdio::piped());
+    Running::spawn(create).end().failed(1, &["No space left", "Not undone: t0"]);
     assert_eq!(mtu("t0"), 1400);
 }
 
