@@ -97,8 +97,8 @@ impl Create {
         self.print(device.interface()).map_err(|failure| unnamed(failure, &name, Ok(())))?;
         note(&format_args!("{name} stays until this program ends (Ctrl-C)"));
         loop {
-            // A poll reports an error on a deleted device whatever it asks for, but is woken only if it asks for
-            // POLLIN or POLLPRI: `__tun_detach_all` (Linux 6.18) wakes by `sk_data_ready`, which names these.
+            // A poll reports an error on a deleted device whatever it asks for, but is woken only if it asks
+            // for POLLIN or POLLPRI: `tun_detach_all` (Linux 6.18) wakes by `sk_data_ready`, which names these.
             // POLLIN would also report each packet that waits.
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
