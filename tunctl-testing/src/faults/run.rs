@@ -112,7 +112,7 @@ pub(crate) fn judge(scenario: &Scenario, usual: &Usual, injection: &Injection) -
         Some(127) => Verdict::NotStarted,
         Some(0) if seen.after == usual.after => Verdict::Done,
         Some(0) => wrong("it succeeded, and did not do it"),
-        _ if seen.complaint.trim().is_empty() => wrong("it failed without a word"),
+        _ if seen.complaint.trim().is_empty() && !injection.silences() => wrong("it failed without a word"),
         _ if injection.interrupts() => wrong("it did not try again"),
         _ if seen.after == seen.before => Verdict::Refused,
         _ if seen.complaint.contains("Not undone: ") => Verdict::Said,

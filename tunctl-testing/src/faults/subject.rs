@@ -1,5 +1,6 @@
 //! The library's operations, each as a program: what it does, and whether all of it succeeded.
 
+use std::io::{self, IoSlice, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,10 +29,15 @@ pub(crate) fn run(operation: &str) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            say(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says something, unless that is what fails.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn name(text: &str) -> tunctl_core::InterfaceName {
@@ -68,7 +74,7 @@ fn device_settings() -> Result<()> {
 
 /// The error of a step after which something stays, said as the library does.
 fn left(error: &Error, what: &str) -> Error {
-    eprintln!("Not undone: {what}");
+    say(&format!("Not undone: {what}"));
     error.clone()
 }
 
@@ -77,7 +83,7 @@ fn packets() -> Result<()> {
     let mut packet = [0; 28];
     packet[..4].copy_from_slice(&[0x45, 0, 0, 28]);
     device.send(&packet)?;
-    device.send_vectored(&[std::io::IoSlice::new(&packet[..20]), std::io::IoSlice::new(&packet[20..])])?;
+    device.send_vectored(&[IoSlice::new(&packet[..20]), IoSlice::new(&packet[20..])])?;
     let interrupter = Interrupter::new()?;
     interrupter.interrupt();
     device.wait_until(Readiness::Readable, Some(Duration::ZERO), Some(&interrupter))?;
