@@ -30,8 +30,8 @@ impl LogError {
     /// How many packets have passed the device so far without being logged: the writer has not taken all of
     /// their bytes.
     ///
-    /// A writer that keeps what it takes, such as [`BufWriter`](std::io::BufWriter), may lose packets that are
-    /// not counted here. [`Recorder::buffered`](crate::Recorder::buffered) counts those, too.
+    /// A writer that keeps what it takes, such as [`BufWriter`](std::io::BufWriter), may lose packets that
+    /// are not counted here. [`Recorder::buffered`](crate::Recorder::buffered) counts those, too.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.lost

@@ -54,8 +54,8 @@ impl<D: TunDevice, W: Write> Recorder<D, W> {
         Self { device, log: Arc::new(Mutex::new(log)) }
     }
 
-    /// Gathers packets, and writes them when there are 64 KiB of them, and at the end. It serves better than a
-    /// [`BufWriter`](std::io::BufWriter), which cannot say how many packets it has lost if a write fails:
+    /// Gathers packets, and writes them when there are 64 KiB of them, and at the end. It serves better than
+    /// a [`BufWriter`](std::io::BufWriter), which cannot say how many packets it has lost if a write fails:
     /// [`LogError::lost`] counts these as well.
     #[must_use]
     pub fn buffered(self) -> Self {

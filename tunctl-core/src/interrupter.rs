@@ -159,8 +159,8 @@ impl Shared {
     /// Brings the descriptor into agreement with the flag: a byte if it is set, none if it is not.
     ///
     /// Between its look at the flag and what it does, the flag may change. So it looks again, and whoever
-    /// changes the flag calls this afterwards: the last of them leaves what agrees. No lock is needed for that,
-    /// which a signal handler could not take.
+    /// changes the flag calls this afterwards: the last of them leaves what agrees. No lock is needed for
+    /// that, which a signal handler could not take.
     fn show(&self) {
         let mut interrupted = self.interrupted.load(Ordering::SeqCst);
         loop {

@@ -72,7 +72,8 @@ impl Netlink {
     }
 
     /// Makes a change. If the acknowledgement is lost and `is_made` does not see the change, it is asked for
-    /// again: it was refused, and only the kernel knows why. So a change that does no harm twice needs no look.
+    /// again: it was refused, and only the kernel knows why. So a change that does no harm twice needs no
+    /// look.
     fn change(
         &self,
         message: &RouteNetlinkMessage,

@@ -23,9 +23,10 @@ use ids::Ids;
 /// up.
 ///
 /// If root calls it, with the capabilities to set users and groups (`CAP_SETUID`, `CAP_SETGID`), all ids stay
-/// valid inside. Otherwise the caller's own ids become 0 inside, and no other ids exist. `/sys` is mounted again where the system permits it; elsewhere `/sys/class/net` still shows the
-/// interfaces outside. Where the system refuses user namespaces, a process that may create network namespaces
-/// enters only a network namespace, and stays in its user namespace.
+/// valid inside. Otherwise the caller's own ids become 0 inside, and no other ids exist. `/sys` is mounted
+/// again where the system permits it; elsewhere `/sys/class/net` still shows the interfaces outside. Where
+/// the system refuses user namespaces, a process that may create network namespaces enters only a network
+/// namespace, and stays in its user namespace.
 ///
 /// Only the calling process moves, with its later children, and it cannot come back. Call it first thing in
 /// `main`: a process with several threads cannot enter a user namespace.

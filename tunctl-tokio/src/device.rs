@@ -235,10 +235,10 @@ impl<D: TunDevice> AsyncDevice<D> {
 
     /// Waits for a readiness.
     ///
-    /// The runtime keeps that a device was writable until it is told otherwise. A send on an interface that is
-    /// down does not tell it, because it fails with `Down` and not with `WouldBlock`. So the device is asked
-    /// whether it is writable now. On Linux asking also has `tun_chr_poll` (6.18) note that somebody waits:
-    /// only then does an interface that comes up report an event (`tun_sock_write_space`).
+    /// The runtime keeps that a device was writable until it is told otherwise. A send on an interface that
+    /// is down does not tell it, because it fails with `Down` and not with `WouldBlock`. So the device is
+    /// asked whether it is writable now. On Linux asking also has `tun_chr_poll` (6.18) note that somebody
+    /// waits: only then does an interface that comes up report an event (`tun_sock_write_space`).
     async fn ready(&self, kind: Interest) -> Result<()> {
         loop {
             // Linux reports a deletion only as an error: a wait for `kind` alone would never end.

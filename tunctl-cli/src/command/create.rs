@@ -98,8 +98,8 @@ impl Create {
         note(&format_args!("{name} stays until this program ends (Ctrl-C)"));
         loop {
             // A poll reports an error on a deleted device whatever it asks for, but is woken only if it asks
-            // for POLLIN or POLLPRI: `tun_detach_all` (Linux 6.18) wakes by `sk_data_ready`, which names these.
-            // POLLIN would also report each packet that waits.
+            // for POLLIN or POLLPRI: `tun_detach_all` (Linux 6.18) wakes by `sk_data_ready`, which names
+            // these. POLLIN would also report each packet that waits.
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(device.as_fd(), PollFlags::POLLPRI),

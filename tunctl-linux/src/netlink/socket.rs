@@ -70,7 +70,8 @@ impl Socket {
         retry(|| recv(self.fd.as_raw_fd(), buffer, flags))
     }
 
-    /// As [`read`](Self::read), which waits. That nothing came is no reason to try again, as `EAGAIN` would be.
+    /// As [`read`](Self::read), which waits. That nothing came is no reason to try again, as `EAGAIN` would
+    /// be.
     fn wait(&self, buffer: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
         self.read(buffer, flags).map_err(|errno| match errno {
             Errno::EAGAIN => io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered"),

@@ -11,8 +11,8 @@ use crate::kernel::{InterfaceId, NamespaceId, NetDevice};
 /// fill the memory. Later packets are counted.
 const MAX_UNTAKEN: usize = 65_536;
 
-/// So many deleted interfaces are remembered without a device that was attached to them: more than a test asks
-/// about, and a program that makes interfaces for ever does not fill the memory.
+/// So many deleted interfaces are remembered without a device that was attached to them: more than a test
+/// asks about, and a program that makes interfaces for ever does not fill the memory.
 const MAX_REMEMBERED: usize = 1024;
 
 /// The packets that the system received from one interface.

@@ -65,9 +65,9 @@ impl Signal {
         Ok(Self { descriptor: Descriptor::new()?, waiters: Waiters::default() })
     }
 
-    /// Sleeps until a poll of the device reports this readiness, the interrupter is used or `limit` has passed.
-    /// It polls the descriptors that both have, since a signal handler can write to a descriptor but not notify
-    /// a condition variable.
+    /// Sleeps until a poll of the device reports this readiness, the interrupter is used or `limit` has
+    /// passed. It polls the descriptors that both have, since a signal handler can write to a descriptor but
+    /// not notify a condition variable.
     pub(crate) fn wait_until<'a>(
         &self,
         shared: &'a SharedWorld,
