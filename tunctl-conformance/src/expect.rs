@@ -75,6 +75,7 @@ pub(crate) fn given_back<D>(outcome: Result<(), DestroyError<D>>) -> D {
 /// Linux's numbers, which a backend that stands for it answers with on every host.
 pub(crate) mod errno {
     pub(crate) const EPERM: i32 = 1;
+    pub(crate) const ERANGE: i32 = 34;
     pub(crate) const EIO: i32 = 5;
     pub(crate) const E2BIG: i32 = 7;
     pub(crate) const EAGAIN: i32 = 11;

@@ -133,6 +133,9 @@ pub struct Profile {
     /// How many packets must be read from a full queue before there is room for as many: a matter of cache
     /// lines.
     pub queue_batch: usize,
+    /// The longest queue that a program may ask for, in packets: a matter of netlink, and more than the
+    /// system has memory for where it is not bounded.
+    pub longest_queue: u32,
     /// The most queues that an interface may have.
     pub most_queues: usize,
     /// Errnos are Linux's numbers; elsewhere the suite goes by causes alone.
@@ -166,6 +169,7 @@ impl Profile {
         tun_queue_length: 500,
         tap_queue_length: 1000,
         queue_batch: 16,
+        longest_queue: u32::MAX,
         most_queues: 256,
         linux_errnos: true,
         names: Names::Free,
@@ -189,6 +193,13 @@ impl Profile {
     #[must_use]
     pub const fn with_exhausted_errno(mut self, errno: i32) -> Self {
         self.exhausted_errno = errno;
+        self
+    }
+
+    /// With another longest queue.
+    #[must_use]
+    pub const fn with_longest_queue(mut self, packets: u32) -> Self {
+        self.longest_queue = packets;
         self
     }
 

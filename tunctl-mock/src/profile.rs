@@ -21,6 +21,7 @@ pub struct KernelProfile {
     vnet_rules: VnetRules,
     exhausted: Errno,
     offloads: u32,
+    longest_queue: u32,
 }
 
 impl KernelProfile {
@@ -33,6 +34,7 @@ impl KernelProfile {
         vnet_rules: VnetRules::LINUX_6_1,
         exhausted: Errno::ENFILE,
         offloads: 0x1f,
+        longest_queue: u32::MAX,
     };
     /// Linux 6.12, as in Debian 13: up to 6.12.107 at least.
     pub const LINUX_6_12: Self = Self {
@@ -45,11 +47,12 @@ impl KernelProfile {
         ..Self::LINUX_6_1
     };
     /// Linux 6.12.117. At some release up to this one, a caller without privilege could no longer attach to
-    /// an interface without an owner.
+    /// an interface without an owner, and netlink began to refuse long queues.
     pub const LINUX_6_12_117: Self = Self {
         release: "6.12.117",
         proved_until: Some([6, 12, 117]),
         ownerless_attach: false,
+        longest_queue: 32_767,
         ..Self::LINUX_6_12
     };
     /// Linux 6.17, the first with offloads of UDP tunnels.
@@ -135,6 +138,12 @@ impl KernelProfile {
         self.offloads
     }
 
+    /// The longest queue that netlink lets a program ask for (`ifla_policy`), in packets.
+    #[must_use]
+    pub const fn longest_queue(&self) -> u32 {
+        self.longest_queue
+    }
+
     /// The same differences, for the conformance suite.
     #[cfg(feature = "conformance")]
     #[must_use]
@@ -144,6 +153,7 @@ impl KernelProfile {
             .with_rename_while_up(self.rename_while_up)
             .with_vnet_rules(self.vnet_rules)
             .with_exhausted_errno(self.exhausted.number())
+            .with_longest_queue(self.longest_queue)
     }
 
     /// The same profile with another rule for interfaces that have neither owner nor group.
@@ -199,6 +209,8 @@ mod tests {
             assert_eq!(profile.vnet_rules().checksum_behind_ip(), checksum, "{text}");
             assert_eq!(profile.exhausted(), exhausted, "{text}");
             assert_eq!(profile.offloads(), offloads, "{text}");
+            let bounded = profile == KernelProfile::LINUX_6_12_117;
+            assert_eq!(profile.longest_queue(), if bounded { 32_767 } else { u32::MAX }, "{text}");
         }
     }
 

@@ -140,6 +140,9 @@ impl Kernel {
         packets: u32,
     ) -> Result {
         self.may_configure(socket)?;
+        if packets > self.profile.longest_queue() {
+            return Err(Errno::ERANGE.reason(Cause::InvalidValue));
+        }
         let device = self.at_mut(key)?;
         let files = device.files();
         if device.link.queue_length == packets {
