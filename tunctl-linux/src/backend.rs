@@ -77,6 +77,6 @@ impl TunBackend for LinuxBackend {
     }
 }
 
-fn connect(operation: Operation) -> Result<Arc<Netlink>> {
+pub(crate) fn connect(operation: Operation) -> Result<Arc<Netlink>> {
     Netlink::open().map(Arc::new).map_err(|error| reason(&error).of(operation))
 }

@@ -1,17 +1,26 @@
 //! Who holds an interface open: the kernel tells in `/proc/PID/fdinfo/FD`.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::libc::AT_STATX_DONT_SYNC;
+use nix::sys::stat::{SFlag, fstatat, makedev};
 use tunctl_core::{Holder, InterfaceName};
-use tunctl_sys::linux::process;
+use tunctl_sys::linux::{NODE_MAJOR, NODE_MINOR, process};
 
-/// One open descriptor of the driver that is attached to the interface.
+/// More than the kernel writes about a descriptor of the driver, or for the name of a process.
+const ENTRY_SIZE: usize = 512;
+
+/// One open descriptor of the driver, and the interface that it is attached to.
 pub(crate) struct Attached {
     pub(crate) pid: u32,
     pub(crate) fd: i32,
+    pub(crate) name: InterfaceName,
 }
 
 /// The descriptors attached to `name` in the network namespace that `/proc/PID/ns/net` links to as
@@ -21,13 +30,17 @@ pub(crate) struct Attached {
 /// counts if it is in that namespace itself, or is this one. One that created the device and then went
 /// elsewhere is missed.
 pub(crate) fn attached(name: &InterfaceName, namespace: &Path) -> Vec<Attached> {
-    let this = this_process();
-    attached_where(name, |pid| Some(pid) == this || namespace_of(pid).is_none_or(|its| its == namespace))
+    walk(|its| its == name, in_namespace(namespace)).flatten().collect()
 }
 
 /// As [`attached`], to an interface of that name in whatever namespace.
 pub(crate) fn attached_anywhere(name: &InterfaceName) -> Vec<Attached> {
-    attached_where(name, |_| true)
+    walk(|its| its == name, |_| true).flatten().collect()
+}
+
+fn in_namespace(namespace: &Path) -> impl Fn(u32) -> bool {
+    let this = this_process();
+    move |pid| Some(pid) == this || namespace_of(pid).is_none_or(|its| its == namespace)
 }
 
 /// Those among them that are the very file of `fd`: duplicates, and what other processes inherited. Where the
@@ -38,11 +51,30 @@ pub(crate) fn duplicates(attached: Vec<Attached>, fd: i32) -> Vec<Attached> {
     attached.into_iter().filter(is_same).collect()
 }
 
-fn attached_where(name: &InterfaceName, counts: impl Fn(u32) -> bool) -> Vec<Attached> {
-    numeric_entries(Path::new("/proc"))
-        .filter(|&pid| counts(pid))
-        .flat_map(|pid| descriptors(pid, name))
-        .collect()
+/// The holders of all interfaces in a namespace, as [`attached`] finds them, in one walk.
+pub(crate) fn of_all(namespace: &Path) -> HashMap<InterfaceName, Vec<Holder>> {
+    let mut holders: HashMap<_, Vec<_>> = HashMap::new();
+    for mut own in walk(|_| true, in_namespace(namespace)) {
+        own.sort_unstable_by_key(|one| one.name);
+        own.dedup_by_key(|one| one.name);
+        let holder = processes(&own);
+        for one in own {
+            holders.entry(one.name).or_default().extend_from_slice(&holder);
+        }
+    }
+    holders
+}
+
+/// Walks through all processes once, and yields the wanted descriptors of each that has some. The others, which
+/// are almost all, are not asked for more than their descriptors.
+fn walk(
+    wanted: impl Fn(&InterfaceName) -> bool,
+    counts: impl Fn(u32) -> bool,
+) -> impl Iterator<Item = Vec<Attached>> {
+    numeric_entries(Path::new("/proc")).filter_map(move |pid| {
+        let own: Vec<_> = descriptors(pid).filter(|one| wanted(&one.name)).collect();
+        (!own.is_empty() && counts(pid)).then_some(own)
+    })
 }
 
 /// This process, by the number that it has in `/proc`, which may be of another pid namespace than the
@@ -63,19 +95,33 @@ fn namespace_of(pid: u32) -> Option<std::path::PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/net")).ok()
 }
 
-fn descriptors(pid: u32, name: &InterfaceName) -> Vec<Attached> {
-    numeric_entries(Path::new(&format!("/proc/{pid}/fd")))
-        .filter(|&fd| is_attached(pid, fd, name))
-        .filter_map(|fd| Some(Attached { pid, fd: i32::try_from(fd).ok()? }))
-        .collect()
+fn descriptors(pid: u32) -> impl Iterator<Item = Attached> {
+    numeric_entries(Path::new(&format!("/proc/{pid}/fd"))).filter_map(move |fd| {
+        if !is_the_drivers(&format!("/proc/{pid}/fd/{fd}")) {
+            return None;
+        }
+        let mut buffer = [0; ENTRY_SIZE];
+        let info = read_entry(&format!("/proc/{pid}/fdinfo/{fd}"), &mut buffer).ok()?;
+        let name = InterfaceName::from_kernel(interface_of(info)?).ok()?;
+        Some(Attached { pid, fd: i32::try_from(fd).ok()?, name })
+    })
 }
 
-fn is_attached(pid: u32, fd: u32, name: &InterfaceName) -> bool {
-    // Sockets and pipes, which most descriptors are, have links that begin with no slash.
-    let is_file = fs::read_link(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|target| target.has_root());
-    is_file
-        && fs::read(format!("/proc/{pid}/fdinfo/{fd}"))
-            .is_ok_and(|info| interface_of(&info).is_some_and(|its| its == name.as_bytes()))
+/// Whether a descriptor is the driver's, in one system call: most are not.
+fn is_the_drivers(path: &str) -> bool {
+    // The file may be of a network file system whose server does not answer. Its attributes from the cache
+    // will do.
+    let cached = AtFlags::from_bits_retain(AT_STATX_DONT_SYNC);
+    fstatat(AT_FDCWD, path, cached).is_ok_and(|status| {
+        status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits()
+            && status.st_rdev == makedev(NODE_MAJOR.into(), NODE_MINOR.into())
+    })
+}
+
+/// A short file of `/proc`, which the kernel hands over in one read.
+fn read_entry<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let length = File::open(path)?.read(buffer)?;
+    Ok(&buffer[..length])
 }
 
 fn interface_of(fdinfo: &[u8]) -> Option<&[u8]> {
@@ -83,7 +129,8 @@ fn interface_of(fdinfo: &[u8]) -> Option<&[u8]> {
 }
 
 fn command(pid: u32) -> String {
-    fs::read(format!("/proc/{pid}/comm")).map_or_else(
+    let mut buffer = [0; ENTRY_SIZE];
+    read_entry(&format!("/proc/{pid}/comm"), &mut buffer).map_or_else(
         |_| "?".into(),
         |name| OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy().into_owned(),
     )

@@ -21,7 +21,7 @@ use tunctl_sys::linux::tun;
 use crate::attach::attached_name;
 use crate::diagnose::{self, errno};
 use crate::holders;
-use crate::netlink::{DuplicateDetection, Link, Netlink, name_attribute};
+use crate::netlink::{DuplicateDetection, Link, Netlink, name_attribute, text};
 use crate::remedy::{self, CallerContext};
 
 /// How often the name of an interface is asked for again because it has changed in between.
@@ -272,9 +272,7 @@ impl Interface for LinuxInterface {
     }
 
     fn description(&self) -> Result<CString> {
-        let text = self.attribute(Operation::Describe, ifla::IFALIAS)?;
-        // It ends at its NUL, or at the attribute's end.
-        Ok(CString::new(text.split(|&byte| byte == 0).next().unwrap_or_default()).unwrap_or_default())
+        Ok(text(&self.attribute(Operation::Describe, ifla::IFALIAS)?))
     }
 
     fn set_description(&self, description: &CStr) -> Result<()> {

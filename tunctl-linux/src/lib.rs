@@ -12,8 +12,8 @@
 //! ```
 //!
 //! What Linux has beyond the traits is on the types of this crate: who holds an interface
-//! ([`LinuxInterface::holders`]), what passes it ([`Observer`]), and a namespace to try things in
-//! ([`netns`]).
+//! ([`LinuxInterface::holders`]), all interfaces at once ([`LinuxBackend::survey`]), what passes one
+//! ([`Observer`]), and a namespace to try things in ([`netns`]).
 //!
 //! # Namespaces
 //!
@@ -38,9 +38,11 @@ mod netlink;
 pub mod netns;
 mod observe;
 mod remedy;
+mod survey;
 mod wait;
 
 pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
 pub use interface::LinuxInterface;
 pub use observe::{Direction, Observed, Observer};
+pub use survey::SurveyedInterface;

@@ -23,7 +23,7 @@ use nix::errno::Errno;
 use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 
 pub(crate) use address::DuplicateDetection;
-pub(crate) use link::{Link, name_attribute};
+pub(crate) use link::{Link, name_attribute, text};
 use socket::Socket;
 
 /// How often a listing that the kernel's state overtook is asked for again.

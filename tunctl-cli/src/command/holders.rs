@@ -1,16 +1,44 @@
-//! The processes that have an interface open, on systems that report them.
+//! The processes that have interfaces open, on systems that report them.
 
-use tunctl::{Holder, Result};
+use tunctl::{Holder, NativeInterface, Result};
 
-use tunctl::NativeInterface;
+use super::properties::Report;
 
 #[cfg(target_os = "linux")]
 pub(super) fn of(interface: &NativeInterface) -> Result<Vec<Holder>> {
     interface.holders()
 }
 
+/// Reports about all interfaces, in one walk through the processes.
+#[cfg(target_os = "linux")]
+pub(super) fn reports() -> Result<Vec<Report>> {
+    use tunctl::linux::SurveyedInterface;
+
+    let surveyed = tunctl::native().survey()?.into_iter();
+    let report =
+        |one: SurveyedInterface| Report::new(one.info, &one.description, &one.addresses, one.holders);
+    Ok(surveyed.map(report).collect())
+}
+
 /// These systems do not report holders. Their `fstat` lists which process has which node open.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn of(_: &NativeInterface) -> Result<Vec<Holder>> {
     Ok(Vec::new())
+}
+
+/// Reports about all interfaces.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reports() -> Result<Vec<Report>> {
+    use tunctl::{Error, TunBackend};
+
+    let mut reports = Vec::new();
+    for interface in tunctl::native().interfaces()? {
+        match Report::of(&interface) {
+            Ok(report) => reports.push(report),
+            // Deleted since it was listed.
+            Err(error) if Error::is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(reports)
 }

@@ -1,13 +1,13 @@
 //! `tunctl show` and `tunctl list`.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use tunctl::{Error, InterfaceName, TunBackend};
+use tunctl::{InterfaceName, TunBackend};
 
 use super::Outcome;
-use super::output;
 use super::properties::Report;
+use super::{holders, output};
 
 /// Show one TUN/TAP interface
 #[derive(Args)]
@@ -38,15 +38,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(self) -> Outcome {
-        let mut reports = Vec::new();
-        for interface in tunctl::native().interfaces()? {
-            match Report::of(&interface) {
-                Ok(report) => reports.push(report),
-                // Deleted since it was listed.
-                Err(error) if Error::is_gone(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let reports = holders::reports()?;
         if self.json {
             output::json(&reports)?;
         } else if reports.is_empty() {
@@ -55,7 +47,10 @@ impl List {
                 "no TUN/TAP interface in this network namespace (tunctl create makes one)"
             )?;
         } else {
-            Report::write_table(&reports, &mut io::stdout().lock())?;
+            // In pieces of some kilobytes, where standard output alone would write each line by itself.
+            let mut output = BufWriter::new(io::stdout().lock());
+            Report::write_table(&reports, &mut output)?;
+            output.flush()?;
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Printing objects as JSON, one per line.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
 /// Prints one JSON object on one line.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
-    let mut output = io::stdout().lock();
+    // Else each piece of the object would go through standard output's own, smaller buffer.
+    let mut output = BufWriter::new(io::stdout().lock());
     serde_json::to_writer(&mut output, value)?;
-    writeln!(output)
+    writeln!(output)?;
+    output.flush()
 }

@@ -1,13 +1,14 @@
 //! An interface's properties: as arguments that change them, and in a report, for people and as JSON.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
 use tunctl::{
-    Cause, Holder, Interface, InterfaceConfig, InterfaceInfo, Layer, MacAddress, Mtu, NativeInterface, Result,
+    Cause, Holder, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer, MacAddress, Mtu,
+    NativeInterface, Result,
 };
 
 use super::arguments::with;
@@ -75,19 +76,26 @@ impl From<Holder> for HolderReport {
 
 impl Report {
     pub(super) fn of(interface: &NativeInterface) -> Result<Self> {
-        let info = interface.info()?;
-        let addresses = interface.addresses()?;
-        let holders = holders::of(interface)?;
         let description = match interface.description() {
             Err(error) if error.cause() == Cause::Unsupported => CString::default(),
             description => description?,
         };
-        Ok(Self {
+        let (info, addresses) = (interface.info()?, interface.addresses()?);
+        Ok(Self::new(info, &description, &addresses, holders::of(interface)?))
+    }
+
+    pub(super) fn new(
+        info: InterfaceInfo,
+        description: &CStr,
+        addresses: &[InterfaceAddress],
+        holders: Vec<Holder>,
+    ) -> Self {
+        Self {
             description: Some(description.to_string_lossy().into_owned()).filter(|text| !text.is_empty()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             holders: holders.into_iter().map(HolderReport::from).collect(),
             ..Self::from(info)
-        })
+        }
     }
 
     pub(super) fn name(&self) -> &str {

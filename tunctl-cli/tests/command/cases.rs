@@ -8,6 +8,7 @@ mod lab;
 mod lab_command;
 mod lab_limits;
 mod lab_mock;
+mod list_cost;
 mod messages;
 mod process;
 mod show;
@@ -33,6 +34,7 @@ pub(crate) fn main() -> ExitCode {
         configure::cases(),
         delete::cases(),
         show::cases(),
+        list_cost::cases(),
         usage::cases(),
         messages::cases(),
     ];

@@ -25,7 +25,14 @@ impl Netlink {
         let mut question = AddressMessage::default();
         question.header.index = index.get();
         let answers = self.dump(&RouteNetlinkMessage::GetAddress(question))?;
-        Ok(answers.iter().filter_map(|answer| parse(answer, index)).collect())
+        let listed = answers.iter().filter_map(parse).filter(|(its, _)| *its == index);
+        Ok(listed.map(|(_, address)| address).collect())
+    }
+
+    /// The addresses of all interfaces, each with the interface's index.
+    pub(crate) fn all_addresses(&self) -> io::Result<Vec<(InterfaceIndex, InterfaceAddress)>> {
+        let answers = self.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        Ok(answers.iter().filter_map(parse).collect())
     }
 
     /// `EEXIST`: it, or one that the kernel takes for it, is there already.
@@ -69,11 +76,9 @@ fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {
     message
 }
 
-fn parse(answer: &Answer, index: InterfaceIndex) -> Option<InterfaceAddress> {
+fn parse(answer: &Answer) -> Option<(InterfaceIndex, InterfaceAddress)> {
     let message = AddressMessage::parse(&answer.payload).ok().filter(|_| answer.kind == rtm::NEWADDR)?;
-    if message.header.index != index.get() {
-        return None;
-    }
+    let index = InterfaceIndex::new(message.header.index)?;
     let (mut local, mut far, mut broadcast) = (None, None, None);
     for attribute in &message.attributes {
         match attribute {
@@ -86,5 +91,5 @@ fn parse(answer: &Answer, index: InterfaceIndex) -> Option<InterfaceAddress> {
     // IPv6 gives a local address only when there is a peer too.
     let address = local.or(far)?;
     let peer = far.filter(|&far| far != address);
-    Some(InterfaceAddress::from_kernel(address, message.header.prefix_len, peer, broadcast))
+    Some((index, InterfaceAddress::from_kernel(address, message.header.prefix_len, peer, broadcast)))
 }

@@ -3,6 +3,7 @@
 //! What the kernel says of one is read attribute by attribute, since it is full of what others chose: a name
 //! or an alias need not be UTF-8, and one that is not must not hide the interface.
 
+use std::ffi::CString;
 use std::io;
 
 use netlink_packet_core::{DefaultNla, NlasIterator};
@@ -67,17 +68,22 @@ impl Netlink {
 
     /// All TUN/TAP interfaces, by index.
     pub(crate) fn tun_links(&self) -> io::Result<Vec<InterfaceInfo>> {
+        Ok(self.described_tun_links()?.into_iter().map(|(info, _)| info).collect())
+    }
+
+    /// All TUN/TAP interfaces, by index, each with its description.
+    pub(crate) fn described_tun_links(&self) -> io::Result<Vec<(InterfaceInfo, CString)>> {
         let mut question = LinkMessage::default();
         question.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Tun)]));
         let answers = self.dump(&RouteNetlinkMessage::GetLink(question))?;
         let mut found: Vec<_> = answers
             .iter()
             .filter_map(|answer| match parse(answer) {
-                Some(Link::Tun(info)) => Some(info),
+                Some(Link::Tun(info)) => Some((info, description(answer))),
                 _ => None,
             })
             .collect();
-        found.sort_by_key(|info| info.index);
+        found.sort_by_key(|(info, _)| info.index);
         Ok(found)
     }
 
@@ -121,6 +127,16 @@ fn link_message(index: InterfaceIndex) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = index.get();
     message
+}
+
+/// The text of an attribute: it ends at its NUL, or at the attribute's end.
+pub(crate) fn text(attribute: &[u8]) -> CString {
+    CString::new(attribute.split(|&byte| byte == 0).next().unwrap_or_default()).unwrap_or_default()
+}
+
+fn description(answer: &Answer) -> CString {
+    let attributes = answer.payload.get(LINK_HEADER_SIZE..).unwrap_or_default();
+    text(find(attributes, ifla::IFALIAS).unwrap_or_default())
 }
 
 fn parse(answer: &Answer) -> Option<Link> {

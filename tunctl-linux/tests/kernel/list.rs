@@ -14,6 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(info_agrees_with_iproute2),
         case!(looking_attaches_to_nothing_and_leaves_nothing),
         case!(holders_are_those_that_have_it_open),
+        case!(a_survey_agrees_with_a_look_at_each),
     ]
 }
 
@@ -141,4 +142,27 @@ fn holders_are_those_that_have_it_open() {
     ip("link delete tun0");
     let error = refused(found.holders());
     assert!(error.is_gone(), "{error}");
+}
+
+fn a_survey_agrees_with_a_look_at_each() {
+    assert!(backend().survey().unwrap().is_empty());
+    let _tun = tun("tun0");
+    let _queues = [(); 2]
+        .map(|()| backend().open_or_create(&CreateOptions::tap().name("many").multi_queue(true)).unwrap());
+    ip("tuntap add dev idle mode tap");
+    ip("address add 10.1.1.1/24 dev idle");
+    ip("link set idle alias uplink");
+    ip("address add 10.1.2.1 peer 10.1.2.2 dev tun0");
+    ip("link add veth0 type veth peer name veth1");
+    let surveyed = backend().survey().unwrap();
+    let each = backend().interfaces().unwrap();
+    assert_eq!((surveyed.len(), each.len()), (3, 3));
+    for (surveyed, interface) in surveyed.iter().zip(&each) {
+        assert_eq!(surveyed.info, interface.info().unwrap());
+        assert_eq!(surveyed.addresses, interface.addresses().unwrap());
+        assert_eq!(surveyed.description, interface.description().unwrap());
+        assert_eq!(surveyed.holders, interface.holders().unwrap());
+    }
+    let holders: Vec<_> = surveyed.iter().map(|one| one.holders.len()).collect();
+    assert_eq!(holders, [1, 1, 0]);
 }
