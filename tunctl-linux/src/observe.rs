@@ -1,13 +1,12 @@
 //! Observing the packets of an interface in both directions, without consuming them: a packet socket.
 
-use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
-use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg, setsockopt};
 use tunctl_core::{Cause, Error, Interface, Layer, Operation, Reason, Result};
-use tunctl_sys::linux::packet_socket;
+use tunctl_sys::linux::packet_socket::{self, Received};
 
 use crate::LinuxInterface;
 use crate::diagnose::errno;
@@ -97,21 +96,14 @@ impl Observer {
     /// is up again. `Gone`, once, when it is deleted while it is up: the kernel does not report the deletion
     /// of an interface that is down.
     pub fn try_next<'a>(&self, buffer: &'a mut [u8]) -> Result<Observed<'a>> {
-        let (direction, length) = self.receive(buffer).map_err(|errno| self.fail(errno))?;
-        let kept = length.min(buffer.len());
-        Ok(Observed { direction, packet: &buffer[..kept], length })
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> nix::Result<(Direction, usize)> {
-        let mut parts = [IoSliceMut::new(buffer)];
-        // With MSG_TRUNC the kernel returns the packet's length, even where the buffer is shorter.
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.socket);
-        let message = recvmsg::<LinkAddr>(fd, &mut parts, None, MsgFlags::MSG_TRUNC)?;
-        let direction = match message.address.map(|address| address.pkttype()) {
-            Some(packet_socket::OUTGOING) => Direction::Outgoing,
+        let received = packet_socket::receive(self.socket.as_fd(), buffer);
+        let Received { length, direction, .. } = received.map_err(|error| self.fail(errno(&error)))?;
+        let direction = match direction {
+            packet_socket::OUTGOING => Direction::Outgoing,
             _ => Direction::Incoming,
         };
-        Ok((direction, message.bytes))
+        let kept = length.min(buffer.len());
+        Ok(Observed { direction, packet: &buffer[..kept], length })
     }
 
     #[cold]

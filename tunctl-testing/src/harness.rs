@@ -122,7 +122,6 @@ impl Harness for LinuxHarness {
         self.injector.get_or_init(|| as_root(Injector::new)).inject(name, packet)
     }
 
-    /// A frame that carries a VLAN tag comes without it: the kernel has put it aside by then.
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
         Box::new(as_root(|| Watch::new(name)))
     }

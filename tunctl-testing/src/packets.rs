@@ -1,19 +1,15 @@
 //! Packets that the system sends to a device, and those that it receives from one: packet sockets.
 
-use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
-use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg, setsockopt};
 use tunctl_conformance::Observation;
 use tunctl_core::InterfaceName;
-use tunctl_sys::linux::packet_socket;
+use tunctl_sys::linux::packet_socket::{self, Received};
 
 use crate::rtnetlink::index;
-
-/// `PACKET_OUTGOING`: what the system sends.
-const OUTGOING: u8 = 4;
 
 /// The bytes that may wait to be taken.
 const BUFFER: usize = 4 << 20;
@@ -81,18 +77,18 @@ impl Observation for Watch {
     fn take(&mut self) -> Option<Vec<u8>> {
         let mut packet = vec![0; 1 << 17];
         loop {
-            let mut parts = [IoSliceMut::new(&mut packet)];
-            match recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty()) {
-                Ok(message) if message.address.is_some_and(|from| from.pkttype() == OUTGOING) => {}
-                Ok(message) => {
-                    let length = message.bytes;
+            match packet_socket::receive(self.socket.as_fd(), &mut packet) {
+                Ok(Received { direction: packet_socket::OUTGOING, .. }) => {}
+                Ok(Received { length, .. }) => {
                     packet.truncate(length);
                     return Some(packet);
                 }
-                // Told once when the interface goes down; what came before it is still there.
-                Err(Errno::ENETDOWN) => {}
-                Err(Errno::EAGAIN) => return None,
-                Err(errno) => panic!("watch: {errno}"),
+                Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
+                    // Told once when the interface goes down; what came before it is still there.
+                    Errno::ENETDOWN => {}
+                    Errno::EAGAIN => return None,
+                    _ => panic!("watch: {error}"),
+                },
             }
         }
     }

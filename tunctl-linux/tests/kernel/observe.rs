@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(both_directions_are_seen_and_nothing_is_consumed),
         case!(a_tap_is_observed_with_its_ethernet_headers),
+        case!(a_vlan_tag_is_where_the_sender_put_it),
         case!(a_short_buffer_keeps_the_head_and_tells_the_length),
         case!(only_its_own_interface_is_observed),
         case!(an_observer_sees_the_interface_go_down_and_up_again),
@@ -81,6 +82,28 @@ fn a_tap_is_observed_with_its_ethernet_headers() {
     let mut seen = [0; 100];
     let observed = observer.try_next(&mut seen).unwrap();
     assert_eq!((observed.direction, observed.packet), (Direction::Incoming, &frame[..]));
+}
+
+fn a_vlan_tag_is_where_the_sender_put_it() {
+    without_ipv6();
+    let device = tap("tap0");
+    device.up(address("10.77.0.1/24")).unwrap();
+    let observer = observer("tap0");
+    let mut seen = [0; 100];
+    let tags: [&[u8]; 4] =
+        [&[], &[0x81, 0, 0xa0, 5], &[0x88, 0xa8, 0, 100], &[0x88, 0xa8, 0, 100, 0x81, 0, 0, 5]];
+    for tag in tags {
+        let frame = [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], tag, &[0x88, 0xb5], &[7; 36]].concat();
+        device.send(&frame).unwrap();
+        assert!(is_ready(&observer));
+        let observed = observer.try_next(&mut seen).unwrap();
+        assert_eq!((observed.direction, observed.length), (Direction::Incoming, frame.len()), "{tag:x?}");
+        assert_eq!(observed.packet, frame);
+        device.send(&frame).unwrap();
+        assert!(is_ready(&observer));
+        let observed = observer.try_next(&mut seen[..20]).unwrap();
+        assert_eq!((observed.packet, observed.length), (&frame[..20], frame.len()), "{tag:x?}");
+    }
 }
 
 fn a_short_buffer_keeps_the_head_and_tells_the_length() {

@@ -2,24 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::{fs, io};
 
 use crate::{LinuxHarness, rtnetlink};
-use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
 use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
 use tunctl_core::{
     Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, TunBackend,
 };
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
-
-/// `PACKET_OUTGOING`: what the system sends.
-const OUTGOING: u8 = 4;
 
 /// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a
 /// sysfs, takes ten milliseconds. So one socket observes all interfaces, and counters come from netlink.
@@ -74,17 +68,16 @@ impl Tap {
     /// Takes what the socket has. Packets of interfaces that nobody observes are let go.
     fn sort(&mut self) {
         loop {
-            let mut parts = [IoSliceMut::new(&mut self.buffer)];
-            let told = recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
-            let (length, from) = match told {
-                Ok(message) => (message.bytes, message.address),
-                Err(Errno::EAGAIN) => return,
-                Err(errno) => panic!("observe: {errno}"),
+            let received = match packet_socket::receive(self.socket.as_fd(), &mut self.buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => panic!("observe: {error}"),
             };
-            let from = from.filter(|from| from.pkttype() != OUTGOING);
-            let index = from.and_then(|from| u32::try_from(from.ifindex()).ok());
-            if let Some(waiting) = index.and_then(|index| self.waiting.get_mut(&index)) {
-                waiting.push_back(self.buffer[..length].to_vec());
+            if received.direction == packet_socket::OUTGOING {
+                continue;
+            }
+            if let Some(waiting) = self.waiting.get_mut(&received.index) {
+                waiting.push_back(self.buffer[..received.length].to_vec());
             }
         }
     }

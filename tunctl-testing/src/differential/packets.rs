@@ -1,8 +1,8 @@
 //! Bytes to send and to inject: sense and nonsense, in front of which stands what the device wants, or not.
 //!
 //! Left out, because the system would answer in its own time or in its own way: packets to an address that an
-//! interface may have (it would reply to them), and frames with a VLAN tag (it takes the tag out before
-//! anyone can observe the frame).
+//! interface may have (it would reply to them), and frames with a VLAN tag (it drops one that ends within the
+//! tag before anyone can observe it, `skb_vlan_untag`).
 
 use tunctl_core::CreateFlags;
 
