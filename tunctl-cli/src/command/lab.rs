@@ -126,11 +126,11 @@ impl Lab {
             )?;
         }
         let signals = Signals::catch()?;
-        let printer = PacketPrinter::new(form);
+        let mut printer = PacketPrinter::new(form);
         let responder = Arc::new(Responder::new(device));
         let answering = {
             let responder = responder.clone();
-            start(move || responder.answer(Some(&printer)))?
+            start(move || responder.answer(Some(&mut printer)))?
         };
         let plan = Plan::new(self.count, self.duration);
         let summary = probe::run(path, &plan, &signals, &responder.stop);

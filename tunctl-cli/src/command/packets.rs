@@ -1,7 +1,7 @@
 //! Printing packets, one per line, for people or as JSON.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
@@ -9,11 +9,12 @@ use tunctl::Layer;
 use tunctl::linux::Direction;
 use tunctl::packet::{Packet, Protocol};
 
-use super::output::json;
+use super::output::write_json;
 
-/// Prints packets as they pass.
+/// Prints packets as they pass. They appear at the next [`flush`](Self::flush), or when there are many.
 pub(super) struct PacketPrinter {
     form: Form,
+    output: BufWriter<Stdout>,
     started: Instant,
     started_at: Duration,
 }
@@ -57,15 +58,41 @@ struct PacketObject {
     summary: String,
 }
 
+/// Packets that were missed since the last such event, as JSON.
+#[derive(Serialize)]
+struct MissedObject {
+    event: &'static str,
+    /// Seconds since 1970-01-01.
+    time: f64,
+    packets: u64,
+}
+
 impl PacketPrinter {
     pub(super) fn new(form: Form) -> Self {
         let started_at = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        Self { form, started: Instant::now(), started_at }
+        Self { form, output: BufWriter::new(io::stdout()), started: Instant::now(), started_at }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    /// Prints that packets passed unseen.
+    pub(super) fn print_missed(&mut self, packets: u64) -> io::Result<()> {
+        let passed = self.started.elapsed();
+        if self.form == Form::Json {
+            let time = (self.started_at + passed).as_secs_f64();
+            return write_json(&mut self.output, &MissedObject { event: "missed", time, packets });
+        }
+        let time = self.paint("2", time(passed));
+        let text = format!("missed: {packets}, which came faster than they were taken");
+        let text = self.paint("31", text);
+        writeln!(self.output, "{time}  {text}")
     }
 
     /// Prints a packet that passed at `when`. It had `length` bytes, of which `bytes` were captured.
     pub(super) fn print(
-        &self,
+        &mut self,
         when: Instant,
         direction: Direction,
         layer: Layer,
@@ -84,7 +111,7 @@ impl PacketPrinter {
         };
         let packet = packet.ok();
         if self.form == Form::Json {
-            return json(&PacketObject {
+            let object = PacketObject {
                 event: "packet",
                 time: (self.started_at + passed).as_secs_f64(),
                 direction,
@@ -95,15 +122,14 @@ impl PacketPrinter {
                 destination_port: packet.as_ref().and_then(Packet::destination_port),
                 length,
                 summary,
-            });
+            };
+            return write_json(&mut self.output, &object);
         }
         let ends = packet.as_ref().map_or_else(String::new, ends);
         let colour = packet.as_ref().map_or("31", |packet| colour(packet.protocol()));
-        let mut output = io::stdout().lock();
-        let time = format!("{:>3}.{:06}", passed.as_secs(), passed.subsec_micros());
-        let time = self.paint("2", &time);
+        let time = self.paint("2", time(passed));
         let protocol = self.paint(colour, format_args!("{protocol:<6}"));
-        writeln!(output, "{time}  {direction:<3}  {protocol}  {ends:<39}  {length:>5} B  {summary}")
+        writeln!(self.output, "{time}  {direction:<3}  {protocol}  {ends:<39}  {length:>5} B  {summary}")
     }
 
     fn paint(&self, code: &str, text: impl Display) -> String {
@@ -112,6 +138,11 @@ impl PacketPrinter {
             Form::Text | Form::Json => text.to_string(),
         }
     }
+}
+
+/// Seconds and microseconds, in a column.
+fn time(passed: Duration) -> String {
+    format!("{:>3}.{:06}", passed.as_secs(), passed.subsec_micros())
 }
 
 /// `10.0.0.1 > 10.0.0.2`, with ports where there are any.

@@ -1,6 +1,7 @@
 //! `tunctl watch`.
 
 use std::io::{self, Write};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
-use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, TunBackend, TunDevice};
+use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, State, TunBackend, TunDevice};
 
 use super::duration::seconds;
 use super::output;
@@ -20,6 +21,9 @@ use super::{Failure, Outcome, note};
 
 /// More than any packet: 64 KiB of IP, an Ethernet header with VLAN tags, and the driver's own headers.
 const BUFFER: usize = 65536 + 64;
+
+/// After how many packets without a pause it looks for signals and for packets that were missed.
+const BURST: u64 = 64;
 
 /// How often a wait checks whether a silent interface still exists.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -54,8 +58,8 @@ struct Totals {
     outgoing: u64,
     incoming: u64,
     bytes: u64,
-    /// How many packets the kernel counted as missed because they came too fast. `None` if the interface is
-    /// gone, and its counters with it.
+    /// How many packets the kernel counted as missed because they came too fast; each time it counts some, it
+    /// is an event. `None` if the interface is gone, and its counters with it.
     missed: Option<u64>,
 }
 
@@ -80,7 +84,7 @@ enum Tap {
     /// A packet socket, which consumes nothing.
     Observer(Observer),
     /// The device itself, which consumes what it receives.
-    Device { device: LinuxDevice, header: usize, dropped_before: u64 },
+    Device { device: LinuxDevice, header: usize, dropped: u64 },
 }
 
 impl Source {
@@ -110,11 +114,13 @@ impl Source {
         }
     }
 
-    fn take_missed(&self) -> Option<u64> {
-        match &self.tap {
+    /// How many packets were missed since the last call.
+    fn take_missed(&mut self) -> Option<u64> {
+        match &mut self.tap {
             Tap::Observer(observer) => observer.take_missed().ok().map(u64::from),
-            Tap::Device { dropped_before, .. } => {
-                Some(self.interface.dropped().ok()?.saturating_sub(*dropped_before))
+            Tap::Device { dropped, .. } => {
+                let before = mem::replace(dropped, self.interface.dropped().ok()?);
+                Some(dropped.saturating_sub(before))
             }
         }
     }
@@ -126,7 +132,7 @@ impl Tap {
         let flags = device.flags();
         let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
         let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
-        Ok(Self::Device { device, header: information + vnet, dropped_before: interface.dropped()? })
+        Ok(Self::Device { device, header: information + vnet, dropped: interface.dropped()? })
     }
 }
 
@@ -142,45 +148,64 @@ impl AsFd for Source {
 impl Watch {
     pub(super) fn run(self) -> Outcome {
         let signals = Signals::catch()?;
-        let source = Source::open(tunctl::native().interface(&self.name)?, self.attach)?;
+        let interface = tunctl::native().interface(&self.name)?;
+        let source = Source::open(interface, self.attach)?;
         let form = Form::choose(self.json);
-        if self.attach {
-            note(&format_args!("attached to {}: no other program receives these packets", self.name));
-        } else if form != Form::Json {
-            note(&format_args!("watching {} in both directions (Ctrl-C stops)", self.name));
-        }
-        let mut totals = Totals { event: "totals", ..Totals::default() };
-        let ended = self.follow(&source, &signals, &PacketPrinter::new(form), &mut totals);
-        totals.missed = source.take_missed();
-        print_totals(&totals, form)?;
+        self.announce(&source, form)?;
+        let totals = Totals { event: "totals", missed: Some(0), ..Totals::default() };
+        let mut session = Session { source, printer: PacketPrinter::new(form), totals };
+        let ended = self.follow(&mut session, &signals);
+        session.note_missed()?;
+        session.printer.flush()?;
+        print_totals(&session.totals, form)?;
         ended
     }
 
-    fn follow(
-        &self,
-        source: &Source,
-        signals: &Signals,
-        printer: &PacketPrinter,
-        totals: &mut Totals,
-    ) -> Outcome {
+    /// Says what is about to be seen, or why nothing is.
+    fn announce(&self, source: &Source, form: Form) -> tunctl::Result<()> {
+        let name = &self.name;
+        if self.attach {
+            note(&format_args!("attached to {name}: no other program receives these packets"));
+        } else if form != Form::Json {
+            note(&format_args!("watching {name} in both directions (Ctrl-C stops)"));
+        }
+        let info = source.interface.info()?;
+        match (info.state, info.queues) {
+            (State::Up, Some(0)) => {
+                note(&format_args!("no program has {name} open: no packet passes until one opens it"));
+            }
+            (State::Down, Some(0)) => note(&format_args!(
+                "{name} is down, and no program has it open: no packet passes until it is up and one opens it"
+            )),
+            (State::Down, _) => note(&format_args!("{name} is down: no packet passes until it is up")),
+            (State::Up, _) => {}
+        }
+        Ok(())
+    }
+
+    fn follow(&self, session: &mut Session, signals: &Signals) -> Outcome {
         let deadline = self.duration.and_then(|duration| Instant::now().checked_add(duration));
         let mut buffer = vec![0; BUFFER];
-        while self.count.is_none_or(|count| totals.packets < count) {
-            match source.next(&mut buffer) {
+        while self.count.is_none_or(|count| session.totals.packets < count) {
+            match session.source.next(&mut buffer) {
                 Ok((direction, packet, length)) => {
-                    totals.count(direction, length);
-                    printer.print(Instant::now(), direction, source.layer(), packet, length)?;
-                    // Under a flood of packets the loop never reaches `wait`, which also checks signals.
-                    if signals.are_waiting() {
-                        break;
+                    session.print(direction, packet, length)?;
+                    // Under a flood of packets the loop never reaches the wait.
+                    if session.totals.packets.is_multiple_of(BURST) {
+                        session.note_missed()?;
+                        if signals.are_waiting() {
+                            break;
+                        }
                     }
                 }
                 Err(error) if error.is_would_block() => {
-                    match wait(source, signals, deadline)? {
+                    session.note_missed()?;
+                    session.printer.flush()?;
+                    match wait(&session.source, signals, deadline)? {
                         WaitOutcome::Packet => {}
                         WaitOutcome::Stop => break,
                         // The kernel does not report the deletion of an interface that is down.
-                        WaitOutcome::Look => source.interface.info().map(|_| ())?,
+                        WaitOutcome::Look => session.source.interface.info().map(|_| ())?,
                     }
                     continue;
                 }
@@ -193,6 +218,30 @@ impl Watch {
             }
         }
         Ok(())
+    }
+}
+
+/// Where the packets come from and go to.
+struct Session {
+    source: Source,
+    printer: PacketPrinter,
+    totals: Totals,
+}
+
+impl Session {
+    fn print(&mut self, direction: Direction, packet: &[u8], length: usize) -> io::Result<()> {
+        self.totals.count(direction, length);
+        self.printer.print(Instant::now(), direction, self.source.layer(), packet, length)
+    }
+
+    /// Prints how many packets were missed since the last time, if any.
+    fn note_missed(&mut self) -> io::Result<()> {
+        let missed = self.source.take_missed();
+        self.totals.missed = self.totals.missed.zip(missed).map(|(so_far, more)| so_far + more);
+        match missed {
+            None | Some(0) => Ok(()),
+            Some(packets) => self.printer.print_missed(packets),
+        }
     }
 }
 

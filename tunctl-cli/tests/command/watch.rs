@@ -1,5 +1,6 @@
 //! `tunctl watch`.
 
+use std::env;
 use std::fs;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
@@ -7,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tunctl::packet::udp_packet;
 use tunctl::prelude::{CreateOptions, TunBackend, TunDevice};
@@ -26,6 +28,9 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_packet_is_a_line_of_text),
         case!(there_is_colour_on_a_terminal).needs_tool("script"),
         case!(it_counts_every_packet_of_a_burst),
+        case!(it_tells_at_once_that_packets_were_missed),
+        case!(it_prints_when_no_more_packets_wait).needs_tool("strace"),
+        case!(it_says_why_no_packet_will_pass),
         case!(it_survives_down_and_up),
         case!(a_deleted_interface_ends_it),
         case!(it_watches_a_tap),
@@ -204,12 +209,82 @@ fn it_counts_every_packet_of_a_burst() {
     }
     wait_until("it has read all that its socket has got", || !packets_wait());
     let printed = watcher.end_by(Signal::SIGINT).ok();
-    let totals = objects(&printed).pop().unwrap();
+    let mut objects = objects(&printed);
+    let totals = objects.pop().unwrap();
     let [seen, missed] = ["packets", "missed"].map(|key| totals[key].as_u64().unwrap());
     // On a busy machine the socket may overflow, but not in silence.
     assert_eq!(seen + missed, 300, "{totals}");
     assert_eq!(totals["bytes"], seen * 128, "{totals}");
-    assert_eq!(u64::try_from(printed.lines().count()).unwrap(), seen + 1);
+    let packets = objects.iter().filter(|object| object["event"] == "packet").count();
+    assert_eq!(u64::try_from(packets).unwrap(), seen);
+}
+
+/// Sends datagrams of that size while a process stands still.
+fn send_while_stopped(pid: u32, count: usize, payload: &[u8]) {
+    let pid = Pid::from_raw(pid.cast_signed());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let socket = UdpSocket::bind("10.1.1.1:0").unwrap();
+    for _ in 0..count {
+        socket.send_to(payload, "10.1.1.5:9").unwrap();
+    }
+    kill(pid, Signal::SIGCONT).unwrap();
+}
+
+fn it_tells_at_once_that_packets_were_missed() {
+    let _holder = held_tun("t0");
+    let mut watcher = watch("t0 --json");
+    // Much more than its socket has room for.
+    send_while_stopped(watcher.pid(), 20_000, &[0; 1400]);
+    let mut missed = None;
+    let mut packets = 0;
+    while missed.is_none() {
+        let object: Value = serde_json::from_str(&watcher.line()).unwrap();
+        match object["event"].as_str() {
+            Some("missed") => missed = object["packets"].as_u64(),
+            _ => packets += 1,
+        }
+        assert!(packets < 20_000);
+    }
+    wait_until("it has read all that its socket has got", || !packets_wait());
+    let printed = watcher.end_by(Signal::SIGINT).ok();
+    let totals = objects(&printed).pop().unwrap();
+    let [seen, all] = ["packets", "missed"].map(|key| totals[key].as_u64().unwrap());
+    assert_eq!((seen + all, all), (20_000, missed.unwrap()), "{totals}");
+}
+
+fn it_prints_when_no_more_packets_wait() {
+    let _holder = held_tun("t0");
+    let trace = env::temp_dir().join(format!("tunctl-watch-{}", std::process::id()));
+    let mut strace = Command::new("strace");
+    strace.args(["-q", "-e", "trace=write", "-e", "signal=none", "-o"]).arg(&trace);
+    strace.args([PROGRAM, "watch", "t0", "--count", "500"]);
+    let watcher = Running::of(strace);
+    wait_for_packet_socket();
+    let children = format!("/proc/{0}/task/{0}/children", watcher.pid());
+    let watching = fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    send_while_stopped(watching, 500, b"hello");
+    assert_eq!(watcher.end().ok().lines().count(), 501);
+    let trace = fs::read_to_string(&trace).unwrap();
+    let writes = trace.lines().filter(|line| line.starts_with("write(1,")).count();
+    assert!(writes < 25, "500 packets that waited took {writes} writes");
+}
+
+fn it_says_why_no_packet_will_pass() {
+    ip("tuntap add dev t0 mode tun");
+    for (words, said) in [
+        ("", "t0 is down, and no program has it open"),
+        ("--json", "t0 is down, and no program has it open"),
+        ("--attach", "t0 is down: no packet passes until it is up"),
+    ] {
+        let run = tunctl(&format!("watch t0 --for 0.1 {words}"));
+        assert!(run.stderr.contains(said), "{words}: {run:#?}");
+    }
+    ip("link set dev t0 up");
+    let run = tunctl("watch t0 --for 0.1");
+    assert!(run.stderr.contains("no program has t0 open"), "{run:#?}");
+    let _holder = held_tun("t1");
+    let run = tunctl("watch t1 --for 0.1");
+    assert_eq!(run.stderr, "watching t1 in both directions (Ctrl-C stops)\n");
 }
 
 /// Whether a packet socket of this network namespace holds packets.

@@ -49,19 +49,20 @@ impl<D: TunDevice> Responder<D> {
 
     /// Answers until `stop` is set and no request is left. It sets `stop` in turn, so that the requesting
     /// side notices when this one fails.
-    pub(super) fn answer(&self, printer: Option<&PacketPrinter>) -> Outcome {
+    pub(super) fn answer(&self, printer: Option<&mut PacketPrinter>) -> Outcome {
         let outcome = self.answer_all(printer);
         self.stop.store(true, Ordering::Relaxed);
         outcome
     }
 
-    fn answer_all(&self, printer: Option<&PacketPrinter>) -> Outcome {
+    fn answer_all(&self, mut printer: Option<&mut PacketPrinter>) -> Outcome {
         let mut responder = EchoResponder::new();
         let (mut request, mut answer) = (vec![0; BUFFER], vec![0; BUFFER]);
         loop {
             let length = match self.device.try_recv(&mut request) {
                 Ok(length) => length,
                 Err(error) if error.is_would_block() => {
+                    printer.as_deref_mut().map_or(Ok(()), PacketPrinter::flush)?;
                     if !self.device.wait(Readiness::Readable, Some(PATIENCE))?
                         && self.stop.load(Ordering::Relaxed)
                     {
@@ -87,7 +88,7 @@ impl<D: TunDevice> Responder<D> {
                 _ => None,
             };
             // Printing comes last, so that it does not add to the round-trip time.
-            if let Some(printer) = printer {
+            if let Some(printer) = &mut printer {
                 printer.print(came, Direction::Outgoing, Layer::Tun, request, length)?;
                 if let Some((length, left)) = answered {
                     printer.print(left, Direction::Incoming, Layer::Tun, &answer[..length], length)?;
