@@ -18,16 +18,17 @@ pub(crate) fn is_right(bytes: &[u8]) -> bool {
     of(bytes) == [0, 0]
 }
 
-/// Writes the checksum of an IPv4 header without options into the header.
-pub(crate) fn fill_in_v4(header: &mut [u8; V4_LENGTH]) {
+/// Writes the checksum of an IPv4 header into the header.
+pub(crate) fn fill_in_v4(header: &mut [u8]) {
     set_in_v4(header, [0, 0]);
     let sum = of(header);
     set_in_v4(header, sum);
 }
 
-fn set_in_v4(header: &mut [u8; V4_LENGTH], sum: [u8; 2]) {
-    let [.., c0, c1, _, _, _, _, _, _, _, _] = header;
-    [*c0, *c1] = sum;
+fn set_in_v4(header: &mut [u8], sum: [u8; 2]) {
+    if let Some([.., c0, c1, _, _, _, _, _, _, _, _]) = header.first_chunk_mut::<V4_LENGTH>() {
+        [*c0, *c1] = sum;
+    }
 }
 
 /// The checksum of a transport whose checksum also covers the addresses; 0 if `bytes` include their right

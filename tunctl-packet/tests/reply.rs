@@ -132,17 +132,46 @@ fn two_responders_do_not_keep_each_other_busy() {
     }
 }
 
-#[test]
-fn options_and_extension_headers_are_refused() {
-    // Four bytes of "no operation", as in `ping -R` without the route.
+/// A ping with IPv4 options, whose length is a multiple of four.
+fn ping_with(options: &[u8]) -> Vec<u8> {
     let plain = hex(common::PING_V4);
-    let mut request = [&plain[..20], &[1; 4], &plain[20..]].concat();
-    (request[0], request[3]) = (0x46, 40);
+    let mut request = [&plain[..20], options, &plain[20..]].concat();
+    for _ in options.chunks(4) {
+        (request[0], request[3]) = (request[0] + 1, request[3] + 4);
+    }
     request[10..12].fill(0);
-    let sum = checksum(&request[..24]);
+    let sum = checksum(&request[..20 + options.len()]);
     request[10..12].copy_from_slice(&sum.to_be_bytes());
-    assert_eq!(reply(&request), Err(NoReply::HeaderOptions));
+    request
+}
 
+#[test]
+fn a_recorded_route_and_timestamps_come_back_with_the_host() {
+    // As `ping -R` and `ping -T tsandaddr` send them, with less room.
+    let mut host = [0; 4];
+    host.copy_from_slice(&hex(common::PING_V4)[16..20]);
+    let [a, b, c, d] = host;
+    let rows: [(&[u8], &[u8]); 3] = [
+        (&[1; 4], &[1; 4]),
+        (&[1, 7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0], &[1, 7, 11, 8, a, b, c, d, 0, 0, 0, 0]),
+        (&[68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0], &[68, 12, 13, 1, a, b, c, d, 0x80, 0, 0, 0]),
+    ];
+    for (sent, expected) in rows {
+        let request = ping_with(sent);
+        let answer = reply(&request).unwrap_or_else(|refused| panic!("{sent:?}: {refused:?}"));
+        let (header, message) = answer.split_at(20 + sent.len());
+        assert_eq!(&header[20..], expected);
+        assert_eq!(checksum(header), 0, "{sent:?}");
+        assert_eq!(message, &reply(&hex(common::PING_V4)).unwrap()[20..]);
+    }
+}
+
+#[test]
+fn other_options_and_extension_headers_are_refused() {
+    // A source route, and a router alert.
+    for options in [[131, 7, 4, 10, 0, 0, 3, 0], [148, 4, 0, 0, 1, 1, 1, 1]] {
+        assert_eq!(reply(&ping_with(&options)), Err(NoReply::HeaderOptions));
+    }
     let plain = hex(common::PING_V6);
     let mut request = [&plain[..40], &[58, 0, 1, 4, 0, 0, 0, 0], &plain[40..]].concat();
     (request[5], request[6]) = (24, 60);

@@ -2,6 +2,7 @@
 
 mod envelope;
 mod icmp_error;
+mod options;
 mod packet_too_big;
 mod request;
 mod reset;
@@ -65,8 +66,9 @@ pub enum NoReply {
     #[error("a checksum is wrong")]
     BadChecksum,
     /// The packet has IPv4 options, or IPv6 extension headers other than one fragment header. These can
-    /// change the answer: a source route, for example, would have to be reversed.
-    #[error("packets with IPv4 options or IPv6 extension headers are not answered")]
+    /// change the answer: a source route, for example, would have to be reversed. Of the IPv4 options,
+    /// [`echo_reply`] returns recorded routes and timestamps.
+    #[error("packets with such IPv4 options or IPv6 extension headers are not answered")]
     HeaderOptions,
     /// The packet is a fragment. An [`EchoResponder`] answers all fragments of an echo request; an ICMP error
     /// is sent about the first fragment of a datagram only.
@@ -115,6 +117,9 @@ pub enum NoReply {
 ///
 /// to any unicast address. The reply has the addresses swapped, a TTL or hop limit of 64, and right
 /// checksums; the rest equals the request. Bytes behind the packet's stated end are ignored.
+///
+/// The host adds itself to the IPv4 options "record route" and "timestamp" (RFC 1122, section 3.2.2.6). Its
+/// timestamps say that it has no clock.
 ///
 /// The function is made for network stacks in user space, tests and benchmarks. It copies the packet once and
 /// does not allocate.

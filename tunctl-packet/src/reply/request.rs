@@ -9,7 +9,7 @@ use core::net::IpAddr;
 
 use etherparse::{IpNumber, icmpv4, icmpv6, ip_number};
 
-use super::NoReply;
+use super::{NoReply, options};
 use crate::ip::{Fragment, Ip, TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH, truncated};
 use crate::{ParseError, Truncated, checksum};
 
@@ -98,7 +98,7 @@ impl<'a> Request<'a> {
     /// Answers a later fragment of a request whose first fragment was answered. Only the fragment's own
     /// header is still unchecked.
     pub(super) fn answer_later_fragment(&self, answer: &mut [u8]) -> Result<usize, NoReply> {
-        self.check_extensions()?;
+        self.check_options()?;
         self.turn(None, answer)
     }
 
@@ -116,7 +116,7 @@ impl<'a> Request<'a> {
     /// Makes all checks except that of the checksum; returns the kind of request.
     fn check(&self) -> Result<Echo, NoReply> {
         let (echo, header) = self.kind()?;
-        self.check_extensions()?;
+        self.check_options()?;
         self.check_addresses()?;
         if echo == Echo::Udp {
             self.check_datagram(header)?;
@@ -164,6 +164,16 @@ impl<'a> Request<'a> {
             return Err(ParseError::Length { header: "UDP datagram", stated }.into());
         }
         Ok(())
+    }
+
+    /// As [`check_extensions`](Self::check_extensions), for an answer that returns some IPv4 options.
+    fn check_options(&self) -> Result<(), NoReply> {
+        let headers = self.headers();
+        let only_options = self.ip.source.is_ipv4() && headers.len() == self.ip.upper_offset;
+        match headers.get(V4_LENGTH..) {
+            Some(found) if only_options && options::are_answered(found) => Ok(()),
+            _ => self.check_extensions(),
+        }
     }
 
     pub(super) fn check_extensions(&self) -> Result<(), NoReply> {
@@ -226,8 +236,8 @@ impl<'a> Request<'a> {
             && self.ip.source.is_ipv6()
         {
             turn_v6(header);
-        } else if let Some(header) = headers.first_chunk_mut::<V4_LENGTH>() {
-            turn_v4(header);
+        } else {
+            turn_v4(headers);
         }
         match echo {
             Some(Echo::Icmp) => turn_icmp(upper, icmpv4::TYPE_ECHO_REPLY),
@@ -245,10 +255,13 @@ pub(super) fn is_other_host(address: IpAddr) -> bool {
     !(is_broadcast || address.is_multicast() || address.is_unspecified() || address.is_loopback())
 }
 
-fn turn_v4(header: &mut [u8; V4_LENGTH]) {
-    if let ([_, _, [hops, ..], source, destination], _) = header.as_chunks_mut::<4>() {
+fn turn_v4(header: &mut [u8]) {
+    if let Some((fixed, found)) = header.split_first_chunk_mut::<V4_LENGTH>()
+        && let ([_, _, [hops, ..], source, destination], _) = fixed.as_chunks_mut::<4>()
+    {
         *hops = HOPS;
         mem::swap(source, destination);
+        options::record(found, *source);
     }
     checksum::fill_in_v4(header);
 }

@@ -192,9 +192,22 @@ fn requests() -> Vec<Named> {
             let [source, destination] = addresses(false);
             ping_packet(source, destination, 0, 0, &[0; 8]).unwrap()
         }),
+        ("ping-with-route", with_options(&[1, 7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0])),
+        ("ping-with-timestamps", with_options(&[68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0])),
+        ("ping-with-full-timestamps", with_options(&[68, 12, 5, 3, 10, 0, 0, 2, 0, 0, 0, 0, 68, 4, 5, 0])),
         ("atomic-ping", extended(44, &[58, 0, 0, 0, 0, 1, 2, 3], &ping(true, b"hello"))),
     ]);
     requests
+}
+
+/// A ping with IPv4 options, whose length is a multiple of four.
+fn with_options(options: &[u8]) -> Vec<u8> {
+    let plain = ping(false, b"hello");
+    let mut packet = [&plain[..20], options, &plain[20..]].concat();
+    for _ in options.chunks(4) {
+        (packet[0], packet[3]) = (packet[0] + 1, packet[3] + 4);
+    }
+    repaired(&packet).unwrap()
 }
 
 /// Packets with two bytes of length in front of each. The first bit of the length sets the checksums right.

@@ -100,6 +100,8 @@ fn assert_answers(request: &[u8], answer: &[u8]) {
     if !layout.v6 {
         // That it is right was seen above.
         expected[10..12].copy_from_slice(&answer[10..12]);
+        let (fixed, options) = expected[..layout.start].split_at_mut(20);
+        record(options, &fixed[12..16]);
     }
     if !layout.is_later_fragment() {
         let (ip, transport) = expected.split_at_mut(layout.start);
@@ -118,6 +120,38 @@ fn assert_answers(request: &[u8], answer: &[u8]) {
         assert!(again.is_err(), "answers its own answer");
     }
     assert_eq!(answer, expected);
+}
+
+/// Adds the host to a recorded route and to timestamps (RFC 791, section 3.1), of which it has none to give.
+fn record(options: &mut [u8], host: &[u8]) {
+    let no_time = [0x80, 0, 0, 0];
+    let mut at = 0;
+    while at < options.len() && options[at] != 0 {
+        if options[at] == 1 {
+            at += 1;
+            continue;
+        }
+        let option = &mut options[at..];
+        let (length, pointer) = (usize::from(option[1]), usize::from(option[2]));
+        let next = pointer - 1;
+        let entry = match (option[0], option[3] & 0x0f) {
+            (7, _) => host.to_vec(),
+            (68, 0) => no_time.to_vec(),
+            (68, 1) => [host, &no_time].concat(),
+            (68, 3) => [host, &no_time].concat(),
+            other => panic!("answered the option {other:?}"),
+        };
+        if next + entry.len() <= length {
+            let is_for_another = option[0] == 68 && option[3] & 0x0f == 3 && option[next..next + 4] != *host;
+            if !is_for_another {
+                option[next..next + entry.len()].copy_from_slice(&entry);
+                option[2] += u8::try_from(entry.len()).unwrap();
+            }
+        } else if option[0] == 68 && option[3] & 0x0f != 3 && option[3] < 0xf0 {
+            option[3] += 0x10;
+        }
+        at += length;
+    }
 }
 
 /// What a raw or ping socket gives.
