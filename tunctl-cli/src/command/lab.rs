@@ -9,6 +9,7 @@ mod summary;
 mod tally;
 mod within;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ const NO_COMMAND: &str = "a command cannot run with --backend mock: it uses the 
 ///
 /// Enters a new network namespace, without privilege where the system allows it, and creates lab0 there, with
 /// the addresses 10.77.0.1/24 and fd77::1/64. This program plays every other host of these networks: it
-/// answers ICMP and ICMPv6 echo, and UDP echo on port 7.
+/// answers ICMP and ICMPv6 echo, and UDP echo on port 7. All other ports are closed, and say so.
 ///
 /// Without a command, it sends such requests through the kernel's own sockets, prints each packet as it
 /// passes, and fails if a request goes unanswered. With a command, it runs the command inside, and exits with
@@ -68,7 +69,7 @@ pub(super) struct Lab {
     json: bool,
     /// Run this command in the namespace instead of sending requests
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["count", "duration", "json"])]
-    command: Vec<String>,
+    command: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

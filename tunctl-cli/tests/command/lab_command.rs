@@ -1,8 +1,10 @@
 //! `tunctl lab -- COMMAND`.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
-use std::net::UdpSocket;
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,11 +23,13 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(ping_with_more_than_a_packet_holds_is_answered).needs_tool("ping"),
         case!(nobody_else_answers).needs_tool("ping"),
         case!(udp_to_port_7_comes_back).entry("echo", send_and_receive),
-        case!(udp_to_other_ports_does_not).entry("silence", send_in_vain),
+        case!(ping_with_a_recorded_route_or_timestamps_is_answered).needs_tool("ping"),
+        case!(other_ports_are_closed).entry("refused", ask_closed_ports),
         case!(the_packets_can_be_watched_inside).entry("watch", watch_inside),
         case!(the_interface_is_as_documented).entry("look", look_around),
         case!(the_command_learns_the_interface),
         case!(the_command_has_the_standard_streams_to_itself),
+        case!(the_commands_words_are_bytes),
         case!(the_exit_status_is_the_commands),
         case!(a_command_that_is_not_there_is_127),
         case!(a_signal_is_told_as_a_shell_does),
@@ -105,18 +109,32 @@ fn send_and_receive() {
     println!("done");
 }
 
-fn udp_to_other_ports_does_not() {
-    in_lab("silence");
+fn ping_with_a_recorded_route_or_timestamps_is_answered() {
+    for option in ["-R", "-T tsonly", "-T tsandaddr"] {
+        let printed = tunctl(&format!("lab -- ping -c2 -i 0.2 -W2 {option} 10.77.0.2")).ok();
+        assert!(printed.contains("2 packets transmitted, 2 received"), "{option}: {printed}");
+        if option == "-R" {
+            assert!(printed.contains("10.77.0.1\n\t10.77.0.2\n\t10.77.0.1"), "{printed}");
+        }
+    }
 }
 
-fn send_in_vain() {
+fn other_ports_are_closed() {
+    in_lab("refused");
+}
+
+fn ask_closed_ports() {
     for (own, to) in [("10.77.0.1:0", "10.77.0.2:8"), ("[fd77::1]:0", "[fd77::2]:9")] {
-        let socket = udp(own, Duration::from_millis(200));
+        let socket = udp(own, Duration::from_secs(10));
         socket.connect(to).unwrap();
         socket.send(b"anyone?").unwrap();
         let error = socket.recv(&mut [0; 100]).expect_err("nobody is there");
-        let expected = [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::ConnectionRefused];
-        assert!(expected.contains(&error.kind()), "{error}");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{to}: {error}");
+    }
+    for to in ["10.77.0.2:7", "10.77.0.99:80", "[fd77::2]:443"] {
+        let error = TcpStream::connect_timeout(&to.parse().unwrap(), Duration::from_secs(2))
+            .expect_err("nobody is there");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{to}: {error}");
     }
     println!("done");
 }
@@ -180,6 +198,12 @@ fn the_command_has_the_standard_streams_to_itself() {
         tunctl_with(["lab", "--", "printf", "%s|", "a b", "--json", "--", ""]).ok(),
         "a b|--json|--||"
     );
+}
+
+fn the_commands_words_are_bytes() {
+    let words = [&b"lab"[..], b"--", b"sh", b"-c", b"printf %s \"$1\" | od -An -tx1", b"sh", b"a\xff\xfeb"];
+    let printed = tunctl_with(words.map(OsStr::from_bytes)).ok();
+    assert_eq!(printed.split_whitespace().collect::<Vec<_>>(), ["61", "ff", "fe", "62"]);
 }
 
 fn shell(script: &str) -> super::process::Run {

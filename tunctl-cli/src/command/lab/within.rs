@@ -1,5 +1,6 @@
 //! `tunctl lab -- COMMAND`: runs a command in the lab's namespace, while the other hosts answer it.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -18,7 +19,7 @@ use crate::command::shortage::{advice as shortage_advice, start};
 use crate::command::signals::{Caught, Signals};
 use crate::command::{Failure, Outcome, complain};
 
-pub(super) fn run(device: LinuxDevice, program: &str, arguments: &[String]) -> Outcome<ExitCode> {
+pub(super) fn run(device: LinuxDevice, program: &OsStr, arguments: &[OsString]) -> Outcome<ExitCode> {
     // Signals must not end this program before the command. Those sent to this program alone are passed on.
     let signals = Signals::catch()?;
     // Where the caller has it ignored, the kernel would not tell how the command ended.
@@ -43,7 +44,8 @@ pub(super) fn run(device: LinuxDevice, program: &str, arguments: &[String]) -> O
     };
     // This fails if the thread has ended, which then passes nothing on.
     let _ = tell.send(Pid::from_raw(child.id().cast_signed()));
-    let status = child.wait().map_err(|error| Failure::Said(format!("wait for {program}: {error}")))?;
+    let status =
+        child.wait().map_err(|error| Failure::Said(format!("wait for {}: {error}", program.display())))?;
     Ok(exit_code(status))
 }
 
@@ -59,7 +61,8 @@ fn forward(signals: &Signals, started: &Receiver<Pid>) {
 }
 
 /// Says why the command was not started, with the status that shells use where the command is to blame.
-fn not_started(program: &str, error: &io::Error) -> Outcome<ExitCode> {
+fn not_started(program: &OsStr, error: &io::Error) -> Outcome<ExitCode> {
+    let program = program.display();
     if let Some(advice) = shortage_advice(error) {
         return Err(Failure::Said(format!("run {program}: {error}. {advice}")));
     }
