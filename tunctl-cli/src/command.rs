@@ -25,6 +25,7 @@ mod signals;
 #[path = "command/signals_by_thread.rs"]
 mod signals;
 mod updown;
+mod usage;
 #[cfg(target_os = "linux")]
 mod watch;
 
@@ -91,7 +92,7 @@ type Outcome<T = ()> = Result<T, Failure>;
 
 pub(crate) fn main() -> ExitCode {
     survive_file_size_limit();
-    let outcome = match Arguments::parse().command {
+    let outcome = match usage::parse::<Arguments>().command {
         Command::Create(create) => create.run().map(|()| ExitCode::SUCCESS),
         Command::Delete(delete) => delete.run().map(|()| ExitCode::SUCCESS),
         Command::Up(up) => up.run().map(|()| ExitCode::SUCCESS),

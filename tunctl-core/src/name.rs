@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Escaped;
+use crate::escaped::unescape;
 use crate::text::try_from_text;
 
 /// The most bytes that a name may have: `IFNAMSIZ` is 16 with the terminating NUL.
@@ -60,6 +62,33 @@ impl InterfaceName {
         Ok(Self::store(name))
     }
 
+    /// Parses a name as `Display` shows it, or as it is. An interface that exists may have any name, whoever
+    /// chose it.
+    ///
+    /// ```
+    /// use tunctl_core::InterfaceName;
+    ///
+    /// let name = InterfaceName::from_kernel(b"a\x1b[31m\xff")?;
+    /// assert_eq!(name.to_string(), r"a\u{1b}[31m\xff");
+    /// assert_eq!(InterfaceName::from_displayed(r"a\u{1b}[31m\xff"), Ok(name));
+    /// assert_eq!(InterfaceName::from_displayed("vpn0"), InterfaceName::new("vpn0"));
+    /// # Ok::<(), tunctl_core::InvalidName>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`]; of a control byte, only if it is NUL.
+    pub fn from_displayed(text: &str) -> Result<Self, InvalidName> {
+        let bytes = unescape(text);
+        match Self::new(text) {
+            Ok(name) if bytes == text.as_bytes() => Ok(name),
+            Ok(_) | Err(InvalidName::Control { .. } | InvalidName::TooLong { .. }) => {
+                Self::from_kernel(&bytes)
+            }
+            Err(invalid) => Err(invalid),
+        }
+    }
+
     fn store(name: &[u8]) -> Self {
         let mut bytes = [0; MAX_LENGTH];
         bytes[..name.len()].copy_from_slice(name);
@@ -85,22 +114,9 @@ impl FromStr for InterfaceName {
 try_from_text!(InterfaceName, InvalidName);
 
 impl fmt::Display for InterfaceName {
-    /// Shows the name; bytes that a terminal would not show as text are escaped.
+    /// Shows the name; what a terminal would not show as itself is [`Escaped`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = String::with_capacity(MAX_LENGTH);
-        for chunk in self.as_bytes().utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if character.is_control() {
-                    shown.extend(character.escape_default());
-                } else {
-                    shown.push(character);
-                }
-            }
-            for byte in chunk.invalid() {
-                shown.push_str(&format!("\\x{byte:02x}"));
-            }
-        }
-        f.pad(&shown)
+        Escaped::new(self.as_bytes()).fmt(f)
     }
 }
 
@@ -302,6 +318,14 @@ mod tests {
         let name = InterfaceName::from_kernel(b"a\x1b[31m\xff").unwrap();
         assert_eq!(name.as_bytes(), b"a\x1b[31m\xff");
         assert_eq!(name.to_string(), "a\\u{1b}[31m\\xff");
+        let turned = InterfaceName::from_kernel("a\u{202e}b\\".as_bytes()).unwrap();
+        assert_eq!(turned.to_string(), r"a\u{202e}b\");
+        for name in [name, turned] {
+            assert_eq!(InterfaceName::from_displayed(&name.to_string()), Ok(name));
+        }
+        assert_eq!(InterfaceName::from_displayed("a\x1b").unwrap().as_bytes(), b"a\x1b");
+        assert_eq!(InterfaceName::from_displayed("a/b"), InterfaceName::new("a/b"));
+        assert_eq!(InterfaceName::from_displayed(r"\x00"), Err(InvalidName::Control { byte: 0 }));
         assert_eq!(InterfaceName::from_kernel(b"a\0"), Err(InvalidName::Control { byte: 0 }));
         assert_eq!(format!("{:>6}", InterfaceName::new("tun0").unwrap()), "  tun0");
     }

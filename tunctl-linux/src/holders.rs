@@ -1,10 +1,8 @@
 //! Who holds an interface open: the kernel tells in `/proc/PID/fdinfo/FD`.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -88,7 +86,7 @@ pub(crate) fn processes(attached: &[Attached]) -> Vec<Holder> {
     let mut pids: Vec<u32> = attached.iter().map(|one| one.pid).collect();
     pids.sort_unstable();
     pids.dedup();
-    pids.into_iter().map(|pid| Holder::new(pid, &command(pid))).collect()
+    pids.into_iter().map(holder).collect()
 }
 
 fn namespace_of(pid: u32) -> Option<std::path::PathBuf> {
@@ -128,12 +126,10 @@ fn interface_of(fdinfo: &[u8]) -> Option<&[u8]> {
     fdinfo.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"iff:\t"))
 }
 
-fn command(pid: u32) -> String {
+fn holder(pid: u32) -> Holder {
     let mut buffer = [0; ENTRY_SIZE];
-    read_entry(&format!("/proc/{pid}/comm"), &mut buffer).map_or_else(
-        |_| "?".into(),
-        |name| OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy().into_owned(),
-    )
+    let command = read_entry(&format!("/proc/{pid}/comm"), &mut buffer);
+    Holder::new(pid, command.map_or(&b"?"[..], <[u8]>::trim_ascii_end))
 }
 
 fn numeric_entries(directory: &Path) -> impl Iterator<Item = u32> + use<> {

@@ -251,8 +251,8 @@ fn has_held_namesake(kernel: &Kernel, device: &NetDevice) -> bool {
 /// The holder of every interface of the mock: this process.
 pub(crate) fn this_process() -> Holder {
     let program = std::env::current_exe().ok();
-    let name = program.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::to_string_lossy);
-    Holder::new(std::process::id(), &name.unwrap_or_default())
+    let name = program.as_deref().and_then(std::path::Path::file_name).unwrap_or_default();
+    Holder::new(std::process::id(), name.as_encoded_bytes())
 }
 
 impl AsFd for MockDevice {

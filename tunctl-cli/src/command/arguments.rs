@@ -1,9 +1,11 @@
 //! Arguments that need more than their type's own parser.
 
+use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::unistd::{Group, User};
-use tunctl::{Gid, InterfaceAddress, InvalidAddress, Uid};
+use tunctl::{Gid, InterfaceAddress, InterfaceName, InvalidAddress, Uid};
 
 /// An address, and whether the user specified its prefix length.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,14 @@ impl FromStr for AddressArgument {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         Ok(Self { address: text.parse()?, prefix_given: text.contains('/') })
     }
+}
+
+/// Parses the name of an interface that exists: as it is, whatever bytes it has, or as this program prints it.
+pub(super) fn existing() -> impl TypedValueParser<Value = InterfaceName> {
+    OsStringValueParser::new().try_map(|text| match text.to_str() {
+        Some(text) => InterfaceName::from_displayed(text),
+        None => InterfaceName::from_kernel(text.as_bytes()),
+    })
 }
 
 /// A builder, with a value if there is one.

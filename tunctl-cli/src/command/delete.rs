@@ -4,6 +4,7 @@ use clap::Args;
 use tunctl::{Cause, Interface, InterfaceName, Result, TunBackend, TunDevice};
 
 use super::Outcome;
+use super::arguments::existing;
 use tunctl::NativeInterface;
 
 /// Delete a TUN/TAP interface, persistent or not, even while programs have it open
@@ -12,6 +13,7 @@ use tunctl::NativeInterface;
 #[derive(Args)]
 pub(super) struct Delete {
     /// The interface
+    #[arg(value_parser = existing())]
     name: InterfaceName,
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use tunctl::{InterfaceName, TunBackend};
 
 use super::Outcome;
+use super::arguments::existing;
 use super::properties::Report;
 use super::{holders, output};
 
@@ -13,6 +14,7 @@ use super::{holders, output};
 #[derive(Args)]
 pub(super) struct Show {
     /// The interface
+    #[arg(value_parser = existing())]
     name: InterfaceName,
     /// Print a JSON object
     #[arg(long)]

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 use tunctl::{
-    Cause, Holder, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer, MacAddress, Mtu,
-    NativeInterface, Result,
+    Cause, Escaped, Holder, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer, MacAddress,
+    Mtu, NativeInterface, Result,
 };
 
 use super::arguments::with;
@@ -121,7 +121,10 @@ impl Report {
             ("addresses", or_none(self.addresses.join(", "))),
             ("queues", or_unknown(self.queues)),
             ("queue_length", or_unknown(self.queue_length)),
-            ("description", or_none(self.description.as_deref().map(printable).unwrap_or_default())),
+            (
+                "description",
+                or_none(Escaped::new(self.description.as_deref().unwrap_or_default()).to_string()),
+            ),
             ("holders", or_none(self.holders_in_words())),
         ];
         writeln!(output, "{}", self.name)?;
@@ -158,15 +161,6 @@ impl Report {
         }
         words
     }
-}
-
-/// The text with escapes for what a terminal would take for a command, or not show.
-fn printable(text: &str) -> String {
-    let escape = |char: char| match char {
-        '"' | '\'' | '\\' => char.to_string(),
-        _ => char.escape_debug().to_string(),
-    };
-    text.chars().map(escape).collect()
 }
 
 impl From<InterfaceInfo> for Report {

@@ -5,7 +5,7 @@ use tunctl::{
     CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, TunBackend, Uid,
 };
 
-use super::arguments::{group, user, with};
+use super::arguments::{existing, group, user, with};
 use super::properties::Properties;
 use super::{Failure, Outcome};
 
@@ -17,6 +17,7 @@ use super::{Failure, Outcome};
 #[command(arg_required_else_help = true)]
 pub(super) struct Set {
     /// The interface
+    #[arg(value_parser = existing())]
     name: InterfaceName,
     #[command(flatten)]
     changes: Changes,

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use clap::Args;
 use tunctl::{Interface, InterfaceName, State, TunBackend};
 
-use super::arguments::AddressArgument;
+use super::arguments::{AddressArgument, existing};
 use super::{Failure, Outcome};
 
 /// Bring an interface up, and optionally add an address
 #[derive(Args)]
 pub(super) struct Up {
     /// The interface
+    #[arg(value_parser = existing())]
     name: InterfaceName,
     /// An address to add, such as 10.1.1.1/24 or fd77::1; without a prefix length, IPv4 takes that of the
     /// address class (10.1.1.1: 8), and IPv6 takes 64
@@ -42,6 +43,7 @@ impl Up {
 #[derive(Args)]
 pub(super) struct Down {
     /// The interface
+    #[arg(value_parser = existing())]
     name: InterfaceName,
 }
 

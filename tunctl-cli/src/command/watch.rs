@@ -13,6 +13,7 @@ use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
 use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, State, TunBackend, TunDevice};
 
+use super::arguments::existing;
 use super::duration::seconds;
 use super::output;
 use super::packets::{Form, PacketPrinter};
@@ -35,6 +36,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 #[derive(Args)]
 pub(super) struct Watch {
     /// The interface
+    #[arg(value_parser = existing())]
     name: InterfaceName,
     /// Stop after this many packets
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -10,6 +10,7 @@ mod lab_limits;
 mod lab_mock;
 mod list_cost;
 mod messages;
+mod names;
 mod process;
 mod show;
 mod support;
@@ -37,6 +38,7 @@ pub(crate) fn main() -> ExitCode {
         list_cost::cases(),
         usage::cases(),
         messages::cases(),
+        names::cases(),
     ];
     // Each waits at most 10 seconds for one thing, and says then what it waited for.
     let limit = Duration::from_secs(45);

@@ -56,7 +56,7 @@ fn an_interface_in_use_says_that_this_process_has_it() {
     idle.set_persist(true).unwrap();
     drop(idle);
     let program = std::env::current_exe().unwrap();
-    let us = Holder::new(std::process::id(), &program.file_name().unwrap().to_string_lossy());
+    let us = Holder::new(std::process::id(), program.file_name().unwrap().as_encoded_bytes());
     let create = |name| kernel.create(&CreateOptions::tun().name(name)).unwrap_err();
     let open = |options: CreateOptions| kernel.open(&options.name("held")).unwrap_err();
     assert_eq!(create("held").holders(), std::slice::from_ref(&us));
