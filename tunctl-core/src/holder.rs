@@ -29,6 +29,25 @@ impl fmt::Display for Holder {
     }
 }
 
+/// The processes that hold an interface open, as far as the caller may see them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holders {
+    /// Those that the caller sees.
+    pub seen: Vec<Holder>,
+    /// Whether the interface is also open somewhere that the caller does not see, such as in a process of
+    /// another user. If this is false and none is seen, nobody has it open.
+    pub others: bool,
+}
+
+impl Holders {
+    /// Those that are seen, and whether there are others.
+    #[must_use]
+    pub const fn new(seen: Vec<Holder>, others: bool) -> Self {
+        Self { seen, others }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,7 +54,7 @@ pub use device::{Readiness, TunDevice};
 pub use error::{Error, Result};
 pub use escaped::Escaped;
 pub use flags::CreateFlags;
-pub use holder::Holder;
+pub use holder::{Holder, Holders};
 pub use id::{Gid, InterfaceIndex, Uid};
 pub use interface::{Interface, InterfaceInfo, State};
 pub use interrupter::{Interrupter, WaitOutcome};

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc::AT_STATX_DONT_SYNC;
 use nix::sys::stat::{SFlag, fstatat, makedev};
-use tunctl_core::{Holder, InterfaceName};
+use tunctl_core::{Holder, Holders, InterfaceName};
 use tunctl_sys::linux::{NODE_MAJOR, NODE_MINOR, process};
 
 /// More than the kernel writes about a descriptor of the driver, or for the name of a process.
@@ -49,18 +49,41 @@ pub(crate) fn duplicates(attached: Vec<Attached>, fd: i32) -> Vec<Attached> {
     attached.into_iter().filter(is_same).collect()
 }
 
-/// The holders of all interfaces in a namespace, as [`attached`] finds them, in one walk.
-pub(crate) fn of_all(namespace: &Path) -> HashMap<InterfaceName, Vec<Holder>> {
-    let mut holders: HashMap<_, Vec<_>> = HashMap::new();
+/// What a walk finds of one interface.
+#[derive(Default)]
+pub(crate) struct Found {
+    holders: Vec<Holder>,
+    descriptors: u32,
+}
+
+impl Found {
+    /// The holders of an interface that has that many queues. Each queue is a descriptor of someone's; those
+    /// that were not found belong to processes that the caller may not look into, or that went to another
+    /// namespace.
+    pub(crate) fn of(self, queues: Option<u32>) -> Holders {
+        Holders::new(self.holders, queues.unwrap_or(1) > self.descriptors)
+    }
+}
+
+/// The holders of one interface in a namespace.
+pub(crate) fn of(name: &InterfaceName, namespace: &Path) -> Found {
+    let attached = attached(name, namespace);
+    Found { holders: processes(&attached), descriptors: u32::try_from(attached.len()).unwrap_or(u32::MAX) }
+}
+
+/// The holders of all interfaces in a namespace, in one walk.
+pub(crate) fn of_all(namespace: &Path) -> HashMap<InterfaceName, Found> {
+    let mut all: HashMap<_, Found> = HashMap::new();
     for mut own in walk(|_| true, in_namespace(namespace)) {
-        own.sort_unstable_by_key(|one| one.name);
-        own.dedup_by_key(|one| one.name);
         let holder = processes(&own);
-        for one in own {
-            holders.entry(one.name).or_default().extend_from_slice(&holder);
+        own.sort_unstable_by_key(|one| one.name);
+        for same in own.chunk_by(|one, other| one.name == other.name) {
+            let found = all.entry(same[0].name).or_default();
+            found.holders.extend_from_slice(&holder);
+            found.descriptors += u32::try_from(same.len()).unwrap_or(u32::MAX);
         }
     }
-    holders
+    all
 }
 
 /// Walks through all processes once, and yields the wanted descriptors of each that has some. The others, which

@@ -12,7 +12,7 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
-    Cause, Error, Holder, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    Cause, Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
     MacAddress, Mtu, Operation, Result, State,
 };
 use tunctl_sys::linux::netlink::{STATS64_TX_DROPPED, ifla};
@@ -59,7 +59,7 @@ impl LinuxInterface {
     }
 
     /// The processes that have the interface open, as far as the caller may look: without privilege, into its
-    /// own.
+    /// own. The kernel counts the open queues, so that it is known whether there are others.
     ///
     /// # Errors
     ///
@@ -68,10 +68,10 @@ impl LinuxInterface {
     /// # Platform
     ///
     /// Linux only: from `/proc/PID/fdinfo`. A process that opened the device and then left for another
-    /// network namespace is not found.
-    pub fn holders(&self) -> Result<Vec<Holder>> {
-        let attached = holders::attached(&self.info()?.name, self.netlink.namespace());
-        Ok(holders::processes(&attached))
+    /// network namespace is not seen, and is one of the others.
+    pub fn holders(&self) -> Result<Holders> {
+        let info = self.info()?;
+        Ok(holders::of(&info.name, self.netlink.namespace()).of(info.queues))
     }
 
     pub(crate) fn netlink(&self) -> &Netlink {

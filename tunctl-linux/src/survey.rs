@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 
-use tunctl_core::{Holder, InterfaceAddress, InterfaceInfo, Operation, Result};
+use tunctl_core::{Holders, InterfaceAddress, InterfaceInfo, Operation, Result};
 
 use crate::LinuxBackend;
 use crate::backend::connect;
@@ -22,7 +22,7 @@ pub struct SurveyedInterface {
     pub addresses: Vec<InterfaceAddress>,
     /// The processes that have it open, as [`LinuxInterface::holders`](crate::LinuxInterface::holders) finds
     /// them.
-    pub holders: Vec<Holder>,
+    pub holders: Holders,
 }
 
 impl LinuxBackend {
@@ -49,7 +49,7 @@ impl LinuxBackend {
         let mut holders = holders::of_all(netlink.namespace());
         let surveyed = |(info, description): (InterfaceInfo, CString)| SurveyedInterface {
             addresses: addresses.remove(&info.index).unwrap_or_default(),
-            holders: holders.remove(&info.name).unwrap_or_default(),
+            holders: holders.remove(&info.name).unwrap_or_default().of(info.queues),
             info,
             description,
         };

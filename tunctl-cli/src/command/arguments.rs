@@ -72,6 +72,16 @@ pub(super) fn group(text: &str) -> Result<Gid, String> {
     Gid::new(number).ok_or_else(|| "no group can have that number".into())
 }
 
+/// The name of a user, if this system knows it.
+pub(super) fn user_name(uid: u32) -> Option<String> {
+    Some(User::from_uid(uid.into()).ok()??.name)
+}
+
+/// The name of a group, if this system knows it.
+pub(super) fn group_name(gid: u32) -> Option<String> {
+    Some(Group::from_gid(gid.into()).ok()??.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

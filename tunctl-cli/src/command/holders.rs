@@ -1,11 +1,11 @@
 //! The processes that have interfaces open, on systems that report them.
 
-use tunctl::{Holder, NativeInterface, Result};
+use tunctl::{Holders, NativeInterface, Result};
 
 use super::properties::Report;
 
 #[cfg(target_os = "linux")]
-pub(super) fn of(interface: &NativeInterface) -> Result<Vec<Holder>> {
+pub(super) fn of(interface: &NativeInterface) -> Result<Holders> {
     interface.holders()
 }
 
@@ -22,8 +22,8 @@ pub(super) fn reports() -> Result<Vec<Report>> {
 
 /// These systems do not report holders. Their `fstat` lists which process has which node open.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn of(_: &NativeInterface) -> Result<Vec<Holder>> {
-    Ok(Vec::new())
+pub(super) fn of(_: &NativeInterface) -> Result<Holders> {
+    Ok(Holders::new(Vec::new(), true))
 }
 
 /// Reports about all interfaces.

@@ -1,17 +1,16 @@
 //! An interface's properties: as arguments that change them, and in a report, for people and as JSON.
 
 use std::ffi::{CStr, CString};
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
 use tunctl::{
-    Cause, Escaped, Holder, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer, MacAddress,
-    Mtu, NativeInterface, Result,
+    Cause, Escaped, Holder, Holders, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer,
+    MacAddress, Mtu, NativeInterface, Result,
 };
 
-use super::arguments::with;
+use super::arguments::{group_name, user_name, with};
 use super::holders;
 
 /// The properties that `create` and `set` both take.
@@ -59,7 +58,11 @@ pub(super) struct Report {
     group: Option<u32>,
     addresses: Vec<String>,
     queues: Option<u32>,
-    holders: Vec<HolderReport>,
+    /// `null` if somebody has it open, and is not seen from here.
+    holders: Option<Vec<HolderReport>>,
+    /// Whether there are more holders than are seen.
+    #[serde(skip)]
+    others: bool,
 }
 
 #[derive(Serialize)]
@@ -88,12 +91,14 @@ impl Report {
         info: InterfaceInfo,
         description: &CStr,
         addresses: &[InterfaceAddress],
-        holders: Vec<Holder>,
+        holders: Holders,
     ) -> Self {
+        let seen: Vec<_> = holders.seen.into_iter().map(HolderReport::from).collect();
         Self {
             description: Some(description.to_string_lossy().into_owned()).filter(|text| !text.is_empty()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
-            holders: holders.into_iter().map(HolderReport::from).collect(),
+            holders: (!seen.is_empty() || !holders.others).then_some(seen),
+            others: holders.others,
             ..Self::from(info)
         }
     }
@@ -105,7 +110,11 @@ impl Report {
     /// Writes one property per line.
     pub(super) fn write_long(&self, output: &mut impl Write) -> io::Result<()> {
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-        let id = |id: Option<u32>| or_none(id.map(|id| id.to_string()).unwrap_or_default());
+        let id = |id: Option<u32>, name: fn(u32) -> Option<String>| match (id, id.and_then(name)) {
+            (None, _) => "none".to_owned(),
+            (Some(id), None) => id.to_string(),
+            (Some(id), Some(name)) => format!("{id} ({})", Escaped::new(&name)),
+        };
         let or_unknown =
             |number: Option<u32>| number.map_or("unknown".to_owned(), |number| number.to_string());
         let rows = [
@@ -116,8 +125,8 @@ impl Report {
             ("mac", self.mac.clone().unwrap_or_else(|| "none".to_owned())),
             ("state", self.state.clone()),
             ("persistent", if self.persistent { "yes" } else { "no" }.to_owned()),
-            ("owner", id(self.owner)),
-            ("group", id(self.group)),
+            ("owner", id(self.owner, user_name)),
+            ("group", id(self.group, group_name)),
             ("addresses", or_none(self.addresses.join(", "))),
             ("queues", or_unknown(self.queues)),
             ("queue_length", or_unknown(self.queue_length)),
@@ -125,7 +134,7 @@ impl Report {
                 "description",
                 or_none(Escaped::new(self.description.as_deref().unwrap_or_default()).to_string()),
             ),
-            ("holders", or_none(self.holders_in_words())),
+            ("holders", self.holders_in_words()),
         ];
         writeln!(output, "{}", self.name)?;
         rows.iter().try_for_each(|(property, value)| writeln!(output, "  {property:<12} {value}"))
@@ -139,11 +148,13 @@ impl Report {
             "NAME", "LAYER", "STATE", "MTU", "HOLDER"
         )?;
         for report in reports {
-            let holder = match report.holders.as_slice() {
-                [] => "-".to_owned(),
-                [holder] => holder.command.clone(),
-                [first, rest @ ..] => format!("{} +{}", first.command, rest.len()),
+            let (first, more) = match report.holders.as_deref().unwrap_or_default() {
+                [] => (if report.others { "?" } else { "-" }, String::new()),
+                [first] if report.others => (&*first.command, " +?".to_owned()),
+                [first] => (&*first.command, String::new()),
+                [first, rest @ ..] => (&*first.command, format!(" +{}", rest.len())),
             };
+            let holder = format!("{first}{more}");
             let addresses =
                 if report.addresses.is_empty() { "-".to_owned() } else { report.addresses.join(" ") };
             let Self { name, layer, state, mtu, .. } = report;
@@ -153,13 +164,15 @@ impl Report {
     }
 
     fn holders_in_words(&self) -> String {
-        let mut words = String::new();
-        for HolderReport { pid, command } in &self.holders {
-            let separator = if words.is_empty() { "" } else { ", " };
-            // Writing to a string cannot fail.
-            let _ = write!(words, "{separator}{command} (pid {pid})");
+        let seen = self.holders.iter().flatten();
+        let seen: Vec<_> =
+            seen.map(|HolderReport { pid, command }| format!("{command} (pid {pid})")).collect();
+        match (seen.join(", "), self.others) {
+            (seen, false) if seen.is_empty() => "none".to_owned(),
+            (seen, true) if seen.is_empty() => "unknown (not visible to this user or from here)".to_owned(),
+            (seen, false) => seen,
+            (seen, true) => format!("{seen}, and others (not visible to this user or from here)"),
         }
-        words
     }
 }
 
@@ -183,7 +196,8 @@ impl From<InterfaceInfo> for Report {
             group: info.group.map(tunctl::Gid::get),
             addresses: Vec::new(),
             queues: info.queues,
-            holders: Vec::new(),
+            holders: None,
+            others: true,
         }
     }
 }

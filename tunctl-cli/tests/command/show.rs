@@ -57,6 +57,10 @@ fn show_tells_owner_and_group() {
     assert_eq!((&told["owner"], &told["group"]), (&4001.into(), &4002.into()));
     let text = tunctl("show t0").ok();
     assert!(text.contains("4001") && text.contains("4002"), "{text}");
+    // As names, if they have some.
+    ip("tuntap add dev t1 mode tun user root group root");
+    let text = tunctl("show t1").ok();
+    assert_eq!(text.lines().filter(|line| line.ends_with(" 0 (root)")).count(), 2, "{text}");
 }
 
 fn show_names_the_holder() {

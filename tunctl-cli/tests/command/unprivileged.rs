@@ -10,10 +10,11 @@ use std::process::{self, Command};
 
 use nix::mount::{MsFlags, mount};
 use nix::unistd::Uid;
+use serde_json::json;
 use tunctl_testing::{CLOSED_NODE, Case, OPEN_NODE, Snapshot, case, ip, skip};
 
 use super::lab::assert_all_answered;
-use super::process::{PROGRAM, Run, Running, run};
+use super::process::{PROGRAM, Run, Running, run, tunctl};
 use super::support::{exists, is_up, mtu, send, wait_for_packet_socket};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -27,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(changes_are_refused_with_a_remedy).needs_root(),
         case!(watch_is_refused_with_a_remedy).needs_root(),
         case!(interfaces_are_shown_all_the_same).needs_root(),
+        case!(holders_that_are_not_visible_are_unknown).needs_root(),
         case!(the_owner_may_open_the_interface).needs_root(),
         case!(a_member_of_the_group_may_open_the_interface).needs_root(),
         case!(the_owner_may_delete_the_interface).needs_root(),
@@ -182,6 +184,30 @@ fn interfaces_are_shown_all_the_same() {
         assert!(printed.contains("10.1.1.1/24") && printed.contains("4001"), "{printed}");
     }
     assert!(program.run("list").ok().contains("10.1.1.1/24"));
+}
+
+fn holders_that_are_not_visible_are_unknown() {
+    let program = Program::new();
+    ip("tuntap add dev free mode tun");
+    let mut holder = Running::start("create t0 --tun --hold");
+    holder.line();
+    let holders = |name: &str| {
+        let shown = program.run(&format!("show {name} --json")).json();
+        (shown["holders"].clone(), program.run(&format!("show {name}")).ok())
+    };
+    let (shown, text) = holders("t0");
+    assert!(shown.is_null() && text.contains("holders      unknown"), "{shown} {text}");
+    let (shown, text) = holders("free");
+    assert!(shown == json!([]) && text.contains("holders      none"), "{shown} {text}");
+    let list = program.run("list").ok();
+    let holder_of = |name: &str| {
+        let line = list.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(4).unwrap().to_owned()
+    };
+    assert_eq!((holder_of("t0"), holder_of("free")), ("?".into(), "-".into()), "{list}");
+    // Nobody sees anything without /proc, not even root.
+    mount(Some("none"), "/proc", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    assert!(tunctl("show t0").ok().contains("holders      unknown"));
 }
 
 /// An interface that is up and belongs to someone.

@@ -1,6 +1,8 @@
 //! Interfaces found without attaching to them.
 
-use tunctl_core::{Cause, CreateFlags, CreateOptions, Interface, Layer, State, TunBackend, TunDevice};
+use tunctl_core::{
+    Cause, CreateFlags, CreateOptions, Holders, Interface, Layer, State, TunBackend, TunDevice,
+};
 use tunctl_testing::{Case, Snapshot, case, ip, link};
 
 use super::support::{backend, create, driver_report, name, open, refused, tun};
@@ -116,7 +118,7 @@ fn looking_attaches_to_nothing_and_leaves_nothing() {
         let found = backend().interface(&name("idle")).unwrap();
         found.info().unwrap();
         found.addresses().unwrap();
-        assert_eq!(found.holders().unwrap(), []);
+        assert_eq!(found.holders().unwrap(), Holders::default());
         assert_eq!(backend().interfaces().unwrap().len(), 1);
         refused(backend().interface(&name("none")));
         refused(backend().interface(&name("lo")));
@@ -131,14 +133,14 @@ fn holders_are_those_that_have_it_open() {
     let _other = tun("other");
     let device = tun("tun0");
     let found = backend().interface(&name("tun0")).unwrap();
-    let holders = found.holders().unwrap();
+    let Holders { seen: holders, others: false, .. } = found.holders().unwrap() else { panic!("others?") };
     assert_eq!(holders.len(), 1, "{holders:?}");
     assert_eq!(holders[0].pid, std::process::id());
     let command = std::fs::read_to_string("/proc/self/comm").unwrap();
     assert_eq!(holders[0].command, command.trim_end());
     device.set_persist(true).unwrap();
     drop(device);
-    assert_eq!(found.holders().unwrap(), []);
+    assert_eq!(found.holders().unwrap(), Holders::default());
     ip("link delete tun0");
     let error = refused(found.holders());
     assert!(error.is_gone(), "{error}");
@@ -163,6 +165,6 @@ fn a_survey_agrees_with_a_look_at_each() {
         assert_eq!(surveyed.description, interface.description().unwrap());
         assert_eq!(surveyed.holders, interface.holders().unwrap());
     }
-    let holders: Vec<_> = surveyed.iter().map(|one| one.holders.len()).collect();
-    assert_eq!(holders, [1, 1, 0]);
+    let holders: Vec<_> = surveyed.iter().map(|one| (one.holders.seen.len(), one.holders.others)).collect();
+    assert_eq!(holders, [(1, false), (1, false), (0, false)]);
 }
