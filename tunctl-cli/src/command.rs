@@ -94,7 +94,7 @@ pub(crate) fn main() -> ExitCode {
     survive_file_size_limit();
     let outcome = match usage::parse::<Arguments>().command {
         Command::Create(create) => create.run().map(|()| ExitCode::SUCCESS),
-        Command::Delete(delete) => delete.run().map(|()| ExitCode::SUCCESS),
+        Command::Delete(delete) => Ok(delete.run()),
         Command::Up(up) => up.run().map(|()| ExitCode::SUCCESS),
         Command::Down(down) => down.run().map(|()| ExitCode::SUCCESS),
         Command::Set(set) => set.run().map(|()| ExitCode::SUCCESS),

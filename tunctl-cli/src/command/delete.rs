@@ -1,30 +1,42 @@
 //! `tunctl delete`.
 
+use std::process::ExitCode;
+
 use clap::Args;
-use tunctl::{Cause, Interface, InterfaceName, Result, TunBackend, TunDevice};
+use tunctl::{Cause, Interface, InterfaceName, NativeInterface, Result, TunBackend, TunDevice};
 
-use super::Outcome;
 use super::arguments::existing;
-use tunctl::NativeInterface;
+use super::complain;
 
-/// Delete a TUN/TAP interface, persistent or not, even while programs have it open
+/// Delete TUN/TAP interfaces, persistent or not, even while programs have them open
 ///
-/// Its owner can delete it without CAP_NET_ADMIN, while no program has it open.
+/// An owner can delete an interface without CAP_NET_ADMIN, while no program has it open. If one cannot be
+/// deleted, the others are all the same.
 #[derive(Args)]
 pub(super) struct Delete {
-    /// The interface
-    #[arg(value_parser = existing())]
-    name: InterfaceName,
+    /// The interfaces
+    #[arg(required = true, value_name = "NAME", value_parser = existing())]
+    names: Vec<InterfaceName>,
 }
 
 impl Delete {
-    pub(super) fn run(self) -> Outcome {
-        let interface = tunctl::native().interface(&self.name)?;
-        match interface.delete() {
-            Err(error) if error.cause() == Cause::MissingCapability => delete_as_owner(&interface)?,
-            outcome => outcome?,
+    pub(super) fn run(self) -> ExitCode {
+        let mut code = ExitCode::SUCCESS;
+        for name in &self.names {
+            if let Err(error) = delete(name) {
+                complain(&error);
+                code = ExitCode::FAILURE;
+            }
         }
-        Ok(())
+        code
+    }
+}
+
+fn delete(name: &InterfaceName) -> Result<()> {
+    let interface = tunctl::native().interface(name)?;
+    match interface.delete() {
+        Err(error) if error.cause() == Cause::MissingCapability => delete_as_owner(&interface),
+        outcome => outcome,
     }
 }
 

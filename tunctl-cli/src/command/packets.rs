@@ -1,5 +1,6 @@
 //! Printing packets, one per line, for people or as JSON.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,13 +29,13 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Colour is for terminals, and only for people who want it (<https://no-color.org>).
+    /// Colour is for terminals that have it, and only for people who want it (<https://no-color.org>).
     pub(super) fn choose(json: bool) -> Self {
+        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let impossible = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
         if json {
             Self::Json
-        } else if io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        {
+        } else if io::stdout().is_terminal() && !unwanted && !impossible {
             Self::Coloured
         } else {
             Self::Text

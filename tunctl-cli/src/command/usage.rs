@@ -1,15 +1,28 @@
-//! Wrong usage: what clap says, made safe for a terminal.
+//! Wrong usage: what clap says, made safe for a terminal and more helpful.
 
 use std::env;
 use std::io::{self, Write};
 use std::process;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tunctl::Escaped;
+
+/// What people type for a subcommand, from other programs.
+const SYNONYMS: [(&str, &[&str]); 7] = [
+    ("create", &["add", "new", "make", "mk", "open"]),
+    ("delete", &["del", "rm", "remove", "destroy"]),
+    ("down", &["stop", "disable"]),
+    ("set", &["change", "modify", "config", "rename", "mtu"]),
+    ("show", &["info", "get", "status"]),
+    ("up", &["start", "enable"]),
+    ("watch", &["capture", "dump", "monitor", "sniff", "tcpdump"]),
+];
 
 /// The parsed command line. If it is wrong, the program ends here.
 pub(super) fn parse<P: Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| {
+        let error = with_synonym(error);
         let harmless = |text: &str| Escaped::new(text).to_string() == text;
         if env::args_os().all(|argument| argument.to_str().is_some_and(harmless)) {
             error.exit();
@@ -20,4 +33,17 @@ pub(super) fn parse<P: Parser>() -> P {
         }
         process::exit(error.exit_code())
     })
+}
+
+/// Suggests the subcommand that a wrong one is another word for.
+fn with_synonym(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let meant = SYNONYMS.iter().find(|(_, words)| words.contains(&wrong.as_str()));
+    if let Some(&(meant, _)) = meant {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant.to_owned()]));
+    }
+    error
 }

@@ -12,6 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_missing_interface_is_an_error),
         case!(an_interface_of_another_kind_stays),
         case!(only_the_one_that_is_named_is_gone),
+        case!(several_are_gone_and_each_failure_is_told),
     ]
 }
 
@@ -56,4 +57,13 @@ fn only_the_one_that_is_named_is_gone() {
     }
     tunctl("delete t10").ok();
     assert_eq!(others(), ["t1", "t100"]);
+}
+
+fn several_are_gone_and_each_failure_is_told() {
+    for name in ["t1", "t2", "t3"] {
+        ip(&format!("tuntap add dev {name} mode tun"));
+    }
+    let said = tunctl("delete t1 nope t2 lo").failed(1, &["nope", "lo"]);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert_eq!(others(), ["t3"]);
 }

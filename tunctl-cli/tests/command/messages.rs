@@ -13,6 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(a_failure_says_what_and_why_and_what_next),
         case!(wrong_usage_says_where_help_is),
+        case!(a_wrong_subcommand_suggests_the_one_that_was_meant),
         case!(a_reader_that_has_enough_is_no_crash),
         case!(a_reader_that_has_enough_ends_a_stream),
         case!(a_full_disk_is_a_failure),
@@ -50,6 +51,13 @@ fn wrong_usage_says_where_help_is() {
     {
         let said = tunctl(words).failed(2, &["--help"]);
         assert!(!said.contains('\x1b'), "no colour in a pipe: {said:?}");
+    }
+}
+
+fn a_wrong_subcommand_suggests_the_one_that_was_meant() {
+    for (wrong, meant) in [("shwo", "show"), ("add", "create"), ("rm", "delete"), ("del", "delete")] {
+        let said = tunctl(&format!("{wrong} t0")).failed(2, &[&format!("'{meant}'")]);
+        assert!(!said.contains("'help'"), "{said}");
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(an_interrupt_ends_it_also_when_packets_never_pause),
         case!(a_packet_is_a_line_of_text),
         case!(there_is_colour_on_a_terminal).needs_tool("script"),
+        case!(there_is_no_colour_on_a_dumb_terminal).needs_tool("script"),
         case!(it_counts_every_packet_of_a_burst),
         case!(it_tells_at_once_that_packets_were_missed),
         case!(it_prints_when_no_more_packets_wait).needs_tool("strace"),
@@ -187,17 +188,28 @@ fn a_packet_is_a_line_of_text() {
     }
 }
 
-fn there_is_colour_on_a_terminal() {
-    let _holder = held_tun("t0");
+/// What is printed on a terminal of this type.
+fn on_a_terminal(kind: &str) -> String {
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &format!("{PROGRAM} watch t0 --count 1"), "/dev/null"]);
-    terminal.env_remove("NO_COLOR").env("TERM", "xterm");
+    terminal.env_remove("NO_COLOR").env("TERM", kind);
     let watcher = Running::of(terminal);
     wait_for_packet_socket();
     send(b"hello", "10.1.1.5:9");
-    let printed = watcher.end().ok();
+    watcher.end().ok()
+}
+
+fn there_is_colour_on_a_terminal() {
+    let _holder = held_tun("t0");
+    let printed = on_a_terminal("xterm");
     assert!(printed.contains("\x1b["), "{printed:?}");
     assert!(printed.contains("\x1b[0m") || printed.contains("\x1b[m"), "and it is taken back: {printed:?}");
+}
+
+fn there_is_no_colour_on_a_dumb_terminal() {
+    let _holder = held_tun("t0");
+    let printed = on_a_terminal("dumb");
+    assert!(printed.contains("UDP") && !printed.contains('\x1b'), "{printed:?}");
 }
 
 fn it_counts_every_packet_of_a_burst() {
