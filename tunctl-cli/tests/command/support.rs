@@ -62,8 +62,9 @@ pub(crate) fn send(payload: &[u8], to: &str) {
 /// Waits until a program has a packet socket open in this network namespace.
 pub(crate) fn wait_for_packet_socket() {
     wait_until("a packet socket is open", || {
-        // Below the heading, a line a socket.
-        fs::read_to_string("/proc/net/packet").unwrap().lines().count() > 1
+        // Before it is bound, its protocol is 0, and it receives nothing.
+        let sockets = fs::read_to_string("/proc/net/packet").unwrap();
+        sockets.lines().skip(1).any(|line| line.split_whitespace().nth(3) == Some("0003"))
     });
 }
 
