@@ -22,10 +22,11 @@ use tunctl::linux::LinuxDevice;
 use tunctl::{CreateOptions, InterfaceAddress, TunBackend, TunDevice};
 
 use super::duration::seconds;
+use super::output::{self, Columns, width};
 use super::packets::{Form, PacketPrinter};
 use super::shortage::start;
 use super::signals::Signals;
-use super::{Failure, Outcome, complain, output};
+use super::{Failure, Outcome, complain};
 use kernel::Sockets;
 use probe::{Path, Plan};
 use responder::Responder;
@@ -119,12 +120,12 @@ impl Lab {
     fn probe<D: TunDevice + 'static, P: Path>(&self, device: D, path: &P) -> Outcome<ExitCode> {
         let form = Form::choose(self.json);
         if form != Form::Json {
-            writeln!(
-                io::stdout(),
-                "{DEVICE} is up {}, as {ADDRESS_V4}/{PREFIX_V4} and {ADDRESS_V6}/{PREFIX_V6}; {}",
-                P::WHERE,
-                P::PLAYED,
-            )?;
+            let (v4, v6) =
+                (format_args!("{ADDRESS_V4}/{PREFIX_V4}"), format_args!("{ADDRESS_V6}/{PREFIX_V6}"));
+            let opening = format!("{DEVICE} is up {}, as {v4} and {v6}; {}", P::WHERE, P::PLAYED);
+            let mut line = Columns::new(width(), 4);
+            line.push_words(0, &opening);
+            writeln!(io::stdout(), "{}", line.finish())?;
         }
         let signals = Signals::catch()?;
         let mut printer = PacketPrinter::new(form);

@@ -10,11 +10,15 @@ use tunctl::Layer;
 use tunctl::linux::Direction;
 use tunctl::packet::{Packet, Protocol};
 
-use super::output::write_json;
+use super::output::{Columns, width, write_json};
+
+/// The columns of a packet's line, in front of its summary: a narrower terminal gets no table.
+const TABLE: usize = 75;
 
 /// Prints packets as they pass. They appear at the next [`flush`](Self::flush), or when there are many.
 pub(super) struct PacketPrinter {
     form: Form,
+    width: usize,
     output: BufWriter<Stdout>,
     started: Instant,
     started_at: Duration,
@@ -71,7 +75,8 @@ struct MissedObject {
 impl PacketPrinter {
     pub(super) fn new(form: Form) -> Self {
         let started_at = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        Self { form, output: BufWriter::new(io::stdout()), started: Instant::now(), started_at }
+        let output = BufWriter::new(io::stdout());
+        Self { form, width: width(), output, started: Instant::now(), started_at }
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -128,9 +133,22 @@ impl PacketPrinter {
         }
         let ends = packet.as_ref().map_or_else(String::new, ends);
         let colour = packet.as_ref().map_or("31", |packet| colour(packet.protocol()));
-        let time = self.paint("2", time(passed));
-        let protocol = self.paint(colour, format_args!("{protocol:<6}"));
-        writeln!(self.output, "{time}  {direction:<3}  {protocol}  {ends:<39}  {length:>5} B  {summary}")
+        let (time, protocol, length) = (time(passed), format!("{protocol:<6}"), format!("{length:>5} B"));
+        let mut line = Columns::new(self.width, 4);
+        line.push(0, &time, self.paint("2", &time));
+        let direction = format!("{direction:<3}");
+        line.push(2, &direction, &direction);
+        line.push(2, &protocol, self.paint(colour, &protocol));
+        if self.width < TABLE {
+            line.push_words(2, &ends);
+            line.push_words(2, &length);
+        } else {
+            let ends = format!("{ends:<39}");
+            line.push(2, &ends, &ends);
+            line.push(2, &length, &length);
+        }
+        line.push_words(2, &summary);
+        writeln!(self.output, "{}", line.finish())
     }
 
     fn paint(&self, code: &str, text: impl Display) -> String {

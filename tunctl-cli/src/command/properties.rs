@@ -12,6 +12,7 @@ use tunctl::{
 
 use super::arguments::{group_name, user_name, with};
 use super::holders;
+use super::output::{Columns, width};
 
 /// The properties that `create` and `set` both take.
 #[derive(Args)]
@@ -137,30 +138,47 @@ impl Report {
             ("holders", self.holders_in_words()),
         ];
         writeln!(output, "{}", self.name)?;
-        rows.iter().try_for_each(|(property, value)| writeln!(output, "  {property:<12} {value}"))
+        rows.iter().try_for_each(|(property, value)| {
+            let property = format!("  {property:<12}");
+            let mut line = Columns::new(width(), property.len() + 1);
+            line.push(0, &property, &property);
+            line.push_words(1, value);
+            writeln!(output, "{}", line.finish())
+        })
     }
 
-    /// Writes a table with one interface per row.
+    /// Writes a table with one interface per row. A terminal too narrow for it gets the same words.
     pub(super) fn write_table(reports: &[Self], output: &mut impl Write) -> io::Result<()> {
-        writeln!(
-            output,
-            "{:<15} {:<5} {:<5} {:>5}  {:<10} ADDRESSES",
-            "NAME", "LAYER", "STATE", "MTU", "HOLDER"
-        )?;
+        let width = width();
+        let mut write = |[name, layer, state, mtu, holder, addresses]: [&str; 6]| {
+            let table = format!("{name:<15} {layer:<5} {state:<5} {mtu:>5}  {holder:<10} {addresses}");
+            if table.chars().count() <= width {
+                return writeln!(output, "{table}");
+            }
+            let mut line = Columns::new(width, 4);
+            for column in [name, layer, state, mtu, holder, addresses] {
+                line.push_words(1, column);
+            }
+            writeln!(output, "{}", line.finish())
+        };
+        write(["NAME", "LAYER", "STATE", "MTU", "HOLDER", "ADDRESSES"])?;
         for report in reports {
-            let (first, more) = match report.holders.as_deref().unwrap_or_default() {
-                [] => (if report.others { "?" } else { "-" }, String::new()),
-                [first] if report.others => (&*first.command, " +?".to_owned()),
-                [first] => (&*first.command, String::new()),
-                [first, rest @ ..] => (&*first.command, format!(" +{}", rest.len())),
-            };
-            let holder = format!("{first}{more}");
+            let Self { name, layer, state, mtu, .. } = report;
             let addresses =
                 if report.addresses.is_empty() { "-".to_owned() } else { report.addresses.join(" ") };
-            let Self { name, layer, state, mtu, .. } = report;
-            writeln!(output, "{name:<15} {layer:<5} {state:<5} {mtu:>5}  {holder:<10} {addresses}")?;
+            write([name, layer, state, &mtu.to_string(), &report.first_holder(), &addresses])?;
         }
         Ok(())
+    }
+
+    /// The first holder, and how many there are besides.
+    fn first_holder(&self) -> String {
+        match self.holders.as_deref().unwrap_or_default() {
+            [] => if self.others { "?" } else { "-" }.to_owned(),
+            [first] if self.others => format!("{} +?", first.command),
+            [first] => first.command.clone(),
+            [first, rest @ ..] => format!("{} +{}", first.command, rest.len()),
+        }
     }
 
     fn holders_in_words(&self) -> String {

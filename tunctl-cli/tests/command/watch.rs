@@ -28,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_packet_is_a_line_of_text),
         case!(there_is_colour_on_a_terminal).needs_tool("script"),
         case!(there_is_no_colour_on_a_dumb_terminal).needs_tool("script"),
+        case!(lines_fit_a_narrow_terminal).needs_tool("script"),
         case!(it_counts_every_packet_of_a_burst),
         case!(it_tells_at_once_that_packets_were_missed),
         case!(it_prints_when_no_more_packets_wait).needs_tool("strace"),
@@ -210,6 +211,24 @@ fn there_is_no_colour_on_a_dumb_terminal() {
     let _holder = held_tun("t0");
     let printed = on_a_terminal("dumb");
     assert!(printed.contains("UDP") && !printed.contains('\x1b'), "{printed:?}");
+}
+
+fn lines_fit_a_narrow_terminal() {
+    let _holder = held_tun("t0");
+    ip("address add fd01:1111:2222:3333::1/64 dev t0");
+    let words = "list; $T show t0; $T lab --count 1; $T --help".replace("$T", PROGRAM);
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &format!("stty rows 24 cols 40; {PROGRAM} {words}"), "/dev/null"]);
+    terminal.env("NO_COLOR", "1").env("TERM", "xterm");
+    let printed = run(terminal).ok();
+    assert!(printed.contains("fd01:1111:2222:3333::1/64") && printed.contains("echo reply"), "{printed}");
+    // But for the lab's table at its end.
+    let packets = printed.lines().filter(|line| !line.contains("µs") && !line.contains("round trip"));
+    for line in packets.filter(|line| !line.contains("packets of the kernel's own")) {
+        let shown =
+            line.trim_end_matches('\r').replace("\x1b[1m", "").replace("\x1b[4m", "").replace("\x1b[0m", "");
+        assert!(shown.chars().count() <= 40, "{shown:?} in {printed}");
+    }
 }
 
 fn it_counts_every_packet_of_a_burst() {
