@@ -168,7 +168,10 @@ impl LinuxInterface {
         let errno = errno(error);
         let opened_without = !self.netlink.opener_was_capable();
         let context = CallerContext { opened_without, ..diagnose::caller() };
-        let reason = remedy::configure(errno, operation, &context);
+        let reason = match (errno, operation) {
+            (Errno::EACCES, Operation::AddAddress) => remedy::ipv6_is_off(&self.name),
+            _ => remedy::configure(errno, operation, &context),
+        };
         self.named(reason.with_errno(errno as i32).of(operation))
     }
 

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, CreateFlags, Layer, Operation, Reason};
+use tunctl_core::{Cause, CreateFlags, InterfaceName, Layer, Operation, Reason};
 
 use crate::netlink::Link;
 
@@ -154,12 +154,23 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
             "If it is an IPv6 address: IPv6 is off on an interface with an MTU of less than 1280 bytes.",
         ),
         (Errno::EADDRNOTAVAIL, Operation::AddAddress) => Reason::new(Cause::InvalidAddress),
-        (Errno::EACCES | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, Operation::AddAddress) => Reason::new(
-            Cause::NoIpv6,
-        )
-        .with_remedy("Switch it on: sysctl net.ipv6.conf.all.disable_ipv6=0 (and the interface's own)."),
+        // No module of the kernel takes the message (rtnetlink_rcv_msg).
+        (Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, Operation::AddAddress) => Reason::new(Cause::NoIpv6)
+            .with_detail("this kernel has no IPv6, or was started with ipv6.disable=1")
+            .with_remedy("No sysctl switches it on: use IPv4, or start another kernel."),
         (errno, _) => from_errno(errno),
     }
+}
+
+/// IPv6 is switched off for the interface, as `addrconf_add_dev` (Linux 6.18) checks. The setting `all` would
+/// switch it on for every interface of the namespace, and says nothing of this one.
+pub(crate) fn ipv6_is_off(name: &InterfaceName) -> Reason {
+    // In a key with dots, a slash stands for a dot of the name.
+    let key = name.to_string().replace('.', "/");
+    Reason::new(Cause::NoIpv6).with_detail("IPv6 is switched off for this interface").with_remedy(format!(
+        "Switch it on: sudo sysctl net.ipv6.conf.{key}.disable_ipv6=0. A new interface begins with the setting \
+         net.ipv6.conf.default.disable_ipv6."
+    ))
 }
 
 /// Asking which interface a descriptor is attached to failed.

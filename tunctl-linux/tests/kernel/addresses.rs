@@ -26,6 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(addresses_that_the_kernel_would_take_badly_are_refused),
         case!(what_the_interface_lists_is_what_iproute2_lists),
         case!(ipv6_that_is_switched_off_is_said_so),
+        case!(what_switches_ipv6_on_switches_on_no_other_interface),
     ]
 }
 
@@ -277,4 +278,27 @@ fn ipv6_that_is_switched_off_is_said_so() {
     assert_eq!(Snapshot::take(), before);
     assert!(!has_flag("tun0", "UP"));
     device.up(address("10.1.1.1")).unwrap();
+}
+
+fn what_switches_ipv6_on_switches_on_no_other_interface() {
+    let setting = |name: &str| format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    ip("tuntap add dev stranger mode tun");
+    fs::write(setting("stranger"), "1").unwrap();
+    fs::write(setting("default"), "1").unwrap();
+    for text in ["tun0", "a.b"] {
+        let device = tun(text);
+        let error = refused(device.up(address("fd77::1")));
+        // Do as it says: a key, in which a slash stands for a dot of the name, and a value.
+        let said = error.remedy().unwrap();
+        let (key, rest) = said.split_once("sysctl ").unwrap().1.split_once('=').unwrap();
+        let swap = |byte: char| match byte {
+            '.' => '/',
+            '/' => '.',
+            _ => byte,
+        };
+        let path: String = key.chars().map(swap).collect();
+        fs::write(format!("/proc/sys/{path}"), &rest[..1]).unwrap();
+        device.up(address("fd77::1")).unwrap_or_else(|error| panic!("after {said:?}: {error}"));
+    }
+    assert_eq!(fs::read_to_string(setting("stranger")).unwrap(), "1\n");
 }
