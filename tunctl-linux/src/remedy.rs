@@ -4,15 +4,18 @@
 //! remedy that is the same on every system stands beside the cause, in tunctl-core. This file has those that
 //! name a command of Linux.
 
-use std::path::Path;
+mod node;
+mod packet;
+mod permission;
 
 use nix::errno::Errno;
 use tunctl_core::{Cause, CreateFlags, InterfaceName, Layer, Operation, Reason};
 
 use crate::netlink::Link;
 
-/// The most pieces of a vectored call (`UIO_MAXIOV`).
-const MOST_PIECES: usize = 1024;
+pub(crate) use node::node;
+pub(crate) use packet::{pieces, receive, send};
+use permission::unprivileged;
 
 /// What the system reports about the caller after a failure.
 #[derive(Clone, Debug, Default)]
@@ -29,46 +32,6 @@ pub(crate) struct CallerContext {
     pub(crate) uid: u32,
     /// The program, for `setcap`.
     pub(crate) program: String,
-}
-
-/// The device node could not be opened.
-pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason {
-    let node = node.display();
-    match errno {
-        Errno::ENOENT | Errno::ENOTDIR if context.container => Reason::new(Cause::MissingNode)
-            .with_detail(format!("{node} does not exist in this container"))
-            .with_remedy("Start the container with --device /dev/net/tun --cap-add NET_ADMIN."),
-        Errno::ENOENT | Errno::ENOTDIR => {
-            Reason::new(Cause::MissingNode).with_detail(format!("{node} does not exist")).with_remedy(
-                "Load the driver: sudo modprobe tun. On a system without udev, make the node: \
-                 sudo mkdir -p /dev/net && sudo mknod -m 0666 /dev/net/tun c 10 200.",
-            )
-        }
-        Errno::ENODEV | Errno::ENXIO => Reason::new(Cause::MissingDriver)
-            .with_detail(format!("no driver answers behind {node}"))
-            .with_remedy("Load the driver: sudo modprobe tun (a kernel built without CONFIG_TUN has none)."),
-        Errno::EACCES if context.uid == 0 => Reason::new(Cause::ClosedNode)
-            .with_detail(format!(
-                "{node} is closed to this user: by its mode, which root of a user namespace or container does not \
-                 override, or by a nodev mount"
-            ))
-            .with_remedy(
-                "Run it with sudo, or let root of the machine open the node: sudo chmod 0666 /dev/net/tun.",
-            ),
-        Errno::EACCES => Reason::new(Cause::ClosedNode)
-            .with_detail(format!("the mode of {node} does not let this user open it"))
-            .with_remedy(
-                "Run it with sudo, or open the node: sudo chmod 0666 /dev/net/tun. (Creating an interface still \
-                 takes the capability.)",
-            ),
-        Errno::EPERM => Reason::new(Cause::ContainerRules)
-            .with_detail(format!("the device rules of this container, or service, forbid {node}"))
-            .with_remedy(
-                "Start the container with --device /dev/net/tun --cap-add NET_ADMIN; give a systemd service \
-                 DeviceAllow=/dev/net/tun rw.",
-            ),
-        errno => from_errno(errno),
-    }
 }
 
 /// `TUNSETIFF` failed on an open node. `existing` is the interface that has the requested name.
@@ -181,65 +144,6 @@ pub(crate) fn attached(errno: Errno) -> Reason {
     }
 }
 
-/// `read` into `room` bytes failed on a device with `flags`.
-pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Reason {
-    let headers = flags.header_kind().length();
-    match errno {
-        Errno::EBADFD => gone(),
-        Errno::EINVAL if room < headers => Reason::new(Cause::TooShort)
-            .with_detail(format!(
-                "the buffer has {room} bytes, and the headers in front of a packet have {headers}"
-            ))
-            .with_remedy("The packet is lost. Receive into a buffer of longest_packet() bytes."),
-        errno => from_errno(errno),
-    }
-}
-
-/// `write` of `length` bytes failed on a device with `flags`.
-pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
-    let least = least_length(flags);
-    match errno {
-        Errno::EBADFD => gone(),
-        Errno::EIO => {
-            Reason::new(Cause::Down).with_remedy("Bring it up first, for instance by: ip link set NAME up.")
-        }
-        Errno::ENOBUFS => Reason::new(Cause::NoBuffers),
-        Errno::EINVAL if length < least => Reason::new(Cause::TooShort)
-            .with_detail(format!("the packet has {length} bytes, and the headers alone have {least}"))
-            .with_remedy(
-                "A write is one whole packet, beginning with the headers that the device was created with.",
-            ),
-        Errno::EINVAL if flags.header_kind().length() > 0 => Reason::new(Cause::MalformedPacket)
-            .with_detail("the headers in front of the packet, or the packet itself, are malformed")
-            .with_remedy(
-                "This device was created with packet information or a virtio-net header: each write begins \
-                 with these headers, followed by an IP packet (tun) or an Ethernet frame (tap).",
-            ),
-        Errno::EINVAL if flags.contains(CreateFlags::TUN) => Reason::new(Cause::MalformedPacket)
-            .with_detail("on a tun, a packet begins with an IPv4 or IPv6 header")
-            .with_remedy(
-                "Its first four bits must be 4 or 6. Ethernet frames need a tap. A packet information or \
-                 virtio-net header in front needs a device created with that header.",
-            ),
-        Errno::EINVAL => Reason::new(Cause::MalformedPacket),
-        errno => from_errno(errno),
-    }
-}
-
-/// A vectored call with this many pieces failed; `None` if not because of their number. The kernel counts
-/// them before it looks at anything else (`import_iovec`).
-pub(crate) fn pieces(errno: Errno, count: usize) -> Option<Reason> {
-    (errno == Errno::EINVAL && count > MOST_PIECES).then(|| {
-        Reason::new(Cause::TooManyPieces)
-            .with_detail(format!("there are {count} pieces, and a call takes {MOST_PIECES}"))
-    })
-}
-
-/// The least bytes that a packet of a device with these flags has.
-fn least_length(flags: CreateFlags) -> usize {
-    flags.header_kind().length() + if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
-}
-
 pub(crate) fn gone() -> Reason {
     Reason::new(Cause::Gone)
 }
@@ -292,36 +196,6 @@ fn busy() -> Reason {
         "A single queue takes one open device at a time: stop the program that holds it, or create the \
          interface with multi_queue. (Only root can see the programs of other users.)",
     )
-}
-
-fn unprivileged(context: &CallerContext) -> Reason {
-    if context.net_admin && context.opened_without {
-        return Reason::new(Cause::MissingCapability)
-            .with_detail(
-                "it was opened without CAP_NET_ADMIN, and the kernel checks the rights at its opening",
-            )
-            .with_remedy("Open it again, now that the program has the capability.");
-    }
-    if context.net_admin {
-        return Reason::new(Cause::ForeignNamespace)
-            .with_detail(
-                "CAP_NET_ADMIN is held in another user namespace, not in the one that owns this network \
-                 namespace",
-            )
-            .with_remedy(
-                "Enter a network namespace together with the user namespace: \
-                 unshare --user --map-root-user --net.",
-            );
-    }
-    let missing = Reason::new(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing");
-    if context.container && !context.net_admin_in_reach {
-        return missing.with_remedy("Start the container with --cap-add NET_ADMIN.");
-    }
-    missing.with_remedy(format!(
-        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}. To try it \
-         without privilege, enter a new namespace: unshare --user --map-root-user --net.",
-        context.program
-    ))
 }
 
 /// What an errno means in any operation.

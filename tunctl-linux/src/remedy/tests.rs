@@ -1,5 +1,7 @@
 //! Each row: an errno, what was going on, and the cause and remedy that follow.
 
+use std::path::Path;
+
 use super::*;
 use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Uid};
 

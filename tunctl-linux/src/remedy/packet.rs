@@ -1,0 +1,68 @@
+//! Why a packet could not be received or sent.
+
+use nix::errno::Errno;
+use tunctl_core::{Cause, CreateFlags, Reason};
+
+use super::{from_errno, gone};
+
+/// The most pieces of a vectored call (`UIO_MAXIOV`).
+const MOST_PIECES: usize = 1024;
+
+/// `read` into `room` bytes failed on a device with `flags`.
+pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Reason {
+    let headers = flags.header_kind().length();
+    match errno {
+        Errno::EBADFD => gone(),
+        Errno::EINVAL if room < headers => Reason::new(Cause::TooShort)
+            .with_detail(format!(
+                "the buffer has {room} bytes, and the headers in front of a packet have {headers}"
+            ))
+            .with_remedy("The packet is lost. Receive into a buffer of longest_packet() bytes."),
+        errno => from_errno(errno),
+    }
+}
+
+/// `write` of `length` bytes failed on a device with `flags`.
+pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
+    let least = least_length(flags);
+    match errno {
+        Errno::EBADFD => gone(),
+        Errno::EIO => {
+            Reason::new(Cause::Down).with_remedy("Bring it up first, for instance by: ip link set NAME up.")
+        }
+        Errno::ENOBUFS => Reason::new(Cause::NoBuffers),
+        Errno::EINVAL if length < least => Reason::new(Cause::TooShort)
+            .with_detail(format!("the packet has {length} bytes, and the headers alone have {least}"))
+            .with_remedy(
+                "A write is one whole packet, beginning with the headers that the device was created with.",
+            ),
+        Errno::EINVAL if flags.header_kind().length() > 0 => Reason::new(Cause::MalformedPacket)
+            .with_detail("the headers in front of the packet, or the packet itself, are malformed")
+            .with_remedy(
+                "This device was created with packet information or a virtio-net header: each write begins \
+                 with these headers, followed by an IP packet (tun) or an Ethernet frame (tap).",
+            ),
+        Errno::EINVAL if flags.contains(CreateFlags::TUN) => Reason::new(Cause::MalformedPacket)
+            .with_detail("on a tun, a packet begins with an IPv4 or IPv6 header")
+            .with_remedy(
+                "Its first four bits must be 4 or 6. Ethernet frames need a tap. A packet information or \
+                 virtio-net header in front needs a device created with that header.",
+            ),
+        Errno::EINVAL => Reason::new(Cause::MalformedPacket),
+        errno => from_errno(errno),
+    }
+}
+
+/// A vectored call with this many pieces failed; `None` if not because of their number. The kernel counts
+/// them before it looks at anything else (`import_iovec`).
+pub(crate) fn pieces(errno: Errno, count: usize) -> Option<Reason> {
+    (errno == Errno::EINVAL && count > MOST_PIECES).then(|| {
+        Reason::new(Cause::TooManyPieces)
+            .with_detail(format!("there are {count} pieces, and a call takes {MOST_PIECES}"))
+    })
+}
+
+/// The least bytes that a packet of a device with these flags has.
+fn least_length(flags: CreateFlags) -> usize {
+    flags.header_kind().length() + if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
+}
