@@ -60,6 +60,8 @@ causes! {
     /// The capability is there, but in a user namespace that does not own the interface's network namespace.
     ForeignNamespace = "the privilege is held in another user namespace, not in the one that owns this network namespace",
         PermissionDenied;
+    /// A sandbox forbids a system call: the seccomp filter of a service or container, or a security module.
+    Sandboxed = "a sandbox forbids this system call", PermissionDenied;
     /// The interface belongs to another user or group.
     NotOwner = "the interface belongs to another user or group", PermissionDenied,
         "Run it as that user and group, or as root.";

@@ -38,8 +38,8 @@ pub(crate) struct Attach<'a> {
 impl<'a> Attach<'a> {
     /// Opens the netlink socket first: if that fails, there is nothing to clean up.
     pub(crate) fn begin(mode: AttachMode, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
-        let netlink =
-            Netlink::open().map_err(|error| named(diagnose::reason(&error).of(mode.operation()), options))?;
+        let netlink = Netlink::open()
+            .map_err(|error| named(diagnose::netlink(&error).of(mode.operation()), options))?;
         Ok(Self { mode, node, options, netlink: Arc::new(netlink) })
     }
 

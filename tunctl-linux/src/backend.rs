@@ -8,7 +8,7 @@ use tunctl_core::{
 };
 
 use crate::attach::Attach;
-use crate::diagnose::reason;
+use crate::diagnose::{self, reason};
 use crate::netlink::{Link, Netlink};
 use crate::{LinuxDevice, LinuxInterface, remedy};
 
@@ -78,5 +78,5 @@ impl TunBackend for LinuxBackend {
 }
 
 pub(crate) fn connect(operation: Operation) -> Result<Arc<Netlink>> {
-    Netlink::open().map(Arc::new).map_err(|error| reason(&error).of(operation))
+    Netlink::open().map(Arc::new).map_err(|error| diagnose::netlink(&error).of(operation))
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::errno::Errno;
 use tunctl_core::{Cause, Reason};
-use tunctl_sys::linux::process::CAP_NET_ADMIN;
+use tunctl_sys::linux::namespace::is_governed;
+use tunctl_sys::linux::process::{CAP_NET_ADMIN, CAP_NET_RAW};
 
 use crate::remedy::{self, CallerContext};
 
@@ -23,14 +25,24 @@ pub(crate) fn reason(error: &io::Error) -> Reason {
     }
 }
 
+/// The reason why no netlink socket could be opened.
+pub(crate) fn netlink(error: &io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(number) => remedy::socket(Errno::from_raw(number), "AF_NETLINK").with_errno(number),
+        None => reason(error),
+    }
+}
+
 /// Asks the system about the caller.
 pub(crate) fn caller() -> CallerContext {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     CallerContext {
         container: in_container(),
         opened_without: false,
-        net_admin: has_net_admin(&status, "CapEff:"),
-        net_admin_in_reach: has_net_admin(&status, "CapBnd:"),
+        net_admin: has(&status, "CapEff:", CAP_NET_ADMIN),
+        net_admin_in_reach: has(&status, "CapBnd:", CAP_NET_ADMIN),
+        net_raw: has(&status, "CapEff:", CAP_NET_RAW),
+        governs: governs(),
         uid: nix::unistd::geteuid().as_raw(),
         program: std::env::current_exe().map_or_else(|_| "PROGRAM".into(), |path| path.display().to_string()),
     }
@@ -45,10 +57,20 @@ fn in_container() -> bool {
         })
 }
 
-fn has_net_admin(status: &str, set: &str) -> bool {
+/// Whether the thread's capabilities count in its network namespace. Where the system does not say, they do.
+fn governs() -> bool {
+    // `PROC_USER_INIT_INO`: the first user namespace, above all others. A sandbox may forbid the question below.
+    if fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new("user:[4026531837]")) {
+        return true;
+    }
+    let namespace = fs::File::open("/proc/thread-self/ns/net");
+    namespace.and_then(|namespace| is_governed(namespace.as_fd())).unwrap_or(true)
+}
+
+fn has(status: &str, set: &str, capability: u32) -> bool {
     let line = status.lines().find_map(|line| line.strip_prefix(set));
     line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
-        .is_some_and(|set| set & 1 << CAP_NET_ADMIN != 0)
+        .is_some_and(|set| set & 1 << capability != 0)
 }
 
 #[cfg(test)]
@@ -59,8 +81,8 @@ mod tests {
     fn capabilities_are_read_from_the_status_of_the_thread() {
         let status =
             "Name:\tvpn\nCapPrm:\t0000000000001000\nCapEff:\t0000000000002000\nCapBnd:\t000001ffffffffff\n";
-        assert!(!has_net_admin(status, "CapEff:"));
-        assert!(has_net_admin(status, "CapBnd:"));
-        assert!(!has_net_admin("Name:\tvpn\n", "CapEff:"));
+        assert!(!has(status, "CapEff:", CAP_NET_ADMIN));
+        assert!(has(status, "CapBnd:", CAP_NET_ADMIN));
+        assert!(!has("Name:\tvpn\n", "CapEff:", CAP_NET_ADMIN));
     }
 }

@@ -21,7 +21,7 @@ use tunctl_sys::linux::tun;
 use crate::attach::attached_name;
 use crate::diagnose::{self, errno};
 use crate::holders;
-use crate::netlink::{DuplicateDetection, Link, Netlink, name_attribute, text};
+use crate::netlink::{DuplicateDetection, Link, Netlink, current_namespace, name_attribute, text};
 use crate::remedy::{self, CallerContext};
 
 /// How often the name of an interface is asked for again because it has changed in between.
@@ -167,7 +167,10 @@ impl LinuxInterface {
         }
         let errno = errno(error);
         let opened_without = !self.netlink.opener_was_capable();
-        let context = CallerContext { opened_without, ..diagnose::caller() };
+        let caller = diagnose::caller();
+        // Of the namespace of another thread, nothing is known.
+        let governs = caller.governs && self.netlink.namespace() == current_namespace();
+        let context = CallerContext { opened_without, governs, ..caller };
         let reason = match (errno, operation) {
             (Errno::EACCES, Operation::AddAddress) => remedy::ipv6_is_off(&self.name),
             _ => remedy::configure(errno, operation, &context),

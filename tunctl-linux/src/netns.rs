@@ -54,7 +54,8 @@ pub fn enter_new() -> Result<()> {
         Err(errno) => return Err(refused(errno)),
     }
     mount_sysfs();
-    bring_loopback_up().map_err(|error| {
+    let netlink = Netlink::open().map_err(|error| diagnose::netlink(&error).of(Operation::EnterNamespace))?;
+    bring_loopback_up(&netlink).map_err(|error| {
         let errno = errno(&error);
         let reason = remedy::configure(errno, Operation::Up, &diagnose::caller());
         reason.with_errno(errno as i32).of(Operation::EnterNamespace)
@@ -75,8 +76,7 @@ fn mount_sysfs() {
     }
 }
 
-fn bring_loopback_up() -> io::Result<()> {
-    let netlink = Netlink::open()?;
+fn bring_loopback_up(netlink: &Netlink) -> io::Result<()> {
     let name = InterfaceName::from_kernel(b"lo").map_err(io::Error::other)?;
     match netlink.link_by_name(&name)? {
         Some(lo) => netlink.set_state(lo.index(), State::Up),

@@ -9,7 +9,7 @@ use tunctl_core::{Cause, Error, Interface, Layer, Operation, Reason, Result};
 use tunctl_sys::linux::packet_socket::{self, Received};
 
 use crate::LinuxInterface;
-use crate::diagnose::errno;
+use crate::diagnose::{self, errno};
 use crate::netlink::current_namespace;
 use crate::remedy;
 
@@ -55,7 +55,7 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// `MissingCapability` without `CAP_NET_RAW`; `Gone`; `NotFound` if the calling thread is not in the
+    /// `MissingCapability` without `CAP_NET_RAW`; `ForeignNamespace`; `Sandboxed`; `Gone`; `NotFound` if the calling thread is not in the
     /// interface's network namespace.
     pub fn new(interface: &LinuxInterface) -> Result<Self> {
         let info = interface.info()?;
@@ -69,11 +69,8 @@ impl Observer {
         let socket = packet_socket::open(info.index.get()).map_err(|error| {
             let errno = errno(&error);
             let reason = match errno {
-                Errno::EPERM => Reason::new(Cause::MissingCapability)
-                    .with_detail("CAP_NET_RAW is missing")
-                    .with_remedy("Run it with sudo, or in a new namespace: unshare -Urn."),
                 Errno::ENODEV | Errno::ENXIO => remedy::gone(),
-                errno => remedy::from_errno(errno),
+                errno => remedy::observe(errno, &diagnose::caller()),
             };
             failed(reason.with_errno(errno as i32))
         })?;

@@ -15,7 +15,8 @@ use crate::netlink::Link;
 
 pub(crate) use node::node;
 pub(crate) use packet::{pieces, receive, send};
-use permission::unprivileged;
+use permission::{not_owner, unprivileged};
+pub(crate) use permission::{observe, socket};
 
 /// What the system reports about the caller after a failure.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,10 @@ pub(crate) struct CallerContext {
     pub(crate) container: bool,
     /// The thread has `CAP_NET_ADMIN` in its effective set.
     pub(crate) net_admin: bool,
+    /// The thread has `CAP_NET_RAW` in its effective set.
+    pub(crate) net_raw: bool,
+    /// Its capabilities count in its network namespace: its user namespace, or one below, owns that.
+    pub(crate) governs: bool,
     /// A thread without `CAP_NET_ADMIN` opened the handle.
     pub(crate) opened_without: bool,
     /// `CAP_NET_ADMIN` is in the bounding set: root, or a program with a file capability, can have it here.
@@ -32,6 +37,13 @@ pub(crate) struct CallerContext {
     pub(crate) uid: u32,
     /// The program, for `setcap`.
     pub(crate) program: String,
+}
+
+impl CallerContext {
+    /// Whether the kernel itself would refuse no change of the network.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.net_admin && self.governs && !self.opened_without
+    }
 }
 
 /// `TUNSETIFF` failed on an open node. `existing` is the interface that has the requested name.
@@ -67,16 +79,10 @@ pub(crate) fn attach(
         (Errno::ENFILE | Errno::EEXIST, None) => Reason::new(Cause::Exists)
             .with_detail("every number that the pattern could take is taken")
             .with_remedy("Choose another pattern, or delete interfaces that are not needed."),
-        (Errno::EPERM, Some(Link::Tun(info))) if info.owner.is_some() || info.group.is_some() => {
-            let belongs =
-                [info.owner.map(|uid| format!("user {uid}")), info.group.map(|gid| format!("group {gid}"))];
-            let belongs = belongs.into_iter().flatten().collect::<Vec<_>>().join(" and ");
-            Reason::new(Cause::NotOwner)
-                .with_detail(format!(
-                    "the interface belongs to {belongs}, and this process runs as uid {}",
-                    context.uid
-                ))
-                .with_remedy("Run it as that user and group, or with sudo.")
+        (Errno::EPERM, Some(Link::Tun(info)))
+            if (info.owner.is_some() || info.group.is_some()) && !context.is_privileged() =>
+        {
+            not_owner(info, context)
         }
         (Errno::EPERM, _) => unprivileged(context),
         (errno, _) => from_errno(errno),
@@ -88,7 +94,7 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
     match (errno, operation) {
         // The driver (tun_device_event) returns NOTIFY_BAD when it cannot resize its queues, and the kernel
         // turns that into EPERM.
-        (Errno::EPERM, Operation::SetQueueLength) if context.net_admin && !context.opened_without => {
+        (Errno::EPERM, Operation::SetQueueLength) if context.is_privileged() => {
             Reason::new(Cause::InvalidValue)
                 .with_detail("the kernel has no memory for open queues of that length")
         }

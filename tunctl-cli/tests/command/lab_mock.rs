@@ -31,6 +31,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(auto_goes_on_without_network_namespaces),
         case!(auto_goes_on_where_users_have_no_namespaces).needs_root(),
         case!(auto_goes_on_where_a_container_forbids_the_node).needs_tool("strace"),
+        case!(auto_goes_on_where_a_service_forbids_what_it_takes).needs_tool("strace"),
         case!(auto_does_not_hide_other_failures).needs_tool("strace"),
     ]
 }
@@ -186,17 +187,26 @@ fn auto_goes_on_where_users_have_no_namespaces() {
     assert_goes_on(|words| program.run(words), &why);
 }
 
-/// The lab, where strace makes a system call fail.
+/// The lab, where strace makes a system call fail that concerns the device node.
 fn failing(inject: &str, words: &str) -> Run {
+    traced(&["-P", OPEN_NODE, "-e", inject], words)
+}
+
+fn traced(options: &[&str], words: &str) -> Run {
     let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-o", "/dev/null", "-P", OPEN_NODE, "-e", inject, PROGRAM]);
-    traced.args(words.split_whitespace());
+    traced.args(["-f", "-qq", "-o", "/dev/null"]).args(options).arg(PROGRAM).args(words.split_whitespace());
     run(traced)
 }
 
 fn auto_goes_on_where_a_container_forbids_the_node() {
     let words = ["device rules", OPEN_NODE, "--device /dev/net/tun --cap-add NET_ADMIN"];
     assert_goes_on(|lab| failing("inject=openat:error=EPERM", lab), &words);
+}
+
+fn auto_goes_on_where_a_service_forbids_what_it_takes() {
+    let words = ["AF_NETLINK", "RestrictAddressFamilies="];
+    assert_goes_on(|lab| traced(&["-e", "inject=socket:error=EAFNOSUPPORT"], lab), &words);
+    assert_goes_on(|lab| failing("inject=ioctl:error=EPERM", lab), &["CAP_NET_ADMIN", "SystemCallFilter="]);
 }
 
 fn auto_does_not_hide_other_failures() {

@@ -1,9 +1,23 @@
 //! Which right is missing.
 
-use tunctl_core::{Cause, Reason};
+use nix::errno::Errno;
+use tunctl_core::{Cause, InterfaceInfo, Reason};
 
-use super::CallerContext;
+use super::{CallerContext, from_errno};
 
+/// The interface is somebody else's.
+pub(super) fn not_owner(info: &InterfaceInfo, context: &CallerContext) -> Reason {
+    let belongs = [info.owner.map(|uid| format!("user {uid}")), info.group.map(|gid| format!("group {gid}"))];
+    let belongs = belongs.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    Reason::new(Cause::NotOwner)
+        .with_detail(format!(
+            "the interface belongs to {belongs}, and this process runs as uid {}",
+            context.uid
+        ))
+        .with_remedy("Run it as that user and group, or with sudo.")
+}
+
+/// `EPERM` where the kernel itself asks for `CAP_NET_ADMIN`.
 pub(super) fn unprivileged(context: &CallerContext) -> Reason {
     if context.net_admin && context.opened_without {
         return Reason::new(Cause::MissingCapability)
@@ -12,16 +26,16 @@ pub(super) fn unprivileged(context: &CallerContext) -> Reason {
             )
             .with_remedy("Open it again, now that the program has the capability.");
     }
-    if context.net_admin {
-        return Reason::new(Cause::ForeignNamespace)
-            .with_detail(
-                "CAP_NET_ADMIN is held in another user namespace, not in the one that owns this network \
-                 namespace",
-            )
+    if context.net_admin && context.governs {
+        return Reason::new(Cause::Sandboxed)
+            .with_detail("CAP_NET_ADMIN is in force, so it is a sandbox that forbids this system call")
             .with_remedy(
-                "Enter a network namespace together with the user namespace: \
-                 unshare --user --map-root-user --net.",
+                "Look for a seccomp filter (Seccomp: 2 in /proc/self/status; of a systemd service, \
+                 SystemCallFilter=; of a container, its seccomp profile) or a security module.",
             );
+    }
+    if context.net_admin {
+        return foreign("CAP_NET_ADMIN");
     }
     let missing = Reason::new(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing");
     if context.container && !context.net_admin_in_reach {
@@ -32,4 +46,40 @@ pub(super) fn unprivileged(context: &CallerContext) -> Reason {
          without privilege, enter a new namespace: unshare --user --map-root-user --net.",
         context.program
     ))
+}
+
+fn foreign(capability: &str) -> Reason {
+    Reason::new(Cause::ForeignNamespace)
+        .with_detail(format!(
+            "{capability} is held in another user namespace, not in the one that owns this network namespace"
+        ))
+        .with_remedy(
+            "Enter a network namespace together with the user namespace: \
+             unshare --user --map-root-user --net.",
+        )
+}
+
+/// A packet socket could not be opened.
+pub(crate) fn observe(errno: Errno, context: &CallerContext) -> Reason {
+    match errno {
+        Errno::EPERM if context.net_raw && !context.governs => foreign("CAP_NET_RAW"),
+        Errno::EPERM if !context.net_raw => Reason::new(Cause::MissingCapability)
+            .with_detail("CAP_NET_RAW is missing")
+            .with_remedy("Run it with sudo, or in a new namespace: unshare --user --map-root-user --net."),
+        errno => socket(errno, "AF_PACKET"),
+    }
+}
+
+/// A socket of this family could not be opened, although its opening takes no right that is missing.
+pub(crate) fn socket(errno: Errno, family: &str) -> Reason {
+    match errno {
+        // A kernel that was built without the family answers as systemd's filter does.
+        Errno::EAFNOSUPPORT | Errno::EPERM | Errno::EACCES => Reason::new(Cause::Sandboxed)
+            .with_detail(format!("a sandbox forbids {family} sockets"))
+            .with_remedy(format!(
+                "Add {family} to RestrictAddressFamilies= of a systemd service, or to the seccomp profile of a \
+                 container."
+            )),
+        errno => from_errno(errno),
+    }
 }

@@ -10,6 +10,8 @@ fn user() -> CallerContext {
         opened_without: false,
         container: false,
         net_admin: false,
+        net_raw: false,
+        governs: true,
         net_admin_in_reach: false,
         uid: 1000,
         program: "/usr/bin/vpn".into(),
@@ -92,7 +94,7 @@ fn a_missing_capability_is_told_from_one_held_elsewhere() {
     assert!(container.to_string().contains("--cap-add NET_ADMIN"), "{container}");
     let root_could = told(&CallerContext { container: true, net_admin_in_reach: true, ..user() });
     assert!(root_could.to_string().contains("setcap"), "{root_could}");
-    let elsewhere = told(&CallerContext { net_admin: true, ..user() });
+    let elsewhere = told(&CallerContext { net_admin: true, governs: false, ..user() });
     assert_eq!(elsewhere.cause(), Cause::ForeignNamespace);
 }
 
@@ -105,6 +107,32 @@ fn too_many_pieces_are_told_from_a_malformed_packet() {
     ] {
         assert_eq!(pieces(errno, count).map(|reason| reason.cause()), cause);
     }
+}
+
+#[test]
+fn a_sandbox_is_told_from_a_missing_right() {
+    let root = CallerContext { net_admin: true, net_raw: true, ..user() };
+    let stranger = CallerContext { governs: false, ..root.clone() };
+    let observe = |errno, context| observe(errno, context).of(Operation::Observe);
+    let rows = [
+        (unprivileged(&root).of(Operation::Create), Cause::Sandboxed, "SystemCallFilter="),
+        (observe(Errno::EPERM, &user()), Cause::MissingCapability, "CAP_NET_RAW"),
+        (observe(Errno::EPERM, &stranger), Cause::ForeignNamespace, "CAP_NET_RAW is held in another"),
+        (observe(Errno::EPERM, &root), Cause::Sandboxed, "RestrictAddressFamilies="),
+        (observe(Errno::EAFNOSUPPORT, &user()), Cause::Sandboxed, "Add AF_PACKET"),
+        (socket(Errno::EPERM, "AF_NETLINK").of(Operation::List), Cause::Sandboxed, "Add AF_NETLINK"),
+        (socket(Errno::EMFILE, "AF_NETLINK").of(Operation::List), Cause::TooManyOpenFiles, "ulimit"),
+    ];
+    for (error, cause, words) in rows {
+        assert_eq!(error.cause(), cause, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    // An owner with the right is not refused for the owner's sake.
+    let mut owned = existing(CreateFlags::TUN | CreateFlags::NO_PI);
+    owned.owner = Uid::new(7);
+    let owned = Link::Tun(owned);
+    let refused = attach(Errno::EPERM, Operation::Open, CreateFlags::TUN, Some(&owned), &root);
+    assert_eq!(refused.cause(), Cause::Sandboxed);
 }
 
 #[test]

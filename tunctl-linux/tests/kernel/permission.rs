@@ -37,6 +37,11 @@ pub(crate) fn cases() -> Vec<Case> {
             .needs_root(),
         case!(a_capability_in_another_user_namespace_is_told_apart)
             .entry("foreign", create_in_a_foreign_namespace),
+        case!(a_sandbox_is_told_apart)
+            .entry("attach", meet_a_filter_of_requests)
+            .entry("netlink", meet_a_filter_of_netlink)
+            .entry("packet", meet_a_filter_of_packet_sockets)
+            .needs_tool("strace"),
         case!(too_many_open_files_are_told_apart).entry("full", create_with_all_files_open),
     ]
 }
@@ -194,15 +199,61 @@ fn an_interface_without_owner_is_open_or_refused_as_the_kernel_decides() {
 }
 
 fn create_in_a_foreign_namespace() {
+    let found = backend().interface(&name("there")).unwrap();
     // A new user namespace, and the network namespace of the old one.
     unshare(CloneFlags::CLONE_NEWUSER).unwrap();
     let error = refused(backend().create(&CreateOptions::tun().name("tun0")));
-    assert_explained(&error, Cause::ForeignNamespace, Some(1), "user namespace");
+    assert_explained(
+        &error,
+        Cause::ForeignNamespace,
+        Some(1),
+        "CAP_NET_ADMIN is held in another user namespace",
+    );
+    let error = refused(Observer::new(&found));
+    assert_explained(
+        &error,
+        Cause::ForeignNamespace,
+        Some(1),
+        "CAP_NET_RAW is held in another user namespace",
+    );
 }
 
 fn a_capability_in_another_user_namespace_is_told_apart() {
+    ip("tuntap add dev there mode tun");
     finish(&mut entry("foreign"));
-    assert_eq!(others(), [""; 0]);
+    assert_eq!(others(), ["there"]);
+}
+
+fn meet_a_filter_of_requests() {
+    let error = refused(backend().create(&CreateOptions::tun().name("tun0")));
+    assert_explained(&error, Cause::Sandboxed, Some(1), "SystemCallFilter=");
+}
+
+fn meet_a_filter_of_netlink() {
+    let error = match &*std::env::var("OPERATION").unwrap() {
+        "create" => refused(backend().create(&CreateOptions::tun().name("tun0"))),
+        "interface" => refused(backend().interface(&name("there"))),
+        _ => refused(backend().interfaces()),
+    };
+    assert_explained(&error, Cause::Sandboxed, Some(97), "Add AF_NETLINK to RestrictAddressFamilies=");
+}
+
+fn meet_a_filter_of_packet_sockets() {
+    let error = refused(Observer::new(&backend().interface(&name("there")).unwrap()));
+    assert_explained(&error, Cause::Sandboxed, Some(97), "Add AF_PACKET to RestrictAddressFamilies=");
+}
+
+fn a_sandbox_is_told_apart() {
+    ip("tuntap add dev there mode tun");
+    // Seccomp filters answer so; strace does it here. Of the requests, the first is TUNSETIFF.
+    let _ = Strace::new("attach").fail("ioctl", "EPERM", 1).run();
+    // Of the sockets, the first is netlink's, and the second the observer's.
+    let _ = Strace::new("packet").fail("socket", "EAFNOSUPPORT", 2).run();
+    for operation in ["create", "interface", "interfaces"] {
+        let strace = Strace::new("netlink").env("OPERATION", operation);
+        let _ = strace.fail("socket", "EAFNOSUPPORT", 1).run();
+    }
+    assert_eq!(others(), ["there"]);
 }
 
 fn create_with_all_files_open() {

@@ -75,6 +75,8 @@ pub const CAP_SETGID: u32 = 6;
 pub const CAP_SETUID: u32 = 7;
 /// The number of the capability to configure networks.
 pub const CAP_NET_ADMIN: u32 = 12;
+/// The number of the capability to open raw and packet sockets.
+pub const CAP_NET_RAW: u32 = 13;
 
 /// The capabilities of a thread: bit `n` stands for capability number `n`.
 ///

@@ -31,6 +31,7 @@ pub(super) fn is_out_of_reach(error: &Error) -> bool {
             | Cause::ContainerRules
             | Cause::MissingCapability
             | Cause::ForeignNamespace
+            | Cause::Sandboxed
             | Cause::NamespacesRefused
     )
 }
@@ -138,6 +139,7 @@ mod tests {
             Cause::ContainerRules,
             Cause::MissingCapability,
             Cause::ForeignNamespace,
+            Cause::Sandboxed,
             Cause::NamespacesRefused,
         ];
         assert_eq!(withheld, expected);

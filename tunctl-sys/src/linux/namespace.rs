@@ -1,0 +1,77 @@
+//! Namespaces: whether a thread's capabilities count in one.
+//!
+//! Manual page: `ioctl_ns(2)`.
+#![allow(unsafe_code, reason = "fstatfs(2), and a descriptor that an ioctl request returns")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::ioctl::{ByValue, Driver, Opcode};
+
+/// The file system of namespaces, `fs/nsfs.c`.
+enum NamespaceFiles {}
+
+// SAFETY: the kernel takes the requests of a file from its inode's file system, and no other than nsfs has this
+// number (`<linux/magic.h>`). The one that fstatfs(2) reports is the open inode's own: a FUSE file system
+// cannot choose it.
+unsafe impl Driver for NamespaceFiles {
+    fn answers(fd: BorrowedFd<'_>) -> io::Result<bool> {
+        const NSFS_MAGIC: i64 = 0x6e73_6673;
+        let mut status = MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: `fd` is open for the length of the borrow. The call writes one `statfs`, for which there is
+        // room.
+        if unsafe { libc::fstatfs(fd.as_raw_fd(), status.as_mut_ptr()) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded, so it has filled in the whole `statfs`.
+        let status = unsafe { status.assume_init() };
+        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+        let kind = status.f_type as i64;
+        Ok(kind == NSFS_MAGIC)
+    }
+}
+
+/// `NS_GET_USERNS` of `<linux/nsfs.h>`, `_IO(0xb7, 0x1)`.
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "`Ioctl` is a long or an int")]
+const NS_GET_USERNS: Opcode = libc::_IO(0xb7, 1) as Opcode;
+
+// SAFETY: `ns_ioctl` ignores the argument of this request.
+const GET_OWNER: ByValue<NamespaceFiles> = unsafe { ByValue::new(NS_GET_USERNS) };
+
+/// Whether the user namespace that owns this namespace is the calling thread's own, or below it. If it is, the
+/// thread's capabilities count there.
+///
+/// # Errors
+///
+/// `ENOTTY`: the file is no namespace, or Linux is older than 4.9.
+#[doc(alias = "NS_GET_USERNS")]
+pub fn is_governed(namespace: BorrowedFd<'_>) -> io::Result<bool> {
+    match GET_OWNER.call(namespace, 0) {
+        Ok(owner) => {
+            // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
+            drop(unsafe { OwnedFd::from_raw_fd(owner) });
+            Ok(true)
+        }
+        // `ns_get_owner` answers so where the owner is none of the two.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_process_governs_its_own_namespaces_and_a_file_is_none() {
+        // But for a network namespace whose owner is above, where the tests may run.
+        let user = File::open("/proc/thread-self/ns/user").unwrap();
+        assert!(is_governed(user.as_fd()).is_ok());
+        let file = File::open("/proc/thread-self/status").unwrap();
+        assert_eq!(is_governed(file.as_fd()).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+    }
+}
