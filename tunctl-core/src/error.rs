@@ -17,7 +17,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// It prints as three parts, *what*, *why* and *what to do*:
 ///
 /// ```text
-/// create vpn0: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or …
+/// create vpn0: CAP_NET_ADMIN is missing (Operation not permitted, os error 1). Run it with sudo, or …
 /// ```
 ///
 /// [`Debug`](fmt::Debug) prints the same sentence, since `fn main() -> Result<()>` and `unwrap()` use it;
@@ -167,14 +167,14 @@ impl fmt::Display for Error {
             Some(name) => write!(f, "{} {name}", self.operation)?,
             None => f.write_str(self.operation.alone())?,
         }
-        match self.reason.errno() {
-            Some(Errno { number, text: Some(text) }) => write!(f, ": {text} (os error {number})")?,
-            Some(Errno { number, text: None }) => write!(f, ": {}", io::Error::from_raw_os_error(number))?,
-            None => {}
-        }
         let explanation = self.reason.explanation();
-        if !explanation.is_empty() {
-            write!(f, ": {explanation}")?;
+        let errno = self.reason.errno().map(Errno::meaning);
+        match (explanation.is_empty(), errno) {
+            (true, None) => {}
+            (true, Some((meaning, number))) => write!(f, ": {meaning} (os error {number})")?,
+            (false, None) => write!(f, ": {explanation}")?,
+            // First what is known: the errno alone often says something else.
+            (false, Some((meaning, number))) => write!(f, ": {explanation} ({meaning}, os error {number})")?,
         }
         for (position, holder) in self.holders().iter().enumerate() {
             write!(f, "{}{holder}", if position == 0 { ", held by " } else { ", " })?;
@@ -284,7 +284,7 @@ mod tests {
     fn an_error_says_what_why_and_what_to_do() {
         assert_eq!(
             missing_capability().to_string(),
-            "create vpn%d: Operation not permitted (os error 1): the privilege to configure networks is missing. \
+            "create vpn%d: the privilege to configure networks is missing (Operation not permitted, os error 1). \
              Run it with sudo."
         );
         let holder = Holder::new;
@@ -318,7 +318,7 @@ mod tests {
     fn what_was_not_undone_stands_before_the_remedy() {
         let error = missing_capability().with_leftovers(Some("its MTU is 1200, and was 1500".into()));
         let text = error.to_string();
-        assert!(text.contains("missing. Not undone: its MTU is 1200, and was 1500. Run it"), "{text}");
+        assert!(text.contains("os error 1). Not undone: its MTU is 1200, and was 1500. Run it"), "{text}");
         assert_eq!(error.with_leftovers(None), missing_capability());
     }
 
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(error.raw_os_error(), Some(35));
         assert_eq!(
             error.to_string(),
-            "receive: Resource temporarily unavailable (os error 35): the operation would have to wait"
+            "receive: the operation would have to wait (Resource temporarily unavailable, os error 35)"
         );
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);

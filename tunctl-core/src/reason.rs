@@ -17,7 +17,7 @@ use crate::{Cause, Error, Holder, Operation};
 /// let error = down.of(Operation::Send).with_name("vpn0".parse::<tunctl_core::InterfaceName>()?);
 /// assert_eq!(
 ///     error.to_string(),
-///     "send to vpn0: Input/output error (os error 5): the interface is down. Bring it up first."
+///     "send to vpn0: the interface is down (Input/output error, os error 5). Bring it up first."
 /// );
 /// # Ok::<(), tunctl_core::InvalidName>(())
 /// ```
@@ -38,6 +38,19 @@ pub(crate) struct Errno {
     pub(crate) number: i32,
     /// The meaning of a foreign number; `None` for the host's own.
     pub(crate) text: Option<&'static str>,
+}
+
+impl Errno {
+    /// What the number means, and the number.
+    pub(crate) fn meaning(self) -> (Cow<'static, str>, i32) {
+        let number = self.number;
+        let Some(text) = self.text else {
+            let text = io::Error::from_raw_os_error(number).to_string();
+            let meaning = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+            return (meaning.to_owned().into(), number);
+        };
+        (text.into(), number)
+    }
 }
 
 /// Details of a single error.

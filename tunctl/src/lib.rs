@@ -52,7 +52,7 @@
 //! Every failure is an [`Error`] that says what was asked, why it failed, and what to do about it:
 //!
 //! ```text
-//! create vpn%d: Operation not permitted (os error 1): CAP_NET_ADMIN is missing. Run it with sudo, or give
+//! create vpn%d: CAP_NET_ADMIN is missing (Operation not permitted, os error 1). Run it with sudo, or give
 //! the program the capability: sudo setcap cap_net_admin=ep /usr/bin/vpn. …
 //! ```
 //!

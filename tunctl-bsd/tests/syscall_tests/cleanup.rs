@@ -54,7 +54,7 @@ fn with_each_failing<T>(
 
 fn typed(error: &Error, what: &str, errno: i32) {
     assert_eq!(error.raw_os_error(), Some(errno), "{what}: {error}");
-    assert!(error.to_string().contains(&format!("(os error {errno})")), "{what}: {error}");
+    assert!(error.to_string().contains(&format!("os error {errno})")), "{what}: {error}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_failure_says_what_and_why_and_what_next() {
         ("create t0 --tun --multi-queue", ["t0", "queue", "another name"]),
         ("create busy --tun", ["busy", "in use", "stop the program"]),
         ("watch busy --attach", ["busy", "in use", "stop the program"]),
-        ("set t1 --mtu 65535", ["set MTU of t1", "Invalid argument (os error 22)", "65521"]),
+        ("set t1 --mtu 65535", ["set MTU of t1", "(Invalid argument, os error 22)", "65521"]),
         ("set t0 --remove 10.9.9.9/24", ["remove", "does not have", "Prefix length"]),
     ] {
         let said = tunctl(words).failed(1, &parts);

@@ -13,7 +13,7 @@ fn the_caller_is_whoever_the_test_says() {
     assert_eq!(error.cause(), Cause::MissingCapability);
     assert_eq!(
         error.to_string().split(". ").next(),
-        Some("create: Operation not permitted (os error 1): CAP_NET_ADMIN is missing")
+        Some("create: CAP_NET_ADMIN is missing (Operation not permitted, os error 1)")
     );
     kernel.set_caller(Caller::user(1000, 1000).capable(true));
     kernel.create(&CreateOptions::tun()).unwrap();

@@ -84,7 +84,7 @@ fn refusals_of_the_test_s_side_say_what_was_asked_of_whom() {
     let kernel = MockBackend::new();
     let (_a, _b) = (tun(&kernel, "a"), tun(&kernel, "b"));
     let error = kernel.rename("a", "b".parse().unwrap()).unwrap_err();
-    assert!(error.to_string().starts_with("rename a: File exists (os error 17)"), "{error}");
+    assert!(error.to_string().starts_with("rename a: an interface of that name exists"), "{error}");
     let error = kernel.cable("a", "x").unwrap_err();
     assert!(error.to_string().starts_with("connect x: there is no interface"), "{error}");
     assert!(kernel.cable("a", "a").is_err());
