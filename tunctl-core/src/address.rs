@@ -28,7 +28,7 @@ use crate::text::try_from_text;
 ///
 /// The class's netmask and broadcast address are the kernel's own defaults: on Linux, `SIOCSIFADDR` applies
 /// them to a tap, and `/32` without broadcast to a tun. This library applies the same to both layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InterfaceAddress {
     address: IpAddr,
     prefix_length: u8,
@@ -203,6 +203,22 @@ impl FromStr for InterfaceAddress {
 
 try_from_text!(InterfaceAddress, InvalidAddress);
 
+impl fmt::Debug for InterfaceAddress {
+    /// The text, and a broadcast address that is not the prefix's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let derived = match (self.address, self.peer) {
+            (IpAddr::V4(address), None) => derived_broadcast(address, self.prefix_length),
+            _ => None,
+        };
+        match self.broadcast {
+            broadcast if broadcast == derived => Ok(()),
+            Some(broadcast) => write!(f, " brd {broadcast}"),
+            None => f.write_str(" brd none"),
+        }
+    }
+}
+
 impl fmt::Display for InterfaceAddress {
     /// `10.1.1.1/8`, or `10.1.1.1 peer 10.1.1.2/32`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -363,5 +379,17 @@ mod tests {
         let mixed = InterfaceAddress::point_to_point([10, 0, 0, 1], [0xfd77, 0, 0, 0, 0, 0, 0, 2]);
         assert_eq!(mixed, Err(InvalidAddress::FamiliesDiffer));
         assert!(InterfaceAddress::point_to_point([10, 0, 0, 1], [224, 0, 0, 2]).is_err());
+    }
+
+    #[test]
+    fn in_a_failed_test_it_is_its_text_and_what_that_leaves_out() {
+        let shown = |text: &str| format!("{:?}", text.parse::<InterfaceAddress>().unwrap());
+        for text in ["10.1.1.1/24", "10.0.0.1 peer 10.0.0.2/32", "fd77::1/64"] {
+            assert_eq!(shown(text), text);
+        }
+        let address: InterfaceAddress = "10.1.1.1/24".parse().unwrap();
+        assert_eq!(format!("{:?}", address.with_broadcast(None).unwrap()), "10.1.1.1/24 brd none");
+        let other = address.with_broadcast(Some([10, 9, 9, 9].into())).unwrap();
+        assert_eq!(format!("{other:?}"), "10.1.1.1/24 brd 10.9.9.9");
     }
 }
