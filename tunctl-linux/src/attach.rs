@@ -18,7 +18,7 @@ use tunctl_sys::linux::{InterfaceRequest, tun};
 use crate::diagnose::{self, errno};
 use crate::holders;
 use crate::netlink::{Link, Netlink};
-use crate::remedy;
+use crate::remedy::{self, Attempt};
 use crate::{LinuxDevice, LinuxInterface};
 
 /// How often an attempt restarts when other programs delete, create or rename interfaces between its steps.
@@ -202,12 +202,15 @@ impl<'a> Attach<'a> {
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {
         let name = self.options.get_exact_name();
         let existing = name.and_then(|name| self.netlink.link_by_name(&name).ok().flatten());
-        let mut reason =
-            remedy::attach(errno, self.mode.operation(), flags, existing.as_ref(), &diagnose::caller());
-        if let (Errno::EBUSY, Some(Link::Tun(info))) = (errno, &existing) {
-            let attached = holders::attached(&info.name, self.netlink.namespace());
-            reason = reason.with_holders(holders::processes(&attached));
-        }
+        let holders = match (errno, &existing) {
+            (Errno::EBUSY, Some(Link::Tun(info))) => {
+                holders::processes(&holders::attached(&info.name, self.netlink.namespace()))
+            }
+            _ => Vec::new(),
+        };
+        let operation = self.mode.operation();
+        let attempt = Attempt { operation, flags, name, existing: existing.as_ref(), holders };
+        let reason = remedy::attach(errno, attempt, &diagnose::caller());
         self.fail_with(errno, reason)
     }
 

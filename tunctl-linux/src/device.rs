@@ -120,7 +120,7 @@ impl LinuxDevice {
         let this = (holders::this_process(), self.fd.as_raw_fd());
         let others: Vec<_> = attached.into_iter().filter(|one| (Some(one.pid), one.fd) != this).collect();
         if !others.is_empty() || here.and_then(|info| info.queues).is_some_and(|queues| queues > 1) {
-            let reason = kept_alive().with_holders(holders::processes(&others));
+            let reason = remedy::kept_alive(holders::processes(&others), &diagnose::caller());
             let error = reason.of(Operation::Destroy).with_name(name);
             return Err(DestroyError::new(error, Some(self)));
         }
@@ -136,19 +136,13 @@ impl LinuxDevice {
         }
         match interface.info() {
             Ok(left) if here.is_some() && left.name == name => {
-                let error = kept_alive().of(Operation::Destroy).with_name(name);
+                let reason = remedy::kept_alive(Vec::new(), &diagnose::caller());
+                let error = reason.of(Operation::Destroy).with_name(name);
                 Err(DestroyError::new(error, None))
             }
             _ => Ok(()),
         }
     }
-}
-
-fn kept_alive() -> Reason {
-    Reason::new(Cause::Busy).with_detail("other descriptors keep the interface alive").with_remedy(
-        "Close them, or destroy it with CAP_NET_ADMIN, which deletes the interface under them. (Only root \
-         can see the programs of other users.)",
-    )
 }
 
 fn would_block(operation: Operation) -> Error {

@@ -9,13 +9,13 @@ mod packet;
 mod permission;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, CreateFlags, InterfaceName, Layer, Operation, Reason};
+use tunctl_core::{Cause, CreateFlags, Holder, InterfaceName, Layer, Operation, Reason};
 
 use crate::netlink::Link;
 
 pub(crate) use node::node;
 pub(crate) use packet::{pieces, receive, send};
-use permission::{not_owner, unprivileged};
+use permission::{may_not_create, not_owner, unprivileged};
 pub(crate) use permission::{observe, socket};
 
 /// What the system reports about the caller after a failure.
@@ -46,22 +46,30 @@ impl CallerContext {
     }
 }
 
-/// `TUNSETIFF` failed on an open node. `existing` is the interface that has the requested name.
-pub(crate) fn attach(
-    errno: Errno,
-    operation: Operation,
-    flags: CreateFlags,
-    existing: Option<&Link>,
-    context: &CallerContext,
-) -> Reason {
+/// What an attempt to attach asked for, and found.
+pub(crate) struct Attempt<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) flags: CreateFlags,
+    pub(crate) name: Option<InterfaceName>,
+    /// The interface that has the name.
+    pub(crate) existing: Option<&'a Link>,
+    /// The processes that are seen to hold it.
+    pub(crate) holders: Vec<Holder>,
+}
+
+/// `TUNSETIFF` failed on an open node.
+pub(crate) fn attach(errno: Errno, attempt: Attempt<'_>, context: &CallerContext) -> Reason {
+    let Attempt { operation, flags, name, existing, holders } = attempt;
     match (errno, existing) {
         (Errno::ENOTTY | Errno::ENOSYS, _) => Reason::new(Cause::MissingDriver)
             .with_detail("the opened node does not belong to the TUN/TAP driver")
             .with_remedy("The driver's node is /dev/net/tun (character device 10, 200)."),
         (_, None) if operation == Operation::Open => not_found(),
         (Errno::EBUSY | Errno::EINVAL, Some(Link::Other(_))) => not_a_tun(),
-        (Errno::EBUSY, _) if flags.contains(CreateFlags::TUN_EXCL) => Reason::new(Cause::Exists),
-        (Errno::EBUSY, _) => busy(),
+        (Errno::EBUSY, _) if flags.contains(CreateFlags::TUN_EXCL) => {
+            exists(existing, flags).with_holders(holders)
+        }
+        (Errno::EBUSY, _) => busy(holders, context),
         (Errno::EINVAL, Some(Link::Tun(info))) if Some(info.layer) != flags.layer() => {
             layer_mismatch(info.layer)
         }
@@ -84,8 +92,19 @@ pub(crate) fn attach(
         {
             not_owner(info, context)
         }
+        (Errno::EPERM, None) => may_not_create(flags, name, context),
         (Errno::EPERM, _) => unprivileged(context),
         (errno, _) => from_errno(errno),
+    }
+}
+
+/// The name is taken, and a new interface was asked for.
+fn exists(existing: Option<&Link>, flags: CreateFlags) -> Reason {
+    match existing {
+        Some(Link::Tun(info)) if Some(info.layer) != flags.layer() => Reason::new(Cause::Exists)
+            .with_detail(format!("an interface of that name exists already, as a {}", kind(info.layer)))
+            .with_remedy("Choose another name, or delete it first."),
+        _ => Reason::new(Cause::Exists),
     }
 }
 
@@ -165,10 +184,18 @@ pub(crate) fn not_a_tun() -> Reason {
         .with_remedy("It is of another kind (ip -d link shows which): choose another name.")
 }
 
+const fn kind(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Tun => "tun (IP packets)",
+        Layer::Tap => "tap (Ethernet frames)",
+    }
+}
+
 pub(crate) fn layer_mismatch(existing: Layer) -> Reason {
-    let (is, wanted) = match existing {
-        Layer::Tun => ("tun (IP packets)", "tap"),
-        Layer::Tap => ("tap (Ethernet frames)", "tun"),
+    let is = kind(existing);
+    let wanted = match existing {
+        Layer::Tun => "tap",
+        Layer::Tap => "tun",
     };
     Reason::new(Cause::LayerMismatch)
         .with_detail(format!("the interface exists as a {is}, and a {wanted} was requested"))
@@ -197,11 +224,28 @@ pub(crate) fn header_size(bytes: i32) -> Reason {
         .with_remedy("Set the program that holds them to the usual size, or use another interface.")
 }
 
-fn busy() -> Reason {
-    Reason::new(Cause::Busy).with_remedy(
-        "A single queue takes one open device at a time: stop the program that holds it, or create the \
-         interface with multi_queue. (Only root can see the programs of other users.)",
-    )
+/// The only queue of the interface is taken.
+fn busy(holders: Vec<Holder>, context: &CallerContext) -> Reason {
+    let advice = if !holders.is_empty() {
+        "A single queue takes one open device at a time: stop the program that holds it, or create the interface \
+         with multi_queue."
+    } else if context.uid == 0 {
+        "Its holder is not visible here: it has just ended, or is in another namespace. Try again."
+    } else {
+        "A single queue takes one open device at a time. Its holder is not visible: it has just ended, so try \
+         again; or it is a program of another user, which only root sees."
+    };
+    Reason::new(Cause::Busy).with_remedy(advice).with_holders(holders)
+}
+
+/// Other descriptors keep an interface alive that was to be destroyed.
+pub(crate) fn kept_alive(holders: Vec<Holder>, context: &CallerContext) -> Reason {
+    let advice = "Close them, or destroy it with CAP_NET_ADMIN, which deletes the interface under them.";
+    let hidden = if context.uid == 0 { "" } else { " (Only root can see the programs of other users.)" };
+    Reason::new(Cause::Busy)
+        .with_detail("other descriptors keep the interface alive")
+        .with_remedy(format!("{advice}{hidden}"))
+        .with_holders(holders)
 }
 
 /// What an errno means in any operation.

@@ -24,18 +24,18 @@ pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Reason {
 
 /// `write` of `length` bytes failed on a device with `flags`.
 pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
-    let least = least_length(flags);
+    let least = flags.header_kind().length() + least_behind_headers(flags);
     match errno {
         Errno::EBADFD => gone(),
         Errno::EIO => {
             Reason::new(Cause::Down).with_remedy("Bring it up first, for instance by: ip link set NAME up.")
         }
         Errno::ENOBUFS => Reason::new(Cause::NoBuffers),
-        Errno::EINVAL if length < least => Reason::new(Cause::TooShort)
-            .with_detail(format!("the packet has {length} bytes, and the headers alone have {least}"))
-            .with_remedy(
+        Errno::EINVAL if length < least => {
+            Reason::new(Cause::TooShort).with_detail(too_short(flags, length)).with_remedy(
                 "A write is one whole packet, beginning with the headers that the device was created with.",
-            ),
+            )
+        }
         Errno::EINVAL if flags.header_kind().length() > 0 => Reason::new(Cause::MalformedPacket)
             .with_detail("the headers in front of the packet, or the packet itself, are malformed")
             .with_remedy(
@@ -62,7 +62,24 @@ pub(crate) fn pieces(errno: Errno, count: usize) -> Option<Reason> {
     })
 }
 
-/// The least bytes that a packet of a device with these flags has.
-fn least_length(flags: CreateFlags) -> usize {
-    flags.header_kind().length() + if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
+/// What the kernel asks for behind the headers (`tun_get_user`, Linux 6.18): a frame's own header, or at least
+/// something.
+fn least_behind_headers(flags: CreateFlags) -> usize {
+    if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
+}
+
+fn too_short(flags: CreateFlags, length: usize) -> String {
+    let bytes = |count: usize| if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
+    let headers = flags.header_kind().length();
+    if length < headers {
+        return format!(
+            "the packet has {}, and the headers in front of it {}",
+            bytes(length),
+            bytes(headers)
+        );
+    }
+    let (behind, what) = if headers == 0 { ("", "it has") } else { (" behind the headers", "there are") };
+    let least = least_behind_headers(flags);
+    let kind = if flags.contains(CreateFlags::TAP) { "an Ethernet frame" } else { "a packet" };
+    format!("{kind} has at least {}{behind}, and {what} {}", bytes(least), bytes(length - headers))
 }

@@ -1,7 +1,7 @@
 //! Which right is missing.
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, InterfaceInfo, Reason};
+use tunctl_core::{Cause, CreateFlags, InterfaceInfo, InterfaceName, Reason};
 
 use super::{CallerContext, from_errno};
 
@@ -37,12 +37,38 @@ pub(super) fn unprivileged(context: &CallerContext) -> Reason {
     if context.net_admin {
         return foreign("CAP_NET_ADMIN");
     }
+    missing(context, "")
+}
+
+/// `EPERM` where a new interface was asked for. Then there is a third way: to open one that root has made.
+pub(super) fn may_not_create(
+    flags: CreateFlags,
+    name: Option<InterfaceName>,
+    context: &CallerContext,
+) -> Reason {
+    if context.net_admin {
+        return unprivileged(context);
+    }
+    let mode = if flags.contains(CreateFlags::TAP) { "tap" } else { "tun" };
+    let queues = if flags.contains(CreateFlags::MULTI_QUEUE) { " multi_queue" } else { "" };
+    let name = name.map_or_else(|| "NAME".to_owned(), |name| name.to_string());
+    let uid = context.uid;
+    missing(
+        context,
+        &format!(
+            " Or let root make the interface, for this user to open: sudo ip tuntap add dev {name} mode {mode} \
+             user {uid}{queues}."
+        ),
+    )
+}
+
+fn missing(context: &CallerContext, more: &str) -> Reason {
     let missing = Reason::new(Cause::MissingCapability).with_detail("CAP_NET_ADMIN is missing");
     if context.container && !context.net_admin_in_reach {
         return missing.with_remedy("Start the container with --cap-add NET_ADMIN.");
     }
     missing.with_remedy(format!(
-        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}. To try it \
+        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}.{more} To try it \
          without privilege, enter a new namespace: unshare --user --map-root-user --net.",
         context.program
     ))

@@ -26,6 +26,11 @@ fn existing(flags: CreateFlags) -> InterfaceInfo {
     info
 }
 
+fn attempt(operation: Operation, flags: CreateFlags, existing: Option<&Link>) -> Attempt<'_> {
+    let name = InterfaceName::new("vpn0").ok();
+    Attempt { operation, flags, name, existing, holders: Vec::new() }
+}
+
 #[test]
 fn each_refusal_of_the_node_has_a_remedy_of_its_own() {
     let path = Path::new("/dev/net/tun");
@@ -38,6 +43,9 @@ fn each_refusal_of_the_node_has_a_remedy_of_its_own() {
         (Errno::ENOENT, user(), Cause::MissingNode, "mknod"),
         (Errno::ENOENT, container.clone(), Cause::MissingNode, "--device /dev/net/tun"),
         (Errno::ENODEV, user(), Cause::MissingDriver, "modprobe tun"),
+        (Errno::ENODEV, user(), Cause::MissingDriver, "reboot"),
+        (Errno::EISDIR, user(), Cause::MissingNode, "is a directory"),
+        (Errno::ELOOP, user(), Cause::MissingNode, "leads back to itself"),
         (Errno::ENXIO, user(), Cause::MissingDriver, "modprobe tun"),
         (Errno::EACCES, user(), Cause::ClosedNode, "chmod 0666"),
         (Errno::EACCES, CallerContext { uid: 0, ..user() }, Cause::ClosedNode, "root of the machine"),
@@ -65,9 +73,17 @@ fn each_refusal_to_attach_has_a_cause_of_its_own() {
     let queues = tun | CreateFlags::MULTI_QUEUE;
     let rows = [
         (Errno::EBUSY, exclusive, Some(&there), Cause::Exists, "another name"),
+        (Errno::EBUSY, exclusive, Some(&there), Cause::Exists, "open the existing"),
+        (
+            Errno::EBUSY,
+            tap | CreateFlags::TUN_EXCL,
+            Some(&there),
+            Cause::Exists,
+            "exists already, as a tun (IP packets). Choose another name, or delete it first.",
+        ),
         (Errno::EBUSY, exclusive, Some(&lo), Cause::NotATun, "another kind"),
         (Errno::EINVAL, tun, Some(&lo), Cause::NotATun, "another kind"),
-        (Errno::EBUSY, tun, Some(&there), Cause::Busy, "multi_queue"),
+        (Errno::EBUSY, tun, Some(&there), Cause::Busy, "which only root sees"),
         (Errno::EINVAL, tap, Some(&there), Cause::LayerMismatch, "exists as a tun"),
         (Errno::EINVAL, queues, Some(&there), Cause::QueueMismatch, "Ask without multi_queue"),
         (Errno::EINVAL, tun, Some(&several), Cause::QueueMismatch, "Ask for multi_queue"),
@@ -75,15 +91,18 @@ fn each_refusal_to_attach_has_a_cause_of_its_own() {
         (Errno::EPERM, tun, Some(&owned), Cause::NotOwner, "user 7 and group 8"),
         (Errno::EPERM, tun, Some(&there), Cause::MissingCapability, "setcap cap_net_admin=ep /usr/bin/vpn"),
         (Errno::EPERM, exclusive, None, Cause::MissingCapability, "sudo"),
+        (Errno::EPERM, tap, None, Cause::MissingCapability, "ip tuntap add dev vpn0 mode tap user 1000."),
+        (Errno::EPERM, queues, None, Cause::MissingCapability, "mode tun user 1000 multi_queue."),
         (Errno::EINVAL, exclusive, None, Cause::InvalidName, "refuses the name"),
         (Errno::ENOTTY, exclusive, None, Cause::MissingDriver, "/dev/net/tun"),
     ];
     for (errno, flags, existing, cause, advice) in rows {
-        let error = attach(errno, Operation::Create, flags, existing, &user()).of(Operation::Create);
+        let attempt = attempt(Operation::Create, flags, existing);
+        let error = attach(errno, attempt, &user()).of(Operation::Create);
         assert_eq!(error.cause(), cause, "{errno} {flags:?}");
         assert!(error.to_string().contains(advice), "{error}");
     }
-    let absent = attach(Errno::EPERM, Operation::Open, tun, None, &user());
+    let absent = attach(Errno::EPERM, attempt(Operation::Open, tun, None), &user());
     assert_eq!(absent, not_found());
 }
 
@@ -131,7 +150,7 @@ fn a_sandbox_is_told_from_a_missing_right() {
     let mut owned = existing(CreateFlags::TUN | CreateFlags::NO_PI);
     owned.owner = Uid::new(7);
     let owned = Link::Tun(owned);
-    let refused = attach(Errno::EPERM, Operation::Open, CreateFlags::TUN, Some(&owned), &root);
+    let refused = attach(Errno::EPERM, attempt(Operation::Open, CreateFlags::TUN, Some(&owned)), &root);
     assert_eq!(refused.cause(), Cause::Sandboxed);
 }
 
@@ -145,4 +164,37 @@ fn a_packet_that_is_too_short_is_told_from_one_that_is_malformed() {
     assert_eq!(cause(CreateFlags::TUN | CreateFlags::NO_PI, 20), Cause::MalformedPacket);
     assert_eq!(cause(CreateFlags::TUN, 4), Cause::TooShort);
     assert_eq!(cause(CreateFlags::TUN | CreateFlags::VNET_HDR, 14), Cause::TooShort);
+}
+
+#[test]
+fn who_holds_an_interface_decides_what_to_do() {
+    let told = |holders: Vec<Holder>, uid| {
+        busy(holders, &CallerContext { uid, ..user() }).of(Operation::Open).to_string()
+    };
+    let seen = || vec![Holder::new(7, "qemu")];
+    for uid in [0, 1000] {
+        let text = told(seen(), uid);
+        assert!(text.contains("stop the program") && !text.contains("root"), "{text}");
+    }
+    let text = told(Vec::new(), 0);
+    assert!(text.contains("Try again") && !text.contains("root"), "{text}");
+    assert!(told(Vec::new(), 1000).contains("only root sees"));
+    let root = CallerContext { uid: 0, ..user() };
+    assert!(!kept_alive(Vec::new(), &root).of(Operation::Destroy).to_string().contains("root"));
+}
+
+#[test]
+fn a_packet_that_is_too_short_is_told_by_its_own_numbers() {
+    let told = |flags, length| {
+        let text = send(Errno::EINVAL, flags, length).of(Operation::Send).to_string();
+        text.split(": ").nth(1).unwrap().split(". ").next().unwrap().to_owned()
+    };
+    let (tun, tap) = (CreateFlags::TUN | CreateFlags::NO_PI, CreateFlags::TAP | CreateFlags::NO_PI);
+    assert_eq!(told(tun, 0), "a packet has at least 1 byte, and it has 0 bytes");
+    assert_eq!(told(tap, 3), "an Ethernet frame has at least 14 bytes, and it has 3 bytes");
+    assert_eq!(told(CreateFlags::TUN, 3), "the packet has 3 bytes, and the headers in front of it 4 bytes");
+    assert_eq!(
+        told(CreateFlags::TUN, 4),
+        "a packet has at least 1 byte behind the headers, and there are 0 bytes"
+    );
 }
