@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 failed, with a message that says what, why and what to do; 2 wrong usage.
 #![allow(clippy::doc_markdown, reason = "the documentation of arguments is the help text of a terminal")]
 
+mod advice;
 mod arguments;
 mod create;
 mod delete;
@@ -118,7 +119,7 @@ fn survive_file_size_limit() {
 impl Failure {
     fn report(self) -> ExitCode {
         match self {
-            Self::Tun(error) => complain(&error),
+            Self::Tun(error) => complain(&advice::message(&error)),
             Self::Said(text) => complain(&text),
             Self::Usage(text) => {
                 complain(&format_args!("{text}. For more, try: tunctl --help"));

@@ -8,10 +8,11 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, NamePattern, NativeDevice,
-    NativeInterface, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, NamePattern,
+    NativeDevice, NativeInterface, Operation, TunBackend, TunDevice, Uid,
 };
 
+use super::advice::{self, patiently};
 use super::arguments::{AddressArgument, group, user, with};
 use super::properties::{Properties, Report};
 use super::signals::Signals;
@@ -69,6 +70,20 @@ pub(super) struct Create {
     json: bool,
 }
 
+const NOTHING_LEFT: &str = "No interface was left behind.";
+const AS_IT_WAS: &str = "The interface is as it was.";
+
+/// The failure of a configuration, and what it left.
+fn with_rest(error: Error, rest: &str) -> Failure {
+    let attached =
+        !matches!(error.operation(), Operation::Create | Operation::Open | Operation::OpenOrCreate);
+    if attached && error.leftovers().is_none() {
+        Failure::Said(advice::with_sentence(&advice::message(&error), rest))
+    } else {
+        error.into()
+    }
+}
+
 impl Create {
     pub(super) fn run(self) -> Outcome {
         let options = self.options()?;
@@ -91,7 +106,7 @@ impl Create {
     /// Holds the interface until a signal arrives or the interface is deleted.
     fn hold(&self, options: &CreateOptions) -> Outcome {
         let signals = Signals::catch()?;
-        let device = tunctl::native().create(options)?;
+        let device = tunctl::native().create(options).map_err(|error| with_rest(error, NOTHING_LEFT))?;
         let name = name_of(&device);
         // The interface goes with the device.
         self.print(device.interface()).map_err(|failure| unnamed(failure, &name, Ok(())))?;
@@ -113,12 +128,13 @@ impl Create {
     }
 
     /// The device, and whether its interface is new.
-    fn open(&self, options: &CreateOptions) -> tunctl::Result<(NativeDevice, bool)> {
+    fn open(&self, options: &CreateOptions) -> Outcome<(NativeDevice, bool)> {
         match tunctl::native().create(options) {
             Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
-                Ok((tunctl::native().open_or_create(options)?, false))
+                let opened = patiently(|| tunctl::native().open_or_create(options));
+                Ok((opened.map_err(|error| with_rest(error, AS_IT_WAS))?, false))
             }
-            outcome => Ok((outcome?, true)),
+            created => Ok((created.map_err(|error| with_rest(error, NOTHING_LEFT))?, true)),
         }
     }
 

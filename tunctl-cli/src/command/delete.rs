@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tunctl::{Cause, Interface, InterfaceName, NativeInterface, Result, TunBackend, TunDevice};
 
+use super::advice::{self, patiently};
 use super::arguments::existing;
 use super::complain;
 
@@ -24,7 +25,7 @@ impl Delete {
         let mut code = ExitCode::SUCCESS;
         for name in &self.names {
             if let Err(error) = delete(name) {
-                complain(&error);
+                complain(&advice::message(&error));
                 code = ExitCode::FAILURE;
             }
         }
@@ -41,5 +42,6 @@ fn delete(name: &InterfaceName) -> Result<()> {
 }
 
 fn delete_as_owner(interface: &NativeInterface) -> Result<()> {
-    Ok(tunctl::native().open(&interface.info()?.options()?)?.destroy()?)
+    let options = interface.info()?.options()?;
+    Ok(patiently(|| tunctl::native().open(&options))?.destroy()?)
 }

@@ -5,6 +5,7 @@ use tunctl::{
     CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, TunBackend, Uid,
 };
 
+use super::advice::patiently;
 use super::arguments::{existing, group, user, with};
 use super::properties::Properties;
 use super::{Failure, Outcome};
@@ -80,7 +81,7 @@ impl Set {
         options = with(options, owner, CreateOptions::owner);
         options = with(options, group, CreateOptions::group);
         options = with(options, persist, CreateOptions::persistent);
-        tunctl::native().open(&options)?;
+        patiently(|| tunctl::native().open(&options))?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
 use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, State, TunBackend, TunDevice};
 
+use super::advice::patiently;
 use super::arguments::existing;
 use super::duration::seconds;
 use super::output;
@@ -130,7 +131,8 @@ impl Source {
 
 impl Tap {
     fn attach(interface: &LinuxInterface) -> tunctl::Result<Self> {
-        let device = tunctl::native().open(&interface.info()?.options()?)?;
+        let options = interface.info()?.options()?;
+        let device = patiently(|| tunctl::native().open(&options))?;
         let flags = device.flags();
         let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
         let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };

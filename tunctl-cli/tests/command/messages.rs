@@ -7,11 +7,14 @@ use std::process::Stdio;
 use tunctl_testing::{Case, case, ip};
 
 use super::process::{Running, command, tunctl};
-use super::support::{exists, held_tun, send, wait_for_packet_socket};
+use super::support::{addresses_of, exists, held_tun, is_up, send, wait_for_packet_socket};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(a_failure_says_what_and_why_and_what_next),
+        case!(advice_is_in_the_words_of_the_command),
+        case!(a_failed_create_says_what_it_left),
+        case!(a_holder_that_is_about_to_end_is_waited_for),
         case!(wrong_usage_says_where_help_is),
         case!(a_wrong_subcommand_suggests_the_one_that_was_meant),
         case!(a_reader_that_has_enough_is_no_crash),
@@ -42,6 +45,54 @@ fn a_failure_says_what_and_why_and_what_next() {
         assert!(said.starts_with("tunctl: ") && said.ends_with('\n'), "{said:?}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(!said.contains("Error {") && !said.contains("Cause::") && !said.contains('\x1b'), "{said}");
+    }
+}
+
+fn advice_is_in_the_words_of_the_command() {
+    ip("tuntap add dev t0 mode tap");
+    ip("tuntap add dev many mode tun multi_queue");
+    ip("tuntap add dev t6 mode tun");
+    ip("address add fd01::1/64 dev t6");
+    let _holder = held_tun("busy");
+    let mut queue = Running::start("watch many --attach");
+    queue.complaint();
+    for (words, advice) in [
+        ("create t0 --multi-queue", "Leave out --multi-queue"),
+        ("create many --tun", "Add --multi-queue"),
+        ("create many --tun --multi-queue --vnet-hdr", "(--pi, --vnet-hdr)"),
+        ("create t0 --tun", "--tun or --tap"),
+        ("create t0 --exclusive", "leave out --exclusive"),
+        ("create t0 --tun --exclusive", "Choose another name, or delete it first."),
+        ("create busy --tun", "with --multi-queue"),
+        ("set t6 --mtu 1000", "permit their loss (--drop-ipv6)"),
+    ] {
+        let said = tunctl(words).failed(1, &[advice]);
+        let foreign = ["multi_queue", "drop_ipv6,", "open the existing", "nly root"];
+        assert!(!foreign.iter().any(|word| said.contains(word)), "{words}: {said}");
+    }
+}
+
+fn a_failed_create_says_what_it_left() {
+    for scope in ["all", "default"] {
+        std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), "1").unwrap();
+    }
+    for hold in ["", "--hold"] {
+        let words = format!("create t0 --tun --address 10.1.1.1/24 --address fd77::1/64 --up {hold}");
+        tunctl(&words).failed(1, &["IPv6 is switched off", ". No interface was left behind."]);
+        assert!(!exists("t0"));
+    }
+    ip("tuntap add dev t0 mode tun");
+    let words = "create t0 --tun --address 10.1.1.1/24 --address fd77::1/64 --up";
+    tunctl(words).failed(1, &["IPv6 is switched off", ". The interface is as it was."]);
+    assert!(!is_up("t0") && addresses_of("t0").is_empty());
+}
+
+fn a_holder_that_is_about_to_end_is_waited_for() {
+    ip("tuntap add dev t0 mode tun");
+    for words in ["create t0 --tun --mtu 1400", "set t0 --persist on", "watch t0 --attach --for 0.1"] {
+        let mut holder = Running::start("watch t0 --attach --for 0.3");
+        holder.complaint();
+        tunctl(words).ok();
     }
 }
 
