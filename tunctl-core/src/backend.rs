@@ -139,8 +139,8 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// That of the first option that is wrong; `Exists`; `NotATun` if the name is that of another kind of
-    /// interface; `InvalidName` if the kernel refuses it; `MissingCapability`, `ForeignNamespace`, `Sandboxed`;
-    /// `MissingNode`, `MissingDriver`, `ClosedNode` and `ContainerRules` of the device node;
+    /// interface; `InvalidName` if the kernel refuses it; `MissingCapability`, `ForeignNamespace`,
+    /// `Sandboxed`; `MissingNode`, `MissingDriver`, `ClosedNode` and `ContainerRules` of the device node;
     /// `TooManyOpenFiles`; those of [`Interface::apply`].
     #[doc(alias = "TUNSETIFF")]
     fn create(&self, options: &CreateOptions) -> Result<Self::Device> {

@@ -59,7 +59,8 @@ fn in_container() -> bool {
 
 /// Whether the thread's capabilities count in its network namespace. Where the system does not say, they do.
 fn governs() -> bool {
-    // `PROC_USER_INIT_INO`: the first user namespace, above all others. A sandbox may forbid the question below.
+    // `PROC_USER_INIT_INO`: the first user namespace, above all others. A sandbox may forbid the question
+    // below.
     if fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new("user:[4026531837]")) {
         return true;
     }

@@ -86,8 +86,8 @@ pub(crate) fn of_all(namespace: &Path) -> HashMap<InterfaceName, Found> {
     all
 }
 
-/// Walks through all processes once, and yields the wanted descriptors of each that has some. The others, which
-/// are almost all, are not asked for more than their descriptors.
+/// Walks through all processes once, and yields the wanted descriptors of each that has some. The others,
+/// which are almost all, are not asked for more than their descriptors.
 fn walk(
     wanted: impl Fn(&InterfaceName) -> bool,
     counts: impl Fn(u32) -> bool,

@@ -55,8 +55,8 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// `MissingCapability` without `CAP_NET_RAW`; `ForeignNamespace`; `Sandboxed`; `Gone`; `NotFound` if the calling thread is not in the
-    /// interface's network namespace.
+    /// `MissingCapability` without `CAP_NET_RAW`; `ForeignNamespace`; `Sandboxed`; `Gone`; `NotFound` if the
+    /// calling thread is not in the interface's network namespace.
     pub fn new(interface: &LinuxInterface) -> Result<Self> {
         let info = interface.info()?;
         let failed = |reason: Reason| reason.of(Operation::Observe).with_name(info.name);

@@ -156,8 +156,8 @@ pub(crate) fn ipv6_is_off(name: &InterfaceName) -> Reason {
     // In a key with dots, a slash stands for a dot of the name.
     let key = name.to_string().replace('.', "/");
     Reason::new(Cause::NoIpv6).with_detail("IPv6 is switched off for this interface").with_remedy(format!(
-        "Switch it on: sudo sysctl net.ipv6.conf.{key}.disable_ipv6=0. A new interface begins with the setting \
-         net.ipv6.conf.default.disable_ipv6."
+        "Switch it on: sudo sysctl net.ipv6.conf.{key}.disable_ipv6=0. A new interface begins with the \
+         setting net.ipv6.conf.default.disable_ipv6."
     ))
 }
 
@@ -227,13 +227,13 @@ pub(crate) fn header_size(bytes: i32) -> Reason {
 /// The only queue of the interface is taken.
 fn busy(holders: Vec<Holder>, context: &CallerContext) -> Reason {
     let advice = if !holders.is_empty() {
-        "A single queue takes one open device at a time: stop the program that holds it, or create the interface \
-         with multi_queue."
+        "A single queue takes one open device at a time: stop the program that holds it, or create the \
+         interface with multi_queue."
     } else if context.uid == 0 {
         "Its holder is not visible here: it has just ended, or is in another namespace. Try again."
     } else {
-        "A single queue takes one open device at a time. Its holder is not visible: it has just ended, so try \
-         again; or it is a program of another user, which only root sees."
+        "A single queue takes one open device at a time. Its holder is not visible: it has just ended, so \
+         try again; or it is a program of another user, which only root sees."
     };
     Reason::new(Cause::Busy).with_remedy(advice).with_holders(holders)
 }

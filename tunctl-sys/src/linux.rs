@@ -2,8 +2,7 @@
 //!
 //! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
 //! the calls, in [`tun`], [`netlink_socket`], [`packet_socket`], [`process`] and [`namespace`], need Linux.
-//! Manual page: `netdevice(7)`; the
-//! kernel's own description: `Documentation/networking/tuntap.rst`.
+//! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(target_os = "linux")]
 pub mod namespace;

@@ -30,7 +30,8 @@ impl FromStr for AddressArgument {
     }
 }
 
-/// Parses the name of an interface that exists: as it is, whatever bytes it has, or as this program prints it.
+/// Parses the name of an interface that exists: as it is, whatever bytes it has, or as this program prints
+/// it.
 pub(super) fn existing() -> impl TypedValueParser<Value = InterfaceName> {
     OsStringValueParser::new().try_map(|text| match text.to_str() {
         Some(text) => InterfaceName::from_displayed(text),

@@ -24,19 +24,20 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
         Errno::EISDIR => Reason::new(Cause::MissingNode)
             .with_detail(format!("{node} is a directory, not the driver's node"))
             .with_remedy(
-                "Remove it: sudo rmdir /dev/net/tun. Then load the driver, sudo modprobe tun, and start containers \
-                 with --device /dev/net/tun.",
+                "Remove it: sudo rmdir /dev/net/tun. Then load the driver, sudo modprobe tun, and start \
+                 containers with --device /dev/net/tun.",
             ),
         Errno::ELOOP => Reason::new(Cause::MissingNode)
             .with_detail(format!("{node} is a symbolic link that leads back to itself"))
             .with_remedy(
-                "Replace it by the driver's node: sudo rm /dev/net/tun && sudo mknod -m 0666 /dev/net/tun c 10 200.",
+                "Replace it by the driver's node: sudo rm /dev/net/tun && \
+                 sudo mknod -m 0666 /dev/net/tun c 10 200.",
             ),
         Errno::ENODEV | Errno::ENXIO => Reason::new(Cause::MissingDriver)
             .with_detail(format!("no driver answers behind {node}"))
             .with_remedy(
-                "Load the driver: sudo modprobe tun. If its module is not found, the kernel was probably upgraded \
-                 and still runs: reboot. (A kernel built without CONFIG_TUN has none.)",
+                "Load the driver: sudo modprobe tun. If its module is not found, the kernel was probably \
+                 upgraded and still runs: reboot. (A kernel built without CONFIG_TUN has none.)",
             ),
         Errno::EACCES if context.uid == 0 => Reason::new(Cause::ClosedNode)
             .with_detail(format!(

@@ -62,8 +62,8 @@ pub(crate) fn pieces(errno: Errno, count: usize) -> Option<Reason> {
     })
 }
 
-/// What the kernel asks for behind the headers (`tun_get_user`, Linux 6.18): a frame's own header, or at least
-/// something.
+/// What the kernel asks for behind the headers (`tun_get_user`, Linux 6.18): a frame's own header, or at
+/// least something.
 fn least_behind_headers(flags: CreateFlags) -> usize {
     if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
 }

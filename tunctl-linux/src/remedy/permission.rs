@@ -56,8 +56,8 @@ pub(super) fn may_not_create(
     missing(
         context,
         &format!(
-            " Or let root make the interface, for this user to open: sudo ip tuntap add dev {name} mode {mode} \
-             user {uid}{queues}."
+            " Or let root make the interface, for this user to open: sudo ip tuntap add dev {name} mode \
+             {mode} user {uid}{queues}."
         ),
     )
 }
@@ -68,8 +68,8 @@ fn missing(context: &CallerContext, more: &str) -> Reason {
         return missing.with_remedy("Start the container with --cap-add NET_ADMIN.");
     }
     missing.with_remedy(format!(
-        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}.{more} To try it \
-         without privilege, enter a new namespace: unshare --user --map-root-user --net.",
+        "Run it with sudo, or give the program the capability: sudo setcap cap_net_admin=ep {}.{more} To \
+         try it without privilege, enter a new namespace: unshare --user --map-root-user --net.",
         context.program
     ))
 }
@@ -103,8 +103,8 @@ pub(crate) fn socket(errno: Errno, family: &str) -> Reason {
         Errno::EAFNOSUPPORT | Errno::EPERM | Errno::EACCES => Reason::new(Cause::Sandboxed)
             .with_detail(format!("a sandbox forbids {family} sockets"))
             .with_remedy(format!(
-                "Add {family} to RestrictAddressFamilies= of a systemd service, or to the seccomp profile of a \
-                 container."
+                "Add {family} to RestrictAddressFamilies= of a systemd service, or to the seccomp profile of \
+                 a container."
             )),
         errno => from_errno(errno),
     }

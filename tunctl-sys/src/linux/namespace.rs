@@ -12,9 +12,9 @@ use crate::ioctl::{ByValue, Driver, Opcode};
 /// The file system of namespaces, `fs/nsfs.c`.
 enum NamespaceFiles {}
 
-// SAFETY: the kernel takes the requests of a file from its inode's file system, and no other than nsfs has this
-// number (`<linux/magic.h>`). The one that fstatfs(2) reports is the open inode's own: a FUSE file system
-// cannot choose it.
+// SAFETY: the kernel takes the requests of a file from its inode's file system, and no other than nsfs has
+// this number (`<linux/magic.h>`). The one that fstatfs(2) reports is the open inode's own: a FUSE file
+// system cannot choose it.
 unsafe impl Driver for NamespaceFiles {
     fn answers(fd: BorrowedFd<'_>) -> io::Result<bool> {
         const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -39,8 +39,8 @@ const NS_GET_USERNS: Opcode = libc::_IO(0xb7, 1) as Opcode;
 // SAFETY: `ns_ioctl` ignores the argument of this request.
 const GET_OWNER: ByValue<NamespaceFiles> = unsafe { ByValue::new(NS_GET_USERNS) };
 
-/// Whether the user namespace that owns this namespace is the calling thread's own, or below it. If it is, the
-/// thread's capabilities count there.
+/// Whether the user namespace that owns this namespace is the calling thread's own, or below it. If it is,
+/// the thread's capabilities count there.
 ///
 /// # Errors
 ///

@@ -97,8 +97,8 @@ pub fn open(index: u32) -> io::Result<OwnedFd> {
 
 /// Receives the next packet from a socket of [`open`].
 ///
-/// The kernel (`skb_vlan_untag`, Linux 6.18) has taken the outer VLAN tag out of a frame by then. It is put back,
-/// so that the frame is as it was sent.
+/// The kernel (`skb_vlan_untag`, Linux 6.18) has taken the outer VLAN tag out of a frame by then. It is put
+/// back, so that the frame is as it was sent.
 ///
 /// # Errors
 ///
@@ -108,8 +108,8 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut from = address(0, 0);
     let mut control = MaybeUninit::<Control>::zeroed();
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: `msghdr` is integers and pointers, for which zeros are valid. Some C libraries add padding, which
-    // a literal could not name.
+    // SAFETY: `msghdr` is integers and pointers, for which zeros are valid. Some C libraries add padding,
+    // which a literal could not name.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_name = ptr::from_mut(&mut from).cast();
     message.msg_namelen = length_of::<libc::sockaddr_ll>();
@@ -117,10 +117,10 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = size_of::<Control>() as _;
-    // With MSG_TRUNC the kernel returns the packet's length, even where the buffer is shorter.
-    // SAFETY: the message points to an address, to one part and to room for control messages, each with its own
-    // length; all are exclusively borrowed until the call returns, any bytes are valid in them, and the kernel
-    // writes no more than these lengths.
+    // With MSG_TRUNC the kernel returns the packet's length, even where the buffer is shorter. SAFETY: the
+    // message points to an address, to one part and to room for control messages, each with its own length;
+    // all are exclusively borrowed until the call returns, any bytes are valid in them, and the kernel writes
+    // no more than these lengths.
     let received = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_TRUNC) };
     let length = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
     // SAFETY: `Control` is integers only, for which any bytes are valid, and all were set to zero above.
