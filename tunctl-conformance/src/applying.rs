@@ -297,13 +297,16 @@ fn an_open_queue_has_a_longest_length<H: Harness>(harness: &H) {
     let longest = LONGEST.min(permitted);
     device.interface().set_queue_length(longest).unwrap();
     let errno = if permitted < LONGEST { errno::ERANGE } else { errno::EPERM };
-    refused_with(device.interface().set_queue_length(longest + 1), Cause::InvalidValue, errno);
+    let refused = (Cause::InvalidValue, Some(errno));
+    let error = failure(device.interface().set_queue_length(longest + 1));
+    assert_eq!((error.cause(), error.raw_os_error()), refused);
     assert_eq!(report(harness, "tun0").queue_length, Some(longest));
     device.set_persist(true).unwrap();
     let interface = device.interface().clone();
     drop(device);
     if permitted < LONGEST {
-        refused_with(interface.set_queue_length(longest + 1), Cause::InvalidValue, errno);
+        let error = failure(interface.set_queue_length(longest + 1));
+        assert_eq!((error.cause(), error.raw_os_error()), refused);
         return;
     }
     // With no queue open there is nothing to refuse, but then none can be opened.
