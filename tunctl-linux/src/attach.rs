@@ -15,7 +15,8 @@ use tunctl_core::{
 };
 use tunctl_sys::linux::{InterfaceRequest, tun};
 
-use crate::diagnose::{self, errno};
+use crate::diagnose;
+use crate::errno;
 use crate::holders;
 use crate::netlink::{Link, Netlink};
 use crate::remedy::{self, Attempt};
@@ -86,7 +87,7 @@ impl<'a> Attach<'a> {
             Ok(None) => Ok(None),
             Ok(Some(Link::Tun(info))) => Ok(Some(info)),
             Ok(Some(Link::Other(_))) => Err(self.fail(remedy::not_a_tun())),
-            Err(error) => Err(self.fail_with(errno(&error), remedy::from_errno(errno(&error)))),
+            Err(error) => Err(self.fail_with(errno::of(&error), remedy::from_errno(errno::of(&error)))),
         }
     }
 
@@ -114,7 +115,7 @@ impl<'a> Attach<'a> {
             self.check_header_size(&fd)?;
         } else {
             self.reset(&fd)
-                .map_err(|error| self.fail_with(errno(&error), remedy::attached(errno(&error))))?;
+                .map_err(|error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error))))?;
         }
         Ok(Some(self.device(fd, &attached)))
     }
@@ -134,7 +135,7 @@ impl<'a> Attach<'a> {
         match tun::vnet_header_size(fd.as_fd()) {
             Ok(VNET_HEADER) => Ok(()),
             Ok(other) => Err(self.fail(remedy::header_size(other))),
-            Err(error) => Err(self.fail_with(errno(&error), remedy::attached(errno(&error)))),
+            Err(error) => Err(self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)))),
         }
     }
 
@@ -147,7 +148,7 @@ impl<'a> Attach<'a> {
             .custom_flags(OFlag::O_NONBLOCK.bits())
             .open(self.node)
             .map_err(|error| {
-                let errno = errno(&error);
+                let errno = errno::of(&error);
                 self.fail_with(errno, remedy::node(errno, self.node, &diagnose::caller()))
             })?
             .into();
@@ -157,14 +158,15 @@ impl<'a> Attach<'a> {
             // A pattern holds at most 15 bytes and no NUL.
             return Err(self.fail(Reason::new(Cause::InvalidName)));
         };
-        tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno(&error), flags))?;
+        tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno::of(&error), flags))?;
         Ok(fd)
     }
 
     /// The interface that a descriptor is attached to. The descriptor reports only the name. The lookup by
     /// name is valid only if the descriptor still reports the same name afterwards.
     fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
-        let general = |error: &io::Error| self.fail_with(errno(error), remedy::attached(errno(error)));
+        let general =
+            |error: &io::Error| self.fail_with(errno::of(error), remedy::attached(errno::of(error)));
         for _ in 0..ATTEMPTS {
             let name = attached_name(fd).map_err(|error| general(&error))?;
             let link = self.netlink.link_by_name(&name).map_err(|error| general(&error))?;
@@ -186,7 +188,7 @@ impl<'a> Attach<'a> {
         }
         match tun::set_programs_off(fd.as_fd()) {
             // A kernel that does not know such programs has none to remove.
-            Err(error) if errno(&error) == Errno::EINVAL => {}
+            Err(error) if errno::of(&error) == Errno::EINVAL => {}
             outcome => outcome?,
         }
         tun::set_vnet_header_native(fd.as_fd())?;

@@ -15,7 +15,8 @@ use tunctl_core::{
 use tunctl_sys::linux::tun;
 
 use crate::attach::attached_name;
-use crate::diagnose::{self, errno};
+use crate::diagnose;
+use crate::errno;
 use crate::netlink::Link;
 use crate::remedy;
 use crate::wait::wait;
@@ -69,14 +70,14 @@ impl LinuxDevice {
 
     fn configured(&self, operation: Operation, outcome: io::Result<()>) -> Result<()> {
         outcome.map_err(|error| {
-            let errno = errno(&error);
+            let errno = errno::of(&error);
             self.error(operation, errno, remedy::configure(errno, operation, &diagnose::caller()))
         })
     }
 
     fn set_queue(&self, operation: Operation, attached: bool) -> Result<()> {
         let Err(error) = tun::set_queue(self.fd.as_fd(), attached) else { return Ok(()) };
-        let errno = errno(&error);
+        let errno = errno::of(&error);
         // The kernel reports the same errno for a deleted interface and for a queue already in that state.
         let is_gone = attached_name(&self.fd).is_err();
         let reason =
@@ -92,9 +93,9 @@ impl LinuxDevice {
     /// The interface's report, if it is still in the namespace where the device was opened. In another one it
     /// cannot be queried, and its index may belong to another interface here.
     fn report_if_here(&self) -> Result<Option<InterfaceInfo>, Errno> {
-        let name = attached_name(&self.fd).map_err(|error| errno(&error))?;
+        let name = attached_name(&self.fd).map_err(|error| errno::of(&error))?;
         let found = self.interface.netlink().link_by_index(self.interface.index());
-        match found.map_err(|error| errno(&error))? {
+        match found.map_err(|error| errno::of(&error))? {
             Some(Link::Tun(info)) if info.name == name => Ok(Some(info)),
             _ => Ok(None),
         }
@@ -168,7 +169,7 @@ impl TunDevice for LinuxDevice {
 
     fn name(&self) -> Result<InterfaceName> {
         attached_name(&self.fd).map_err(|error| {
-            let errno = errno(&error);
+            let errno = errno::of(&error);
             let reason = remedy::attached(errno);
             reason.with_errno(errno as i32).of(Operation::Name).with_name(self.interface.last_name())
         })
@@ -234,7 +235,7 @@ impl TunDevice for LinuxDevice {
 
     fn try_clone(&self) -> Result<Self> {
         let fd = self.fd.try_clone().map_err(|error| {
-            let errno = errno(&error);
+            let errno = errno::of(&error);
             self.error(Operation::Duplicate, errno, remedy::from_errno(errno))
         })?;
         Ok(Self::new(fd, self.interface.clone(), self.flags))
@@ -249,7 +250,7 @@ impl TunDevice for LinuxDevice {
             Err(errno) => return Err(self.not_destroyed(errno)),
         };
         let Some(info) = here else { return self.destroy_by_closing(None) };
-        match self.interface.netlink().delete_link(info.index).map_err(|error| errno(&error)) {
+        match self.interface.netlink().delete_link(info.index).map_err(|error| errno::of(&error)) {
             Ok(()) | Err(Errno::ENODEV) => Ok(()),
             Err(Errno::EPERM) => self.destroy_by_closing(Some(&info)),
             Err(errno) => Err(self.not_destroyed(errno)),

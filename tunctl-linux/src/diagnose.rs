@@ -12,11 +12,6 @@ use tunctl_sys::linux::process::{CAP_NET_ADMIN, CAP_NET_RAW};
 
 use crate::remedy::{self, CallerContext};
 
-/// The errno of an I/O error; `EIO` if it is not the system's.
-pub(crate) fn errno(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
-}
-
 /// A reason of which nothing more is known than its errno, or, where no system call failed, its text.
 pub(crate) fn reason(error: &io::Error) -> Reason {
     match error.raw_os_error() {

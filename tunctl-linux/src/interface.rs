@@ -19,7 +19,8 @@ use tunctl_sys::linux::netlink::{STATS64_TX_DROPPED, ifla};
 use tunctl_sys::linux::tun;
 
 use crate::attach::attached_name;
-use crate::diagnose::{self, errno};
+use crate::diagnose;
+use crate::errno;
 use crate::holders;
 use crate::netlink::{DuplicateDetection, Link, Netlink, current_namespace, name_attribute, text};
 use crate::remedy::{self, CallerContext};
@@ -165,7 +166,7 @@ impl LinuxInterface {
         if error.raw_os_error().is_none() {
             return self.named(diagnose::reason(error).of(operation));
         }
-        let errno = errno(error);
+        let errno = errno::of(error);
         let opened_without = !self.netlink.opener_was_capable();
         let caller = diagnose::caller();
         // Of the namespace of another thread, nothing is known.
@@ -225,7 +226,7 @@ impl Interface for LinuxInterface {
                 Ok(true)
             }
             // Another was faster, or it is there in another form.
-            Err(error) if errno(&error) == Errno::EEXIST => {
+            Err(error) if errno::of(&error) == Errno::EEXIST => {
                 if self.has(address, Operation::AddAddress)? {
                     Ok(false)
                 } else {

@@ -31,6 +31,7 @@ mod attach;
 mod backend;
 mod device;
 mod diagnose;
+mod errno;
 mod holders;
 mod interface;
 pub mod native;

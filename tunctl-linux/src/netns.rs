@@ -14,7 +14,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use tunctl_core::{Cause, InterfaceName, Operation, Reason, Result, State};
 
-use crate::diagnose::{self, errno};
+use crate::diagnose;
+use crate::errno;
 use crate::netlink::Netlink;
 use crate::remedy;
 use ids::Ids;
@@ -56,7 +57,7 @@ pub fn enter_new() -> Result<()> {
     mount_sysfs();
     let netlink = Netlink::open().map_err(|error| diagnose::netlink(&error).of(Operation::EnterNamespace))?;
     bring_loopback_up(&netlink).map_err(|error| {
-        let errno = errno(&error);
+        let errno = errno::of(&error);
         let reason = remedy::configure(errno, Operation::Up, &diagnose::caller());
         reason.with_errno(errno as i32).of(Operation::EnterNamespace)
     })

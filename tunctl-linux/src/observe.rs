@@ -9,7 +9,8 @@ use tunctl_core::{Cause, Error, Interface, Layer, Operation, Reason, Result};
 use tunctl_sys::linux::packet_socket::{self, Received};
 
 use crate::LinuxInterface;
-use crate::diagnose::{self, errno};
+use crate::diagnose;
+use crate::errno;
 use crate::netlink::current_namespace;
 use crate::remedy;
 
@@ -67,7 +68,7 @@ impl Observer {
             return Err(failed(reason));
         }
         let socket = packet_socket::open(info.index.get()).map_err(|error| {
-            let errno = errno(&error);
+            let errno = errno::of(&error);
             let reason = match errno {
                 Errno::ENODEV | Errno::ENXIO => remedy::gone(),
                 errno => remedy::observe(errno, &diagnose::caller()),
@@ -94,7 +95,7 @@ impl Observer {
     /// of an interface that is down.
     pub fn try_next<'a>(&self, buffer: &'a mut [u8]) -> Result<Observed<'a>> {
         let received = packet_socket::receive(self.socket.as_fd(), buffer);
-        let Received { length, direction, .. } = received.map_err(|error| self.fail(errno(&error)))?;
+        let Received { length, direction, .. } = received.map_err(|error| self.fail(errno::of(&error)))?;
         let direction = match direction {
             packet_socket::OUTGOING => Direction::Outgoing,
             _ => Direction::Incoming,
@@ -122,7 +123,7 @@ impl Observer {
     /// Those of the system call.
     pub fn take_missed(&self) -> Result<u32> {
         let counted = packet_socket::statistics(self.socket.as_fd());
-        Ok(counted.map_err(|error| self.fail(errno(&error)))?.drops)
+        Ok(counted.map_err(|error| self.fail(errno::of(&error)))?.drops)
     }
 }
 
