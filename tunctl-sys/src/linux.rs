@@ -207,13 +207,9 @@ pub const TUNSETVNETHDRSZ: Opcode = iow(216);
 
 #[cfg(target_os = "linux")]
 const _: () = {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::unnecessary_cast,
-        reason = "`Ioctl` is a long or an int"
-    )]
+    // `Ioctl` is an int in musl, where a number whose highest bit is set is negative, and a long in glibc.
     const fn same(ours: Opcode, theirs: libc::Ioctl) -> bool {
-        ours == theirs as Opcode
+        ours as libc::Ioctl == theirs
     }
     assert!(same(TUNSETPERSIST, libc::TUNSETPERSIST));
     assert!(same(TUNSETIFF, libc::TUNSETIFF));
@@ -248,13 +244,15 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn opcodes_are_those_of_the_kernel_headers() {
-        // Computed by a C compiler from <linux/if_tun.h>.
-        assert_eq!(TUNSETIFF, 0x4004_54ca);
-        assert_eq!(TUNSETPERSIST, 0x4004_54cb);
-        assert_eq!(TUNGETIFF, 0x8004_54d2);
-        assert_eq!(TUNSETVNETHDRSZ, 0x4004_54d8);
+        // Computed by C compilers from <linux/if_tun.h>. `struct sock_fprog` has 16 bytes, or 8.
+        let words = [0x0008_0000, 0x0010_0000][usize::from(size_of::<usize>() == 8)];
+        let (write, read) = if NARROW_SIZE { (0x8004_0000, 0x4004_0000) } else { (0x4004_0000, 0x8004_0000) };
+        assert_eq!(TUNSETIFF, write | 0x54ca);
+        assert_eq!(TUNSETPERSIST, write | 0x54cb);
+        assert_eq!(TUNGETIFF, read | 0x54d2);
+        assert_eq!(TUNSETVNETHDRSZ, write | 0x54d8);
+        assert_eq!(TUNDETACHFILTER, write & 0xf000_0000 | words | 0x54d6);
     }
 
     #[test]

@@ -217,7 +217,7 @@ mod pair {
         let argument = DriverRequest {
             name: *one.padded(),
             command: IF_FAKE_S_CMD_SET_PEER,
-            length: size_of::<FakeRequest>(),
+            length: size_of::<FakeRequest>() as u64,
             data: &raw const peer,
         };
         // SAFETY: `fd` is open for the length of the borrow. The declaration guarantees that the kernel reads

@@ -261,7 +261,7 @@ table::table! {
     "SIOCSIFDESCR" => SIOCSIFDESCR => 0x8020_6929;
     "SIOCGIFDESCR" => SIOCGIFDESCR => 0xc020_692a;
     "offsetof(struct ifreq, ifr_ifru.ifru_buffer.length)" => layout::IFR_ARGUMENT => 16;
-    "offsetof(struct ifreq, ifr_ifru.ifru_buffer.buffer)" => layout::IFR_ARGUMENT + size_of::<usize>() => 24;
+    "offsetof(struct ifreq, ifr_ifru.ifru_buffer.buffer)" => layout::IFR_ARGUMENT + layout::WORD => 24;
     "ENOMSG" => errno::ENOMSG => 83;
     "SIOCSIFLLADDR" => SIOCSIFLLADDR => 0x8020_693c;
     "SIOCAIFADDR" => SIOCAIFADDR => 0x8044_692b;

@@ -9,6 +9,9 @@ use core::mem::offset_of;
 #[doc(alias = "IFNAMSIZ")]
 pub const NAME_SIZE: usize = 16;
 
+/// The bytes of a `long`, a `size_t` and an address there, whatever this host has.
+pub(super) const WORD: usize = 8;
+
 /// An address of any family, or the beginning of one.
 #[doc(alias = "sockaddr")]
 #[repr(C)]

@@ -73,16 +73,17 @@ pub struct SocketAddressControl {
 }
 
 /// A command for an interface's driver.
+// The alignment is that of a 64-bit system, so that the size is, too, where an address has 32 bits.
 #[doc(alias = "ifdrv")]
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub struct DriverRequest {
     /// The name of the interface.
     pub name: [u8; NAME_SIZE],
     /// The command.
-    pub command: usize,
+    pub command: u64,
     /// The length of the command's argument.
-    pub length: usize,
+    pub length: u64,
     /// The address of the command's argument.
     pub data: *const FakeRequest,
 }
@@ -135,7 +136,7 @@ pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
 /// [`DriverRequest`]: passes a command to an interface's driver.
 pub const SIOCSDRVSPEC: Opcode = iow(b'i', 123, size_of::<DriverRequest>());
 /// The command that connects a `feth` interface with the one in the [`FakeRequest`].
-pub const IF_FAKE_S_CMD_SET_PEER: usize = 1;
+pub const IF_FAKE_S_CMD_SET_PEER: u64 = 1;
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);

@@ -20,12 +20,10 @@
 //!   `calls::ioctl` refuses the requests of another one.
 #![allow(unsafe_code, reason = "the requests are declared here, each with the proof of its argument")]
 
+use crate::bsd::layout::WORD;
 use crate::bsd::macos::DriverRequest;
 use crate::bsd::{IN, LENGTH_MASK, OUT, System, VOID};
 use crate::ioctl::Opcode;
-
-/// The bytes of an address: the layouts here are those of 64-bit systems.
-const ADDRESS: usize = 8;
 
 /// A request of one system. Its argument consists of plain bytes, as many as the number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +60,7 @@ impl Request {
         // SAFETY: as asserted below, the argument has no room for an address, or the kernel copies nothing
         // in, so that the driver finds only zeroes.
         let request = unsafe { Self::new(system, opcode) };
-        assert!(request.length() < ADDRESS || opcode & IN == 0);
+        assert!(request.length() < WORD || opcode & IN == 0);
         request
     }
 
@@ -327,13 +325,13 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "ADDRESS")]
+    #[should_panic(expected = "WORD")]
     fn an_argument_with_room_for_an_address_needs_a_promise() {
         let _ = Request::without_address(System::NetBsd, iow(b't', 1, 8));
     }
 
     #[test]
-    #[should_panic(expected = "ADDRESS")]
+    #[should_panic(expected = "WORD")]
     fn an_argument_that_travels_both_ways_needs_a_promise() {
         let _ = Request::without_address(System::NetBsd, iowr(b't', 1, 100));
     }

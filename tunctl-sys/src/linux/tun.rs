@@ -48,15 +48,22 @@ pub enum TunDriver {}
 unsafe impl Driver for TunDriver {
     fn answers(fd: BorrowedFd<'_>) -> io::Result<bool> {
         const NODE: libc::dev_t = libc::makedev(NODE_MAJOR, NODE_MINOR);
-        let mut status = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: `fd` is open for the length of the borrow. The call writes one `stat`, for which there is
+        // In glibc on 32-bit machines, fstat() fails for a file whose size or inode number has more bits.
+        let mut status = MaybeUninit::<libc::stat64>::uninit();
+        // SAFETY: `fd` is open for the length of the borrow. The call writes one `stat64`, for which there is
         // room.
-        if unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) } < 0 {
+        if unsafe { libc::fstat64(fd.as_raw_fd(), status.as_mut_ptr()) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the call succeeded, so it has filled in the whole `stat`.
+        // SAFETY: the call succeeded, so it has filled in the whole `stat64`.
         let status = unsafe { status.assume_init() };
-        Ok(status.st_mode & libc::S_IFMT == libc::S_IFCHR && status.st_rdev == NODE)
+        #[allow(
+            clippy::unnecessary_cast,
+            clippy::cast_possible_truncation,
+            reason = "it has 64 bits and `dev_t` 32 on 32-bit Android, and a device number 32"
+        )]
+        let device = status.st_rdev as libc::dev_t;
+        Ok(status.st_mode & libc::S_IFMT == libc::S_IFCHR && device == NODE)
     }
 }
 
@@ -292,7 +299,12 @@ mod tests {
         let (socket, _peer) = UnixStream::pair().unwrap();
         let device = File::open("/dev/null").unwrap();
         let file = File::open("/proc/self/exe").unwrap();
-        for fd in [socket.as_fd(), device.as_fd(), file.as_fd()] {
+        // Its size does not fit the `stat` of a 32-bit machine.
+        let path = std::env::temp_dir().join(format!("tunctl-sys-{}", std::process::id()));
+        let large = File::create_new(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        large.set_len(3 << 30).unwrap();
+        for fd in [socket.as_fd(), device.as_fd(), file.as_fd(), large.as_fd()] {
             assert!(!TunDriver::answers(fd).unwrap());
             assert_eq!(set_persist(fd, false).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
         }
