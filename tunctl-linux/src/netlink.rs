@@ -258,11 +258,23 @@ pub(crate) fn current_namespace() -> PathBuf {
 
 fn aligned(length: u32) -> usize {
     // A length of 0 would never end; the header alone has 16 bytes.
-    usize::try_from(length).map_or(usize::MAX, |length| length.max(16).next_multiple_of(4))
+    let length = usize::try_from(length).unwrap_or(usize::MAX).max(16);
+    length.checked_next_multiple_of(4).unwrap_or(usize::MAX)
 }
 
 impl std::fmt::Debug for Netlink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Netlink").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::aligned;
+
+    #[test]
+    fn no_length_of_a_message_overflows() {
+        assert_eq!([0, 16, 17, 20].map(aligned), [16, 16, 20, 20]);
+        assert!(usize::try_from(u32::MAX).unwrap() <= aligned(u32::MAX));
     }
 }

@@ -8,6 +8,10 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tunctl_core::{Interrupter, Readiness, WaitOutcome};
 
+/// The longest time for one call of `ppoll`, 34 years: where the C library counts seconds in 32 bits, it
+/// would take a longer one for a negative time, and refuse it.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
+
 /// Waits until the device is ready, the timeout passes, or the interrupter is triggered.
 pub(crate) fn wait(
     device: BorrowedFd<'_>,
@@ -28,9 +32,8 @@ pub(crate) fn wait(
     let mut polled = [PollFd::new(device, interest), PollFd::new(other, PollFlags::POLLIN)];
     let polled = &mut polled[..if interrupter.is_some() { 2 } else { 1 }];
     loop {
-        let left =
-            deadline.map(|deadline| TimeSpec::from(deadline.saturating_duration_since(Instant::now())));
-        match ppoll(polled, left, None) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).min(LONGEST));
+        match ppoll(polled, left.map(TimeSpec::from), None) {
             Ok(0) => return Ok(WaitOutcome::TimedOut),
             Ok(_) => return Ok(outcome(polled)),
             Err(Errno::EINTR) => {}
@@ -45,5 +48,24 @@ fn outcome(polled: &[PollFd<'_>]) -> WaitOutcome {
     match polled {
         [_, interrupter] if interrupter.any() == Some(true) => WaitOutcome::Interrupted,
         _ => WaitOutcome::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_timeout_may_have_more_seconds_than_fit_32_bits() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        far.write_all(&[1]).unwrap();
+        for seconds in [u32::MAX.into(), u64::MAX] {
+            let timeout = Some(Duration::from_secs(seconds));
+            let outcome = wait(near.as_fd(), Readiness::Readable, timeout, None);
+            assert!(matches!(outcome, Ok(WaitOutcome::Ready)), "{seconds}: {outcome:?}");
+        }
     }
 }
