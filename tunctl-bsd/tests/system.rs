@@ -5,18 +5,18 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is how to fail")]
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "conformance/exceptions.rs"]
 mod exceptions;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "system/filter.rs"]
 mod filter;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "system/harness.rs"]
 mod harness;
 #[path = "system/ifconfig.rs"]
 mod ifconfig;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "system/suite.rs"]
 mod suite;
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     run(&arguments, checks.collect())
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn run(arguments: &Arguments, mut trials: Vec<Trial>) -> ExitCode {
     trials.extend(suite::trials());
     let conclusion = libtest_mimic::run(arguments, trials);
@@ -45,7 +45,7 @@ fn run(arguments: &Arguments, mut trials: Vec<Trial>) -> ExitCode {
     conclusion.exit_code()
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn run(arguments: &Arguments, trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(arguments, trials).exit_code()
 }

@@ -7,27 +7,27 @@ mod advice;
 mod arguments;
 mod create;
 mod delete;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod duration;
 mod ending;
 mod holders;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod lab;
 mod list;
 mod output;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
 mod properties;
 mod set;
 mod shortage;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod signals;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "command/signals_by_thread.rs"]
 mod signals;
 mod updown;
 mod usage;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod watch;
 
 use std::fmt::Display;
@@ -41,7 +41,7 @@ use nix::sys::signal::{SigSet, Signal};
 #[derive(Parser)]
 #[command(name = "tunctl", version, max_term_width = 100)]
 #[cfg_attr(
-    target_os = "linux",
+    any(target_os = "linux", target_os = "android"),
     command(after_help = "To see packets now, without touching this system's network: tunctl lab")
 )]
 struct Arguments {
@@ -58,9 +58,9 @@ enum Command {
     Set(set::Set),
     Show(list::Show),
     List(list::List),
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     Watch(watch::Watch),
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
 }
 
@@ -101,9 +101,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Set(set) => set.run().map(|()| ExitCode::SUCCESS),
         Command::Show(show) => show.run().map(|()| ExitCode::SUCCESS),
         Command::List(list) => list.run().map(|()| ExitCode::SUCCESS),
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Watch(watch) => watch.run().map(|()| ExitCode::SUCCESS),
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Lab(lab) => lab.run(),
     };
     outcome.unwrap_or_else(Failure::report)

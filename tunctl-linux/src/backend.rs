@@ -21,14 +21,17 @@ pub struct LinuxBackend {
     node: PathBuf,
 }
 
+/// The driver's node. Android's `ueventd` puts all nodes of miscellaneous devices into `/dev`.
+const NODE: &str = if cfg!(target_os = "android") { "/dev/tun" } else { "/dev/net/tun" };
+
 impl LinuxBackend {
-    /// The driver behind `/dev/net/tun`.
+    /// The driver behind `/dev/net/tun`; on Android, `/dev/tun`.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_node("/dev/net/tun")
+        Self::with_node(NODE)
     }
 
-    /// The driver behind another device node, such as Android's `/dev/tun`.
+    /// The driver behind another device node.
     #[must_use]
     pub fn with_node(node: impl Into<PathBuf>) -> Self {
         Self { node: node.into() }

@@ -23,8 +23,9 @@
 //!
 //! # Platform
 //!
-//! Linux 4.11 or later. On another system the crate is empty.
-#![cfg(target_os = "linux")]
+//! Linux 4.11 or later, and Android, for a program that may open `/dev/tun`: it compiles there, and was never
+//! run. On another system the crate is empty.
+#![cfg(any(target_os = "linux", target_os = "android"))]
 #![forbid(unsafe_code)]
 
 mod attach;

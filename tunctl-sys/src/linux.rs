@@ -4,16 +4,16 @@
 //! the calls, in [`tun`], [`netlink_socket`], [`packet_socket`], [`process`] and [`namespace`], need Linux.
 //! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod namespace;
 pub mod netlink;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod netlink_socket;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod packet_socket;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod process;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod tun;
 
 use crate::ioctl::Opcode;
@@ -205,7 +205,7 @@ pub const TUNSETFILTEREBPF: Opcode = ior(225);
 /// `int`: the size of the virtio-net header.
 pub const TUNSETVNETHDRSZ: Opcode = iow(216);
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const _: () = {
     // `Ioctl` is an int in musl, where a number whose highest bit is set is negative, and a long in glibc.
     const fn same(ours: Opcode, theirs: libc::Ioctl) -> bool {

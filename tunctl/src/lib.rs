@@ -79,8 +79,8 @@
 //!
 //! # Platform
 //!
-//! Linux; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, tested over models of their drivers and not run
-//! there yet: `tunctl_bsd` says what is known of each. On other Unix systems there are the traits, the types
+//! Linux; Android, where it compiles and was not run yet; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, tested
+//! over models of their drivers and not run there yet: `tunctl_bsd` says what is known of each. On other Unix systems there are the traits, the types
 //! and the mock, and no [`native`] backend.
 
 #![forbid(unsafe_code)]
@@ -110,17 +110,17 @@ pub use tunctl_packet as packet;
 pub use tunctl_tokio as tokio;
 
 /// The backend of the BSDs and macOS, and what they have beyond the traits.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[doc(inline)]
 pub use tunctl_bsd as bsd;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[doc(inline)]
 pub use tunctl_bsd::native::*;
 /// The backend of Linux, and what Linux has beyond the traits.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[doc(inline)]
 pub use tunctl_linux as linux;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[doc(inline)]
 pub use tunctl_linux::native::*;
 

@@ -4,13 +4,13 @@ use tunctl::{Holders, NativeInterface, Result};
 
 use super::properties::Report;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn of(interface: &NativeInterface) -> Result<Holders> {
     interface.holders()
 }
 
 /// Reports about all interfaces, in one walk through the processes.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn reports() -> Result<Vec<Report>> {
     use tunctl::linux::SurveyedInterface;
 
@@ -21,13 +21,13 @@ pub(super) fn reports() -> Result<Vec<Report>> {
 }
 
 /// These systems do not report holders. Their `fstat` lists which process has which node open.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn of(_: &NativeInterface) -> Result<Holders> {
     Ok(Holders::new(Vec::new(), true))
 }
 
 /// Reports about all interfaces.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn reports() -> Result<Vec<Report>> {
     use tunctl::{Error, TunBackend};
 

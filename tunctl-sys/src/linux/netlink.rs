@@ -93,7 +93,7 @@ pub mod ifla_tun {
     pub const NUM_DISABLED_QUEUES: u16 = 9;
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const _: () = {
     assert!(rtm::NEWLINK == libc::RTM_NEWLINK && rtm::NEWADDR == libc::RTM_NEWADDR);
     assert!(rtm::NEWROUTE == libc::RTM_NEWROUTE);

@@ -16,7 +16,23 @@ use std::ptr;
 #[doc(alias = "PACKET_OUTGOING")]
 pub const OUTGOING: u8 = 4;
 
-const _: () = assert!(OUTGOING == libc::PACKET_OUTGOING);
+const PACKET_STATISTICS: c_int = 6;
+const PACKET_AUXDATA: c_int = 8;
+const PACKET_QDISC_BYPASS: c_int = 20;
+const TP_STATUS_VLAN_VALID: u32 = 1 << 4;
+const TP_STATUS_VLAN_TPID_VALID: u32 = 1 << 6;
+
+// `libc` has none of these for Android, whose kernel is the same.
+#[cfg(target_os = "linux")]
+const _: () = {
+    assert!(OUTGOING == libc::PACKET_OUTGOING);
+    assert!(PACKET_STATISTICS == libc::PACKET_STATISTICS);
+    assert!(PACKET_AUXDATA == libc::PACKET_AUXDATA);
+    assert!(PACKET_QDISC_BYPASS == libc::PACKET_QDISC_BYPASS);
+    assert!(TP_STATUS_VLAN_VALID == libc::TP_STATUS_VLAN_VALID);
+    assert!(TP_STATUS_VLAN_TPID_VALID == libc::TP_STATUS_VLAN_TPID_VALID);
+    assert!(size_of::<Statistics>() == size_of::<libc::tpacket_stats>());
+};
 
 /// `sll_hatype` of an interface with Ethernet headers.
 const ETHERNET: u16 = 1;
@@ -78,8 +94,6 @@ pub struct Statistics {
     pub drops: u32,
 }
 
-const _: () = assert!(size_of::<Statistics>() == size_of::<libc::tpacket_stats>());
-
 /// Opens a packet socket on the interface with this index in the caller's network namespace. It is
 /// close-on-exec and non-blocking, and receives all protocols; a packet begins with the link-layer header (on
 /// a TUN: with the IP header).
@@ -90,7 +104,7 @@ const _: () = assert!(size_of::<Statistics>() == size_of::<libc::tpacket_stats>(
 pub fn open(index: u32) -> io::Result<OwnedFd> {
     let socket = socket()?;
     // The kernel takes the outer VLAN tag out of a frame before a packet socket sees it, and reports it so.
-    switch_on(&socket, libc::PACKET_AUXDATA)?;
+    switch_on(&socket, PACKET_AUXDATA)?;
     bind(&socket, index)?;
     Ok(socket)
 }
@@ -126,7 +140,7 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     // SAFETY: `Control` is integers only, for which any bytes are valid, and all were set to zero above.
     let Control { header, auxiliary } = unsafe { control.assume_init() };
     // Zero if the kernel wrote no message.
-    let came = (header.cmsg_level, header.cmsg_type) == (libc::SOL_PACKET, libc::PACKET_AUXDATA);
+    let came = (header.cmsg_level, header.cmsg_type) == (libc::SOL_PACKET, PACKET_AUXDATA);
     let tag = if came && from.sll_hatype == ETHERNET { auxiliary.tag() } else { None };
     let length = tag.map_or(length, |tag| put_back(tag, length, buffer));
     Ok(Received { length, index: from.sll_ifindex.cast_unsigned(), direction: from.sll_pkttype })
@@ -135,7 +149,7 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
 impl AuxiliaryData {
     /// The tag that the kernel has taken out, as it was in the frame.
     fn tag(&self) -> Option<[u8; 4]> {
-        const VALID: u32 = libc::TP_STATUS_VLAN_VALID | libc::TP_STATUS_VLAN_TPID_VALID;
+        const VALID: u32 = TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
         let ([a, b], [c, d]) = (self.vlan_tpid.to_be_bytes(), self.vlan_tci.to_be_bytes());
         (self.status & VALID == VALID).then_some([a, b, c, d])
     }
@@ -166,7 +180,7 @@ fn put_back(tag: [u8; 4], length: usize, buffer: &mut [u8]) -> usize {
 pub fn open_to_send() -> io::Result<OwnedFd> {
     // A socket of protocol 0 receives nothing.
     let socket = socket()?;
-    switch_on(&socket, libc::PACKET_QDISC_BYPASS)?;
+    switch_on(&socket, PACKET_QDISC_BYPASS)?;
     Ok(socket)
 }
 
@@ -268,7 +282,7 @@ pub fn statistics(fd: BorrowedFd<'_>) -> io::Result<Statistics> {
         libc::getsockopt(
             fd.as_raw_fd(),
             libc::SOL_PACKET,
-            libc::PACKET_STATISTICS,
+            PACKET_STATISTICS,
             ptr::from_mut(&mut statistics).cast(),
             &raw mut length,
         )
