@@ -4,7 +4,8 @@
 use crate::toolchain::{self, Library, Toolchain};
 use crate::{Outcome, targets};
 
-/// Systems that have TUN interfaces, and that Rust knows; and [`BARE`].
+/// Systems that have TUN interfaces, and that Rust knows; Linux on machines whose addresses have 32 bits, or
+/// whose byte order is the other one, and with other C libraries; and [`BARE`].
 const TARGETS: &[&str] = &[
     "x86_64-unknown-freebsd",
     "x86_64-unknown-netbsd",
@@ -12,17 +13,23 @@ const TARGETS: &[&str] = &[
     "x86_64-unknown-dragonfly",
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
+    "armv7-unknown-linux-musleabihf",
+    "aarch64-linux-android",
+    "s390x-unknown-linux-gnu",
     BARE,
 ];
+
+/// These have nothing that none of the above has, nor this machine. So a check of all does without them.
+const ON_REQUEST: &[&str] = &["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"];
 
 /// A microcontroller: it has no operating system and no standard library, and its pointers have 32 bits.
 const BARE: &str = "thumbv7em-none-eabihf";
 /// The crate that is `no_std`. A host would hide a use of `std` in it or below it.
 const NO_STD: &str = "tunctl-packet";
 
-/// Lints for the targets that are named, or for all.
+/// Lints for the targets that are named, or for all but those on request.
 pub(crate) fn run(options: &[&str]) -> Outcome {
-    let targets = targets::named(options, TARGETS)?;
+    let targets = targets::named(options, TARGETS, ON_REQUEST)?;
     let toolchain = toolchain::provide()?;
     targets::together(
         &targets,

@@ -62,7 +62,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
 /// Links for the targets that are named, or for all.
 pub(crate) fn run(options: &[&str]) -> Outcome {
     let names: Vec<_> = TARGETS.iter().map(|target| target.rust).collect();
-    let named = targets::named(options, &names)?;
+    let named = targets::named(options, &names, &[])?;
     let (toolchain, zig) = (toolchain::provide()?, zig::provide()?);
     let chosen = |name: &str| TARGETS.iter().find(|target| target.rust == name).ok_or("no such target");
     for name in &named {

@@ -34,7 +34,8 @@ cargo xtask TASK
   kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
   differential  random operations on the mock and on the running kernel [--cases N] [--headers N] [--seed S]
   faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]
-  cross         lint for the BSDs, macOS and a machine without a system, with Debian's compiler [--target T]...
+  cross         lint for the BSDs, macOS, other Linux and a machine without a system, with Debian's compiler
+                [--target T]...
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
   fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]

@@ -4,18 +4,23 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
-/// The targets that options name, or all.
-pub(crate) fn named(options: &[&str], all: &[&'static str]) -> Outcome<Vec<&'static str>> {
+/// The targets that options name, or all that need not be named.
+pub(crate) fn named(
+    options: &[&str],
+    all: &[&'static str],
+    on_request: &[&'static str],
+) -> Outcome<Vec<&'static str>> {
     let mut named = Vec::new();
     for option in options.chunks(2) {
         let ["--target", target] = option else {
             return Err(format!("{} is no option of this task: there is --target T", option.join(" ")));
         };
-        let known = all.iter().find(|known| *known == target);
-        named
-            .push(*known.ok_or_else(|| {
-                format!("{target} is no target of this task: those are {}", all.join(", "))
-            })?);
+        let known = || all.iter().chain(on_request);
+        let Some(target) = known().find(|known| *known == target) else {
+            let known: Vec<_> = known().copied().collect();
+            return Err(format!("{target} is no target of this task: those are {}", known.join(", ")));
+        };
+        named.push(*target);
     }
     Ok(if named.is_empty() { all.to_vec() } else { named })
 }
@@ -54,7 +59,7 @@ fn conclude(finished: &[(&str, Outcome, Duration)]) -> Outcome {
     println!("\n── summary");
     for (target, outcome, took) in finished {
         let verdict = outcome.as_ref().map_or_else(|why| format!("FAILED: {why}"), |()| "ok".to_owned());
-        println!("{target:<26} {:>6.1} s  {verdict}", took.as_secs_f64());
+        println!("{target:<30} {:>6.1} s  {verdict}", took.as_secs_f64());
     }
     match finished.iter().filter(|(_, outcome, _)| outcome.is_err()).count() {
         0 => Ok(()),
@@ -67,12 +72,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_all_unless_some_are_named() {
+    fn targets_are_all_but_those_on_request_unless_some_are_named() {
         let all = ["a", "b"];
-        assert_eq!(named(&[], &all).unwrap(), all);
-        assert_eq!(named(&["--target", "b"], &all).unwrap(), ["b"]);
-        assert!(named(&["--target", "c"], &all).unwrap_err().contains("those are a, b"));
-        assert!(named(&["--target"], &all).is_err());
+        assert_eq!(named(&[], &all, &["c"]).unwrap(), all);
+        assert_eq!(named(&["--target", "b"], &all, &[]).unwrap(), ["b"]);
+        assert_eq!(named(&["--target", "c"], &all, &["c"]).unwrap(), ["c"]);
+        assert!(named(&["--target", "d"], &all, &["c"]).unwrap_err().contains("those are a, b, c"));
+        assert!(named(&["--target"], &all, &[]).is_err());
     }
 
     #[test]
