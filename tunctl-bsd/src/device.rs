@@ -197,7 +197,7 @@ impl<C: Syscalls> BsdDevice<C> {
             return Ok(());
         };
         let mode = if address.peer().is_some() { iff::POINTOPOINT } else { iff::BROADCAST };
-        match self.request(request, (mode | iff::MULTICAST).cast_signed()) {
+        match self.request(request, (mode | iff::MULTICAST) as i32) {
             Err(error) if errno::of(&error) != errno::EBUSY => {
                 Err(self.error(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
             }

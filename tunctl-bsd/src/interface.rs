@@ -309,9 +309,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
                 self.system.syscalls.open(&node).map(drop)
             }
         };
-        if let Err(error) = &opened
-            && errno::of(error) == errno::EBUSY
-        {
+        if let Some(error) = opened.as_ref().err().filter(|error| errno::of(error) == errno::EBUSY) {
             return Err(self.refused(Operation::Delete, error));
         }
         let Err(error) = self.system.destroy(&found.name) else { return Ok(()) };

@@ -195,8 +195,9 @@ impl Interface for LinuxInterface {
 
     fn dropped(&self) -> Result<u64> {
         let counters = self.attribute(Operation::Inspect, ifla::STATS64)?;
-        let dropped = counters.as_chunks().0.get(STATS64_TX_DROPPED).copied();
-        dropped.map(u64::from_ne_bytes).ok_or_else(|| Error::new(Operation::Inspect, Cause::Unsupported))
+        let dropped = counters.chunks_exact(size_of::<u64>()).nth(STATS64_TX_DROPPED);
+        let dropped = dropped.and_then(|counter| counter.try_into().ok()).map(u64::from_ne_bytes);
+        dropped.ok_or_else(|| Error::new(Operation::Inspect, Cause::Unsupported))
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {

@@ -111,9 +111,9 @@ impl Step<'_> {
                 && device.layer() == self.options.get_layer()
                 && device.queues() > 0
         });
-        if let Some(theirs) = shared.map(|device| headers(device.info().flags))
-            && theirs != headers(self.options.get_flags())
-        {
+        let (theirs, ours) =
+            (shared.map(|device| headers(device.info().flags)), headers(self.options.get_flags()));
+        if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
             return Err(
                 Reason::new(Cause::HeaderMismatch).with_detail(format!("its other queues use: {theirs}"))
             );

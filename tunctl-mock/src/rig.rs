@@ -169,9 +169,8 @@ impl World {
 
     pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let outcome = self.kernel.receive(file, buffers);
-        if !self.kernel.is_ready(file, Readiness::Readable)
-            && let Some(record) = self.files.get(&file)
-        {
+        let record = self.files.get(&file).filter(|_| !self.kernel.is_ready(file, Readiness::Readable));
+        if let Some(record) = record {
             record.signal.descriptor.set_readable(false);
         }
         outcome

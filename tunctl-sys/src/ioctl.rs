@@ -71,7 +71,8 @@ impl<D: Driver> ByValue<D> {
     /// The driver's errno; `ENOTTY` if the file is not the driver's.
     pub fn call(self, fd: BorrowedFd<'_>, value: c_int) -> io::Result<c_int> {
         // Drivers that declare an `int` take back the low 32 bits, so a negative value survives the widening.
-        let argument = ptr::without_provenance_mut((value as isize).cast_unsigned());
+        #[allow(clippy::cast_sign_loss, reason = "the driver takes the sign back, as said above")]
+        let argument = ptr::without_provenance_mut(value as usize);
         // SAFETY: the declaration guarantees that `D` never dereferences the argument.
         unsafe { raw::<D>(fd, self.opcode, argument) }
     }

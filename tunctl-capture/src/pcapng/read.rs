@@ -137,7 +137,7 @@ impl<'a> Blocks<'a> {
             return Err(InvalidRecording::NotPcapng);
         }
         let length = usize::try_from(head.u32().map_err(truncated)?).unwrap_or(usize::MAX);
-        if length < 12 || !length.is_multiple_of(4) {
+        if length < 12 || length % 4 != 0 {
             return Err(InvalidRecording::BlockLength { offset });
         }
         let (block, rest) =

@@ -48,9 +48,8 @@ fn ipv6_to_drop(
     let mtu = config.mtu.unwrap_or(info.mtu);
     let mut lost = Vec::new();
     if !mtu.carries_ipv6() {
-        if let Some(wanted) = config.present.iter().copied().find(is_ipv6)
-            && config.mtu.is_some()
-        {
+        let wanted = config.present.iter().copied().find(is_ipv6);
+        if let (Some(wanted), Some(_)) = (wanted, config.mtu) {
             return Err(too_small_for(mtu, wanted));
         }
         let goes_anyway = |held: &InterfaceAddress| {
@@ -62,9 +61,8 @@ fn ipv6_to_drop(
             .filter(is_ipv6)
             .filter(|held| !held.is_link_local() && !goes_anyway(held));
         lost = kept.collect();
-        if let (Some(&held), false) = (lost.first(), config.drop_ipv6)
-            && config.mtu.is_some_and(|mtu| mtu != info.mtu)
-        {
+        let changes_mtu = config.mtu.is_some_and(|mtu| mtu != info.mtu);
+        if let (Some(&held), false, true) = (lost.first(), config.drop_ipv6, changes_mtu) {
             return Err(too_small_for(mtu, held));
         }
         if !config.drop_ipv6 {

@@ -139,11 +139,11 @@ impl Faults {
         due.map(|position| self.scripted.remove(position).effect)
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.scripted.is_empty()
     }
 
-    pub(crate) const fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.scripted.len()
     }
 }

@@ -82,12 +82,11 @@ impl Envelope {
     ) -> Option<&'p mut [u8]> {
         let [l0, l1] = length_field(packet.len());
         let (header, rest) = packet.split_first_chunk_mut::<V4_LENGTH>()?;
-        let ([w0, w1, w2, source_field, destination_field], _) = header.as_chunks_mut::<4>() else {
-            return None;
-        };
         // "Don't fragment" is set, so the identification has no meaning and may be 0 (RFC 6864, section 4.1).
-        (*w0, *w1, *w2) = ([0x45, self.service, l0, l1], [0, 0, 0x40, 0], [HOPS, self.number.0, 0, 0]);
-        (*source_field, *destination_field) = (source.octets(), destination.octets());
+        header[..8].copy_from_slice(&[0x45, self.service, l0, l1, 0, 0, 0x40, 0]);
+        header[8..12].copy_from_slice(&[HOPS, self.number.0, 0, 0]);
+        header[12..16].copy_from_slice(&source.octets());
+        header[16..].copy_from_slice(&destination.octets());
         checksum::fill_in_v4(header);
         Some(rest)
     }

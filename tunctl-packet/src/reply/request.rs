@@ -232,10 +232,10 @@ impl<'a> Request<'a> {
         answer.copy_from_slice(self.packet);
         let (headers, upper) =
             answer.split_at_mut_checked(self.ip.upper_offset).ok_or(NoReply::BufferTooSmall(room))?;
-        if let Some(header) = headers.first_chunk_mut::<V6_LENGTH>()
-            && self.ip.source.is_ipv6()
-        {
-            turn_v6(header);
+        if self.ip.source.is_ipv6() {
+            if let Some(header) = headers.first_chunk_mut::<V6_LENGTH>() {
+                turn_v6(header);
+            }
         } else {
             turn_v4(headers);
         }
@@ -256,22 +256,19 @@ pub(super) fn is_other_host(address: IpAddr) -> bool {
 }
 
 fn turn_v4(header: &mut [u8]) {
-    if let Some((fixed, found)) = header.split_first_chunk_mut::<V4_LENGTH>()
-        && let ([_, _, [hops, ..], source, destination], _) = fixed.as_chunks_mut::<4>()
-    {
-        *hops = HOPS;
-        mem::swap(source, destination);
-        options::record(found, *source);
+    if let Some((fixed, found)) = header.split_first_chunk_mut::<V4_LENGTH>() {
+        fixed[8] = HOPS;
+        let (source, destination) = fixed[12..].split_at_mut(4);
+        source.swap_with_slice(destination);
+        options::record(found, [fixed[12], fixed[13], fixed[14], fixed[15]]);
     }
     checksum::fill_in_v4(header);
 }
 
 fn turn_v6(header: &mut [u8; V6_LENGTH]) {
-    if let ([[.., hops], s0, s1, d0, d1], _) = header.as_chunks_mut::<8>() {
-        *hops = HOPS;
-        mem::swap(s0, d0);
-        mem::swap(s1, d1);
-    }
+    header[7] = HOPS;
+    let (source, destination) = header[8..].split_at_mut(16);
+    source.swap_with_slice(destination);
 }
 
 fn turn_icmp(message: &mut [u8], reply: u8) {
@@ -287,7 +284,8 @@ fn turn_icmp(message: &mut [u8], reply: u8) {
 }
 
 fn turn_udp(datagram: &mut [u8]) {
-    if let ([source, destination, ..], _) = datagram.as_chunks_mut::<2>() {
-        mem::swap(source, destination);
+    if let [s0, s1, d0, d1, ..] = datagram {
+        mem::swap(s0, d0);
+        mem::swap(s1, d1);
     }
 }

@@ -98,8 +98,8 @@ fn in_pppoe(bytes: &[u8]) -> Option<(Tunnel, usize, &[u8])> {
 fn in_mpls(bytes: &[u8]) -> Option<(Tunnel, usize, &[u8])> {
     const LABEL: usize = 4;
     const LAST: u32 = 0x100;
-    let (labels, _) = bytes.as_chunks::<LABEL>();
-    let mut labels = labels.iter().map(|label| u32::from_be_bytes(*label));
+    let labels = bytes.chunks_exact(LABEL).filter_map(<[u8]>::first_chunk);
+    let mut labels = labels.map(|label| u32::from_be_bytes(*label));
     let outermost = labels.clone().next()?;
     let header = (labels.position(|label| label & LAST != 0)? + 1) * LABEL;
     let rest = bytes.get(header..)?;

@@ -177,7 +177,7 @@ impl Drop for List {
 // The numbers that `libc` has for all five. For DragonFly, no other compiler has confirmed any.
 const _: () = {
     const fn same(ours: u32, theirs: c_int) -> bool {
-        ours == theirs.cast_unsigned()
+        ours as c_int == theirs
     }
     assert!(same(AF_INET as u32, libc::AF_INET) && same(AF_LINK as u32, libc::AF_LINK));
     assert!(same(native::AF_INET6 as u32, libc::AF_INET6));

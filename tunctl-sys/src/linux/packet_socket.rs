@@ -143,7 +143,9 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let came = (header.cmsg_level, header.cmsg_type) == (libc::SOL_PACKET, PACKET_AUXDATA);
     let tag = if came && from.sll_hatype == ETHERNET { auxiliary.tag() } else { None };
     let length = tag.map_or(length, |tag| put_back(tag, length, buffer));
-    Ok(Received { length, index: from.sll_ifindex.cast_unsigned(), direction: from.sll_pkttype })
+    #[allow(clippy::cast_sign_loss, reason = "the kernel's indices are positive")]
+    let index = from.sll_ifindex as u32;
+    Ok(Received { length, index, direction: from.sll_pkttype })
 }
 
 impl AuxiliaryData {
@@ -258,7 +260,7 @@ fn address(index: u32, protocol: u16) -> libc::sockaddr_ll {
     libc::sockaddr_ll {
         sll_family: FAMILY,
         sll_protocol: protocol.to_be(),
-        sll_ifindex: index.cast_signed(),
+        sll_ifindex: index as c_int,
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 0,

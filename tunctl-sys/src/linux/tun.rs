@@ -171,7 +171,7 @@ pub fn set_queue(fd: BorrowedFd<'_>, attached: bool) -> io::Result<()> {
 /// `EINVAL`: the uid has no mapping in the caller's user namespace, or is -1. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETOWNER")]
 pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
-    SET_OWNER.call(fd, uid.cast_signed()).map(drop)
+    SET_OWNER.call(fd, uid as c_int).map(drop)
 }
 
 /// Sets the group whose members may attach to the interface.
@@ -181,7 +181,7 @@ pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
 /// `EINVAL`: the gid has no mapping in the caller's user namespace, or is -1. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETGROUP")]
 pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
-    SET_GROUP.call(fd, gid.cast_signed()).map(drop)
+    SET_GROUP.call(fd, gid as c_int).map(drop)
 }
 
 /// Chooses the index of the interface that [`set_iff`] then creates, which fails with `EBUSY` if another has it.
@@ -212,7 +212,7 @@ pub fn set_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> io::Result<()> {
 /// `EINVAL`: an unknown bit, or bits that do not go together. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETOFFLOAD")]
 pub fn set_offload(fd: BorrowedFd<'_>, offloads: u32) -> io::Result<()> {
-    SET_OFFLOAD.call(fd, offloads.cast_signed()).map(drop)
+    SET_OFFLOAD.call(fd, offloads as c_int).map(drop)
 }
 
 /// Sets the size of the virtio-net header in front of each packet, in bytes.
