@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, abi, cross, fuzz, link, test, tool};
+use crate::{Outcome, abi, cross, fuzz, link, msrv, test, tool};
 
 /// A part, and its name.
 type Part = (&'static str, fn() -> Outcome);
 
 /// Runs all of it, whatever becomes of a part, and says where the time went.
 pub(crate) fn run() -> Outcome {
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("abi", abi::run),
         ("other workspaces", lint_other_workspaces),
         ("fuzz", || fuzz::run(&[])),
         ("test", test::run),
+        ("msrv", msrv::run),
         ("cross", || cross::run(&[])),
         ("link", || link::run(&[])),
     ];

@@ -12,6 +12,7 @@ mod faults;
 mod fuzz;
 mod kernels;
 mod link;
+mod msrv;
 mod mutate;
 mod targets;
 mod test;
@@ -36,6 +37,7 @@ cargo xtask TASK
   faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]
   cross         lint for the BSDs, macOS, other Linux and a machine without a system, with Debian's compiler
                 [--target T]...
+  msrv          compile the libraries with the oldest Rust that they promise to compile with
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
   fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["differential", options @ ..] => differential::run(options),
         ["faults", options @ ..] => faults::run(options),
         ["cross", options @ ..] => cross::run(options),
+        ["msrv"] => msrv::run(),
         ["link", options @ ..] => link::run(options),
         ["mutate", options @ ..] => mutate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
