@@ -14,6 +14,7 @@ mod kernels;
 mod link;
 mod msrv;
 mod mutate;
+mod release;
 mod targets;
 mod test;
 mod tidy;
@@ -38,6 +39,7 @@ cargo xtask TASK
   cross         lint for the BSDs, macOS, other Linux and a machine without a system, with Debian's compiler
                 [--target T]...
   msrv          compile the libraries with the oldest Rust that they promise to compile with
+  release       make the packages, and compare the libraries' public items with docs/api [--renew]
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
   fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["differential", options @ ..] => differential::run(options),
         ["faults", options @ ..] => faults::run(options),
         ["cross", options @ ..] => cross::run(options),
+        ["release", options @ ..] => release::run(options),
         ["msrv"] => msrv::run(),
         ["link", options @ ..] => link::run(options),
         ["mutate", options @ ..] => mutate::run(options),

@@ -55,6 +55,11 @@ const CRATES: &[Crate] = &[
     Crate { name: "xtask", below: &["tunctl-sys"] },
 ];
 
+/// Their names.
+pub(crate) fn crates() -> impl Iterator<Item = &'static str> {
+    CRATES.iter().map(|one| one.name)
+}
+
 struct Crate {
     name: &'static str,
     below: &'static [&'static str],
