@@ -33,7 +33,12 @@ unsafe impl Driver for NamespaceFiles {
 }
 
 /// `NS_GET_USERNS` of `<linux/nsfs.h>`, `_IO(0xb7, 0x1)`.
-#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "`Ioctl` is a long or an int")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "`Ioctl` is a long or an int"
+)]
 const NS_GET_USERNS: Opcode = libc::_IO(0xb7, 1) as Opcode;
 
 // SAFETY: `ns_ioctl` ignores the argument of this request.

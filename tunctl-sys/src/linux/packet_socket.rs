@@ -130,7 +130,7 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of::<Control>() as _;
+    message.msg_controllen = length_of::<Control>() as _;
     // With MSG_TRUNC the kernel returns the packet's length, even where the buffer is shorter. SAFETY: the
     // message points to an address, to one part and to room for control messages, each with its own length;
     // all are exclusively borrowed until the call returns, any bytes are valid in them, and the kernel writes
