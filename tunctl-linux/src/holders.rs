@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::libc::AT_STATX_DONT_SYNC;
-use nix::sys::stat::{SFlag, fstatat, makedev};
+use nix::libc::{AT_STATX_DONT_SYNC, makedev};
+use nix::sys::stat::{SFlag, fstatat};
 use tunctl_core::{Holder, Holders, InterfaceName};
 use tunctl_sys::linux::{NODE_MAJOR, NODE_MINOR, process};
 
@@ -135,7 +135,7 @@ fn is_the_drivers(path: &str) -> bool {
     let cached = AtFlags::from_bits_retain(AT_STATX_DONT_SYNC);
     fstatat(AT_FDCWD, path, cached).is_ok_and(|status| {
         status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits()
-            && status.st_rdev == makedev(NODE_MAJOR.into(), NODE_MINOR.into())
+            && status.st_rdev == makedev(NODE_MAJOR, NODE_MINOR)
     })
 }
 
