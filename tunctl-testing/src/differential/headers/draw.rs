@@ -217,7 +217,7 @@ fn network_header(random: &mut Random, content: Content, payload: usize) -> Vec<
     let options = if more { vec![1; 4] } else { Vec::new() };
     let [high, low] = number(20 + options.len() + payload);
     let first = if more { 0x46 } else { 0x45 };
-    let header = vec![first, 0, high, low, 0, 0, 0, 0, 64, protocol, 0, 0];
+    let header = [first, 0, high, low, 0, 0, 0, 0, 64, protocol, 0, 0];
     [&header[..], &FAR, &NEAR, &options].concat()
 }
 
