@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, abi, cross, fuzz, link, msrv, test, tool};
+use crate::{Outcome, abi, cache, cross, fuzz, link, msrv, release, test, tool};
 
 /// A part, and its name.
 type Part = (&'static str, fn() -> Outcome);
 
 /// Runs all of it, whatever becomes of a part, and says where the time went.
 pub(crate) fn run() -> Outcome {
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("abi", abi::run),
         ("other workspaces", lint_other_workspaces),
         ("fuzz", || fuzz::run(&[])),
         ("test", test::run),
         ("msrv", msrv::run),
+        ("release", || release::run(&[])),
         ("cross", || cross::run(&[])),
         ("link", || link::run(&[])),
     ];
@@ -42,10 +43,14 @@ fn timed(name: &'static str, work: fn() -> Outcome) -> (&'static str, Duration, 
     (name, started.elapsed(), outcome)
 }
 
-/// The workspaces that the test command formats and does not compile.
+/// The workspaces that the test command formats and does not compile. What they depend on is kept: the
+/// libraries that the benchmark compares with are large.
 fn lint_other_workspaces() -> Outcome {
+    let kept = cache().join("workspaces");
+    let kept = kept.to_str().ok_or("the user's cache has no name in UTF-8")?;
     for manifest in ["bench/Cargo.toml", "fuzz/Cargo.toml"] {
-        tool::cargo(&["clippy", "--manifest-path", manifest, "--all-targets", "--", "-D", "warnings"])?;
+        let of = ["--manifest-path", manifest, "--target-dir", kept, "--all-targets"];
+        tool::cargo(&[&["clippy"], &of[..], &["--", "-D", "warnings"]].concat())?;
     }
     Ok(())
 }
