@@ -39,6 +39,8 @@ pub(crate) enum Verdict {
     Killed,
     /// The program never reached its own code: its libraries could not be loaded.
     NotStarted,
+    /// The standard library panics where the pipe to a program that it starts fails, which a pipe does not.
+    StandardLibrary,
     Wrong(String),
 }
 
@@ -50,6 +52,7 @@ impl Verdict {
             Self::Said => "refused with what is left",
             Self::Killed => "killed",
             Self::NotStarted => "not started",
+            Self::StandardLibrary => "of the standard library",
             Self::Wrong(_) => "WRONG",
         }
     }
@@ -104,6 +107,9 @@ pub(crate) fn judge(scenario: &Scenario, usual: &Usual, injection: &Injection) -
     }
     if injection.kills() {
         return Verdict::Killed;
+    }
+    if seen.complaint.contains("library/std/src/sys/process/") && seen.after == seen.before {
+        return Verdict::StandardLibrary;
     }
     if status.signal().is_some() || status.code() == Some(101) || seen.complaint.contains("panicked") {
         return wrong("it died");
