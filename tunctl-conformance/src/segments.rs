@@ -18,6 +18,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         segments_of_udp_need_their_checksum,
         segments_of_udp_are_counted,
         congestion_notification_is_not_for_segments_of_udp,
+        where_headers_end_is_looked_at_before_there_is_a_buffer,
     ]
 }
 
@@ -182,4 +183,19 @@ fn congestion_notification_is_not_for_segments_of_udp<H: Harness>(harness: &H) {
     let device = vnet(harness);
     assert_malformed(harness, &device, &header(UDP | ECN, Some((20, 6))), &ipv4(60));
     assert_sent(harness, &device, &header(UDP_FRAGMENTS | ECN, Some((20, 6))), &ipv4(60));
+}
+
+/// A packet too long for a buffer, whose virtio-net header is wrong as well.
+fn where_headers_end_is_looked_at_before_there_is_a_buffer<H: Harness>(harness: &H) {
+    const TOO_LONG: usize = 5 << 20;
+    let tun = vnet(harness);
+    let tap = up(harness, CreateOptions::tap().vnet_header(true), "tap0");
+    let with_length = |length: u16| [&[0, 0][..], &length.to_ne_bytes(), &[0; 6]].concat();
+    let behind = |header: Vec<u8>| [header, vec![0x45; TOO_LONG]].concat();
+    // A header that ends inside of Ethernet's.
+    assert_refused(harness, &tap, &behind(with_length(8)), Cause::MalformedPacket, errno::EINVAL);
+    for device in [&tun, &tap] {
+        assert_refused(harness, device, &behind(with_length(40)), Cause::NoBuffers, errno::ENOBUFS);
+        assert_refused(harness, device, &behind(header(0x7f, None)), Cause::NoBuffers, errno::ENOBUFS);
+    }
 }

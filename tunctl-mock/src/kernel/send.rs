@@ -106,17 +106,20 @@ impl NetDevice {
             require(length >= headers + vnet::LENGTH)?;
             copy(pieces, headers, &mut header);
             headers += vnet::LENGTH;
-            vnet_header = Some(header);
+            vnet_header = Some(vnet::parse(&header)?);
         }
         let packet = length - headers;
+        if let Some(header) = &vnet_header {
+            vnet::check_length(header, self.layer, packet, profile)?;
+        }
         if self.layer == Layer::Tap {
             require(packet >= ETHERNET_HEADER)?;
         }
         if packet > MAX_PACKET {
             return Err(Unfit::TooLong);
         }
-        if let Some(header) = vnet_header {
-            vnet::check(&header, self.layer, packet, profile)?;
+        if let Some(header) = &vnet_header {
+            vnet::check(header, self.layer, packet, profile)?;
         }
         // Without packet information, the IP version in the first four bits is all that says the protocol.
         if self.layer == Layer::Tun && !self.has_packet_information() {

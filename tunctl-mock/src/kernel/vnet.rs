@@ -15,14 +15,27 @@ pub(super) struct Malformed;
 const FORMAT: VnetFormat = VnetFormat::new(VnetLength::Basic, Endian::Native);
 pub(super) const LENGTH: usize = FORMAT.length.bytes();
 
-/// The rules for a header in front of a packet of this length. They stand in `tunctl-packet`, where a
-/// program's own check has them too.
-pub(super) fn check(
-    header: &[u8; LENGTH],
+pub(super) fn parse(header: &[u8; LENGTH]) -> Result<VnetHeader, Malformed> {
+    VnetHeader::parse(FORMAT, header).map(|(header, _)| header).map_err(|_| Malformed)
+}
+
+/// Whether the headers are inside of a packet of this length, which is asked before there is a buffer for it.
+/// These rules stand in `tunctl-packet`, where a program's own check has them too.
+pub(super) fn check_length(
+    header: &VnetHeader,
     layer: Layer,
     packet: usize,
     profile: &KernelProfile,
 ) -> Result<(), Malformed> {
-    let (header, _) = VnetHeader::parse(FORMAT, header).map_err(|_| Malformed)?;
-    profile.vnet_rules().check(&header, layer, packet).map_err(|_| Malformed)
+    profile.vnet_rules().check_header_length(header, layer, packet).map_err(|_| Malformed)
+}
+
+/// All rules for a header in front of a packet of this length.
+pub(super) fn check(
+    header: &VnetHeader,
+    layer: Layer,
+    packet: usize,
+    profile: &KernelProfile,
+) -> Result<(), Malformed> {
+    profile.vnet_rules().check(header, layer, packet).map_err(|_| Malformed)
 }

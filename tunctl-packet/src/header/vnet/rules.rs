@@ -90,7 +90,7 @@ impl VnetRules {
     ///
     /// [`GsoMismatch`], by cause.
     pub fn check(&self, header: &VnetHeader, layer: Layer, length: usize) -> Result<(), GsoMismatch> {
-        check_header_length(header, layer, length)?;
+        self.check_header_length(header, layer, length)?;
         let shape = self.shape(header)?;
         let least_start = if self.checksum_behind_ip { shape.network_header } else { 0 };
         let start = match header.needs_checksum() {
@@ -113,6 +113,44 @@ impl VnetRules {
         let have = length;
         let payload = have.checked_sub(need).ok_or(Truncated { need, have })?;
         self.check_segments(header, shape, payload)
+    }
+
+    /// The first part of [`check`](Self::check), by itself: that the headers are inside of the packet, and on a
+    /// tap not inside of Ethernet's (`__tun_vnet_hdr_get`, `tun_get_user`). The kernel looks at the rest when
+    /// it has a buffer for the packet.
+    ///
+    /// # Errors
+    ///
+    /// [`GsoMismatch::HeaderLength`]; [`GsoMismatch::ChecksumPlace`].
+    pub fn check_header_length(
+        &self,
+        header: &VnetHeader,
+        layer: Layer,
+        length: usize,
+    ) -> Result<(), GsoMismatch> {
+        let stated = header.header_length();
+        let headers = match header.needs_checksum() {
+            None => stated,
+            // The checksum belongs to the headers. Linux 6.18 adds these up in 32 bits and keeps 16 of them.
+            Some((start, offset)) => match start.checked_add(offset).and_then(|end| end.checked_add(2)) {
+                Some(end) if usize::from(end) > length => {
+                    return Err(GsoMismatch::ChecksumPlace { start, offset, expected: None });
+                }
+                Some(end) => end.max(stated),
+                None => start.wrapping_add(offset).wrapping_add(2),
+            },
+        };
+        if usize::from(headers) > length {
+            return Err(GsoMismatch::HeaderLength { stated, headers: 0, length });
+        }
+        if layer == Layer::Tap && (1..ETHERNET_HEADER).contains(&headers) {
+            return Err(GsoMismatch::HeaderLength {
+                stated: headers,
+                headers: ETHERNET_HEADER.into(),
+                length,
+            });
+        }
+        Ok(())
     }
 
     /// Which packet the type of segmentation is for.
@@ -165,30 +203,6 @@ impl VnetRules {
             _ => Ok(()),
         }
     }
-}
-
-/// Checks that the headers are inside of the packet, and on a tap not inside of Ethernet's
-/// (`__tun_vnet_hdr_get`, `tun_get_user`).
-fn check_header_length(header: &VnetHeader, layer: Layer, length: usize) -> Result<(), GsoMismatch> {
-    let stated = header.header_length();
-    let headers = match header.needs_checksum() {
-        None => stated,
-        // The checksum belongs to the headers. Linux 6.18 adds these up in 32 bits and keeps 16 of them.
-        Some((start, offset)) => match start.checked_add(offset).and_then(|end| end.checked_add(2)) {
-            Some(end) if usize::from(end) > length => {
-                return Err(GsoMismatch::ChecksumPlace { start, offset, expected: None });
-            }
-            Some(end) => end.max(stated),
-            None => start.wrapping_add(offset).wrapping_add(2),
-        },
-    };
-    if usize::from(headers) > length {
-        return Err(GsoMismatch::HeaderLength { stated, headers: 0, length });
-    }
-    if layer == Layer::Tap && (1..ETHERNET_HEADER).contains(&headers) {
-        return Err(GsoMismatch::HeaderLength { stated: headers, headers: ETHERNET_HEADER.into(), length });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
