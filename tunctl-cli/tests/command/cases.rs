@@ -17,6 +17,7 @@ mod support;
 mod unprivileged;
 mod usage;
 mod watch;
+mod watch_attached;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) fn main() -> ExitCode {
         lab_command::cases(),
         lab_limits::cases(),
         watch::cases(),
+        watch_attached::cases(),
         unprivileged::cases(),
         create::cases(),
         create_hold::cases(),
