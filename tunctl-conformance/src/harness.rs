@@ -47,8 +47,8 @@ pub trait Harness {
     /// Another program, which may, deletes an interface of this namespace.
     fn delete(&self, name: &InterfaceName);
 
-    /// Another program, which may, makes a persistent tap of this name with this index, which is free; whether
-    /// the system lets it choose the index.
+    /// Another program, which may, makes a persistent tap of this name with this index, which is free;
+    /// whether the system lets it choose the index.
     fn make_with_index(&self, name: &InterfaceName, index: InterfaceIndex) -> bool;
 
     /// Another program, which may, renames an interface of this namespace; whether the system permitted it.
@@ -67,8 +67,8 @@ pub trait Harness {
     /// privilege to configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut());
 
-    /// Brings an interface up with the system's own IPv6 switched on, so that the system looks for routers and
-    /// has an address of its own. False if it cannot be made to.
+    /// Brings an interface up with the system's own IPv6 switched on, so that the system looks for routers
+    /// and has an address of its own. False if it cannot be made to.
     fn look_for_routers(&self, _name: &InterfaceName) -> bool {
         false
     }

@@ -260,8 +260,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         Err(Error::new(Operation::Describe, Cause::Unsupported))
     }
 
-    /// Sets its description, or removes it if the text is empty. It stays with the interface, whatever that is
-    /// called.
+    /// Sets its description, or removes it if the text is empty. It stays with the interface, whatever that
+    /// is called.
     ///
     /// # Errors
     ///

@@ -35,8 +35,8 @@ const SETTLED: Duration = Duration::from_millis(500);
 ///
 /// The kernel may give the index of an interface that was deleted or moved away to another one. A handle from
 /// an open device recognises that, and answers `Gone`; so does any handle if the other interface belongs to
-/// another driver, or has the other layer. But a handle without an open device takes another TUN/TAP interface
-/// of the same layer for its own: keep one only as long as you know the interface to be there.
+/// another driver, or has the other layer. But a handle without an open device takes another TUN/TAP
+/// interface of the same layer for its own: keep one only as long as you know the interface to be there.
 #[derive(Clone, Debug)]
 pub struct LinuxInterface {
     netlink: Arc<Netlink>,
@@ -99,8 +99,8 @@ impl LinuxInterface {
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
-    /// What the kernel reports of the interface, if it is still the same one. Every operation asks this first,
-    /// because the index of an interface that was deleted or moved away may be another's by now.
+    /// What the kernel reports of the interface, if it is still the same one. Every operation asks this
+    /// first, because the index of an interface that was deleted or moved away may be another's by now.
     ///
     /// A descriptor knows which interface it is attached to, by its present name. Without one, another
     /// TUN/TAP interface of the same layer cannot be told from this one.

@@ -34,9 +34,10 @@ use ids::Ids;
 ///
 /// # Errors
 ///
-/// `SeveralThreads`; `NamespacesRefused`, with the settings that may have switched them off; `TooManyOpenFiles`,
-/// or `Other` where the system has no process left for root's ids to be mapped. These leave the process where
-/// it is. If the mapping itself fails, the process is in the new namespace, where some ids are missing.
+/// `SeveralThreads`; `NamespacesRefused`, with the settings that may have switched them off;
+/// `TooManyOpenFiles`, or `Other` where the system has no process left for root's ids to be mapped. These
+/// leave the process where it is. If the mapping itself fails, the process is in the new namespace, where
+/// some ids are missing.
 ///
 /// # Platform
 ///

@@ -69,10 +69,11 @@ impl MockInterface {
         outcome.map_err(|reason| reason.of(operation).with_name(self.name))
     }
 
-    /// The interface, if it is still the same one, as far as the Linux backend can tell: it asks the descriptor
-    /// first, then netlink.
+    /// The interface, if it is still the same one, as far as the Linux backend can tell: it asks the
+    /// descriptor first, then netlink.
     fn ours<'a>(&self, kernel: &'a Kernel) -> kernel::Result<&'a NetDevice> {
-        // The caller holds the world's lock, which closing a descriptor takes: so the number is still its own.
+        // The caller holds the world's lock, which closing a descriptor takes: so the number is still its
+        // own.
         let attached = match self.descriptor.upgrade() {
             Some(file) => Some(kernel.interface_of(*file).ok_or(DETACHED)?),
             None => None,

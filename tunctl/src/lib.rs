@@ -79,9 +79,9 @@
 //!
 //! # Platform
 //!
-//! Linux; Android, where it compiles and was not run yet; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS, tested
-//! over models of their drivers and not run there yet: `tunctl_bsd` says what is known of each. On other Unix systems there are the traits, the types
-//! and the mock, and no [`native`] backend.
+//! Linux; Android, where it compiles and was not run yet; FreeBSD, NetBSD, OpenBSD, DragonFly and macOS,
+//! tested over models of their drivers and not run there yet: `tunctl_bsd` says what is known of each. On
+//! other Unix systems there are the traits, the types and the mock, and no [`native`] backend.
 
 #![forbid(unsafe_code)]
 

@@ -99,8 +99,8 @@ fn target() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// Where tools, and libraries for other systems, are kept for all checkouts: in the user's cache, or below the
-/// target folder if the user has none.
+/// Where tools, and libraries for other systems, are kept for all checkouts: in the user's cache, or below
+/// the target folder if the user has none.
 fn cache() -> PathBuf {
     let absolute = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));

@@ -61,8 +61,8 @@ pub(crate) fn run() -> Outcome {
     conclude(&finished)
 }
 
-/// Random sequences on the mock and the kernel: some that are always the same, so that a difference between two
-/// commits is not one of luck, and other ones each time.
+/// Random sequences on the mock and the kernel: some that are always the same, so that a difference between
+/// two commits is not one of luck, and other ones each time.
 fn compare_with_kernel() -> Outcome<Report> {
     const SAME: &str = "1";
     const SEQUENCES: &str = "1000";

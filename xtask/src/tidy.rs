@@ -5,6 +5,7 @@ mod map;
 mod outsiders;
 mod targets;
 mod unsafety;
+mod width;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,8 +67,14 @@ struct Crate {
 }
 
 pub(crate) fn run() -> Outcome {
-    let checks =
-        [map::check()?, unsafety::check()?, arrows::check()?, targets::check()?, outsiders::check()?];
+    let checks = [
+        map::check()?,
+        unsafety::check()?,
+        arrows::check()?,
+        targets::check()?,
+        outsiders::check()?,
+        width::check()?,
+    ];
     let problems: Vec<String> = checks.into_iter().flatten().collect();
     for problem in &problems {
         println!("tidy: {problem}");
@@ -76,7 +83,7 @@ pub(crate) fn run() -> Outcome {
         0 => {
             println!(
                 "the map is true and whole, unsafe code is in tunctl-sys only, no arrow points up, every test target \
-                 is run, and a backend is little work"
+                 is run, a backend is little work, and comments fit"
             );
             Ok(())
         }

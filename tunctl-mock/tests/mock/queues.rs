@@ -1,5 +1,5 @@
-//! Which queue a packet goes to: the one by which the program last sent in its flow. Before, none is promised,
-//! except that the packets of a flow stay together.
+//! Which queue a packet goes to: the one by which the program last sent in its flow. Before, none is
+//! promised, except that the packets of a flow stay together.
 
 use std::time::Duration;
 

@@ -37,8 +37,8 @@ pub enum Protocol {
     /// An encrypted payload (RFC 4303).
     #[doc(alias = "IPPROTO_ESP")]
     Esp,
-    /// An authentication header (RFC 4302) that is cut off. Behind a whole one, the protocol is the one that it
-    /// authenticates.
+    /// An authentication header (RFC 4302) that is cut off. Behind a whole one, the protocol is the one that
+    /// it authenticates.
     #[doc(alias = "IPPROTO_AH")]
     Ah,
     /// OSPF, which routers speak among themselves.

@@ -32,9 +32,9 @@ impl SetText {
     ///
     /// # Safety
     ///
-    /// On `system`, what answers `opcode` takes an `ifreq` and follows only the address that is where `layout`
-    /// says. It reads no further than the text's NUL, or than the length that stands before the address, and
-    /// writes nothing there.
+    /// On `system`, what answers `opcode` takes an `ifreq` and follows only the address that is where
+    /// `layout` says. It reads no further than the text's NUL, or than the length that stands before the
+    /// address, and writes nothing there.
     ///
     /// # Panics
     ///
@@ -81,8 +81,9 @@ impl GetText {
     ///
     /// # Safety
     ///
-    /// On `system`, what answers `opcode` takes an `ifreq` and follows only the address that is where `layout`
-    /// says. It writes no more than `room` bytes there, or than the length that stands before the address.
+    /// On `system`, what answers `opcode` takes an `ifreq` and follows only the address that is where
+    /// `layout` says. It writes no more than `room` bytes there, or than the length that stands before the
+    /// address.
     ///
     /// # Panics
     ///

@@ -184,7 +184,8 @@ pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
     SET_GROUP.call(fd, gid as c_int).map(drop)
 }
 
-/// Chooses the index of the interface that [`set_iff`] then creates, which fails with `EBUSY` if another has it.
+/// Chooses the index of the interface that [`set_iff`] then creates, which fails with `EBUSY` if another has
+/// it.
 ///
 /// # Errors
 ///

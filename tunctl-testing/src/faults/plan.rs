@@ -48,8 +48,8 @@ impl fmt::Display for Injection {
 /// Every other call, so that the second try succeeds.
 const STORM: &str = "1+2";
 
-/// The system calls that the library and the command make for a reason of their own, with the errnos that each
-/// can give. Memory and threads of the language's runtime are not among them.
+/// The system calls that the library and the command make for a reason of their own, with the errnos that
+/// each can give. Memory and threads of the language's runtime are not among them.
 ///
 /// `ENODEV` and `EBADFD` are left out: they say that the interface is gone, and here it is not. So is `EINTR`
 /// where nothing waits: devices, packet sockets and standard output.

@@ -49,8 +49,8 @@ impl Machine<'_> {
     }
 }
 
-/// How often a machine is booted that dies before the suite begins. One boot in five of 6.12 does: the emulator
-/// meets a breakpoint that the kernel has set to patch itself, and loses it.
+/// How often a machine is booted that dies before the suite begins. One boot in five of 6.12 does: the
+/// emulator meets a breakpoint that the kernel has set to patch itself, and loses it.
 const BOOTS: usize = 3;
 
 /// Boots it, and shows what it prints, until it is off.

@@ -115,9 +115,9 @@ impl VnetRules {
         self.check_segments(header, shape, payload)
     }
 
-    /// The first part of [`check`](Self::check), by itself: that the headers are inside of the packet, and on a
-    /// tap not inside of Ethernet's (`__tun_vnet_hdr_get`, `tun_get_user`). The kernel looks at the rest when
-    /// it has a buffer for the packet.
+    /// The first part of [`check`](Self::check), by itself: that the headers are inside of the packet, and on
+    /// a tap not inside of Ethernet's (`__tun_vnet_hdr_get`, `tun_get_user`). The kernel looks at the rest
+    /// when it has a buffer for the packet.
     ///
     /// # Errors
     ///
