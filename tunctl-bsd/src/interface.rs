@@ -11,6 +11,7 @@ use tunctl_core::{
     Cause, Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
     MacAddress, Mtu, Operation, Reason, Result, State,
 };
+use tunctl_sys::bsd::text::Description;
 use tunctl_sys::bsd::{Abi, Name, Request, iff};
 
 use addresses::translated;
@@ -92,6 +93,11 @@ impl<C: Syscalls> BsdInterface<C> {
         let outcome = self.system.syscalls.configure(family, request, &mut argument);
         outcome.map_err(|error| self.refused(operation, &error))?;
         Ok(argument)
+    }
+
+    fn description_requests(&self) -> Result<Description> {
+        let unsupported = || Error::new(Operation::Describe, Cause::Unsupported).with_name(self.name);
+        self.system.rules.abi.description.ok_or_else(unsupported)
     }
 
     fn flags(&self, operation: Operation, name: &Name) -> Result<u32> {
@@ -272,9 +278,7 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 
     fn description(&self) -> Result<CString> {
         const OPERATION: Operation = Operation::Describe;
-        let requests = self.system.rules.abi.description;
-        let requests =
-            requests.ok_or_else(|| Error::new(OPERATION, Cause::Unsupported).with_name(self.name))?;
+        let requests = self.description_requests()?;
         let found = self.found(OPERATION)?;
         match self.system.syscalls.text(requests.get, &found.name) {
             Ok(text) => Ok(CString::new(text).unwrap_or_default()),
@@ -285,10 +289,10 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 
     fn set_description(&self, description: &CStr) -> Result<()> {
         const OPERATION: Operation = Operation::Describe;
-        let requests = self.system.rules.abi.description;
-        let requests =
-            requests.ok_or_else(|| Error::new(OPERATION, Cause::Unsupported).with_name(self.name))?;
-        let found = self.found(OPERATION)?;
+        if self.description()?.as_c_str() == description {
+            return Ok(());
+        }
+        let (requests, found) = (self.description_requests()?, self.found(OPERATION)?);
         let done = self.system.syscalls.set_text(requests.set, &found.name, description);
         done.map_err(|error| self.refused(OPERATION, &error))
     }

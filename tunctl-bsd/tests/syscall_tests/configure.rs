@@ -157,6 +157,20 @@ fn an_mtu_is_one_request_if_it_is_another() {
 }
 
 #[test]
+fn a_description_is_one_request_if_it_is_another() {
+    for system in [System::FreeBsd, System::OpenBsd] {
+        let fixture = Fixture::new(system);
+        let device = fixture.tun();
+        let describe = || device.interface().set_description(c"uplink").unwrap();
+        let ((), calls) = fixture.calls_of(describe);
+        let expected = "list; description @; list; describe @ uplink";
+        assert_eq!(calls, trace(fixture.tun_name(), expected), "{system:?}");
+        let ((), calls) = fixture.calls_of(describe);
+        assert_eq!(calls, trace(fixture.tun_name(), "list; description @"), "{system:?}");
+    }
+}
+
+#[test]
 fn rename_is_one_request_where_there_is_one() {
     for system in [System::FreeBsd, System::DragonFly] {
         let fixture = Fixture::new(system);
