@@ -111,17 +111,17 @@ impl Syscalls for Model {
     fn set_text(&self, request: SetText, interface: &Name, new: &CStr) -> io::Result<()> {
         let interface = text(interface);
         let mut world = self.enter();
-        let verb = configure::text_verb(world.system, request.opcode());
+        let verb = configure::text_verb(world.system, request.request().opcode);
         world.trace.call(format!("{verb} {interface} {}", new.to_string_lossy())).map_err(error)?;
-        world.set_text(request.opcode(), &interface, new).map_err(error)
+        world.set_text(request.request().opcode, &interface, new).map_err(error)
     }
 
     fn text(&self, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {
         let interface = text(interface);
         let mut world = self.enter();
-        let verb = configure::text_verb(world.system, request.opcode());
+        let verb = configure::text_verb(world.system, request.request().opcode);
         world.trace.call(format!("{verb} {interface}")).map_err(error)?;
-        world.text(request.opcode(), &interface).map_err(error)
+        world.text(request.request().opcode, &interface).map_err(error)
     }
 
     fn pair(&self, request: Pair, one: &Name, other: &Name) -> io::Result<()> {

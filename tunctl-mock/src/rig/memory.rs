@@ -122,8 +122,8 @@ mod tests {
         device
     }
 
-    #[test]
-    fn of_very_many_deleted_interfaces_the_last_are_remembered() {
+    /// Very many interfaces that sent a packet and are deleted. The device of the first is still open.
+    fn after_many() -> (MockBackend, MockDevice) {
         let kernel = MockBackend::new();
         let held = tun(&kernel, "held");
         held.send(&[0x45; 20]).unwrap();
@@ -131,6 +131,12 @@ mod tests {
         for number in 0..MANY {
             tun(&kernel, &format!("n{number}")).send(&[0x45; 20]).unwrap();
         }
+        (kernel, held)
+    }
+
+    #[test]
+    fn of_very_many_deleted_interfaces_the_last_are_remembered() {
+        let (kernel, _held) = after_many();
         let memory = &kernel.world.lock().memory;
         let sizes = [memory.deleted.len(), memory.inboxes.len(), memory.name_owners.len()];
         assert!(sizes.iter().all(|&size| size <= 1100), "{sizes:?} are kept");
@@ -138,13 +144,7 @@ mod tests {
 
     #[test]
     fn the_last_deleted_interfaces_and_those_that_a_device_had_are_remembered() {
-        let kernel = MockBackend::new();
-        let held = tun(&kernel, "held");
-        held.send(&[0x45; 20]).unwrap();
-        kernel.delete("held");
-        for number in 0..MANY {
-            tun(&kernel, &format!("n{number}")).send(&[0x45; 20]).unwrap();
-        }
+        let (kernel, _held) = after_many();
         for name in ["held", "n2999", "n2500"] {
             assert!(kernel.take(name).is_some(), "{name}");
         }

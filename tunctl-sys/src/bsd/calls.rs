@@ -76,17 +76,17 @@ impl TextArgument {
 #[doc(alias = "SIOCSIFNAME")]
 #[doc(alias = "SIOCSIFDESCR")]
 pub fn set_text(fd: BorrowedFd<'_>, request: SetText, interface: &Name, text: &CStr) -> io::Result<()> {
-    if request.system() != native::ABI.system {
+    let request = request.request();
+    if request.system != native::ABI.system {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     let length = if text.is_empty() { 0 } else { text.count_bytes() + 1 };
-    let mut argument =
-        TextArgument::new(interface, request.layout(), text.as_ptr().cast_mut().cast(), length);
+    let mut argument = TextArgument::new(interface, request.layout, text.as_ptr().cast_mut().cast(), length);
     // SAFETY: `fd` is open for the length of the borrow. The number is this system's, as checked above; its
     // declaration guarantees that the kernel reads an `ifreq`, which `argument` is, and of the text no more
     // than up to its NUL, or `length` bytes, which `text` has. It writes nothing there. `text` outlives the
     // call.
-    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
+    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode.into(), &raw mut argument) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -100,21 +100,22 @@ const TEXT_ATTEMPTS: usize = 8;
 /// Those of the request. `EINVAL`: the request is that of another system.
 #[doc(alias = "SIOCGIFDESCR")]
 pub fn get_text(fd: BorrowedFd<'_>, request: GetText, interface: &Name) -> io::Result<Vec<u8>> {
-    if request.system() != native::ABI.system {
+    let (request, room) = (request.request(), request.room());
+    if request.system != native::ABI.system {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    let mut text = vec![0; request.room()];
+    let mut text = vec![0; room];
     for _ in 0..TEXT_ATTEMPTS {
-        let mut argument = TextArgument::new(interface, request.layout(), text.as_mut_ptr(), text.len());
+        let mut argument = TextArgument::new(interface, request.layout, text.as_mut_ptr(), text.len());
         // SAFETY: `fd` is open for the length of the borrow. The number is this system's, as checked above;
         // its declaration guarantees that the kernel reads and writes an `ifreq`, which `argument` is, and
         // writes no more bytes at the address than `text` has: its length is what the declaration says, or
         // stands before the address.
-        let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode().into(), &raw mut argument) };
+        let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request.opcode.into(), &raw mut argument) };
         if answer < 0 {
             return Err(io::Error::last_os_error());
         }
-        let length = match request.layout() {
+        let length = match request.layout {
             TextLayout::Address => 0,
             TextLayout::LengthAndAddress => argument.first.addr(),
         };

@@ -18,14 +18,28 @@ pub enum TextLayout {
     LengthAndAddress,
 }
 
+/// The number of a request with a text, and where its argument has the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextRequest {
+    /// The system whose number it is.
+    pub system: System,
+    /// The number.
+    pub opcode: Opcode,
+    /// Where the address is.
+    pub layout: TextLayout,
+}
+
+impl TextRequest {
+    const fn new(system: System, opcode: Opcode, layout: TextLayout) -> Self {
+        assert!(length(opcode) == size_of::<InterfaceRequest<16>>());
+        Self { system, opcode, layout }
+    }
+}
+
 /// A request that sets a text.
 #[doc(alias = "SIOCSIFNAME")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetText {
-    system: System,
-    opcode: Opcode,
-    layout: TextLayout,
-}
+pub struct SetText(TextRequest);
 
 impl SetText {
     /// Declares the request.
@@ -41,26 +55,13 @@ impl SetText {
     /// The number's argument does not have the length of an `ifreq`.
     #[must_use]
     pub const unsafe fn new(system: System, opcode: Opcode, layout: TextLayout) -> Self {
-        assert!(length(opcode) == size_of::<InterfaceRequest<16>>());
-        Self { system, opcode, layout }
+        Self(TextRequest::new(system, opcode, layout))
     }
 
-    /// The system whose number it is.
+    /// The number, and the place of the address.
     #[must_use]
-    pub const fn system(self) -> System {
-        self.system
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn opcode(self) -> Opcode {
-        self.opcode
-    }
-
-    /// Where the address is.
-    #[must_use]
-    pub const fn layout(self) -> TextLayout {
-        self.layout
+    pub const fn request(self) -> TextRequest {
+        self.0
     }
 }
 
@@ -68,9 +69,7 @@ impl SetText {
 #[doc(alias = "SIOCGIFDESCR")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GetText {
-    system: System,
-    opcode: Opcode,
-    layout: TextLayout,
+    request: TextRequest,
     room: usize,
 }
 
@@ -90,26 +89,13 @@ impl GetText {
     /// The number's argument does not have the length of an `ifreq`.
     #[must_use]
     pub const unsafe fn new(system: System, opcode: Opcode, layout: TextLayout, room: usize) -> Self {
-        assert!(length(opcode) == size_of::<InterfaceRequest<16>>());
-        Self { system, opcode, layout, room }
+        Self { request: TextRequest::new(system, opcode, layout), room }
     }
 
-    /// The system whose number it is.
+    /// The number, and the place of the address.
     #[must_use]
-    pub const fn system(self) -> System {
-        self.system
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn opcode(self) -> Opcode {
-        self.opcode
-    }
-
-    /// Where the address is.
-    #[must_use]
-    pub const fn layout(self) -> TextLayout {
-        self.layout
+    pub const fn request(self) -> TextRequest {
+        self.request
     }
 
     /// The bytes to begin with.
