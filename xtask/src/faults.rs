@@ -9,5 +9,6 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     }
     tool::cargo(&["build", "--quiet", "--package", "tunctl-cli", "--package", "tunctl-testing", "--bins"])?;
     let run = ["run", "--quiet", "--package", "tunctl-testing", "--bin", "faults", "--"];
-    tool::cargo(&[&run[..], options].concat()).map_err(|_| "a fault does harm".to_owned())
+    tool::cargo(&[&run[..], options].concat())
+        .map_err(|_| "a fault does harm, or the task did not run: see above".to_owned())
 }

@@ -36,7 +36,15 @@ impl Delete {
 fn delete(name: &InterfaceName) -> Result<()> {
     let interface = tunctl::native().interface(name)?;
     match interface.delete() {
-        Err(error) if error.cause() == Cause::MissingCapability => delete_as_owner(&interface),
+        Err(error) if error.cause() == Cause::MissingCapability => {
+            delete_as_owner(&interface).map_err(|of_owner| match of_owner.cause() {
+                // A node that cannot be opened says nothing about the interface; the missing right does.
+                Cause::ClosedNode | Cause::MissingNode | Cause::MissingDriver | Cause::ContainerRules => {
+                    error
+                }
+                _ => of_owner,
+            })
+        }
         outcome => outcome,
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(lab_is_refused_where_users_have_no_namespaces).needs_root(),
         case!(create_is_refused_with_a_remedy).needs_root(),
         case!(create_is_refused_at_a_closed_node).needs_root(),
+        case!(delete_at_a_closed_node_says_what_is_missing).needs_root(),
         case!(changes_are_refused_with_a_remedy).needs_root(),
         case!(watch_is_refused_with_a_remedy).needs_root(),
         case!(interfaces_are_shown_all_the_same).needs_root(),
@@ -142,6 +143,16 @@ fn create_is_refused_with_a_remedy() {
         assert_remedy(&said);
     }
     assert_eq!(Snapshot::take(), before);
+}
+
+fn delete_at_a_closed_node_says_what_is_missing() {
+    let program = Program::new();
+    ip("tuntap add dev t0 mode tun");
+    close_the_node();
+    let said = program.run("delete t0").failed(1, &["delete t0", "CAP_NET_ADMIN is missing"]);
+    assert!(!said.contains(OPEN_NODE), "{said}");
+    assert_remedy(&said);
+    assert!(exists("t0"));
 }
 
 fn create_is_refused_at_a_closed_node() {
