@@ -31,7 +31,7 @@ mod packets;
 mod pair;
 mod parent;
 mod pools;
-mod random;
+pub(crate) mod random;
 mod rust_test;
 mod seen;
 mod settings;

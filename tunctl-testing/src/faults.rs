@@ -3,8 +3,8 @@
 //! Each scenario is a program with an effect on the interfaces of a namespace: a verb of the command, or an
 //! operation of the library. It runs once undisturbed, to learn its system calls and its effect. Then it runs
 //! again for each call and each errno that the call can give, under strace, which makes that call fail; with
-//! every other call interrupted; and killed at each call. After each run the kernel is asked, through
-//! iproute2, what there is now.
+//! every other call interrupted; and killed at each call, and at random moments. After each run the kernel is
+//! asked, through iproute2, what there is now.
 //!
 //! A run is *wrong* if the program panics, dies, hangs, says nothing about a failure, says that it succeeded
 //! without its effect, leaves something half-done without a word, or touches an interface of somebody else's.
@@ -21,22 +21,29 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::SystemTime;
 
+use crate::differential::random::Random;
 use plan::Injection;
 use run::{Verdict, judge, undisturbed};
 use scenario::{SCENARIOS, Scenario};
 
 const USAGE: &str = "\
-cargo xtask faults [--scenario NAME] [--inject CALL:FAULT:WHEN] [--jobs J]
+cargo xtask faults [--scenario NAME] [--inject CALL:FAULT:WHEN] [--kills K] [--seed S] [--jobs J]
 
   --scenario NAME  only the scenarios whose names begin so
-  --inject I       only this injection, in strace's words: sendto:error=ENOBUFS:when=3
+  --inject I       only this injection, in strace's words: sendto:error=ENOBUFS:when=3; or
+                   kill:after=MICROSECONDS
+  --kills K        kills at random moments of each scenario (50)
+  --seed S         of the random moments (the time)
   --jobs J         runs side by side (4)
 ";
 
 struct Options {
     scenario: String,
     inject: Option<String>,
+    kills: usize,
+    seed: u64,
     jobs: usize,
 }
 
@@ -58,12 +65,15 @@ pub fn main() -> ExitCode {
 }
 
 fn options(arguments: &[&str]) -> Option<Options> {
-    let mut options = Options { scenario: String::new(), inject: None, jobs: 4 };
+    let seed = SystemTime::UNIX_EPOCH.elapsed().map_or(1, |now| now.as_secs());
+    let mut options = Options { scenario: String::new(), inject: None, kills: 50, seed, jobs: 4 };
     let (pairs, rest) = arguments.as_chunks::<2>();
     for [option, value] in pairs {
         match *option {
             "--scenario" => options.scenario = (*value).to_owned(),
             "--inject" => options.inject = Some((*value).to_owned()),
+            "--kills" => options.kills = value.parse().ok()?,
+            "--seed" => options.seed = value.parse().ok()?,
             "--jobs" => options.jobs = value.parse().ok().filter(|jobs| *jobs > 0)?,
             _ => return None,
         }
@@ -84,7 +94,12 @@ fn run_all(options: &Options) -> ExitCode {
         tally.into_iter().for_each(|(verdict, count)| *total.entry(verdict).or_default() += count);
     }
     let runs: usize = total.values().sum();
-    println!("{} scenarios, {runs} runs: {}; {wrong} wrong", chosen.len(), in_words(&total));
+    println!(
+        "{} scenarios, {runs} runs (seed {}): {}; {wrong} wrong",
+        chosen.len(),
+        options.seed,
+        in_words(&total)
+    );
     if wrong == 0 && runs > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -99,7 +114,12 @@ fn run_scenario(scenario: &Scenario, options: &Options) -> (Tally, Vec<String>) 
     let usual = undisturbed(scenario);
     let injections = match &options.inject {
         Some(words) => vec![Injection::parse(words)],
-        None => plan::all(&usual.calls),
+        None => {
+            let random = Random::of_case(options.seed, 0);
+            let mut all = plan::all(&usual.calls);
+            all.extend(plan::kills(options.kills, usual.took, random));
+            all
+        }
     };
     let next = AtomicUsize::new(0);
     let results = Mutex::new((Tally::new(), Vec::new()));

@@ -24,6 +24,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The scenario as it is meant.
 pub(crate) struct Usual {
     pub(crate) calls: Calls,
+    /// How long it took, without strace.
+    pub(crate) took: Duration,
     before: State,
     after: State,
 }
@@ -60,8 +62,9 @@ impl Verdict {
 
 /// What a run left.
 struct Seen {
-    /// `None`: it went on for ever.
+    /// `None`: it was still running at the limit, and killed.
     status: Option<ExitStatus>,
+    took: Duration,
     complaint: String,
     before: State,
     after: State,
@@ -69,7 +72,7 @@ struct Seen {
 
 pub(crate) fn undisturbed(scenario: &Scenario) -> Usual {
     let log = log_file();
-    let seen = run(scenario, &[format!("--output={}", log.display())]);
+    let seen = run(scenario, &Manner::Traced(vec![format!("--output={}", log.display())]));
     let success = seen.status.is_some_and(|status| status.success());
     assert!(success, "{} fails undisturbed: {}", scenario.name, seen.complaint);
     let mut calls = Calls::new();
@@ -79,11 +82,18 @@ pub(crate) fn undisturbed(scenario: &Scenario) -> Usual {
         *calls.entry(name.unwrap_or_default().to_owned()).or_default() += 1;
     }
     let _ = fs::remove_file(log);
-    Usual { calls, before: seen.before, after: seen.after }
+    let took = run(scenario, &Manner::Alone { limit: LIMIT }).took;
+    Usual { calls, took, before: seen.before, after: seen.after }
 }
 
 pub(crate) fn judge(scenario: &Scenario, usual: &Usual, injection: &Injection) -> Verdict {
-    let seen = run(scenario, &["--output=/dev/null".into(), format!("--inject={injection}")]);
+    let manner = match injection {
+        Injection::Kill { after } => Manner::Alone { limit: *after },
+        fault @ Injection::Fault { .. } => {
+            Manner::Traced(vec!["--output=/dev/null".into(), format!("--inject={fault}")])
+        }
+    };
+    let seen = run(scenario, &manner);
     let wrong = |why: &str| {
         let status = seen.status.map_or("it hangs".to_owned(), |status| status.to_string());
         Verdict::Wrong(format!(
@@ -100,14 +110,13 @@ pub(crate) fn judge(scenario: &Scenario, usual: &Usual, injection: &Injection) -
     if seen.after.strangers() != usual.before.strangers() {
         return wrong("an interface of somebody else's has changed");
     }
-    let Some(status) = seen.status else { return wrong("it hangs") };
-    let stray = seen.after.names().find(|name| !usual.before.has(name) && !usual.after.has(name));
-    if let Some(name) = stray {
-        return wrong(&format!("{name} is left"));
-    }
     if injection.kills() {
-        return Verdict::Killed;
+        return match seen.after.unexplained(&usual.before, &usual.after) {
+            Some(why) => wrong(&why),
+            None => Verdict::Killed,
+        };
     }
+    let Some(status) = seen.status else { return wrong("it hangs") };
     if seen.complaint.contains("library/std/src/sys/process/") && seen.after == seen.before {
         return Verdict::StandardLibrary;
     }
@@ -126,6 +135,14 @@ pub(crate) fn judge(scenario: &Scenario, usual: &Usual, injection: &Injection) -
     }
 }
 
+/// How a program is run.
+enum Manner {
+    /// Under strace, with these options.
+    Traced(Vec<String>),
+    /// Alone, and killed at the limit.
+    Alone { limit: Duration },
+}
+
 fn log_file() -> PathBuf {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -133,16 +150,18 @@ fn log_file() -> PathBuf {
 }
 
 /// Runs it in a namespace of a thread of its own, which ends with it.
-fn run(scenario: &Scenario, strace: &[String]) -> Seen {
+fn run(scenario: &Scenario, manner: &Manner) -> Seen {
     thread::scope(|scope| {
         let here = scope.spawn(|| {
             enter();
             batch(STRANGERS);
             batch(scenario.before);
             let before = State::now().unwrap_or_else(|why| panic!("{why}"));
-            let (status, complaint) = disturbed(scenario, strace);
+            let began = Instant::now();
+            let (status, complaint) = disturbed(scenario, manner);
+            let took = began.elapsed();
             let after = State::now().unwrap_or_else(|why| panic!("{why}"));
-            Seen { status, complaint, before, after }
+            Seen { status, took, complaint, before, after }
         });
         here.join().expect("the run was made")
     })
@@ -165,19 +184,26 @@ fn batch(lines: &[&str]) {
     assert!(ip.wait().is_ok_and(|status| status.success()), "ip did not do all of {lines:?}");
 }
 
-fn disturbed(scenario: &Scenario, strace: &[String]) -> (Option<ExitStatus>, String) {
+fn disturbed(scenario: &Scenario, manner: &Manner) -> (Option<ExitStatus>, String) {
     let own = env::current_exe().expect("this program has a path");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "--signal=none", &format!("--trace={}", plan::names())]).args(strace);
-    match scenario.program {
+    let (program, words) = match scenario.program {
         // Built beside this one.
-        Program::Command(words) => command.arg(own.with_file_name("tunctl")).args(words.split(' ')),
-        Program::Library(operation) => command.arg(own).args(["subject", operation]),
+        Program::Command(words) => (own.with_file_name("tunctl"), words.split(' ').collect()),
+        Program::Library(operation) => (own, vec!["subject", operation]),
     };
-    command.env("RUST_BACKTRACE", "0");
+    let (mut command, limit) = match manner {
+        Manner::Traced(options) => {
+            let mut strace = Command::new("strace");
+            strace.args(["-f", "-qq", "--signal=none", &format!("--trace={}", plan::names())]).args(options);
+            strace.arg(program);
+            (strace, LIMIT)
+        }
+        Manner::Alone { limit } => (Command::new(program), *limit),
+    };
+    command.args(words).env("RUST_BACKTRACE", "0");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().expect("strace starts");
-    let status = wait(&mut child);
+    let mut child = command.spawn().expect("the program starts");
+    let status = wait(&mut child, limit);
     let mut complaint = Vec::new();
     if status.is_some() {
         let _ = child.stderr.take().map(|mut stderr| stderr.read_to_end(&mut complaint));
@@ -185,14 +211,19 @@ fn disturbed(scenario: &Scenario, strace: &[String]) -> (Option<ExitStatus>, Str
     (status, String::from_utf8_lossy(&complaint).into_owned())
 }
 
-/// Waits for it, and ends it with all that it started if it hangs.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
-    let deadline = Instant::now() + LIMIT;
-    while Instant::now() < deadline {
+/// Waits for it, and kills it at the limit, with all that it started.
+fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    const STEP: Duration = Duration::from_millis(2);
+    let deadline = Instant::now() + limit;
+    loop {
         if let Some(status) = child.try_wait().expect("it is a child") {
             return Some(status);
         }
-        thread::sleep(Duration::from_millis(2));
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        thread::sleep(left.min(STEP));
     }
     let group = Pid::from_raw(i32::try_from(child.id()).expect("a process id is small"));
     let _ = killpg(group, Signal::SIGKILL);
