@@ -41,7 +41,7 @@ cargo xtask TASK
   msrv          compile the libraries with the oldest Rust that they promise to compile with
   release       make the packages, and compare the libraries' public items with docs/api [--renew]
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
-  mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--jobs N]
+  mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--since COMMIT] [--jobs N]
   fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
   bench         measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 

@@ -9,9 +9,9 @@ mod fates;
 mod mutant;
 mod reviewed;
 
-use std::fs;
+use std::fs::{self, File};
 use std::num::NonZeroU8;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::tool::{self, Tool};
@@ -49,14 +49,17 @@ const LIMIT: &str = "30";
 /// Cases wait more than they compute. What stands beside the model proves nothing of it, and takes its time.
 const TESTS: &[&str] = &["--test-threads=16", "--skip", "strategy::"];
 
-/// Mutates files, all of the model unless some are named, and judges what survives.
+/// Mutates files, all of the model unless some are named, or what has changed in them since a commit, and
+/// judges what survives.
 pub(crate) fn run(options: &[&str]) -> Outcome {
-    let Options { files, jobs } = Options::parse(options)?;
-    let whole = files.is_empty();
+    let Options { files, since, jobs } = Options::parse(options)?;
+    let whole = files.is_empty() && since.is_none();
     let reviewed = reviewed::read()?;
     let folder = tool::folder("mutants");
     let tool = TOOL.provide()?;
-    let run = Run { tool: &tool, files: if whole { FILES } else { &files } };
+    let diff = since.map(|revision| changes(revision, &folder)).transpose()?;
+    let files = if files.is_empty() { FILES } else { &files };
+    let run = Run { tool: &tool, files, diff: diff.as_deref() };
     let mut fates = run.mutants(&[], jobs, &folder)?;
     let doubtful = fates.doubtful(&reviewed);
     if !doubtful.is_empty() {
@@ -73,6 +76,8 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 struct Run<'a> {
     tool: &'a Path,
     files: &'a [&'a str],
+    /// Only what this changes is mutated.
+    diff: Option<&'a Path>,
 }
 
 impl Run<'_> {
@@ -83,6 +88,9 @@ impl Run<'_> {
         command.args(["mutants", "--package", PACKAGE, "--test-package", PACKAGE]);
         for file in self.files {
             command.args(["--file", file]);
+        }
+        if let Some(diff) = self.diff {
+            command.arg("--in-diff").arg(diff);
         }
         for pattern in patterns {
             command.args(["--re", pattern]);
@@ -110,18 +118,34 @@ impl Run<'_> {
     }
 }
 
+/// Writes what has changed in the model since a commit into a file.
+fn changes(revision: &str, folder: &Path) -> Outcome<PathBuf> {
+    let path = folder.join("changes.diff");
+    fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    let file = File::create(&path).map_err(|error| format!("write {}: {error}", path.display()))?;
+    let model = format!("{PACKAGE}/src");
+    let git =
+        Command::new("git").args(["diff", revision, "--", &model]).current_dir(root()).stdout(file).status();
+    match git.map_err(|error| format!("run git: {error}"))? {
+        status if status.success() => Ok(path),
+        _ => Err(format!("git does not know what has changed since {revision}")),
+    }
+}
+
 struct Options<'a> {
     files: Vec<&'a str>,
+    since: Option<&'a str>,
     jobs: NonZeroU8,
 }
 
 impl<'a> Options<'a> {
     fn parse(mut options: &[&'a str]) -> Outcome<Self> {
-        let mut parsed = Self { files: Vec::new(), jobs: NonZeroU8::MIN };
+        let mut parsed = Self { files: Vec::new(), since: None, jobs: NonZeroU8::MIN };
         while let [option, rest @ ..] = options {
             let value = || rest.first().copied().ok_or_else(|| format!("{option}: it takes a value"));
             match *option {
                 "--file" => parsed.files.push(value()?),
+                "--since" => parsed.since = Some(value()?),
                 "--jobs" => {
                     let jobs = value()?;
                     let number = jobs.parse();
@@ -130,7 +154,7 @@ impl<'a> Options<'a> {
                 }
                 _ => {
                     return Err(format!(
-                        "{option}: the options are --file GLOB, as often as you like, and --jobs N"
+                        "{option}: the options are --file GLOB, as often as you like, --since COMMIT, and --jobs N"
                     ));
                 }
             }
@@ -146,9 +170,9 @@ mod tests {
 
     #[test]
     fn options_have_values() {
-        let options = Options::parse(&["--file", "a", "--jobs", "2", "--file", "b"]);
-        assert!(options.is_ok_and(|options| options.files == ["a", "b"] && options.jobs.get() == 2));
-        for nonsense in [&["--jobs"][..], &["--jobs", "0"], &["--jobs", "two"], &["--file"]] {
+        let options = Options::parse(&["--file", "a", "--jobs", "2", "--since", "c", "--file", "b"]).unwrap();
+        assert_eq!((options.files, options.since, options.jobs.get()), (vec!["a", "b"], Some("c"), 2));
+        for nonsense in [&["--jobs"][..], &["--jobs", "0"], &["--jobs", "two"], &["--file"], &["--since"]] {
             assert!(Options::parse(nonsense).is_err(), "{nonsense:?}");
         }
         assert!(Options::parse(&["--fast", "1"]).is_err());
