@@ -59,6 +59,9 @@ pub mod iff {
 pub const ARPHRD_ETHER: u16 = 1;
 /// Sets the MAC address of the interface; on an attached descriptor, that one.
 pub const SIOCSIFHWADDR: Opcode = 0x8924;
+/// The argument is ignored; the answer is a new descriptor: the network namespace of a socket, and of the TUN
+/// driver's file the one in which it was opened.
+pub const SIOCGSKNS: Opcode = 0x894c;
 
 /// The argument of the requests that name an interface: a name, then flags, then room for the union's widest
 /// member.
@@ -150,6 +153,7 @@ const NARROW_SIZE: bool = cfg!(any(
 ));
 const DIRECTION_SHIFT: u32 = if NARROW_SIZE { 29 } else { 30 };
 const WRITE: u32 = if NARROW_SIZE { 4 } else { 1 };
+const NEITHER: u32 = if NARROW_SIZE { 1 } else { 0 };
 const READ: u32 = 2;
 
 const fn encode(direction: u32, number: u32, size: usize) -> Opcode {
@@ -196,14 +200,20 @@ pub const TUNDETACHFILTER: Opcode = encode(WRITE, 214, 2 * size_of::<usize>());
 pub const TUNGETVNETHDRSZ: Opcode = ior(215);
 /// `int`: whether the virtio-net header is little endian whatever the host is.
 pub const TUNSETVNETLE: Opcode = iow(220);
+/// `int`, filled in: whether the virtio-net header is little endian whatever the host is.
+pub const TUNGETVNETLE: Opcode = ior(221);
 /// `int`: whether the virtio-net header is big endian whatever the host is.
 pub const TUNSETVNETBE: Opcode = iow(222);
+/// `int`, filled in: whether the virtio-net header is big endian whatever the host is.
+pub const TUNGETVNETBE: Opcode = ior(223);
 /// `int`: a descriptor of the program that chooses a packet's queue, or -1.
 pub const TUNSETSTEERINGEBPF: Opcode = ior(224);
 /// `int`: a descriptor of the program that cuts or drops packets, or -1.
 pub const TUNSETFILTEREBPF: Opcode = ior(225);
 /// `int`: the size of the virtio-net header.
 pub const TUNSETVNETHDRSZ: Opcode = iow(216);
+/// The argument is ignored; the answer is a new descriptor: the network namespace of the attached interface.
+pub const TUNGETDEVNETNS: Opcode = encode(NEITHER, 227, 0);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const _: () = {
@@ -225,6 +235,9 @@ const _: () = {
     assert!(same(TUNDETACHFILTER, libc::TUNDETACHFILTER));
     assert!(same(TUNSETVNETLE, libc::TUNSETVNETLE));
     assert!(same(TUNSETVNETBE, libc::TUNSETVNETBE));
+    assert!(same(TUNGETVNETLE, libc::TUNGETVNETLE));
+    assert!(same(TUNGETVNETBE, libc::TUNGETVNETBE));
+    assert!(same(TUNGETDEVNETNS, libc::TUNGETDEVNETNS));
     assert!(same(TUNSETSTEERINGEBPF, libc::TUNSETSTEERINGEBPF));
     assert!(same(TUNSETFILTEREBPF, libc::TUNSETFILTEREBPF));
     assert!(size_of::<InterfaceRequest>() == size_of::<libc::ifreq>());
@@ -248,10 +261,13 @@ mod tests {
         // Computed by C compilers from <linux/if_tun.h>. `struct sock_fprog` has 16 bytes, or 8.
         let words = [0x0008_0000, 0x0010_0000][usize::from(size_of::<usize>() == 8)];
         let (write, read) = if NARROW_SIZE { (0x8004_0000, 0x4004_0000) } else { (0x4004_0000, 0x8004_0000) };
+        let neither = if NARROW_SIZE { 0x2000_0000 } else { 0 };
         assert_eq!(TUNSETIFF, write | 0x54ca);
         assert_eq!(TUNSETPERSIST, write | 0x54cb);
         assert_eq!(TUNGETIFF, read | 0x54d2);
         assert_eq!(TUNSETVNETHDRSZ, write | 0x54d8);
+        assert_eq!(TUNGETVNETBE, read | 0x54df);
+        assert_eq!(TUNGETDEVNETNS, neither | 0x54e3);
         assert_eq!(TUNDETACHFILTER, write & 0xf000_0000 | words | 0x54d6);
     }
 

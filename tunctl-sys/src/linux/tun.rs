@@ -27,13 +27,13 @@
 use std::ffi::{c_int, c_uint};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{
-    InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, SIOCSIFHWADDR, TUNDETACHFILTER, TUNGETIFF,
-    TUNGETVNETHDRSZ, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETOFFLOAD, TUNSETOWNER,
-    TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE,
-    TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
+    InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, SIOCGSKNS, SIOCSIFHWADDR, TUNDETACHFILTER,
+    TUNGETDEVNETNS, TUNGETIFF, TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE, TUNSETFILTEREBPF, TUNSETGROUP,
+    TUNSETIFF, TUNSETIFINDEX, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF,
+    TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
 };
 use crate::ioctl::{self, Driver};
 
@@ -115,6 +115,16 @@ const SET_FILTER: Setter<c_int> = unsafe { Setter::new(TUNSETFILTEREBPF) };
 const SET_VNET_LITTLE_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETLE) };
 // SAFETY: `tun_set_vnet_be` copies one `int` in, or ignores the argument, and writes nothing.
 const SET_VNET_BIG_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETBE) };
+// SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
+const GET_VNET_LITTLE_ENDIAN: Getter<c_int> = unsafe { Getter::new(TUNGETVNETLE) };
+// SAFETY: `tun_get_vnet_be` copies one `int` out, or ignores the argument, and reads nothing; any bytes are a
+// valid `int`.
+const GET_VNET_BIG_ENDIAN: Getter<c_int> = unsafe { Getter::new(TUNGETVNETBE) };
+// SAFETY: `__tun_chr_ioctl` ignores the argument.
+const GET_DEVICE_NAMESPACE: ByValue = unsafe { ByValue::new(TUNGETDEVNETNS) };
+// SAFETY: `__tun_chr_ioctl` ignores the argument of this one request of the sockets' group, which has no
+// `struct ifreq`.
+const GET_OPENERS_NAMESPACE: ByValue = unsafe { ByValue::new(SIOCGSKNS) };
 
 /// Creates an interface, or attaches to one; `request` then holds the name that the kernel chose.
 ///
@@ -263,6 +273,63 @@ pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// The byte order of the virtio-net header in front of each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VnetOrder {
+    /// The host's.
+    Native,
+    /// The least significant byte first, whatever the host's is.
+    Little,
+    /// The most significant byte first, whatever the host's is.
+    Big,
+}
+
+/// Returns the byte order of the virtio-net header.
+///
+/// # Errors
+///
+/// `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNGETVNETLE")]
+#[doc(alias = "TUNGETVNETBE")]
+pub fn vnet_order(fd: BorrowedFd<'_>) -> io::Result<VnetOrder> {
+    // `tun_is_little_endian` asks for little endian first.
+    if GET_VNET_LITTLE_ENDIAN.call(fd)? != 0 {
+        return Ok(VnetOrder::Little);
+    }
+    match GET_VNET_BIG_ENDIAN.call(fd) {
+        // `tun_get_vnet_be` answers so in a kernel without support for foreign byte orders.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(VnetOrder::Native),
+        outcome => Ok(if outcome? == 0 { VnetOrder::Native } else { VnetOrder::Big }),
+    }
+}
+
+/// Returns the network namespace of the attached interface, which is another one than
+/// [`openers_namespace`]'s after the interface has moved.
+///
+/// # Errors
+///
+/// `EPERM`: the caller has no `CAP_NET_ADMIN` in the user namespace that owns it. `EINVAL`: the kernel is
+/// older than the request. `EMFILE`, `ENFILE`. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNGETDEVNETNS")]
+pub fn device_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let namespace = GET_DEVICE_NAMESPACE.call(fd, 0)?;
+    // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+}
+
+/// Returns the network namespace in which the node was opened, which is where [`set_iff`] finds or creates
+/// the interface. It also answers for a descriptor that is attached to nothing.
+///
+/// # Errors
+///
+/// `EPERM`: the caller has no `CAP_NET_ADMIN` in the user namespace that owns it. `EMFILE`, `ENFILE`.
+#[doc(alias = "SIOCGSKNS")]
+pub fn openers_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let namespace = GET_OPENERS_NAMESPACE.call(fd, 0)?;
+    // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+}
+
 /// Removes the filters by which a tap drops frames: the MAC filter and the classic BPF program.
 ///
 /// # Errors
@@ -291,6 +358,7 @@ pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 mod tests {
     use std::fs::File;
     use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -313,6 +381,20 @@ mod tests {
         if let Ok(node) = File::open("/dev/net/tun") {
             assert!(TunDriver::answers(node.as_fd()).unwrap());
             assert_eq!(set_persist(node.as_fd(), false).unwrap_err().raw_os_error(), Some(libc::EBADFD));
+        }
+    }
+
+    #[test]
+    fn an_unattached_node_reports_where_it_was_opened() {
+        let Ok(node) = File::open("/dev/net/tun") else { return };
+        assert_eq!(device_namespace(node.as_fd()).unwrap_err().raw_os_error(), Some(libc::EBADFD));
+        match openers_namespace(node.as_fd()) {
+            Ok(namespace) => {
+                let here = std::fs::metadata("/proc/thread-self/ns/net").unwrap();
+                let there = File::from(namespace).metadata().unwrap();
+                assert_eq!((there.dev(), there.ino()), (here.dev(), here.ino()));
+            }
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EPERM)),
         }
     }
 }
