@@ -93,6 +93,15 @@ causes! {
         "Only an interface that was created with several queues can attach and detach them.";
     /// An interface of that name exists and is not a TUN/TAP interface.
     NotATun = "the interface is not a TUN/TAP interface", InvalidInput, "Choose another name.";
+    /// A descriptor that was to become a device is another file: not one of the TUN/TAP driver, or of a mock
+    /// not one of its own.
+    ForeignDescriptor = "the descriptor is not one of the TUN/TAP driver", InvalidInput,
+        "Pass the descriptor of an open TUN/TAP device.";
+    /// A descriptor that was to become a device is the driver's, and is attached to no interface.
+    NotAttached = "the descriptor is attached to no interface", NotConnected,
+        "It never was, or its interface was deleted: have the program that opened it attach it first.";
+    /// An adopted device is attached to an interface, and which one cannot be determined.
+    UnknownInterface = "the interface of this adopted device is not known", PermissionDenied;
     /// The kernel refuses the name, or the text is not a name.
     InvalidName = "the name is invalid", InvalidInput;
     /// Options that make no sense together.

@@ -48,6 +48,10 @@ numeric_id! {
 pub struct InterfaceIndex(NonZeroU32);
 
 impl InterfaceIndex {
+    /// An index that no interface has: that of an [adopted](crate::Adopt::adopt) device whose interface is
+    /// not known.
+    pub const UNKNOWN: Self = Self(NonZeroU32::MAX);
+
     /// `None` for 0, by which the kernel means no interface.
     #[must_use]
     pub const fn new(index: u32) -> Option<Self> {

@@ -21,6 +21,7 @@
 
 pub mod active;
 mod address;
+mod adopt;
 mod apply;
 mod backend;
 mod capabilities;
@@ -45,6 +46,7 @@ mod reason;
 mod text;
 
 pub use address::{InterfaceAddress, InvalidAddress};
+pub use adopt::{Adopt, AdoptError};
 pub use backend::{AttachMode, TunBackend};
 pub use capabilities::Capabilities;
 pub use cause::Cause;

@@ -42,6 +42,8 @@ operations! {
     Open = "open",
     /// [`TunBackend::open_or_create`](crate::TunBackend::open_or_create).
     OpenOrCreate = "open or create",
+    /// [`Adopt::adopt`](crate::Adopt::adopt).
+    Adopt = "adopt the descriptor of",
     /// [`TunBackend::interface`](crate::TunBackend::interface).
     Lookup = "look up",
     /// [`TunBackend::interfaces`](crate::TunBackend::interfaces).

@@ -50,6 +50,7 @@ impl TunBackend for LinuxBackend {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::ALL.without(&[
+            Operation::Adopt,
             Operation::SetOffloads,
             Operation::Interrupt,
             Operation::Move,

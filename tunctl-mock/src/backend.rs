@@ -156,6 +156,7 @@ impl TunBackend for MockBackend {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::ALL.without(&[
+            Operation::Adopt,
             Operation::Interrupt,
             Operation::Move,
             Operation::Connect,

@@ -130,7 +130,7 @@ pub use tunctl_linux::native::*;
 /// the crates.
 pub mod prelude {
     pub use tunctl_core::{
-        Cause, CreateOptions, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceConfig,
+        Adopt, Cause, CreateOptions, Error, Gid, Holder, Interface, InterfaceAddress, InterfaceConfig,
         InterfaceInfo, InterfaceName, Interrupter, Layer, MacAddress, Mtu, NamePattern, Operation, Queues,
         Readiness, Result, State, TunBackend, TunDevice, Uid, WaitOutcome,
     };
