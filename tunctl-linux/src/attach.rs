@@ -162,21 +162,10 @@ impl<'a> Attach<'a> {
         Ok(fd)
     }
 
-    /// The interface that a descriptor is attached to. The descriptor reports only the name. The lookup by
-    /// name is valid only if the descriptor still reports the same name afterwards.
+    /// The interface that a descriptor is attached to.
     fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
-        let general =
-            |error: &io::Error| self.fail_with(errno::of(error), remedy::attached(errno::of(error)));
-        for _ in 0..ATTEMPTS {
-            let name = attached_name(fd).map_err(|error| general(&error))?;
-            let link = self.netlink.link_by_name(&name).map_err(|error| general(&error))?;
-            let still = attached_name(fd).map_err(|error| general(&error))?;
-            match link {
-                Some(Link::Tun(info)) if name == still => return Ok(info),
-                _ => {}
-            }
-        }
-        Err(self.overtaken())
+        let general = |error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)));
+        attached_link(fd, &self.netlink).map_err(general)?.ok_or_else(|| self.overtaken())
     }
 
     /// Resets the state that the driver keeps with the interface rather than the descriptor. A former user's
@@ -198,7 +187,9 @@ impl<'a> Attach<'a> {
     }
 
     fn device(&self, fd: OwnedFd, attached: &InterfaceInfo) -> LinuxDevice {
-        LinuxDevice::new(fd, LinuxInterface::new(self.netlink.clone(), attached), self.options.get_flags())
+        let flags = self.options.get_flags();
+        let interface = LinuxInterface::new(self.netlink.clone(), attached);
+        LinuxDevice::new(fd, interface, flags, flags.header_kind())
     }
 
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {
@@ -249,4 +240,19 @@ pub(crate) fn attached_name(fd: &OwnedFd) -> io::Result<InterfaceName> {
     let request = tun::iff(fd.as_fd())?;
     InterfaceName::from_kernel(request.name())
         .map_err(|invalid| io::Error::new(io::ErrorKind::InvalidData, invalid))
+}
+
+/// The interface that a descriptor is attached to, if it is in the socket's namespace. The descriptor reports
+/// only the name. The lookup by name is valid only if the descriptor still reports the same name afterwards.
+/// `None` if that was not so in any attempt.
+pub(crate) fn attached_link(fd: &OwnedFd, netlink: &Netlink) -> io::Result<Option<InterfaceInfo>> {
+    for _ in 0..ATTEMPTS {
+        let name = attached_name(fd)?;
+        let link = netlink.link_by_name(&name)?;
+        match link {
+            Some(Link::Tun(info)) if attached_name(fd)? == name => return Ok(Some(info)),
+            _ => {}
+        }
+    }
+    Ok(None)
 }

@@ -50,7 +50,6 @@ impl TunBackend for LinuxBackend {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::ALL.without(&[
-            Operation::Adopt,
             Operation::SetOffloads,
             Operation::Interrupt,
             Operation::Move,

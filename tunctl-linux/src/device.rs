@@ -12,6 +12,7 @@ use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceInfo, InterfaceName, Interrupter,
     Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
+use tunctl_packet::header::HeaderKind;
 use tunctl_sys::linux::tun;
 
 use crate::attach::attached_name;
@@ -29,12 +30,20 @@ pub struct LinuxDevice {
     fd: Arc<OwnedFd>,
     interface: LinuxInterface,
     flags: CreateFlags,
+    /// Those of the flags, but for a virtio-net header in another format that the giver of an adopted
+    /// descriptor has set.
+    headers: HeaderKind,
 }
 
 impl LinuxDevice {
-    pub(crate) fn new(fd: OwnedFd, interface: LinuxInterface, flags: CreateFlags) -> Self {
+    pub(crate) fn new(
+        fd: OwnedFd,
+        interface: LinuxInterface,
+        flags: CreateFlags,
+        headers: HeaderKind,
+    ) -> Self {
         let fd = Arc::new(fd);
-        Self { interface: interface.of_device(&fd), fd, flags }
+        Self { interface: interface.of_device(&fd), fd, flags, headers }
     }
 
     #[cold]
@@ -47,14 +56,16 @@ impl LinuxDevice {
     fn receive_error(&self, errno: Errno, room: usize) -> Error {
         match errno {
             Errno::EAGAIN => would_block(Operation::Receive),
-            errno => self.error(Operation::Receive, errno, remedy::receive(errno, self.flags, room)),
+            errno => self.error(Operation::Receive, errno, remedy::receive(errno, self.headers, room)),
         }
     }
 
     fn send_error(&self, errno: Errno, length: usize) -> Error {
         match errno {
             Errno::EAGAIN => would_block(Operation::Send),
-            errno => self.error(Operation::Send, errno, remedy::send(errno, self.flags, length)),
+            errno => {
+                self.error(Operation::Send, errno, remedy::send(errno, self.layer(), self.headers, length))
+            }
         }
     }
 
@@ -94,6 +105,9 @@ impl LinuxDevice {
     /// cannot be queried, and its index may belong to another interface here.
     fn report_if_here(&self) -> Result<Option<InterfaceInfo>, Errno> {
         let name = attached_name(&self.fd).map_err(|error| errno::of(&error))?;
+        if self.interface.is_unknown() {
+            return Ok(None);
+        }
         let found = self.interface.netlink().link_by_index(self.interface.index());
         match found.map_err(|error| errno::of(&error))? {
             Some(Link::Tun(info)) if info.name == name => Ok(Some(info)),
@@ -150,6 +164,23 @@ fn would_block(operation: Operation) -> Error {
     Reason::new(Cause::WouldBlock).with_errno(Errno::EAGAIN as i32).of(operation)
 }
 
+impl From<LinuxDevice> for OwnedFd {
+    /// Hands the descriptor over: to another program, by `SCM_RIGHTS` or inheritance, which
+    /// [adopts](tunctl_core::Adopt::adopt) it; or to code of the caller's own. It stays attached, non-blocking
+    /// and close-on-exec, and the interface as it is.
+    fn from(device: LinuxDevice) -> Self {
+        let LinuxDevice { mut fd, .. } = device;
+        loop {
+            match Arc::try_unwrap(fd) {
+                Ok(fd) => return fd,
+                // An operation of the interface in another thread holds the descriptor for one request.
+                Err(held) => fd = held,
+            }
+            thread::yield_now();
+        }
+    }
+}
+
 impl AsFd for LinuxDevice {
     /// Lends the descriptor, for an event loop to wait on.
     ///
@@ -177,6 +208,10 @@ impl TunDevice for LinuxDevice {
 
     fn flags(&self) -> CreateFlags {
         self.flags
+    }
+
+    fn header_kind(&self) -> HeaderKind {
+        self.headers
     }
 
     // Inlined, since each frame between the caller and the system call costs a percent of a packet.
@@ -238,7 +273,7 @@ impl TunDevice for LinuxDevice {
             let errno = errno::of(&error);
             self.error(Operation::Duplicate, errno, remedy::from_errno(errno))
         })?;
-        Ok(Self::new(fd, self.interface.clone(), self.flags))
+        Ok(Self::new(fd, self.interface.clone(), self.flags, self.headers))
     }
 
     /// On Linux, with `CAP_NET_ADMIN` this deletes the interface even while others have it open. Without it,

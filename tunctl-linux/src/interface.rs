@@ -13,7 +13,7 @@ use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
     Cause, Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    MacAddress, Mtu, Operation, Result, State,
+    MacAddress, Mtu, Operation, Reason, Result, State,
 };
 use tunctl_sys::linux::netlink::{STATS64_TX_DROPPED, ifla};
 use tunctl_sys::linux::tun;
@@ -46,12 +46,25 @@ pub struct LinuxInterface {
     name: InterfaceName,
     /// The descriptor of the device that lent this handle, as long as it is open.
     descriptor: Weak<OwnedFd>,
+    /// Why it is not known which interface it is. The socket and the index are then none.
+    unknown: Option<Arc<Reason>>,
 }
 
 impl LinuxInterface {
     pub(crate) fn new(netlink: Arc<Netlink>, found: &InterfaceInfo) -> Self {
         let descriptor = Weak::new();
-        Self { netlink, index: found.index, layer: found.layer, name: found.name, descriptor }
+        let InterfaceInfo { index, layer, name, .. } = *found;
+        Self { netlink, index, layer, name, descriptor, unknown: None }
+    }
+
+    /// The interface of an adopted device, which cannot be reached for this reason.
+    pub(crate) fn unknown(name: InterfaceName, layer: Layer, reason: Reason) -> Self {
+        let (netlink, index) = (Arc::new(Netlink::none()), InterfaceIndex::UNKNOWN);
+        Self { netlink, index, layer, name, descriptor: Weak::new(), unknown: Some(Arc::new(reason)) }
+    }
+
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.unknown.is_some()
     }
 
     /// The same interface, as the one that this descriptor is attached to.
@@ -105,6 +118,9 @@ impl LinuxInterface {
     /// A descriptor knows which interface it is attached to, by its present name. Without one, another
     /// TUN/TAP interface of the same layer cannot be told from this one.
     fn ours(&self, operation: Operation) -> Result<InterfaceInfo> {
+        if let Some(reason) = &self.unknown {
+            return Err(self.named(Reason::clone(reason).of(operation)));
+        }
         let descriptor = self.descriptor.upgrade();
         let attached = || match &descriptor {
             Some(descriptor) => {

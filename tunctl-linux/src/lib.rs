@@ -28,6 +28,7 @@
 #![cfg(any(target_os = "linux", target_os = "android"))]
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod attach;
 mod backend;
 mod device;

@@ -33,8 +33,8 @@ const DUMP_ATTEMPTS: usize = 16;
 const ATTEMPTS: usize = 4;
 
 pub(crate) struct Netlink {
-    // Held from a question to the end of its answer.
-    channel: Mutex<Channel>,
+    // Held from a question to the end of its answer. `None` if there is no socket.
+    channel: Mutex<Option<Channel>>,
     namespace: PathBuf,
 }
 
@@ -51,13 +51,18 @@ type Outcome<T> = Result<T, Failure>;
 impl Netlink {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> io::Result<Self> {
-        let channel = Mutex::new(Channel::open()?);
+        let channel = Mutex::new(Some(Channel::open()?));
         Ok(Self { channel, namespace: current_namespace() })
+    }
+
+    /// No socket: each question is refused with `ENOTCONN`.
+    pub(crate) fn none() -> Self {
+        Self { channel: Mutex::new(None), namespace: PathBuf::new() }
     }
 
     /// Whether the thread that opened it had `CAP_NET_ADMIN`.
     pub(crate) fn opener_was_capable(&self) -> bool {
-        self.channel().opener_was_capable
+        self.channel().as_ref().is_some_and(|channel| channel.opener_was_capable)
     }
 
     /// The network namespace of the socket, as `/proc/PID/ns/net` links to it. Empty if it could not be
@@ -126,13 +131,14 @@ impl Netlink {
 
     fn exchange(&self, message: &RouteNetlinkMessage, flags: u16) -> Outcome<(Vec<Answer>, Listing)> {
         let mut channel = self.channel();
+        let channel = channel.as_mut().ok_or_else(|| Failure::Refused(Errno::ENOTCONN.into()))?;
         if channel.process != std::process::id() {
             channel.reopen(&self.namespace).map_err(Failure::Refused)?;
         }
         channel.exchange(message.clone(), flags)
     }
 
-    fn channel(&self) -> MutexGuard<'_, Channel> {
+    fn channel(&self) -> MutexGuard<'_, Option<Channel>> {
         // A thread that panicked meanwhile has left answers to an old question, as the channel knows.
         self.channel.lock().unwrap_or_else(PoisonError::into_inner)
     }

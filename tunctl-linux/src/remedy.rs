@@ -4,6 +4,7 @@
 //! remedy that is the same on every system stands beside the cause, in tunctl-core. This file has those that
 //! name a command of Linux.
 
+mod adopt;
 mod node;
 mod packet;
 mod permission;
@@ -13,6 +14,10 @@ use tunctl_core::{Cause, CreateFlags, Holder, InterfaceName, Layer, Operation, R
 
 use crate::netlink::Link;
 
+pub(crate) use adopt::{
+    adopt, unknown_after, unknown_beyond_reach, unknown_elsewhere, unknown_header_size,
+    unknown_without_netlink,
+};
 pub(crate) use node::node;
 pub(crate) use packet::{pieces, receive, send};
 use permission::{may_not_create, not_owner, unprivileged};

@@ -1,8 +1,8 @@
 //! Linux: `<linux/if_tun.h>` and the calls that use it.
 //!
 //! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
-//! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`] and [`namespace`],
-//! need Linux.
+//! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`], [`seccomp`] and
+//! [`namespace`], need Linux.
 //! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -14,6 +14,8 @@ pub mod netlink_socket;
 pub mod packet_socket;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod process;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod seccomp;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod tun;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -21,7 +21,7 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-packet", below: &[] },
     Crate { name: "tunctl-core", below: &["tunctl-packet"] },
     Crate { name: "tunctl-conformance", below: &["tunctl-core", "tunctl-packet"] },
-    Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-sys"] },
+    Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-packet", "tunctl-sys"] },
     Crate { name: "tunctl-bsd", below: &["tunctl-core", "tunctl-packet", "tunctl-sys"] },
     Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet", "tunctl-conformance"] },
     Crate { name: "tunctl-capture", below: &["tunctl-core", "tunctl-packet"] },

@@ -13,7 +13,9 @@ use nix::errno::Errno;
 use tunctl_core::{
     CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
 };
-use tunctl_sys::linux::netlink::{LINK_HEADER_SIZE, LINK_UP, ifla, ifla_info, ifla_tun, rtm};
+use tunctl_sys::linux::netlink::{
+    LINK_HEADER_SIZE, LINK_UP, STATS64_RX_DROPPED, ifla, ifla_info, ifla_tun, rtm,
+};
 use tunctl_sys::linux::{NAME_SIZE, iff};
 
 use super::{Answer, Netlink};
@@ -56,6 +58,14 @@ impl Netlink {
             let attributes = answer.payload.get(LINK_HEADER_SIZE..).unwrap_or_default();
             find(attributes, kind).unwrap_or_default().to_vec()
         }))
+    }
+
+    /// How many packets from the program an interface has dropped (`rx_dropped`); `None` if it cannot be
+    /// learnt.
+    pub(crate) fn dropped_from_program(&self, index: InterfaceIndex) -> Option<u64> {
+        let counters = self.link_attribute(index, ifla::STATS64).ok()??;
+        let dropped = counters.chunks_exact(size_of::<u64>()).nth(STATS64_RX_DROPPED)?;
+        dropped.try_into().ok().map(u64::from_ne_bytes)
     }
 
     fn link(&self, question: LinkMessage) -> io::Result<Option<Answer>> {

@@ -1,16 +1,17 @@
 //! Why a packet could not be received or sent.
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, CreateFlags, Reason};
+use tunctl_core::{Cause, Layer, Reason};
+use tunctl_packet::header::HeaderKind;
 
 use super::{from_errno, gone};
 
 /// The most pieces of a vectored call (`UIO_MAXIOV`).
 const MOST_PIECES: usize = 1024;
 
-/// `read` into `room` bytes failed on a device with `flags`.
-pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Reason {
-    let headers = flags.header_kind().length();
+/// `read` into `room` bytes failed on a device whose packets have these headers.
+pub(crate) fn receive(errno: Errno, headers: HeaderKind, room: usize) -> Reason {
+    let headers = headers.length();
     match errno {
         Errno::EBADFD => gone(),
         Errno::EINVAL if room < headers => Reason::new(Cause::TooShort)
@@ -22,9 +23,10 @@ pub(crate) fn receive(errno: Errno, flags: CreateFlags, room: usize) -> Reason {
     }
 }
 
-/// `write` of `length` bytes failed on a device with `flags`.
-pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
-    let least = flags.header_kind().length() + least_behind_headers(flags);
+/// `write` of `length` bytes failed on a device of this layer, whose packets have these headers.
+pub(crate) fn send(errno: Errno, layer: Layer, headers: HeaderKind, length: usize) -> Reason {
+    let headers = headers.length();
+    let least = headers + least_behind_headers(layer);
     match errno {
         Errno::EBADFD => gone(),
         Errno::EIO => {
@@ -32,17 +34,17 @@ pub(crate) fn send(errno: Errno, flags: CreateFlags, length: usize) -> Reason {
         }
         Errno::ENOBUFS => Reason::new(Cause::NoBuffers),
         Errno::EINVAL if length < least => {
-            Reason::new(Cause::TooShort).with_detail(too_short(flags, length)).with_remedy(
+            Reason::new(Cause::TooShort).with_detail(too_short(layer, headers, length)).with_remedy(
                 "A write is one whole packet, beginning with the headers that the device was created with.",
             )
         }
-        Errno::EINVAL if flags.header_kind().length() > 0 => Reason::new(Cause::MalformedPacket)
+        Errno::EINVAL if headers > 0 => Reason::new(Cause::MalformedPacket)
             .with_detail("the headers in front of the packet, or the packet itself, are malformed")
             .with_remedy(
                 "This device was created with packet information or a virtio-net header: each write begins \
                  with these headers, followed by an IP packet (tun) or an Ethernet frame (tap).",
             ),
-        Errno::EINVAL if flags.contains(CreateFlags::TUN) => Reason::new(Cause::MalformedPacket)
+        Errno::EINVAL if layer == Layer::Tun => Reason::new(Cause::MalformedPacket)
             .with_detail("on a tun, a packet begins with an IPv4 or IPv6 header")
             .with_remedy(
                 "Its first four bits must be 4 or 6. Ethernet frames need a tap. A packet information or \
@@ -64,13 +66,15 @@ pub(crate) fn pieces(errno: Errno, count: usize) -> Option<Reason> {
 
 /// What the kernel asks for behind the headers (`tun_get_user`, Linux 6.18): a frame's own header, or at
 /// least something.
-fn least_behind_headers(flags: CreateFlags) -> usize {
-    if flags.contains(CreateFlags::TAP) { 14 } else { 1 }
+const fn least_behind_headers(layer: Layer) -> usize {
+    match layer {
+        Layer::Tun => 1,
+        Layer::Tap => 14,
+    }
 }
 
-fn too_short(flags: CreateFlags, length: usize) -> String {
+fn too_short(layer: Layer, headers: usize, length: usize) -> String {
     let bytes = |count: usize| if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
-    let headers = flags.header_kind().length();
     if length < headers {
         return format!(
             "the packet has {}, and the headers in front of it {}",
@@ -79,7 +83,10 @@ fn too_short(flags: CreateFlags, length: usize) -> String {
         );
     }
     let (behind, what) = if headers == 0 { ("", "it has") } else { (" behind the headers", "there are") };
-    let least = least_behind_headers(flags);
-    let kind = if flags.contains(CreateFlags::TAP) { "an Ethernet frame" } else { "a packet" };
+    let least = least_behind_headers(layer);
+    let kind = match layer {
+        Layer::Tun => "a packet",
+        Layer::Tap => "an Ethernet frame",
+    };
     format!("{kind} has at least {}{behind}, and {what} {}", bytes(least), bytes(length - headers))
 }

@@ -154,9 +154,13 @@ fn a_sandbox_is_told_from_a_missing_right() {
     assert_eq!(refused.cause(), Cause::Sandboxed);
 }
 
+fn send_with(flags: CreateFlags, length: usize) -> Reason {
+    send(Errno::EINVAL, flags.layer().unwrap(), flags.header_kind(), length)
+}
+
 #[test]
 fn a_packet_that_is_too_short_is_told_from_one_that_is_malformed() {
-    let cause = |flags, length| send(Errno::EINVAL, flags, length).of(Operation::Send).cause();
+    let cause = |flags: CreateFlags, length| send_with(flags, length).of(Operation::Send).cause();
     let tap = CreateFlags::TAP | CreateFlags::NO_PI;
     assert_eq!(cause(tap, 13), Cause::TooShort);
     assert_eq!(cause(tap, 14), Cause::MalformedPacket);
@@ -186,7 +190,7 @@ fn who_holds_an_interface_decides_what_to_do() {
 #[test]
 fn a_packet_that_is_too_short_is_told_by_its_own_numbers() {
     let told = |flags, length| {
-        let text = send(Errno::EINVAL, flags, length).of(Operation::Send).to_string();
+        let text = send_with(flags, length).of(Operation::Send).to_string();
         text.split(": ").nth(1).unwrap().split(". ").next().unwrap().to_owned()
     };
     let (tun, tap) = (CreateFlags::TUN | CreateFlags::NO_PI, CreateFlags::TAP | CreateFlags::NO_PI);

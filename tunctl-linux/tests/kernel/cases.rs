@@ -1,6 +1,9 @@
 //! The cases, by what they are about.
 
 mod addresses;
+mod adopt;
+mod adopt_refused;
+mod adopt_unprivileged;
 mod answers;
 mod attach;
 mod create;
@@ -40,6 +43,9 @@ pub(crate) fn main() -> ExitCode {
         undo::cases(),
         create::cases(),
         attach::cases(),
+        adopt::cases(),
+        adopt_refused::cases(),
+        adopt_unprivileged::cases(),
         queues::cases(),
         names::cases(),
         flags::cases(),

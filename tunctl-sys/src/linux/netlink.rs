@@ -53,6 +53,10 @@ pub mod ifla {
     pub const CARRIER: u16 = 33;
 }
 
+/// The position of `rx_dropped` among the counters of [`ifla::STATS64`].
+#[doc(alias = "rtnl_link_stats64")]
+pub const STATS64_RX_DROPPED: usize = 6;
+
 /// The position of `tx_dropped` among the counters of [`ifla::STATS64`].
 #[doc(alias = "rtnl_link_stats64")]
 pub const STATS64_TX_DROPPED: usize = 7;

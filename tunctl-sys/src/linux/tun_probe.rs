@@ -33,10 +33,15 @@ impl Unreadable {
         let mapped = Self(start);
         // SAFETY: the bytes are the end of the mapping above, begin at a multiple of every page size of Linux,
         // and nobody has a reference into them.
-        if unsafe { libc::mprotect(start.byte_add(READABLE).as_ptr(), LENGTH, libc::PROT_NONE) } < 0 {
+        if unsafe { libc::mprotect(mapped.before_end(0), LENGTH, libc::PROT_NONE) } < 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(mapped)
+    }
+
+    /// The address of so many readable bytes, at most all, in front of the unreadable ones.
+    const fn before_end(&self, readable: usize) -> *mut c_void {
+        self.0.as_ptr().wrapping_byte_add(READABLE - readable)
     }
 }
 
@@ -67,11 +72,9 @@ pub fn offer_unreadable(fd: BorrowedFd<'_>, zeros: usize, unreadable: usize) -> 
         return Err(io::Error::from_raw_os_error(libc::ENOTTY));
     }
     let memory = Unreadable::map()?;
-    // SAFETY: `zeros` is at most READABLE, so that the address is within the mapping.
-    let packet = unsafe { memory.0.byte_add(READABLE - zeros) };
     // SAFETY: the kernel reads from `zeros + unreadable` bytes of the mapping, which stays until the call
     // returns, and refuses where it must not read; it writes nothing.
-    let written = unsafe { libc::write(fd.as_raw_fd(), packet.as_ptr(), zeros + unreadable) };
+    let written = unsafe { libc::write(fd.as_raw_fd(), memory.before_end(zeros), zeros + unreadable) };
     match io::Error::last_os_error().raw_os_error() {
         Some(errno) if written < 0 => Ok(errno),
         // The driver takes a packet whole or not at all.
@@ -101,15 +104,14 @@ mod tests {
     fn the_kernel_reads_the_zeros_and_stops_where_it_must_not_read() {
         let memory = Unreadable::map().unwrap();
         let (near, mut far) = UnixStream::pair().unwrap();
-        // SAFETY: 4 is less than READABLE.
-        let start = unsafe { memory.0.byte_add(READABLE - 4) };
+        let start = memory.before_end(4);
         // SAFETY: all of the bytes are in the mapping, and write(2) only reads them.
-        assert_eq!(unsafe { libc::write(near.as_raw_fd(), start.as_ptr(), 4) }, 4);
+        assert_eq!(unsafe { libc::write(near.as_raw_fd(), start, 4) }, 4);
         let mut four = [1; 4];
         far.read_exact(&mut four).unwrap();
         assert_eq!(four, [0; 4]);
         // SAFETY: as above.
-        assert_eq!(unsafe { libc::write(near.as_raw_fd(), start.as_ptr(), 5) }, -1);
+        assert_eq!(unsafe { libc::write(near.as_raw_fd(), start, 5) }, -1);
         assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EFAULT));
     }
 

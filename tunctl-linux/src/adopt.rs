@@ -1,0 +1,251 @@
+//! Adopting: from an attached descriptor to a device. Everything is asked of the kernel, and nothing of it
+//! changes before it is known that the descriptor can be adopted.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::thread;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sched::{CloneFlags, setns};
+use tunctl_core::{
+    Adopt, AdoptError, Cause, CreateFlags, Error, InterfaceInfo, InterfaceName, Layer, Operation, Reason,
+};
+use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
+use tunctl_sys::linux::iff;
+use tunctl_sys::linux::tun::{self, VnetOrder};
+use tunctl_sys::linux::tun_probe::offer_unreadable;
+
+use crate::attach::attached_link;
+use crate::errno;
+use crate::netlink::Netlink;
+use crate::{LinuxBackend, LinuxDevice, LinuxInterface, remedy};
+
+impl Adopt for LinuxBackend {
+    /// # Platform
+    ///
+    /// With `CAP_NET_ADMIN` over the interface's network namespace, the kernel says which namespace that is.
+    /// If it is not the calling thread's, its interface is configured by a socket that is opened there, which
+    /// takes `CAP_SYS_ADMIN`, and a thread that ends before this returns. Without `CAP_NET_ADMIN`, the
+    /// interface is looked for in the calling thread's namespace, and is taken for it only if packets that the
+    /// driver refuses on the descriptor are counted there: it has dropped (`rx_dropped`) five more packets
+    /// afterwards. If it is not found, and on a tun without packet information or virtio-net header, it has
+    /// dropped one more. A program that knows better uses the interface of that name:
+    /// [`backend.interface(&tun.name()?)`](tunctl_core::TunBackend::interface).
+    ///
+    /// What the kernel does not report stays as it is, and is the giver's to say: the offloads that are
+    /// switched on, filters, and the send buffer. A queue that is [detached](tunctl_core::Queues) stays so.
+    fn adopt(&self, fd: OwnedFd) -> Result<LinuxDevice, AdoptError> {
+        match Adoption::of(&fd) {
+            Ok(Adoption { interface, flags, headers }) => Ok(LinuxDevice::new(fd, interface, flags, headers)),
+            Err((reason, name)) => {
+                let error = reason.of(Operation::Adopt);
+                Err(AdoptError::new(name.into_iter().fold(error, Error::with_name), fd))
+            }
+        }
+    }
+}
+
+/// Why a descriptor cannot be adopted, and the interface's name as far as it is known.
+type Refusal = (Reason, Option<InterfaceName>);
+
+/// What is known of a descriptor that can be adopted.
+struct Adoption {
+    interface: LinuxInterface,
+    flags: CreateFlags,
+    headers: HeaderKind,
+}
+
+impl Adoption {
+    /// Asks everything of the kernel, and then sets the descriptor's own flags.
+    fn of(fd: &OwnedFd) -> Result<Self, Refusal> {
+        let seen = Seen::of(fd).map_err(|reason| (reason, None))?;
+        let refuse = |reason: Reason| (reason, Some(seen.name));
+        let format = seen.vnet_format(fd).map_err(refuse)?;
+        let found = seen.locate(fd);
+        if let Err(reason) = &found
+            && matches!(reason.cause(), Cause::TooManyOpenFiles | Cause::NotAttached)
+        {
+            return Err(refuse(reason.clone()));
+        }
+        let before = set_flags(fd).map_err(|errno| refuse(with_errno(errno, remedy::from_errno(errno))))?;
+        let has_packet_info = match &found {
+            Ok((_, info)) => Ok(!info.flags.contains(CreateFlags::NO_PI)),
+            Err(_) => seen.has_packet_info(fd),
+        };
+        let has_packet_info = has_packet_info.map_err(|reason| {
+            // The descriptor is still what it was: a change of its flags that succeeded can be undone.
+            let _ = fcntl(fd, FcntlArg::F_SETFL(before.0));
+            let _ = fcntl(fd, FcntlArg::F_SETFD(before.1));
+            refuse(reason)
+        })?;
+        let mut flags = seen.flags;
+        flags.set(CreateFlags::NO_PI, !has_packet_info);
+        let headers = match (has_packet_info, format) {
+            (false, None) => HeaderKind::Bare,
+            (true, None) => HeaderKind::PacketInfo,
+            (false, Some(format)) => HeaderKind::Vnet(format),
+            (true, Some(format)) => HeaderKind::PacketInfoAndVnet(format),
+        };
+        let interface = match found {
+            Ok((netlink, info)) => LinuxInterface::new(netlink, &info),
+            Err(reason) => LinuxInterface::unknown(seen.name, seen.layer, reason),
+        };
+        Ok(Self { interface, flags, headers })
+    }
+}
+
+/// What the driver reports of an attached descriptor.
+struct Seen {
+    name: InterfaceName,
+    layer: Layer,
+    /// Without `NO_PI`, which the driver also reports where no filter is attached.
+    flags: CreateFlags,
+    persistent: bool,
+}
+
+impl Seen {
+    fn of(fd: &OwnedFd) -> Result<Self, Reason> {
+        let request = tun::iff(fd.as_fd()).map_err(|error| refused(&error))?;
+        let name = InterfaceName::from_kernel(request.name())
+            .map_err(|invalid| Reason::new(Cause::Other).with_detail(invalid.to_string()))?;
+        let layer = if request.flags() & iff::TUN != 0 { Layer::Tun } else { Layer::Tap };
+        let flags = CreateFlags::from_bits_truncate(request.flags()) - CreateFlags::NO_PI;
+        Ok(Self { name, layer, flags, persistent: request.flags() & iff::PERSIST != 0 })
+    }
+
+    /// The format of the virtio-net headers, if packets have one.
+    fn vnet_format(&self, fd: &OwnedFd) -> Result<Option<VnetFormat>, Reason> {
+        if !self.flags.contains(CreateFlags::VNET_HDR) {
+            return Ok(None);
+        }
+        let bytes = tun::vnet_header_size(fd.as_fd()).map_err(|error| refused(&error))?;
+        let endian = match tun::vnet_order(fd.as_fd()).map_err(|error| refused(&error))? {
+            VnetOrder::Native => Endian::Native,
+            VnetOrder::Little => Endian::Little,
+            VnetOrder::Big => Endian::Big,
+        };
+        let length = usize::try_from(bytes).ok().and_then(VnetLength::from_bytes);
+        let length = length.ok_or_else(|| remedy::unknown_header_size(bytes))?;
+        Ok(Some(VnetFormat::new(length, endian)))
+    }
+
+    /// Whether packets have packet information, by packets that the driver cannot read (`tun_get_user`, Linux
+    /// 6.18). It copies packet information before it looks at the length of the rest, and looks whether there
+    /// is room for it before that.
+    fn has_packet_info(&self, fd: &OwnedFd) -> Result<bool, Reason> {
+        let is_bare_tun = self.layer == Layer::Tun && !self.flags.contains(CreateFlags::VNET_HDR);
+        let unreadable = if is_bare_tun { 3 } else { 4 };
+        let errno = offer_unreadable(fd.as_fd(), 0, unreadable).map_err(|error| refused(&error))?;
+        match Errno::from_raw(errno) {
+            Errno::EBADFD => Err(refused(&Errno::EBADFD.into())),
+            // Without packet information, three bytes are a packet, which cannot be copied, or for which there
+            // is no room.
+            Errno::EINVAL => Ok(is_bare_tun),
+            _ if is_bare_tun => Ok(false),
+            // Without it, four are too few for a virtio-net header or a frame.
+            Errno::EFAULT => Ok(true),
+            errno => Err(with_errno(errno, remedy::from_errno(errno))),
+        }
+    }
+
+    /// Finds the interface, and a socket that can configure it.
+    fn locate(&self, fd: &OwnedFd) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
+        let is_proven = match tun::device_namespace(fd.as_fd()) {
+            Ok(namespace) => Some(namespace),
+            Err(error) => match errno::of(&error) {
+                errno @ (Errno::EMFILE | Errno::ENFILE | Errno::EBADFD) => {
+                    return Err(refused(&errno.into()));
+                }
+                // No right to ask, a kernel that does not know the request, or a sandbox.
+                _ => None,
+            },
+        };
+        let netlink = match &is_proven {
+            Some(namespace) if !is_current(namespace) => open_in(namespace),
+            _ => Netlink::open().map_err(|error| remedy::unknown_without_netlink(&error)),
+        }?;
+        let info = attached_link(fd, &netlink).map_err(|error| remedy::unknown_after(&error))?;
+        let found = info.filter(|info| is_proven.is_some() || self.is_proven(fd, &netlink, info));
+        found.map(|info| (Arc::new(netlink), info)).ok_or_else(remedy::unknown_elsewhere)
+    }
+
+    /// Whether an interface of the same name is the one that the descriptor is attached to: if it is, it
+    /// counts the packets that the driver refuses on the descriptor.
+    fn is_proven(&self, fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo) -> bool {
+        let theirs = info.flags - CreateFlags::NO_PI;
+        let ours = self.flags - CreateFlags::ONE_QUEUE;
+        let is_alike = (info.layer, theirs, info.persistent) == (self.layer, ours, self.persistent);
+        is_alike && [2, 3].into_iter().all(|packets| counts(fd, netlink, info, packets))
+    }
+}
+
+/// How often a count is begun again into which other packets came.
+const ATTEMPTS: usize = 8;
+
+/// More than all headers of a packet, of which zeros make valid ones.
+const HEADERS: usize = 64;
+/// More than the least that the driver wants behind the headers.
+const BEHIND_HEADERS: usize = 14;
+
+/// Whether an interface has dropped exactly that many more packets after that many were refused.
+fn counts(fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -> bool {
+    for _ in 0..ATTEMPTS {
+        let Some(before) = netlink.dropped_from_program(info.index) else { return false };
+        let is_refused = |_| matches!(offer_unreadable(fd.as_fd(), HEADERS, BEHIND_HEADERS), Ok(errno) if errno == Errno::EFAULT as i32);
+        if !(0..packets).all(is_refused) {
+            return false;
+        }
+        match netlink.dropped_from_program(info.index).and_then(|after| after.checked_sub(before)) {
+            Some(counted) if counted == packets => return true,
+            Some(counted) if counted > packets => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Whether a namespace is the calling thread's.
+fn is_current(namespace: &OwnedFd) -> bool {
+    let identity = |status: fs::Metadata| (status.dev(), status.ino());
+    let theirs = namespace.try_clone().and_then(|namespace| File::from(namespace).metadata()).map(identity);
+    let ours = fs::metadata("/proc/thread-self/ns/net").map(identity);
+    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs == ours)
+}
+
+/// Opens a socket in another namespace: on a thread that ends, so that the caller's stays where it is.
+fn open_in(namespace: &OwnedFd) -> Result<Netlink, Reason> {
+    let open = || {
+        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+            Errno::EPERM => remedy::unknown_beyond_reach(),
+            errno => remedy::unknown_after(&errno.into()),
+        })?;
+        Netlink::open().map_err(|error| remedy::unknown_without_netlink(&error))
+    };
+    thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, open) {
+        Ok(visitor) => visitor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(error) => Err(remedy::unknown_after(&error)),
+    })
+}
+
+/// Makes the descriptor close-on-exec, and its open file non-blocking. Returns what they were.
+fn set_flags(fd: &OwnedFd) -> nix::Result<(OFlag, FdFlag)> {
+    let file = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    let descriptor = FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?);
+    fcntl(fd, FcntlArg::F_SETFL(file | OFlag::O_NONBLOCK))?;
+    fcntl(fd, FcntlArg::F_SETFD(descriptor | FdFlag::FD_CLOEXEC))?;
+    Ok((file, descriptor))
+}
+
+/// The driver refused a question about a descriptor.
+fn refused(error: &io::Error) -> Reason {
+    let errno = errno::of(error);
+    with_errno(errno, remedy::adopt(errno))
+}
+
+fn with_errno(errno: Errno, reason: Reason) -> Reason {
+    reason.with_errno(errno as i32)
+}
