@@ -33,7 +33,7 @@ cargo xtask TASK
   ci            what must pass before a change lands: all but the long campaigns; says where the time went
   tidy          check that ARCHITECTURE.md tells the truth, and that the layers are kept
   abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers
-  kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [-- ARGUMENTS OF THE SUITE]
+  kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [7.3] [-- ITS ARGUMENTS]
   differential  random operations on the mock and on the running kernel [--cases N] [--headers N] [--seed S]
   faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]
   cross         lint for the BSDs, macOS, other Linux and a machine without a system, with Debian's compiler

@@ -167,13 +167,15 @@ impl Transcript {
         self.release.is_none() && self.overdue.is_none()
     }
 
-    /// What is wrong, if anything is.
-    pub(super) fn problem(&self, series: &str) -> Option<String> {
+    /// What is wrong, if anything is. Where Debian's package moves on, a later series is right, too.
+    pub(super) fn problem(&self, series: &str, moves_on: bool) -> Option<String> {
         let Some(release) = &self.release else {
             let last = &self.early[self.early.len().saturating_sub(LAST_WORDS)..];
             return Some(format!("it did not boot{}\n{}", self.why(), last.join("\n")));
         };
-        if !release.starts_with(&format!("{series}.")) {
+        let is_expected = release.starts_with(&format!("{series}."))
+            || moves_on && numbers(release).is_some_and(|found| numbers(series) < Some(found));
+        if !is_expected {
             return Some(format!("{release} is not of the series {series}"));
         }
         match self.status.as_deref() {
@@ -190,6 +192,12 @@ impl Transcript {
         let late = self.overdue.map(|limit| format!(" within {} s, and was killed", limit.as_secs()));
         late.or_else(|| self.panic.as_ref().map(|panic| format!(": {panic}"))).unwrap_or_default()
     }
+}
+
+/// The two numbers of a series, with which a release begins.
+fn numbers(release: &str) -> Option<[u32; 2]> {
+    let mut numbers = release.splitn(3, ['.', '-']).map(str::parse);
+    Some([numbers.next()?.ok()?, numbers.next()?.ok()?])
 }
 
 #[cfg(test)]
@@ -210,10 +218,30 @@ mod tests {
         let end = format!("{END}0");
         let passed = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out";
         let transcript = transcript(&["SeaBIOS", &begin, passed, &end]);
-        assert_eq!(transcript.problem("6.1"), None);
+        assert_eq!(transcript.problem("6.1", false), None);
         assert_eq!(transcript.release.as_deref(), Some("6.1.0-50-cloud-amd64"));
         assert_eq!((transcript.report.passed, transcript.report.skipped), (5, 1));
-        assert!(transcript.problem("6.12").is_some());
+        assert!(transcript.problem("6.12", false).is_some());
+    }
+
+    #[test]
+    fn a_later_series_is_right_where_the_package_moves_on() {
+        let problem = |release: &str, moves_on| {
+            let passed = "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+            let (begin, end) = (format!("{BEGIN}{release}"), format!("{END}0"));
+            transcript(&[&begin, passed, &end]).problem("7.3", moves_on)
+        };
+        for (release, expected, moved_on) in [
+            ("7.3.4+deb13-cloud-amd64", true, true),
+            ("7.10-rc1", false, true),
+            ("8.0.1-amd64", false, true),
+            ("7.2.13", false, false),
+            ("6.12.9", false, false),
+            ("unknown", false, false),
+        ] {
+            assert_eq!(problem(release, false).is_none(), expected, "{release}");
+            assert_eq!(problem(release, true).is_none(), moved_on, "{release}");
+        }
     }
 
     #[test]
@@ -241,7 +269,7 @@ mod tests {
         let (well, badly) = (format!("{END}0"), format!("{END}139"));
         let nothing = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out";
         let failed = "test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out";
-        let problem = |lines: &[&str]| transcript(lines).problem("6.1").unwrap_or_default();
+        let problem = |lines: &[&str]| transcript(lines).problem("6.1", false).unwrap_or_default();
         assert_eq!(problem(&["no init"]), "it did not boot\nno init");
         assert_eq!(problem(&[&begin]), "the suite did not end");
         let panic = "[ 2.7] Kernel panic - not syncing: Fatal exception";

@@ -18,8 +18,8 @@ pub(super) struct Module {
 
 /// The modules in the order in which to load them. What the kernel has built in needs no file.
 pub(super) fn needed(unpacked: &Unpacked) -> Outcome<Vec<Module>> {
-    let folder = unpacked.modules()?;
-    let files = files(&folder)?;
+    let folder = unpacked.modules();
+    let files = files(folder)?;
     let builtin = folder.join("modules.builtin");
     let builtin =
         fs::read_to_string(&builtin).map_err(|error| format!("read {}: {error}", builtin.display()))?;

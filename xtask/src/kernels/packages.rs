@@ -15,38 +15,37 @@ const QEMU_PACKAGE: &str = "qemu-system-x86";
 const KERNEL: &str = "linux-image-cloud-amd64";
 const BUSYBOX: &str = "busybox-static";
 
-/// A kernel's package and busybox, unpacked into one folder.
+/// A kernel's packages and busybox, unpacked into one folder.
 pub(super) struct Unpacked {
     folder: PathBuf,
     release: String,
+    /// The folder of the modules, which releases of Debian have in different places.
+    modules: PathBuf,
 }
 
 impl Unpacked {
     /// Finds out what was unpacked.
     fn at(folder: PathBuf) -> Outcome<Self> {
-        let boot = folder.join("boot");
-        let entries = fs::read_dir(&boot).map_err(|error| format!("list {}: {error}", boot.display()))?;
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let release = names.filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned)).next();
-        let release = release.ok_or_else(|| format!("{} has no kernel", boot.display()))?;
-        Ok(Self { folder, release })
+        let places = ["usr/lib/modules", "lib/modules"].map(|place| folder.join(place));
+        let releases = places.iter().flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+        let modules = releases.map(|entry| entry.path()).next();
+        let modules = modules.ok_or_else(|| format!("{} has no kernel's modules", folder.display()))?;
+        let release = modules.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { folder, release, modules })
     }
 
     pub(super) fn release(&self) -> &str {
         &self.release
     }
 
-    /// What boots.
+    /// What boots. Since about 7.0 it is beside the modules.
     pub(super) fn image(&self) -> PathBuf {
-        self.folder.join("boot").join(format!("vmlinuz-{}", self.release))
+        let image = self.folder.join("boot").join(format!("vmlinuz-{}", self.release));
+        if image.exists() { image } else { self.modules.join("vmlinuz") }
     }
 
-    /// The folder of the modules, which releases have in different places.
-    pub(super) fn modules(&self) -> Outcome<PathBuf> {
-        let places =
-            ["usr/lib/modules", "lib/modules"].map(|place| self.folder.join(place).join(&self.release));
-        let found = places.into_iter().find(|place| place.exists());
-        found.ok_or_else(|| format!("the package of the kernel {} has no modules", self.release))
+    pub(super) fn modules(&self) -> &Path {
+        &self.modules
     }
 
     pub(super) fn busybox_path(&self) -> PathBuf {
@@ -60,8 +59,8 @@ impl Unpacked {
     }
 }
 
-/// The newest kernel of a release and its busybox; those of an earlier run, if there was one.
-pub(super) fn unpacked(folder: &Path, suite: &str) -> Outcome<Unpacked> {
+/// The newest kernel of a suite, and the busybox of its release; those of an earlier run, if there was one.
+pub(super) fn unpacked(folder: &Path, suite: &str, release: &str) -> Outcome<Unpacked> {
     let ready = folder.join("unpacked");
     if ready.exists() {
         println!("packages of {suite}: as they were; for newer ones, remove {}", folder.display());
@@ -70,14 +69,33 @@ pub(super) fn unpacked(folder: &Path, suite: &str) -> Outcome<Unpacked> {
     // What an earlier run has left unfinished goes.
     let _ = fs::remove_dir_all(folder);
     let unfinished = folder.join("unfinished");
-    let apt = Apt::new(folder, &[Source::release(suite)?])?;
+    let mut sources = vec![Source::release(suite)?];
+    if suite != release {
+        sources.push(Source::release(release)?);
+    }
+    let apt = Apt::new(folder, &sources)?;
     let described = apt.show(KERNEL)?;
-    let kernel = dependencies(&described).next();
-    let kernel = kernel.ok_or_else(|| format!("{KERNEL} of {suite} names no kernel"))?;
-    println!("packages of {suite}: {kernel}, {BUSYBOX}");
-    apt.unpack(&[kernel, BUSYBOX], &unfinished)?;
+    let kernel = image(&described).ok_or_else(|| format!("{KERNEL} of {suite} names no kernel"))?;
+    let described = apt.show(kernel)?;
+    let packages: Vec<_> = [kernel, BUSYBOX].into_iter().chain(parts(kernel, &described)).collect();
+    println!("packages of {suite}: {}", packages.join(", "));
+    apt.unpack(&packages, &unfinished)?;
     fs::rename(&unfinished, &ready).map_err(|error| format!("rename {}: {error}", unfinished.display()))?;
     Unpacked::at(ready)
+}
+
+/// What the names of kernels' packages begin with; the kernel's release follows.
+const IMAGE: &str = "linux-image-";
+
+/// The package of the kernel that the description names.
+fn image(described: &str) -> Option<&str> {
+    dependencies(described).find(|name| name.starts_with(IMAGE))
+}
+
+/// The packages that have parts of a kernel. Up to 6.12 there are none, and later ones divide it.
+fn parts<'a>(kernel: &str, described: &'a str) -> impl Iterator<Item = &'a str> {
+    let release = kernel.strip_prefix(IMAGE).unwrap_or(kernel).to_owned();
+    dependencies(described).filter(move |name| name.ends_with(&release))
 }
 
 /// Installs qemu, if it isn't.
@@ -91,4 +109,26 @@ pub(super) fn provide_qemu() -> Outcome {
             as_root(&["apt-get", "--quiet=2", "install", "--yes", "--no-install-recommends", QEMU_PACKAGE])
         })
         .map_err(|why| format!("{QEMU} is missing: install {QEMU_PACKAGE} ({why})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_found_with_its_parts() {
+        let whole = "Depends: linux-image-6.12.1-cloud-amd64 (= 6.12.1-1)\n";
+        assert_eq!(image(whole), Some("linux-image-6.12.1-cloud-amd64"));
+        assert_eq!(
+            parts("linux-image-6.12.1-cloud-amd64", "Depends: kmod, linux-base (>= 4.3~)\n").count(),
+            0
+        );
+        let divided = "Depends: linux-base-cloud-amd64 (= 7.3), linux-image-7.3.4-cloud-amd64 (= 7.3)\n";
+        assert_eq!(image(divided), Some("linux-image-7.3.4-cloud-amd64"));
+        let needs =
+            "Depends: dracut | x, linux-binary-7.3.4-cloud-amd64 (= 7), linux-modules-7.3.4-cloud-amd64\n";
+        let parts: Vec<_> = parts("linux-image-7.3.4-cloud-amd64", needs).collect();
+        assert_eq!(parts, ["linux-binary-7.3.4-cloud-amd64", "linux-modules-7.3.4-cloud-amd64"]);
+        assert_eq!(image("Depends: linux-base\n"), None);
+    }
 }
