@@ -1,8 +1,8 @@
 //! Linux: `<linux/if_tun.h>` and the calls that use it.
 //!
 //! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
-//! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`], [`seccomp`] and
-//! [`namespace`], need Linux.
+//! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`], [`seccomp`],
+//! [`namespace`] and [`new_network`], need Linux.
 //! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -10,6 +10,8 @@ pub mod namespace;
 pub mod netlink;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod netlink_socket;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod new_network;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod packet_socket;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -41,6 +43,14 @@ pub mod iff {
     pub const TUN: u16 = 0x0001;
     /// The device carries Ethernet frames.
     pub const TAP: u16 = 0x0002;
+    /// Packets that a program sends go through the kernel's polling, several at a time.
+    pub const NAPI: u16 = 0x0010;
+    /// The pieces of a vectored send become a packet's fragments, for tests of the network stack.
+    pub const NAPI_FRAGS: u16 = 0x0020;
+    /// The interface begins without a carrier.
+    pub const NO_CARRIER: u16 = 0x0040;
+    /// A full queue stops its senders, and drops nothing.
+    pub const BACKPRESSURE: u16 = 0x0080;
     /// The interface may have several queues.
     pub const MULTI_QUEUE: u16 = 0x0100;
     /// Puts a detached queue back into service; only for [`TUNSETQUEUE`](super::TUNSETQUEUE).
@@ -58,6 +68,28 @@ pub mod iff {
     pub const VNET_HDR: u16 = 0x4000;
     /// Refuses to attach to an interface that exists.
     pub const TUN_EXCL: u16 = 0x8000;
+}
+
+/// Bits of `TUNSETOFFLOAD`, from `<linux/if_tun.h>`: which offloaded packets the program takes.
+pub mod offload {
+    /// Packets whose checksum is not complete.
+    pub const CSUM: u32 = 0x01;
+    /// Segments of TCP over IPv4, joined.
+    pub const TSO4: u32 = 0x02;
+    /// Segments of TCP over IPv6, joined.
+    pub const TSO6: u32 = 0x04;
+    /// Joined segments of TCP with ECN.
+    pub const TSO_ECN: u32 = 0x08;
+    /// Fragments of UDP, joined. Accepted, without effect since Linux 4.14.
+    pub const UFO: u32 = 0x10;
+    /// Datagrams of UDP over IPv4, joined.
+    pub const USO4: u32 = 0x20;
+    /// Datagrams of UDP over IPv6, joined.
+    pub const USO6: u32 = 0x40;
+    /// Joined segments within a UDP tunnel.
+    pub const UDP_TUNNEL_GSO: u32 = 0x080;
+    /// The same, where the tunnel has a checksum of its own.
+    pub const UDP_TUNNEL_GSO_CSUM: u32 = 0x100;
 }
 
 /// The type of link of an Ethernet, in a `sockaddr` with a MAC address.
@@ -158,8 +190,8 @@ const NARROW_SIZE: bool = cfg!(any(
 ));
 const DIRECTION_SHIFT: u32 = if NARROW_SIZE { 29 } else { 30 };
 const WRITE: u32 = if NARROW_SIZE { 4 } else { 1 };
-const NEITHER: u32 = if NARROW_SIZE { 1 } else { 0 };
 const READ: u32 = 2;
+const NONE: u32 = if NARROW_SIZE { 1 } else { 0 };
 
 const fn encode(direction: u32, number: u32, size: usize) -> Opcode {
     assert!(size < 1 << 13);
@@ -176,10 +208,16 @@ const fn ior(number: u32) -> Opcode {
     encode(READ, number, size_of::<core::ffi::c_uint>())
 }
 
+const fn io(number: u32) -> Opcode {
+    encode(NONE, number, 0)
+}
+
 /// Integer: 1 makes the interface outlive its last descriptor, 0 undoes that.
 pub const TUNSETPERSIST: Opcode = iow(203);
 /// [`InterfaceRequest`], both ways: creates an interface, or attaches to one.
 pub const TUNSETIFF: Opcode = iow(202);
+/// `unsigned int`, filled in: the flags of [`TUNSETIFF`] that the kernel knows.
+pub const TUNGETFEATURES: Opcode = ior(207);
 /// Integer: the uid that may attach.
 pub const TUNSETOWNER: Opcode = iow(204);
 /// Integer: the gid that may attach.
@@ -217,8 +255,10 @@ pub const TUNSETSTEERINGEBPF: Opcode = ior(224);
 pub const TUNSETFILTEREBPF: Opcode = ior(225);
 /// `int`: the size of the virtio-net header.
 pub const TUNSETVNETHDRSZ: Opcode = iow(216);
-/// The argument is ignored; the answer is a new descriptor: the network namespace of the attached interface.
-pub const TUNGETDEVNETNS: Opcode = encode(NEITHER, 227, 0);
+/// `int`: whether the interface has a carrier.
+pub const TUNSETCARRIER: Opcode = iow(226);
+/// No argument; the answer is a descriptor of the interface's network namespace.
+pub const TUNGETDEVNETNS: Opcode = io(227);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const _: () = {
@@ -235,6 +275,9 @@ const _: () = {
     assert!(same(TUNSETQUEUE, libc::TUNSETQUEUE));
     assert!(same(TUNSETSNDBUF, libc::TUNSETSNDBUF));
     assert!(same(TUNSETVNETHDRSZ, libc::TUNSETVNETHDRSZ));
+    assert!(same(TUNGETFEATURES, libc::TUNGETFEATURES));
+    assert!(same(TUNSETCARRIER, libc::TUNSETCARRIER));
+    assert!(same(TUNGETDEVNETNS, libc::TUNGETDEVNETNS));
     assert!(same(TUNGETVNETHDRSZ, libc::TUNGETVNETHDRSZ));
     assert!(same(TUNSETTXFILTER, libc::TUNSETTXFILTER));
     assert!(same(TUNDETACHFILTER, libc::TUNDETACHFILTER));

@@ -31,9 +31,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{
     InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, SIOCGSKNS, SIOCSIFHWADDR, TUNDETACHFILTER,
-    TUNGETDEVNETNS, TUNGETIFF, TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE, TUNSETFILTEREBPF, TUNSETGROUP,
-    TUNSETIFF, TUNSETIFINDEX, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF,
-    TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
+    TUNGETDEVNETNS, TUNGETFEATURES, TUNGETIFF, TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE, TUNSETCARRIER,
+    TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST,
+    TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ,
+    TUNSETVNETLE, iff as flags,
 };
 use crate::ioctl::{self, Driver};
 
@@ -125,6 +126,10 @@ const GET_DEVICE_NAMESPACE: ByValue = unsafe { ByValue::new(TUNGETDEVNETNS) };
 // SAFETY: `__tun_chr_ioctl` ignores the argument of this one request of the sockets' group, which has no
 // `struct ifreq`.
 const GET_OPENERS_NAMESPACE: ByValue = unsafe { ByValue::new(SIOCGSKNS) };
+// SAFETY: `__tun_chr_ioctl` writes one `unsigned int` and reads nothing; any bytes are a valid one.
+const GET_FEATURES: Getter<c_uint> = unsafe { Getter::new(TUNGETFEATURES) };
+// SAFETY: `__tun_chr_ioctl` copies one `u32` in, which has an `int`'s size, and writes nothing.
+const SET_CARRIER: Setter<c_int> = unsafe { Setter::new(TUNSETCARRIER) };
 
 /// Creates an interface, or attaches to one; `request` then holds the name that the kernel chose.
 ///
@@ -264,12 +269,12 @@ pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
 #[doc(alias = "TUNSETVNETLE")]
 #[doc(alias = "TUNSETVNETBE")]
 pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_VNET_LITTLE_ENDIAN.call(fd, &0)?;
-    match SET_VNET_BIG_ENDIAN.call(fd, &0) {
+    set_vnet_little_endian(fd, false)?;
+    match set_vnet_big_endian(fd, false) {
         // `tun_set_vnet_be` answers so in a kernel without support for foreign byte orders, which has nothing
         // to undo.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        outcome => outcome.map(drop),
+        outcome => outcome,
     }
 }
 
@@ -330,15 +335,53 @@ pub fn openers_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
 }
 
+/// Sets whether the virtio-net header is little endian, whatever the host is.
+///
+/// # Errors
+///
+/// `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETVNETLE")]
+pub fn set_vnet_little_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    SET_VNET_LITTLE_ENDIAN.call(fd, &c_int::from(on)).map(drop)
+}
+
+/// Sets whether the virtio-net header is big endian, whatever the host is; little endian takes precedence.
+///
+/// # Errors
+///
+/// `EINVAL`: the kernel has no support for foreign byte orders. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETVNETBE")]
+pub fn set_vnet_big_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    SET_VNET_BIG_ENDIAN.call(fd, &c_int::from(on)).map(drop)
+}
+
 /// Removes the filters by which a tap drops frames: the MAC filter and the classic BPF program.
 ///
 /// # Errors
 ///
 /// `EINVAL`: the interface is a tun, which has no such filters. `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETTXFILTER")]
-#[doc(alias = "TUNDETACHFILTER")]
 pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_TX_FILTER.call(fd, &NoMacFilter::ARGUMENT)?;
+    set_mac_filter_off(fd)?;
+    detach_filter(fd)
+}
+
+/// Removes the filter by which a tap drops frames to other MAC addresses.
+///
+/// # Errors
+///
+/// As [`set_tap_filters_off`].
+#[doc(alias = "TUNSETTXFILTER")]
+pub fn set_mac_filter_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SET_TX_FILTER.call(fd, &NoMacFilter::ARGUMENT).map(drop)
+}
+
+/// Removes the classic BPF program by which a tap drops or cuts frames.
+///
+/// # Errors
+///
+/// As [`set_tap_filters_off`].
+#[doc(alias = "TUNDETACHFILTER")]
+pub fn detach_filter(fd: BorrowedFd<'_>) -> io::Result<()> {
     DETACH_FILTER.call(fd, 0).map(drop)
 }
 
@@ -347,11 +390,49 @@ pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 ///
 /// `EBADFD`: as [`set_persist`]. `EINVAL`: the kernel is older than these programs.
-#[doc(alias = "TUNSETSTEERINGEBPF")]
-#[doc(alias = "TUNSETFILTEREBPF")]
 pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_STEERING.call(fd, &-1)?;
+    set_steering_program_off(fd)?;
+    set_filter_program_off(fd)
+}
+
+/// Removes the eBPF program that chooses a packet's queue.
+///
+/// # Errors
+///
+/// As [`set_programs_off`].
+#[doc(alias = "TUNSETSTEERINGEBPF")]
+pub fn set_steering_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SET_STEERING.call(fd, &-1).map(drop)
+}
+
+/// Removes the eBPF program that cuts or drops packets.
+///
+/// # Errors
+///
+/// As [`set_programs_off`].
+#[doc(alias = "TUNSETFILTEREBPF")]
+pub fn set_filter_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
     SET_FILTER.call(fd, &-1).map(drop)
+}
+
+/// Returns the flags of [`set_iff`] that the kernel knows, whether the descriptor is attached or not.
+///
+/// # Errors
+///
+/// None of the driver's.
+#[doc(alias = "TUNGETFEATURES")]
+pub fn features(fd: BorrowedFd<'_>) -> io::Result<c_uint> {
+    GET_FEATURES.call(fd)
+}
+
+/// Sets whether the interface has a carrier.
+///
+/// # Errors
+///
+/// `EINVAL`: the kernel is older than the request (Linux 4.20). `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETCARRIER")]
+pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    SET_CARRIER.call(fd, &c_int::from(on)).map(drop)
 }
 
 #[cfg(test)]
