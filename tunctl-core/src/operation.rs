@@ -109,6 +109,8 @@ operations! {
     Connect = "connect",
     /// Observing the packets that pass an interface, on backends that can.
     Observe = "observe",
+    /// Asking which features the system's driver has, on backends that can.
+    Probe = "ask for the features of the driver",
     /// Entering a new network namespace, on backends that can.
     EnterNamespace = "enter a new user and network namespace",
     /// Parsing an argument: a name, an address, options.

@@ -1,6 +1,6 @@
 //! The backend: `/dev/net/tun`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tunctl_core::{
@@ -10,7 +10,7 @@ use tunctl_core::{
 use crate::attach::Attach;
 use crate::diagnose::{self, reason};
 use crate::netlink::{Link, Netlink};
-use crate::{LinuxDevice, LinuxInterface, remedy};
+use crate::{LinuxDevice, LinuxInterface, features, remedy};
 
 /// Linux's own TUN/TAP driver.
 ///
@@ -36,6 +36,10 @@ impl LinuxBackend {
     pub fn with_node(node: impl Into<PathBuf>) -> Self {
         Self { node: node.into() }
     }
+
+    pub(crate) fn node(&self) -> &Path {
+        &self.node
+    }
 }
 
 impl Default for LinuxBackend {
@@ -48,14 +52,17 @@ impl TunBackend for LinuxBackend {
     type Device = LinuxDevice;
     type Interface = LinuxInterface;
 
+    /// On Linux, this asks the driver which creation flags it knows: what they are for, an older kernel lacks.
+    /// That takes three system calls each time. If the node cannot be opened, nothing is known to be missing.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ALL.without(&[
+        let all = Capabilities::ALL.without(&[
             Operation::SetOffloads,
             Operation::Interrupt,
             Operation::Move,
             Operation::Connect,
             Operation::Parse,
-        ])
+        ]);
+        all.without(features::lacking(features::flags(&self.node)))
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<LinuxDevice> {

@@ -13,7 +13,8 @@
 //!
 //! What Linux has beyond the traits is on the types of this crate: who holds an interface
 //! ([`LinuxInterface::holders`]), all interfaces at once ([`LinuxBackend::survey`]), what passes one
-//! ([`Observer`]), and a namespace to try things in ([`netns`]).
+//! ([`Observer`]), a namespace to try things in ([`netns`]), and what the kernel's driver can do
+//! ([`LinuxBackend::features`]).
 //!
 //! # Namespaces
 //!
@@ -34,6 +35,7 @@ mod backend;
 mod device;
 mod diagnose;
 mod errno;
+mod features;
 mod holders;
 mod interface;
 pub mod native;
@@ -46,6 +48,7 @@ mod wait;
 
 pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
+pub use features::{Feature, Features, Presence};
 pub use interface::LinuxInterface;
 pub use observe::{Direction, Observed, Observer};
 pub use survey::SurveyedInterface;

@@ -18,7 +18,7 @@ pub(crate) use adopt::{
     adopt, unknown_after, unknown_beyond_reach, unknown_elsewhere, unknown_header_size,
     unknown_without_netlink,
 };
-pub(crate) use node::node;
+pub(crate) use node::{node, other_driver};
 pub(crate) use packet::{pieces, receive, send};
 use permission::{may_not_create, not_owner, unprivileged};
 pub(crate) use permission::{observe, socket};
@@ -66,9 +66,7 @@ pub(crate) struct Attempt<'a> {
 pub(crate) fn attach(errno: Errno, attempt: Attempt<'_>, context: &CallerContext) -> Reason {
     let Attempt { operation, flags, name, existing, holders } = attempt;
     match (errno, existing) {
-        (Errno::ENOTTY | Errno::ENOSYS, _) => Reason::new(Cause::MissingDriver)
-            .with_detail("the opened node does not belong to the TUN/TAP driver")
-            .with_remedy("The driver's node is /dev/net/tun (character device 10, 200)."),
+        (Errno::ENOTTY | Errno::ENOSYS, _) => other_driver(errno),
         (_, None) if operation == Operation::Open => not_found(),
         (Errno::EBUSY | Errno::EINVAL, Some(Link::Other(_))) => not_a_tun(),
         (Errno::EBUSY, _) if flags.contains(CreateFlags::TUN_EXCL) => {

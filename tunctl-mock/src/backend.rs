@@ -161,6 +161,7 @@ impl TunBackend for MockBackend {
             Operation::Move,
             Operation::Connect,
             Operation::Observe,
+            Operation::Probe,
             Operation::EnterNamespace,
             Operation::Parse,
         ])

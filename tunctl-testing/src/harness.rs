@@ -208,6 +208,7 @@ impl Harness for LinuxHarness {
                 let device = device.unwrap_or_else(|error| panic!("{error}"));
                 Some(Observer::new(device.interface()).map(drop))
             }
+            Operation::Probe => Some(self.backend.features().map(drop)),
             Operation::EnterNamespace => Some(enter_in_copy()),
             _ => None,
         }

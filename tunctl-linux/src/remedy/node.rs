@@ -62,3 +62,13 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
         errno => from_errno(errno),
     }
 }
+
+/// The node could be opened, and a request to it failed.
+pub(crate) fn other_driver(errno: Errno) -> Reason {
+    match errno {
+        Errno::ENOTTY | Errno::ENOSYS => Reason::new(Cause::MissingDriver)
+            .with_detail("the opened node does not belong to the TUN/TAP driver")
+            .with_remedy("The driver's node is /dev/net/tun (character device 10, 200)."),
+        errno => from_errno(errno),
+    }
+}

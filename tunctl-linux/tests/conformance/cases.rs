@@ -1,11 +1,12 @@
 //! The suite, and before it what it rests on.
 
 mod evidence;
+mod features;
 
 use std::process::ExitCode;
 
 use tunctl_testing::conformance_cases;
 
 pub(crate) fn main() -> ExitCode {
-    tunctl_testing::main([evidence::cases(), conformance_cases()].concat())
+    tunctl_testing::main([evidence::cases(), features::cases(), conformance_cases()].concat())
 }
