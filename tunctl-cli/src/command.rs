@@ -10,6 +10,8 @@ mod delete;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod duration;
 mod ending;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod features;
 mod holders;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod lab;
@@ -59,6 +61,8 @@ enum Command {
     Show(list::Show),
     List(list::List),
     #[cfg(any(target_os = "linux", target_os = "android"))]
+    Features(features::Features),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     Watch(watch::Watch),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
@@ -101,6 +105,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Set(set) => set.run().map(|()| ExitCode::SUCCESS),
         Command::Show(show) => show.run().map(|()| ExitCode::SUCCESS),
         Command::List(list) => list.run().map(|()| ExitCode::SUCCESS),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Command::Features(features) => features.run().map(|()| ExitCode::SUCCESS),
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Watch(watch) => watch.run().map(|()| ExitCode::SUCCESS),
         #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -4,6 +4,7 @@ mod configure;
 mod create;
 mod create_hold;
 mod delete;
+mod features;
 mod lab;
 mod lab_command;
 mod lab_limits;
@@ -36,6 +37,7 @@ pub(crate) fn main() -> ExitCode {
         create_hold::cases(),
         configure::cases(),
         delete::cases(),
+        features::cases(),
         show::cases(),
         list_cost::cases(),
         usage::cases(),
