@@ -7,6 +7,7 @@ mod adopt_unprivileged;
 mod answers;
 mod attach;
 mod create;
+mod error_table;
 mod errors;
 mod flags;
 mod leaks;
@@ -58,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
         owner::cases(),
         permission::cases(),
         errors::cases(),
+        error_table::cases(),
         traffic::cases(),
         packet_info::cases(),
         malformed::cases(),

@@ -1,0 +1,307 @@
+//! Errors of devices: creating, opening, packets.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tunctl_core::{
+    Cause, CreateOptions, Error, Gid, Interrupter, Operation, Queues, TunBackend, TunDevice, Uid,
+};
+use tunctl_linux::LinuxDevice;
+use tunctl_testing::ip;
+
+use super::super::support::{address, backend, create, name, open, refused, socket, tap, tun};
+use super::{Place, Row};
+
+fn row(
+    operation: Operation,
+    errnos: &'static [Errno],
+    when: &'static str,
+    (cause, words): (Cause, &'static str),
+    provoke: fn() -> Error,
+) -> Row {
+    Row { operation, errnos, when, cause, words, place: Place::Here, provoke }
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    [attaching(), queues(), gone(), unmapped(), receiving(), sending()].into_iter().flatten().collect()
+}
+
+fn new(name: &str) -> Error {
+    refused(backend().create(&CreateOptions::tun().name(name)))
+}
+
+fn multi() -> CreateOptions {
+    CreateOptions::tun().multi_queue(true)
+}
+
+/// Opens an interface that another device has open.
+fn open_held(held: CreateOptions, wanted: CreateOptions) -> Error {
+    let _held = create(held, "held");
+    refused(open(wanted, "held"))
+}
+
+fn exhaust_a_pattern() -> Error {
+    let pattern = CreateOptions::tun().name("abcdefghijklm%d");
+    // A name has 15 bytes at most, so there is room for two digits.
+    let _devices: Vec<_> = (0..100).map(|_| backend().create(&pattern).unwrap()).collect();
+    refused(backend().create(&pattern))
+}
+
+fn one_queue_too_many() -> Error {
+    let _devices = backend().create_queues(&CreateOptions::tun().name("many"), 256).unwrap();
+    refused(open(multi(), "many"))
+}
+
+fn attaching() -> Vec<Row> {
+    use Operation as O;
+    vec![
+        row(
+            O::Create,
+            &[Errno::EBUSY],
+            "there is one of that name",
+            (Cause::Exists, "Choose another name"),
+            || {
+                let _held = tun("held");
+                new("held")
+            },
+        ),
+        row(
+            O::Create,
+            &[Errno::EBUSY],
+            "another kind of interface has the name",
+            (Cause::NotATun, "ip -d link"),
+            || new("lo"),
+        ),
+        row(
+            O::Create,
+            &[],
+            "the name is invalid",
+            (Cause::InvalidName, "general settings under these names"),
+            || new("all"),
+        ),
+        row(
+            O::Create,
+            &[Errno::ENFILE, Errno::EEXIST],
+            "the pattern's numbers are taken",
+            (Cause::Exists, "another pattern"),
+            exhaust_a_pattern,
+        ),
+        row(
+            O::Open,
+            &[],
+            "the name is missing, or is a pattern",
+            (Cause::InvalidOptions, "specify its whole name"),
+            || refused(open(CreateOptions::tun(), "tun%d")),
+        ),
+        row(O::Open, &[], "there is none", (Cause::NotFound, "ip link"), || {
+            refused(open(CreateOptions::tun(), "none"))
+        }),
+        row(O::Open, &[], "another kind of interface has the name", (Cause::NotATun, "ip -d link"), || {
+            refused(open(CreateOptions::tun(), "lo"))
+        }),
+        row(
+            O::Open,
+            &[Errno::EINVAL],
+            "it has the other layer",
+            (Cause::LayerMismatch, "exists as a tun"),
+            || open_held(CreateOptions::tun(), CreateOptions::tap()),
+        ),
+        row(
+            O::Open,
+            &[Errno::EINVAL],
+            "it has a single queue, and several are asked for",
+            (Cause::QueueMismatch, "Ask without multi_queue"),
+            || open_held(CreateOptions::tun(), multi()),
+        ),
+        row(
+            O::Open,
+            &[Errno::EINVAL],
+            "it has several queues, and one is asked for",
+            (Cause::QueueMismatch, "Ask for multi_queue"),
+            || open_held(multi(), CreateOptions::tun()),
+        ),
+        row(
+            O::Open,
+            &[],
+            "its other queues have other headers",
+            (Cause::HeaderMismatch, "its other queues use"),
+            || open_held(multi(), multi().vnet_header(true)),
+        ),
+        row(O::Open, &[Errno::EBUSY], "its only queue is taken", (Cause::Busy, "stop the program"), || {
+            open_held(CreateOptions::tun(), CreateOptions::tun())
+        }),
+        row(
+            O::Open,
+            &[Errno::E2BIG],
+            "it has 256 queues",
+            (Cause::TooManyQueues, "makes room"),
+            one_queue_too_many,
+        ),
+        row(
+            O::OpenOrCreate,
+            &[Errno::EBUSY],
+            "its only queue is taken",
+            (Cause::Busy, "stop the program"),
+            || {
+                let _held = tun("held");
+                refused(backend().open_or_create(&CreateOptions::tun().name("held")))
+            },
+        ),
+        row(O::Lookup, &[], "there is none", (Cause::NotFound, "ip link"), || {
+            refused(backend().interface(&name("none")))
+        }),
+        row(O::Lookup, &[], "another kind of interface has the name", (Cause::NotATun, "ip -d link"), || {
+            refused(backend().interface(&name("lo")))
+        }),
+    ]
+}
+
+fn queues() -> Vec<Row> {
+    const EINVAL: &[Errno] = &[Errno::EINVAL];
+    let reason = (Cause::InvalidQueue, "created with several queues");
+    vec![
+        row(Operation::AttachQueue, EINVAL, "the queue is attached", reason, || {
+            refused(create(multi(), "many").attach_queue())
+        }),
+        row(Operation::DetachQueue, EINVAL, "the interface is made for one queue", reason, || {
+            refused(tun("tun0").detach_queue())
+        }),
+    ]
+}
+
+/// A device whose interface another program has deleted.
+fn deleted() -> LinuxDevice {
+    let device = tun("gone");
+    ip("link delete gone");
+    device
+}
+
+fn gone() -> Vec<Row> {
+    use Operation as O;
+    let answering = |errnos, operation, provoke| {
+        row(operation, errnos, "the interface was deleted", (Cause::Gone, "create a new one"), provoke)
+    };
+    let gone = |operation, provoke| answering(&[Errno::EBADFD], operation, provoke);
+    // `tun_set_queue` has one errno for all that it refuses.
+    let no_queue = |operation, provoke| answering(&[Errno::EINVAL], operation, provoke);
+    vec![
+        gone(O::SetPersist, || refused(deleted().set_persist(true))),
+        gone(O::SetOwner, || refused(deleted().set_owner(Uid::new(0).unwrap()))),
+        gone(O::SetGroup, || refused(deleted().set_group(Gid::new(0).unwrap()))),
+        gone(O::Name, || refused(deleted().name())),
+        no_queue(O::AttachQueue, || refused(deleted().attach_queue())),
+        no_queue(O::DetachQueue, || refused(deleted().detach_queue())),
+        gone(O::Receive, || refused(deleted().recv(&mut [0; 9]))),
+        gone(O::Send, || refused(deleted().send(&[0x45; 20]))),
+    ]
+}
+
+fn unmapped() -> Vec<Row> {
+    let unmapped = |operation, provoke| Row {
+        place: Place::Unmapped,
+        ..row(
+            operation,
+            &[Errno::EINVAL],
+            "the id has no mapping in the user namespace",
+            (Cause::UnmappedId, "/proc/self/uid_map"),
+            provoke,
+        )
+    };
+    vec![
+        unmapped(Operation::SetOwner, || refused(tun("tun0").set_owner(Uid::new(4001).unwrap()))),
+        unmapped(Operation::SetGroup, || refused(tun("tun0").set_group(Gid::new(4001).unwrap()))),
+    ]
+}
+
+fn receive_without_room_for_headers() -> Error {
+    let device = create(CreateOptions::tun().packet_information(true), "tun0");
+    device.up(address("10.77.0.1/24")).unwrap();
+    socket("10.77.0.1:0").send_to(b"waiting", "10.77.0.2:9").unwrap();
+    refused(device.recv(&mut [0; 3]))
+}
+
+fn receive_in_too_many_pieces() -> Error {
+    let mut bytes = [0; 1025];
+    let mut pieces: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
+    refused(tun("tun0").try_recv_vectored(&mut pieces))
+}
+
+fn receiving() -> Vec<Row> {
+    let row = |errnos, when, reason, provoke| row(Operation::Receive, errnos, when, reason, provoke);
+    vec![
+        row(
+            &[Errno::EAGAIN],
+            "no packet waits, in a `try_` form",
+            (Cause::WouldBlock, "have to wait"),
+            || refused(tun("tun0").try_recv(&mut [0; 9])),
+        ),
+        row(&[], "no packet comes in time", (Cause::TimedOut, "in time"), || {
+            refused(tun("tun0").recv_timeout(&mut [0; 9], Duration::from_millis(1)))
+        }),
+        row(&[], "another thread interrupts the wait", (Cause::Interrupted, "interrupted"), || {
+            let interrupter = Interrupter::new().unwrap();
+            interrupter.interrupt();
+            refused(tun("tun0").recv_interruptible(&mut [0; 9], &interrupter))
+        }),
+        row(
+            &[Errno::EINVAL],
+            "the buffer is shorter than the headers",
+            (Cause::TooShort, "longest_packet()"),
+            receive_without_room_for_headers,
+        ),
+        row(
+            &[Errno::EINVAL],
+            "there are more than 1024 pieces",
+            (Cause::TooManyPieces, "1025 pieces"),
+            receive_in_too_many_pieces,
+        ),
+    ]
+}
+
+fn send(options: CreateOptions, packet: &[u8]) -> Error {
+    refused(create(options, "tun0").send(packet))
+}
+
+fn send_in_too_many_pieces() -> Error {
+    refused(tun("tun0").try_send_vectored(&[IoSlice::new(&[0x45]); 1025]))
+}
+
+fn sending() -> Vec<Row> {
+    const EINVAL: &[Errno] = &[Errno::EINVAL];
+    let row = |errnos, when, reason, provoke| row(Operation::Send, errnos, when, reason, provoke);
+    vec![
+        row(&[Errno::EIO], "the interface is down", (Cause::Down, "Bring it up first"), || {
+            send(CreateOptions::tun(), &[0x45; 20])
+        }),
+        row(EINVAL, "the packet is empty, or has only headers", (Cause::TooShort, "at least 1 byte"), || {
+            send(CreateOptions::tun(), &[])
+        }),
+        row(
+            EINVAL,
+            "a frame is shorter than an Ethernet header",
+            (Cause::TooShort, "at least 14 bytes"),
+            || refused(tap("tap0").send(&[0; 13])),
+        ),
+        row(EINVAL, "a tun's packet is of neither IPv4 nor IPv6", (Cause::MalformedPacket, "4 or 6"), || {
+            send(CreateOptions::tun(), &[0x15; 20])
+        }),
+        row(
+            EINVAL,
+            "the headers in front of it are malformed",
+            (Cause::MalformedPacket, "begins with these headers"),
+            || {
+                // A type of segmentation that does not exist.
+                let mut packet = [0; 30];
+                (packet[1], packet[10]) = (0x7f, 0x45);
+                send(CreateOptions::tun().vnet_header(true), &packet)
+            },
+        ),
+        row(
+            EINVAL,
+            "there are more than 1024 pieces",
+            (Cause::TooManyPieces, "1025 pieces"),
+            send_in_too_many_pieces,
+        ),
+    ]
+}
