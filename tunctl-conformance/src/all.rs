@@ -1,9 +1,9 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, applying, buffers, configuration, gone, interface_handles, joining, lifetime,
-    lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order, renaming,
-    replacing, segments, steering, stopping, strangers, unasked, virtio_net, writing,
+    Case, Harness, addresses, applying, buffers, configuration, events, gone, interface_handles, joining,
+    lifetime, lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order,
+    renaming, replacing, segments, steering, stopping, strangers, unasked, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -36,6 +36,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         applying::cases(),
         renaming::cases(),
         mac::cases(),
+        events::cases(),
     ]
     .concat()
 }

@@ -26,6 +26,8 @@ pub enum Subject {
     Readiness,
     /// State, MTU and addresses.
     Configuration,
+    /// What is reported when an interface changes.
+    Events,
 }
 
 impl fmt::Display for Subject {
@@ -40,6 +42,7 @@ impl fmt::Display for Subject {
             Self::Queues => "queues",
             Self::Readiness => "readiness",
             Self::Configuration => "configuration",
+            Self::Events => "events",
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tunctl_core::{
-    Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result, TunBackend,
+    Error, EventWatcher, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result,
+    TunBackend,
 };
 use tunctl_packet::header::VnetRules;
 
@@ -87,6 +88,13 @@ pub trait Harness {
     /// Attaches (`true`) or detaches the device's queue, if the device implements
     /// [`Queues`](tunctl_core::Queues).
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>>;
+
+    /// Begins to watch an interface, or all, if the backend and its interfaces implement
+    /// [`Events`](tunctl_core::Events).
+    fn events(&self, of: Option<&InterfaceOf<Self>>) -> Option<Result<Box<dyn EventWatcher>>> {
+        let _ = of;
+        None
+    }
 
     /// Tries an operation that no trait has; `None` if the backend has no such thing.
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>>;

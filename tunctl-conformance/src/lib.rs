@@ -37,6 +37,7 @@ mod applying;
 mod buffers;
 mod case;
 mod configuration;
+mod events;
 mod expect;
 mod gone;
 mod harness;

@@ -134,6 +134,11 @@ fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
             let device = harness.backend().create(&named(several(), "tun0")).ok()?;
             return harness.set_queue(&device, operation == Operation::AttachQueue);
         }
+        Operation::Watch => {
+            let device = tun(harness, "tun0");
+            let own = harness.events(Some(device.interface()))?;
+            return Some(own.and(harness.events(None)?).map(drop));
+        }
         _ => return tried_with(tun(harness, "tun0"), operation).or_else(|| harness.attempt(operation)),
     })
 }

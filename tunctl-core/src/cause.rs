@@ -142,7 +142,7 @@ causes! {
     /// There is no packet to receive, or no room to send. Only the `try_` forms return this.
     WouldBlock = "the operation would have to wait", WouldBlock;
     /// No packet arrived within the caller's timeout.
-    TimedOut = "no packet arrived in time", TimedOut;
+    TimedOut = "nothing arrived in time", TimedOut;
     /// An [`Interrupter`](crate::Interrupter) ended the wait. The I/O error kind is not `Interrupted`: by
     /// convention a caller tries again after that, and each try would be interrupted until the interrupter is
     /// reset.

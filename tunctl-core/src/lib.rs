@@ -31,6 +31,7 @@ mod destroy_error;
 mod device;
 mod error;
 mod escaped;
+mod events;
 mod flags;
 mod holder;
 mod id;
@@ -55,6 +56,9 @@ pub use destroy_error::DestroyError;
 pub use device::{Readiness, TunDevice};
 pub use error::{Error, Result};
 pub use escaped::Escaped;
+pub use events::{
+    EventTracker, EventWatcher, Events, InterfaceChange, InterfaceEvent, Notification, WatchedInterface,
+};
 pub use flags::CreateFlags;
 pub use holder::{Holder, Holders};
 pub use id::{Gid, InterfaceIndex, Uid};

@@ -111,6 +111,9 @@ operations! {
     Observe = "observe",
     /// Asking which features the system's driver has, on backends that can.
     Probe = "ask for the features of the driver",
+    /// [`Events::events`](crate::Events::events), and taking an event from an
+    /// [`EventWatcher`](crate::EventWatcher).
+    Watch = "watch",
     /// Entering a new network namespace, on backends that can.
     EnterNamespace = "enter a new user and network namespace",
     /// Parsing an argument: a name, an address, options.

@@ -45,6 +45,7 @@ mod observe;
 mod remedy;
 mod survey;
 mod wait;
+mod watcher;
 
 pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
@@ -52,3 +53,4 @@ pub use features::{Feature, Features, Presence};
 pub use interface::LinuxInterface;
 pub use observe::{Direction, Observed, Observer};
 pub use survey::SurveyedInterface;
+pub use watcher::LinuxWatcher;

@@ -8,6 +8,7 @@ mod address;
 mod link;
 mod route;
 mod socket;
+mod subscription;
 
 use std::convert::Infallible;
 use std::io;
@@ -25,6 +26,7 @@ use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 pub(crate) use address::DuplicateDetection;
 pub(crate) use link::{Link, name_attribute, text};
 use socket::Socket;
+pub(crate) use subscription::{Report, State, Subscription};
 
 /// How often a listing that the kernel's state overtook is asked for again.
 const DUMP_ATTEMPTS: usize = 16;
@@ -186,15 +188,7 @@ impl Channel {
             self.socket.drain();
         }
         self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.flags = flags;
-        header.sequence_number = self.sequence;
-        let mut question = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
-        question.finalize();
-        let mut bytes = vec![0; question.buffer_len()];
-        question.serialize(&mut bytes);
-
-        self.socket.send(&bytes).map_err(Failure::Refused)?;
+        self.socket.send(&question(message, flags, self.sequence)).map_err(Failure::Refused)?;
         self.is_stale = true;
         let outcome = self.collect();
         // The kernel is busy with a listing to which the answer is outstanding.
@@ -212,11 +206,8 @@ impl Channel {
         let (mut answers, mut listing) = (Vec::new(), Listing::Consistent);
         loop {
             let datagram = self.socket.receive().map_err(Failure::Lost)?;
-            let mut rest = datagram.as_slice();
-            while !rest.is_empty() {
-                let answer = NetlinkMessage::<Answer>::deserialize(rest)
-                    .map_err(|error| Failure::Lost(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-                rest = &rest[aligned(answer.header.length).min(rest.len())..];
+            for answer in messages(&datagram) {
+                let answer = answer.map_err(Failure::Lost)?;
                 if answer.header.sequence_number != self.sequence {
                     continue;
                 }
@@ -234,6 +225,34 @@ impl Channel {
             }
         }
     }
+}
+
+/// A question, as it is sent.
+fn question(message: RouteNetlinkMessage, flags: u16, sequence: u32) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    header.sequence_number = sequence;
+    let mut question = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    question.finalize();
+    let mut bytes = vec![0; question.buffer_len()];
+    question.serialize(&mut bytes);
+    bytes
+}
+
+type Message = NetlinkMessage<Answer>;
+
+/// The messages of a datagram. After one that cannot be read, there is no other.
+fn messages(datagram: &[u8]) -> impl Iterator<Item = io::Result<Message>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let message = Message::deserialize(rest);
+        let length = message.as_ref().map_or(usize::MAX, |message| aligned(message.header.length));
+        rest = &rest[length.min(rest.len())..];
+        Some(message.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+    })
 }
 
 /// One message of an answer, not looked into: who asked knows what of it matters.

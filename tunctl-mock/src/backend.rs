@@ -63,7 +63,7 @@ impl Default for MockBackend {
     }
 }
 
-fn signal() -> kernel::Result<Arc<Signal>> {
+pub(crate) fn signal() -> kernel::Result<Arc<Signal>> {
     let signal = Signal::new().map_err(|_| Errno::EMFILE.reason(Cause::TooManyOpenFiles))?;
     Ok(Arc::new(signal))
 }

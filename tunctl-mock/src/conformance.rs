@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tunctl_conformance::{Harness, Observation, PollState, Profile};
 use tunctl_core::{
-    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Operation,
-    Queues, State, TunBackend,
+    CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Layer, Operation, Queues, State, TunBackend,
 };
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
-use crate::{Caller, Delivery, Errno, KernelProfile, MockBackend, MockDevice};
+use crate::{Caller, Delivery, Errno, KernelProfile, MockBackend, MockDevice, MockInterface};
 
 /// A system in memory, and another namespace of it.
 #[derive(Debug)]
@@ -159,6 +159,14 @@ impl Harness for MockHarness {
 
     fn set_queue(&self, device: &MockDevice, attached: bool) -> Option<tunctl_core::Result<()>> {
         Some(if attached { device.attach_queue() } else { device.detach_queue() })
+    }
+
+    fn events(&self, of: Option<&MockInterface>) -> Option<tunctl_core::Result<Box<dyn EventWatcher>>> {
+        let watcher = match of {
+            Some(interface) => interface.events(),
+            None => self.backend.events(),
+        };
+        Some(watcher.map(|watcher| Box::new(watcher) as Box<dyn EventWatcher>))
     }
 
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {

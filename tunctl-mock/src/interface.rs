@@ -71,7 +71,7 @@ impl MockInterface {
 
     /// The interface, if it is still the same one, as far as the Linux backend can tell: it asks the
     /// descriptor first, then netlink.
-    fn ours<'a>(&self, kernel: &'a Kernel) -> kernel::Result<&'a NetDevice> {
+    pub(crate) fn ours<'a>(&self, kernel: &'a Kernel) -> kernel::Result<&'a NetDevice> {
         // The caller holds the world's lock, which closing a descriptor takes: so the number is still its
         // own.
         let attached = match self.descriptor.upgrade() {

@@ -14,6 +14,7 @@
 //! | packets from the program (`tun_get_user`) | `send.rs` |
 //! | virtio-net headers (`tun_vnet_hdr_get`, `virtio_net_hdr_to_skb`) | `vnet.rs` |
 //! | state, MTU, MAC address, name, namespace (`do_setlink`, `dev_change_name`) | `link.rs` |
+//! | what netlink reports unasked, and the carrier (`rtmsg_ifinfo`, `rtmsg_ifa`, `linkwatch_do_dev`) | `report.rs` |
 //! | addresses (`__inet_insert_ifa`, `inet_del_ifa`, `inet6_addr_add`) | `address.rs` |
 //!
 //! The rules were seen on Linux 6.18, the default [`KernelProfile`]. Where kernels differ, a rule asks the
@@ -29,6 +30,7 @@ mod link;
 mod name;
 mod queue;
 mod receive;
+mod report;
 mod ring;
 mod send;
 mod vnet;
@@ -37,8 +39,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason,
-    State, Uid,
+    Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    Notification, Reason, State, Uid,
 };
 
 use flow::FlowTable;
@@ -113,6 +115,8 @@ pub(crate) enum Event {
     StateChanged,
     /// An interface is deleted, and its files are detached (`NETDEV_UNREGISTER`).
     Deleted(Box<NetDevice>),
+    /// Netlink reports something to those who listen in the namespace (`rtmsg_ifinfo`, `rtmsg_ifa`).
+    Reported { namespace: NamespaceId, notification: Notification },
     /// A poll of the file may report something else than before (`sk_data_ready`, `wake_up_interruptible`).
     PollChanged(FileId),
 }
@@ -140,6 +144,7 @@ pub(crate) struct NetDevice {
     flags: CreateFlags,
     link: LinkProperties,
     state: State,
+    carrier: bool,
     persistent: bool,
     owner: Option<Uid>,
     group: Option<Gid>,
@@ -188,10 +193,9 @@ impl Kernel {
 
     pub(crate) fn set_ipv6(&mut self, namespace: NamespaceId, on: bool) {
         self.namespaces[namespace.0].ipv6 = on;
-        if !on {
-            for device in self.interfaces.values_mut().filter(|device| device.namespace == namespace) {
-                device.ipv6.clear();
-            }
+        let here = self.interfaces.values().filter(|device| !on && device.namespace == namespace);
+        for id in here.map(NetDevice::id).collect::<Vec<_>>() {
+            self.clear_ipv6(id);
         }
     }
 

@@ -62,6 +62,7 @@ mod rig;
 pub mod strategy;
 mod system;
 mod target;
+mod watcher;
 mod wiring;
 
 pub use backend::MockBackend;
@@ -75,3 +76,4 @@ pub use rig::fault::Fault;
 pub use rig::impairment::Impairment;
 pub use rig::wire::Direction;
 pub use target::Target;
+pub use watcher::MockWatcher;

@@ -7,6 +7,7 @@
 //! | scripted faults | `fault.rs` |
 //! | received packets, deleted interfaces | `memory.rs` |
 //! | waking threads and event loops | `signal.rs`, `descriptor.rs` |
+//! | programs that watch interfaces | `watch.rs` |
 //! | packets that the system sends unasked | `solicitation.rs` |
 //!
 //! The kernel knows nothing about the rig. Its rules leave [`Event`]s behind, and [`World::step`] passes them
@@ -18,6 +19,7 @@ pub(crate) mod impairment;
 mod memory;
 mod signal;
 pub(crate) mod solicitation;
+pub(crate) mod watch;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ use fault::{Effect, Faults};
 use memory::Memory;
 pub(crate) use signal::Signal;
 use signal::Waiters;
+use watch::Watchers;
 use wire::Wires;
 
 /// A kernel and the rig around it, shared by all handles.
@@ -47,6 +50,7 @@ impl SharedWorld {
             faults: Faults::default(),
             wires: Wires::default(),
             memory: Memory::default(),
+            watchers: Watchers::default(),
             files: BTreeMap::new(),
             test_waiters: Arc::default(),
         };
@@ -72,6 +76,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) wires: Wires,
     pub(crate) memory: Memory,
+    watchers: Watchers,
     files: BTreeMap<FileId, FileRecord>,
     /// Woken at each change that a test may wait for.
     test_waiters: Arc<Waiters>,
@@ -103,6 +108,7 @@ impl World {
         match event {
             Event::PollChanged(file) => self.notify(file),
             Event::Named { interface, namespace, name } => self.own_name(namespace, name, interface),
+            Event::Reported { namespace, notification } => self.pass_on_report(namespace, &notification),
             Event::StateChanged => self.test_waiters.wake(),
             Event::Deleted(device) => self.bury(*device),
         }

@@ -10,10 +10,10 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
-    Cause, CreateFlags, CreateOptions, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Operation, Queues, Result, TunBackend, TunDevice,
+    Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
+    InterfaceInfo, InterfaceName, Operation, Queues, Result, TunBackend, TunDevice,
 };
-use tunctl_linux::{LinuxBackend, Observer, netns};
+use tunctl_linux::{LinuxBackend, LinuxInterface, Observer, netns};
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
 use crate::caller::{as_caller, as_root};
@@ -199,6 +199,14 @@ impl Harness for LinuxHarness {
 
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>> {
         Some(if attached { device.attach_queue() } else { device.detach_queue() })
+    }
+
+    fn events(&self, of: Option<&LinuxInterface>) -> Option<Result<Box<dyn EventWatcher>>> {
+        let watcher = match of {
+            Some(interface) => interface.events(),
+            None => self.backend.events(),
+        };
+        Some(watcher.map(|watcher| Box::new(watcher) as Box<dyn EventWatcher>))
     }
 
     fn attempt(&self, operation: Operation) -> Option<std::result::Result<(), Error>> {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use tunctl_core::{InterfaceAddress, InterfaceIndex};
+use tunctl_core::{InterfaceAddress, InterfaceIndex, Notification};
 use tunctl_sys::linux::netlink::rtm;
 
 use super::{Answer, Netlink};
@@ -22,16 +22,14 @@ pub(crate) enum DuplicateDetection {
 impl Netlink {
     /// The addresses of one interface, in the kernel's order.
     pub(crate) fn addresses(&self, index: InterfaceIndex) -> io::Result<Vec<InterfaceAddress>> {
-        let mut question = AddressMessage::default();
-        question.header.index = index.get();
-        let answers = self.dump(&RouteNetlinkMessage::GetAddress(question))?;
+        let answers = self.dump(&list_addresses(Some(index)))?;
         let listed = answers.iter().filter_map(parse).filter(|(its, _)| *its == index);
         Ok(listed.map(|(_, address)| address).collect())
     }
 
     /// The addresses of all interfaces, each with the interface's index.
     pub(crate) fn all_addresses(&self) -> io::Result<Vec<(InterfaceIndex, InterfaceAddress)>> {
-        let answers = self.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        let answers = self.dump(&list_addresses(None))?;
         Ok(answers.iter().filter_map(parse).collect())
     }
 
@@ -61,6 +59,23 @@ impl Netlink {
     }
 }
 
+/// A question for the addresses of one interface, or of all. Before Linux 4.20 all are listed either way.
+pub(super) fn list_addresses(only: Option<InterfaceIndex>) -> RouteNetlinkMessage {
+    let mut question = AddressMessage::default();
+    question.header.index = only.map_or(0, InterfaceIndex::get);
+    RouteNetlinkMessage::GetAddress(question)
+}
+
+/// What the kernel reports unasked about an address.
+pub(super) fn notification(answer: &Answer) -> Option<Notification> {
+    let (index, address) = address(answer)?;
+    match answer.kind {
+        rtm::NEWADDR => Some(Notification::Address { index, address }),
+        rtm::DELADDR => Some(Notification::NoAddress { index, address }),
+        _ => None,
+    }
+}
+
 fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = match address.address() {
@@ -77,7 +92,11 @@ fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {
 }
 
 fn parse(answer: &Answer) -> Option<(InterfaceIndex, InterfaceAddress)> {
-    let message = AddressMessage::parse(&answer.payload).ok().filter(|_| answer.kind == rtm::NEWADDR)?;
+    if answer.kind == rtm::NEWADDR { address(answer) } else { None }
+}
+
+fn address(answer: &Answer) -> Option<(InterfaceIndex, InterfaceAddress)> {
+    let message = AddressMessage::parse(&answer.payload).ok()?;
     let index = InterfaceIndex::new(message.header.index)?;
     let (mut local, mut far, mut broadcast) = (None, None, None);
     for attribute in &message.attributes {

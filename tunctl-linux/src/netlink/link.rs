@@ -11,7 +11,8 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use nix::errno::Errno;
 use tunctl_core::{
-    CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, State, Uid,
+    CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Notification,
+    State, Uid,
 };
 use tunctl_sys::linux::netlink::{
     LINK_HEADER_SIZE, LINK_UP, STATS64_RX_DROPPED, ifla, ifla_info, ifla_tun, rtm,
@@ -19,6 +20,9 @@ use tunctl_sys::linux::netlink::{
 use tunctl_sys::linux::{NAME_SIZE, iff};
 
 use super::{Answer, Netlink};
+
+/// The family of a message that is no protocol's.
+const AF_UNSPEC: u8 = 0;
 
 /// An interface, as far as this crate is concerned with it.
 #[derive(Clone, Debug)]
@@ -83,9 +87,7 @@ impl Netlink {
 
     /// All TUN/TAP interfaces, by index, each with its description.
     pub(crate) fn described_tun_links(&self) -> io::Result<Vec<(InterfaceInfo, CString)>> {
-        let mut question = LinkMessage::default();
-        question.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Tun)]));
-        let answers = self.dump(&RouteNetlinkMessage::GetLink(question))?;
+        let answers = self.dump(&list_tun_links())?;
         let mut found: Vec<_> = answers
             .iter()
             .filter_map(|answer| match parse(answer) {
@@ -133,7 +135,14 @@ pub(crate) fn name_attribute(name: &InterfaceName) -> LinkAttribute {
     LinkAttribute::Other(DefaultNla::new(ifla::IFNAME, bytes))
 }
 
-fn link_message(index: InterfaceIndex) -> LinkMessage {
+/// A question for all TUN/TAP interfaces.
+pub(super) fn list_tun_links() -> RouteNetlinkMessage {
+    let mut question = LinkMessage::default();
+    question.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Tun)]));
+    RouteNetlinkMessage::GetLink(question)
+}
+
+pub(super) fn link_message(index: InterfaceIndex) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = index.get();
     message
@@ -147,6 +156,25 @@ pub(crate) fn text(attribute: &[u8]) -> CString {
 fn description(answer: &Answer) -> CString {
     let attributes = answer.payload.get(LINK_HEADER_SIZE..).unwrap_or_default();
     text(find(attributes, ifla::IFALIAS).unwrap_or_default())
+}
+
+/// What the kernel reports unasked about a TUN/TAP interface.
+pub(super) fn notification(answer: &Answer) -> Option<Notification> {
+    let (header, attributes) = answer.payload.split_first_chunk::<LINK_HEADER_SIZE>()?;
+    // A bridge reports its ports in the same group, under its own family: one that leaves it as deleted.
+    if header[0] != AF_UNSPEC {
+        return None;
+    }
+    match (answer.kind, parse(answer)?) {
+        (rtm::NEWLINK, Link::Tun(info)) => {
+            Some(Notification::Link { info, carrier: is_set(attributes, ifla::CARRIER) })
+        }
+        (rtm::DELLINK, Link::Tun(info)) => {
+            let moved = find(attributes, ifla::NEW_NETNSID).is_some();
+            Some(Notification::Gone { index: info.index, moved })
+        }
+        _ => None,
+    }
 }
 
 fn parse(answer: &Answer) -> Option<Link> {

@@ -1,13 +1,13 @@
 //! A netlink socket that is connected to the kernel's routing side.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, connect, recv, send,
-    setsockopt, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, connect, getsockname, recv,
+    send, setsockopt, socket,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use tunctl_sys::linux::netlink_socket::set_strict_check;
@@ -15,6 +15,9 @@ use tunctl_sys::linux::netlink_socket::set_strict_check;
 /// How long an answer may take, in seconds. The kernel has queued it when the question has been sent
 /// (`netlink_unicast_kernel`, Linux 6.18), so one that has not come by then never comes.
 const PATIENCE: i64 = 5;
+
+/// The bytes that reports may take until they are read. The kernel doubles it.
+const ROOM: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -24,6 +27,11 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
     pub(super) fn open() -> io::Result<Self> {
+        Self::subscribe(0)
+    }
+
+    /// Opens one that the kernel also reports to, unasked: what these groups are about.
+    pub(super) fn subscribe(groups: u32) -> io::Result<Self> {
         let fd = socket(
             AddressFamily::Netlink,
             SockType::Datagram,
@@ -31,13 +39,24 @@ impl Socket {
             SockProtocol::NetlinkRoute,
         )?;
         let kernel = NetlinkAddr::new(0, 0);
-        bind(fd.as_raw_fd(), &kernel)?;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         connect(fd.as_raw_fd(), &kernel)?;
         setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
         // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we
         // choose.
         let _ = set_strict_check(fd.as_fd());
         Ok(Self { fd })
+    }
+
+    /// Asks for room for some hundred reports more than by default, which is 92 (Linux 6.18). Without a right
+    /// over the network, the system bounds it (`net.core.rmem_max`).
+    pub(super) fn make_room(&self) {
+        let _ = setsockopt(&self.fd, RcvBufForce, &ROOM).or_else(|_| setsockopt(&self.fd, RcvBuf, &ROOM));
+    }
+
+    /// Its own address, which the kernel has chosen.
+    pub(super) fn port(&self) -> io::Result<u32> {
+        Ok(getsockname::<NetlinkAddr>(self.fd.as_raw_fd())?.pid())
     }
 
     pub(super) fn send(&self, message: &[u8]) -> io::Result<()> {
@@ -47,10 +66,20 @@ impl Socket {
 
     /// Receives one datagram, whole, whatever its length.
     pub(super) fn receive(&self) -> io::Result<Vec<u8>> {
-        let length = self.wait(&mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)?;
+        let read = |buffer: &mut [u8], flags| self.wait(buffer, flags);
+        Self::whole(read)
+    }
+
+    /// Receives one datagram, whole, if there is one.
+    pub(super) fn try_receive(&self) -> io::Result<Vec<u8>> {
+        Self::whole(|buffer, flags| Ok(self.read(buffer, flags | MsgFlags::MSG_DONTWAIT)?))
+    }
+
+    fn whole(read: impl Fn(&mut [u8], MsgFlags) -> io::Result<usize>) -> io::Result<Vec<u8>> {
+        let length = read(&mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)?;
         let mut datagram = vec![0; length];
         // Another one may have taken its place, where a forked process reads from the same socket.
-        let length = self.wait(&mut datagram, MsgFlags::MSG_TRUNC)?;
+        let length = read(&mut datagram, MsgFlags::MSG_TRUNC)?;
         if length == 0 || length > datagram.len() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer was cut"));
         }
@@ -87,5 +116,11 @@ fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
             Err(Errno::EINTR) => {}
             outcome => return outcome,
         }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

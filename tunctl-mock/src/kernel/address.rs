@@ -28,9 +28,12 @@ impl Kernel {
         }
         let device = self.at_mut(key)?;
         match address.address() {
-            IpAddr::V4(_) => device.add_ipv4(address),
-            IpAddr::V6(_) => device.add_ipv6(address),
+            IpAddr::V4(_) => device.add_ipv4(address)?,
+            IpAddr::V6(_) => device.add_ipv6(address)?,
         }
+        let id = device.id;
+        self.report_address(id, address, true);
+        Ok(())
     }
 
     pub(crate) fn remove_address(
@@ -41,14 +44,18 @@ impl Kernel {
     ) -> Result {
         self.may_configure(socket)?;
         let device = self.at_mut(key)?;
-        match address.address() {
-            IpAddr::V4(_) => device.remove_ipv4(address),
+        let removed = match address.address() {
+            IpAddr::V4(_) => device.remove_ipv4(address)?,
             IpAddr::V6(_) => {
-                let before = device.ipv6.len();
-                device.ipv6.retain(|present| !present.same_as(&address));
-                if device.ipv6.len() < before { Ok(()) } else { Err(NOT_FOUND) }
+                let position = device.ipv6.iter().position(|present| present.same_as(&address));
+                vec![device.ipv6.remove(position.ok_or(NOT_FOUND)?)]
             }
+        };
+        let id = device.id;
+        for address in removed {
+            self.report_address(id, address, false);
         }
+        Ok(())
     }
 }
 
@@ -75,16 +82,18 @@ impl NetDevice {
         Ok(())
     }
 
-    /// Removes an IPv4 address (`inet_del_ifa`). With a primary address, the secondary ones of its network
-    /// are removed, unless `promote_secondaries` is on, which by default it is not.
-    fn remove_ipv4(&mut self, address: InterfaceAddress) -> Result {
+    /// Removes an IPv4 address (`inet_del_ifa`), and returns what was removed, in that order. Before a
+    /// primary address, the secondary ones of its network are removed, unless `promote_secondaries` is on,
+    /// which by default it is not.
+    fn remove_ipv4(&mut self, address: InterfaceAddress) -> Result<Vec<InterfaceAddress>> {
         let position = self.ipv4.iter().position(|present| present.same_as(&address)).ok_or(NOT_FOUND)?;
         let is_primary = self.primaries()[position];
-        self.ipv4.remove(position);
-        if is_primary {
-            self.ipv4.retain(|present| network(present) != network(&address));
-        }
-        Ok(())
+        let own = self.ipv4.remove(position);
+        let goes_too = |present: &InterfaceAddress| is_primary && network(present) == network(&own);
+        let (mut removed, left): (Vec<_>, _) = std::mem::take(&mut self.ipv4).into_iter().partition(goes_too);
+        self.ipv4 = left;
+        removed.push(own);
+        Ok(removed)
     }
 
     /// Which of the IPv4 addresses are primary: the first of their network.

@@ -57,10 +57,15 @@ impl Kernel {
         device.attached.push(file);
         // The first queue of an interface sets its headers. A further queue leaves them, since the other
         // readers rely on them.
-        if device.queues() == 1 {
+        let is_first = device.queues() == 1;
+        if is_first {
             device.flags = wanted.flags & KEPT_FLAGS;
         }
-        Ok(Attached { file, interface: id, info: device.info() })
+        let info = device.info();
+        if is_first {
+            self.set_carrier(id, true);
+        }
+        Ok(Attached { file, interface: id, info })
     }
 
     /// The rules for an interface that exists, in the order of `tun_set_iff` and `tun_attach`: the first that
@@ -144,6 +149,7 @@ impl Kernel {
             flags: CreateFlags::empty(),
             link: LinkProperties::new(wanted.layer, id),
             state: State::Down,
+            carrier: true,
             persistent: false,
             owner: None,
             group: None,
@@ -157,6 +163,7 @@ impl Kernel {
         };
         self.interfaces.insert(id, device);
         self.events.push_back(Event::Named { interface: id, namespace: wanted.namespace, name });
+        self.report_link(id);
         Ok(id)
     }
 

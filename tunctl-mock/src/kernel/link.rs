@@ -122,10 +122,11 @@ impl Kernel {
             return;
         }
         device.state = state;
-        if state == State::Down {
-            device.ipv6.clear();
-        }
         let files = device.files();
+        self.report_link(id);
+        if state == State::Down {
+            self.clear_ipv6(id);
+        }
         self.events.push_back(Event::StateChanged);
         self.events.extend(files.into_iter().map(Event::PollChanged));
     }
@@ -153,6 +154,8 @@ impl Kernel {
             return Err(Errno::EPERM.reason(Cause::InvalidValue).with_detail(detail));
         }
         device.link.queue_length = packets;
+        let id = device.id;
+        self.report_link(id);
         for file in files {
             if let Some(open) = self.file_mut(file) {
                 open.queue.resize(usize::try_from(packets).unwrap_or(usize::MAX));
@@ -177,22 +180,33 @@ impl Kernel {
                 .reason(Cause::InvalidMtu)
                 .with_remedy("A tun takes 68 to 65535 bytes, a tap at most 65521."));
         }
+        if device.link.mtu == mtu {
+            return Ok(());
+        }
         device.link.mtu = mtu;
+        let id = device.id;
+        self.report_link(id);
         if mtu.get() < IPV6_MIN_MTU {
-            device.ipv6.clear();
+            self.clear_ipv6(id);
         }
         Ok(())
     }
 
     pub(crate) fn change_mac(&mut self, key: LinkKey, socket: SocketCapabilities, mac: MacAddress) -> Result {
         self.may_configure(socket)?;
-        self.at_mut(key)?.set_mac(mac)
+        let device = self.at_mut(key)?;
+        device.set_mac(mac)?;
+        let id = device.id;
+        self.report_link(id);
+        Ok(())
     }
 
     /// Sets the MAC address by an attached descriptor, which takes no capability (`__tun_chr_ioctl`).
     pub(crate) fn set_mac(&mut self, file: FileId, mac: MacAddress) -> Result {
         let id = self.interface_of(file).ok_or(DETACHED)?;
-        self.device_mut(id).ok_or(DETACHED)?.set_mac(mac)
+        self.device_mut(id).ok_or(DETACHED)?.set_mac(mac)?;
+        self.report_link(id);
+        Ok(())
     }
 
     /// Sets the alias (`dev_set_alias`). The attribute's policy (`ifla_policy`) bounds its length.
@@ -252,6 +266,7 @@ impl Kernel {
         device.name = to;
         let id = device.id;
         self.events.push_back(Event::Named { interface: id, namespace: key.namespace, name: to });
+        self.report_link(id);
         Ok(())
     }
 
@@ -268,13 +283,12 @@ impl Kernel {
             return Err(Errno::EEXIST.reason(Cause::Exists));
         }
         let index = if self.is_free(namespace, index) { index } else { self.next_index(namespace) };
+        self.leave(id, true);
         let device = self.device_mut(id).ok_or(NO_DEVICE)?;
         device.namespace = namespace;
         device.index = index;
-        device.ipv4.clear();
-        device.ipv6.clear();
-        self.set_state(id, State::Down);
         self.events.push_back(Event::Named { interface: id, namespace, name });
+        self.report_link(id);
         Ok(())
     }
 

@@ -116,14 +116,19 @@ impl Kernel {
         device.remove_queue(file);
         device.detached.retain(|&other| other != file);
         let id = device.id;
-        if device.queues() == 0 && !device.persistent {
-            self.unregister(id);
+        let (queues, persistent) = (device.queues(), device.persistent);
+        if queues == 0 {
+            self.set_carrier(id, false);
+            if !persistent {
+                self.unregister(id);
+            }
         }
     }
 
     /// Deletes an interface, also if files are attached to it (`unregister_netdevice`, `tun_detach_all`).
     /// They stay open, attached to nothing.
     pub(crate) fn unregister(&mut self, id: InterfaceId) {
+        self.leave(id, false);
         let Some(device) = self.interfaces.remove(&id) else { return };
         let files = device.files();
         for &file in &files {

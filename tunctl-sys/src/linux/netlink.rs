@@ -9,12 +9,32 @@ pub mod rtm {
     /// An interface: made, changed or reported.
     #[doc(alias = "RTM_NEWLINK")]
     pub const NEWLINK: u16 = 16;
+    /// An interface: gone.
+    #[doc(alias = "RTM_DELLINK")]
+    pub const DELLINK: u16 = 17;
     /// An address of an interface: added or reported.
     #[doc(alias = "RTM_NEWADDR")]
     pub const NEWADDR: u16 = 20;
+    /// An address of an interface: gone.
+    #[doc(alias = "RTM_DELADDR")]
+    pub const DELADDR: u16 = 21;
     /// A route: added or reported.
     #[doc(alias = "RTM_NEWROUTE")]
     pub const NEWROUTE: u16 = 24;
+}
+
+/// Groups of a netlink socket, as bits of its address: what the kernel reports to it unasked.
+pub mod rtmgrp {
+    /// Interfaces that come, change and go.
+    #[doc(alias = "RTMGRP_LINK")]
+    #[doc(alias = "RTNLGRP_LINK")]
+    pub const LINK: u32 = 1;
+    /// IPv4 addresses that come and go.
+    #[doc(alias = "RTMGRP_IPV4_IFADDR")]
+    pub const IPV4_IFADDR: u32 = 0x10;
+    /// IPv6 addresses that come and go.
+    #[doc(alias = "RTMGRP_IPV6_IFADDR")]
+    pub const IPV6_IFADDR: u32 = 0x100;
 }
 
 /// The bytes of a `struct ifinfomsg`.
@@ -51,6 +71,9 @@ pub mod ifla {
     /// `u8`, boolean: the interface has a carrier.
     #[doc(alias = "IFLA_CARRIER")]
     pub const CARRIER: u16 = 33;
+    /// `i32`: the namespace to which the interface was moved, as the one before numbers it. Linux 4.15.
+    #[doc(alias = "IFLA_NEW_NETNSID")]
+    pub const NEW_NETNSID: u16 = 45;
 }
 
 /// The position of `rx_dropped` among the counters of [`ifla::STATS64`].
@@ -101,6 +124,10 @@ pub mod ifla_tun {
 const _: () = {
     assert!(rtm::NEWLINK == libc::RTM_NEWLINK && rtm::NEWADDR == libc::RTM_NEWADDR);
     assert!(rtm::NEWROUTE == libc::RTM_NEWROUTE);
+    assert!(rtm::DELLINK == libc::RTM_DELLINK && rtm::DELADDR == libc::RTM_DELADDR);
+    assert!(rtmgrp::LINK as i32 == libc::RTMGRP_LINK);
+    assert!(rtmgrp::IPV4_IFADDR as i32 == libc::RTMGRP_IPV4_IFADDR);
+    assert!(rtmgrp::IPV6_IFADDR as i32 == libc::RTMGRP_IPV6_IFADDR);
     assert!(LINK_UP as i32 == libc::IFF_UP);
     assert!(ifla::ADDRESS == libc::IFLA_ADDRESS && ifla::IFNAME == libc::IFLA_IFNAME);
     assert!(ifla::MTU == libc::IFLA_MTU && ifla::LINKINFO == libc::IFLA_LINKINFO);

@@ -8,9 +8,10 @@ use std::{fs, io};
 
 use crate::{LinuxHarness, rtnetlink};
 use nix::sched::{CloneFlags, unshare};
-use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
+use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
 use tunctl_core::{
-    Error, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, TunBackend,
+    Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Operation, TunBackend,
 };
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
@@ -170,6 +171,10 @@ impl Harness for Kernel {
 
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<tunctl_core::Result<()>> {
         self.harness.set_queue(device, attached)
+    }
+
+    fn events(&self, of: Option<&InterfaceOf<Self>>) -> Option<tunctl_core::Result<Box<dyn EventWatcher>>> {
+        self.harness.events(of)
     }
 
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {
