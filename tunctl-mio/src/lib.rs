@@ -61,6 +61,54 @@
 //! # }
 //! ```
 
+//! # Events of interfaces
+//!
+//! What happens to interfaces ([`Events`](tunctl_core::Events)) needs nothing of this crate either: mio's
+//! [`SourceFd`](mio::unix::SourceFd) registers any descriptor. As with a device, an event of the loop means
+//! to take all that is there. Closing the watcher deregisters it.
+//!
+//! ```
+//! use std::os::fd::{AsFd, AsRawFd};
+//!
+//! use mio::unix::SourceFd;
+//! use mio::{Interest, Poll, Token};
+//! use tunctl_core::{EventWatcher, Events, Result};
+//!
+//! const EVENTS: Token = Token(2);
+//!
+//! fn register<W: EventWatcher>(poll: &Poll, watcher: &W) -> std::io::Result<()> {
+//!     let fd = watcher.as_fd().as_raw_fd();
+//!     poll.registry().register(&mut SourceFd(&fd), EVENTS, Interest::READABLE)
+//! }
+//!
+//! /// After registering, and on each event of the loop with this token; whether there may be more.
+//! fn drain<W: EventWatcher>(watcher: &mut W) -> Result<bool> {
+//!     loop {
+//!         match watcher.try_next() {
+//!             Ok(Some(event)) => println!("{event}"),
+//!             Ok(None) => return Ok(false), // its interface is gone
+//!             Err(error) if error.is_would_block() => return Ok(true),
+//!             Err(error) => return Err(error),
+//!         }
+//!     }
+//! }
+//! # use tunctl_core::{CreateOptions, State, TunBackend, TunDevice};
+//! # let kernel = tunctl_mock::MockBackend::new();
+//! # let tun = kernel.create(&CreateOptions::tun())?;
+//! # let mut poll = Poll::new()?;
+//! # let mut watcher = tun.interface().events()?;
+//! # register(&poll, &watcher)?;
+//! # assert!(drain(&mut watcher)?);
+//! # kernel.set_state(&tun, State::Up);
+//! # let mut events = mio::Events::with_capacity(4);
+//! # poll.poll(&mut events, None)?;
+//! # assert!(events.iter().any(|event| event.token() == EVENTS));
+//! # assert!(drain(&mut watcher)?);
+//! # drop(tun);
+//! # assert!(!drain(&mut watcher)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 #![forbid(unsafe_code)]
 
 mod drain;

@@ -48,13 +48,7 @@ impl<D: TunDevice> AsyncDevice<D> {
     /// If the runtime was built without [`enable_io`](tokio::runtime::Builder::enable_io), which tokio offers
     /// no way to check.
     pub fn new(device: D) -> Result<Self> {
-        if Handle::try_current().is_err() {
-            let reason = Reason::new(Cause::Other).with_detail("this thread has no tokio runtime");
-            let remedy = "Call it in a task, or in a thread that has entered a runtime.";
-            return Err(reason.with_remedy(remedy).of(Operation::Wait));
-        }
-        let watch = || watch(device.as_fd().try_clone_to_owned()?);
-        let watched = watch().map_err(|error| Reason::from_io(&error).of(Operation::Wait))?;
+        let watched = watch(device.as_fd(), Interest::READABLE | Interest::WRITABLE, Operation::Wait)?;
         Ok(Self { watched, device })
     }
 
@@ -259,12 +253,25 @@ impl<D: TunDevice> AsFd for AsyncDevice<D> {
     }
 }
 
-/// Registers a descriptor with the runtime.
-///
+/// Registers a duplicate of a descriptor with the runtime.
+pub(crate) fn watch(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    operation: Operation,
+) -> Result<AsyncFd<OwnedFd>> {
+    if Handle::try_current().is_err() {
+        let reason = Reason::new(Cause::Other).with_detail("this thread has no tokio runtime");
+        let remedy = "Call it in a task, or in a thread that has entered a runtime.";
+        return Err(reason.with_remedy(remedy).of(operation));
+    }
+    let watched = fd.try_clone_to_owned().and_then(|owned| register(owned, interest));
+    watched.map_err(|error| Reason::from_io(&error).of(operation))
+}
+
 /// Since tokio 1.54 the recommended form is unsafe: its caller promises that the descriptor stays open and
 /// the same while it is watched. An `OwnedFd` that only the watcher owns guarantees that. So the deprecated
 /// safe form is sound here, and unsafe code stays in tunctl-sys.
 #[allow(deprecated, reason = "deprecated for descriptors that are not owned")]
-fn watch(owned: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(owned, Interest::READABLE | Interest::WRITABLE)
+fn register(owned: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(owned, interest)
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | to receive and send in tasks | [`AsyncDevice`] |
 //! | to receive in one task and send in another | an `Arc<AsyncDevice>`, or [`AsyncDevice::into_split`] |
+//! | what happens to an interface: up, down, deleted, … | [`AsyncEvents`] |
 //! | packets as a `Stream`, and a `Sink` for them | `PacketStream` and `PacketSink`, with the feature `stream` |
 //!
 //! It works over any [`TunDevice`](tunctl_core::TunDevice): that of a kernel, or that of the mock in a test.
@@ -48,11 +49,13 @@
 #![forbid(unsafe_code)]
 
 mod device;
+mod events;
 mod split;
 #[cfg(feature = "stream")]
 mod stream;
 
 pub use device::AsyncDevice;
+pub use events::AsyncEvents;
 pub use split::{RecvHalf, SendHalf};
 #[cfg(feature = "stream")]
 pub use stream::{PacketSink, PacketStream};

@@ -1,4 +1,4 @@
-//! Packets as a stream, and a sink for them.
+//! Packets as a stream, and a sink for them; events as a stream.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,9 +10,9 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 use tokio::io::Interest;
-use tunctl_core::{Error, Result, TunDevice};
+use tunctl_core::{Error, EventWatcher, InterfaceEvent, Result, TunDevice};
 
-use crate::AsyncDevice;
+use crate::{AsyncDevice, AsyncEvents};
 
 /// Packets as a [`Stream`]: each in its own vector.
 ///
@@ -152,6 +152,14 @@ impl<D: TunDevice + 'static, P: AsRef<[u8]> + Unpin> Sink<P> for PacketSink<D, P
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         self.poll_flush(context)
+    }
+}
+
+impl<W: EventWatcher + Unpin> Stream for AsyncEvents<W> {
+    type Item = Result<InterfaceEvent>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_event(context)
     }
 }
 

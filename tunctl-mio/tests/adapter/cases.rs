@@ -4,6 +4,7 @@ mod active;
 mod active_callback;
 mod active_lifetime;
 mod drain;
+mod events;
 mod interruptible;
 mod load;
 mod source;
@@ -17,6 +18,7 @@ pub(crate) fn main() -> ExitCode {
         interruptible::cases(),
         source::cases(),
         drain::cases(),
+        events::cases(),
         active::cases(),
         active_callback::cases(),
         active_lifetime::cases(),

@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+mod events;
 mod fairness;
 mod lifetime;
 mod receive;
@@ -18,6 +19,7 @@ pub(crate) fn main() -> ExitCode {
         tasks::cases(),
         fairness::cases(),
         stream::cases(),
+        events::cases(),
     ];
     tunctl_testing::main(cases.into_iter().flatten().collect())
 }
