@@ -121,6 +121,54 @@
 //! # }
 //! ```
 //!
+//! # What happens to an interface
+//!
+//! Up, down, an address, another name, deleted: whoever does it. This sender waits for "up" while its
+//! interface is down, and neither spins nor sleeps:
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! /// Sends a packet as soon as the interface is up.
+//! fn send_when_up<D: TunDevice<Interface: Events>>(tun: &D, packet: &[u8]) -> Result<usize> {
+//!     let mut events = tun.interface().events()?; // first, so that no change is missed
+//!     loop {
+//!         match tun.send(packet) {
+//!             Err(error) if error.cause() == Cause::Down => {}
+//!             sent => return sent,
+//!         }
+//!         // One event, of whatever kind, and try again. At the end of the interface, `send` says so.
+//!         events.next().transpose()?;
+//!     }
+//! }
+//! # #[cfg(feature = "mock")] {
+//! # let kernel = tunctl::mock::MockBackend::new();
+//! # let tun = kernel.create(&CreateOptions::tun())?;
+//! # std::thread::scope(|scope| {
+//! #     let sender = scope.spawn(|| send_when_up(&tun, &[0x45; 20]));
+//! #     std::thread::sleep(std::time::Duration::from_millis(20));
+//! #     kernel.set_state(&tun, State::Up);
+//! #     sender.join().unwrap()
+//! # })?;
+//! # }
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! All interfaces, also those that come later, until the program ends (`tunctl events` is this):
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn example<B: TunBackend + Events>(backend: &B) -> Result<()> {
+//! for event in backend.events()? {
+//!     println!("{}", event?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`next_until`](crate::EventWatcher::next_until) takes a timeout and an
+//! [`Interrupter`](crate::Interrupter); [`try_next`](crate::EventWatcher::try_next) never waits. In tasks:
+//! [`tunctl::tokio::AsyncEvents`](../tokio/struct.AsyncEvents.html).
+//!
 //! # A queue for each thread
 //!
 //! ```

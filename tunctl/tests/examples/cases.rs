@@ -8,15 +8,19 @@ mod active;
 mod mio_echo;
 #[path = "../../examples/tokio_echo.rs"]
 mod tokio_echo;
+#[path = "../../examples/wait_for_up.rs"]
+mod wait_for_up;
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::fs;
 use std::process::{Command, ExitCode};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tunctl_testing::{Case, addresses, case, exists, ip};
+use wait_for_up::Account;
 
 /// Runs an example until its host has answered five pings, and deletes its interface; what it tells.
 fn running<T: Debug>(interface: &str, example: fn() -> Result<T, Box<dyn Error>>) -> String {
@@ -48,7 +52,49 @@ fn active_answers() {
     assert_eq!(running("active0", active::on_the_kernel), account);
 }
 
+/// The processor time that this process has used.
+fn process_time() -> Duration {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let used = |thread: fs::DirEntry| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(threads.map(|thread| used(thread.unwrap())).sum())
+}
+
+/// The sender waits while the interface is down, and uses next to no processor time.
+fn a_sender_waits_for_up() {
+    let is_there = |what: &str, is_so: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    thread::scope(|scope| {
+        let program = scope.spawn(|| wait_for_up::run(&tunctl::native(), 3));
+        is_there("the interface is made", &|| exists("wait0"));
+        let before = process_time();
+        thread::sleep(Duration::from_millis(500));
+        let used = process_time() - before;
+        assert!(used < Duration::from_millis(100), "waiting took {used:?} of processor time");
+        ip("link set wait0 up");
+        is_there("three packets arrive", &|| {
+            let shown = Command::new("ip").args(["-json", "-stats", "link", "show", "wait0"]).output();
+            let shown: Value = serde_json::from_slice(&shown.unwrap().stdout).unwrap();
+            shown[0]["stats64"]["rx"]["packets"].as_u64() >= Some(3)
+        });
+        ip("link delete wait0");
+        assert_eq!(program.join().unwrap().unwrap(), Account { sent: 3, refused: 1 });
+    });
+}
+
 pub(crate) fn main() -> ExitCode {
-    let cases = [case!(mio_echo_answers), case!(tokio_echo_answers), case!(active_answers)];
+    let cases = [
+        case!(mio_echo_answers),
+        case!(tokio_echo_answers),
+        case!(active_answers),
+        case!(a_sender_waits_for_up),
+    ];
     tunctl_testing::main(cases.map(|case: Case| case.needs_tool("ip").needs_tool("ping")).into())
 }
