@@ -11,6 +11,8 @@ mod delete;
 mod duration;
 mod ending;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod events;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod features;
 mod holders;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -65,6 +67,8 @@ enum Command {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Watch(watch::Watch),
     #[cfg(any(target_os = "linux", target_os = "android"))]
+    Events(events::Events),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
 }
 
@@ -109,6 +113,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Features(features) => features.run().map(|()| ExitCode::SUCCESS),
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Watch(watch) => watch.run().map(|()| ExitCode::SUCCESS),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Command::Events(events) => events.run().map(|()| ExitCode::SUCCESS),
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Lab(lab) => lab.run(),
     };

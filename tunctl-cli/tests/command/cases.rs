@@ -4,6 +4,7 @@ mod configure;
 mod create;
 mod create_hold;
 mod delete;
+mod events;
 mod features;
 mod lab;
 mod lab_command;
@@ -32,6 +33,7 @@ pub(crate) fn main() -> ExitCode {
         lab_limits::cases(),
         watch::cases(),
         watch_attached::cases(),
+        events::cases(),
         unprivileged::cases(),
         create::cases(),
         create_hold::cases(),
