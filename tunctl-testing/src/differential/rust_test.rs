@@ -39,6 +39,9 @@ pub(crate) fn render(release: &str, seed: u64, case: u64, difference: &Differenc
     let is_received = shown.is_some_and(|kernel| {
         kernel.answer == difference.model.answer && kernel.polls == difference.model.polls
     });
+    if shown.is_some_and(|kernel| kernel.events != difference.model.events) {
+        text.push_str("    let mut events = harness.events(None).unwrap().unwrap();\n");
+    }
     let mut writer = Writer { text, caller: Caller::ROOT, watches: is_received.then(Vec::new) };
     for (op, seen) in difference.ops.iter().zip(&difference.kernel) {
         writer.op(op, &seen.answer);
@@ -230,12 +233,25 @@ impl Writer {
         }
     }
 
+    /// The events of all interfaces, from the beginning.
+    fn events(&mut self, all: &[Seen]) {
+        let lines: Vec<_> = all.iter().filter_map(|seen| seen.events.first()).flatten().collect();
+        self.line("let events = std::iter::from_fn(|| events.try_next().ok().flatten());");
+        self.line(
+            "let lines = events.map(|event| event.to_string()).filter(|line| !line.contains(\"carrier\"));",
+        );
+        self.line(&format!("assert_eq!(lines.collect::<Vec<_>>(), {lines:?});"));
+    }
+
     /// What there was to see beside the last answer, where the sides differ.
     fn around(&mut self, kernel: &Seen, all: &[Seen], model: &Seen) {
         for (slot, (state, of_model)) in kernel.polls.iter().zip(&model.polls).enumerate() {
             if let Some(state) = state.filter(|state| Some(*state) != *of_model) {
                 self.line(&format!("assert_eq!(harness.poll_state(&d{slot}), {state:?});"));
             }
+        }
+        if kernel.events != model.events {
+            self.events(all);
         }
         for number in 0..self.watches.as_ref().map_or(0, Vec::len) {
             let packets = all.iter().filter_map(|seen| seen.received.get(number)).flatten();
@@ -265,7 +281,7 @@ mod tests {
     use crate::differential::op::{On, SLOTS, Verb};
 
     fn seen(answer: Answer) -> Seen {
-        Seen { answer, polls: [None; SLOTS], received: Vec::new() }
+        Seen { answer, polls: [None; SLOTS], received: Vec::new(), events: Vec::new() }
     }
 
     fn create() -> (Op, Seen) {
@@ -346,9 +362,25 @@ mod tests {
         assert!(text.contains("let mut watch0 = harness.observe(&d1.name().unwrap());"), "{text}");
         assert!(text.contains("Vec::<Vec<u8>>::from([[0x45u8].to_vec()])"), "{text}");
         assert!(!text.contains("poll_state"), "{text}");
+        assert!(!text.contains("harness.events"), "{text}");
         model.polls[1] = None;
         let text = render("6.18", 1, 1, &difference(steps, model));
         let state = "PollState { readable: false, writable: true, error: false }";
         assert!(text.contains(&format!("assert_eq!(harness.poll_state(&d1), {state});")), "{text}");
+    }
+
+    #[test]
+    fn events_that_differ_are_told_from_the_beginning() {
+        let (op, mut first) = create();
+        first.events = vec![vec!["a: created".into()]];
+        let mut kernel = seen(Answer::Done);
+        kernel.events = vec![vec!["a: deleted".into()], vec!["a: deleted".into()]];
+        let steps = vec![(op, first), (Op::System(System::Delete { name: "a".into() }), kernel)];
+        let text = render("6.18", 1, 1, &difference(steps, seen(Answer::Done)));
+        assert!(text.contains("let mut events = harness.events(None).unwrap().unwrap();\n"), "{text}");
+        assert!(
+            text.contains(r#"assert_eq!(lines.collect::<Vec<_>>(), ["a: created", "a: deleted"]);"#),
+            "{text}"
+        );
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Seen {
     /// What the system received from each interface that was ever attached to, by the order in which they
     /// were.
     pub(crate) received: Vec<Vec<Vec<u8>>>,
+    /// What was reported of all interfaces, and of each that was ever attached to, without carriers.
+    pub(crate) events: Vec<Vec<String>>,
 }
 
 /// What an operation answered.
@@ -80,6 +82,8 @@ pub(crate) struct Surveyed {
     pub(crate) info: InterfaceInfo,
     pub(crate) addresses: Vec<InterfaceAddress>,
     pub(crate) dropped: u64,
+    /// Whether it has a carrier, as the events said.
+    pub(crate) carrier: Option<bool>,
     /// In the namespace where interfaces are moved to.
     pub(crate) elsewhere: bool,
 }

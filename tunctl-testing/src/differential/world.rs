@@ -2,6 +2,7 @@
 //! do.
 
 mod devices;
+mod events;
 mod interfaces;
 mod outside;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(crate) use devices::pieces;
+use events::Watchers;
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState};
 use tunctl_core::{Interface, InterfaceIndex, TunBackend, TunDevice};
 
@@ -21,6 +23,9 @@ pub(crate) struct World<H: Harness> {
     harness: Rc<H>,
     slots: [Option<Slot<DeviceOf<H>>>; SLOTS],
     watches: Vec<Watch>,
+    watchers: Option<Watchers>,
+    /// Events that were taken during an operation.
+    heard: Vec<Vec<String>>,
     caller: Caller,
     queues_opened: usize,
     /// Queues that are out of service: what they send steers no flow, so which queue its answers reach is not
@@ -72,7 +77,9 @@ pub(crate) struct Held {
 impl<H: Harness> World<H> {
     pub(crate) fn new(harness: H) -> Self {
         Self {
+            watchers: Watchers::new(&harness),
             harness: Rc::new(harness),
+            heard: Vec::new(),
             slots: Default::default(),
             watches: Vec::new(),
             caller: Caller::ROOT,
@@ -95,7 +102,9 @@ impl<H: Harness> World<H> {
             op => self.as_caller(op),
         };
         self.watch_new_interfaces();
-        Seen { answer, polls: self.polls(), received: self.received() }
+        let events = self.events();
+        self.hear_of_new_interfaces();
+        Seen { answer, polls: self.polls(), received: self.received(), events }
     }
 
     /// A lasting change of caller is a change around each operation that follows: the harness itself stays

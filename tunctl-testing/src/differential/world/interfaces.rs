@@ -23,8 +23,11 @@ impl<H: Harness> World<H> {
     }
 
     /// All interfaces, as the system itself reports them and as the library does.
-    pub(super) fn survey(&self) -> Answer {
-        Answer::of(self.infos(), |infos| {
+    pub(super) fn survey(&mut self) -> Answer {
+        // Asking about an interface has the kernel report its carrier first (`rtnl_getlink`, since Linux 6.8).
+        let infos = self.infos();
+        self.heard = self.events();
+        Answer::of(infos, |infos| {
             let here = infos.into_iter().map(|info| self.surveyed(info));
             let elsewhere = self.moved.iter().filter_map(|name| self.elsewhere(name));
             Answer::Survey(here.chain(elsewhere).collect())
@@ -34,10 +37,11 @@ impl<H: Harness> World<H> {
     fn surveyed(&self, info: InterfaceInfo) -> Surveyed {
         let name = info.name;
         Surveyed {
-            info,
             addresses: self.addresses(&name),
             dropped: self.harness.dropped(&name),
+            carrier: self.watchers.as_ref().and_then(|watchers| watchers.carrier(info.index)),
             elsewhere: false,
+            info,
         }
     }
 
@@ -52,6 +56,6 @@ impl<H: Harness> World<H> {
         let mut info = comparable(self.harness.report_elsewhere(&super::outside::name(name))?);
         // sysfs does not count them.
         info.queues = None;
-        Some(Surveyed { info, addresses: Vec::new(), dropped: 0, elsewhere: true })
+        Some(Surveyed { info, addresses: Vec::new(), dropped: 0, carrier: None, elsewhere: true })
     }
 }

@@ -1,0 +1,87 @@
+//! What a sequence hears of: events of all interfaces, and of each that it has opened.
+
+use std::collections::BTreeMap;
+
+use tunctl_conformance::Harness;
+use tunctl_core::{EventWatcher, Interface, InterfaceChange, InterfaceEvent, InterfaceIndex, TunDevice};
+
+use super::World;
+
+/// The watchers of a sequence.
+pub(super) struct Watchers {
+    all: Box<dyn EventWatcher>,
+    /// Of the interfaces that were ever attached to, in the order in which they were.
+    own: Vec<(InterfaceIndex, Box<dyn EventWatcher>)>,
+    /// Whether an interface has a carrier, as the last event of it said.
+    carriers: BTreeMap<InterfaceIndex, bool>,
+}
+
+impl Watchers {
+    /// Watches all interfaces, of which there are none yet. `None`: the backend has no events.
+    pub(super) fn new<H: Harness>(harness: &H) -> Option<Self> {
+        let all = harness.events(None)?.unwrap_or_else(|error| panic!("{error}"));
+        Some(Self { all, own: Vec::new(), carriers: BTreeMap::new() })
+    }
+
+    /// Whether the interface has a carrier, as far as events have said.
+    pub(super) fn carrier(&self, index: InterfaceIndex) -> Option<bool> {
+        self.carriers.get(&index).copied()
+    }
+
+    /// The events since the last call: first those of all interfaces, then those of each. The kernel reports
+    /// a carrier in its own time, so those are kept apart.
+    pub(super) fn take(&mut self) -> Vec<Vec<String>> {
+        let all = taken(&mut *self.all);
+        for event in &all {
+            let (Some(index), Some(change)) = (event.index(), event.change()) else { continue };
+            match change {
+                InterfaceChange::Created | InterfaceChange::CarrierOn => self.carriers.insert(index, true),
+                InterfaceChange::CarrierOff => self.carriers.insert(index, false),
+                InterfaceChange::Moved | InterfaceChange::Deleted => self.carriers.remove(&index),
+                _ => None,
+            };
+        }
+        let own = self.own.iter_mut().map(|(_, watcher)| taken(&mut **watcher));
+        std::iter::once(all).chain(own).map(|events| lines(&events)).collect()
+    }
+}
+
+fn taken(watcher: &mut dyn EventWatcher) -> Vec<InterfaceEvent> {
+    let next = || match watcher.try_next() {
+        Err(error) if error.is_would_block() => None,
+        event => event.unwrap_or_else(|error| panic!("{error}")),
+    };
+    std::iter::from_fn(next).collect()
+}
+
+fn lines(events: &[InterfaceEvent]) -> Vec<String> {
+    let is_carrier = |event: &&InterfaceEvent| {
+        matches!(event.change(), Some(InterfaceChange::CarrierOn | InterfaceChange::CarrierOff))
+    };
+    events.iter().filter(|event| !is_carrier(event)).map(ToString::to_string).collect()
+}
+
+impl<H: Harness> World<H> {
+    /// The events since the last operation.
+    pub(super) fn events(&mut self) -> Vec<Vec<String>> {
+        let mut events = std::mem::take(&mut self.heard);
+        let now = self.watchers.as_mut().map(Watchers::take).unwrap_or_default();
+        events.resize(now.len(), Vec::new());
+        events.iter_mut().zip(now).for_each(|(events, now)| events.extend(now));
+        events
+    }
+
+    /// Watches each interface from the operation on that made a device for it.
+    pub(super) fn hear_of_new_interfaces(&mut self) {
+        let Some(watchers) = &mut self.watchers else { return };
+        for slot in self.slots.iter().flatten() {
+            let interface = slot.device.interface();
+            let index = interface.index();
+            if !watchers.own.iter().any(|(known, _)| *known == index)
+                && let Some(Ok(watcher)) = self.harness.events(Some(interface))
+            {
+                watchers.own.push((index, watcher));
+            }
+        }
+    }
+}
