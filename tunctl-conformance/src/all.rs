@@ -3,7 +3,7 @@
 use crate::{
     Case, Harness, addresses, applying, buffers, configuration, events, gone, interface_handles, joining,
     lifetime, lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order,
-    renaming, replacing, segments, steering, stopping, strangers, unasked, virtio_net, writing,
+    renaming, replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -27,6 +27,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         writing::cases(),
         virtio_net::cases(),
         segments::cases(),
+        statistics::cases(),
         readiness::cases(),
         stopping::cases(),
         configuration::cases(),

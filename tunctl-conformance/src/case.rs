@@ -28,6 +28,8 @@ pub enum Subject {
     Configuration,
     /// What is reported when an interface changes.
     Events,
+    /// What is counted.
+    Statistics,
 }
 
 impl fmt::Display for Subject {
@@ -43,6 +45,7 @@ impl fmt::Display for Subject {
             Self::Readiness => "readiness",
             Self::Configuration => "configuration",
             Self::Events => "events",
+            Self::Statistics => "statistics",
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tunctl_core::{
     Error, EventWatcher, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result,
-    TunBackend,
+    Statistics, TunBackend,
 };
 use tunctl_packet::header::VnetRules;
 
@@ -37,6 +37,12 @@ pub trait Harness {
 
     /// How many packets the system dropped on the way to a device of this interface.
     fn dropped(&self, name: &InterfaceName) -> u64;
+
+    /// What the system itself has counted of an interface's packets; `None` if the system does not count
+    /// them all.
+    fn statistics(&self, _name: &InterfaceName) -> Option<Statistics> {
+        None
+    }
 
     /// Makes the system send one packet out of an interface, as it is: on a tun an IP packet, on a tap a
     /// frame. Whether it reached a queue; it has when this returns.

@@ -57,6 +57,7 @@ mod refusal_order;
 mod renaming;
 mod replacing;
 mod segments;
+mod statistics;
 mod steering;
 mod stopping;
 mod strangers;

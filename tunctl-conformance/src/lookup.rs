@@ -157,6 +157,7 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::Wait => device.wait(Readiness::Readable, Some(Duration::ZERO)).map(drop),
         Operation::Name => device.name().map(drop),
         Operation::Inspect => interface.info().map(drop),
+        Operation::ReadStatistics => interface.statistics().map(drop),
         Operation::Up => interface.set_state(State::Up),
         Operation::Down => interface.set_state(State::Down),
         Operation::Configure => interface.apply(&InterfaceConfig::new()),

@@ -64,6 +64,7 @@ fn assert_left_alone<H: Harness>(harness: &H, interface: &InterfaceOf<H>) {
     refused(interface.info(), Cause::Gone);
     refused(interface.addresses(), Cause::Gone);
     refused(interface.dropped(), Cause::Gone);
+    refused(interface.statistics(), Cause::Gone);
     refused(interface.description(), Cause::Gone);
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::apply::apply;
 use crate::{
     Cause, CreateFlags, CreateOptions, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceIndex,
-    InterfaceName, Layer, MacAddress, Mtu, Operation, Result, Uid,
+    InterfaceName, Layer, MacAddress, Mtu, Operation, Result, Statistics, Uid,
 };
 
 /// Whether an interface is administratively up, and takes packets.
@@ -206,7 +206,22 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     /// systems do not.
     #[doc(alias = "tx_dropped")]
     fn dropped(&self) -> Result<u64> {
-        Err(Error::new(Operation::Inspect, Cause::Unsupported))
+        Ok(self.statistics()?.to_program.dropped)
+    }
+
+    /// What the kernel has counted of its packets, in each direction, since the interface was made.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. On the other systems, FreeBSD and OpenBSD have [`dropped`](Self::dropped) alone.
+    #[doc(alias = "IFLA_STATS64")]
+    #[doc(alias = "/proc/net/dev")]
+    fn statistics(&self) -> Result<Statistics> {
+        Err(Error::new(Operation::ReadStatistics, Cause::Unsupported))
     }
 
     /// Renames the interface. Renaming to the current name does nothing.

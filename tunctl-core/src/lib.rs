@@ -44,6 +44,7 @@ mod operation;
 mod options;
 mod queues;
 mod reason;
+mod statistics;
 mod text;
 
 pub use address::{InterfaceAddress, InvalidAddress};
@@ -71,4 +72,5 @@ pub use operation::Operation;
 pub use options::{CreateOptions, InvalidOptions};
 pub use queues::Queues;
 pub use reason::Reason;
+pub use statistics::{Counters, Statistics};
 pub use tunctl_packet::Layer;

@@ -78,6 +78,8 @@ operations! {
     Name = "get the name of",
     /// [`Interface::info`](crate::Interface::info) and what follows from it.
     Inspect = "inspect",
+    /// [`Interface::statistics`](crate::Interface::statistics).
+    ReadStatistics = "read statistics of",
     /// [`Interface::set_state`](crate::Interface::set_state) with [`State::Up`](crate::State::Up).
     Up = "bring up",
     /// [`Interface::set_state`](crate::Interface::set_state) with [`State::Down`](crate::State::Down).

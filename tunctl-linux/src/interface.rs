@@ -12,17 +12,18 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
-    Cause, Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    MacAddress, Mtu, Operation, Reason, Result, State,
+    Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
 };
-use tunctl_sys::linux::netlink::{STATS64_TX_DROPPED, ifla};
+use tunctl_sys::linux::netlink::ifla;
 use tunctl_sys::linux::tun;
 
+use crate::LinuxSnapshot;
 use crate::attach::attached_name;
 use crate::diagnose;
 use crate::errno;
 use crate::holders;
-use crate::netlink::{DuplicateDetection, Link, Netlink, current_namespace, name_attribute, text};
+use crate::netlink::{Answer, DuplicateDetection, Link, Netlink, current_namespace, name_attribute};
 use crate::remedy::{self, CallerContext};
 
 /// How often the name of an interface is asked for again because it has changed in between.
@@ -88,6 +89,30 @@ impl LinuxInterface {
         Ok(holders::of(&info.name, self.netlink.namespace()).of(info.queues))
     }
 
+    /// Everything that the kernel reports about it, in two questions: what `ip -d -s link` and `ip address`
+    /// show.
+    ///
+    /// ```no_run
+    /// # use tunctl_core::{Interface, Result, TunBackend};
+    /// # use tunctl_linux::LinuxBackend;
+    /// # fn main() -> Result<()> {
+    /// let vpn = LinuxBackend::new().interface(&"vpn0".parse()?)?.snapshot()?;
+    /// println!("{} is {}, {} packets sent", vpn.info.name, vpn.operational_state, vpn.statistics.from_program.packets);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "RTM_GETLINK")]
+    pub fn snapshot(&self) -> Result<LinuxSnapshot> {
+        const OPERATION: Operation = Operation::Inspect;
+        let (info, answer) = self.report(OPERATION)?;
+        let addresses = self.netlink.addresses(self.index).map_err(|error| self.fail(OPERATION, &error))?;
+        Ok(LinuxSnapshot::new(info, &answer, addresses))
+    }
+
     pub(crate) fn netlink(&self) -> &Netlink {
         &self.netlink
     }
@@ -118,6 +143,11 @@ impl LinuxInterface {
     /// A descriptor knows which interface it is attached to, by its present name. Without one, another
     /// TUN/TAP interface of the same layer cannot be told from this one.
     fn ours(&self, operation: Operation) -> Result<InterfaceInfo> {
+        Ok(self.report(operation)?.0)
+    }
+
+    /// The same, with all else that the kernel reports of it.
+    fn report(&self, operation: Operation) -> Result<(InterfaceInfo, Answer)> {
         if let Some(reason) = &self.unknown {
             return Err(self.named(Reason::clone(reason).of(operation)));
         }
@@ -130,16 +160,15 @@ impl LinuxInterface {
         };
         for _ in 0..ATTEMPTS {
             let name = attached()?;
-            let found =
-                self.netlink.link_by_index(self.index).map_err(|error| self.fail(operation, &error))?;
+            let found = self.netlink.report(self.index).map_err(|error| self.fail(operation, &error))?;
             match found {
-                Some(Link::Tun(info))
+                Some((Link::Tun(info), answer))
                     if info.layer == self.layer && name.is_none_or(|name| name == info.name) =>
                 {
-                    return Ok(info);
+                    return Ok((info, answer));
                 }
                 // It was renamed between the two questions.
-                Some(Link::Tun(_)) if attached()? != name => {}
+                Some((Link::Tun(_), _)) if attached()? != name => {}
                 Some(_) => break,
                 None => return Err(self.fail(operation, &Errno::ENODEV.into())),
             }
@@ -169,13 +198,6 @@ impl LinuxInterface {
         property: LinkAttribute,
     ) -> Result<()> {
         self.change(operation, is_so, |netlink| netlink.change_link(self.index, property))
-    }
-
-    fn attribute(&self, operation: Operation, kind: u16) -> Result<Vec<u8>> {
-        self.ours(operation)?;
-        let found = self.netlink.link_attribute(self.index, kind);
-        let found = found.map_err(|error| self.fail(operation, &error))?;
-        found.ok_or_else(|| self.named(remedy::gone().of(operation)))
     }
 
     fn fail(&self, operation: Operation, error: &io::Error) -> Error {
@@ -209,11 +231,8 @@ impl Interface for LinuxInterface {
         self.ours(Operation::Inspect)
     }
 
-    fn dropped(&self) -> Result<u64> {
-        let counters = self.attribute(Operation::Inspect, ifla::STATS64)?;
-        let dropped = counters.chunks_exact(size_of::<u64>()).nth(STATS64_TX_DROPPED);
-        let dropped = dropped.and_then(|counter| counter.try_into().ok()).map(u64::from_ne_bytes);
-        dropped.ok_or_else(|| Error::new(Operation::Inspect, Cause::Unsupported))
+    fn statistics(&self) -> Result<Statistics> {
+        Ok(self.report(Operation::ReadStatistics)?.1.statistics())
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
@@ -296,7 +315,7 @@ impl Interface for LinuxInterface {
     }
 
     fn description(&self) -> Result<CString> {
-        Ok(text(&self.attribute(Operation::Describe, ifla::IFALIAS)?))
+        Ok(self.report(Operation::Describe)?.1.description())
     }
 
     fn set_description(&self, description: &CStr) -> Result<()> {

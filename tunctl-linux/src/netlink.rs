@@ -6,6 +6,7 @@
 
 mod address;
 mod link;
+mod report;
 mod route;
 mod socket;
 mod subscription;
@@ -24,7 +25,7 @@ use nix::errno::Errno;
 use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
 
 pub(crate) use address::DuplicateDetection;
-pub(crate) use link::{Link, name_attribute, text};
+pub(crate) use link::{Link, name_attribute};
 use socket::Socket;
 pub(crate) use subscription::{Report, State, Subscription};
 

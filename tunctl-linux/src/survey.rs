@@ -1,32 +1,26 @@
 //! All interfaces at once, with all that there is to say of each.
 
 use std::collections::HashMap;
-use std::ffi::CString;
 
-use tunctl_core::{Holders, InterfaceAddress, InterfaceInfo, Operation, Result};
+use tunctl_core::{Holders, Operation, Result};
 
-use crate::LinuxBackend;
 use crate::backend::connect;
 use crate::diagnose::reason;
-use crate::holders;
+use crate::{LinuxBackend, LinuxSnapshot, holders};
 
 /// An interface as [`LinuxBackend::survey`] finds it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SurveyedInterface {
-    /// Its properties.
-    pub info: InterfaceInfo,
-    /// Its description, or an empty text.
-    pub description: CString,
-    /// Its addresses, in the kernel's order.
-    pub addresses: Vec<InterfaceAddress>,
+    /// What the kernel reports of it, as [`LinuxInterface::snapshot`](crate::LinuxInterface::snapshot) does.
+    pub snapshot: LinuxSnapshot,
     /// The processes that have it open, as [`LinuxInterface::holders`](crate::LinuxInterface::holders) finds
     /// them.
     pub holders: Holders,
 }
 
 impl LinuxBackend {
-    /// Lists all TUN/TAP interfaces of the calling thread's network namespace, each with its addresses and
+    /// Lists all TUN/TAP interfaces of the calling thread's network namespace: a snapshot of each, and its
     /// holders.
     ///
     /// It takes one listing of the interfaces, one of the addresses, and one walk through all processes: for
@@ -38,8 +32,8 @@ impl LinuxBackend {
     pub fn survey(&self) -> Result<Vec<SurveyedInterface>> {
         let netlink = connect(Operation::List)?;
         let failed = |error| reason(&error).of(Operation::List);
-        let links = netlink.described_tun_links().map_err(failed)?;
-        if links.is_empty() {
+        let reports = netlink.tun_reports().map_err(failed)?;
+        if reports.is_empty() {
             return Ok(Vec::new());
         }
         let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
@@ -47,12 +41,14 @@ impl LinuxBackend {
             addresses.entry(index).or_default().push(address);
         }
         let mut holders = holders::of_all(netlink.namespace());
-        let surveyed = |(info, description): (InterfaceInfo, CString)| SurveyedInterface {
-            addresses: addresses.remove(&info.index).unwrap_or_default(),
+        let surveyed = reports.into_iter().map(|(info, answer)| SurveyedInterface {
             holders: holders.remove(&info.name).unwrap_or_default().of(info.queues),
-            info,
-            description,
-        };
-        Ok(links.into_iter().map(surveyed).collect())
+            snapshot: LinuxSnapshot::new(
+                info.clone(),
+                &answer,
+                addresses.remove(&info.index).unwrap_or_default(),
+            ),
+        });
+        Ok(surveyed.collect())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tunctl_conformance::{Harness, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Layer, Operation, Queues, State, TunBackend,
+    Layer, Operation, Queues, State, Statistics, TunBackend,
 };
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
@@ -73,6 +73,11 @@ impl Harness for MockHarness {
 
     fn dropped(&self, name: &InterfaceName) -> u64 {
         self.backend.dropped(*name)
+    }
+
+    fn statistics(&self, name: &InterfaceName) -> Option<Statistics> {
+        let world = self.backend.world.lock();
+        world.kernel().named(self.backend.namespace, name).map(NetDevice::statistics)
     }
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tunctl_core::{
     Cause, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu,
-    Operation, Reason, Result, State,
+    Operation, Reason, Result, State, Statistics,
 };
 
 use crate::Errno;
@@ -115,8 +115,8 @@ impl Interface for MockInterface {
         self.ask(Operation::Inspect, NetDevice::info)
     }
 
-    fn dropped(&self) -> Result<u64> {
-        self.ask(Operation::Inspect, NetDevice::dropped)
+    fn statistics(&self) -> Result<Statistics> {
+        self.ask(Operation::ReadStatistics, NetDevice::statistics)
     }
 
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {

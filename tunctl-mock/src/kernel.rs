@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    Notification, Reason, State, Uid,
+    Notification, Reason, State, Statistics, Uid,
 };
 
 use flow::FlowTable;
@@ -155,8 +155,8 @@ pub(crate) struct NetDevice {
     attached: Vec<FileId>,
     detached: Vec<FileId>,
     flows: FlowTable,
-    /// Packets that were sent out of the interface and reached no queue (`tx_dropped`).
-    dropped: u64,
+    /// The counters (`dev_get_tstats64`, and `dev->core_stats`). The kernel's "rx" is from the program.
+    statistics: Statistics,
 }
 
 /// An open file of the driver (`struct tun_file`).
@@ -271,8 +271,8 @@ impl NetDevice {
         LinkKey { namespace: self.namespace, index: self.index }
     }
 
-    pub(crate) const fn dropped(&self) -> u64 {
-        self.dropped
+    pub(crate) const fn statistics(&self) -> Statistics {
+        self.statistics
     }
 
     /// All files that are attached to it, also those whose queue is detached.

@@ -104,7 +104,7 @@ impl MockBackend {
     #[must_use]
     #[track_caller]
     pub fn dropped(&self, on: impl Target) -> u64 {
-        self.ask(&on, |_, device| device.dropped())
+        self.ask(&on, |_, device| device.statistics().to_program.dropped)
     }
 
     /// How many packets were lost on a wire of this interface: an impairment dropped them or made them unfit,

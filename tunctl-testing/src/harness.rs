@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
-    InterfaceInfo, InterfaceName, Operation, Queues, Result, TunBackend, TunDevice,
+    InterfaceInfo, InterfaceName, Operation, Queues, Result, Statistics, TunBackend, TunDevice,
 };
 use tunctl_linux::{LinuxBackend, LinuxInterface, Observer, netns};
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
@@ -116,6 +116,10 @@ impl Harness for LinuxHarness {
 
     fn dropped(&self, name: &InterfaceName) -> u64 {
         sysfs::dropped(name)
+    }
+
+    fn statistics(&self, name: &InterfaceName) -> Option<Statistics> {
+        Some(sysfs::statistics(name))
     }
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {

@@ -8,7 +8,9 @@ use std::{fs, io};
 use nix::mount::{MsFlags, mount};
 use nix::net::if_::if_nameindex;
 use nix::sched::{CloneFlags, unshare};
-use tunctl_core::{CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, State, Uid};
+use tunctl_core::{
+    CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, State, Statistics, Uid,
+};
 
 const INTERFACES: &str = "/sys/class/net";
 const IFF_UP: u32 = 1;
@@ -44,8 +46,28 @@ pub fn report(name: &InterfaceName) -> Option<InterfaceInfo> {
 /// How many packets were dropped on the way to a device.
 #[must_use]
 pub fn dropped(name: &InterfaceName) -> u64 {
-    let counted = text(name, "statistics/tx_dropped").and_then(|text| text.parse().ok());
-    counted.unwrap_or_else(|| panic!("{name} has a counter of dropped packets"))
+    counter(name, "tx_dropped")
+}
+
+/// All counters. The kernel's "rx" is what programs send.
+#[must_use]
+pub fn statistics(name: &InterfaceName) -> Statistics {
+    let mut statistics = Statistics::default();
+    for (counters, direction) in [(&mut statistics.from_program, "rx"), (&mut statistics.to_program, "tx")] {
+        let counter = |kind: &str| counter(name, &format!("{direction}_{kind}"));
+        counters.packets = counter("packets");
+        counters.bytes = counter("bytes");
+        counters.errors = counter("errors");
+        counters.dropped = counter("dropped");
+    }
+    // The driver counts these in no sum.
+    statistics.from_program.errors += counter(name, "rx_frame_errors");
+    statistics
+}
+
+fn counter(name: &InterfaceName, file: &str) -> u64 {
+    let counted = text(name, &format!("statistics/{file}")).and_then(|text| text.parse().ok());
+    counted.unwrap_or_else(|| panic!("{name} has a counter {file}"))
 }
 
 /// Whether `/sys` shows the interfaces of the calling thread's network namespace: where mounting is refused,

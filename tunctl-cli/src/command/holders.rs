@@ -15,8 +15,9 @@ pub(super) fn reports() -> Result<Vec<Report>> {
     use tunctl::linux::SurveyedInterface;
 
     let surveyed = tunctl::native().survey()?.into_iter();
-    let report =
-        |one: SurveyedInterface| Report::new(one.info, &one.description, &one.addresses, one.holders);
+    let report = |SurveyedInterface { snapshot, holders, .. }: SurveyedInterface| {
+        Report::new(snapshot.info, &snapshot.description, &snapshot.addresses, holders)
+    };
     Ok(surveyed.map(report).collect())
 }
 

@@ -14,9 +14,7 @@ use tunctl_core::{
     CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Notification,
     State, Uid,
 };
-use tunctl_sys::linux::netlink::{
-    LINK_HEADER_SIZE, LINK_UP, STATS64_RX_DROPPED, ifla, ifla_info, ifla_tun, rtm,
-};
+use tunctl_sys::linux::netlink::{LINK_HEADER_SIZE, LINK_UP, ifla, ifla_info, ifla_tun, rtm};
 use tunctl_sys::linux::{NAME_SIZE, iff};
 
 use super::{Answer, Netlink};
@@ -50,26 +48,20 @@ impl Netlink {
 
     /// `None`: there is no such interface here.
     pub(crate) fn link_by_index(&self, index: InterfaceIndex) -> io::Result<Option<Link>> {
-        Ok(self.link(link_message(index))?.as_ref().and_then(parse))
+        Ok(self.report(index)?.map(|(link, _)| link))
     }
 
-    /// One attribute of a TUN/TAP interface, as bytes: empty if it has none. `None`: there is no such
-    /// interface here.
-    pub(crate) fn link_attribute(&self, index: InterfaceIndex, kind: u16) -> io::Result<Option<Vec<u8>>> {
-        let answer =
-            self.link(link_message(index))?.filter(|answer| matches!(parse(answer), Some(Link::Tun(_))));
-        Ok(answer.map(|answer| {
-            let attributes = answer.payload.get(LINK_HEADER_SIZE..).unwrap_or_default();
-            find(attributes, kind).unwrap_or_default().to_vec()
-        }))
+    /// The same, with all else that the kernel reports of it.
+    pub(crate) fn report(&self, index: InterfaceIndex) -> io::Result<Option<(Link, Answer)>> {
+        let answer = self.link(link_message(index))?;
+        Ok(answer.and_then(|answer| Some((parse(&answer)?, answer))))
     }
 
     /// How many packets from the program an interface has dropped (`rx_dropped`); `None` if it cannot be
     /// learnt.
     pub(crate) fn dropped_from_program(&self, index: InterfaceIndex) -> Option<u64> {
-        let counters = self.link_attribute(index, ifla::STATS64).ok()??;
-        let dropped = counters.chunks_exact(size_of::<u64>()).nth(STATS64_RX_DROPPED)?;
-        dropped.try_into().ok().map(u64::from_ne_bytes)
+        let (_, answer) = self.report(index).ok()??;
+        Some(answer.statistics().from_program.dropped)
     }
 
     fn link(&self, question: LinkMessage) -> io::Result<Option<Answer>> {
@@ -82,16 +74,16 @@ impl Netlink {
 
     /// All TUN/TAP interfaces, by index.
     pub(crate) fn tun_links(&self) -> io::Result<Vec<InterfaceInfo>> {
-        Ok(self.described_tun_links()?.into_iter().map(|(info, _)| info).collect())
+        Ok(self.tun_reports()?.into_iter().map(|(info, _)| info).collect())
     }
 
-    /// All TUN/TAP interfaces, by index, each with its description.
-    pub(crate) fn described_tun_links(&self) -> io::Result<Vec<(InterfaceInfo, CString)>> {
+    /// The same, each with all else that the kernel reports of it.
+    pub(crate) fn tun_reports(&self) -> io::Result<Vec<(InterfaceInfo, Answer)>> {
         let answers = self.dump(&list_tun_links())?;
         let mut found: Vec<_> = answers
-            .iter()
-            .filter_map(|answer| match parse(answer) {
-                Some(Link::Tun(info)) => Some((info, description(answer))),
+            .into_iter()
+            .filter_map(|answer| match parse(&answer) {
+                Some(Link::Tun(info)) => Some((info, answer)),
                 _ => None,
             })
             .collect();
@@ -149,13 +141,8 @@ pub(super) fn link_message(index: InterfaceIndex) -> LinkMessage {
 }
 
 /// The text of an attribute: it ends at its NUL, or at the attribute's end.
-pub(crate) fn text(attribute: &[u8]) -> CString {
+pub(super) fn text(attribute: &[u8]) -> CString {
     CString::new(attribute.split(|&byte| byte == 0).next().unwrap_or_default()).unwrap_or_default()
-}
-
-fn description(answer: &Answer) -> CString {
-    let attributes = answer.payload.get(LINK_HEADER_SIZE..).unwrap_or_default();
-    text(find(attributes, ifla::IFALIAS).unwrap_or_default())
 }
 
 /// What the kernel reports unasked about a TUN/TAP interface.
@@ -228,16 +215,16 @@ fn is_set(attributes: &[u8], kind: u16) -> bool {
     byte(attributes, kind).is_some_and(|value| value != 0)
 }
 
-fn byte(attributes: &[u8], kind: u16) -> Option<u8> {
+pub(super) fn byte(attributes: &[u8], kind: u16) -> Option<u8> {
     find(attributes, kind)?.first().copied()
 }
 
-fn word(attributes: &[u8], kind: u16) -> Option<u32> {
+pub(super) fn word(attributes: &[u8], kind: u16) -> Option<u32> {
     find(attributes, kind)?.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
 /// The value of the first attribute of that kind.
-fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(super) fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
     let found = NlasIterator::new(attributes).flatten().find(|attribute| attribute.kind() == kind)?;
     let length = usize::from(found.length());
     // Behind length and kind, which were checked to be there, and before what follows.

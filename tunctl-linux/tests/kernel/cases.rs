@@ -12,6 +12,7 @@ mod errors;
 mod flags;
 mod leaks;
 mod lifetime;
+mod link;
 mod list;
 mod malformed;
 mod mtu;
@@ -66,6 +67,7 @@ pub(crate) fn main() -> ExitCode {
         waiting::cases(),
         namespaces::cases(),
         list::cases(),
+        link::cases(),
         observe::cases(),
         surprises::cases(),
         syscalls::cases(),

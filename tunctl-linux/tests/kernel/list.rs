@@ -160,9 +160,11 @@ fn a_survey_agrees_with_a_look_at_each() {
     let each = backend().interfaces().unwrap();
     assert_eq!((surveyed.len(), each.len()), (3, 3));
     for (surveyed, interface) in surveyed.iter().zip(&each) {
-        assert_eq!(surveyed.info, interface.info().unwrap());
-        assert_eq!(surveyed.addresses, interface.addresses().unwrap());
-        assert_eq!(surveyed.description, interface.description().unwrap());
+        let snapshot = interface.snapshot().unwrap();
+        assert_eq!(snapshot.info, interface.info().unwrap());
+        assert_eq!(snapshot.addresses, interface.addresses().unwrap());
+        assert_eq!(snapshot.description, interface.description().unwrap());
+        assert_eq!(surveyed.snapshot, snapshot);
         assert_eq!(surveyed.holders, interface.holders().unwrap());
     }
     let holders: Vec<_> = surveyed.iter().map(|one| (one.holders.seen.len(), one.holders.others)).collect();

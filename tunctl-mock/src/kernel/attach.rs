@@ -1,7 +1,8 @@
 //! Creating and attaching: the `TUNSETIFF` request (`tun_set_iff`).
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason, State, Uid,
+    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason, State, Statistics,
+    Uid,
 };
 
 use super::flow::FlowTable;
@@ -159,7 +160,7 @@ impl Kernel {
             attached: Vec::new(),
             detached: Vec::new(),
             flows: FlowTable::default(),
-            dropped: 0,
+            statistics: Statistics::default(),
         };
         self.interfaces.insert(id, device);
         self.events.push_back(Event::Named { interface: id, namespace: wanted.namespace, name });

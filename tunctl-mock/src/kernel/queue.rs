@@ -17,7 +17,7 @@ impl Kernel {
         self.interface_of(file).and_then(|id| self.device(id)).ok_or(DETACHED)
     }
 
-    fn attached_mut(&mut self, file: FileId) -> Result<&mut NetDevice> {
+    pub(super) fn attached_mut(&mut self, file: FileId) -> Result<&mut NetDevice> {
         let id = self.interface_of(file).ok_or(DETACHED)?;
         self.device_mut(id).ok_or(DETACHED)
     }

@@ -7,7 +7,7 @@ use tunctl_core::{Cause, Layer, Reason, State};
 use tunctl_packet::header::{EtherType, PacketInfo};
 
 use super::flow::Flow;
-use super::send::{ETHERNET_HEADER, PACKET_INFORMATION};
+use super::send::{ETHERNET_HEADER, PACKET_INFORMATION, count};
 use super::{Event, FileId, InterfaceId, Kernel, NetDevice, vnet};
 use crate::kernel::Result;
 use crate::{Delivery, Errno};
@@ -25,13 +25,13 @@ impl Kernel {
             return Delivery::Refused;
         }
         let Some(file) = device.choose_queue(&packet, now) else {
-            device.dropped += 1;
+            device.statistics.to_program.dropped += 1;
             return Delivery::Unattached;
         };
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
         if open.queue.is_full() {
             if let Some(device) = self.device_mut(id) {
-                device.dropped += 1;
+                device.statistics.to_program.dropped += 1;
             }
             return Delivery::Full;
         }
@@ -42,11 +42,12 @@ impl Kernel {
     }
 
     /// The program reads one packet (`tun_do_read`, `tun_put_user`), as much of it as fits into the buffers.
-    /// Returns how many bytes it got.
+    /// Returns how many bytes it got. The packet is counted now and not when it was queued; with all its
+    /// bytes, also those for which there was no room, and without the headers in front.
     pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let device = self.attached(file)?;
-        let (layer, information, vnet) =
-            (device.layer, device.has_packet_information(), device.has_vnet_header());
+        let (id, layer) = (device.id, device.layer);
+        let (information, vnet) = (device.has_packet_information(), device.has_vnet_header());
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if room == 0 {
             return Ok(0);
@@ -65,6 +66,9 @@ impl Kernel {
             scatter.header(&[0; vnet::LENGTH])?;
         }
         scatter.fill(&packet);
+        if let Some(device) = self.device_mut(id) {
+            count(&mut device.statistics.to_program, packet.len());
+        }
         Ok(total.min(room))
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use tunctl_core::{Cause, CreateFlags, Layer, State};
+use tunctl_core::{Cause, Counters, CreateFlags, Layer, Reason, State};
 use tunctl_packet::EtherType;
 
 use super::flow::Flow;
@@ -24,7 +24,14 @@ const MAX_PACKET: usize = (4 << 20) - 64 - 320 + 17 * (32 << 10);
 
 /// Why a packet is refused, in whatever state the interface is.
 enum Unfit {
+    /// Before there is a buffer for it, which no counter shows.
     Malformed,
+    /// The virtio-net header does not fit the packet (`rx_frame_errors`). The counter of a tap is kept, and
+    /// never reported: `tap_netdev_ops` has `dev_get_tstats64`, which does not know it.
+    WrongFrame,
+    /// The packet is neither IPv4 nor IPv6 (`rx_dropped`).
+    OtherProtocol,
+    /// There is no buffer that long (`rx_dropped`).
     TooLong,
 }
 
@@ -46,21 +53,20 @@ pub(crate) struct Sent {
 impl Kernel {
     /// The program writes one packet (`tun_get_user`).
     pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<Sent> {
-        let device = self.attached(file)?;
+        let profile = self.profile;
+        let device = self.attached_mut(file)?;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // `tun_get_user` looks at the state last, so a malformed packet is refused as such also while the
         // interface is down.
-        let headers = match device.check(pieces, &self.profile) {
+        let headers = match device.check(pieces, &profile) {
             Ok(headers) => headers,
-            Err(Unfit::TooLong) => return Err(Errno::ENOBUFS.reason(Cause::NoBuffers)),
-            Err(Unfit::Malformed) if length < device.least_length() => {
-                return Err(Errno::EINVAL.reason(Cause::TooShort));
-            }
-            Err(Unfit::Malformed) => return Err(Errno::EINVAL.reason(Cause::MalformedPacket)),
+            Err(unfit) => return Err(device.refuse(unfit, length)),
         };
         if device.state == State::Down {
+            device.statistics.from_program.dropped += 1;
             return Err(Errno::EIO.reason(Cause::Down));
         }
+        count(&mut device.statistics.from_program, length - headers);
         // To the kernel this is a packet that arrives: the MTU bounds what it sends, not what it receives. A
         // detached queue can send too, since only its receiving side is out of service.
         let (id, packet) = (device.id, gather(pieces, headers));
@@ -90,7 +96,30 @@ impl Kernel {
     }
 }
 
+/// Counts a packet that passed (`dev_sw_netstats_rx_add`, `dev_sw_netstats_tx_add`).
+pub(super) fn count(counters: &mut Counters, bytes: usize) {
+    counters.packets += 1;
+    counters.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+}
+
 impl NetDevice {
+    /// Counts a packet of that length that is refused, and says why.
+    fn refuse(&mut self, unfit: Unfit, length: usize) -> Reason {
+        let counters = &mut self.statistics.from_program;
+        match unfit {
+            Unfit::Malformed => {}
+            Unfit::WrongFrame if self.layer == Layer::Tun => counters.errors += 1,
+            Unfit::WrongFrame => {}
+            Unfit::OtherProtocol => counters.dropped += 1,
+            Unfit::TooLong => {
+                counters.dropped += 1;
+                return Errno::ENOBUFS.reason(Cause::NoBuffers);
+            }
+        }
+        let too_short = length < self.least_length();
+        Errno::EINVAL.reason(if too_short { Cause::TooShort } else { Cause::MalformedPacket })
+    }
+
     /// The rules in the order of `tun_get_user`. Returns the length of the headers in front of the packet.
     fn check(&self, pieces: &[IoSlice<'_>], profile: &KernelProfile) -> Result<usize, Unfit> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
@@ -119,13 +148,13 @@ impl NetDevice {
             return Err(Unfit::TooLong);
         }
         if let Some(header) = &vnet_header {
-            vnet::check(header, self.layer, packet, profile)?;
+            vnet::check(header, self.layer, packet, profile).map_err(|_| Unfit::WrongFrame)?;
         }
         // Without packet information, the IP version in the first four bits is all that says the protocol.
         if self.layer == Layer::Tun && !self.has_packet_information() {
             let mut first = [0];
             copy(pieces, headers, &mut first);
-            require(matches!(first[0] >> 4, 4 | 6))?;
+            require(matches!(first[0] >> 4, 4 | 6)).map_err(|_| Unfit::OtherProtocol)?;
         }
         Ok(headers)
     }

@@ -56,9 +56,15 @@ pub mod ifla {
     /// `u32`: the MTU.
     #[doc(alias = "IFLA_MTU")]
     pub const MTU: u16 = 4;
+    /// `u32`: the index of the interface whose port it is, such as a bridge; 0 removes it from there.
+    #[doc(alias = "IFLA_MASTER")]
+    pub const MASTER: u16 = 10;
     /// `u32`: how many packets wait for the program at most, in each queue.
     #[doc(alias = "IFLA_TXQLEN")]
     pub const TXQLEN: u16 = 13;
+    /// `u8`: the operational state of RFC 2863.
+    #[doc(alias = "IFLA_OPERSTATE")]
+    pub const OPERSTATE: u16 = 16;
     /// Nested: [`ifla_info`](super::ifla_info).
     #[doc(alias = "IFLA_LINKINFO")]
     pub const LINKINFO: u16 = 18;
@@ -68,6 +74,9 @@ pub mod ifla {
     /// Counters, of 8 bytes each.
     #[doc(alias = "IFLA_STATS64")]
     pub const STATS64: u16 = 23;
+    /// `u32`: how many ask for the packets of all destinations.
+    #[doc(alias = "IFLA_PROMISCUITY")]
+    pub const PROMISCUITY: u16 = 30;
     /// `u8`, boolean: the interface has a carrier.
     #[doc(alias = "IFLA_CARRIER")]
     pub const CARRIER: u16 = 33;
@@ -76,13 +85,28 @@ pub mod ifla {
     pub const NEW_NETNSID: u16 = 45;
 }
 
-/// The position of `rx_dropped` among the counters of [`ifla::STATS64`].
+/// The positions of counters in [`ifla::STATS64`]. "Received" and "transmitted" are what the system does.
 #[doc(alias = "rtnl_link_stats64")]
-pub const STATS64_RX_DROPPED: usize = 6;
-
-/// The position of `tx_dropped` among the counters of [`ifla::STATS64`].
-#[doc(alias = "rtnl_link_stats64")]
-pub const STATS64_TX_DROPPED: usize = 7;
+pub mod stats64 {
+    /// Packets received.
+    pub const RX_PACKETS: usize = 0;
+    /// Packets transmitted.
+    pub const TX_PACKETS: usize = 1;
+    /// Bytes received.
+    pub const RX_BYTES: usize = 2;
+    /// Bytes transmitted.
+    pub const TX_BYTES: usize = 3;
+    /// Bad packets received.
+    pub const RX_ERRORS: usize = 4;
+    /// Packets that failed to be transmitted.
+    pub const TX_ERRORS: usize = 5;
+    /// Packets dropped while they were received.
+    pub const RX_DROPPED: usize = 6;
+    /// Packets dropped on the way to transmission.
+    pub const TX_DROPPED: usize = 7;
+    /// Of the bad packets received: those with a wrong frame.
+    pub const RX_FRAME_ERRORS: usize = 13;
+}
 
 /// The bytes of an alias, including its NUL.
 #[doc(alias = "IFALIASZ")]
@@ -131,6 +155,8 @@ const _: () = {
     assert!(LINK_UP as i32 == libc::IFF_UP);
     assert!(ifla::ADDRESS == libc::IFLA_ADDRESS && ifla::IFNAME == libc::IFLA_IFNAME);
     assert!(ifla::MTU == libc::IFLA_MTU && ifla::LINKINFO == libc::IFLA_LINKINFO);
+    assert!(ifla::MASTER == libc::IFLA_MASTER && ifla::OPERSTATE == libc::IFLA_OPERSTATE);
+    assert!(ifla::PROMISCUITY == libc::IFLA_PROMISCUITY);
     assert!(ifla::STATS64 == libc::IFLA_STATS64 && ifla::CARRIER == libc::IFLA_CARRIER);
     assert!(ifla_info::KIND == libc::IFLA_INFO_KIND && ifla_info::DATA == libc::IFLA_INFO_DATA);
 };

@@ -28,6 +28,7 @@ pub(crate) enum InterfaceCall {
     RemoveAddress(String),
     Addresses,
     Info,
+    Statistics,
     Rename(String),
     Delete,
     Apply(Config),
@@ -82,6 +83,7 @@ impl InterfaceCall {
             Self::RemoveAddress(_) => Operation::RemoveAddress,
             Self::Addresses => Operation::ListAddresses,
             Self::Info => Operation::Inspect,
+            Self::Statistics => Operation::ReadStatistics,
             Self::Rename(_) => Operation::Rename,
             Self::Delete => Operation::Delete,
             Self::Apply(_) => return None,
@@ -111,6 +113,7 @@ impl InterfaceCall {
             }
             Self::Addresses => Answer::of(interface.addresses(), Answer::Addresses),
             Self::Info => Answer::of(interface.info(), |info| Answer::Info(Box::new(comparable(info)))),
+            Self::Statistics => Answer::of(interface.statistics(), Answer::Statistics),
             // As only a kernel would name one, to hear what the other says.
             Self::Rename(to) => {
                 with(InterfaceName::from_kernel(to.as_bytes()), |to| Answer::of(interface.rename(&to), done))
@@ -133,6 +136,7 @@ impl InterfaceCall {
             Self::RemoveAddress(address) => format!("remove_address({address:?}.parse().unwrap())"),
             Self::Addresses => "addresses()".into(),
             Self::Info => "info().map(plain)".into(),
+            Self::Statistics => "statistics()".into(),
             Self::Rename(to) => format!("rename(&name({to:?}))"),
             Self::Delete => "delete()".into(),
             Self::Apply(config) => format!("apply(&{})", config.expression()),
@@ -149,7 +153,7 @@ impl InterfaceCall {
         if known.is_some_and(|known| known.is_tun && known.mtu < LEAST_IPV6_MTU) && random.one_of(1, 12) {
             return Self::AddAddress((*random.pick(IPV6)).to_owned());
         }
-        match random.below(31) {
+        match random.below(32) {
             0..=4 => Self::SetState(state(random, 2, 3)),
             5..=7 => Self::SetMtu(*random.pick(MTUS)),
             8..=10 => Self::AddAddress(address(random, is_tun)),
@@ -171,13 +175,14 @@ impl InterfaceCall {
             25..=26 => Self::Apply(Config::draw(random, is_tun, present)),
             27..=28 => Self::Describe(description(random)),
             29 => Self::IsDescribed(description(random)),
+            30 => Self::Statistics,
             _ => Self::Delete,
         }
     }
 
     /// What is gone is met seldom, so each call is as likely as the others.
     pub(crate) fn draw_for_a_gone_one(random: &mut Random) -> Self {
-        match random.below(13) {
+        match random.below(14) {
             0 => Self::SetState(state(random, 1, 2)),
             1 => Self::SetMtu(*random.pick(MTUS)),
             2 => Self::SetMac((*random.pick(MACS)).to_owned()),
@@ -190,6 +195,7 @@ impl InterfaceCall {
             9 => Self::Apply(Config::draw(random, true, &[])),
             10 => Self::Describe(description(random)),
             11 => Self::IsDescribed(description(random)),
+            12 => Self::Statistics,
             _ => Self::Delete,
         }
     }

@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
 use tunctl_core::{
     Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Operation, TunBackend,
+    Operation, Statistics, TunBackend,
 };
 use tunctl_linux::LinuxBackend;
 use tunctl_sys::linux::packet_socket;
@@ -35,6 +35,11 @@ impl Kernel {
         let socket = packet_socket::open(0).unwrap_or_else(|error| panic!("observe: {error}"));
         let tap = Tap { socket, waiting: BTreeMap::new(), buffer: vec![0; 1 << 17] };
         Self { harness: LinuxHarness::default(), tap: Rc::new(RefCell::new(tap)) }
+    }
+
+    fn counted(&self, name: &InterfaceName) -> Statistics {
+        let counted = self.backend().interface(name).and_then(|interface| interface.statistics());
+        counted.unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -117,8 +122,11 @@ impl Harness for Kernel {
     }
 
     fn dropped(&self, name: &InterfaceName) -> u64 {
-        let counted = self.backend().interface(name).and_then(|interface| interface.dropped());
-        counted.unwrap_or_else(|error| panic!("{error}"))
+        self.counted(name).to_program.dropped
+    }
+
+    fn statistics(&self, name: &InterfaceName) -> Option<Statistics> {
+        Some(self.counted(name))
     }
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {

@@ -47,6 +47,8 @@ impl Difference {
             format!("{row}: kernel {}, model {}", told(kernel), told(model))
         } else if kernel.polls != self.model.polls {
             format!("{row}, {}: poll", kernel.answer.label())
+        } else if kernel.counted != self.model.counted {
+            format!("{row}, {}: counters", kernel.answer.label())
         } else if kernel.received != self.model.received {
             format!("{row}, {}: received", kernel.answer.label())
         } else {
@@ -116,7 +118,13 @@ impl<M: Harness, K: Harness> Pair<M, K> {
 fn run<H: Harness>(world: &mut World<H>, op: &Op) -> Seen {
     catch_unwind(AssertUnwindSafe(|| world.run(op))).unwrap_or_else(|panic| {
         let answer = Answer::Panicked(message(panic.as_ref()));
-        Seen { answer, polls: [None; SLOTS], received: Vec::new(), events: Vec::new() }
+        Seen {
+            answer,
+            polls: [None; SLOTS],
+            counted: [None; SLOTS],
+            received: Vec::new(),
+            events: Vec::new(),
+        }
     })
 }
 

@@ -37,7 +37,8 @@ pub(crate) fn render(release: &str, seed: u64, case: u64, difference: &Differenc
     text.push_str("    let name = |text: &str| InterfaceName::from_kernel(text.as_bytes()).unwrap();\n");
     let prelude = text.len();
     let is_received = shown.is_some_and(|kernel| {
-        kernel.answer == difference.model.answer && kernel.polls == difference.model.polls
+        let Difference { model, .. } = difference;
+        kernel.answer == model.answer && kernel.polls == model.polls && kernel.counted == model.counted
     });
     if shown.is_some_and(|kernel| kernel.events != difference.model.events) {
         text.push_str("    let mut events = harness.events(None).unwrap().unwrap();\n");
@@ -163,6 +164,7 @@ impl Writer {
             Answer::Info(value) => self.debug(&call, &format!("{value:?}")),
             Answer::Infos(value) => self.debug(&call, &format!("{value:?}")),
             Answer::Addresses(value) => self.debug(&call, &format!("{value:?}")),
+            Answer::Statistics(value) => self.debug(&call, &format!("{value:?}")),
             other => self.line(&format!("let _ = {call}; // {other:?}")),
         }
     }
@@ -216,7 +218,10 @@ impl Writer {
                 &format!("backend.interface(&{name}).unwrap().info().map(plain)"),
                 &format!("{:?}", one.info),
             );
-            self.line(&format!("assert_eq!(harness.dropped(&{name}), {});", one.dropped));
+            let counted = format!("{:?}", one.statistics);
+            self.line(&format!(
+                "assert_eq!(format!(\"{{:?}}\", harness.statistics(&{name}).unwrap()), {counted:?});"
+            ));
             self.line(&format!(
                 "assert_eq!(harness.reported_addresses(&{name}).len(), {});",
                 one.addresses.len()
@@ -250,6 +255,11 @@ impl Writer {
                 self.line(&format!("assert_eq!(harness.poll_state(&d{slot}), {state:?});"));
             }
         }
+        for (slot, (counted, of_model)) in kernel.counted.iter().zip(&model.counted).enumerate() {
+            if let Some(counted) = counted.filter(|counted| Some(*counted) != *of_model) {
+                self.debug(&format!("d{slot}.interface().statistics()"), &format!("{counted:?}"));
+            }
+        }
         if kernel.events != model.events {
             self.events(all);
         }
@@ -281,7 +291,13 @@ mod tests {
     use crate::differential::op::{On, SLOTS, Verb};
 
     fn seen(answer: Answer) -> Seen {
-        Seen { answer, polls: [None; SLOTS], received: Vec::new(), events: Vec::new() }
+        Seen {
+            answer,
+            polls: [None; SLOTS],
+            counted: [None; SLOTS],
+            received: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
     fn create() -> (Op, Seen) {

@@ -5,6 +5,7 @@ use std::fmt;
 use tunctl_conformance::PollState;
 use tunctl_core::{
     Cause, CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation,
+    Statistics,
 };
 
 use crate::differential::op::SLOTS;
@@ -15,6 +16,8 @@ pub(crate) struct Seen {
     pub(crate) answer: Answer,
     /// Of every open device.
     pub(crate) polls: [Option<PollState>; SLOTS],
+    /// What was counted of the packets of its interface.
+    pub(crate) counted: [Option<Statistics>; SLOTS],
     /// What the system received from each interface that was ever attached to, by the order in which they
     /// were.
     pub(crate) received: Vec<Vec<Vec<u8>>>,
@@ -48,6 +51,7 @@ pub(crate) enum Answer {
     Info(Box<InterfaceInfo>),
     Infos(Vec<InterfaceInfo>),
     Addresses(Vec<InterfaceAddress>),
+    Statistics(Statistics),
     /// How many packets from the system reached a queue, and, where the kernel chose the queue, the packets
     /// of all queues before and after.
     Injected {
@@ -81,9 +85,9 @@ pub(crate) struct Refusal {
 pub(crate) struct Surveyed {
     pub(crate) info: InterfaceInfo,
     pub(crate) addresses: Vec<InterfaceAddress>,
-    pub(crate) dropped: u64,
     /// Whether it has a carrier, as the events said.
     pub(crate) carrier: Option<bool>,
+    pub(crate) statistics: Statistics,
     /// In the namespace where interfaces are moved to.
     pub(crate) elsewhere: bool,
 }
@@ -152,6 +156,7 @@ impl fmt::Debug for Answer {
             Self::Info(info) => info.fmt(f),
             Self::Infos(infos) => infos.fmt(f),
             Self::Addresses(addresses) => addresses.fmt(f),
+            Self::Statistics(statistics) => statistics.fmt(f),
             Self::Injected { reached, before, after } => {
                 write!(f, "{reached} reached a queue")?;
                 for (when, packets) in [("before", before), ("after", after)] {

@@ -12,7 +12,7 @@ use std::rc::Rc;
 pub(crate) use devices::pieces;
 use events::Watchers;
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState};
-use tunctl_core::{Interface, InterfaceIndex, TunBackend, TunDevice};
+use tunctl_core::{Interface, InterfaceIndex, Statistics, TunBackend, TunDevice};
 
 use crate::differential::op::{Caller, On, Op, SLOTS};
 use crate::differential::seen::{Answer, Refusal, Seen};
@@ -104,7 +104,7 @@ impl<H: Harness> World<H> {
         self.watch_new_interfaces();
         let events = self.events();
         self.hear_of_new_interfaces();
-        Seen { answer, polls: self.polls(), received: self.received(), events }
+        Seen { answer, polls: self.polls(), counted: self.counted(), received: self.received(), events }
     }
 
     /// A lasting change of caller is a change around each operation that follows: the harness itself stays
@@ -171,6 +171,11 @@ impl<H: Harness> World<H> {
 
     fn polls(&self) -> [Option<PollState>; SLOTS] {
         self.slots.each_ref().map(|slot| Some(self.harness.poll_state(&slot.as_ref()?.device)))
+    }
+
+    /// By the handle of the device. A handle whose interface is gone, or elsewhere, has no counters.
+    fn counted(&self) -> [Option<Statistics>; SLOTS] {
+        self.slots.each_ref().map(|slot| slot.as_ref()?.device.interface().statistics().ok())
     }
 
     /// An interface is watched from the operation on that made a device for it.

@@ -1,7 +1,7 @@
 //! Everything that can be seen of interfaces.
 
 use tunctl_conformance::Harness;
-use tunctl_core::{Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, TunBackend};
+use tunctl_core::{Interface, InterfaceAddress, InterfaceInfo, InterfaceName, Layer, Statistics, TunBackend};
 
 use super::{Known, World};
 use crate::differential::interface_call::comparable;
@@ -38,8 +38,8 @@ impl<H: Harness> World<H> {
         let name = info.name;
         Surveyed {
             addresses: self.addresses(&name),
-            dropped: self.harness.dropped(&name),
             carrier: self.watchers.as_ref().and_then(|watchers| watchers.carrier(info.index)),
+            statistics: self.harness.statistics(&name).expect("both sides count"),
             elsewhere: false,
             info,
         }
@@ -56,6 +56,7 @@ impl<H: Harness> World<H> {
         let mut info = comparable(self.harness.report_elsewhere(&super::outside::name(name))?);
         // sysfs does not count them.
         info.queues = None;
-        Some(Surveyed { info, addresses: Vec::new(), dropped: 0, carrier: None, elsewhere: true })
+        let statistics = Statistics::default();
+        Some(Surveyed { info, addresses: Vec::new(), statistics, carrier: None, elsewhere: true })
     }
 }
