@@ -1,4 +1,4 @@
-//! Namespaces: whether a thread's capabilities count in one.
+//! Namespaces: of what kind one is, who owns it, and whether a thread's capabilities count there.
 //!
 //! Manual page: `ioctl_ns(2)`.
 #![allow(unsafe_code, reason = "fstatfs(2), and a descriptor that an ioctl request returns")]
@@ -41,8 +41,45 @@ unsafe impl Driver for NamespaceFiles {
 )]
 const NS_GET_USERNS: Opcode = libc::_IO(0xb7, 1) as Opcode;
 
+/// `NS_GET_NSTYPE` of `<linux/nsfs.h>`, `_IO(0xb7, 0x3)`.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "`Ioctl` is a long or an int"
+)]
+const NS_GET_NSTYPE: Opcode = libc::_IO(0xb7, 3) as Opcode;
+
 // SAFETY: `ns_ioctl` ignores the argument of this request.
 const GET_OWNER: ByValue<NamespaceFiles> = unsafe { ByValue::new(NS_GET_USERNS) };
+// SAFETY: `ns_ioctl` ignores the argument of this request.
+const GET_KIND: ByValue<NamespaceFiles> = unsafe { ByValue::new(NS_GET_NSTYPE) };
+
+/// Whether the file is a network namespace.
+///
+/// # Errors
+///
+/// Those of `fstatfs(2)`, and `ENOTTY` of a namespace where Linux is older than 4.11.
+#[doc(alias = "NS_GET_NSTYPE")]
+pub fn is_network(file: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(NamespaceFiles::answers(file)? && GET_KIND.call(file, 0)? == libc::CLONE_NEWNET)
+}
+
+/// The user namespace that owns this namespace. `None` if it is not the calling thread's own or below it.
+///
+/// # Errors
+///
+/// `ENOTTY`: the file is no namespace, or Linux is older than 4.9.
+#[doc(alias = "NS_GET_USERNS")]
+pub fn owner(namespace: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    match GET_OWNER.call(namespace, 0) {
+        // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
+        Ok(owner) => Ok(Some(unsafe { OwnedFd::from_raw_fd(owner) })),
+        // `ns_get_owner` answers so where the owner is none of the two.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// Whether the user namespace that owns this namespace is the calling thread's own, or below it. If it is,
 /// the thread's capabilities count there.
@@ -52,16 +89,7 @@ const GET_OWNER: ByValue<NamespaceFiles> = unsafe { ByValue::new(NS_GET_USERNS) 
 /// `ENOTTY`: the file is no namespace, or Linux is older than 4.9.
 #[doc(alias = "NS_GET_USERNS")]
 pub fn is_governed(namespace: BorrowedFd<'_>) -> io::Result<bool> {
-    match GET_OWNER.call(namespace, 0) {
-        Ok(owner) => {
-            // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
-            drop(unsafe { OwnedFd::from_raw_fd(owner) });
-            Ok(true)
-        }
-        // `ns_get_owner` answers so where the owner is none of the two.
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
-        Err(error) => Err(error),
-    }
+    owner(namespace).map(|owner| owner.is_some())
 }
 
 #[cfg(test)]
@@ -78,5 +106,7 @@ mod tests {
         assert!(is_governed(user.as_fd()).is_ok());
         let file = File::open("/proc/thread-self/status").unwrap();
         assert_eq!(is_governed(file.as_fd()).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+        let net = File::open("/proc/thread-self/ns/net").unwrap();
+        assert_eq!([&user, &file, &net].map(|file| is_network(file.as_fd()).unwrap()), [false, false, true]);
     }
 }
