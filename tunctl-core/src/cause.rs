@@ -153,6 +153,8 @@ causes! {
     NamespacesRefused = "new user and network namespaces are refused here", PermissionDenied;
     /// A process with several threads cannot enter a user namespace.
     SeveralThreads = "a process with several threads cannot enter a user namespace", InvalidInput;
+    /// The file is no network namespace.
+    NotANamespace = "this is not a network namespace", InvalidInput;
     /// IPv6 is switched off in this network namespace or for this interface.
     NoIpv6 = "IPv6 is switched off here", Unsupported;
     /// The system cannot do this at all; [`Capabilities`](crate::Capabilities) says so beforehand.

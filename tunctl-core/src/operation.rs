@@ -106,7 +106,7 @@ operations! {
     /// [`Interface::rename`](crate::Interface::rename).
     Rename = "rename",
     /// Moving an interface to another network namespace, on backends that can.
-    Move = "move to another namespace",
+    Move = "move",
     /// Connecting an interface to another one, or to a switch, on backends that can.
     Connect = "connect",
     /// Observing the packets that pass an interface, on backends that can.
@@ -118,6 +118,8 @@ operations! {
     Watch = "watch",
     /// Entering a new network namespace, on backends that can.
     EnterNamespace = "enter a new user and network namespace",
+    /// Making, finding or visiting another network namespace, on backends that can.
+    Namespace = "make or visit a network namespace",
     /// Parsing an argument: a name, an address, options.
     Parse = "parse",
 }

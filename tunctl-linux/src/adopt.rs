@@ -1,16 +1,12 @@
 //! Adopting: from an attached descriptor to a device. Everything is asked of the kernel, and nothing of it
 //! changes before it is known that the descriptor can be adopted.
 
-use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::thread;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sched::{CloneFlags, setns};
 use tunctl_core::{
     Adopt, AdoptError, Cause, CreateFlags, Error, InterfaceInfo, InterfaceName, Layer, Operation, Reason,
 };
@@ -22,15 +18,16 @@ use tunctl_sys::linux::tun_probe::offer_unreadable;
 use crate::attach::attached_link;
 use crate::errno;
 use crate::netlink::Netlink;
-use crate::{LinuxBackend, LinuxDevice, LinuxInterface, remedy};
+use crate::opener::Opener;
+use crate::{LinuxBackend, LinuxDevice, LinuxInterface, Namespace, remedy};
 
 impl Adopt for LinuxBackend {
     /// # Platform
     ///
     /// With `CAP_NET_ADMIN` over the interface's network namespace, the kernel says which namespace that is.
-    /// If it is not the calling thread's, its interface is configured by a socket that is opened there, which
-    /// takes `CAP_SYS_ADMIN`, and a thread that ends before this returns. Without `CAP_NET_ADMIN`, the
-    /// interface is looked for in the calling thread's namespace, and is taken for it only if packets that the
+    /// If it is not the backend's, its interface is configured by a socket that is opened there, as
+    /// [`Namespace`] documents. Without `CAP_NET_ADMIN`, the interface is looked for in the backend's
+    /// namespace, and is taken for it only if packets that the
     /// driver refuses on the descriptor are counted there: it has dropped (`rx_dropped`) five more packets
     /// afterwards. If it is not found, and on a tun without packet information or virtio-net header, it has
     /// dropped one more. A program that knows better uses the interface of that name:
@@ -39,7 +36,7 @@ impl Adopt for LinuxBackend {
     /// What the kernel does not report stays as it is, and is the giver's to say: the offloads that are
     /// switched on, filters, and the send buffer. A queue that is [detached](tunctl_core::Queues) stays so.
     fn adopt(&self, fd: OwnedFd) -> Result<LinuxDevice, AdoptError> {
-        match Adoption::of(&fd) {
+        match Adoption::of(&fd, self.opener()) {
             Ok(Adoption { interface, flags, headers }) => Ok(LinuxDevice::new(fd, interface, flags, headers)),
             Err((reason, name)) => {
                 let error = reason.of(Operation::Adopt);
@@ -61,11 +58,11 @@ struct Adoption {
 
 impl Adoption {
     /// Asks everything of the kernel, and then sets the descriptor's own flags.
-    fn of(fd: &OwnedFd) -> Result<Self, Refusal> {
+    fn of(fd: &OwnedFd, opener: &Opener) -> Result<Self, Refusal> {
         let seen = Seen::of(fd).map_err(|reason| (reason, None))?;
         let refuse = |reason: Reason| (reason, Some(seen.name));
         let format = seen.vnet_format(fd).map_err(refuse)?;
-        let found = seen.locate(fd);
+        let found = seen.locate(fd, opener);
         if let Err(reason) = &found
             && matches!(reason.cause(), Cause::TooManyOpenFiles | Cause::NotAttached)
         {
@@ -153,8 +150,8 @@ impl Seen {
     }
 
     /// Finds the interface, and a socket that can configure it.
-    fn locate(&self, fd: &OwnedFd) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
-        let is_proven = match tun::device_namespace(fd.as_fd()) {
+    fn locate(&self, fd: &OwnedFd, opener: &Opener) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
+        let proven = match tun::device_namespace(fd.as_fd()) {
             Ok(namespace) => Some(namespace),
             Err(error) => match errno::of(&error) {
                 errno @ (Errno::EMFILE | Errno::ENFILE | Errno::EBADFD) => {
@@ -164,12 +161,15 @@ impl Seen {
                 _ => None,
             },
         };
-        let netlink = match &is_proven {
-            Some(namespace) if !is_current(namespace) => open_in(namespace),
-            _ => Netlink::open().map_err(|error| remedy::unknown_without_netlink(&error)),
-        }?;
+        let is_proven = proven.is_some();
+        let elsewhere = match proven.map(Namespace::from_file).transpose()?.flatten() {
+            Some(namespace) if namespace.link() != opener.namespace() => Some(Opener::There(namespace)),
+            _ => None,
+        };
+        let opener = elsewhere.as_ref().unwrap_or(opener);
+        let netlink = Netlink::open(opener).map_err(remedy::unknown_without_netlink)?;
         let info = attached_link(fd, &netlink).map_err(|error| remedy::unknown_after(&error))?;
-        let found = info.filter(|info| is_proven.is_some() || self.is_proven(fd, &netlink, info));
+        let found = info.filter(|info| is_proven || self.is_proven(fd, &netlink, info));
         found.map(|info| (Arc::new(netlink), info)).ok_or_else(remedy::unknown_elsewhere)
     }
 
@@ -206,29 +206,6 @@ fn counts(fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -
         }
     }
     false
-}
-
-/// Whether a namespace is the calling thread's.
-fn is_current(namespace: &OwnedFd) -> bool {
-    let identity = |status: fs::Metadata| (status.dev(), status.ino());
-    let theirs = namespace.try_clone().and_then(|namespace| File::from(namespace).metadata()).map(identity);
-    let ours = fs::metadata("/proc/thread-self/ns/net").map(identity);
-    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs == ours)
-}
-
-/// Opens a socket in another namespace: on a thread that ends, so that the caller's stays where it is.
-fn open_in(namespace: &OwnedFd) -> Result<Netlink, Reason> {
-    let open = || {
-        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
-            Errno::EPERM => remedy::unknown_beyond_reach(),
-            errno => remedy::unknown_after(&errno.into()),
-        })?;
-        Netlink::open().map_err(|error| remedy::unknown_without_netlink(&error))
-    };
-    thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, open) {
-        Ok(visitor) => visitor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        Err(error) => Err(remedy::unknown_after(&error)),
-    })
 }
 
 /// Makes the descriptor close-on-exec, and its open file non-blocking. Returns what they were.

@@ -1,14 +1,11 @@
 //! Creating and opening: from options to an attached device. A failure leaves nothing behind.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use tunctl_core::{
     AttachMode, Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, NamePattern, Reason,
     Result,
@@ -19,6 +16,7 @@ use crate::diagnose;
 use crate::errno;
 use crate::holders;
 use crate::netlink::{Link, Netlink};
+use crate::opener::Opener;
 use crate::remedy::{self, Attempt};
 use crate::{LinuxDevice, LinuxInterface};
 
@@ -38,9 +36,13 @@ pub(crate) struct Attach<'a> {
 
 impl<'a> Attach<'a> {
     /// Opens the netlink socket first: if that fails, there is nothing to clean up.
-    pub(crate) fn begin(mode: AttachMode, node: &'a Path, options: &'a CreateOptions) -> Result<Self> {
-        let netlink = Netlink::open()
-            .map_err(|error| named(diagnose::netlink(&error).of(mode.operation()), options))?;
+    pub(crate) fn begin(
+        mode: AttachMode,
+        opener: &Opener,
+        node: &'a Path,
+        options: &'a CreateOptions,
+    ) -> Result<Self> {
+        let netlink = Netlink::open(opener).map_err(|reason| named(reason.of(mode.operation()), options))?;
         Ok(Self { mode, node, options, netlink: Arc::new(netlink) })
     }
 
@@ -141,17 +143,7 @@ impl<'a> Attach<'a> {
 
     /// Opens the node and attaches the descriptor by `TUNSETIFF`.
     fn attach(&self, extra: CreateFlags) -> Result<OwnedFd> {
-        let fd: OwnedFd = OpenOptions::new()
-            .read(true)
-            .write(true)
-            // Close-on-exec is the standard library's default.
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(self.node)
-            .map_err(|error| {
-                let errno = errno::of(&error);
-                self.fail_with(errno, remedy::node(errno, self.node, &diagnose::caller()))
-            })?
-            .into();
+        let fd = self.netlink.opener().node(self.node).map_err(|reason| self.fail(reason))?;
         let flags = self.options.get_flags() | extra;
         let wanted = self.options.get_name().map_or(&[][..], NamePattern::as_bytes);
         let Some(mut request) = InterfaceRequest::new(wanted, flags.bits()) else {

@@ -8,17 +8,20 @@ use tunctl_core::{
 };
 
 use crate::attach::Attach;
-use crate::diagnose::{self, reason};
+use crate::diagnose::reason;
 use crate::netlink::{Link, Netlink};
-use crate::{LinuxDevice, LinuxInterface, features, remedy};
+use crate::opener::Opener;
+use crate::{LinuxDevice, LinuxInterface, Namespace, features, remedy};
 
 /// Linux's own TUN/TAP driver.
 ///
 /// It holds nothing open. Devices are made, and interfaces found, in the network namespace where the calling
-/// thread is at that moment, and they stay bound to it.
+/// thread is at that moment, and they stay bound to it; or in [another one](Self::in_namespace), which the
+/// backend then keeps alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinuxBackend {
     node: PathBuf,
+    opener: Opener,
 }
 
 /// The driver's node. Android's `ueventd` puts all nodes of miscellaneous devices into `/dev`.
@@ -34,11 +37,43 @@ impl LinuxBackend {
     /// The driver behind another device node.
     #[must_use]
     pub fn with_node(node: impl Into<PathBuf>) -> Self {
-        Self { node: node.into() }
+        Self { node: node.into(), opener: Opener::Here }
+    }
+
+    /// The same driver in another network namespace: what this backend makes, opens, finds, lists and surveys
+    /// is there. It can be used from any thread, and so can its devices and interfaces.
+    ///
+    /// ```no_run
+    /// use tunctl_core::{CreateOptions, TunBackend};
+    /// use tunctl_linux::{LinuxBackend, Namespace};
+    ///
+    /// let ns = Namespace::new()?;
+    /// let options = CreateOptions::tap().name("tap0").address("10.0.0.1/24").up();
+    /// let tap = LinuxBackend::new().in_namespace(&ns)?.create(&options)?;
+    /// ns.command("ping").args(["-c1", "10.0.0.2"]).status()?; // `tap` receives it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The node is opened there as well, but by the same path: a namespace of networks has no files.
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability`: the caller may not open anything there; `TooManyOpenFiles`.
+    pub fn in_namespace(&self, namespace: &Namespace) -> Result<Self> {
+        namespace.check_access().map_err(|reason| reason.of(Operation::Namespace))?;
+        Ok(Self { node: self.node.clone(), opener: Opener::There(namespace.clone()) })
+    }
+
+    pub(crate) fn connect(&self, operation: Operation) -> Result<Arc<Netlink>> {
+        Netlink::open(&self.opener).map(Arc::new).map_err(|reason| reason.of(operation))
     }
 
     pub(crate) fn node(&self) -> &Path {
         &self.node
+    }
+
+    pub(crate) fn opener(&self) -> &Opener {
+        &self.opener
     }
 }
 
@@ -58,7 +93,6 @@ impl TunBackend for LinuxBackend {
         let all = Capabilities::ALL.without(&[
             Operation::SetOffloads,
             Operation::Interrupt,
-            Operation::Move,
             Operation::Connect,
             Operation::Parse,
         ]);
@@ -66,11 +100,11 @@ impl TunBackend for LinuxBackend {
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<LinuxDevice> {
-        Attach::begin(mode, &self.node, options)?.run()
+        Attach::begin(mode, &self.opener, &self.node, options)?.run()
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<LinuxInterface> {
-        let netlink = connect(Operation::Lookup)?;
+        let netlink = self.connect(Operation::Lookup)?;
         let failed = |reason: Reason| reason.of(Operation::Lookup).with_name(*name);
         match netlink.link_by_name(name) {
             Ok(Some(Link::Tun(info))) => Ok(LinuxInterface::new(netlink, &info)),
@@ -81,12 +115,8 @@ impl TunBackend for LinuxBackend {
     }
 
     fn interfaces(&self) -> Result<Vec<LinuxInterface>> {
-        let netlink = connect(Operation::List)?;
+        let netlink = self.connect(Operation::List)?;
         let found = netlink.tun_links().map_err(|error| reason(&error).of(Operation::List))?;
         Ok(found.iter().map(|info| LinuxInterface::new(netlink.clone(), info)).collect())
     }
-}
-
-pub(crate) fn connect(operation: Operation) -> Result<Arc<Netlink>> {
-    Netlink::open().map(Arc::new).map_err(|error| diagnose::netlink(&error).of(operation))
 }

@@ -21,7 +21,7 @@ use crate::errno;
 use crate::netlink::Link;
 use crate::remedy;
 use crate::wait::wait;
-use crate::{LinuxInterface, holders};
+use crate::{LinuxInterface, Namespace, holders};
 
 /// An open TUN/TAP device of Linux: one queue of an interface.
 #[derive(Debug)]
@@ -44,6 +44,31 @@ impl LinuxDevice {
     ) -> Self {
         let fd = Arc::new(fd);
         Self { interface: interface.of_device(&fd), fd, flags, headers }
+    }
+
+    /// The network namespace in which the interface is now: that of the device's creation, unless it was
+    /// [moved](LinuxInterface::move_to).
+    ///
+    /// # Errors
+    ///
+    /// `MissingCapability` without `CAP_NET_ADMIN` over that namespace; `Gone`; `TooManyOpenFiles`.
+    ///
+    /// # Platform
+    ///
+    /// Linux 5.7 or later; `Unsupported` before.
+    #[doc(alias = "TUNGETDEVNETNS")]
+    pub fn namespace(&self) -> Result<Namespace> {
+        let failed = |reason: Reason| reason.of(Operation::Namespace).with_name(self.interface.last_name());
+        let file = tun::device_namespace(self.fd.as_fd()).map_err(|error| {
+            let errno = errno::of(&error);
+            let reason = match errno {
+                Errno::EINVAL | Errno::ENOTTY => Reason::new(Cause::Unsupported),
+                errno => remedy::configure(errno, Operation::Namespace, &diagnose::caller()),
+            };
+            failed(reason.with_errno(errno as i32))
+        })?;
+        let found = Namespace::from_file(file).map_err(failed)?;
+        found.ok_or_else(|| failed(Cause::NotANamespace.into()))
     }
 
     #[cold]

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use tunctl_core::{Cause, Reason};
 use tunctl_sys::linux::namespace::is_governed;
-use tunctl_sys::linux::process::{CAP_NET_ADMIN, CAP_NET_RAW};
+use tunctl_sys::linux::process::{self, CAP_NET_ADMIN, CAP_NET_RAW};
 
 use crate::remedy::{self, CallerContext};
 
@@ -20,12 +20,9 @@ pub(crate) fn reason(error: &io::Error) -> Reason {
     }
 }
 
-/// The reason why no netlink socket could be opened.
-pub(crate) fn netlink(error: &io::Error) -> Reason {
-    match error.raw_os_error() {
-        Some(number) => remedy::socket(Errno::from_raw(number), "AF_NETLINK").with_errno(number),
-        None => reason(error),
-    }
+/// Whether the thread has this capability in its effective set.
+pub(crate) fn has_capability(number: u32) -> bool {
+    process::capabilities().is_ok_and(|sets| sets.effective & 1 << number != 0)
 }
 
 /// Asks the system about the caller.

@@ -1,5 +1,7 @@
 //! The interface: configured by netlink, by index, in the namespace where it was found.
 
+mod moving;
+
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,7 +25,7 @@ use crate::attach::attached_name;
 use crate::diagnose;
 use crate::errno;
 use crate::holders;
-use crate::netlink::{Answer, DuplicateDetection, Link, Netlink, current_namespace, name_attribute};
+use crate::netlink::{Answer, DuplicateDetection, Link, Netlink, name_attribute};
 use crate::remedy::{self, CallerContext};
 
 /// How often the name of an interface is asked for again because it has changed in between.
@@ -206,10 +208,7 @@ impl LinuxInterface {
         }
         let errno = errno::of(error);
         let opened_without = !self.netlink.opener_was_capable();
-        let caller = diagnose::caller();
-        // Of the namespace of another thread, nothing is known.
-        let governs = caller.governs && self.netlink.namespace() == current_namespace();
-        let context = CallerContext { opened_without, governs, ..caller };
+        let context = CallerContext { opened_without, ..self.netlink.caller() };
         let reason = match (errno, operation) {
             (Errno::EACCES, Operation::AddAddress) => remedy::ipv6_is_off(&self.name),
             _ => remedy::configure(errno, operation, &context),

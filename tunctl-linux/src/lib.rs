@@ -13,14 +13,15 @@
 //!
 //! What Linux has beyond the traits is on the types of this crate: who holds an interface
 //! ([`LinuxInterface::holders`]), all interfaces at once ([`LinuxBackend::survey`]), what passes one
-//! ([`Observer`]), a namespace to try things in ([`netns`]), and what the kernel's driver can do
-//! ([`LinuxBackend::features`]).
+//! ([`Observer`]), other network namespaces ([`Namespace`]), one that the whole process enters
+//! ([`netns`]), and what the kernel's driver can do ([`LinuxBackend::features`]).
 //!
 //! # Namespaces
 //!
 //! A device, and an interface that was found, belong to the network namespace in which the calling thread was
-//! at that moment, and stay with it: they are configured through a netlink socket that was opened there, by
-//! index. So it does not matter where a thread that uses them later is.
+//! at that moment, or to that of [`LinuxBackend::in_namespace`], and stay with it: they are configured
+//! through a netlink socket that was opened there, by index. So it does not matter where a thread that uses
+//! them later is.
 //!
 //! # Platform
 //!
@@ -38,13 +39,16 @@ mod errno;
 mod features;
 mod holders;
 mod interface;
+mod namespace;
 pub mod native;
 mod netlink;
 pub mod netns;
 mod observe;
+mod opener;
 mod remedy;
 mod snapshot;
 mod survey;
+mod visit;
 mod wait;
 mod watcher;
 
@@ -52,6 +56,7 @@ pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
 pub use features::{Feature, Features, Presence};
 pub use interface::LinuxInterface;
+pub use namespace::Namespace;
 pub use observe::{Direction, Observed, Observer};
 pub use snapshot::{LinkType, LinuxSnapshot, OperationalState};
 pub use survey::SurveyedInterface;

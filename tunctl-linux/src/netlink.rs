@@ -1,8 +1,8 @@
 //! Questions to the kernel's routing side, and its answers (`rtnetlink(7)`).
 //!
 //! One socket serves all devices and interfaces that came from the same call; it stays in the network
-//! namespace where it was opened. Errors are the kernel's errno, as [`io::Error`]: what they mean depends on
-//! the question, so the callers name their causes.
+//! namespace where the [`Opener`] opened it. Errors are the kernel's errno, as [`io::Error`]: what they mean
+//! depends on the question, so the callers name their causes.
 
 mod address;
 mod link;
@@ -13,6 +13,7 @@ mod subscription;
 
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,8 +23,11 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
-use tunctl_sys::linux::process::{self, CAP_NET_ADMIN};
+use tunctl_core::{Operation, Reason};
 
+use crate::diagnose;
+use crate::opener::{Opener, current_namespace};
+use crate::remedy::CallerContext;
 pub(crate) use address::DuplicateDetection;
 pub(crate) use link::{Link, name_attribute};
 use socket::Socket;
@@ -39,6 +43,7 @@ pub(crate) struct Netlink {
     // Held from a question to the end of its answer. `None` if there is no socket.
     channel: Mutex<Option<Channel>>,
     namespace: PathBuf,
+    opener: Opener,
 }
 
 /// Why a question has no answer.
@@ -52,15 +57,39 @@ enum Failure {
 type Outcome<T> = Result<T, Failure>;
 
 impl Netlink {
-    /// Opens a socket in the calling thread's network namespace.
-    pub(crate) fn open() -> io::Result<Self> {
-        let channel = Mutex::new(Some(Channel::open()?));
-        Ok(Self { channel, namespace: current_namespace() })
+    /// Opens a socket.
+    pub(crate) fn open(opener: &Opener) -> Result<Self, Reason> {
+        let channel = Mutex::new(Some(Channel::open(opener)?));
+        Ok(Self { channel, namespace: opener.namespace(), opener: opener.clone() })
+    }
+
+    /// By what it was opened.
+    pub(crate) fn opener(&self) -> &Opener {
+        &self.opener
+    }
+
+    /// What the system reports about the caller, with regard to this namespace.
+    pub(crate) fn caller(&self) -> CallerContext {
+        let caller = diagnose::caller();
+        // Of the namespace of another thread, nothing is known.
+        let governs = match &self.opener {
+            Opener::Here => caller.governs && self.namespace == current_namespace(),
+            Opener::There(namespace) => namespace.is_governed(),
+        };
+        CallerContext { governs, ..caller }
+    }
+
+    /// Asks something of the socket itself.
+    pub(crate) fn with_socket<T>(&self, ask: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
+        match &*self.channel() {
+            Some(channel) => ask(channel.socket.as_fd()),
+            None => Err(Errno::ENOTCONN.into()),
+        }
     }
 
     /// No socket: each question is refused with `ENOTCONN`.
     pub(crate) fn none() -> Self {
-        Self { channel: Mutex::new(None), namespace: PathBuf::new() }
+        Self { channel: Mutex::new(None), namespace: PathBuf::new(), opener: Opener::Here }
     }
 
     /// Whether the thread that opened it had `CAP_NET_ADMIN`.
@@ -136,7 +165,7 @@ impl Netlink {
         let mut channel = self.channel();
         let channel = channel.as_mut().ok_or_else(|| Failure::Refused(Errno::ENOTCONN.into()))?;
         if channel.process != std::process::id() {
-            channel.reopen(&self.namespace).map_err(Failure::Refused)?;
+            channel.reopen(&self.opener, &self.namespace).map_err(Failure::Refused)?;
         }
         channel.exchange(message.clone(), flags)
     }
@@ -165,22 +194,21 @@ struct Channel {
 }
 
 impl Channel {
-    fn open() -> io::Result<Self> {
-        let opener_was_capable =
-            process::capabilities().is_ok_and(|sets| sets.effective & 1 << CAP_NET_ADMIN != 0);
-        let (socket, process) = (Socket::open()?, std::process::id());
-        Ok(Self { socket, process, opener_was_capable, sequence: 0, is_stale: false })
+    fn open(opener: &Opener) -> Result<Self, Reason> {
+        let (socket, opener_was_capable) = opener.netlink_socket()?;
+        let socket = Socket::new(socket).map_err(|error| diagnose::reason(&error))?;
+        Ok(Self { socket, process: std::process::id(), opener_was_capable, sequence: 0, is_stale: false })
     }
 
     /// Opens a socket of this process's own, in the namespace of the old one.
-    fn reopen(&mut self, namespace: &Path) -> io::Result<()> {
-        if namespace.as_os_str().is_empty() || current_namespace() != namespace {
+    fn reopen(&mut self, opener: &Opener, namespace: &Path) -> io::Result<()> {
+        if namespace.as_os_str().is_empty() || opener.namespace() != namespace {
             return Err(io::Error::other(
                 "the handle comes from before a fork, and from another network namespace than this process \
                  is in: look the interface up again",
             ));
         }
-        *self = Self::open()?;
+        *self = Self::open(opener).map_err(|reason| io::Error::from(reason.of(Operation::Inspect)))?;
         Ok(())
     }
 
@@ -275,11 +303,6 @@ impl NetlinkDeserializable for Answer {
 enum Listing {
     Consistent,
     Overtaken,
-}
-
-/// The calling thread's network namespace, as `/proc/thread-self/ns/net` links to it.
-pub(crate) fn current_namespace() -> PathBuf {
-    std::fs::read_link("/proc/thread-self/ns/net").unwrap_or_default()
 }
 
 fn aligned(length: u32) -> usize {

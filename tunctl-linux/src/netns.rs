@@ -6,6 +6,7 @@
 
 mod ids;
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 
@@ -17,6 +18,7 @@ use tunctl_core::{Cause, InterfaceName, Operation, Reason, Result, State};
 use crate::diagnose;
 use crate::errno;
 use crate::netlink::Netlink;
+use crate::opener::Opener;
 use crate::remedy;
 use ids::Ids;
 
@@ -56,12 +58,7 @@ pub fn enter_new() -> Result<()> {
         Err(errno) => return Err(refused(errno)),
     }
     mount_sysfs();
-    let netlink = Netlink::open().map_err(|error| diagnose::netlink(&error).of(Operation::EnterNamespace))?;
-    bring_loopback_up(&netlink).map_err(|error| {
-        let errno = errno::of(&error);
-        let reason = remedy::configure(errno, Operation::Up, &diagnose::caller());
-        reason.with_errno(errno as i32).of(Operation::EnterNamespace)
-    })
+    bring_loopback_up(&Opener::Here).map_err(|reason| reason.of(Operation::EnterNamespace))
 }
 
 fn has_several_threads() -> bool {
@@ -78,7 +75,16 @@ fn mount_sysfs() {
     }
 }
 
-fn bring_loopback_up(netlink: &Netlink) -> io::Result<()> {
+/// Brings the loopback interface up where this opens.
+pub(crate) fn bring_loopback_up(opener: &Opener) -> std::result::Result<(), Reason> {
+    let netlink = Netlink::open(opener)?;
+    set_loopback_up(&netlink).map_err(|error| {
+        let errno = errno::of(&error);
+        remedy::configure(errno, Operation::Up, &diagnose::caller()).with_errno(errno as i32)
+    })
+}
+
+fn set_loopback_up(netlink: &Netlink) -> io::Result<()> {
     let name = InterfaceName::from_kernel(b"lo").map_err(io::Error::other)?;
     match netlink.link_by_name(&name)? {
         Some(lo) => netlink.set_state(lo.index(), State::Up),
@@ -96,14 +102,19 @@ fn unmapped(step: &str, error: &io::Error) -> tunctl_core::Error {
     let reason = match error.raw_os_error().map(Errno::from_raw) {
         Some(errno @ (Errno::EPERM | Errno::EACCES)) => return refused(errno),
         Some(Errno::EMFILE | Errno::ENFILE) => diagnose::reason(error),
-        Some(errno @ Errno::EAGAIN) => Reason::new(Cause::Other)
-            .with_errno(errno as i32)
-            .with_detail(detail(": no further process may be started"))
-            .with_remedy("Raise the limits (ulimit -u, and pids.max of the control group)."),
+        Some(Errno::EAGAIN) => no_process(detail(": no further process may be started")),
         Some(errno) => Reason::new(Cause::Other).with_errno(errno as i32).with_detail(detail("")),
         None => Reason::new(Cause::Other).with_detail(detail(&format!(": {error}"))),
     };
     reason.of(Operation::EnterNamespace)
+}
+
+/// A process or thread could not be started.
+pub(crate) fn no_process(detail: impl Into<Cow<'static, str>>) -> Reason {
+    Reason::new(Cause::Other)
+        .with_errno(Errno::EAGAIN as i32)
+        .with_detail(detail)
+        .with_remedy("Raise the limits (ulimit -u, and pids.max of the control group).")
 }
 
 /// Says which limits may have been reached.
@@ -114,7 +125,8 @@ fn limits() -> String {
     format!("a limit is reached: the system permits {user} user namespaces and {net} network namespaces")
 }
 
-fn reason(errno: Errno) -> Reason {
+/// The system refuses new namespaces with this errno.
+pub(crate) fn reason(errno: Errno) -> Reason {
     match errno {
         Errno::EINVAL => Reason::new(Cause::SeveralThreads)
             .with_detail("the process has several threads (or the kernel has no namespaces)")

@@ -9,9 +9,7 @@ use tunctl_core::{Cause, Error, Interface, Layer, Operation, Reason, Result};
 use tunctl_sys::linux::packet_socket::{self, Received};
 
 use crate::LinuxInterface;
-use crate::diagnose;
 use crate::errno;
-use crate::netlink::current_namespace;
 use crate::remedy;
 
 /// The receive buffer of the packet socket, in bytes.
@@ -57,21 +55,24 @@ impl Observer {
     /// # Errors
     ///
     /// `MissingCapability` without `CAP_NET_RAW`; `ForeignNamespace`; `Sandboxed`; `Gone`; `NotFound` if the
-    /// calling thread is not in the interface's network namespace.
+    /// calling thread has left the interface's network namespace, and the interface does not come from a
+    /// backend [of that namespace](crate::LinuxBackend::in_namespace).
     pub fn new(interface: &LinuxInterface) -> Result<Self> {
         let info = interface.info()?;
         let failed = |reason: Reason| reason.of(Operation::Observe).with_name(info.name);
-        if interface.netlink().namespace() != current_namespace() {
+        let opener = interface.netlink().opener();
+        if interface.netlink().namespace() != opener.namespace() {
             let reason = Reason::new(Cause::NotFound)
                 .with_detail("the interface is not in this thread's network namespace")
                 .with_remedy("Observe it from a thread in the interface's namespace.");
             return Err(failed(reason));
         }
-        let socket = packet_socket::open(info.index.get()).map_err(|error| {
+        let socket = opener.packet_socket().map_err(failed)?;
+        packet_socket::watch(socket.as_fd(), info.index.get()).map_err(|error| {
             let errno = errno::of(&error);
             let reason = match errno {
                 Errno::ENODEV | Errno::ENXIO => remedy::gone(),
-                errno => remedy::observe(errno, &diagnose::caller()),
+                errno => remedy::from_errno(errno),
             };
             failed(reason.with_errno(errno as i32))
         })?;

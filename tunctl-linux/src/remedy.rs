@@ -15,13 +15,12 @@ use tunctl_core::{Cause, CreateFlags, Holder, InterfaceName, Layer, Operation, R
 use crate::netlink::Link;
 
 pub(crate) use adopt::{
-    adopt, unknown_after, unknown_beyond_reach, unknown_elsewhere, unknown_header_size,
-    unknown_without_netlink,
+    adopt, unknown_after, unknown_elsewhere, unknown_header_size, unknown_without_netlink,
 };
 pub(crate) use node::{node, other_driver};
 pub(crate) use packet::{pieces, receive, send};
-use permission::{may_not_create, not_owner, unprivileged};
-pub(crate) use permission::{observe, socket};
+use permission::{may_not_create, may_not_move, not_owner, unprivileged};
+pub(crate) use permission::{may_not_enter, no_thread_enters, observe, socket};
 
 /// What the system reports about the caller after a failure.
 #[derive(Clone, Debug, Default)]
@@ -120,8 +119,12 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
             Reason::new(Cause::InvalidValue)
                 .with_detail("the kernel has no memory for open queues of that length")
         }
+        (Errno::EPERM, Operation::Move) => may_not_move(),
         (Errno::EPERM, _) => unprivileged(context),
         (Errno::ENODEV | Errno::EBADFD, _) => gone(),
+        (Errno::EEXIST, Operation::Move) => Reason::new(Cause::Exists)
+            .with_detail("the other namespace has an interface of that name")
+            .with_remedy("Rename one of the two first."),
         (Errno::EINVAL, Operation::SetOwner | Operation::SetGroup) => Reason::new(Cause::UnmappedId)
             .with_remedy("In a user namespace, only the ids that /proc/self/uid_map and gid_map list exist."),
         (Errno::EINVAL, Operation::AttachQueue | Operation::DetachQueue) => Reason::new(Cause::InvalidQueue),

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use tunctl_core::{Holders, Operation, Result};
 
-use crate::backend::connect;
 use crate::diagnose::reason;
 use crate::{LinuxBackend, LinuxSnapshot, holders};
 
@@ -20,8 +19,7 @@ pub struct SurveyedInterface {
 }
 
 impl LinuxBackend {
-    /// Lists all TUN/TAP interfaces of the calling thread's network namespace: a snapshot of each, and its
-    /// holders.
+    /// Lists all TUN/TAP interfaces of the backend's network namespace: a snapshot of each, and its holders.
     ///
     /// It takes one listing of the interfaces, one of the addresses, and one walk through all processes: for
     /// many interfaces that is much less than to ask each one.
@@ -30,7 +28,7 @@ impl LinuxBackend {
     ///
     /// Those of the system calls.
     pub fn survey(&self) -> Result<Vec<SurveyedInterface>> {
-        let netlink = connect(Operation::List)?;
+        let netlink = self.connect(Operation::List)?;
         let failed = |error| reason(&error).of(Operation::List);
         let reports = netlink.tun_reports().map_err(failed)?;
         if reports.is_empty() {

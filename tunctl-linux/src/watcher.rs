@@ -11,7 +11,8 @@ use tunctl_core::{
     Notification, Operation, Readiness, Reason, Result, WaitOutcome, WatchedInterface,
 };
 
-use crate::netlink::{Netlink, Report, State, Subscription, current_namespace};
+use crate::netlink::{Netlink, Report, State, Subscription};
+use crate::opener::Opener;
 use crate::{LinuxBackend, LinuxInterface, diagnose, remedy, wait};
 
 const OPERATION: Operation = Operation::Watch;
@@ -37,9 +38,10 @@ pub struct LinuxWatcher {
 impl Events for LinuxBackend {
     type Watcher = LinuxWatcher;
 
-    /// Watches the network namespace where the calling thread is.
+    /// Watches the backend's network namespace: where the calling thread is, unless it was made for
+    /// [another](LinuxBackend::in_namespace).
     fn events(&self) -> Result<LinuxWatcher> {
-        let mut subscription = open()?;
+        let mut subscription = open(self.opener())?;
         let state = subscription.state(None).map_err(|error| failed(&error))?;
         let tracker = EventTracker::of_all(interfaces(state.present));
         let watcher = LinuxWatcher { subscription, tracker, interface: None, is_behind: !state.is_reliable };
@@ -54,7 +56,8 @@ impl Events for LinuxInterface {
     ///
     /// # Errors
     ///
-    /// `NotFound` if the calling thread is not in the interface's network namespace.
+    /// `NotFound` if the calling thread is not in the interface's network namespace, and the interface was
+    /// not found by a backend of [that namespace](LinuxBackend::in_namespace).
     fn events(&self) -> Result<LinuxWatcher> {
         let named = |error: Error| error.with_name(self.last_name());
         let mut subscription = open_where(self.netlink()).map_err(named)?;
@@ -68,19 +71,19 @@ impl Events for LinuxInterface {
     }
 }
 
-fn open() -> Result<Subscription> {
-    Subscription::open().map_err(|error| diagnose::netlink(&error).of(OPERATION))
+fn open(opener: &Opener) -> Result<Subscription> {
+    Subscription::open(opener).map_err(|reason| reason.of(OPERATION))
 }
 
 /// Subscribes in the namespace of this socket.
 fn open_where(netlink: &Netlink) -> Result<Subscription> {
-    if netlink.namespace() != current_namespace() {
+    if netlink.namespace() != netlink.opener().namespace() {
         let reason = Reason::new(Cause::NotFound)
             .with_detail("the interface is not in this thread's network namespace")
             .with_remedy("Begin to watch it from a thread in the interface's namespace.");
         return Err(reason.of(OPERATION));
     }
-    open()
+    open(netlink.opener())
 }
 
 fn failed(error: &io::Error) -> Error {

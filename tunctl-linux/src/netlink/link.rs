@@ -5,6 +5,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::RawFd;
 
 use netlink_packet_core::{DefaultNla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -111,6 +112,14 @@ impl Netlink {
     /// Each of these changes can be made twice: the second time, nothing is left to change.
     fn set_link(&self, change: LinkMessage) -> io::Result<()> {
         self.change(&RouteNetlinkMessage::SetLink(change), 0, || Ok(false))
+    }
+
+    /// Moves an interface to the network namespace behind a descriptor.
+    pub(crate) fn move_link(&self, index: InterfaceIndex, namespace: RawFd) -> io::Result<()> {
+        let mut change = link_message(index);
+        change.attributes.push(LinkAttribute::NetNsFd(namespace));
+        let is_gone = || Ok(!matches!(self.link_by_index(index)?, Some(Link::Tun(_))));
+        self.change(&RouteNetlinkMessage::SetLink(change), 0, is_gone)
     }
 
     pub(crate) fn delete_link(&self, index: InterfaceIndex) -> io::Result<()> {

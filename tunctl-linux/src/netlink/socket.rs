@@ -5,10 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, connect, getsockname, recv,
-    send, setsockopt, socket,
-};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, connect, getsockname, recv, send, setsockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use tunctl_sys::linux::netlink_socket::set_strict_check;
 
@@ -25,19 +22,13 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace.
-    pub(super) fn open() -> io::Result<Self> {
-        Self::subscribe(0)
+    /// Connects a socket that was just opened.
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        Self::subscribed(fd, 0)
     }
 
-    /// Opens one that the kernel also reports to, unasked: what these groups are about.
-    pub(super) fn subscribe(groups: u32) -> io::Result<Self> {
-        let fd = socket(
-            AddressFamily::Netlink,
-            SockType::Datagram,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
+    /// Connects one that the kernel also reports to, unasked: what these groups are about.
+    pub(super) fn subscribed(fd: OwnedFd, groups: u32) -> io::Result<Self> {
         let kernel = NetlinkAddr::new(0, 0);
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         connect(fd.as_raw_fd(), &kernel)?;

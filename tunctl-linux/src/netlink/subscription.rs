@@ -1,18 +1,20 @@
 //! What the kernel reports unasked: a socket of its own, in the groups for interfaces and addresses.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
-use tunctl_core::{InterfaceIndex, Notification};
+use tunctl_core::{InterfaceIndex, Notification, Reason};
 use tunctl_sys::linux::netlink::rtmgrp;
 
 use super::address::{self, list_addresses};
 use super::link::{self, link_message, list_tun_links};
 use super::socket::Socket;
 use super::{Answer, DUMP_ATTEMPTS, Message, messages, question};
+use crate::diagnose;
+use crate::opener::Opener;
 
 /// A subscription to the changes of all interfaces in a network namespace.
 ///
@@ -49,9 +51,14 @@ pub(crate) struct State {
 }
 
 impl Subscription {
-    /// Subscribes in the calling thread's network namespace.
-    pub(crate) fn open() -> io::Result<Self> {
-        let socket = Socket::subscribe(rtmgrp::LINK | rtmgrp::IPV4_IFADDR | rtmgrp::IPV6_IFADDR)?;
+    pub(crate) fn open(opener: &Opener) -> Result<Self, Reason> {
+        let (socket, _) = opener.netlink_socket()?;
+        Self::by(socket).map_err(|error| diagnose::reason(&error))
+    }
+
+    fn by(socket: OwnedFd) -> io::Result<Self> {
+        let groups = rtmgrp::LINK | rtmgrp::IPV4_IFADDR | rtmgrp::IPV6_IFADDR;
+        let socket = Socket::subscribed(socket, groups)?;
         socket.make_room();
         let port = socket.port()?;
         Ok(Self { socket, port, sequence: 0 })

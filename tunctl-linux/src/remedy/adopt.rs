@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 use tunctl_core::{Cause, Reason};
 
-use super::{from_errno, socket};
+use super::from_errno;
 use crate::errno;
 
 /// The driver refused a question about a descriptor.
@@ -34,15 +34,19 @@ pub(crate) fn unknown_header_size(bytes: i32) -> Reason {
 }
 
 /// No socket can be opened that could ask for the interface.
-pub(crate) fn unknown_without_netlink(error: &io::Error) -> Reason {
-    match socket(errno::of(error), "AF_NETLINK").cause() {
+pub(crate) fn unknown_without_netlink(reason: Reason) -> Reason {
+    match reason.cause() {
+        Cause::TooManyOpenFiles => reason,
         Cause::Sandboxed => unknown(
             "a sandbox forbids AF_NETLINK sockets, by which it is asked for",
             "Packets, name and flags need none. For the rest, add AF_NETLINK to RestrictAddressFamilies= of a \
              systemd service, or to the seccomp profile of a container.",
-        )
-        .with_errno(errno::of(error) as i32),
-        _ => unknown_after(error),
+        ),
+        Cause::MissingCapability | Cause::ForeignNamespace => unknown(
+            "it is in another network namespace, which this program may not enter",
+            "Adopt the descriptor in a thread that is in the interface's namespace, or with CAP_SYS_ADMIN.",
+        ),
+        _ => unasked(),
     }
 }
 
@@ -51,18 +55,13 @@ pub(crate) fn unknown_after(error: &io::Error) -> Reason {
     let errno = errno::of(error);
     match adopt(errno).cause() {
         Cause::TooManyOpenFiles | Cause::NotAttached => adopt(errno),
-        _ => unknown("the system could not be asked for it", "Try again, by adopting the descriptor anew."),
+        _ => unasked(),
     }
     .with_errno(errno as i32)
 }
 
-/// It is in a namespace that this thread may not enter.
-pub(crate) fn unknown_beyond_reach() -> Reason {
-    unknown(
-        "it is in another network namespace, which this program may not enter",
-        "Adopt the descriptor in a thread that is in the interface's namespace, or with CAP_SYS_ADMIN.",
-    )
-    .with_errno(Errno::EPERM as i32)
+fn unasked() -> Reason {
+    unknown("the system could not be asked for it", "Try again, by adopting the descriptor anew.")
 }
 
 /// No interface of the thread's namespace was recognised as it.

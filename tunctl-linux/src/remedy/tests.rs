@@ -202,3 +202,19 @@ fn a_packet_that_is_too_short_is_told_by_its_own_numbers() {
         "a packet has at least 1 byte behind the headers, and there are 0 bytes"
     );
 }
+
+#[test]
+fn each_obstacle_before_another_namespace_says_how_to_go_on() {
+    let moved = |errno| configure(errno, Operation::Move, &user()).of(Operation::Move);
+    let rows = [
+        (moved(Errno::EPERM), Cause::MissingCapability, "over both namespaces"),
+        (moved(Errno::EEXIST), Cause::Exists, "Rename one of the two first"),
+        (moved(Errno::ENODEV), Cause::Gone, "moved"),
+        (may_not_enter(&user()).of(Operation::Namespace), Cause::MissingCapability, "as uid 1000"),
+        (no_thread_enters().of(Operation::Namespace), Cause::SeveralThreads, "LinuxBackend::in_namespace"),
+    ];
+    for (error, cause, words) in rows {
+        assert_eq!(error.cause(), cause, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

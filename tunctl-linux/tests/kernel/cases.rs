@@ -17,6 +17,8 @@ mod list;
 mod malformed;
 mod mtu;
 mod names;
+mod namespace_refusals;
+mod namespace_values;
 mod namespaces;
 mod observe;
 mod owner;
@@ -66,6 +68,8 @@ pub(crate) fn main() -> ExitCode {
         malformed::cases(),
         waiting::cases(),
         namespaces::cases(),
+        namespace_values::cases(),
+        namespace_refusals::cases(),
         list::cases(),
         link::cases(),
         observe::cases(),

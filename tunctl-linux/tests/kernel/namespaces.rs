@@ -225,11 +225,16 @@ fn enter_refused() {
 
 /// For this user namespace and what is below it; never for the machine's.
 fn forbid_user_namespaces() {
+    forbid_namespaces("user");
+}
+
+/// As [`forbid_user_namespaces`], of this kind.
+pub(crate) fn forbid_namespaces(kind: &str) {
     let outside = fs::read_link(format!("/proc/{}/ns/user", parent_id()));
     if outside.is_ok_and(|outside| outside == Path::new(&identity("user"))) {
         tunctl_testing::skip("the case has no user namespace of its own");
     }
-    fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
+    fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), "0").unwrap();
 }
 
 fn entering_where_namespaces_are_used_up_is_refused() {

@@ -96,6 +96,15 @@ impl Step {
         }
     }
 
+    /// As [`take`](Self::take), of a step that opens something.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call; `InvalidInput` if the step opens nothing.
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        self.take()?.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+
     /// The system calls: an opened descriptor, or the errno. Allocates nothing, takes no lock, cannot panic.
     fn call(&self) -> Result<Option<c_int>, c_int> {
         match self {
@@ -109,8 +118,8 @@ impl Step {
             }
             Self::MapIds { users, groups } => map_ids(users, groups)?,
             Self::Open { path, write } => {
-                let access = if *write { libc::O_RDWR | libc::O_NONBLOCK } else { libc::O_RDONLY };
-                return open(path, access).map(Some);
+                let access = if *write { libc::O_RDWR } else { libc::O_RDONLY };
+                return open(path, access | libc::O_NONBLOCK).map(Some);
             }
             Self::Socket { family, kind, protocol } => {
                 // SAFETY: socket() takes integers only.
@@ -221,8 +230,8 @@ impl Failure {
     }
 }
 
-/// Takes the steps in a child with a single thread, which then ends. The descriptors that the steps opened, in
-/// their order: they belong to the namespaces where the child was, and are close-on-exec.
+/// Takes the steps in a child with a single thread, which then ends. The descriptors that the steps opened,
+/// in their order: they belong to the namespaces where the child was, and are close-on-exec.
 ///
 /// The calling process stays where it is, and may have any number of threads. It gets no `SIGCHLD`, whatever
 /// it does at one, and none of its signal handlers runs in the child.

@@ -7,6 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use super::SIOCGSKNS;
 use crate::ioctl::{ByValue, Driver, Opcode};
 
 /// The file system of namespaces, `fs/nsfs.c`.
@@ -18,18 +19,23 @@ enum NamespaceFiles {}
 unsafe impl Driver for NamespaceFiles {
     fn answers(fd: BorrowedFd<'_>) -> io::Result<bool> {
         const NSFS_MAGIC: i64 = 0x6e73_6673;
-        let mut status = MaybeUninit::<libc::statfs>::uninit();
-        // SAFETY: `fd` is open for the length of the borrow. The call writes one `statfs`, for which there is
-        // room.
-        if unsafe { libc::fstatfs(fd.as_raw_fd(), status.as_mut_ptr()) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the call succeeded, so it has filled in the whole `statfs`.
-        let status = unsafe { status.assume_init() };
-        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-        let kind = status.f_type as i64;
-        Ok(kind == NSFS_MAGIC)
+        Ok(file_system(fd)? == NSFS_MAGIC)
     }
+}
+
+/// The number of the file system that a file is on.
+fn file_system(fd: BorrowedFd<'_>) -> io::Result<i64> {
+    let mut status = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `fd` is open for the length of the borrow. The call writes one `statfs`, for which there is
+    // room.
+    if unsafe { libc::fstatfs(fd.as_raw_fd(), status.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so it has filled in the whole `statfs`.
+    let status = unsafe { status.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+    let kind = status.f_type as i64;
+    Ok(kind)
 }
 
 /// `NS_GET_USERNS` of `<linux/nsfs.h>`, `_IO(0xb7, 0x1)`.
@@ -81,6 +87,33 @@ pub fn owner(namespace: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// Sockets, of whatever family.
+enum Sockets {}
+
+// SAFETY: `sock_ioctl` answers `SIOCGSKNS` for each socket. The kernel takes the requests of a file from its
+// inode's file system, and no other than sockfs has this number (`<linux/magic.h>`).
+unsafe impl Driver for Sockets {
+    fn answers(fd: BorrowedFd<'_>) -> io::Result<bool> {
+        const SOCKFS_MAGIC: i64 = 0x534f_434b;
+        Ok(file_system(fd)? == SOCKFS_MAGIC)
+    }
+}
+
+// SAFETY: `sock_ioctl` ignores the argument of this request.
+const GET_NAMESPACE: ByValue<Sockets> = unsafe { ByValue::new(SIOCGSKNS) };
+
+/// The network namespace of a socket.
+///
+/// # Errors
+///
+/// `EPERM`: `CAP_NET_ADMIN` over that namespace is missing. `ENOTTY`: the file is no socket.
+#[doc(alias = "SIOCGSKNS")]
+pub fn of_socket(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let namespace = GET_NAMESPACE.call(socket, 0)?;
+    // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+}
+
 /// Whether the user namespace that owns this namespace is the calling thread's own, or below it. If it is,
 /// the thread's capabilities count there.
 ///
@@ -107,6 +140,7 @@ mod tests {
         let file = File::open("/proc/thread-self/status").unwrap();
         assert_eq!(is_governed(file.as_fd()).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
         let net = File::open("/proc/thread-self/ns/net").unwrap();
+        assert_eq!(of_socket(file.as_fd()).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
         assert_eq!([&user, &file, &net].map(|file| is_network(file.as_fd()).unwrap()), [false, false, true]);
     }
 }

@@ -1,9 +1,18 @@
-//! Netlink sockets: the option that has no safe wrapper. Manual page: `netlink(7)`.
+//! Netlink sockets: how one is opened, and the option that has no safe wrapper. Manual page: `netlink(7)`.
 #![allow(unsafe_code, reason = "setsockopt(2) has no safe wrapper for this option")]
 
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::elsewhere::Step;
+
+/// The step that opens a netlink socket of the routing side.
+#[doc(alias = "NETLINK_ROUTE")]
+#[must_use]
+pub const fn opening() -> Step {
+    Step::Socket { family: libc::AF_NETLINK, kind: libc::SOCK_DGRAM, protocol: libc::NETLINK_ROUTE }
+}
 
 /// Has the kernel restrict a listing to what was asked for, instead of listing everything.
 ///

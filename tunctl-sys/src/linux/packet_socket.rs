@@ -9,8 +9,10 @@
 use std::ffi::c_int;
 use std::io;
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+
+use super::elsewhere::Step;
 
 /// The `sll_pkttype` of a packet that leaves through the interface.
 #[doc(alias = "PACKET_OUTGOING")]
@@ -94,22 +96,41 @@ pub struct Statistics {
     pub drops: u32,
 }
 
-/// Opens a packet socket on the interface with this index in the caller's network namespace. It is
-/// close-on-exec and non-blocking, and receives all protocols; a packet begins with the link-layer header (on
-/// a TUN: with the IP header).
+/// The step that opens a packet socket, which receives nothing yet: for [`watch`]. It is non-blocking.
+///
+/// `EPERM`: `CAP_NET_RAW` is missing.
+#[must_use]
+pub const fn opening() -> Step {
+    // With protocol 0 the socket receives nothing until the bind. Otherwise packets of other interfaces would
+    // come first.
+    Step::Socket { family: libc::AF_PACKET, kind: libc::SOCK_RAW | libc::SOCK_NONBLOCK, protocol: 0 }
+}
+
+/// Has a packet socket receive what passes the interface with this index in its network namespace, of all
+/// protocols. A packet begins with the link-layer header (on a TUN: with the IP header).
+///
+/// # Errors
+///
+/// `ENODEV`: no interface has that index.
+pub fn watch(socket: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    // The kernel takes the outer VLAN tag out of a frame before a packet socket sees it, and reports it so.
+    switch_on(socket, PACKET_AUXDATA)?;
+    bind(socket, index)
+}
+
+/// Opens a packet socket in the caller's network namespace that [watches](watch) the interface with this
+/// index.
 ///
 /// # Errors
 ///
 /// `EPERM`: `CAP_NET_RAW` is missing. `ENODEV`: no interface has that index.
 pub fn open(index: u32) -> io::Result<OwnedFd> {
-    let socket = socket()?;
-    // The kernel takes the outer VLAN tag out of a frame before a packet socket sees it, and reports it so.
-    switch_on(&socket, PACKET_AUXDATA)?;
-    bind(&socket, index)?;
+    let socket = opening().open()?;
+    watch(socket.as_fd(), index)?;
     Ok(socket)
 }
 
-/// Receives the next packet from a socket of [`open`].
+/// Receives the next packet from a socket that [watches](watch).
 ///
 /// The kernel (`skb_vlan_untag`, Linux 6.18) has taken the outer VLAN tag out of a frame by then. It is put
 /// back, so that the frame is as it was sent.
@@ -181,8 +202,8 @@ fn put_back(tag: [u8; 4], length: usize, buffer: &mut [u8]) -> usize {
 #[doc(alias = "PACKET_QDISC_BYPASS")]
 pub fn open_to_send() -> io::Result<OwnedFd> {
     // A socket of protocol 0 receives nothing.
-    let socket = socket()?;
-    switch_on(&socket, PACKET_QDISC_BYPASS)?;
+    let socket = opening().open()?;
+    switch_on(socket.as_fd(), PACKET_QDISC_BYPASS)?;
     Ok(socket)
 }
 
@@ -212,21 +233,8 @@ pub fn send_to(fd: BorrowedFd<'_>, index: u32, packet: &[u8]) -> io::Result<usiz
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-fn socket() -> io::Result<OwnedFd> {
-    // With protocol 0 the socket receives nothing until the bind. Otherwise packets of other interfaces would
-    // come first.
-    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: socket() takes integers only.
-    let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `fd` was just opened, and nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 /// Sets an option of packet sockets that is an `int`.
-fn switch_on(socket: &OwnedFd, option: c_int) -> io::Result<()> {
+fn switch_on(socket: BorrowedFd<'_>, option: c_int) -> io::Result<()> {
     let on: c_int = 1;
     // SAFETY: the kernel reads at most as many bytes as the length says, which are those of an initialised
     // `int` that lives until the call returns; it writes nothing.
@@ -242,7 +250,7 @@ fn switch_on(socket: &OwnedFd, option: c_int) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn bind(socket: &OwnedFd, index: u32) -> io::Result<()> {
+fn bind(socket: BorrowedFd<'_>, index: u32) -> io::Result<()> {
     const ALL: u16 = 0x0003; // ETH_P_ALL, which libc types as an int
     const _: () = assert!(ALL as c_int == libc::ETH_P_ALL);
     let address = address(index, ALL);

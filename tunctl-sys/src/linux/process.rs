@@ -78,6 +78,9 @@ pub const CAP_NET_ADMIN: u32 = 12;
 /// The number of the capability to open raw and packet sockets.
 pub const CAP_NET_RAW: u32 = 13;
 
+/// The number of the capability to enter namespaces, among much else.
+pub const CAP_SYS_ADMIN: u32 = 21;
+
 /// The capabilities of a thread: bit `n` stands for capability number `n`.
 ///
 /// Manual page: `capabilities(7)`.
