@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, Reason};
+use tunctl_core::{Cause, Operation, Reason};
 
 use super::from_errno;
 use crate::errno;
@@ -35,8 +35,9 @@ pub(crate) fn unknown_header_size(bytes: i32) -> Reason {
 
 /// No socket can be opened that could ask for the interface.
 pub(crate) fn unknown_without_netlink(reason: Reason) -> Reason {
-    match reason.cause() {
-        Cause::TooManyOpenFiles => reason,
+    let errno = reason.clone().of(Operation::Adopt).raw_os_error();
+    let unknown = match reason.cause() {
+        Cause::TooManyOpenFiles => return reason,
         Cause::Sandboxed => unknown(
             "a sandbox forbids AF_NETLINK sockets, by which it is asked for",
             "Packets, name and flags need none. For the rest, add AF_NETLINK to RestrictAddressFamilies= of a \
@@ -47,7 +48,8 @@ pub(crate) fn unknown_without_netlink(reason: Reason) -> Reason {
             "Adopt the descriptor in a thread that is in the interface's namespace, or with CAP_SYS_ADMIN.",
         ),
         _ => unasked(),
-    }
+    };
+    errno.into_iter().fold(unknown, Reason::with_errno)
 }
 
 /// The system has failed to answer. Too many open files, or a deleted interface, is no reason to go on.
