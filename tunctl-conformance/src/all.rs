@@ -2,8 +2,9 @@
 
 use crate::{
     Case, Harness, addresses, applying, buffers, configuration, events, gone, interface_handles, joining,
-    lifetime, lookup, mac, names, permission, persistence, queues, readiness, reading, refusal_order,
-    renaming, replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, writing,
+    lifetime, lookup, mac, names, namespaces, permission, persistence, queues, readiness, reading,
+    refusal_order, renaming, replacing, segments, statistics, steering, stopping, strangers, unasked,
+    virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -15,6 +16,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         lookup::cases(),
         strangers::cases(),
         gone::cases(),
+        namespaces::cases(),
         persistence::cases(),
         permission::cases(),
         refusal_order::cases(),

@@ -67,6 +67,21 @@ pub trait Harness {
     /// What the system reports of an interface in the namespace to which interfaces are moved.
     fn report_elsewhere(&self, name: &InterfaceName) -> Option<InterfaceInfo>;
 
+    /// The backend, in the namespace to which interfaces are moved, if it implements
+    /// [`Namespaces`](tunctl_core::Namespaces).
+    fn backend_elsewhere(&self) -> Option<Result<Self::Backend>> {
+        None
+    }
+
+    /// Moves an interface to that namespace by the backend, if it implements
+    /// [`Namespaces`](tunctl_core::Namespaces).
+    fn move_by_handle(&self, _interface: &InterfaceOf<Self>) -> Option<Result<()>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// Another program, which may, switches an interface of this namespace on or off.
     fn set_up(&self, name: &InterfaceName, up: bool);
 

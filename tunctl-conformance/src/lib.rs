@@ -48,6 +48,7 @@ mod lookup;
 mod mac;
 mod names;
 mod names_and_errnos;
+mod namespaces;
 mod permission;
 mod persistence;
 mod queues;

@@ -105,7 +105,7 @@ operations! {
     Delete = "delete",
     /// [`Interface::rename`](crate::Interface::rename).
     Rename = "rename",
-    /// Moving an interface to another network namespace, on backends that can.
+    /// [`Namespaces::move_to`](crate::Namespaces::move_to), on backends that can.
     Move = "move",
     /// Connecting an interface to another one, or to a switch, on backends that can.
     Connect = "connect",

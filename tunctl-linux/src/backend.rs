@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tunctl_core::{
-    AttachMode, Capabilities, CreateOptions, InterfaceName, Operation, Reason, Result, TunBackend,
+    AttachMode, Capabilities, CreateOptions, InterfaceName, Namespaces, Operation, Reason, Result, TunBackend,
 };
 
 use crate::attach::Attach;
@@ -80,6 +80,22 @@ impl LinuxBackend {
 impl Default for LinuxBackend {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Namespaces for LinuxBackend {
+    type Namespace = Namespace;
+
+    fn make_namespace(&self) -> Result<Namespace> {
+        Namespace::new()
+    }
+
+    fn in_namespace(&self, namespace: &Namespace) -> Result<Self> {
+        self.in_namespace(namespace)
+    }
+
+    fn move_to(&self, interface: &LinuxInterface, namespace: &Namespace) -> Result<()> {
+        interface.move_to(namespace)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tunctl_core::{
     AttachMode, Capabilities, Cause, CreateFlags, CreateOptions, Error, InterfaceName, NamePattern,
-    Operation, Reason, Result, TunBackend,
+    Namespaces, Operation, Reason, Result, TunBackend,
 };
 
 use crate::device::{MockDevice, OpenFile, this_process};
@@ -150,6 +150,31 @@ fn headers(flags: CreateFlags) -> CreateFlags {
     flags & (CreateFlags::NO_PI | CreateFlags::VNET_HDR)
 }
 
+/// A namespace is a backend in it, as [`MockBackend::new_namespace`] returns.
+impl Namespaces for MockBackend {
+    type Namespace = Self;
+
+    fn make_namespace(&self) -> Result<Self> {
+        let fail = |reason: Reason| reason.of(Operation::Namespace);
+        self.world.lock().apply_fault(Operation::Namespace, None).map_err(fail)?;
+        Ok(self.new_namespace())
+    }
+
+    /// # Panics
+    ///
+    /// `namespace` belongs to another system.
+    #[track_caller]
+    fn in_namespace(&self, namespace: &Self) -> Result<Self> {
+        assert!(self.is_same_system(&namespace.world), "a backend stays within its system");
+        Ok(namespace.clone())
+    }
+
+    #[track_caller]
+    fn move_to(&self, interface: &MockInterface, namespace: &Self) -> Result<()> {
+        interface.move_to(namespace)
+    }
+}
+
 impl TunBackend for MockBackend {
     type Device = MockDevice;
     type Interface = MockInterface;
@@ -158,7 +183,6 @@ impl TunBackend for MockBackend {
         Capabilities::ALL.without(&[
             Operation::Adopt,
             Operation::Interrupt,
-            Operation::Move,
             Operation::Connect,
             Operation::Observe,
             Operation::Probe,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tunctl_conformance::{Harness, Observation, PollState, Profile};
 use tunctl_core::{
     CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Layer, Operation, Queues, State, Statistics, TunBackend,
+    Layer, Namespaces, Operation, Queues, State, Statistics, TunBackend, TunDevice,
 };
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
@@ -133,6 +133,14 @@ impl Harness for MockHarness {
         report(&self.elsewhere, name)
     }
 
+    fn backend_elsewhere(&self) -> Option<tunctl_core::Result<MockBackend>> {
+        Some(self.backend.in_namespace(&self.elsewhere))
+    }
+
+    fn move_by_handle(&self, interface: &MockInterface) -> Option<tunctl_core::Result<()>> {
+        Some(self.backend.move_to(interface, &self.elsewhere))
+    }
+
     fn set_up(&self, name: &InterfaceName, up: bool) {
         self.backend.set_state(*name, if up { State::Up } else { State::Down });
     }
@@ -179,6 +187,11 @@ impl Harness for MockHarness {
             Operation::SetOffloads => {
                 let device = self.backend.create(&tunctl_core::CreateOptions::tun());
                 Some(device.and_then(|device| device.set_offloads(0)))
+            }
+            Operation::Namespace => Some(self.backend.make_namespace().map(drop)),
+            Operation::Move => {
+                let device = self.backend.create(&tunctl_core::CreateOptions::tun());
+                Some(device.and_then(|device| self.backend.move_to(device.interface(), &self.elsewhere)))
             }
             _ => None,
         }

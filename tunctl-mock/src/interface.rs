@@ -8,9 +8,9 @@ use tunctl_core::{
     Operation, Reason, Result, State, Statistics,
 };
 
-use crate::Errno;
 use crate::kernel::{self, DETACHED, FileId, Kernel, LinkKey, NamespaceId, NetDevice, SocketCapabilities};
 use crate::rig::SharedWorld;
+use crate::{Errno, MockBackend};
 
 /// An interface of a [`MockBackend`](crate::MockBackend): a handle by index, in the namespace where it was
 /// found.
@@ -40,6 +40,29 @@ impl MockInterface {
     /// The same interface, as the one that this descriptor is attached to.
     pub(crate) fn of_device(self, descriptor: &Arc<FileId>) -> Self {
         Self { descriptor: Arc::downgrade(descriptor), ..self }
+    }
+
+    /// Moves the interface to another namespace of its system: see
+    /// [`Namespaces::move_to`](tunctl_core::Namespaces::move_to).
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `Exists` if the other namespace has an interface of that name; `MissingCapability`.
+    ///
+    /// # Panics
+    ///
+    /// `namespace` belongs to another system.
+    #[track_caller]
+    pub fn move_to(&self, namespace: &MockBackend) -> Result<()> {
+        assert!(namespace.is_same_system(&self.world), "an interface can move within one system only");
+        let to = namespace.namespace;
+        self.step(Operation::Move, |kernel| {
+            self.ours(kernel)?;
+            if to == self.key.namespace {
+                return Ok(());
+            }
+            kernel.change_namespace(self.key, self.socket, to)
+        })
     }
 
     pub(crate) const fn world(&self) -> &Arc<SharedWorld> {

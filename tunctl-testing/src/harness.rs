@@ -11,9 +11,9 @@ use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
-    InterfaceInfo, InterfaceName, Operation, Queues, Result, Statistics, TunBackend, TunDevice,
+    InterfaceInfo, InterfaceName, Namespaces, Operation, Queues, Result, Statistics, TunBackend, TunDevice,
 };
-use tunctl_linux::{LinuxBackend, LinuxInterface, Observer, netns};
+use tunctl_linux::{LinuxBackend, LinuxInterface, Namespace, Observer, netns};
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
 use crate::caller::{as_caller, as_root};
@@ -47,6 +47,11 @@ impl LinuxHarness {
 
     fn elsewhere(&self) -> &OtherNamespace {
         self.elsewhere.get_or_init(OtherNamespace::new)
+    }
+
+    fn elsewhere_as_value(&self) -> Namespace {
+        let namespace = as_root(|| Namespace::open(self.elsewhere().path()));
+        namespace.unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -164,6 +169,14 @@ impl Harness for LinuxHarness {
         as_root(|| self.elsewhere().run(look))
     }
 
+    fn backend_elsewhere(&self) -> Option<Result<LinuxBackend>> {
+        Some(self.backend.in_namespace(&self.elsewhere_as_value()))
+    }
+
+    fn move_by_handle(&self, interface: &LinuxInterface) -> Option<Result<()>> {
+        Some(self.backend.move_to(interface, &self.elsewhere_as_value()))
+    }
+
     fn set_up(&self, name: &InterfaceName, up: bool) {
         as_root(|| rtnetlink::set_up(name, up));
     }
@@ -222,6 +235,12 @@ impl Harness for LinuxHarness {
             }
             Operation::Probe => Some(self.backend.features().map(drop)),
             Operation::EnterNamespace => Some(enter_in_copy()),
+            Operation::Namespace => Some(self.backend.make_namespace().map(drop)),
+            Operation::Move => {
+                let device = as_root(|| self.backend.create(&CreateOptions::tun()));
+                let device = device.unwrap_or_else(|error| panic!("{error}"));
+                self.move_by_handle(device.interface())
+            }
             _ => None,
         }
     }

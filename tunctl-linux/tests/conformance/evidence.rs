@@ -268,7 +268,13 @@ fn operations_beyond_the_traits_are_tried() {
     let harness = LinuxHarness::new();
     let namespace = || fs::read_link("/proc/self/ns/net").unwrap();
     let before = namespace();
-    for operation in [Operation::Observe, Operation::Probe, Operation::EnterNamespace] {
+    for operation in [
+        Operation::Observe,
+        Operation::Probe,
+        Operation::EnterNamespace,
+        Operation::Namespace,
+        Operation::Move,
+    ] {
         assert!(harness.attempt(operation).unwrap().is_ok(), "{operation}");
     }
     assert_eq!(namespace(), before);

@@ -175,7 +175,8 @@ fn before_and_after(ns: &Namespace, other: &Namespace) {
 
     // It moves, and its device with it.
     let index = report["ifindex"].clone();
-    let moved = tun.interface().move_to(other).unwrap();
+    tun.interface().move_to(other).unwrap();
+    let moved = backend().in_namespace(other).unwrap().interface(&tun.name().unwrap()).unwrap();
     assert_eq!(seen(ns, "tun0"), Value::Null);
     let report = seen(other, "tun0");
     assert_eq!((&report["ifindex"], report["addr_info"].as_array().unwrap().len()), (&index, 0));
@@ -357,9 +358,11 @@ fn work_without_news_of_children() {
     let before = Outside::look();
     let (ns, other) = (Namespace::new().unwrap(), Namespace::new().unwrap());
     let tun = tun_in(&ns, CreateOptions::tun().address("10.0.0.1/24").up());
-    tun.interface().move_to(&other).unwrap().up(address("10.0.0.1/24")).unwrap();
+    tun.interface().move_to(&other).unwrap();
+    let there = backend().in_namespace(&other).unwrap();
+    there.interface(&name("tun0")).unwrap().up(address("10.0.0.1/24")).unwrap();
     assert_eq!(tun.namespace().unwrap(), other);
-    drop((tun, ns, other));
+    drop((tun, there, ns, other));
     before.assert_is_so_again();
 }
 

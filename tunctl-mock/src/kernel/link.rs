@@ -270,6 +270,18 @@ impl Kernel {
         Ok(())
     }
 
+    /// Asks for the right over both namespaces (`rtnetlink_rcv_msg`, `rtnl_link_get_net_capable`), which the
+    /// caller has over all or none.
+    pub(crate) fn change_namespace(
+        &mut self,
+        key: LinkKey,
+        socket: SocketCapabilities,
+        namespace: NamespaceId,
+    ) -> Result {
+        self.may_configure(socket)?;
+        self.move_to(key, namespace)
+    }
+
     /// Moves the interface to another namespace (`dev_change_net_namespace`). It goes down and loses its
     /// addresses. It keeps its name, which must be free there, and its index if that is free, or else gets a
     /// new one.

@@ -164,6 +164,9 @@ fn interface(random: &mut Random, view: &View) -> Op {
         let name = if odd { (*random.pick(&["lo", "nix"])).to_owned() } else { existing(random, view) };
         (On::Name(name.clone()), name)
     };
+    if random.one_of(1, 40) {
+        return Op::Move { on };
+    }
     let call = if name.is_empty() {
         InterfaceCall::draw_for_a_gone_one(random)
     } else {

@@ -13,7 +13,7 @@ use tunctl_core::{
     Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
     Operation, Statistics, TunBackend,
 };
-use tunctl_linux::LinuxBackend;
+use tunctl_linux::{LinuxBackend, LinuxInterface};
 use tunctl_sys::linux::packet_socket;
 
 /// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a
@@ -159,6 +159,14 @@ impl Harness for Kernel {
 
     fn report_elsewhere(&self, name: &InterfaceName) -> Option<InterfaceInfo> {
         self.harness.report_elsewhere(name)
+    }
+
+    fn backend_elsewhere(&self) -> Option<tunctl_core::Result<LinuxBackend>> {
+        self.harness.backend_elsewhere()
+    }
+
+    fn move_by_handle(&self, interface: &LinuxInterface) -> Option<tunctl_core::Result<()>> {
+        self.harness.move_by_handle(interface)
     }
 
     fn set_up(&self, name: &InterfaceName, up: bool) {

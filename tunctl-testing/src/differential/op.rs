@@ -92,6 +92,10 @@ pub(crate) enum Op {
         on: On,
         call: InterfaceCall,
     },
+    /// Moves an interface to the other namespace, by the backend.
+    Move {
+        on: On,
+    },
     List,
     /// From now on, the caller is another.
     Caller(Caller),
@@ -185,6 +189,7 @@ impl Op {
             Self::Up { .. } => Operation::Up,
             Self::Down { .. } => Operation::Down,
             Self::Interface { call, .. } => return call.operation(),
+            Self::Move { .. } => Operation::Move,
             Self::List => Operation::List,
             Self::Close { .. } | Self::Reply { .. } | Self::Caller(_) | Self::System(_) | Self::Survey => {
                 return None;
@@ -227,7 +232,7 @@ impl Op {
             | Self::Reply { slot, .. }
             | Self::Up { slot, .. }
             | Self::Down { slot } => Some(On::Slot(*slot)),
-            Self::Interface { on, .. } => Some(on.clone()),
+            Self::Interface { on, .. } | Self::Move { on } => Some(on.clone()),
             Self::Attach { name: Some(name), .. } | Self::Crowd { name, .. } => Some(On::Name(name.clone())),
             Self::System(
                 System::Delete { name }

@@ -133,6 +133,7 @@ impl<H: Harness> World<H> {
                 Ok(interface) => call.perform(&interface),
                 Err(answer) => answer,
             },
+            Op::Move { on } => self.move_by_handle(on),
             Op::List => Answer::of(self.infos(), Answer::Infos),
             Op::Queue { slot, attached } => {
                 let answer = self.on_device(op);
@@ -153,6 +154,23 @@ impl<H: Harness> World<H> {
         match &self.slots[slot] {
             Some(slot) => devices::perform(&*self.harness, &slot.device, op),
             None => Answer::Absent,
+        }
+    }
+
+    /// The name is one of those that are looked for elsewhere from then on.
+    fn move_by_handle(&mut self, on: &On) -> Answer {
+        let interface = match self.interface(on) {
+            Ok(interface) => interface,
+            Err(answer) => return answer,
+        };
+        let name = interface.name();
+        match (self.harness.move_by_handle(&interface), name) {
+            (None, _) => Answer::Absent,
+            (Some(Ok(())), Ok(name)) => {
+                self.moved.insert(name.to_string());
+                Answer::Done
+            }
+            (Some(outcome), _) => Answer::of(outcome, |()| Answer::Done),
         }
     }
 

@@ -54,6 +54,10 @@ pub(super) fn expression(op: &Op) -> String {
         Op::Interface { on: On::Name(name), call } => {
             format!("backend.interface(&name({name:?})).and_then(|one| one.{})", call.method())
         }
+        Op::Move { on: On::Slot(slot) } => format!("harness.move_by_handle(d{slot}.interface()).unwrap()"),
+        Op::Move { on: On::Name(name) } => {
+            format!("harness.move_by_handle(&backend.interface(&name({name:?})).unwrap()).unwrap()")
+        }
         Op::Crowd { .. } | Op::Close { .. } | Op::Reply { .. } | Op::Caller(_) | Op::System(_) | Op::Survey => "()".into(),
     }
 }
