@@ -18,6 +18,8 @@ mod holders;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod lab;
 mod list;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod netns;
 mod output;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
@@ -34,12 +36,15 @@ mod usage;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod watch;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SigSet, Signal};
+use tunctl::Native;
 
 /// Create, configure, watch and try out TUN/TAP interfaces.
 #[derive(Parser)]
@@ -51,6 +56,30 @@ use nix::sys::signal::{SigSet, Signal};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Work in another network namespace: that of "ip netns add NAME", or of process PID
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[arg(long, global = true, value_name = "NAME|PID")]
+    netns: Option<OsString>,
+}
+
+impl Arguments {
+    /// The backend where the command is to work.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn backend(&self) -> Outcome<Native> {
+        match (&self.netns, &self.command) {
+            (None, _) => Ok(tunctl::native()),
+            (Some(_), Command::Lab(_)) => {
+                Err(Failure::Usage("lab has a network namespace of its own: leave out --netns".into()))
+            }
+            (Some(netns), _) => Ok(netns::backend(netns)?),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere there is a choice")]
+    fn backend(&self) -> Outcome<Native> {
+        Ok(tunctl::native())
+    }
 }
 
 #[derive(Subcommand)]
@@ -101,24 +130,29 @@ type Outcome<T = ()> = Result<T, Failure>;
 
 pub(crate) fn main() -> ExitCode {
     survive_file_size_limit();
-    let outcome = match usage::parse::<Arguments>().command {
-        Command::Create(create) => create.run().map(|()| ExitCode::SUCCESS),
-        Command::Delete(delete) => Ok(delete.run()),
-        Command::Up(up) => up.run().map(|()| ExitCode::SUCCESS),
-        Command::Down(down) => down.run().map(|()| ExitCode::SUCCESS),
-        Command::Set(set) => set.run().map(|()| ExitCode::SUCCESS),
-        Command::Show(show) => show.run().map(|()| ExitCode::SUCCESS),
-        Command::List(list) => list.run().map(|()| ExitCode::SUCCESS),
+    run(usage::parse()).unwrap_or_else(Failure::report)
+}
+
+fn run(arguments: Arguments) -> Outcome<ExitCode> {
+    let backend = &arguments.backend()?;
+    match arguments.command {
+        Command::Create(create) => create.run(backend)?,
+        Command::Delete(delete) => return Ok(delete.run(backend)),
+        Command::Up(up) => up.run(backend)?,
+        Command::Down(down) => down.run(backend)?,
+        Command::Set(set) => set.run(backend)?,
+        Command::Show(show) => show.run(backend)?,
+        Command::List(list) => list.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Command::Features(features) => features.run().map(|()| ExitCode::SUCCESS),
+        Command::Features(features) => features.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Command::Watch(watch) => watch.run().map(|()| ExitCode::SUCCESS),
+        Command::Watch(watch) => watch.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Command::Events(events) => events.run().map(|()| ExitCode::SUCCESS),
+        Command::Events(events) => events.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Command::Lab(lab) => lab.run(),
-    };
-    outcome.unwrap_or_else(Failure::report)
+        Command::Lab(lab) => return lab.run(),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes a write past the caller's limit of file sizes (`ulimit -f`) fail as any other write may. Its signal

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, NamePattern,
+    Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, NamePattern, Native,
     NativeDevice, NativeInterface, Operation, TunBackend, TunDevice, Uid,
 };
 
@@ -85,14 +85,14 @@ fn with_rest(error: Error, rest: &str) -> Failure {
 }
 
 impl Create {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, backend: &Native) -> Outcome {
         let options = self.options()?;
-        if self.hold { self.hold(&options) } else { self.leave(&options.persistent(true)) }
+        if self.hold { self.hold(backend, &options) } else { self.leave(backend, &options.persistent(true)) }
     }
 
     /// Leaves a persistent interface behind.
-    fn leave(&self, options: &CreateOptions) -> Outcome {
-        let (device, is_new) = self.open(options)?;
+    fn leave(&self, backend: &Native, options: &CreateOptions) -> Outcome {
+        let (device, is_new) = self.open(backend, options)?;
         let (name, interface) = (name_of(&device), device.interface().clone());
         // Dropped first, so that the report does not list this program as a holder.
         drop(device);
@@ -104,9 +104,9 @@ impl Create {
     }
 
     /// Holds the interface until a signal arrives or the interface is deleted.
-    fn hold(&self, options: &CreateOptions) -> Outcome {
+    fn hold(&self, backend: &Native, options: &CreateOptions) -> Outcome {
         let signals = Signals::catch()?;
-        let device = tunctl::native().create(options).map_err(|error| with_rest(error, NOTHING_LEFT))?;
+        let device = backend.create(options).map_err(|error| with_rest(error, NOTHING_LEFT))?;
         let name = name_of(&device);
         // The interface goes with the device.
         self.print(device.interface()).map_err(|failure| unnamed(failure, &name, Ok(())))?;
@@ -128,10 +128,10 @@ impl Create {
     }
 
     /// The device, and whether its interface is new.
-    fn open(&self, options: &CreateOptions) -> Outcome<(NativeDevice, bool)> {
-        match tunctl::native().create(options) {
+    fn open(&self, backend: &Native, options: &CreateOptions) -> Outcome<(NativeDevice, bool)> {
+        match backend.create(options) {
             Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
-                let opened = patiently(|| tunctl::native().open_or_create(options));
+                let opened = patiently(|| backend.open_or_create(options));
                 Ok((opened.map_err(|error| with_rest(error, AS_IT_WAS))?, false))
             }
             created => Ok((created.map_err(|error| with_rest(error, NOTHING_LEFT))?, true)),

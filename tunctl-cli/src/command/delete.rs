@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use tunctl::{Cause, Interface, InterfaceName, NativeInterface, Result, TunBackend, TunDevice};
+use tunctl::{Cause, Interface, InterfaceName, Native, NativeInterface, Result, TunBackend, TunDevice};
 
 use super::advice::{self, patiently};
 use super::arguments::existing;
@@ -21,10 +21,10 @@ pub(super) struct Delete {
 }
 
 impl Delete {
-    pub(super) fn run(self) -> ExitCode {
+    pub(super) fn run(self, backend: &Native) -> ExitCode {
         let mut code = ExitCode::SUCCESS;
         for name in &self.names {
-            if let Err(error) = delete(name) {
+            if let Err(error) = delete(backend, name) {
                 complain(&advice::message(&error));
                 code = ExitCode::FAILURE;
             }
@@ -33,11 +33,11 @@ impl Delete {
     }
 }
 
-fn delete(name: &InterfaceName) -> Result<()> {
-    let interface = tunctl::native().interface(name)?;
+fn delete(backend: &Native, name: &InterfaceName) -> Result<()> {
+    let interface = backend.interface(name)?;
     match interface.delete() {
         Err(error) if error.cause() == Cause::MissingCapability => {
-            delete_as_owner(&interface).map_err(|of_owner| match of_owner.cause() {
+            delete_as_owner(backend, &interface).map_err(|of_owner| match of_owner.cause() {
                 // A node that cannot be opened says nothing about the interface; the missing right does.
                 Cause::ClosedNode | Cause::MissingNode | Cause::MissingDriver | Cause::ContainerRules => {
                     error
@@ -49,7 +49,7 @@ fn delete(name: &InterfaceName) -> Result<()> {
     }
 }
 
-fn delete_as_owner(interface: &NativeInterface) -> Result<()> {
+fn delete_as_owner(backend: &Native, interface: &NativeInterface) -> Result<()> {
     let options = interface.info()?.options()?;
-    Ok(patiently(|| tunctl::native().open(&options))?.destroy()?)
+    Ok(patiently(|| backend.open(&options))?.destroy()?)
 }

@@ -9,7 +9,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use tunctl::linux::LinuxWatcher;
 use tunctl::{
-    EventWatcher, Events as _, InterfaceChange, InterfaceEvent, InterfaceName, TunBackend, WatchedInterface,
+    EventWatcher, Events as _, InterfaceChange, InterfaceEvent, InterfaceName, Native, TunBackend,
+    WatchedInterface,
 };
 
 use super::arguments::existing;
@@ -32,11 +33,11 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, backend: &Native) -> Outcome {
         let signals = Signals::catch()?;
         let mut watcher = match &self.name {
-            Some(name) => tunctl::native().interface(name)?.events()?,
-            None => tunctl::native().events()?,
+            Some(name) => backend.interface(name)?.events()?,
+            None => backend.events()?,
         };
         if !self.json {
             let what: &dyn std::fmt::Display = match &self.name {

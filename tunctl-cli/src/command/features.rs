@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::Args;
+use tunctl::Native;
 use tunctl::linux::{Feature, Features as Found, Presence};
 
 use super::{Outcome, output};
@@ -20,8 +21,8 @@ pub(super) struct Features {
 }
 
 impl Features {
-    pub(super) fn run(self) -> Outcome {
-        let found = tunctl::native().features()?;
+    pub(super) fn run(self, backend: &Native) -> Outcome {
+        let found = backend.features()?;
         Ok(if self.json { output::json(&object(&found)) } else { write(&found, io::stdout().lock()) }?)
     }
 }

@@ -1,6 +1,6 @@
 //! The processes that have interfaces open, on systems that report them.
 
-use tunctl::{Holders, NativeInterface, Result};
+use tunctl::{Holders, Native, NativeInterface, Result};
 
 use super::properties::Report;
 
@@ -11,10 +11,10 @@ pub(super) fn of(interface: &NativeInterface) -> Result<Holders> {
 
 /// Reports about all interfaces, in one walk through the processes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn reports() -> Result<Vec<Report>> {
+pub(super) fn reports(backend: &Native) -> Result<Vec<Report>> {
     use tunctl::linux::SurveyedInterface;
 
-    let surveyed = tunctl::native().survey()?.into_iter();
+    let surveyed = backend.survey()?.into_iter();
     let report = |SurveyedInterface { snapshot, holders, .. }: SurveyedInterface| {
         Report::new(snapshot.info, &snapshot.description, &snapshot.addresses, holders)
     };
@@ -29,11 +29,11 @@ pub(super) fn of(_: &NativeInterface) -> Result<Holders> {
 
 /// Reports about all interfaces.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn reports() -> Result<Vec<Report>> {
+pub(super) fn reports(backend: &Native) -> Result<Vec<Report>> {
     use tunctl::{Error, TunBackend};
 
     let mut reports = Vec::new();
-    for interface in tunctl::native().interfaces()? {
+    for interface in backend.interfaces()? {
         match Report::of(&interface) {
             Ok(report) => reports.push(report),
             // Deleted since it was listed.

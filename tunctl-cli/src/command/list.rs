@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use tunctl::{InterfaceName, TunBackend};
+use tunctl::{InterfaceName, Native, TunBackend};
 
 use super::Outcome;
 use super::arguments::existing;
@@ -22,8 +22,8 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn run(self) -> Outcome {
-        let report = Report::of(&tunctl::native().interface(&self.name)?)?;
+    pub(super) fn run(self, backend: &Native) -> Outcome {
+        let report = Report::of(&backend.interface(&self.name)?)?;
         let written =
             if self.json { output::json(&report) } else { report.write_long(&mut io::stdout().lock()) };
         Ok(written?)
@@ -39,8 +39,8 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn run(self) -> Outcome {
-        let reports = holders::reports()?;
+    pub(super) fn run(self, backend: &Native) -> Outcome {
+        let reports = holders::reports(backend)?;
         if self.json {
             output::json(&reports)?;
         } else if reports.is_empty() {

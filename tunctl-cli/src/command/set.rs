@@ -2,7 +2,7 @@
 
 use clap::Args;
 use tunctl::{
-    CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, TunBackend, Uid,
+    CreateOptions, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceName, Native, TunBackend, Uid,
 };
 
 use super::advice::patiently;
@@ -66,14 +66,14 @@ const NOTHING: &str =
     "nothing to change: specify a property, such as --mtu 1400 (tunctl set --help lists them)";
 
 impl Set {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, backend: &Native) -> Outcome {
         let config = self.changes.config();
         let Changes { owner, group, persist, .. } = self.changes;
         let only_config = owner.is_none() && group.is_none() && persist.is_none();
         if only_config && config == InterfaceConfig::new() {
             return Err(Failure::Usage(NOTHING.into()));
         }
-        let interface = tunctl::native().interface(&self.name)?;
+        let interface = backend.interface(&self.name)?;
         if only_config {
             return Ok(interface.apply(&config)?);
         }
@@ -81,7 +81,7 @@ impl Set {
         options = with(options, owner, CreateOptions::owner);
         options = with(options, group, CreateOptions::group);
         options = with(options, persist, CreateOptions::persistent);
-        patiently(|| tunctl::native().open(&options))?;
+        patiently(|| backend.open(&options))?;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use tunctl::{Interface, InterfaceName, State, TunBackend};
+use tunctl::{Interface, InterfaceName, Native, State, TunBackend};
 
 use super::arguments::{AddressArgument, existing};
 use super::{Failure, Outcome};
@@ -23,14 +23,14 @@ pub(super) struct Up {
 }
 
 impl Up {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, backend: &Native) -> Outcome {
         let address = match (self.address, self.peer) {
             (Some(address), Some(peer)) => {
                 Some(address.towards(peer).map_err(|invalid| Failure::Usage(invalid.to_string()))?)
             }
             (address, _) => address.map(|argument| argument.address),
         };
-        let interface = tunctl::native().interface(&self.name)?;
+        let interface = backend.interface(&self.name)?;
         match address {
             Some(address) => interface.up(address)?,
             None => interface.set_state(State::Up)?,
@@ -48,7 +48,7 @@ pub(super) struct Down {
 }
 
 impl Down {
-    pub(super) fn run(self) -> Outcome {
-        Ok(tunctl::native().interface(&self.name)?.down()?)
+    pub(super) fn run(self, backend: &Native) -> Outcome {
+        Ok(backend.interface(&self.name)?.down()?)
     }
 }

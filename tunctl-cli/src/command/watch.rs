@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
-use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, State, TunBackend, TunDevice};
+use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, Native, State, TunBackend, TunDevice};
 
 use super::advice::patiently;
 use super::arguments::existing;
@@ -91,8 +91,12 @@ enum Tap {
 }
 
 impl Source {
-    fn open(interface: LinuxInterface, attach: bool) -> tunctl::Result<Self> {
-        let tap = if attach { Tap::attach(&interface)? } else { Tap::Observer(Observer::new(&interface)?) };
+    fn open(backend: &Native, interface: LinuxInterface, attach: bool) -> tunctl::Result<Self> {
+        let tap = if attach {
+            Tap::attach(backend, &interface)?
+        } else {
+            Tap::Observer(Observer::new(&interface)?)
+        };
         Ok(Self { interface, tap })
     }
 
@@ -130,9 +134,9 @@ impl Source {
 }
 
 impl Tap {
-    fn attach(interface: &LinuxInterface) -> tunctl::Result<Self> {
+    fn attach(backend: &Native, interface: &LinuxInterface) -> tunctl::Result<Self> {
         let options = interface.info()?.options()?;
-        let device = patiently(|| tunctl::native().open(&options))?;
+        let device = patiently(|| backend.open(&options))?;
         let flags = device.flags();
         let information = if flags.contains(CreateFlags::NO_PI) { 0 } else { 4 };
         let vnet = if flags.contains(CreateFlags::VNET_HDR) { 10 } else { 0 };
@@ -150,10 +154,10 @@ impl AsFd for Source {
 }
 
 impl Watch {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, backend: &Native) -> Outcome {
         let signals = Signals::catch()?;
-        let interface = tunctl::native().interface(&self.name)?;
-        let source = Source::open(interface, self.attach)?;
+        let interface = backend.interface(&self.name)?;
+        let source = Source::open(backend, interface, self.attach)?;
         let form = Form::choose(self.json);
         self.announce(&source, form)?;
         let totals = Totals { event: "totals", missed: Some(0), ..Totals::default() };

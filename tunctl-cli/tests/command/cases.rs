@@ -13,6 +13,7 @@ mod lab_mock;
 mod list_cost;
 mod messages;
 mod names;
+mod netns;
 mod process;
 mod show;
 mod support;
@@ -45,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
         usage::cases(),
         messages::cases(),
         names::cases(),
+        netns::cases(),
     ];
     // Each waits at most 10 seconds for one thing, and says then what it waited for.
     let limit = Duration::from_secs(45);
