@@ -84,8 +84,8 @@ impl LinuxInterface {
     ///
     /// # Platform
     ///
-    /// Linux only: from `/proc/PID/fdinfo`. A process that opened the device and then left for another
-    /// network namespace is not seen, and is one of the others.
+    /// Linux only: from `/proc/PID/fdinfo`, which does not tell the namespace. So another process that is in
+    /// another network namespace than the interface is not seen, and is one of the others.
     pub fn holders(&self) -> Result<Holders> {
         let info = self.info()?;
         Ok(holders::of(&info.name, self.netlink.namespace()).of(info.queues))

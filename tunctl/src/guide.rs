@@ -56,6 +56,33 @@
 //!
 //! Then `ip link set tap0 master br0`. The bridge is not this library's.
 //!
+//! # Another network namespace
+//!
+//! A namespace is a value. The program stays where it is, and so do its threads; the device works from any of
+//! them. It takes no privilege where users may make namespaces (Linux).
+//!
+//! ```no_run
+//! # #[cfg(target_os = "linux")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tunctl::linux::Namespace;
+//! use tunctl::prelude::*;
+//!
+//! let ns = Namespace::new()?; // or open("/run/netns/blue"), of_process(pid)
+//! let options = CreateOptions::tap().name("tap0").address("10.0.0.1/24").up();
+//! let tap = tunctl::native().in_namespace(&ns)?.create(&options)?;
+//! let mut ping = ns.command("ping").args(["-c1", "10.0.0.2"]).spawn()?; // it starts there
+//! let mut frame = [0; 1514];
+//! let length = tap.recv(&mut frame)?;
+//! # ping.wait()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
+//! ```
+//!
+//! The example `three_namespaces` connects three of them by a switch. In generic code, and on the mock, the
+//! trait [`Namespaces`](crate::Namespaces) makes namespaces and moves interfaces.
+//!
 //! # Receive and send
 //!
 //! ```

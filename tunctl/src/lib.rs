@@ -44,7 +44,8 @@
 //! | firewall rules, NAT | not here: `nft` |
 //! | run in a container | `--device /dev/net/tun --cap-add NET_ADMIN`; `docs/testing.md` has the traps |
 //! | hear of changes: up, down, an address, deleted, … | [guide](guide#what-happens-to-an-interface), [`Events`] |
-//! | offload (GSO, GRO), adopt a descriptor, work in another namespace | not yet |
+//! | work in another network namespace | [guide](guide#another-network-namespace) |
+//! | offload (GSO, GRO), adopt a descriptor | not yet |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
 //! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`:
@@ -133,8 +134,8 @@ pub mod prelude {
     pub use tunctl_core::{
         Adopt, Cause, CreateOptions, Error, EventWatcher, Events, Gid, Holder, Interface, InterfaceAddress,
         InterfaceChange, InterfaceConfig, InterfaceEvent, InterfaceInfo, InterfaceName, Interrupter, Layer,
-        MacAddress, Mtu, NamePattern, Operation, Queues, Readiness, Result, State, TunBackend, TunDevice,
-        Uid, WaitOutcome,
+        MacAddress, Mtu, NamePattern, Namespaces, Operation, Queues, Readiness, Result, State, TunBackend,
+        TunDevice, Uid, WaitOutcome,
     };
     pub use tunctl_packet::Packet;
 }

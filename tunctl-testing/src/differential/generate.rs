@@ -164,7 +164,7 @@ fn interface(random: &mut Random, view: &View) -> Op {
         let name = if odd { (*random.pick(&["lo", "nix"])).to_owned() } else { existing(random, view) };
         (On::Name(name.clone()), name)
     };
-    if random.one_of(1, 40) {
+    if random.one_of(1, 20) {
         return Op::Move { on };
     }
     let call = if name.is_empty() {

@@ -73,4 +73,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     library("destroy", TUN),
     library("observe", TUN),
     library("enter-namespace", NOTHING),
+    library("namespace", NOTHING),
+    library("handle-move", TUN),
 ];

@@ -8,7 +8,7 @@ use tunctl_core::{
     CreateOptions, Error, Gid, Interface, InterfaceConfig, Interrupter, Queues, Readiness, Result, State,
     TunBackend, TunDevice, Uid,
 };
-use tunctl_linux::{LinuxBackend, Observer, netns};
+use tunctl_linux::{LinuxBackend, Namespace, Observer, netns};
 
 pub(crate) fn run(operation: &str) -> ExitCode {
     let outcome = match operation {
@@ -24,6 +24,8 @@ pub(crate) fn run(operation: &str) -> ExitCode {
         "destroy" => destroy(),
         "observe" => observe(),
         "enter-namespace" => enter_namespace(),
+        "namespace" => in_new_namespace().map(drop),
+        "handle-move" => move_away(),
         _ => panic!("there is no operation {operation}"),
     };
     match outcome {
@@ -122,6 +124,17 @@ fn observe() -> Result<()> {
         outcome => drop(outcome?),
     }
     observer.take_missed().map(drop)
+}
+
+fn in_new_namespace() -> Result<Namespace> {
+    let namespace = Namespace::new()?;
+    drop(LinuxBackend::new().in_namespace(&namespace)?.create(&tun().address("10.1.1.1/24").up())?);
+    Ok(namespace)
+}
+
+fn move_away() -> Result<()> {
+    let namespace = Namespace::new()?;
+    LinuxBackend::new().interface(&name("t0"))?.move_to(&namespace)
 }
 
 fn enter_namespace() -> Result<()> {

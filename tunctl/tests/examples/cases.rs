@@ -6,6 +6,8 @@
 mod active;
 #[path = "../../examples/mio_echo.rs"]
 mod mio_echo;
+#[path = "../../examples/three_namespaces.rs"]
+mod three_namespaces;
 #[path = "../../examples/tokio_echo.rs"]
 mod tokio_echo;
 #[path = "../../examples/wait_for_up.rs"]
@@ -14,12 +16,13 @@ mod wait_for_up;
 use std::error::Error;
 use std::fmt::Debug;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tunctl_testing::{Case, addresses, case, exists, ip};
+use tunctl_testing::{Case, addresses, case, entry, exists, finish, ip, others};
 use wait_for_up::Account;
 
 /// Runs an example until its host has answered five pings, and deletes its interface; what it tells.
@@ -89,12 +92,27 @@ fn a_sender_waits_for_up() {
     });
 }
 
+fn run_three_namespaces() {
+    three_namespaces::main().unwrap();
+}
+
+fn three_namespaces_reach_each_other_without_any_right() {
+    const NOBODY: u32 = 65534;
+    let told = finish(entry("run").uid(NOBODY).gid(NOBODY));
+    assert!(told.contains("1 packets transmitted, 1 received"), "{told}");
+    assert_eq!(others(), [""; 0]);
+}
+
 pub(crate) fn main() -> ExitCode {
+    let unprivileged = case!(three_namespaces_reach_each_other_without_any_right)
+        .entry("run", run_three_namespaces)
+        .needs_root();
     let cases = [
         case!(mio_echo_answers),
         case!(tokio_echo_answers),
         case!(active_answers),
         case!(a_sender_waits_for_up),
+        unprivileged,
     ];
     tunctl_testing::main(cases.map(|case: Case| case.needs_tool("ip").needs_tool("ping")).into())
 }
