@@ -1,8 +1,8 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, applying, buffers, configuration, events, gone, interface_handles, joining,
-    lifetime, lookup, mac, names, namespaces, permission, persistence, queues, readiness, reading,
+    Case, Harness, addresses, adopting, applying, buffers, configuration, events, gone, interface_handles,
+    joining, lifetime, lookup, mac, names, namespaces, permission, persistence, queues, readiness, reading,
     refusal_order, renaming, replacing, segments, statistics, steering, stopping, strangers, unasked,
     virtio_net, writing,
 };
@@ -13,6 +13,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
     [
         names::cases(),
         lifetime::cases(),
+        adopting::cases(),
         lookup::cases(),
         strangers::cases(),
         gone::cases(),

@@ -1,10 +1,11 @@
 //! What the suite asks of whoever runs it.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tunctl_core::{
-    Error, EventWatcher, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation, Result,
-    Statistics, TunBackend,
+    AdoptError, Error, EventWatcher, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Operation, Result, Statistics, TunBackend,
 };
 use tunctl_packet::header::VnetRules;
 
@@ -114,6 +115,18 @@ pub trait Harness {
     /// [`Events`](tunctl_core::Events).
     fn events(&self, of: Option<&InterfaceOf<Self>>) -> Option<Result<Box<dyn EventWatcher>>> {
         let _ = of;
+        None
+    }
+
+    /// Makes a descriptor of a device; `None` if the backend does not implement
+    /// [`Adopt`](tunctl_core::Adopt).
+    fn hand_over(&self, _device: DeviceOf<Self>) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Makes a device of a descriptor; `None` if the backend does not implement
+    /// [`Adopt`](tunctl_core::Adopt).
+    fn adopt(&self, _fd: OwnedFd) -> Option<Result<DeviceOf<Self>, AdoptError>> {
         None
     }
 

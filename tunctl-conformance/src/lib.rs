@@ -32,6 +32,7 @@
 )]
 
 mod addresses;
+mod adopting;
 mod all;
 mod applying;
 mod buffers;

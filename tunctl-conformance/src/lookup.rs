@@ -139,6 +139,10 @@ fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
             let own = harness.events(Some(device.interface()))?;
             return Some(own.and(harness.events(None)?).map(drop));
         }
+        Operation::Adopt => {
+            let fd = harness.hand_over(tun(harness, "tun0"))?;
+            return harness.adopt(fd).map(|adopted| adopted.map(drop).map_err(Error::from));
+        }
         _ => return tried_with(tun(harness, "tun0"), operation).or_else(|| harness.attempt(operation)),
     })
 }

@@ -57,28 +57,36 @@ struct Adoption {
 }
 
 impl Adoption {
-    /// Asks everything of the kernel, and then sets the descriptor's own flags.
+    /// Asks the driver first. The packets that show the rest must not wait for room, so the descriptor's own
+    /// flags come before them; if it cannot be adopted after all, it gets back those that it had.
     fn of(fd: &OwnedFd, opener: &Opener) -> Result<Self, Refusal> {
         let seen = Seen::of(fd).map_err(|reason| (reason, None))?;
         let refuse = |reason: Reason| (reason, Some(seen.name));
         let format = seen.vnet_format(fd).map_err(refuse)?;
-        let found = seen.locate(fd, opener);
-        if let Err(reason) = &found
-            && matches!(reason.cause(), Cause::TooManyOpenFiles | Cause::NotAttached)
-        {
-            return Err(refuse(reason.clone()));
-        }
         let before = set_flags(fd).map_err(|errno| refuse(with_errno(errno, remedy::from_errno(errno))))?;
-        let has_packet_info = match &found {
-            Ok((_, info)) => Ok(!info.flags.contains(CreateFlags::NO_PI)),
-            Err(_) => seen.has_packet_info(fd),
-        };
-        let has_packet_info = has_packet_info.map_err(|reason| {
-            // The descriptor is still what it was: a change of its flags that succeeded can be undone.
+        Self::of_seen(&seen, format, fd, opener).map_err(|reason| {
+            // Nothing forbids to set what was set before.
             let _ = fcntl(fd, FcntlArg::F_SETFL(before.0));
             let _ = fcntl(fd, FcntlArg::F_SETFD(before.1));
             refuse(reason)
-        })?;
+        })
+    }
+
+    fn of_seen(
+        seen: &Seen,
+        format: Option<VnetFormat>,
+        fd: &OwnedFd,
+        opener: &Opener,
+    ) -> Result<Self, Reason> {
+        let (interface, has_packet_info) = match seen.locate(fd, opener) {
+            Ok((netlink, info)) => {
+                (LinuxInterface::new(netlink, &info), !info.flags.contains(CreateFlags::NO_PI))
+            }
+            Err(reason) if reason.cause() == Cause::UnknownInterface => {
+                (LinuxInterface::unknown(seen.name, seen.layer, reason), seen.has_packet_info(fd)?)
+            }
+            Err(reason) => return Err(reason),
+        };
         let mut flags = seen.flags;
         flags.set(CreateFlags::NO_PI, !has_packet_info);
         let headers = match (has_packet_info, format) {
@@ -86,10 +94,6 @@ impl Adoption {
             (true, None) => HeaderKind::PacketInfo,
             (false, Some(format)) => HeaderKind::Vnet(format),
             (true, Some(format)) => HeaderKind::PacketInfoAndVnet(format),
-        };
-        let interface = match found {
-            Ok((netlink, info)) => LinuxInterface::new(netlink, &info),
-            Err(reason) => LinuxInterface::unknown(seen.name, seen.layer, reason),
         };
         Ok(Self { interface, flags, headers })
     }

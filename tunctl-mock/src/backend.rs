@@ -1,5 +1,6 @@
 //! The backend: a kernel in memory.
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use tunctl_core::{
@@ -7,7 +8,7 @@ use tunctl_core::{
     Namespaces, Operation, Reason, Result, TunBackend,
 };
 
-use crate::device::{MockDevice, OpenFile, this_process};
+use crate::device::{MockDevice, this_process};
 use crate::interface::MockInterface;
 use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, is_loopback};
 use crate::rig::{SharedWorld, Signal, World};
@@ -63,9 +64,9 @@ impl Default for MockBackend {
     }
 }
 
-pub(crate) fn signal() -> kernel::Result<Arc<Signal>> {
-    let signal = Signal::new().map_err(|_| Errno::EMFILE.reason(Cause::TooManyOpenFiles))?;
-    Ok(Arc::new(signal))
+pub(crate) fn signal() -> kernel::Result<(Arc<Signal>, Arc<UnixStream>)> {
+    let (signal, lent) = Signal::new().map_err(|_| Errno::EMFILE.reason(Cause::TooManyOpenFiles))?;
+    Ok((Arc::new(signal), lent))
 }
 
 /// One call of `attach`: what the Linux backend does from the options to the attached device.
@@ -181,7 +182,6 @@ impl TunBackend for MockBackend {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::ALL.without(&[
-            Operation::Adopt,
             Operation::Interrupt,
             Operation::Connect,
             Operation::Observe,
@@ -198,16 +198,16 @@ impl TunBackend for MockBackend {
             None => error,
         };
         let fail = |reason: Reason| named(reason.of(operation));
-        let signal = signal().map_err(fail)?;
+        let (signal, lent) = signal().map_err(fail)?;
         let mut world = self.world.lock();
         world.apply_fault(operation, None).map_err(fail)?;
         let step = Step { world: &mut world, namespace: self.namespace, options, signal: signal.clone() };
         let Attached { file, info, .. } = step.run(mode).map_err(fail)?;
         let socket = world.kernel().socket_capabilities();
+        let file = world.share(&self.world, file, signal, lent);
         drop(world);
         let interface = MockInterface::new(self.world.clone(), self.namespace, &info, socket);
-        let file = OpenFile { world: self.world.clone(), id: file, signal };
-        Ok(MockDevice::new(Arc::new(file), interface, options.get_flags()))
+        Ok(MockDevice::new(file, interface, options.get_flags()))
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<MockInterface> {

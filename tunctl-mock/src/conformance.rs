@@ -1,12 +1,14 @@
 //! The mock as a harness of the conformance suite: for the tests of this crate, and for the comparison with a
 //! kernel.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tunctl_conformance::{Harness, Observation, PollState, Profile};
+use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
 use tunctl_core::{
-    CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Layer, Namespaces, Operation, Queues, State, Statistics, TunBackend, TunDevice,
+    Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
+    InterfaceInfo, InterfaceName, Layer, Namespaces, Operation, Queues, State, Statistics, TunBackend,
+    TunDevice,
 };
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
@@ -180,6 +182,14 @@ impl Harness for MockHarness {
             None => self.backend.events(),
         };
         Some(watcher.map(|watcher| Box::new(watcher) as Box<dyn EventWatcher>))
+    }
+
+    fn hand_over(&self, device: DeviceOf<Self>) -> Option<OwnedFd> {
+        Some(device.into())
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Option<Result<DeviceOf<Self>, AdoptError>> {
+        Some(self.backend.adopt(fd))
     }
 
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {

@@ -1,7 +1,7 @@
 //! The device: an open file of the driver in memory.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use tunctl_core::{
 use crate::Errno;
 use crate::interface::MockInterface;
 use crate::kernel::{self, FileId, Kernel, NetDevice};
-use crate::rig::{SharedWorld, Signal, World};
+use crate::open_file::OpenFile;
+use crate::rig::{SharedWorld, World};
 
 /// The most pieces of a vectored call (`UIO_MAXIOV`).
 const MOST_PIECES: usize = 1024;
@@ -33,11 +34,12 @@ pub struct MockDevice {
     /// Shared with the interface, which refers to it. It comes before the file, so that it goes before the
     /// number of the file can be another's.
     descriptor: Arc<FileId>,
+    /// The descriptor that a clone, or an adopted device, lends: its own, as a duplicate has on a real system.
+    /// It is closed before the file, which looks whether others are open.
+    lent: Option<UnixStream>,
     file: Arc<OpenFile>,
     interface: MockInterface,
     flags: CreateFlags,
-    /// The descriptor that a clone lends: its own, as a duplicate has on a real system.
-    lent: Option<UnixStream>,
 }
 
 /// What ends a wait for a device that is not ready.
@@ -55,29 +57,19 @@ impl<'a> WaitLimits<'a> {
     }
 }
 
-/// An open file. It is closed with its last descriptor.
-pub(crate) struct OpenFile {
-    pub(crate) world: Arc<SharedWorld>,
-    pub(crate) id: FileId,
-    pub(crate) signal: Arc<Signal>,
-}
-
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        self.world.lock().close(self.id);
-    }
-}
-
-impl std::fmt::Debug for OpenFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("OpenFile").field(&self.id).finish()
-    }
-}
-
 impl MockDevice {
     pub(crate) fn new(file: Arc<OpenFile>, interface: MockInterface, flags: CreateFlags) -> Self {
         let descriptor = Arc::new(file.id);
         Self { interface: interface.of_device(&descriptor), descriptor, file, flags, lent: None }
+    }
+
+    /// The same device, with a descriptor of its own.
+    pub(crate) fn lending(self, lent: UnixStream) -> Self {
+        Self { lent: Some(lent), ..self }
+    }
+
+    fn lent(&self) -> BorrowedFd<'_> {
+        self.lent.as_ref().map_or_else(|| self.file.lent(), AsFd::as_fd)
     }
 
     pub(crate) fn file(&self) -> FileId {
@@ -184,7 +176,9 @@ impl MockDevice {
             }
             world = match limits.interrupter {
                 None => signal.waiters.wait(world, left),
-                Some(interrupter) => signal.wait_until(self.world(), world, readiness, left, interrupter),
+                Some(interrupter) => {
+                    signal.wait_until(self.world(), world, self.lent(), readiness, left, interrupter)
+                }
             };
         }
     }
@@ -238,7 +232,20 @@ impl MockDevice {
         }
         // It cannot fail: the file is attached, and the lock was held since that was checked.
         let _ = world.step(|kernel| kernel.set_persist(self.file.id, false));
-        Ok(())
+        let (id, name) = (world.kernel().interface_of(self.file.id), world.kernel().name_of(self.file.id));
+        drop(world);
+        let shared = self.world().clone();
+        drop(self);
+        let is_left = id.is_some_and(|id| shared.lock().kernel().device(id).is_some());
+        match name {
+            Ok(name) if is_left => {
+                // A descriptor that was handed over is open.
+                let reason =
+                    Reason::new(Cause::Busy).with_detail("other descriptors keep the interface alive");
+                Err(DestroyError::new(reason.of(Operation::Destroy).with_name(name), None))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -260,13 +267,23 @@ impl AsFd for MockDevice {
     /// interface is up. After a deletion it is both.
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _world = self.world().lock();
-        let descriptor = &self.file.signal.descriptor;
-        match &self.lent {
-            None => descriptor.lend(),
-            Some(own) => {
-                descriptor.begin_lending();
-                own.as_fd()
-            }
+        self.file.signal.descriptor.begin_lending();
+        self.lent()
+    }
+}
+
+impl From<MockDevice> for OwnedFd {
+    /// Hands over the descriptor that the device lends. While it or a duplicate of it is open, so is the file;
+    /// the model sees that the last one is closed when it is used next.
+    fn from(mut device: MockDevice) -> Self {
+        let shared = device.world().clone();
+        let mut world = shared.lock();
+        device.file.signal.descriptor.begin_lending();
+        let lent = device.lent.take().or_else(|| world.hand_over(&mut device.file));
+        drop(world);
+        match lent {
+            Some(lent) => lent.into(),
+            None => unreachable!("a file of several devices has a descriptor for each of them"),
         }
     }
 }
@@ -364,10 +381,9 @@ impl TunDevice for MockDevice {
     fn try_clone(&self) -> Result<Self> {
         let lent = self.step(Operation::Duplicate, |_, _| {
             let full = |_| Errno::EMFILE.reason(Cause::TooManyOpenFiles);
-            self.file.signal.descriptor.duplicate().map_err(full)
+            self.file.duplicate().map_err(full)
         })?;
-        let clone = Self::new(self.file.clone(), self.interface.clone(), self.flags);
-        Ok(Self { lent: Some(lent), ..clone })
+        Ok(Self::new(self.file.clone(), self.interface.clone(), self.flags).lending(lent))
     }
 
     /// With the capability, the interface is deleted even if others have it open. Without it, it is deleted

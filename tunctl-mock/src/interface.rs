@@ -24,6 +24,8 @@ pub struct MockInterface {
     name: InterfaceName,
     /// The descriptor of the device that lent this handle, as long as it is open.
     descriptor: Weak<FileId>,
+    /// Why it is not known which interface it is. The index is then that of none.
+    unknown: Option<Arc<Reason>>,
 }
 
 impl MockInterface {
@@ -34,7 +36,20 @@ impl MockInterface {
         socket: SocketCapabilities,
     ) -> Self {
         let key = LinkKey { namespace, index: info.index };
-        Self { world, key, socket, layer: info.layer, name: info.name, descriptor: Weak::new() }
+        let descriptor = Weak::new();
+        Self { world, key, socket, layer: info.layer, name: info.name, descriptor, unknown: None }
+    }
+
+    /// The interface of an adopted device, which cannot be reached for this reason.
+    pub(crate) fn unknown(
+        world: Arc<SharedWorld>,
+        namespace: NamespaceId,
+        info: &InterfaceInfo,
+        socket: SocketCapabilities,
+        reason: Reason,
+    ) -> Self {
+        let key = LinkKey { namespace, index: InterfaceIndex::UNKNOWN };
+        Self { key, unknown: Some(Arc::new(reason)), ..Self::new(world, namespace, info, socket) }
     }
 
     /// The same interface, as the one that this descriptor is attached to.
@@ -86,6 +101,9 @@ impl MockInterface {
         operation: Operation,
         rule: impl FnOnce(&mut Kernel) -> kernel::Result<T>,
     ) -> Result<T> {
+        if let Some(reason) = &self.unknown {
+            return Err(Reason::clone(reason).of(operation).with_name(self.name));
+        }
         let mut world = self.world.lock();
         let id = world.kernel().at(self.key).ok().map(NetDevice::id);
         let outcome = world.apply_fault(operation, id).and_then(|()| world.step(rule));

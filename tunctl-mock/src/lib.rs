@@ -47,6 +47,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod backend;
 mod caller;
 #[cfg(feature = "conformance")]
@@ -56,6 +57,7 @@ mod device;
 mod errno;
 mod interface;
 mod kernel;
+mod open_file;
 mod profile;
 mod rig;
 #[cfg(feature = "proptest")]

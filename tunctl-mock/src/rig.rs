@@ -25,12 +25,15 @@ pub(crate) mod wire;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tunctl_core::{Operation, Readiness, State};
 
 use crate::KernelProfile;
 use crate::kernel::{AttachRequest, Attached, Event, FileId, InterfaceId, Kernel, NetDevice, Result};
+use crate::open_file::OpenFile;
+pub(crate) use descriptor::{Identity, identity};
 use fault::{Effect, Faults};
 use memory::Memory;
 pub(crate) use signal::Signal;
@@ -52,6 +55,7 @@ impl SharedWorld {
             memory: Memory::default(),
             watchers: Watchers::default(),
             files: BTreeMap::new(),
+            orphans: Vec::new(),
             test_waiters: Arc::default(),
         };
         Self { world: Mutex::new(world) }
@@ -60,7 +64,11 @@ impl SharedWorld {
     pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
         // A poisoned lock is no reason to fail: a rule checks before it changes anything, so a thread that
         // panicked in a step has left a consistent world.
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        if !world.orphans.is_empty() {
+            world.close_orphans();
+        }
+        world
     }
 }
 
@@ -78,6 +86,8 @@ pub(crate) struct World {
     pub(crate) memory: Memory,
     watchers: Watchers,
     files: BTreeMap<FileId, FileRecord>,
+    /// The files of which only descriptors outside are left, which were handed over.
+    orphans: Vec<FileId>,
     /// Woken at each change that a test may wait for.
     test_waiters: Arc<Waiters>,
 }
@@ -87,6 +97,8 @@ struct FileRecord {
     /// The interface that it is attached to, or was attached to until that was deleted.
     interface: InterfaceId,
     signal: Arc<Signal>,
+    /// As its devices have it, while there are any.
+    open: Weak<OpenFile>,
 }
 
 impl World {
@@ -147,13 +159,93 @@ impl World {
     /// Opens a file and attaches it. The signal is raised when a poll of the file changes.
     pub(crate) fn attach(&mut self, wanted: &AttachRequest<'_>, signal: Arc<Signal>) -> Result<Attached> {
         let attached = self.step(|kernel| kernel.set_iff(wanted))?;
-        self.files.insert(attached.file, FileRecord { interface: attached.interface, signal });
+        let open = Weak::new();
+        self.files.insert(attached.file, FileRecord { interface: attached.interface, signal, open });
         // The interface may be up already.
         self.notify(attached.file);
         Ok(attached)
     }
 
-    pub(crate) fn close(&mut self, file: FileId) {
+    /// Makes an attached file one that devices share, by the end of its descriptor that they lend.
+    pub(crate) fn share(
+        &mut self,
+        world: &Arc<SharedWorld>,
+        file: FileId,
+        signal: Arc<Signal>,
+        lent: Arc<UnixStream>,
+    ) -> Arc<OpenFile> {
+        let open = Arc::new(OpenFile::new(world, file, signal, lent));
+        if let Some(record) = self.files.get_mut(&file) {
+            record.open = Arc::downgrade(&open);
+        }
+        open
+    }
+
+    /// The descriptor of a device that has none of its own, for it to hand over.
+    pub(crate) fn hand_over(&mut self, open: &mut Arc<OpenFile>) -> Option<UnixStream> {
+        if Arc::strong_count(open) > 1 {
+            return open.take_spare();
+        }
+        // Nobody else can get at it while the world is locked.
+        let record = self.files.get_mut(&open.id)?;
+        record.open = Weak::new();
+        let lent = Arc::get_mut(open).and_then(OpenFile::take_lent);
+        record.open = Arc::downgrade(open);
+        lent
+    }
+
+    /// The file that a descriptor is of, and its signal.
+    pub(crate) fn file_of(&self, identity: Identity) -> Option<(FileId, Arc<Signal>)> {
+        let mut files = self.files.iter();
+        let found = files.find(|(_, record)| record.signal.descriptor.identity() == identity);
+        found.map(|(&file, record)| (file, record.signal.clone()))
+    }
+
+    /// A file as its devices have it, if there are any.
+    pub(crate) fn open_file(&self, file: FileId) -> Option<Arc<OpenFile>> {
+        self.files.get(&file)?.open.upgrade()
+    }
+
+    /// A file of which only descriptors outside were left has a device again, whose descriptor is this one.
+    pub(crate) fn reopen(
+        &mut self,
+        world: &Arc<SharedWorld>,
+        file: FileId,
+        signal: Arc<Signal>,
+        lent: UnixStream,
+    ) -> Arc<OpenFile> {
+        self.orphans.retain(|&other| other != file);
+        let lent = Arc::new(lent);
+        signal.descriptor.take_back(&lent);
+        self.share(world, file, signal, lent)
+    }
+
+    /// The last device of a file has gone, and closed its descriptors. The file is closed unless a descriptor
+    /// is left that was handed over.
+    pub(crate) fn release(&mut self, file: FileId, gone: &OpenFile) {
+        let Some(record) = self.files.get(&file) else { return };
+        // A device may have been made of a descriptor outside before this one could say that it has gone.
+        if !std::ptr::eq(record.open.as_ptr(), gone) {
+            return;
+        }
+        if record.signal.descriptor.is_open_outside() {
+            self.orphans.push(file);
+        } else {
+            self.close(file);
+        }
+    }
+
+    /// Closes the files whose last descriptor outside was closed.
+    fn close_orphans(&mut self) {
+        for file in std::mem::take(&mut self.orphans) {
+            match self.files.get(&file) {
+                Some(record) if record.signal.descriptor.is_open_outside() => self.orphans.push(file),
+                _ => self.close(file),
+            }
+        }
+    }
+
+    fn close(&mut self, file: FileId) {
         // The record is removed first, so that it does not keep the memory of an interface that is deleted
         // with it.
         let record = self.files.remove(&file);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub struct MockWatcher {
     world: Arc<SharedWorld>,
     id: WatcherId,
     signal: Arc<Signal>,
+    /// The descriptor that it lends.
+    lent: Arc<UnixStream>,
     /// The only interface that it watches, if it is one.
     interface: Option<MockInterface>,
 }
@@ -41,7 +44,7 @@ impl MockWatcher {
         interface: Option<&MockInterface>,
     ) -> Result<Self> {
         let named = |reason| error(reason, interface);
-        let signal = signal().map_err(named)?;
+        let (signal, lent) = signal().map_err(named)?;
         let mut locked = world.lock();
         let key = interface.map(MockInterface::key);
         let id = key.and_then(|key| locked.kernel().at(key).ok().map(NetDevice::id));
@@ -51,7 +54,7 @@ impl MockWatcher {
         }
         let id = locked.watch(namespace, key, signal.clone());
         drop(locked);
-        Ok(Self { world: world.clone(), id, signal, interface: interface.cloned() })
+        Ok(Self { world: world.clone(), id, signal, lent, interface: interface.cloned() })
     }
 
     fn next_from(&self, world: &mut World) -> Result<Option<InterfaceEvent>> {
@@ -83,9 +86,14 @@ impl MockWatcher {
     ) -> MutexGuard<'a, World> {
         match interrupter {
             None => self.signal.waiters.wait(world, left),
-            Some(interrupter) => {
-                self.signal.wait_until(&self.world, world, Readiness::Readable, left, interrupter)
-            }
+            Some(interrupter) => self.signal.wait_until(
+                &self.world,
+                world,
+                self.lent.as_fd(),
+                Readiness::Readable,
+                left,
+                interrupter,
+            ),
         }
     }
 }
@@ -158,7 +166,8 @@ impl Iterator for MockWatcher {
 impl AsFd for MockWatcher {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _world = self.world.lock();
-        self.signal.descriptor.lend()
+        self.signal.descriptor.begin_lending();
+        self.lent.as_fd()
     }
 }
 

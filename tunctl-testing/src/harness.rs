@@ -1,7 +1,7 @@
 //! The Linux backend, and the kernel around it, for the conformance suite.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::{fs, io};
 
@@ -10,8 +10,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
-    Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
-    InterfaceInfo, InterfaceName, Namespaces, Operation, Queues, Result, Statistics, TunBackend, TunDevice,
+    Adopt, AdoptError, Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress,
+    InterfaceIndex, InterfaceInfo, InterfaceName, Namespaces, Operation, Queues, Result, Statistics,
+    TunBackend, TunDevice,
 };
 use tunctl_linux::{LinuxBackend, LinuxInterface, Namespace, Observer, netns};
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
@@ -224,6 +225,14 @@ impl Harness for LinuxHarness {
             None => self.backend.events(),
         };
         Some(watcher.map(|watcher| Box::new(watcher) as Box<dyn EventWatcher>))
+    }
+
+    fn hand_over(&self, device: DeviceOf<Self>) -> Option<OwnedFd> {
+        Some(device.into())
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Option<std::result::Result<DeviceOf<Self>, AdoptError>> {
+        Some(self.backend.adopt(fd))
     }
 
     fn attempt(&self, operation: Operation) -> Option<std::result::Result<(), Error>> {

@@ -1,6 +1,6 @@
 //! What a descriptor changes and polls: settings, its queue, and the end of the interface.
 
-use tunctl_core::{Cause, InterfaceName, Readiness, Reason, State};
+use tunctl_core::{Cause, CreateFlags, InterfaceName, Readiness, Reason, State};
 
 use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
 use crate::Errno;
@@ -25,6 +25,13 @@ impl Kernel {
     /// The current name of the interface (`TUNGETIFF`), which follows renames and moves.
     pub(crate) fn name_of(&self, file: FileId) -> Result<InterfaceName> {
         Ok(self.attached(file)?.name)
+    }
+
+    /// The flags of the interface (`TUNGETIFF`, `tun_get_iff`, Linux 6.18). The kernel reports "no packet
+    /// information" also where no filter is attached; the backend finds out which it is.
+    pub(crate) fn flags_of(&self, file: FileId) -> Result<CreateFlags> {
+        let device = self.attached(file)?;
+        Ok(device.flags | device.layer.into())
     }
 
     /// Keeps the interface beyond its last file. Persistence, owner and group need no privilege

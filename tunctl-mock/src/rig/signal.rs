@@ -1,9 +1,10 @@
 //! How threads that wait for a device, or for a change that a test waits for, are notified.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -61,8 +62,10 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { descriptor: Descriptor::new()?, waiters: Waiters::default() })
+    /// A signal, and the descriptor that devices lend.
+    pub(crate) fn new() -> io::Result<(Self, Arc<UnixStream>)> {
+        let (descriptor, lent) = Descriptor::new()?;
+        Ok((Self { descriptor, waiters: Waiters::default() }, lent))
     }
 
     /// Sleeps until a poll of the device reports this readiness, the interrupter is used or `limit` has
@@ -72,6 +75,7 @@ impl Signal {
         &self,
         shared: &'a SharedWorld,
         world: MutexGuard<'a, World>,
+        lent: BorrowedFd<'_>,
         readiness: Readiness,
         limit: Option<Duration>,
         interrupter: &Interrupter,
@@ -80,10 +84,8 @@ impl Signal {
             Readiness::Readable => PollFlags::POLLIN,
             Readiness::Writable => PollFlags::POLLOUT,
         };
-        let mut polled = [
-            PollFd::new(self.descriptor.lend(), events),
-            PollFd::new(interrupter.as_fd(), PollFlags::POLLIN),
-        ];
+        self.descriptor.begin_lending();
+        let mut polled = [PollFd::new(lent, events), PollFd::new(interrupter.as_fd(), PollFlags::POLLIN)];
         drop(world);
         // The reason for the end does not matter, not even if it is a signal: the caller checks its condition
         // again.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how to fail")]
 
+mod adopting;
 mod applying;
 mod callers;
 mod errors;

@@ -150,7 +150,8 @@ fn device(random: &mut Random, view: &View) -> Op {
             Op::Interface { on: On::Slot(slot), call: InterfaceCall::SetState(state) }
         }
         91..=93 => Op::Duplicate { from: slot, to: empty_slot(random, view) },
-        94..=97 => Op::Close { slot },
+        94..=95 => Op::HandOver { slot },
+        96..=97 => Op::Close { slot },
         _ => Op::Destroy { slot },
     }
 }

@@ -29,6 +29,10 @@ pub(crate) enum Op {
         from: usize,
         to: usize,
     },
+    /// `OwnedFd::from`, and `adopt` by the present caller.
+    HandOver {
+        slot: usize,
+    },
     Close {
         slot: usize,
     },
@@ -176,6 +180,7 @@ impl Op {
             Self::Attach { verb: Verb::Open, .. } | Self::Crowd { .. } => Operation::Open,
             Self::Attach { verb: Verb::OpenOrCreate, .. } => Operation::OpenOrCreate,
             Self::Duplicate { .. } => Operation::Duplicate,
+            Self::HandOver { .. } => Operation::Adopt,
             Self::Destroy { .. } => Operation::Destroy,
             Self::Send { .. } => Operation::Send,
             Self::Receive { .. } | Self::ReceiveVectored { .. } => Operation::Receive,
@@ -218,6 +223,7 @@ impl Op {
     pub(crate) fn subject(&self) -> Option<On> {
         match self {
             Self::Duplicate { from: slot, .. }
+            | Self::HandOver { slot }
             | Self::Close { slot }
             | Self::Destroy { slot }
             | Self::Send { slot, .. }

@@ -119,9 +119,9 @@ impl Writer {
         let mut call = expression(op);
         if self.caller != Caller::ROOT {
             let Caller { uid, gid, capable } = self.caller;
-            if let Op::Destroy { slot } = op {
+            if let Op::Destroy { slot } | Op::HandOver { slot } = op {
                 self.line(&format!("let mut lent = Some(d{slot});"));
-                call = "lent.take().unwrap().destroy()".into();
+                call = call.replace(&format!("d{slot}"), "lent.take().unwrap()");
             }
             self.line("let mut answer = None;");
             self.line(&format!("harness.as_caller({uid}, {gid}, {capable}, &mut || answer = Some({call}));"));
@@ -144,7 +144,7 @@ impl Writer {
                 });
             }
             Answer::Attached { name, index, .. } => {
-                let Op::Attach { slot, .. } = op else { return };
+                let (Op::Attach { slot, .. } | Op::HandOver { slot }) = op else { return };
                 self.line(&format!("let d{slot} = {call}.unwrap();"));
                 self.line(&format!("assert_eq!(d{slot}.name().unwrap(), {});", quoted(name)));
                 self.line(&format!("assert_eq!(d{slot}.interface().index().get(), {index});"));

@@ -124,6 +124,7 @@ impl<H: Harness> World<H> {
             Op::Attach { verb, slot, flags, name } => self.attach(*verb, *slot, *flags, name.as_deref()),
             Op::Crowd { slot, flags, name } => self.crowd(*slot, *flags, name),
             Op::Duplicate { from, to } => self.duplicate(*from, *to),
+            Op::HandOver { slot } => self.hand_over(*slot),
             Op::Close { slot } => match self.slots[*slot].take() {
                 Some(_) => Answer::Done,
                 None => Answer::Absent,

@@ -16,6 +16,7 @@ pub(super) fn expression(op: &Op) -> String {
             format!("backend.{verb}(&{})", options(*flags, name.as_deref()))
         }
         Op::Duplicate { from, .. } => format!("d{from}.try_clone()"),
+        Op::HandOver { slot } => format!("harness.adopt(harness.hand_over(d{slot}).unwrap()).unwrap()"),
         Op::Destroy { slot } => format!("d{slot}.destroy()"),
         Op::Send { slot, packet, cuts: None } => format!("d{slot}.try_send(&{})", literal(packet)),
         Op::Send { slot, packet, cuts: Some(cuts) } => {

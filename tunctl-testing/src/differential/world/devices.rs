@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{
-    CreateOptions, Gid, Interface, InterfaceName, Interrupter, NamePattern, TunBackend, TunDevice, Uid,
+    CreateOptions, Error, Gid, Interface, InterfaceName, Interrupter, NamePattern, TunBackend, TunDevice, Uid,
 };
 
 use super::{Slot, World};
@@ -32,11 +32,7 @@ impl<H: Harness> World<H> {
 
     /// Puts a new queue into its slot, and tells of it.
     fn keep(&mut self, slot: usize, device: DeviceOf<H>) -> Answer {
-        let answer = Answer::of(device.name(), |name| Answer::Attached {
-            name,
-            index: device.interface().index(),
-            flags: device.flags(),
-        });
+        let answer = attached(&device);
         self.slots[slot] = Some(Slot { device, queue: self.queues_opened });
         self.queues_opened += 1;
         answer
@@ -72,6 +68,18 @@ impl<H: Harness> World<H> {
         })
     }
 
+    /// A device that is not adopted again is lost with its descriptor.
+    pub(super) fn hand_over(&mut self, slot: usize) -> Answer {
+        let Some(Slot { device, queue }) = self.slots[slot].take() else { return Answer::Absent };
+        let adopted = self.harness.hand_over(device).and_then(|fd| self.harness.adopt(fd));
+        let Some(adopted) = adopted else { return Answer::Absent };
+        Answer::of(adopted.map_err(Error::from), |device| {
+            let answer = attached(&device);
+            self.slots[slot] = Some(Slot { device, queue });
+            answer
+        })
+    }
+
     pub(super) fn destroy(&mut self, slot: usize) -> Answer {
         let Some(Slot { device, queue }) = self.slots[slot].take() else { return Answer::Absent };
         let Err(failed) = device.destroy() else { return Answer::Done };
@@ -79,6 +87,15 @@ impl<H: Harness> World<H> {
         self.slots[slot] = failed.into_device().map(|device| Slot { device, queue });
         Answer::NotDestroyed(refusal, self.slots[slot].is_some())
     }
+}
+
+/// What a device tells of itself.
+fn attached<D: TunDevice>(device: &D) -> Answer {
+    Answer::of(device.name(), |name| Answer::Attached {
+        name,
+        index: device.interface().index(),
+        flags: device.flags(),
+    })
 }
 
 /// What an operation asks for. Its text was checked when it was made, but for names that no user may choose,
