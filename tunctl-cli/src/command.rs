@@ -24,6 +24,8 @@ mod output;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
 mod properties;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod run;
 mod set;
 mod shortage;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -99,6 +101,8 @@ enum Command {
     Events(events::Events),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Run(run::Run),
 }
 
 /// Why a subcommand failed.
@@ -151,6 +155,8 @@ fn run(arguments: Arguments) -> Outcome<ExitCode> {
         Command::Events(events) => events.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Lab(lab) => return lab.run(),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Command::Run(run) => run.run(backend)?,
     }
     Ok(ExitCode::SUCCESS)
 }

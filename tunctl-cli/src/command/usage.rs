@@ -9,11 +9,12 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tunctl::Escaped;
 
 /// What people type for a subcommand, from other programs.
-const SYNONYMS: [(&str, &[&str]); 8] = [
+const SYNONYMS: [(&str, &[&str]); 9] = [
     ("create", &["add", "new", "make", "mk", "open"]),
     ("delete", &["del", "rm", "remove", "destroy"]),
     ("down", &["stop", "disable"]),
     ("events", &["follow", "notify"]),
+    ("run", &["exec", "with"]),
     ("set", &["change", "modify", "config", "rename", "mtu"]),
     ("show", &["info", "get", "status"]),
     ("up", &["start", "enable"]),

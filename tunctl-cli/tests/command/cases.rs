@@ -15,6 +15,7 @@ mod messages;
 mod names;
 mod netns;
 mod process;
+mod run;
 mod show;
 mod support;
 mod unprivileged;
@@ -47,6 +48,7 @@ pub(crate) fn main() -> ExitCode {
         messages::cases(),
         names::cases(),
         netns::cases(),
+        run::cases(),
     ];
     // Each waits at most 10 seconds for one thing, and says then what it waited for.
     let limit = Duration::from_secs(45);

@@ -1,0 +1,125 @@
+//! `tunctl run`.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+
+use clap::Args;
+use tunctl::{
+    CreateFlags, CreateOptions, Interface, InterfaceConfig, InterfaceInfo, Layer, NamePattern, Native,
+    NativeDevice, TunBackend, TunDevice,
+};
+use tunctl_sys::linux::inherited;
+
+use super::advice::patiently;
+use super::arguments::AddressArgument;
+use super::properties::Properties;
+use super::{Outcome, complain};
+
+/// Run a program with an open TUN/TAP interface
+///
+/// The program gets an attached descriptor, and needs no privilege of its own to use it. An interface that exists
+/// is opened as it is; else a new one is made, which goes when the program ends. The descriptor is number 3, as
+/// systemd's LISTEN_FDS convention has it, and LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES say so. The exit status
+/// is that of the program; 127 if it was not found, 126 if it could not be started.
+#[derive(Args)]
+pub(super) struct Run {
+    /// The interface, or a pattern such as vpn%d for a new one
+    name: NamePattern,
+    /// The number of the descriptor. With another one than 3, no variables are set
+    #[arg(long, value_name = "NUMBER", default_value_t = inherited::FIRST,
+        value_parser = clap::value_parser!(i32).range(i64::from(inherited::FIRST)..1024))]
+    fd: i32,
+    /// Make a new interface a TUN: its packets are IP packets
+    #[arg(long, conflicts_with = "tap")]
+    tun: bool,
+    /// Make a new interface a TAP: its packets are Ethernet frames (the default)
+    #[arg(long)]
+    tap: bool,
+    /// Put the packet information header in front of each packet
+    #[arg(long)]
+    pi: bool,
+    /// Put a virtio-net header in front of each packet
+    #[arg(long)]
+    vnet_hdr: bool,
+    /// An address, such as 10.1.1.1/24 or fd77::1/64; may be repeated
+    #[arg(long = "address", value_name = "CIDR")]
+    addresses: Vec<AddressArgument>,
+    #[command(flatten)]
+    properties: Properties,
+    /// Bring it up
+    #[arg(long)]
+    up: bool,
+    /// The program, and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+}
+
+/// The exit statuses by which shells report that a program was not found, or could not be started.
+const NOT_FOUND: i32 = 127;
+const NOT_STARTED: i32 = 126;
+
+impl Run {
+    pub(super) fn run(self, backend: &Native) -> Outcome {
+        let existing = self.existing(backend);
+        let device = patiently(|| backend.open_or_create(&self.options(existing.as_ref())))?;
+        let mut program = Command::new(&self.program[0]);
+        program.args(&self.program[1..]);
+        self.announce(&mut program, &device)?;
+        inherited::become_program(program, OwnedFd::from(device), self.fd, |error| {
+            complain(&format_args!("run {}: {error}", self.program[0].display()));
+            if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED }
+        })
+    }
+
+    /// The interface, if there is one of that name.
+    fn existing(&self, backend: &Native) -> Option<InterfaceInfo> {
+        let name = self.name.exact()?;
+        backend.interface(&name).ok()?.info().ok()
+    }
+
+    /// What was asked for; of an interface that exists, its own layer, queues and headers where nothing was.
+    fn options(&self, existing: Option<&InterfaceInfo>) -> CreateOptions {
+        let has = |flag| existing.is_some_and(|info| info.flags.contains(flag));
+        let layer = match existing {
+            Some(info) if !self.tun && !self.tap => info.layer,
+            _ if self.tun => Layer::Tun,
+            _ => Layer::Tap,
+        };
+        let options = match layer {
+            Layer::Tun => CreateOptions::tun(),
+            Layer::Tap => CreateOptions::tap(),
+        };
+        let says_nothing = !self.pi && !self.vnet_hdr;
+        let has_packet_info = says_nothing && existing.is_some() && !has(CreateFlags::NO_PI);
+        let addresses = self.addresses.iter().map(|argument| argument.address);
+        let config = self.properties.add_to(addresses.fold(InterfaceConfig::new(), InterfaceConfig::address));
+        options
+            .name(self.name)
+            .packet_information(self.pi || has_packet_info)
+            .vnet_header(self.vnet_hdr || (says_nothing && has(CreateFlags::VNET_HDR)))
+            .multi_queue(has(CreateFlags::MULTI_QUEUE))
+            .config(if self.up { config.up() } else { config })
+    }
+
+    /// Says in the environment which descriptor it is, as `sd_listen_fds(3)` has it. The process keeps its
+    /// number as it becomes the program.
+    fn announce(&self, program: &mut Command, device: &NativeDevice) -> Outcome {
+        let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+        if self.fd != inherited::FIRST {
+            // Those of this process's own supervisor mean other descriptors.
+            for variable in variables {
+                program.env_remove(variable);
+            }
+            return Ok(());
+        }
+        let name = device.name()?;
+        // A name of a descriptor is plain text, and names are joined by colons, which no interface has.
+        let is_plain = name.as_bytes().iter().all(u8::is_ascii_graphic);
+        let name = if is_plain { name.to_string() } else { "unknown".to_owned() };
+        let values = [std::process::id().to_string(), "1".to_owned(), name];
+        program.envs(variables.into_iter().zip(values));
+        Ok(())
+    }
+}

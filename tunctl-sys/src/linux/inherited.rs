@@ -1,0 +1,117 @@
+//! Descriptors that a program is started with, by number: taken over, and passed on. Manual page:
+//! `sd_listen_fds(3)`.
+#![allow(
+    unsafe_code,
+    reason = "who owns a descriptor that was open at the start is known by its number and flag alone"
+)]
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{self, Command};
+use std::sync::{Mutex, PoisonError};
+
+use super::tun::TunDriver;
+use crate::ioctl::Driver;
+
+/// The first descriptor that a supervisor passes on.
+#[doc(alias = "SD_LISTEN_FDS_START")]
+pub const FIRST: c_int = 3;
+
+/// Takes over a descriptor of the TUN driver with which the program was started, and makes it close-on-exec.
+///
+/// `None` if there is none of that number, if it is another file's, or if it is close-on-exec. The last says
+/// that it is somebody's: whatever a program opens or has taken over is to be close-on-exec, and of the
+/// descriptors that it was started with, none can be. So nothing is taken twice, not even by another library.
+///
+/// # Errors
+///
+/// `EBADF` for a number below [`FIRST`]; those of `fstat(2)`.
+pub fn take_tun(number: c_int) -> io::Result<Option<OwnedFd>> {
+    // Held from the look at the flag to its change.
+    static TAKING: Mutex<()> = Mutex::new(());
+    let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if number < FIRST {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the request takes no argument, and a number that is not open is an error.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Ok(None);
+    }
+    // SAFETY: it is open, as seen above, and borrowed only to look at it. As it has stayed open across execve(2),
+    // no code of this program has opened it, and none has taken it over: nobody closes it.
+    if !TunDriver::answers(unsafe { BorrowedFd::borrow_raw(number) })? {
+        return Ok(None);
+    }
+    // SAFETY: the request takes an integer.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open and nobody's, as said above. From here on its flag says that it is somebody's, and
+    // the lock keeps another thread from having seen it without.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+/// Becomes a program that starts with a descriptor of this number, [`FIRST`] or more; whatever this process
+/// has under that number is closed. No signal is blocked in it.
+///
+/// If it cannot be started, `failed` gets the error, and the process exits with the status that it returns.
+/// It may use no descriptor but the standard streams.
+#[doc(alias = "execve")]
+pub fn become_program(
+    mut command: Command,
+    fd: OwnedFd,
+    number: c_int,
+    failed: impl FnOnce(&io::Error) -> c_int,
+) -> ! {
+    let place = move || {
+        if number < FIRST {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        let placed = if fd.as_raw_fd() == number {
+            // SAFETY: the request takes an integer.
+            unsafe { libc::fcntl(number, libc::F_SETFD, 0) }
+        } else {
+            // SAFETY: dup2(2) takes integers. What it closes under the number is used by nobody afterwards:
+            // the process becomes another program, or calls `failed`, which uses none, and exits.
+            unsafe { libc::dup2(fd.as_raw_fd(), number) }
+        };
+        if placed < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    super::process::unblock_signals(&mut command);
+    // SAFETY: this runs in the process that calls exec below, and not between a fork and an exec. It makes one
+    // system call, allocates nothing and takes no lock.
+    unsafe { command.pre_exec(place) };
+    let error = command.exec();
+    process::exit(failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn without_close_on_exec(file: &File) {
+        // SAFETY: the request takes an integer.
+        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) }, 0);
+    }
+
+    #[test]
+    fn only_an_inherited_descriptor_of_the_driver_is_taken_and_only_once() {
+        assert_eq!(take_tun(2).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert!(take_tun(999_999).unwrap().is_none());
+        let other = File::open("/dev/null").unwrap();
+        without_close_on_exec(&other);
+        assert!(take_tun(other.as_raw_fd()).unwrap().is_none());
+        let Ok(node) = File::open("/dev/net/tun") else { return };
+        assert!(take_tun(node.as_raw_fd()).unwrap().is_none(), "this program has opened it");
+        without_close_on_exec(&node);
+        let node = std::mem::ManuallyDrop::new(node);
+        let taken = take_tun(node.as_raw_fd()).unwrap().expect("as if the program was started with it");
+        assert_eq!(taken.as_raw_fd(), node.as_raw_fd());
+        assert!(take_tun(node.as_raw_fd()).unwrap().is_none());
+    }
+}
