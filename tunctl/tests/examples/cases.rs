@@ -4,6 +4,8 @@
 
 #[path = "../../examples/active.rs"]
 mod active;
+#[path = "../../examples/handover/programs.rs"]
+mod handover;
 #[path = "../../examples/mio_echo.rs"]
 mod mio_echo;
 #[path = "../../examples/three_namespaces.rs"]
@@ -103,6 +105,15 @@ fn three_namespaces_reach_each_other_without_any_right() {
     assert_eq!(others(), [""; 0]);
 }
 
+fn answer_as_worker() {
+    assert_eq!(handover::work().unwrap(), 5);
+}
+
+fn a_worker_without_any_right_answers() {
+    let supervise = || handover::supervise(&mut entry("worker")).map_err(|error| error.to_string().into());
+    assert_eq!(running("hand0", supervise), "Ok(())");
+}
+
 pub(crate) fn main() -> ExitCode {
     let unprivileged = case!(three_namespaces_reach_each_other_without_any_right)
         .entry("run", run_three_namespaces)
@@ -113,6 +124,7 @@ pub(crate) fn main() -> ExitCode {
         case!(active_answers),
         case!(a_sender_waits_for_up),
         unprivileged,
+        case!(a_worker_without_any_right_answers).entry("worker", answer_as_worker).needs_root(),
     ];
     tunctl_testing::main(cases.map(|case: Case| case.needs_tool("ip").needs_tool("ping")).into())
 }
