@@ -68,8 +68,8 @@ fn kept<H: Harness>(harness: &H, fd: OwnedFd, cause: Cause) -> OwnedFd {
     failed.into_fd()
 }
 
-/// Asserts that the interface is not known. No random sequence meets this often enough to be held to it, so it
-/// is not among the refusals that a case names.
+/// Asserts that the interface is not known. No random sequence meets this often enough to be held to it, so
+/// it is not among the refusals that a case names.
 #[track_caller]
 fn unknown<T>(outcome: tunctl_core::Result<T>) {
     let Err(error) = outcome else { panic!("it succeeded") };

@@ -31,6 +31,12 @@ impl Adopt for LinuxBackend {
     /// driver refuses on the descriptor are counted there: it has dropped (`rx_dropped`) five more packets
     /// afterwards. If it is not found, and on a tun without packet information or virtio-net header, it has
     /// dropped one more. A program that knows better uses the interface of that name:
+    /// If it is not the calling thread's, its interface is configured by a socket that is opened there, which
+    /// takes `CAP_SYS_ADMIN`, and a thread that ends before this returns. Without `CAP_NET_ADMIN`, the
+    /// interface is looked for in the calling thread's namespace, and is taken for it only if packets that
+    /// the driver refuses on the descriptor are counted there: it has dropped (`rx_dropped`) five more
+    /// packets afterwards. If it is not found, and on a tun without packet information or virtio-net header,
+    /// it has dropped one more. A program that knows better uses the interface of that name:
     /// [`backend.interface(&tun.name()?)`](tunctl_core::TunBackend::interface).
     ///
     /// What the kernel does not report stays as it is, and is the giver's to say: the offloads that are
@@ -143,8 +149,8 @@ impl Seen {
         let errno = offer_unreadable(fd.as_fd(), 0, unreadable).map_err(|error| refused(&error))?;
         match Errno::from_raw(errno) {
             Errno::EBADFD => Err(refused(&Errno::EBADFD.into())),
-            // Without packet information, three bytes are a packet, which cannot be copied, or for which there
-            // is no room.
+            // Without packet information, three bytes are a packet, which cannot be copied, or for which
+            // there is no room.
             Errno::EINVAL => Ok(is_bare_tun),
             _ if is_bare_tun => Ok(false),
             // Without it, four are too few for a virtio-net header or a frame.
@@ -199,7 +205,8 @@ const BEHIND_HEADERS: usize = 14;
 fn counts(fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -> bool {
     for _ in 0..ATTEMPTS {
         let Some(before) = netlink.dropped_from_program(info.index) else { return false };
-        let is_refused = |_| matches!(offer_unreadable(fd.as_fd(), HEADERS, BEHIND_HEADERS), Ok(errno) if errno == Errno::EFAULT as i32);
+        let refuse = || offer_unreadable(fd.as_fd(), HEADERS, BEHIND_HEADERS);
+        let is_refused = |_| refuse().is_ok_and(|errno| errno == Errno::EFAULT as i32);
         if !(0..packets).all(is_refused) {
             return false;
         }

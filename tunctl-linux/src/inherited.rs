@@ -10,9 +10,9 @@ use tunctl_sys::linux::inherited::{FIRST, take_tun};
 
 use crate::{errno, remedy};
 
-/// The descriptors of the TUN/TAP driver with which a supervisor has started this program, in their order: those
-/// of systemd's convention (`sd_listen_fds(3)`), by which also `tunctl run` passes one on. Empty if there are
-/// none, or they were meant for another process.
+/// The descriptors of the TUN/TAP driver with which a supervisor has started this program, in their order:
+/// those of systemd's convention (`sd_listen_fds(3)`), by which also `tunctl run` passes one on. Empty if
+/// there are none, or they were meant for another process.
 ///
 /// ```no_run
 /// use tunctl_core::{Adopt, TunDevice};
@@ -25,10 +25,10 @@ use crate::{errno, remedy};
 /// # Ok::<(), tunctl_core::Error>(())
 /// ```
 ///
-/// Each is returned once: they become close-on-exec, and what is close-on-exec belongs to somebody. Descriptors
-/// of other files, such as sockets, are left to other code. Call it early: a part of the program that opens
-/// files without close-on-exec, which Rust's standard library never does, could have opened one in their place
-/// if the supervisor passed on fewer than it says.
+/// Each is returned once: they become close-on-exec, and what is close-on-exec belongs to somebody.
+/// Descriptors of other files, such as sockets, are left to other code. Call it early: a part of the program
+/// that opens files without close-on-exec, which Rust's standard library never does, could have opened one in
+/// their place if the supervisor passed on fewer than it says.
 ///
 /// # Errors
 ///

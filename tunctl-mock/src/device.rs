@@ -34,8 +34,8 @@ pub struct MockDevice {
     /// Shared with the interface, which refers to it. It comes before the file, so that it goes before the
     /// number of the file can be another's.
     descriptor: Arc<FileId>,
-    /// The descriptor that a clone, or an adopted device, lends: its own, as a duplicate has on a real system.
-    /// It is closed before the file, which looks whether others are open.
+    /// The descriptor that a clone, or an adopted device, lends: its own, as a duplicate has on a real
+    /// system. It is closed before the file, which looks whether others are open.
     lent: Option<UnixStream>,
     file: Arc<OpenFile>,
     interface: MockInterface,
@@ -273,8 +273,8 @@ impl AsFd for MockDevice {
 }
 
 impl From<MockDevice> for OwnedFd {
-    /// Hands over the descriptor that the device lends. While it or a duplicate of it is open, so is the file;
-    /// the model sees that the last one is closed when it is used next.
+    /// Hands over the descriptor that the device lends. While it or a duplicate of it is open, so is the
+    /// file; the model sees that the last one is closed when it is used next.
     fn from(mut device: MockDevice) -> Self {
         let shared = device.world().clone();
         let mut world = shared.lock();

@@ -211,6 +211,26 @@
 //! # }
 //! ```
 //!
+//! # Open here, use there
+//!
+//! A supervisor has the right to open an interface, and a worker none. The descriptor goes from one to the
+//! other, by `SCM_RIGHTS` over a Unix socket, or because a child process inherits it:
+//!
+//! ```
+//! # use tunctl::prelude::*;
+//! # fn example<B: Adopt>(backend: &B) -> Result<()> {
+//! let tun = backend.create(&CreateOptions::tun().name("vpn0").address("10.1.1.1/24").up())?;
+//! let fd: std::os::fd::OwnedFd = tun.into();
+//!
+//! let tun = backend.adopt(fd)?; // in the worker
+//! println!("{}, with {:?}", tun.name()?, tun.header_kind());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The repository's example `handover` is both programs. `tunctl run vpn0 -- PROGRAM` is a supervisor that
+//! passes the descriptor on as systemd does; on Linux, `tunctl::linux::inherited()` takes it over.
+//!
 //! # Async
 //!
 //! With the feature `tokio`:

@@ -47,6 +47,8 @@
 //! | work in another network namespace | [guide](guide#another-network-namespace) |
 //! | open an interface in one program, and use it in another without any right | [`Adopt`]; on Linux, `tunctl run` and `tunctl::linux::inherited` |
 //! | offload (GSO, GRO) | not yet |
+//! | open an interface in one program, and use it in another without any right | [guide](guide#open-here-use-there), [`Adopt`] |
+//! | offload (GSO, GRO), work in another namespace, hear of changes | not yet |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
 //! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`:

@@ -19,10 +19,10 @@ use super::{Outcome, complain};
 
 /// Run a program with an open TUN/TAP interface
 ///
-/// The program gets an attached descriptor, and needs no privilege of its own to use it. An interface that exists
-/// is opened as it is; else a new one is made, which goes when the program ends. The descriptor is number 3, as
-/// systemd's LISTEN_FDS convention has it, and LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES say so. The exit status
-/// is that of the program; 127 if it was not found, 126 if it could not be started.
+/// The program gets an attached descriptor, and needs no privilege of its own to use it. An interface that
+/// exists is opened as it is; else a new one is made, which goes when the program ends. The descriptor is
+/// number 3, as systemd's LISTEN_FDS convention has it, and LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES say so.
+/// The exit status is that of the program; 127 if it was not found, 126 if it could not be started.
 #[derive(Args)]
 pub(super) struct Run {
     /// The interface, or a pattern such as vpn%d for a new one

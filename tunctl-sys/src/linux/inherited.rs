@@ -40,8 +40,8 @@ pub fn take_tun(number: c_int) -> io::Result<Option<OwnedFd>> {
     if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
         return Ok(None);
     }
-    // SAFETY: it is open, as seen above, and borrowed only to look at it. As it has stayed open across execve(2),
-    // no code of this program has opened it, and none has taken it over: nobody closes it.
+    // SAFETY: it is open, as seen above, and borrowed only to look at it. As it has stayed open across
+    // execve(2), no code of this program has opened it, and none has taken it over: nobody closes it.
     if !TunDriver::answers(unsafe { BorrowedFd::borrow_raw(number) })? {
         return Ok(None);
     }
@@ -81,8 +81,8 @@ pub fn become_program(
         if placed < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     };
     super::process::unblock_signals(&mut command);
-    // SAFETY: this runs in the process that calls exec below, and not between a fork and an exec. It makes one
-    // system call, allocates nothing and takes no lock.
+    // SAFETY: this runs in the process that calls exec below, and not between a fork and an exec. It makes
+    // one system call, allocates nothing and takes no lock.
     unsafe { command.pre_exec(place) };
     let error = command.exec();
     process::exit(failed(&error))

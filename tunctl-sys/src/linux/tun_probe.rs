@@ -31,8 +31,8 @@ impl Unreadable {
         }
         let Some(start) = NonNull::new(start) else { return Err(io::ErrorKind::OutOfMemory.into()) };
         let mapped = Self(start);
-        // SAFETY: the bytes are the end of the mapping above, begin at a multiple of every page size of Linux,
-        // and nobody has a reference into them.
+        // SAFETY: the bytes are the end of the mapping above, begin at a multiple of every page size of
+        // Linux, and nobody has a reference into them.
         if unsafe { libc::mprotect(mapped.before_end(0), LENGTH, libc::PROT_NONE) } < 0 {
             return Err(io::Error::last_os_error());
         }

@@ -70,6 +70,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     library("handle-properties", TUN),
     library("handle-addresses", TUN),
     library("handle-delete", TUN),
+    library("adopt", TUN),
     library("destroy", TUN),
     library("observe", TUN),
     library("enter-namespace", NOTHING),

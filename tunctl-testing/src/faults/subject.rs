@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tunctl_core::{
-    CreateOptions, Error, Gid, Interface, InterfaceConfig, Interrupter, Queues, Readiness, Result, State,
-    TunBackend, TunDevice, Uid,
+    Adopt, CreateOptions, Error, Gid, Interface, InterfaceConfig, Interrupter, Queues, Readiness, Result,
+    State, TunBackend, TunDevice, Uid,
 };
 use tunctl_linux::{LinuxBackend, Namespace, Observer, netns};
 
@@ -21,6 +21,7 @@ pub(crate) fn run(operation: &str) -> ExitCode {
         "handle-delete" => {
             LinuxBackend::new().interface(&name("t0")).and_then(|interface| interface.delete())
         }
+        "adopt" => adopt(),
         "destroy" => destroy(),
         "observe" => observe(),
         "enter-namespace" => enter_namespace(),
@@ -110,6 +111,13 @@ fn handle_addresses() -> Result<()> {
     let interface = LinuxBackend::new().interface(&name("t0"))?;
     let address = |text: &str| text.parse().expect("it is an address");
     interface.replace_addresses(&[address("10.1.1.2/24"), address("10.3.3.3/24"), address("fd78::1/64")])
+}
+
+fn adopt() -> Result<()> {
+    let backend = LinuxBackend::new();
+    let device = backend.adopt(backend.open(&tun())?.into())?;
+    // Where a question about it failed, the interface may be unknown.
+    device.interface().info().map(drop)
 }
 
 fn destroy() -> Result<()> {
