@@ -27,16 +27,10 @@ impl Adopt for LinuxBackend {
     /// With `CAP_NET_ADMIN` over the interface's network namespace, the kernel says which namespace that is.
     /// If it is not the backend's, its interface is configured by a socket that is opened there, as
     /// [`Namespace`] documents. Without `CAP_NET_ADMIN`, the interface is looked for in the backend's
-    /// namespace, and is taken for it only if packets that the
-    /// driver refuses on the descriptor are counted there: it has dropped (`rx_dropped`) five more packets
-    /// afterwards. If it is not found, and on a tun without packet information or virtio-net header, it has
-    /// dropped one more. A program that knows better uses the interface of that name:
-    /// If it is not the calling thread's, its interface is configured by a socket that is opened there, which
-    /// takes `CAP_SYS_ADMIN`, and a thread that ends before this returns. Without `CAP_NET_ADMIN`, the
-    /// interface is looked for in the calling thread's namespace, and is taken for it only if packets that
-    /// the driver refuses on the descriptor are counted there: it has dropped (`rx_dropped`) five more
-    /// packets afterwards. If it is not found, and on a tun without packet information or virtio-net header,
-    /// it has dropped one more. A program that knows better uses the interface of that name:
+    /// namespace, and is taken for it only if packets that the driver refuses on the descriptor are counted
+    /// there: it has dropped (`rx_dropped`) five more packets afterwards. If it is not found, and on a tun
+    /// without packet information or virtio-net header, it has dropped one more. A program that knows better
+    /// uses the interface of that name:
     /// [`backend.interface(&tun.name()?)`](tunctl_core::TunBackend::interface).
     ///
     /// What the kernel does not report stays as it is, and is the giver's to say: the offloads that are

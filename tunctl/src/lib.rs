@@ -45,10 +45,8 @@
 //! | run in a container | `--device /dev/net/tun --cap-add NET_ADMIN`; `docs/testing.md` has the traps |
 //! | hear of changes: up, down, an address, deleted, … | [guide](guide#what-happens-to-an-interface), [`Events`] |
 //! | work in another network namespace | [guide](guide#another-network-namespace) |
-//! | open an interface in one program, and use it in another without any right | [`Adopt`]; on Linux, `tunctl run` and `tunctl::linux::inherited` |
-//! | offload (GSO, GRO) | not yet |
 //! | open an interface in one program, and use it in another without any right | [guide](guide#open-here-use-there), [`Adopt`] |
-//! | offload (GSO, GRO), work in another namespace, hear of changes | not yet |
+//! | offload (GSO, GRO) | not yet |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
 //! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`:

@@ -10,8 +10,8 @@ use crate::{LinuxHarness, rtnetlink};
 use nix::sched::{CloneFlags, unshare};
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
 use tunctl_core::{
-    Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Operation, Statistics, TunBackend,
+    AdoptError, Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
+    InterfaceName, Operation, Statistics, TunBackend,
 };
 use tunctl_linux::{LinuxBackend, LinuxInterface};
 use tunctl_sys::linux::packet_socket;
@@ -191,6 +191,14 @@ impl Harness for Kernel {
 
     fn events(&self, of: Option<&InterfaceOf<Self>>) -> Option<tunctl_core::Result<Box<dyn EventWatcher>>> {
         self.harness.events(of)
+    }
+
+    fn hand_over(&self, device: DeviceOf<Self>) -> Option<OwnedFd> {
+        self.harness.hand_over(device)
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Option<Result<DeviceOf<Self>, AdoptError>> {
+        self.harness.adopt(fd)
     }
 
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {
