@@ -9,6 +9,7 @@ mod attach;
 mod create;
 mod error_table;
 mod errors;
+mod events;
 mod flags;
 mod leaks;
 mod lifetime;
@@ -73,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
         list::cases(),
         link::cases(),
         observe::cases(),
+        events::cases(),
         surprises::cases(),
         syscalls::cases(),
     ];

@@ -24,7 +24,7 @@ impl<H: Harness> World<H> {
 
     /// All interfaces, as the system itself reports them and as the library does.
     pub(super) fn survey(&mut self) -> Answer {
-        // Asking about an interface has the kernel report its carrier first (`rtnl_getlink`, since Linux 6.8).
+        // Asking about an interface has the kernel report its carrier first (`rtnl_getlink`, 6.18).
         let infos = self.infos();
         self.heard = self.events();
         Answer::of(infos, |infos| {
