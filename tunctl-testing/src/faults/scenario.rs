@@ -73,6 +73,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     library("adopt", TUN),
     library("destroy", TUN),
     library("observe", TUN),
+    library("events", TUN),
     library("enter-namespace", NOTHING),
     library("namespace", NOTHING),
     library("handle-move", TUN),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tunctl_core::{
-    Adopt, CreateOptions, Error, Gid, Interface, InterfaceConfig, Interrupter, Queues, Readiness, Result,
-    State, TunBackend, TunDevice, Uid,
+    Adopt, CreateOptions, Error, EventWatcher, Events, Gid, Interface, InterfaceConfig, Interrupter, Queues,
+    Readiness, Result, State, TunBackend, TunDevice, Uid,
 };
 use tunctl_linux::{LinuxBackend, Namespace, Observer, netns};
 
@@ -24,6 +24,7 @@ pub(crate) fn run(operation: &str) -> ExitCode {
         "adopt" => adopt(),
         "destroy" => destroy(),
         "observe" => observe(),
+        "events" => events(),
         "enter-namespace" => enter_namespace(),
         "namespace" => in_new_namespace().map(drop),
         "handle-move" => move_away(),
@@ -143,6 +144,17 @@ fn in_new_namespace() -> Result<Namespace> {
 fn move_away() -> Result<()> {
     let namespace = Namespace::new()?;
     LinuxBackend::new().interface(&name("t0"))?.move_to(&namespace)
+}
+
+fn events() -> Result<()> {
+    let backend = LinuxBackend::new();
+    for mut watcher in [backend.interface(&name("t0"))?.events()?, backend.events()?] {
+        match watcher.next_until(Some(Duration::ZERO), None) {
+            Err(error) if error.is_timed_out() => {}
+            outcome => drop(outcome?),
+        }
+    }
+    Ok(())
 }
 
 fn enter_namespace() -> Result<()> {
