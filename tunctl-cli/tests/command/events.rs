@@ -71,7 +71,7 @@ fn each_event_is_a_line() {
     ];
     let printed: Vec<_> = expected.iter().map(|_| running.line()).collect();
     assert_eq!(printed, expected);
-    let run = running.end_by(Signal::SIGINT);
+    let run = running.end_by(Signal::SIGTERM);
     assert!(run.stderr.contains("events of t0"), "{}", run.stderr);
     assert_eq!(run.ok().lines().count(), expected.len());
 }
@@ -140,7 +140,7 @@ fn it_reports_all_interfaces_until_a_signal() {
     let printed: Vec<_> = expected.iter().map(|_| running.line()).collect();
     assert_eq!(printed, expected);
     running.end_by(Signal::SIGTERM).ok();
-    assert_eq!(events("").end_by(Signal::SIGINT).ok(), "");
+    assert_eq!(events("").end_by(Signal::SIGTERM).ok(), "");
 }
 
 fn an_overrun_shows_the_present_state() {
@@ -166,7 +166,7 @@ fn an_overrun_shows_the_present_state() {
     ip("link set t0 up");
     let printed: Value = serde_json::from_str(&running.line()).unwrap();
     assert_eq!(printed["event"], "up");
-    running.end_by(Signal::SIGINT).ok();
+    running.end_by(Signal::SIGTERM).ok();
 }
 
 fn it_ends_when_nobody_reads_on() {
