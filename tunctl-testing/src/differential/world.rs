@@ -102,6 +102,9 @@ impl<H: Harness> World<H> {
             op => self.as_caller(op),
         };
         self.watch_new_interfaces();
+        if matches!(op, Op::Up { .. } | Op::Interface { .. }) {
+            self.hear_of_addresses();
+        }
         let events = self.events();
         self.hear_of_new_interfaces();
         Seen { answer, polls: self.polls(), counted: self.counted(), received: self.received(), events }

@@ -46,11 +46,17 @@ impl<H: Harness> World<H> {
         let mut opened = Vec::new();
         while opened.len() < CROWD {
             match self.harness.backend().open(&options) {
-                Ok(device) => opened.push(device),
+                Ok(device) => {
+                    opened.push(device);
+                    self.hear();
+                }
                 Err(error) => {
                     let count = opened.len();
                     if let Some(device) = opened.pop() {
                         self.keep(slot, device);
+                    }
+                    while opened.pop().is_some() {
+                        self.hear();
                     }
                     return Answer::Crowded(count, Refusal::from(&error));
                 }

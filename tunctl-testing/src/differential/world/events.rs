@@ -1,9 +1,13 @@
 //! What a sequence hears of: events of all interfaces, and of each that it has opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tunctl_conformance::Harness;
-use tunctl_core::{EventWatcher, Interface, InterfaceChange, InterfaceEvent, InterfaceIndex, TunDevice};
+use tunctl_core::{
+    EventWatcher, Interface, InterfaceChange, InterfaceEvent, InterfaceIndex, InterfaceInfo, TunDevice,
+};
 
 use super::World;
 
@@ -14,13 +18,15 @@ pub(super) struct Watchers {
     own: Vec<(InterfaceIndex, Box<dyn EventWatcher>)>,
     /// Whether an interface has a carrier, as the last event of it said.
     carriers: BTreeMap<InterfaceIndex, bool>,
+    /// The addresses of which events have said that they are there.
+    addresses: BTreeSet<(InterfaceIndex, String)>,
 }
 
 impl Watchers {
     /// Watches all interfaces, of which there are none yet. `None`: the backend has no events.
     pub(super) fn new<H: Harness>(harness: &H) -> Option<Self> {
         let all = harness.events(None)?.unwrap_or_else(|error| panic!("{error}"));
-        Some(Self { all, own: Vec::new(), carriers: BTreeMap::new() })
+        Some(Self { all, own: Vec::new(), carriers: BTreeMap::new(), addresses: BTreeSet::new() })
     }
 
     /// Whether the interface has a carrier, as far as events have said.
@@ -32,17 +38,25 @@ impl Watchers {
     /// a carrier in its own time, so those are kept apart.
     pub(super) fn take(&mut self) -> Vec<Vec<String>> {
         let all = taken(&mut *self.all);
-        for event in &all {
-            let (Some(index), Some(change)) = (event.index(), event.change()) else { continue };
-            match change {
-                InterfaceChange::Created | InterfaceChange::CarrierOn => self.carriers.insert(index, true),
-                InterfaceChange::CarrierOff => self.carriers.insert(index, false),
-                InterfaceChange::Moved | InterfaceChange::Deleted => self.carriers.remove(&index),
-                _ => None,
-            };
-        }
+        all.iter().for_each(|event| self.note(event));
         let own = self.own.iter_mut().map(|(_, watcher)| taken(&mut **watcher));
         std::iter::once(all).chain(own).map(|events| lines(&events)).collect()
+    }
+
+    fn note(&mut self, event: &InterfaceEvent) {
+        let (Some(index), Some(change)) = (event.index(), event.change()) else { return };
+        match change {
+            InterfaceChange::Created | InterfaceChange::CarrierOn => drop(self.carriers.insert(index, true)),
+            InterfaceChange::CarrierOff => drop(self.carriers.insert(index, false)),
+            InterfaceChange::Moved | InterfaceChange::Deleted => drop(self.carriers.remove(&index)),
+            InterfaceChange::AddressAdded(address) => {
+                self.addresses.insert((index, address.to_string()));
+            }
+            InterfaceChange::AddressRemoved(address) => {
+                self.addresses.remove(&(index, address.to_string()));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -69,6 +83,31 @@ impl<H: Harness> World<H> {
         events.resize(now.len(), Vec::new());
         events.iter_mut().zip(now).for_each(|(events, now)| events.extend(now));
         events
+    }
+
+    /// Takes events while an operation goes on that would cause more of them than are kept.
+    pub(super) fn hear(&mut self) {
+        self.heard = self.events();
+    }
+
+    /// Waits for events that the kernel reports a moment later: of IPv6 addresses for which it does not ask
+    /// on the link (`addrconf_dad_work`, Linux 6.18). The library waits until such an address is in service,
+    /// but if another interface has it, too, that is at once.
+    pub(super) fn hear_of_addresses(&mut self) {
+        let end = Instant::now() + Duration::from_secs(2);
+        loop {
+            self.hear();
+            let Some(watchers) = &self.watchers else { return };
+            let infos = self.infos().unwrap_or_default();
+            let is_known = |info: &InterfaceInfo| {
+                let listed = self.harness.reported_addresses(&info.name);
+                listed.iter().all(|address| watchers.addresses.contains(&(info.index, address.to_string())))
+            };
+            if infos.iter().all(is_known) || Instant::now() > end {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Watches each interface from the operation on that made a device for it.

@@ -26,7 +26,7 @@ impl<H: Harness> World<H> {
     pub(super) fn survey(&mut self) -> Answer {
         // Asking about an interface has the kernel report its carrier first (`rtnl_getlink`, 6.18).
         let infos = self.infos();
-        self.heard = self.events();
+        self.hear();
         Answer::of(infos, |infos| {
             let here = infos.into_iter().map(|info| self.surveyed(info));
             let elsewhere = self.moved.iter().filter_map(|name| self.elsewhere(name));
