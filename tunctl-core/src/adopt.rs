@@ -28,7 +28,7 @@ use crate::{Error, TunBackend};
 ///
 /// # Platform
 ///
-/// Linux, and models of it.
+/// Linux, and models of it. On the BSDs and macOS, no descriptor is adopted yet.
 pub trait Adopt: TunBackend<Device: Into<OwnedFd>> {
     /// Makes a device of a descriptor that is attached to an interface. Everything about it is asked of the
     /// system: name, layer, headers and their length, whether it may have several queues. Nothing about it

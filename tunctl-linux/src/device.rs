@@ -191,8 +191,8 @@ fn would_block(operation: Operation) -> Error {
 
 impl From<LinuxDevice> for OwnedFd {
     /// Hands the descriptor over: to another program, by `SCM_RIGHTS` or inheritance, which
-    /// [adopts](tunctl_core::Adopt::adopt) it; or to code of the caller's own. It stays attached, non-blocking
-    /// and close-on-exec, and the interface as it is.
+    /// [adopts](tunctl_core::Adopt::adopt) it; or to code of the caller's own. It stays attached,
+    /// non-blocking and close-on-exec, and the interface as it is.
     fn from(device: LinuxDevice) -> Self {
         let LinuxDevice { mut fd, .. } = device;
         loop {
