@@ -1,5 +1,7 @@
 //! Network namespaces as values.
 
+mod making;
+
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::io;
@@ -7,13 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
-use nix::unistd::{getegid, geteuid};
 use tunctl_core::{Cause, Operation, Reason, Result};
-use tunctl_sys::linux::elsewhere::{self, Failure, Kind, Step};
+use tunctl_sys::linux::elsewhere::{self, Kind, Step};
 use tunctl_sys::linux::namespace;
 use tunctl_sys::linux::process::CAP_SYS_ADMIN;
 
@@ -87,9 +88,6 @@ enum Entry<'a> {
     ByChild(&'a Arc<OwnedFd>),
 }
 
-/// The user namespace of the namespaces that this process makes without privilege, while there are any.
-static SHARED: Mutex<Weak<OwnedFd>> = Mutex::new(Weak::new());
-
 impl Namespace {
     /// Makes a new network namespace. It has nothing but a loopback interface, which is up.
     ///
@@ -111,7 +109,7 @@ impl Namespace {
     #[doc(alias = "unshare")]
     #[doc(alias = "ip netns add")]
     pub fn new() -> Result<Self> {
-        let made = Self::make().and_then(|namespace| {
+        let made = making::make().and_then(|namespace| {
             netns::bring_loopback_up(&Opener::There(namespace.clone()))?;
             Ok(namespace)
         });
@@ -128,27 +126,11 @@ impl Namespace {
     #[doc(alias = "ip netns")]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let shown = path.display();
-        Self::at(path)
-            .map_err(|error| match errno::of(&error) {
-                Errno::ENOENT | Errno::ENOTDIR => absent(format!("there is no {shown}"))
-                    .with_remedy("ip netns list shows the names; a name's file is /run/netns/NAME."),
-                Errno::EACCES | Errno::EPERM => {
-                    Reason::new(Cause::MissingCapability).with_detail(format!("{shown} is closed to this user"))
-                }
-                errno => remedy::from_errno(errno),
-            }
-            .with_errno(errno::of(&error) as i32))
-            .and_then(|file| {
-                Self::from_file(file)?.ok_or_else(|| {
-                    Reason::new(Cause::NotANamespace)
-                        .with_detail(format!("{shown} is not a network namespace"))
-                        .with_remedy(
-                            "A name in /run/netns without a namespace is left over: sudo ip netns delete NAME.",
-                        )
-                })
-            })
-            .map_err(failed)
+        Self::found(
+            Self::at(path),
+            |errno| remedy::no_namespace_at(path, errno),
+            || remedy::not_a_namespace(path),
+        )
     }
 
     /// The network namespace of a process.
@@ -157,22 +139,9 @@ impl Namespace {
     ///
     /// `NotFound` if there is no such process; `MissingCapability` if it is another user's.
     pub fn of_process(pid: u32) -> Result<Self> {
-        Self::at(Path::new(&format!("/proc/{pid}/ns/net")))
-            .map_err(|error| {
-                match errno::of(&error) {
-                    Errno::ENOENT | Errno::ESRCH => absent(format!("there is no process {pid}"))
-                        .with_remedy("A process that has ended has no namespace: look with ps."),
-                    Errno::EACCES | Errno::EPERM => Reason::new(Cause::MissingCapability)
-                        .with_detail(format!(
-                            "process {pid} is not this user's, or is protected from inspection"
-                        ))
-                        .with_remedy("Run it as the user of that process, or with sudo."),
-                    errno => remedy::from_errno(errno),
-                }
-                .with_errno(errno::of(&error) as i32)
-            })
-            .and_then(|file| Self::from_file(file)?.ok_or_else(|| Cause::NotANamespace.into()))
-            .map_err(failed)
+        let path = format!("/proc/{pid}/ns/net");
+        let opened = Self::at(Path::new(&path));
+        Self::found(opened, |errno| remedy::no_namespace_of(pid, errno), || Cause::NotANamespace.into())
     }
 
     /// The network namespace of the calling thread.
@@ -181,11 +150,20 @@ impl Namespace {
     ///
     /// `TooManyOpenFiles`; `Other` where `/proc` is not mounted.
     pub fn current() -> Result<Self> {
-        own(Kind::Network)
-            .open()
-            .map_err(|error| diagnose::reason(&error))
-            .and_then(|file| Self::from_file(file)?.ok_or_else(|| Cause::NotANamespace.into()))
-            .map_err(failed)
+        Self::found(own(Kind::Network).open(), remedy::from_errno, || Cause::NotANamespace.into())
+    }
+
+    /// The namespace of a file, or why there is none.
+    fn found(
+        opened: io::Result<OwnedFd>,
+        refused: impl FnOnce(Errno) -> Reason,
+        of_another_kind: impl FnOnce() -> Reason,
+    ) -> Result<Self> {
+        let file = opened.map_err(|error| {
+            let errno = errno::of(&error);
+            failed(refused(errno).with_errno(errno as i32))
+        })?;
+        Self::from_file(file).map_err(failed)?.ok_or_else(|| failed(of_another_kind()))
     }
 
     /// Runs a closure in the namespace, on a thread of its own that has ended when this returns. A panic goes
@@ -337,52 +315,6 @@ impl Namespace {
         };
         reason.with_errno(errno as i32)
     }
-
-    fn make() -> std::result::Result<Self, Reason> {
-        if !diagnose::has_capability(CAP_SYS_ADMIN) {
-            return Self::make_below();
-        }
-        let make = || {
-            Step::Leave(Kind::Network).take()?;
-            own(Kind::Network).open()
-        };
-        let file = visit::on_a_fresh_thread(make)?.map_err(|error| not_made(&error))?;
-        Self::from_file(file)?.ok_or_else(|| Cause::NotANamespace.into())
-    }
-
-    /// Makes one that belongs to a user namespace below the caller's.
-    fn make_below() -> std::result::Result<Self, Reason> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_shared = |user: Arc<OwnedFd>| {
-            let steps =
-                [Step::Enter(Kind::User, user.clone()), Step::Leave(Kind::Network), own(Kind::Network)];
-            match elsewhere::in_child(&steps) {
-                Ok(files) => Some(Ok((files, user))),
-                // The program has become another user since.
-                Err(Failure { step: Some(0), .. }) => None,
-                Err(failure) => Some(Err(failure)),
-            }
-        };
-        let (mut files, user) = match shared.upgrade().and_then(in_shared) {
-            Some(made) => made.map_err(|failure| not_made_by_child(&failure))?,
-            None => {
-                let steps = [
-                    Step::Leave(Kind::User),
-                    map_own_ids(),
-                    Step::Leave(Kind::Network),
-                    own(Kind::User),
-                    own(Kind::Network),
-                ];
-                let mut files = elsewhere::in_child(&steps).map_err(|failure| not_made_by_child(&failure))?;
-                let user = Arc::new(files.swap_remove(0));
-                *shared = Arc::downgrade(&user);
-                (files, user)
-            }
-        };
-        drop(shared);
-        let made = files.pop().map_or(Ok(None), Self::from_file)?;
-        made.map(|made| Self { user: Some(user), ..made }).ok_or_else(|| Cause::NotANamespace.into())
-    }
 }
 
 /// The step that opens a namespace of the thread that takes it.
@@ -394,38 +326,8 @@ fn own(kind: Kind) -> Step {
     Step::Open { path: path.to_owned(), write: false }
 }
 
-/// The caller's own ids, as 0.
-fn map_own_ids() -> Step {
-    // A number contains no NUL.
-    let line = |id: u32| CString::new(format!("0 {id} 1")).unwrap_or_default();
-    Step::MapIds { users: line(geteuid().as_raw()), groups: line(getegid().as_raw()) }
-}
-
 fn failed(reason: Reason) -> tunctl_core::Error {
     reason.of(Operation::Namespace)
-}
-
-fn absent(what: String) -> Reason {
-    Reason::new(Cause::NotFound).with_detail(what)
-}
-
-fn not_made_by_child(failure: &Failure) -> Reason {
-    match failure.step {
-        Some(_) => not_made(&failure.error),
-        None => visit::not_started(&failure.error),
-    }
-}
-
-fn not_made(error: &io::Error) -> Reason {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSPC | Errno::EUSERS)) => {
-            netns::reason(errno).with_errno(errno as i32)
-        }
-        Some(errno @ Errno::EINVAL) => Reason::new(Cause::NamespacesRefused)
-            .with_errno(errno as i32)
-            .with_detail("this kernel was built without user or network namespaces"),
-        _ => diagnose::reason(error),
-    }
 }
 
 /// Lends the namespace's descriptor, for `setns(2)` or a netlink message.

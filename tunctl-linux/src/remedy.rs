@@ -5,6 +5,7 @@
 //! name a command of Linux.
 
 mod adopt;
+mod namespace;
 mod node;
 mod packet;
 mod permission;
@@ -17,10 +18,14 @@ use crate::netlink::Link;
 pub(crate) use adopt::{
     adopt, unknown_after, unknown_elsewhere, unknown_header_size, unknown_without_netlink,
 };
+use namespace::may_not_move;
+pub(crate) use namespace::{
+    may_not_enter, no_namespace_at, no_namespace_of, no_thread_enters, not_a_namespace,
+};
 pub(crate) use node::{node, other_driver};
 pub(crate) use packet::{pieces, receive, send};
-use permission::{may_not_create, may_not_move, not_owner, unprivileged};
-pub(crate) use permission::{may_not_enter, no_thread_enters, observe, socket};
+use permission::{may_not_create, not_owner, unprivileged};
+pub(crate) use permission::{observe, socket};
 
 /// What the system reports about the caller after a failure.
 #[derive(Clone, Debug, Default)]

@@ -85,40 +85,6 @@ fn foreign(capability: &str) -> Reason {
         )
 }
 
-/// A thread cannot enter the user namespace that owns a network namespace, which `userns_install` (Linux
-/// 6.18) permits to a process with a single thread only.
-pub(crate) fn no_thread_enters() -> Reason {
-    Reason::new(Cause::SeveralThreads)
-        .with_detail(
-            "the namespace belongs to a user namespace below this one, which no thread can enter by itself",
-        )
-        .with_remedy(
-            "Open devices there with LinuxBackend::in_namespace, and start programs with Namespace::command: \
-             neither needs it.",
-        )
-}
-
-/// `rtnl_link_get_net_capable` (Linux 6.18) asks for the right in both namespaces, of the opener of the
-/// netlink socket as well as of the caller.
-pub(super) fn may_not_move() -> Reason {
-    Reason::new(Cause::MissingCapability)
-        .with_detail("moving an interface takes CAP_NET_ADMIN over both namespaces")
-        .with_remedy(
-            "Run it with sudo. Without privilege, an interface moves only between namespaces that one program \
-             has made.",
-        )
-}
-
-/// The caller has no right to enter a network namespace.
-pub(crate) fn may_not_enter(context: &CallerContext) -> Reason {
-    Reason::new(Cause::MissingCapability)
-        .with_detail(format!(
-            "entering the namespace takes CAP_SYS_ADMIN where it belongs, and this process runs as uid {}",
-            context.uid
-        ))
-        .with_remedy("Run it with sudo, or as the user who made the namespace.")
-}
-
 /// A packet socket could not be opened.
 pub(crate) fn observe(errno: Errno, context: &CallerContext) -> Reason {
     match errno {

@@ -206,7 +206,14 @@ fn a_packet_that_is_too_short_is_told_by_its_own_numbers() {
 #[test]
 fn each_obstacle_before_another_namespace_says_how_to_go_on() {
     let moved = |errno| configure(errno, Operation::Move, &user()).of(Operation::Move);
+    let opened = |errno| no_namespace_at(Path::new("/run/netns/blue"), errno).of(Operation::Namespace);
+    let process = |errno| no_namespace_of(7, errno).of(Operation::Namespace);
     let rows = [
+        (opened(Errno::ENOENT), Cause::NotFound, "there is no /run/netns/blue. ip netns list"),
+        (opened(Errno::EACCES), Cause::MissingCapability, "closed to this user"),
+        (opened(Errno::EMFILE), Cause::TooManyOpenFiles, "ulimit -n"),
+        (process(Errno::ENOENT), Cause::NotFound, "there is no process 7"),
+        (process(Errno::EACCES), Cause::MissingCapability, "as the user of that process"),
         (moved(Errno::EPERM), Cause::MissingCapability, "over both namespaces"),
         (moved(Errno::EEXIST), Cause::Exists, "Rename one of the two first"),
         (moved(Errno::ENODEV), Cause::Gone, "moved"),
