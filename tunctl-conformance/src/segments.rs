@@ -14,6 +14,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         the_checksum_of_segments_starts_behind_their_ip_header_where_the_system_demands_it,
         the_checksum_of_segments_stands_where_their_transport_has_it,
         segments_are_behind_their_shortest_headers,
+        segments_without_a_checksum_are_of_their_kind_where_the_system_decodes_them,
         segments_of_the_greatest_size_are_malformed,
         segments_of_udp_need_their_checksum,
         segments_of_udp_are_counted,
@@ -135,16 +136,53 @@ fn the_checksum_of_segments_stands_where_their_transport_has_it<H: Harness>(harn
 
 fn segments_are_behind_their_shortest_headers<H: Harness>(harness: &H) {
     let device = vnet(harness);
+    let [tcp4, tcp6] = tcp();
     let demanded = harness.profile().vnet_rules.checksum_behind_ip();
-    for (kind, network, transport) in [(TCP_IPV4, 20, 20), (TCP_IPV6, 40, 20), (UDP_FRAGMENTS, 20, 8)] {
+    let kinds = [(TCP_IPV4, 20, 20, &tcp4), (TCP_IPV6, 40, 20, &tcp6), (UDP_FRAGMENTS, 20, 8, &ipv4(60))];
+    for (kind, network, transport, packet) in kinds {
         let least = if demanded { network + transport } else { transport };
-        assert_sent(harness, &device, &header(kind, None), &vec![0x45; least]);
-        assert_malformed(harness, &device, &header(kind, None), &vec![0x45; least - 1]);
+        assert_malformed(harness, &device, &header(kind, None), &packet[..least - 1]);
+        assert_sent(harness, &device, &header(kind, None), &packet[..least]);
     }
     // The checksum's start says where the transport begins, wherever that is.
-    let [tcp4, _] = tcp();
     assert_sent(harness, &device, &header(TCP_IPV4, Some((40, 16))), &tcp4);
     assert_malformed(harness, &device, &header(TCP_IPV4, Some((41, 16))), &tcp4);
+}
+
+/// On a tap, such a system also looks for the headers behind Ethernet's.
+fn segments_without_a_checksum_are_of_their_kind_where_the_system_decodes_them<H: Harness>(harness: &H) {
+    let decodes = harness.profile().vnet_rules.decodes_segments();
+    let assert_decoded = |device: &DeviceOf<H>, kind, packet: &[u8]| {
+        if decodes {
+            assert_malformed(harness, device, &header(kind, None), packet);
+        } else {
+            assert_sent(harness, device, &header(kind, None), packet);
+        }
+        // With a checksum, nothing is decoded.
+        let start = if kind == TCP_IPV6 { 40 } else { 20 };
+        assert_sent(harness, device, &header(kind, Some((start, 16))), packet);
+    };
+    let device = vnet(harness);
+    let [tcp4, tcp6] = tcp();
+    for (kind, packet) in [
+        (TCP_IPV4, &ipv4(60)),
+        (TCP_IPV4, &tcp6),
+        (TCP_IPV6, &ipv6(80)),
+        (TCP_IPV6, &[&tcp4[..], &[0; 20]].concat()),
+        (UDP_FRAGMENTS, &tcp4),
+        (TCP_IPV4, &vec![0x45; 40]),
+    ] {
+        assert_decoded(&device, kind, packet);
+    }
+    assert_sent(harness, &device, &header(UDP_FRAGMENTS, None), &ipv6(60));
+    let tap = up(harness, CreateOptions::tap().vnet_header(true), "tap0");
+    let [tcp4, tcp6] = [frame(0x0800, &tcp4), frame(0x86dd, &tcp6)];
+    for (kind, whole, least) in [(TCP_IPV4, &tcp4, 54), (TCP_IPV6, &tcp6, 74)] {
+        assert_sent(harness, &tap, &header(kind, None), whole);
+        assert_sent(harness, &tap, &header(kind, None), &whole[..least]);
+        assert_decoded(&tap, kind, &whole[..least - 1]);
+    }
+    assert_decoded(&tap, TCP_IPV4, &frame(0x88b5, &tcp4[14..]));
 }
 
 fn segments_of_the_greatest_size_are_malformed<H: Harness>(harness: &H) {

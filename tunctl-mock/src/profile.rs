@@ -61,9 +61,15 @@ impl KernelProfile {
     /// Linux 6.18: up to 6.18.44 at least.
     pub const LINUX_6_18: Self =
         Self { release: "6.18", proved_until: Some([6, 18, 44]), offloads: 0x1ff, ..Self::LINUX_6_12 };
-    /// Linux 7.3.
-    pub const LINUX_7_3: Self =
-        Self { release: "7.3", proved_until: None, ownerless_attach: false, ..Self::LINUX_6_18 };
+    /// Linux 7.3: up to 7.3.4 at least. It decodes a packet to be segmented whose checksum is not left to it.
+    pub const LINUX_7_3: Self = Self {
+        release: "7.3",
+        proved_until: Some([7, 3, 4]),
+        ownerless_attach: false,
+        vnet_rules: VnetRules::LINUX_7_3,
+        longest_queue: 32_767,
+        ..Self::LINUX_6_18
+    };
 
     /// All profiles, oldest first.
     pub const ALL: &[Self] = &[
@@ -198,7 +204,7 @@ mod tests {
             (KernelProfile::LINUX_6_12_117, "Linux 6.12.117", false, true, true, Errno::EEXIST, 0x7f),
             (KernelProfile::LINUX_6_17, "Linux 6.17 (unproved)", true, true, true, Errno::EEXIST, 0x1ff),
             (KernelProfile::LINUX_6_18, "Linux 6.18", true, true, true, Errno::EEXIST, 0x1ff),
-            (KernelProfile::LINUX_7_3, "Linux 7.3 (unproved)", false, true, true, Errno::EEXIST, 0x1ff),
+            (KernelProfile::LINUX_7_3, "Linux 7.3", false, true, true, Errno::EEXIST, 0x1ff),
         ];
         assert_eq!(ROWS.map(|row| row.0), KernelProfile::ALL);
         for (profile, text, ownerless, rename, checksum, exhausted, offloads) in ROWS {
@@ -209,7 +215,9 @@ mod tests {
             assert_eq!(profile.vnet_rules().checksum_behind_ip(), checksum, "{text}");
             assert_eq!(profile.exhausted(), exhausted, "{text}");
             assert_eq!(profile.offloads(), offloads, "{text}");
-            let bounded = profile == KernelProfile::LINUX_6_12_117;
+            let bounded = [KernelProfile::LINUX_6_12_117, KernelProfile::LINUX_7_3].contains(&profile);
+            let decodes = profile == KernelProfile::LINUX_7_3;
+            assert_eq!(profile.vnet_rules().decodes_segments(), decodes, "{text}");
             assert_eq!(profile.longest_queue(), if bounded { 32_767 } else { u32::MAX }, "{text}");
         }
     }
@@ -227,6 +235,9 @@ mod tests {
             ("6.17.1", false),
             ("6.18.44", true),
             ("6.18.45", false),
+            ("7.3.4+deb13-cloud-amd64", true),
+            ("7.3.5", false),
+            ("7.4.1", false),
         ] {
             assert_eq!(KernelProfile::of_release(release).is_proved(), proved, "{release}");
         }

@@ -148,7 +148,8 @@ impl NetDevice {
             return Err(Unfit::TooLong);
         }
         if let Some(header) = &vnet_header {
-            vnet::check(header, self.layer, packet, profile).map_err(|_| Unfit::WrongFrame)?;
+            vnet::check(header, self.layer, packet, || gather(pieces, headers), profile)
+                .map_err(|_| Unfit::WrongFrame)?;
         }
         // Without packet information, the IP version in the first four bits is all that says the protocol.
         if self.layer == Layer::Tun && !self.has_packet_information() {

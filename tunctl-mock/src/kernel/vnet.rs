@@ -30,12 +30,19 @@ pub(super) fn check_length(
     profile.vnet_rules().check_header_length(header, layer, packet).map_err(|_| Malformed)
 }
 
-/// All rules for a header in front of a packet of this length.
+/// All rules for a header in front of a packet. The packet's bytes are asked for where the kernel decodes it.
 pub(super) fn check(
     header: &VnetHeader,
     layer: Layer,
-    packet: usize,
+    length: usize,
+    packet: impl FnOnce() -> Vec<u8>,
     profile: &KernelProfile,
 ) -> Result<(), Malformed> {
-    profile.vnet_rules().check(header, layer, packet).map_err(|_| Malformed)
+    let rules = profile.vnet_rules();
+    let checked = if rules.decodes_segments() {
+        rules.check_packet(header, layer, &packet())
+    } else {
+        rules.check(header, layer, length)
+    };
+    checked.map_err(|_| Malformed)
 }

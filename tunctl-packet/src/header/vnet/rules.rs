@@ -1,8 +1,11 @@
 //! What Linux demands of a virtio-net header in front of a packet that a program sends.
 
+use etherparse::ip_number;
+
 use super::partial::UDP_OFFSET;
 use super::{GsoMismatch, GsoType, VnetHeader};
-use crate::{Layer, Truncated};
+use crate::ip::Ip;
+use crate::{EtherType, Layer, Protocol, Truncated};
 
 /// The offset of the checksum in a TCP header.
 pub(super) const TCP_OFFSET: u16 = 16;
@@ -21,9 +24,9 @@ const LAST_START: u16 = u16::MAX - 1 - 64;
 /// What a Linux kernel demands of a virtio-net header before it takes the packet behind it. It refuses
 /// other packets with `EINVAL`.
 ///
-/// The kernel looks at the header and the packet's length, and does not decode the packet. So a header that
-/// passes need not describe its packet, which the kernel may then drop without an error.
-/// [`VnetHeader::check`] demands both.
+/// Up to 6.18, the kernel looks at the header and the packet's length, and does not decode the packet. So a
+/// header that passes need not describe its packet, which the kernel may then drop without an error.
+/// [`VnetHeader::check`] demands both. Linux 7.3 decodes some packets: [`check_packet`](Self::check_packet).
 ///
 /// ```
 /// use tunctl_packet::Layer;
@@ -43,6 +46,7 @@ const LAST_START: u16 = u16::MAX - 1 - 64;
 pub struct VnetRules {
     checksum_behind_ip: bool,
     udp_segments: Option<u16>,
+    decodes_segments: bool,
 }
 
 /// What a type of segmentation implies for the packet.
@@ -61,11 +65,15 @@ impl Shape {
 
 impl VnetRules {
     /// The rules of Linux 6.1.
-    pub const LINUX_6_1: VnetRules = VnetRules { checksum_behind_ip: false, udp_segments: None };
+    pub const LINUX_6_1: VnetRules =
+        VnetRules { checksum_behind_ip: false, udp_segments: None, decodes_segments: false };
     /// The rules of Linux 6.12.
-    pub const LINUX_6_12: VnetRules = VnetRules { checksum_behind_ip: true, udp_segments: Some(128) };
+    pub const LINUX_6_12: VnetRules =
+        VnetRules { checksum_behind_ip: true, udp_segments: Some(128), decodes_segments: false };
     /// The rules of Linux 6.18.
     pub const LINUX_6_18: VnetRules = VnetRules::LINUX_6_12;
+    /// The rules of Linux 7.3.
+    pub const LINUX_7_3: VnetRules = VnetRules { decodes_segments: true, ..VnetRules::LINUX_6_18 };
 
     /// Whether a checksum must start behind an IP header.
     #[must_use]
@@ -78,6 +86,64 @@ impl VnetRules {
     #[doc(alias = "UDP_MAX_SEGMENTS")]
     pub const fn udp_segments(&self) -> Option<u16> {
         self.udp_segments
+    }
+
+    /// Whether the kernel decodes a packet to be segmented whose checksum is not left to it.
+    #[must_use]
+    pub const fn decodes_segments(&self) -> bool {
+        self.decodes_segments
+    }
+
+    /// Checks a header in front of a packet: [`check`](Self::check), and where the kernel
+    /// [decodes](Self::decodes_segments) the packet, that the type of segmentation is for its transport.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check); [`GsoMismatch::Malformed`]; [`GsoMismatch::Protocol`].
+    pub fn check_packet(&self, header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
+        self.check(header, layer, packet.len())?;
+        if !self.decodes_segments || header.gso_byte() == 0 || header.needs_checksum().is_some() {
+            return Ok(());
+        }
+        self.check_transport(header, layer, packet)
+    }
+
+    /// The part of `virtio_net_hdr_to_skb` for a packet whose network header is known, as the driver sets it
+    /// in Linux 7.3: `dev_parse_header_protocol`, then `skb_flow_dissect_flow_keys_basic`. A frame with VLAN
+    /// tags has another type than IP there.
+    fn check_transport(&self, header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
+        let network = match layer {
+            Layer::Tun => 0,
+            Layer::Tap => usize::from(ETHERNET_HEADER),
+        };
+        let inner = packet.get(network..).unwrap_or_default();
+        let ip = Ip::parse(inner)?;
+        let is_v4 = ip.source.is_ipv4();
+        // Of an IPv4 packet, the kernel heeds no other length than this one.
+        let headers = match inner.first() {
+            Some(first) if is_v4 => usize::from(first & 0x0f) * 4,
+            _ => ip.upper_offset,
+        };
+        let by_version = if is_v4 { EtherType::IPV4 } else { EtherType::IPV6 };
+        let ether_type = match (layer, packet) {
+            (Layer::Tap, [_, _, _, _, _, _, _, _, _, _, _, _, high, low, ..]) => {
+                EtherType::from(u16::from_be_bytes([*high, *low]))
+            }
+            _ => by_version,
+        };
+        let gso_type = header.gso_type();
+        let is_of_type = match gso_type {
+            GsoType::TcpV4 => is_v4 && ip.number == ip_number::TCP,
+            GsoType::TcpV6 => !is_v4 && ip.number == ip_number::TCP,
+            _ => ip.number == ip_number::UDP,
+        };
+        if !is_of_type || ether_type != by_version || headers < IPV4_HEADER.into() {
+            let protocol = Protocol::of_ip(ip.number.0, is_v4);
+            return Err(GsoMismatch::Protocol { gso_type, ether_type, protocol });
+        }
+        let need = network + headers + usize::from(self.shape(header)?.transport_header);
+        let have = packet.len();
+        if have < need { Err(Truncated { need, have }.into()) } else { Ok(()) }
     }
 
     /// Checks a header in front of a packet of `length` bytes, as `__tun_vnet_hdr_get` and
@@ -278,6 +344,53 @@ mod tests {
         assert_eq!(error.to_string(), "TcpV4 has its checksum 16 bytes behind its start, not 6");
         let fragments = checksum(20, 0).with_segments(GsoType::Udp, 1000);
         assert_eq!(verdict(fragments, 4000), Ok(()));
+    }
+
+    #[test]
+    fn a_packet_whose_checksum_is_not_left_to_the_kernel_is_decoded_since_7_3() {
+        let header = |gso_type| VnetHeader::default().with_segments(gso_type, 10);
+        let mut tcp = [0; 60];
+        (tcp[0], tcp[9]) = (0x45, 6);
+        let mut udp = tcp;
+        udp[9] = 17;
+        let mut tcp6 = [0; 80];
+        (tcp6[0], tcp6[6]) = (0x60, 6);
+        let rows: [(GsoType, &[u8], bool); 7] = [
+            (GsoType::TcpV4, &tcp, true),
+            (GsoType::TcpV4, &tcp[..40], true),
+            (GsoType::TcpV4, &udp, false),
+            (GsoType::TcpV4, &tcp6, false),
+            (GsoType::TcpV6, &tcp6, true),
+            (GsoType::Udp, &udp, true),
+            (GsoType::Udp, &tcp, false),
+        ];
+        for (gso_type, packet, fits) in rows {
+            let check = |rules: VnetRules, packet: &[u8]| {
+                rules.check_packet(&header(gso_type), Layer::Tun, packet).is_ok()
+            };
+            assert!(check(VnetRules::LINUX_6_18, packet), "{gso_type:?}");
+            assert_eq!(check(VnetRules::LINUX_7_3, packet), fits, "{gso_type:?}");
+            let framed = |ether_type: u16| {
+                let frame = [&[0; 12][..], &ether_type.to_be_bytes(), packet].concat();
+                VnetRules::LINUX_7_3.check_packet(&header(gso_type), Layer::Tap, &frame).is_ok()
+            };
+            let of_its_version = if packet[0] == 0x45 { 0x0800 } else { 0x86dd };
+            assert_eq!(framed(of_its_version), fits, "{gso_type:?}");
+            assert!(!framed(0x8100) && !framed(0x88b5));
+        }
+        // Headers that end early: with IPv4 options, and behind Ethernet's.
+        let mut options = tcp;
+        for first in [0x4b, 0x44] {
+            options[0] = first;
+            let check = VnetRules::LINUX_7_3.check_packet(&header(GsoType::TcpV4), Layer::Tun, &options);
+            assert!(check.is_err(), "{first:#x}");
+        }
+        let frame = [&[0; 12][..], &[8, 0], &tcp[..39]].concat();
+        let short = VnetRules::LINUX_7_3.check_packet(&header(GsoType::TcpV4), Layer::Tap, &frame);
+        assert_eq!(short, Err(Truncated { need: 54, have: 53 }.into()));
+        // A checksum says where the transport is.
+        let header = header(GsoType::TcpV4).with_checksum(20, 16);
+        assert_eq!(VnetRules::LINUX_7_3.check_packet(&header, Layer::Tun, &udp), Ok(()));
     }
 
     #[test]
