@@ -14,7 +14,6 @@ mod ending;
 mod events;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod features;
-mod holders;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod lab;
 mod list;
@@ -24,6 +23,7 @@ mod output;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
 mod properties;
+mod reports;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod run;
 mod set;

@@ -1,10 +1,10 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, adopting, applying, buffers, configuration, events, gone, interface_handles,
-    joining, lifetime, lookup, mac, names, namespaces, permission, persistence, queues, readiness, reading,
-    refusal_order, renaming, replacing, segments, statistics, steering, stopping, strangers, unasked,
-    virtio_net, writing,
+    Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, gone,
+    interface_handles, joining, lifetime, lookup, mac, names, namespaces, permission, persistence, queues,
+    readiness, reading, refusal_order, renaming, replacing, segments, statistics, steering, stopping,
+    strangers, unasked, virtio_net, writing,
 };
 
 /// All cases, by subject.
@@ -41,6 +41,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         renaming::cases(),
         mac::cases(),
         events::cases(),
+        carrier::cases(),
     ]
     .concat()
 }

@@ -86,6 +86,12 @@ pub trait Harness {
     /// Another program, which may, switches an interface of this namespace on or off.
     fn set_up(&self, name: &InterfaceName, up: bool);
 
+    /// Another program, which may, switches the carrier of an interface of this namespace; whether the system
+    /// permitted it. `None` if interfaces have no carrier to switch.
+    fn set_carrier(&self, _name: &InterfaceName, _on: bool) -> Option<bool> {
+        None
+    }
+
     /// Does something as another user: effective uid and gid, no other groups, and with or without the
     /// privilege to configure networks (`CAP_NET_ADMIN`). Afterwards the caller is who it was.
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut());

@@ -167,6 +167,7 @@ fn tried_with<D: TunDevice>(device: D, operation: Operation) -> Option<Result<()
         Operation::Configure => interface.apply(&InterfaceConfig::new()),
         Operation::SetMtu => interface.set_mtu(Mtu::MIN),
         Operation::SetQueueLength => interface.set_queue_length(100),
+        Operation::SetCarrier => interface.set_carrier(false),
         Operation::SetMac => interface.set_mac(crate::expect::mac(1)),
         Operation::Describe => interface.set_description(c"uplink"),
         Operation::ListAddresses => interface.addresses().map(drop),

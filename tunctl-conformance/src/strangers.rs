@@ -30,6 +30,7 @@ fn every_change<I: Interface>(interface: &I) -> Vec<(&'static str, Result<()>)> 
         ("set_mtu", interface.set_mtu("1400".parse().unwrap())),
         ("set_mac", interface.set_mac(mac(1))),
         ("set_queue_length", interface.set_queue_length(7)),
+        ("set_carrier", interface.set_carrier(false)),
         ("set_description", interface.set_description(c"mine")),
         ("rename", interface.rename(&name("mine"))),
         ("add_address", interface.add_address(address("10.77.0.1/24")).map(drop)),
@@ -126,6 +127,7 @@ fn a_setter_of_what_is_so_already_takes_no_right<H: Harness>(harness: &H) {
                 (Operation::Rename, interface.rename(&info.name)),
                 (Operation::SetQueueLength, interface.set_queue_length(info.queue_length.unwrap_or(0))),
                 (Operation::Describe, interface.set_description(c"")),
+                (Operation::SetCarrier, interface.set_carrier(true)),
             ] {
                 if harness.backend().capabilities().supports(operation) {
                     outcome.unwrap();

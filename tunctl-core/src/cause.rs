@@ -91,6 +91,9 @@ causes! {
     /// The queue is already attached or detached, or it is the interface's only queue.
     InvalidQueue = "the queue is already in that state, or is the interface's only queue", InvalidInput,
         "Only an interface that was created with several queues can attach and detach them.";
+    /// The carrier was to go on, and no device is attached to the interface, or all its queues are detached.
+    NoQueue = "no queue of the interface is in service", ResourceBusy,
+        "Open the interface first: its carrier goes on with its first device.";
     /// An interface of that name exists and is not a TUN/TAP interface.
     NotATun = "the interface is not a TUN/TAP interface", InvalidInput, "Choose another name.";
     /// A descriptor that was to become a device is another file: not one of the TUN/TAP driver, or of a mock

@@ -30,6 +30,7 @@ pub struct InterfaceConfig {
     pub(crate) mtu: Option<Mtu>,
     pub(crate) mac: Option<MacAddress>,
     pub(crate) queue_length: Option<u32>,
+    pub(crate) carrier: Option<bool>,
     pub(crate) description: Option<CString>,
     pub(crate) state: Option<State>,
     pub(crate) present: Vec<InterfaceAddress>,
@@ -86,6 +87,20 @@ impl InterfaceConfig {
     #[doc(alias = "IFLA_TXQLEN")]
     pub const fn queue_length(mut self, packets: u32) -> Self {
         self.queue_length = Some(packets);
+        self
+    }
+
+    /// Whether it has a carrier; see [`Interface::set_carrier`](crate::Interface::set_carrier). It changes
+    /// before the interface goes up.
+    ///
+    /// # Platform
+    ///
+    /// Linux; elsewhere it is `Unsupported`. A persistent interface loses its carrier with its last device,
+    /// and gets it back with the next.
+    #[doc(alias = "TUNSETCARRIER")]
+    #[doc(alias = "IFLA_CARRIER")]
+    pub const fn carrier(mut self, on: bool) -> Self {
+        self.carrier = Some(on);
         self
     }
 
@@ -187,6 +202,8 @@ pub(crate) struct Snapshot {
     pub(crate) addresses: Vec<InterfaceAddress>,
     /// Known if the configuration names one.
     description: Option<CString>,
+    /// Known if the configuration names one: else the last device that closes would be a change to undo.
+    carrier: Option<bool>,
 }
 
 impl Snapshot {
@@ -194,19 +211,21 @@ impl Snapshot {
         let info = interface.info()?;
         let addresses = if config.concerns_addresses() { interface.addresses()? } else { Vec::new() };
         let description = config.description.as_ref().map(|_| interface.description()).transpose()?;
-        Ok(Self { info, addresses, description })
+        let carrier = config.carrier.and(info.carrier);
+        Ok(Self { info, addresses, description, carrier })
     }
 
     /// The steps to the properties that `config` names, other than name, state and addresses, whose order
     /// matters.
     pub(crate) fn changes(&self, config: &InterfaceConfig) -> Vec<Step> {
         let Self { info, .. } = self;
-        let InterfaceConfig { mtu, mac, queue_length, ref description, .. } = *config;
+        let InterfaceConfig { mtu, mac, queue_length, carrier, ref description, .. } = *config;
         let description = description.clone().filter(|_| *description != self.description);
         let steps = [
             mtu.filter(|mtu| *mtu != info.mtu).map(Step::SetMtu),
             mac.filter(|_| mac != info.mac).map(Step::SetMac),
             queue_length.filter(|_| queue_length != info.queue_length).map(Step::SetQueueLength),
+            carrier.filter(|_| carrier != info.carrier).map(Step::SetCarrier),
             description.map(Step::Describe),
         ];
         steps.into_iter().flatten().collect()
@@ -215,8 +234,8 @@ impl Snapshot {
     /// The configuration that names these properties as they are.
     pub(crate) fn as_config(&self) -> InterfaceConfig {
         let InterfaceInfo { mtu, mac, queue_length, .. } = self.info;
-        let description = self.description.clone();
-        InterfaceConfig { mtu: Some(mtu), mac, queue_length, description, ..InterfaceConfig::new() }
+        let (carrier, description) = (self.carrier, self.description.clone());
+        InterfaceConfig { mtu: Some(mtu), mac, queue_length, carrier, description, ..InterfaceConfig::new() }
     }
 }
 
@@ -228,6 +247,7 @@ pub(crate) enum Step {
     SetMtu(Mtu),
     SetMac(MacAddress),
     SetQueueLength(u32),
+    SetCarrier(bool),
     Describe(CString),
     SetState(State),
 }
@@ -240,6 +260,7 @@ impl Step {
             Self::SetMtu(mtu) => interface.set_mtu(*mtu),
             Self::SetMac(mac) => interface.set_mac(*mac),
             Self::SetQueueLength(packets) => interface.set_queue_length(*packets),
+            Self::SetCarrier(on) => interface.set_carrier(*on),
             Self::Describe(text) => interface.set_description(text),
             Self::SetState(state) => interface.set_state(*state),
         }
@@ -253,6 +274,9 @@ impl Step {
             Self::SetMtu(mtu) => format!("its MTU is {}, and was {mtu}", now.mtu),
             Self::SetMac(mac) => format!("its MAC address was {mac}, and is another"),
             Self::SetQueueLength(packets) => format!("its queue length was {packets}, and is another"),
+            Self::SetCarrier(was) => {
+                format!("its carrier was {}, and is not", if *was { "on" } else { "off" })
+            }
             Self::Describe(text) => format!("its description was {text:?}, and is another"),
             Self::SetState(state) => format!("it is {}, and was {state}", now.state),
         }

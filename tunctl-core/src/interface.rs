@@ -56,16 +56,27 @@ pub struct InterfaceInfo {
     pub owner: Option<Uid>,
     /// The group whose members may attach without privilege.
     pub group: Option<Gid>,
+    /// Whether it has a carrier: whether the link works, as far as its driver knows. `None` where the system
+    /// has no such thing.
+    ///
+    /// An interface that is up and has no carrier is like one whose cable is pulled out: the system sends no
+    /// packet out of it, and drops and counts those that it should send. What a program sends arrives
+    /// nevertheless.
+    ///
+    /// On Linux, the carrier goes on when the first device is attached, off when the last one is closed, and
+    /// [otherwise](Interface::set_carrier) as programs switch it.
+    #[doc(alias = "IFLA_CARRIER")]
+    pub carrier: Option<bool>,
     /// How many queues are attached, disabled ones included. `None` where the kernel does not say.
     ///
-    /// Linux counts the queues of a multi-queue interface; of a single queue its carrier tells, so one whose
-    /// carrier was switched off counts as absent.
+    /// Linux counts the queues of a multi-queue interface. A single queue shows by the carrier alone: without
+    /// one, a persistent interface is without device, or its carrier was switched off, and this is `None`.
     pub queues: Option<u32>,
 }
 
 impl InterfaceInfo {
     /// What is known of every interface, for a backend to complete: down, not persistent,
-    /// nobody's, MAC address and queues unknown.
+    /// nobody's, MAC address, carrier and queues unknown.
     #[must_use]
     pub fn new(name: InterfaceName, index: InterfaceIndex, layer: Layer, mtu: Mtu) -> Self {
         Self {
@@ -80,6 +91,7 @@ impl InterfaceInfo {
             queue_length: None,
             owner: None,
             group: None,
+            carrier: None,
             queues: None,
         }
     }
@@ -257,6 +269,27 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     fn set_queue_length(&self, packets: u32) -> Result<()> {
         let _ = packets;
         Err(Error::new(Operation::SetQueueLength, Cause::Unsupported))
+    }
+
+    /// Switches its carrier on or off. Without a [carrier](InterfaceInfo::carrier), the system sends no packet
+    /// out of an interface, though it is up. A program that serves as a link uses it to say that the far end
+    /// cannot be reached: routing programs choose another way, and a bridge stops forwarding.
+    ///
+    /// Packets that wait stay, and what the program sends still arrives.
+    ///
+    /// # Errors
+    ///
+    /// `NoQueue`: it is to go on, and no queue is in service; `MissingCapability`; `Unsupported`; `Gone`.
+    ///
+    /// # Platform
+    ///
+    /// Linux, where the interface of an open device takes no capability. Linux 6.18 sends nothing more when
+    /// this returns; older kernels may take up to a second. The other systems cannot.
+    #[doc(alias = "TUNSETCARRIER")]
+    #[doc(alias = "IFLA_CARRIER")]
+    fn set_carrier(&self, on: bool) -> Result<()> {
+        let _ = on;
+        Err(Error::new(Operation::SetCarrier, Cause::Unsupported))
     }
 
     /// Its description, a text for people; empty if it has none.

@@ -92,6 +92,8 @@ operations! {
     SetMac = "set MAC address of",
     /// [`Interface::set_queue_length`](crate::Interface::set_queue_length).
     SetQueueLength = "set queue length of",
+    /// [`Interface::set_carrier`](crate::Interface::set_carrier).
+    SetCarrier = "set carrier of",
     /// [`Interface::description`](crate::Interface::description) and
     /// [`Interface::set_description`](crate::Interface::set_description).
     Describe = "describe",

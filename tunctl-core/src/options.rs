@@ -183,6 +183,12 @@ impl CreateOptions {
         self.configured(|config| config.queue_length(packets))
     }
 
+    /// Whether it has a carrier; see [`InterfaceConfig::carrier`].
+    #[doc(alias = "TUNSETCARRIER")]
+    pub fn carrier(self, on: bool) -> Self {
+        self.configured(|config| config.carrier(on))
+    }
+
     /// Adds an address. May be repeated; see [`InterfaceConfig::address`].
     pub fn address<A>(self, address: A) -> Self
     where

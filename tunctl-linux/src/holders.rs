@@ -61,7 +61,8 @@ impl Found {
     /// that were not found belong to processes that the caller may not look into, or that went to another
     /// namespace.
     pub(crate) fn of(self, queues: Option<u32>) -> Holders {
-        Holders::new(self.holders, queues.unwrap_or(1) > self.descriptors)
+        // Without a carrier, nobody counts a single queue. Then it has most likely been closed.
+        Holders::new(self.holders, queues.unwrap_or(0) > self.descriptors)
     }
 }
 

@@ -164,9 +164,11 @@ impl LinuxInterface {
             let name = attached()?;
             let found = self.netlink.report(self.index).map_err(|error| self.fail(operation, &error))?;
             match found {
-                Some((Link::Tun(info), answer))
+                Some((Link::Tun(mut info), answer))
                     if info.layer == self.layer && name.is_none_or(|name| name == info.name) =>
                 {
+                    // The descriptor is attached: its queue is the one that nobody counts.
+                    info.queues = info.queues.or(descriptor.as_ref().map(|_| 1));
                     return Ok((info, answer));
                 }
                 // It was renamed between the two questions.
@@ -311,6 +313,25 @@ impl Interface for LinuxInterface {
     fn set_queue_length(&self, packets: u32) -> Result<()> {
         let is_so = |info: &InterfaceInfo| info.queue_length == Some(packets);
         self.change_link(Operation::SetQueueLength, is_so, LinkAttribute::TxQueueLen(packets))
+    }
+
+    /// # Platform
+    ///
+    /// On Linux, the interface of an open device takes no capability.
+    fn set_carrier(&self, on: bool) -> Result<()> {
+        self.change(
+            Operation::SetCarrier,
+            |info| info.carrier == Some(on),
+            |netlink| {
+                match self.descriptor.upgrade() {
+                    Some(descriptor) => tun::set_carrier(descriptor.as_fd(), on)?,
+                    None => netlink.change_link(self.index, LinkAttribute::Carrier(on.into()))?,
+                }
+                // The kernel stops or begins to send in the background, and catches up before it answers
+                // (rtnl_getlink calls linkwatch_sync_dev, Linux 6.18).
+                netlink.link_by_index(self.index).map(drop)
+            },
+        )
     }
 
     fn description(&self) -> Result<CString> {

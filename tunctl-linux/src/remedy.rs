@@ -125,6 +125,8 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
                 .with_detail("the kernel has no memory for open queues of that length")
         }
         (Errno::EPERM, Operation::Move) => may_not_move(),
+        // The driver's own answer (tun_net_change_carrier).
+        (Errno::EPERM, Operation::SetCarrier) if context.is_privileged() => Reason::new(Cause::NoQueue),
         (Errno::EPERM, _) => unprivileged(context),
         (Errno::ENODEV | Errno::EBADFD, _) => gone(),
         (Errno::EEXIST, Operation::Move) => Reason::new(Cause::Exists)

@@ -147,6 +147,10 @@ impl Harness for MockHarness {
         self.backend.set_state(*name, if up { State::Up } else { State::Down });
     }
 
+    fn set_carrier(&self, name: &InterfaceName, on: bool) -> Option<bool> {
+        Some(self.backend.set_carrier(*name, on).is_ok())
+    }
+
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
         self.backend.as_caller(Caller::user(uid, gid).capable(capable), work);
     }

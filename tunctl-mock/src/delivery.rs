@@ -10,6 +10,8 @@ pub enum Delivery {
     Full,
     /// The packet was dropped and counted: no queue is in service.
     Unattached,
+    /// The packet was dropped and counted: the interface has no carrier.
+    NoCarrier,
     /// The packet was not sent: the interface is down.
     Down,
     /// The packet was not sent, because no system would send it: it is empty, longer than the MTU, on a tap

@@ -153,7 +153,13 @@ impl Interface for MockInterface {
     }
 
     fn info(&self) -> Result<InterfaceInfo> {
-        self.ask(Operation::Inspect, NetDevice::info)
+        let is_attached = self.descriptor.strong_count() > 0;
+        self.ask(Operation::Inspect, |device| {
+            let mut info = device.info();
+            // A single queue that the kernel does not count is this one's.
+            info.queues = info.queues.or(is_attached.then_some(1));
+            info
+        })
     }
 
     fn statistics(&self) -> Result<Statistics> {
@@ -220,6 +226,17 @@ impl Interface for MockInterface {
             Operation::SetQueueLength,
             |info| info.queue_length == Some(packets),
             |kernel| kernel.change_queue_length(self.key, self.socket, packets),
+        )
+    }
+
+    fn set_carrier(&self, on: bool) -> Result<()> {
+        self.change(
+            Operation::SetCarrier,
+            |info| info.carrier == Some(on),
+            |kernel| match self.descriptor.upgrade() {
+                Some(file) => kernel.set_carrier_of(*file, on),
+                None => kernel.change_carrier(self.key, self.socket, on),
+            },
         )
     }
 

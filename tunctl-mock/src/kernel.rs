@@ -144,6 +144,7 @@ pub(crate) struct NetDevice {
     flags: CreateFlags,
     link: LinkProperties,
     state: State,
+    /// The carrier (`netif_carrier_ok`).
     carrier: bool,
     persistent: bool,
     owner: Option<Uid>,
@@ -289,6 +290,15 @@ impl NetDevice {
         self.flags.contains(CreateFlags::MULTI_QUEUE)
     }
 
+    /// How many queues the kernel reports. It counts them if there may be several (`tun_fill_info`). A single
+    /// one shows by the carrier, and by the existence of an interface that is not persistent.
+    fn reported_queues(&self) -> Option<u32> {
+        if self.is_multi_queue() {
+            return u32::try_from(self.queues()).ok();
+        }
+        (self.carrier || !self.persistent).then_some(1)
+    }
+
     /// What the kernel reports about it by netlink.
     pub(crate) fn info(&self) -> InterfaceInfo {
         let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.link.mtu);
@@ -298,7 +308,8 @@ impl NetDevice {
         info.persistent = self.persistent;
         info.owner = self.owner;
         info.group = self.group;
-        info.queues = u32::try_from(self.queues()).ok();
+        info.carrier = Some(self.carrier);
+        info.queues = self.reported_queues();
         info
     }
 }

@@ -172,6 +172,18 @@ impl MockBackend {
         self.with(&of, |world, id| world.step(|kernel| kernel.set_state(id, state)));
     }
 
+    /// Another program switches the carrier of the interface, as if a cable were plugged in or pulled out.
+    /// Without carrier, what the test [injects](Self::inject) is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As the kernel refuses that program: `NoQueue` if the carrier is to go on and no queue is in service.
+    /// `NotFound`.
+    #[doc(alias = "IFLA_CARRIER")]
+    pub fn set_carrier(&self, of: impl Target, on: bool) -> Result<()> {
+        self.try_with(&of, Operation::SetCarrier, |world, id| world.step(|kernel| kernel.set_carrier(id, on)))
+    }
+
     /// The system looks for routers, as Linux does by itself after `up` if IPv6 is on: a program must expect
     /// packets that it did not ask for. Returns the outcome of the router solicitation.
     ///

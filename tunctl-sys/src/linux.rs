@@ -238,6 +238,12 @@ pub const TUNSETQUEUE: Opcode = iow(217);
 pub const TUNSETIFINDEX: Opcode = iow(218);
 /// `int`: the bytes that writers may have in flight.
 pub const TUNSETSNDBUF: Opcode = iow(212);
+/// `int`, filled in: the bytes that writers may have in flight.
+pub const TUNGETSNDBUF: Opcode = ior(211);
+/// Integer: the link type, one of `ARPHRD_*`.
+pub const TUNSETLINK: Opcode = iow(205);
+/// `int`, boolean: whether the interface has a carrier.
+pub const TUNSETCARRIER: Opcode = iow(226);
 /// `struct tun_filter`: the MAC addresses whose frames a tap's reader wants. Here only [`NoMacFilter`], which
 /// has none.
 pub const TUNSETTXFILTER: Opcode = iow(209);
@@ -259,8 +265,6 @@ pub const TUNSETSTEERINGEBPF: Opcode = ior(224);
 pub const TUNSETFILTEREBPF: Opcode = ior(225);
 /// `int`: the size of the virtio-net header.
 pub const TUNSETVNETHDRSZ: Opcode = iow(216);
-/// `int`: whether the interface has a carrier.
-pub const TUNSETCARRIER: Opcode = iow(226);
 /// No argument; the answer is a descriptor of the interface's network namespace.
 pub const TUNGETDEVNETNS: Opcode = io(227);
 
@@ -278,6 +282,9 @@ const _: () = {
     assert!(same(TUNGETIFF, libc::TUNGETIFF));
     assert!(same(TUNSETQUEUE, libc::TUNSETQUEUE));
     assert!(same(TUNSETSNDBUF, libc::TUNSETSNDBUF));
+    assert!(same(TUNGETSNDBUF, libc::TUNGETSNDBUF));
+    assert!(same(TUNSETLINK, libc::TUNSETLINK));
+    assert!(same(TUNSETCARRIER, libc::TUNSETCARRIER));
     assert!(same(TUNSETVNETHDRSZ, libc::TUNSETVNETHDRSZ));
     assert!(same(TUNGETFEATURES, libc::TUNGETFEATURES));
     assert!(same(TUNSETCARRIER, libc::TUNSETCARRIER));

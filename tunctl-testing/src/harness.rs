@@ -182,6 +182,10 @@ impl Harness for LinuxHarness {
         as_root(|| rtnetlink::set_up(name, up));
     }
 
+    fn set_carrier(&self, name: &InterfaceName, on: bool) -> Option<bool> {
+        Some(as_root(|| rtnetlink::set_carrier(name, on)))
+    }
+
     /// The switches of the interface itself: those of the namespace stay as [`LinuxHarness::new`] sets them.
     fn look_for_routers(&self, name: &InterfaceName) -> bool {
         rtnetlink::set_up(name, true);

@@ -21,12 +21,14 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_CARRIER: u16 = 33;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -68,6 +70,31 @@ pub fn set_up(name: &InterfaceName, up: bool) {
     let flags = if up { IFF_UP } else { 0 };
     change(RTM_NEWLINK, &link(index(name), flags, IFF_UP))
         .unwrap_or_else(|errno| panic!("switch {name}: {errno}"));
+}
+
+/// Whether an interface has a carrier, which a driver reports also while the interface is down.
+#[must_use]
+pub fn carrier(name: &InterfaceName) -> Option<bool> {
+    // `struct ifinfomsg`.
+    const LINK_HEADER: usize = 16;
+    let question = link(index(name), 0, 0);
+    let answers = exchange(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, &question)
+        .unwrap_or_else(|errno| panic!("ask about {name}: {errno}"));
+    let (_, payload) = answers.into_iter().find(|(kind, _)| *kind == RTM_NEWLINK)?;
+    let part = attributes(payload.get(LINK_HEADER..)?).find(|part| part.kind == IFLA_CARRIER)?;
+    part.payload.first().map(|&on| on != 0)
+}
+
+/// Switches the carrier of an interface; false if no queue is in service, and the driver refuses.
+#[must_use]
+pub fn set_carrier(name: &InterfaceName, on: bool) -> bool {
+    let mut request = link(index(name), 0, 0);
+    attach(&mut request, IFLA_CARRIER, &[on.into()]);
+    match change(RTM_NEWLINK, &request) {
+        Ok(()) => true,
+        Err(Errno::EPERM) => false,
+        Err(errno) => panic!("switch the carrier of {name}: {errno}"),
+    }
 }
 
 /// The addresses of an interface.

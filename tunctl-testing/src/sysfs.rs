@@ -12,6 +12,8 @@ use tunctl_core::{
     CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, State, Statistics, Uid,
 };
 
+use crate::rtnetlink;
+
 const INTERFACES: &str = "/sys/class/net";
 const IFF_UP: u32 = 1;
 const IFF_PERSIST: u32 = 0x800;
@@ -36,6 +38,8 @@ pub fn report(name: &InterfaceName) -> Option<InterfaceInfo> {
     info.mac = text(name, "address").and_then(|text| text.parse().ok());
     info.state = if number(name, "flags")? & IFF_UP == 0 { State::Down } else { State::Up };
     info.queue_length = number(name, "tx_queue_len");
+    // sysfs has it only while the interface is up.
+    info.carrier = rtnetlink::carrier(name);
     info.persistent = told & IFF_PERSIST != 0;
     // Nobody is -1, which is no number here.
     info.owner = number(name, "owner").and_then(Uid::new);

@@ -83,6 +83,15 @@ pub(super) fn group_name(gid: u32) -> Option<String> {
     Some(Group::from_gid(gid.into()).ok()??.name)
 }
 
+/// The value of a switch.
+pub(super) fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

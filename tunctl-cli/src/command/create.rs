@@ -14,9 +14,9 @@ use tunctl::{
 
 use super::advice::{self, patiently};
 use super::arguments::{AddressArgument, group, user, with};
-use super::properties::{Properties, Report};
+use super::properties::Properties;
 use super::signals::Signals;
-use super::{Failure, Outcome, note, output, output_advice};
+use super::{Failure, Outcome, note, output, output_advice, reports};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
@@ -139,7 +139,7 @@ impl Create {
     }
 
     fn print(&self, interface: &NativeInterface) -> Outcome {
-        let report = Report::of(interface)?;
+        let report = reports::one(interface, false)?;
         let printed =
             if self.json { output::json(&report) } else { writeln!(io::stdout(), "{}", report.name()) };
         Ok(printed?)

@@ -8,7 +8,7 @@ use tunctl::{InterfaceName, Native, TunBackend};
 use super::Outcome;
 use super::arguments::existing;
 use super::properties::Report;
-use super::{holders, output};
+use super::{output, reports};
 
 /// Show one TUN/TAP interface
 #[derive(Args)]
@@ -16,6 +16,9 @@ pub(super) struct Show {
     /// The interface
     #[arg(value_parser = existing())]
     name: InterfaceName,
+    /// Count its packets too: those from the program that has it open, and those to it
+    #[arg(long)]
+    stats: bool,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -23,7 +26,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self, backend: &Native) -> Outcome {
-        let report = Report::of(&backend.interface(&self.name)?)?;
+        let report = reports::one(&backend.interface(&self.name)?, self.stats)?;
         let written =
             if self.json { output::json(&report) } else { report.write_long(&mut io::stdout().lock()) };
         Ok(written?)
@@ -33,6 +36,9 @@ impl Show {
 /// List the TUN/TAP interfaces of this network namespace
 #[derive(Args)]
 pub(super) struct List {
+    /// Count the packets of each, too
+    #[arg(long, requires = "json")]
+    stats: bool,
     /// Print a JSON array of the objects that `show --json` prints
     #[arg(long)]
     json: bool,
@@ -40,7 +46,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(self, backend: &Native) -> Outcome {
-        let reports = holders::reports(backend)?;
+        let reports = reports::all(backend, self.stats)?;
         if self.json {
             output::json(&reports)?;
         } else if reports.is_empty() {

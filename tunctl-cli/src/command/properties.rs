@@ -1,17 +1,16 @@
 //! An interface's properties: as arguments that change them, and in a report, for people and as JSON.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
 use tunctl::{
-    Cause, Escaped, Holder, Holders, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer,
-    MacAddress, Mtu, NativeInterface, Result,
+    Counters, Escaped, Holder, Holders, InterfaceAddress, InterfaceConfig, InterfaceInfo, Layer, MacAddress,
+    Mtu, Statistics,
 };
 
-use super::arguments::{group_name, user_name, with};
-use super::holders;
+use super::arguments::{group_name, on_or_off, user_name, with};
 use super::output::{Columns, width};
 
 /// The properties that `create` and `set` both take.
@@ -26,6 +25,9 @@ pub(super) struct Properties {
     /// The most packets that wait for a program in each queue
     #[arg(long, value_name = "PACKETS")]
     queue_length: Option<u32>,
+    /// Whether it has a carrier; without one, the system sends nothing out of it
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    carrier: Option<bool>,
     /// A text that describes it; an empty one removes the description
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -37,6 +39,7 @@ impl Properties {
         config = with(config, self.mtu, InterfaceConfig::mtu);
         config = with(config, self.mac, InterfaceConfig::mac);
         config = with(config, self.queue_length, InterfaceConfig::queue_length);
+        config = with(config, self.carrier, InterfaceConfig::carrier);
         with(config, self.description.clone(), InterfaceConfig::description)
     }
 }
@@ -52,6 +55,10 @@ pub(super) struct Report {
     mac: Option<String>,
     state: String,
     queue_length: Option<u32>,
+    /// `None` where interfaces have none.
+    carrier: Option<&'static str>,
+    /// The name of the bridge, or other interface, whose port it is.
+    master: Option<String>,
     /// `None` if it has none, or no interface of this system has one.
     description: Option<String>,
     persistent: bool,
@@ -61,6 +68,8 @@ pub(super) struct Report {
     queues: Option<u32>,
     /// `null` if somebody has it open, and is not seen from here.
     holders: Option<Vec<HolderReport>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistics: Option<StatisticsReport>,
     /// Whether there are more holders than are seen.
     #[serde(skip)]
     others: bool,
@@ -72,6 +81,34 @@ struct HolderReport {
     command: String,
 }
 
+/// The directions have the names of the library, which are the program's.
+#[derive(Serialize)]
+struct StatisticsReport {
+    from_program: CountersReport,
+    to_program: CountersReport,
+}
+
+#[derive(Serialize)]
+struct CountersReport {
+    packets: u64,
+    bytes: u64,
+    errors: u64,
+    dropped: u64,
+}
+
+impl From<Counters> for CountersReport {
+    fn from(Counters { packets, bytes, errors, dropped, .. }: Counters) -> Self {
+        Self { packets, bytes, errors, dropped }
+    }
+}
+
+impl CountersReport {
+    fn in_words(&self) -> String {
+        let Self { packets, bytes, errors, dropped } = self;
+        format!("{packets} packets, {bytes} bytes, {errors} errors, {dropped} dropped")
+    }
+}
+
 impl From<Holder> for HolderReport {
     fn from(holder: Holder) -> Self {
         Self { pid: holder.pid, command: holder.command }
@@ -79,29 +116,30 @@ impl From<Holder> for HolderReport {
 }
 
 impl Report {
-    pub(super) fn of(interface: &NativeInterface) -> Result<Self> {
-        let description = match interface.description() {
-            Err(error) if error.cause() == Cause::Unsupported => CString::default(),
-            description => description?,
-        };
-        let (info, addresses) = (interface.info()?, interface.addresses()?);
-        Ok(Self::new(info, &description, &addresses, holders::of(interface)?))
-    }
-
     pub(super) fn new(
         info: InterfaceInfo,
         description: &CStr,
         addresses: &[InterfaceAddress],
         holders: Holders,
+        master: Option<String>,
     ) -> Self {
         let seen: Vec<_> = holders.seen.into_iter().map(HolderReport::from).collect();
         Self {
             description: Some(description.to_string_lossy().into_owned()).filter(|text| !text.is_empty()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
+            master,
             holders: (!seen.is_empty() || !holders.others).then_some(seen),
             others: holders.others,
             ..Self::from(info)
         }
+    }
+
+    /// The same with the counters.
+    pub(super) fn with_statistics(mut self, counted: Statistics) -> Self {
+        let Statistics { from_program, to_program, .. } = counted;
+        self.statistics =
+            Some(StatisticsReport { from_program: from_program.into(), to_program: to_program.into() });
+        self
     }
 
     pub(super) fn name(&self) -> &str {
@@ -131,18 +169,23 @@ impl Report {
             ("addresses", or_none(self.addresses.join(", "))),
             ("queues", or_unknown(self.queues)),
             ("queue_length", or_unknown(self.queue_length)),
+            ("carrier", self.carrier.unwrap_or("unknown").to_owned()),
+            ("master", or_none(Escaped::new(self.master.as_deref().unwrap_or_default()).to_string())),
             (
                 "description",
                 or_none(Escaped::new(self.description.as_deref().unwrap_or_default()).to_string()),
             ),
             ("holders", self.holders_in_words()),
         ];
+        let counted = self.statistics.iter().flat_map(|counted| {
+            [("from_program", counted.from_program.in_words()), ("to_program", counted.to_program.in_words())]
+        });
         writeln!(output, "{}", self.name)?;
-        rows.iter().try_for_each(|(property, value)| {
+        rows.into_iter().chain(counted).try_for_each(|(property, value)| {
             let property = format!("  {property:<12}");
             let mut line = Columns::new(width(), property.len() + 1);
             line.push(0, &property, &property);
-            line.push_words(1, value);
+            line.push_words(1, &value);
             writeln!(output, "{}", line.finish())
         })
     }
@@ -208,6 +251,8 @@ impl From<InterfaceInfo> for Report {
             mac: info.mac.map(|mac| mac.to_string()),
             state: info.state.to_string(),
             queue_length: info.queue_length,
+            carrier: info.carrier.map(|on| if on { "on" } else { "off" }),
+            master: None,
             description: None,
             persistent: info.persistent,
             owner: info.owner.map(tunctl::Uid::get),
@@ -215,6 +260,7 @@ impl From<InterfaceInfo> for Report {
             addresses: Vec::new(),
             queues: info.queues,
             holders: None,
+            statistics: None,
             others: true,
         }
     }

@@ -6,7 +6,7 @@ use tunctl::{
 };
 
 use super::advice::patiently;
-use super::arguments::{existing, group, user, with};
+use super::arguments::{existing, group, on_or_off, user, with};
 use super::properties::Properties;
 use super::{Failure, Outcome};
 
@@ -52,14 +52,6 @@ struct Changes {
     /// Whether it stays when no program has it open; "off" deletes it at once if no program has it open
     #[arg(long, value_name = "on|off", value_parser = on_or_off)]
     persist: Option<bool>,
-}
-
-fn on_or_off(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("expected on or off"),
-    }
 }
 
 const NOTHING: &str =

@@ -178,12 +178,23 @@ impl Watch {
             note(&format_args!("watching {name} in both directions (Ctrl-C stops)"));
         }
         let info = source.interface.info()?;
+        let has_carrier = info.carrier != Some(false);
         match (info.state, info.queues) {
             (State::Up, Some(0)) => {
                 note(&format_args!("no program has {name} open: no packet passes until one opens it"));
             }
             (State::Down, Some(0)) => note(&format_args!(
                 "{name} is down, and no program has it open: no packet passes until it is up and one opens it"
+            )),
+            (State::Up, None) if !has_carrier => note(&format_args!(
+                "no program has {name} open, or its carrier is switched off: no packet passes until that changes"
+            )),
+            (State::Down, None) if !has_carrier => note(&format_args!(
+                "{name} is down, and no program has it open, or its carrier is switched off: no packet passes \
+                 until that changes"
+            )),
+            (State::Up, Some(_)) if !has_carrier => note(&format_args!(
+                "the carrier of {name} is switched off: only packets from the program pass"
             )),
             (State::Down, _) => note(&format_args!("{name} is down: no packet passes until it is up")),
             (State::Up, _) => {}

@@ -24,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(set_does_all_or_nothing),
         case!(ipv6_is_given_up_only_if_that_is_said),
         case!(set_changes_the_queue_length),
+        case!(set_switches_the_carrier),
         case!(a_description_is_the_alias_and_is_shown),
         case!(an_mtu_that_is_refused_is_explained),
         case!(a_missing_address_is_explained),
@@ -73,6 +74,28 @@ fn set_changes_the_queue_length() {
     ip("tuntap add dev t0 mode tun");
     tunctl("set t0 --queue-length 9").ok();
     assert_eq!(link("t0").unwrap()["txqlen"], 9);
+}
+
+fn set_switches_the_carrier() {
+    let mut holder = Running::start("create t0 --tun --hold --up");
+    holder.line();
+    let has_carrier = || !tunctl_testing::has_flag("t0", "NO-CARRIER");
+    assert!(has_carrier());
+    tunctl("set t0 --carrier off").ok();
+    assert!(!has_carrier());
+    assert!(tunctl("show t0").ok().lines().any(|line| line.contains("carrier") && line.ends_with("off")));
+    let watching = tunctl("watch t0 --for 0.1");
+    assert!(watching.stderr.contains("only packets from the program pass"), "{watching:?}");
+    // All or nothing.
+    tunctl("set t0 --carrier on --remove 10.9.9.9/24").failed(1, &["10.9.9.9"]);
+    assert!(!has_carrier());
+    tunctl("set t0 --carrier on").ok();
+    assert!(has_carrier());
+    tunctl("set t0 --carrier maybe").failed(2, &["expected on or off"]);
+    // Nothing holds it, so there is nothing that it could be a link to.
+    ip("tuntap add dev idle mode tun");
+    tunctl("set idle --carrier on")
+        .failed(1, &["set carrier of idle", "no queue of the interface is in service"]);
 }
 
 fn a_description_is_the_alias_and_is_shown() {

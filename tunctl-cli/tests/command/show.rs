@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tunctl_testing::{Case, case, ip, link, skip};
 
 use super::process::{Running, tunctl};
-use super::support::{members, others, quiet_ipv6, shown};
+use super::support::{held_tun, members, others, quiet_ipv6, send, shown};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -14,6 +14,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(show_tells_owner_and_group).needs_root(),
         case!(show_names_the_holder),
         case!(show_counts_queues),
+        case!(show_counts_packets),
+        case!(show_names_the_bridge),
         case!(show_in_text_has_everything),
         case!(show_follows_a_rename),
         case!(show_refuses_what_is_missing_or_of_another_kind),
@@ -35,6 +37,7 @@ fn show_tells_what_iproute2_tells() {
         "name": "t0", "index": link("t0").unwrap()["ifindex"], "layer": "tap", "flags": null, "mtu": 1400,
         "mac": "02:00:5e:10:00:07", "state": "up", "queue_length": 1000, "persistent": true, "owner": null, "group": null,
         "description": null, "addresses": ["10.1.1.1/24", "fd01::1/48"], "queues": 0, "holders": [],
+        "carrier": "off", "master": null,
     });
     assert_eq!(told, expected);
     assert_eq!(sorted(&flags), ["multi_queue", "tap"]);
@@ -94,6 +97,37 @@ fn show_counts_queues() {
     for reader in &readers {
         assert!(holders.iter().any(|holder| holder["pid"] == reader.pid()), "{told}");
     }
+}
+
+fn show_counts_packets() {
+    quiet_ipv6();
+    let _holder = held_tun("t0");
+    // Nobody receives: the queue takes what it has room for.
+    tunctl("set t0 --queue-length 2").ok();
+    for _ in 0..5 {
+        send(b"hello", "10.1.1.5:9");
+    }
+    let zero = json!({ "packets": 0, "bytes": 0, "errors": 0, "dropped": 0 });
+    let lost = json!({ "packets": 0, "bytes": 0, "errors": 0, "dropped": 3 });
+    let expected = json!({ "from_program": zero, "to_program": lost });
+    let told: Value = serde_json::from_str(&tunctl("show t0 --stats --json").ok()).unwrap();
+    assert_eq!(told["statistics"], expected);
+    let told: Value = serde_json::from_str(&tunctl("list --stats --json").ok()).unwrap();
+    assert_eq!(told[0]["statistics"], expected);
+    assert!(shown("t0").get("statistics").is_none());
+    let text = tunctl("show t0 --stats").ok();
+    assert!(text.contains("to_program") && text.contains("3 dropped"), "{text}");
+    assert!(!tunctl("show t0").ok().contains("dropped"));
+    tunctl("list --stats").failed(2, &["--json"]);
+}
+
+fn show_names_the_bridge() {
+    ip("tuntap add dev t0 mode tap");
+    ip("link add br0 type bridge");
+    ip("link set t0 master br0");
+    assert_eq!(shown("t0")["master"], "br0");
+    let text = tunctl("show t0").ok();
+    assert!(text.lines().any(|line| line.contains("master") && line.ends_with("br0")), "{text}");
 }
 
 fn show_in_text_has_everything() {

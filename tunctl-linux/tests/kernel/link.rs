@@ -1,15 +1,21 @@
 //! What the kernel reports about an interface: counters, carrier, master, link type.
 
 use serde_json::Value;
-use tunctl_core::{Counters, CreateOptions, Interface, InterfaceIndex, State, Statistics, TunDevice};
+use tunctl_core::{
+    Counters, CreateOptions, Interface, InterfaceIndex, State, Statistics, TunBackend, TunDevice,
+};
 use tunctl_linux::{LinkType, OperationalState};
 use tunctl_packet::udp_packet;
 use tunctl_testing::{Case, case, ip, ip_json};
 
-use super::support::{address, create, tap, tun, without_ipv6};
+use super::support::{address, backend, create, quiet_tun, tap, tun, udp_payload, without_ipv6};
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(a_snapshot_is_what_ip_shows), case!(counters_are_those_of_proc_net_dev)]
+    vec![
+        case!(a_snapshot_is_what_ip_shows),
+        case!(counters_are_those_of_proc_net_dev),
+        case!(ip_sees_the_carrier_go_and_come),
+    ]
 }
 
 fn shown(name: &str) -> Value {
@@ -94,4 +100,36 @@ fn counters_are_those_of_proc_net_dev() {
     assert_eq!((sent.packets, sent.bytes), (1, u64::try_from(packet.len()).unwrap()));
     assert_eq!((sent.errors, sent.dropped), (1, 1));
     interface.set_state(State::Up).unwrap();
+}
+
+fn ip_sees_the_carrier_go_and_come() {
+    let (device, socket) = quiet_tun(CreateOptions::tun());
+    let interface = device.interface();
+    let seen = || {
+        let shown = shown("tun0");
+        let flags: Vec<_> = shown["flags"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        (flags.contains(&"LOWER_UP"), flags.contains(&"NO-CARRIER"), shown["operstate"].clone())
+    };
+    assert_eq!(seen(), (true, false, "UNKNOWN".into()));
+    for _ in 0..2 {
+        interface.set_carrier(false).unwrap();
+        // At once: what the kernel does in the background is done when set_carrier returns.
+        let dropped = interface.dropped().unwrap();
+        socket.send_to(b"lost", "10.77.0.2:9").unwrap();
+        assert_eq!(interface.dropped().unwrap(), dropped + 1);
+        assert_eq!(seen(), (false, true, "DOWN".into()));
+        assert_eq!(interface.snapshot().unwrap().operational_state, OperationalState::Down);
+        interface.set_carrier(true).unwrap();
+        socket.send_to(b"hello", "10.77.0.2:9").unwrap();
+        let mut packet = [0; 100];
+        let length = device.recv(&mut packet).unwrap();
+        assert_eq!(udp_payload(&packet[..length]), b"hello");
+        assert_eq!(seen(), (true, false, "UP".into()));
+    }
+    // Another program's switch is seen, and netlink is another way to the same.
+    ip("link set tun0 carrier off");
+    assert_eq!(interface.info().unwrap().carrier, Some(false));
+    let found = backend().interface(&"tun0".parse().unwrap()).unwrap();
+    found.set_carrier(true).unwrap();
+    assert_eq!(seen(), (true, false, "UP".into()));
 }

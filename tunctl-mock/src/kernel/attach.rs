@@ -56,16 +56,13 @@ impl Kernel {
         let file = self.open_file(id)?;
         let device = self.interfaces.get_mut(&id).ok_or(NO_DEVICE)?;
         device.attached.push(file);
-        // The first queue of an interface sets its headers. A further queue leaves them, since the other
-        // readers rely on them.
-        let is_first = device.queues() == 1;
-        if is_first {
+        // The first queue of an interface sets its headers, and switches the carrier on. A further queue
+        // leaves both, since the other readers rely on them.
+        if device.queues() == 1 {
             device.flags = wanted.flags & KEPT_FLAGS;
+            self.switch_carrier(id, true);
         }
-        let info = device.info();
-        if is_first {
-            self.set_carrier(id, true);
-        }
+        let info = self.device(id).ok_or(NO_DEVICE)?.info();
         Ok(Attached { file, interface: id, info })
     }
 
@@ -150,7 +147,7 @@ impl Kernel {
             flags: CreateFlags::empty(),
             link: LinkProperties::new(wanted.layer, id),
             state: State::Down,
-            carrier: true,
+            carrier: false,
             persistent: false,
             owner: None,
             group: None,

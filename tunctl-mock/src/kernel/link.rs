@@ -209,6 +209,28 @@ impl Kernel {
         Ok(())
     }
 
+    pub(crate) fn change_carrier(&mut self, key: LinkKey, socket: SocketCapabilities, on: bool) -> Result {
+        self.may_configure(socket)?;
+        let id = self.at(key)?.id;
+        self.set_carrier(id, on)
+    }
+
+    /// Switches the carrier by an attached descriptor (`TUNSETCARRIER`), which takes no capability.
+    pub(crate) fn set_carrier_of(&mut self, file: FileId, on: bool) -> Result {
+        let id = self.attached_mut(file)?.id;
+        self.set_carrier(id, on)
+    }
+
+    /// Switches the carrier (`tun_net_change_carrier`): on only if a queue is in service.
+    pub(crate) fn set_carrier(&mut self, id: InterfaceId, on: bool) -> Result {
+        let device = self.device(id).ok_or(NO_DEVICE)?;
+        if on && device.attached.is_empty() {
+            return Err(Errno::EPERM.reason(Cause::NoQueue));
+        }
+        self.switch_carrier(id, on);
+        Ok(())
+    }
+
     /// Sets the alias (`dev_set_alias`). The attribute's policy (`ifla_policy`) bounds its length.
     pub(crate) fn change_description(
         &mut self,

@@ -116,7 +116,7 @@ impl Kernel {
     }
 
     /// The last descriptor of a file is closed (`tun_chr_close`, `__tun_detach`). An interface that is not
-    /// persistent is deleted with its last file, detached ones included.
+    /// persistent is deleted with its last file, detached ones included; another one loses its carrier.
     pub(crate) fn close(&mut self, file: FileId) {
         let Some(closed) = self.files.get_mut(file.0).and_then(Option::take) else { return };
         let Some(device) = closed.interface.and_then(|id| self.interfaces.get_mut(&id)) else { return };
@@ -125,7 +125,7 @@ impl Kernel {
         let id = device.id;
         let (queues, persistent) = (device.queues(), device.persistent);
         if queues == 0 {
-            self.set_carrier(id, false);
+            self.switch_carrier(id, false);
             if !persistent {
                 self.unregister(id);
             }

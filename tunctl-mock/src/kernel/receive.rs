@@ -24,9 +24,13 @@ impl Kernel {
         if !device.is_sendable(&packet) {
             return Delivery::Refused;
         }
-        let Some(file) = device.choose_queue(&packet, now) else {
+        // Without carrier, the queueing discipline is one that drops and counts (`dev_deactivate`,
+        // `noop_enqueue`). The kernel puts it there in the background, but before it answers the next
+        // question about the interface (`linkwatch_sync_dev`).
+        let file = device.choose_queue(&packet, now);
+        let Some(file) = file.filter(|_| device.carrier) else {
             device.statistics.to_program.dropped += 1;
-            return Delivery::Unattached;
+            return if file.is_some() { Delivery::NoCarrier } else { Delivery::Unattached };
         };
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
         if open.queue.is_full() {

@@ -39,7 +39,7 @@ impl Kernel {
     /// Switches the carrier (`netif_carrier_on`, `netif_carrier_off`). The change of an interface that is up
     /// is reported, in the background and soon (`linkwatch_do_dev`); of one that is down, it is not: the next
     /// report of something else shows it.
-    pub(super) fn set_carrier(&mut self, id: InterfaceId, carrier: bool) {
+    pub(super) fn switch_carrier(&mut self, id: InterfaceId, carrier: bool) {
         let Some(device) = self.device_mut(id).filter(|device| device.carrier != carrier) else { return };
         device.carrier = carrier;
         if device.state == State::Up {

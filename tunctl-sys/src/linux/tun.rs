@@ -31,10 +31,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{
     InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, SIOCGSKNS, SIOCSIFHWADDR, TUNDETACHFILTER,
-    TUNGETDEVNETNS, TUNGETFEATURES, TUNGETIFF, TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE, TUNSETCARRIER,
-    TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETOFFLOAD, TUNSETOWNER, TUNSETPERSIST,
-    TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE, TUNSETVNETHDRSZ,
-    TUNSETVNETLE, iff as flags,
+    TUNGETDEVNETNS, TUNGETFEATURES, TUNGETIFF, TUNGETSNDBUF, TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE,
+    TUNSETCARRIER, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETLINK, TUNSETOFFLOAD,
+    TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE,
+    TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
 };
 use crate::ioctl::{self, Driver};
 
@@ -102,6 +102,12 @@ const SET_VNET_HEADER_SIZE: Setter<c_int> = unsafe { Setter::new(TUNSETVNETHDRSZ
 const SET_SEND_BUFFER: Setter<c_int> = unsafe { Setter::new(TUNSETSNDBUF) };
 // SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
 const GET_VNET_HEADER_SIZE: Getter<c_int> = unsafe { Getter::new(TUNGETVNETHDRSZ) };
+// SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
+const GET_SEND_BUFFER: Getter<c_int> = unsafe { Getter::new(TUNGETSNDBUF) };
+// SAFETY: `__tun_chr_ioctl` takes the argument as the number of a link type and never dereferences it.
+const SET_LINK_TYPE: ByValue = unsafe { ByValue::new(TUNSETLINK) };
+// SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
+const SET_CARRIER: Setter<c_int> = unsafe { Setter::new(TUNSETCARRIER) };
 // SAFETY: `update_filter` copies in the four bytes of `struct tun_filter` that precede its addresses, then as
 // many addresses of six bytes as they count, which is none in the only `NoMacFilter` that exists. It writes
 // nothing.
@@ -128,8 +134,6 @@ const GET_DEVICE_NAMESPACE: ByValue = unsafe { ByValue::new(TUNGETDEVNETNS) };
 const GET_OPENERS_NAMESPACE: ByValue = unsafe { ByValue::new(SIOCGSKNS) };
 // SAFETY: `__tun_chr_ioctl` writes one `unsigned int` and reads nothing; any bytes are a valid one.
 const GET_FEATURES: Getter<c_uint> = unsafe { Getter::new(TUNGETFEATURES) };
-// SAFETY: `__tun_chr_ioctl` copies one `u32` in, which has an `int`'s size, and writes nothing.
-const SET_CARRIER: Setter<c_int> = unsafe { Setter::new(TUNSETCARRIER) };
 
 /// Creates an interface, or attaches to one; `request` then holds the name that the kernel chose.
 ///
@@ -249,6 +253,37 @@ pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> 
 #[doc(alias = "TUNSETSNDBUF")]
 pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
     SET_SEND_BUFFER.call(fd, &bytes).map(drop)
+}
+
+/// Returns how many bytes written packets may occupy in the kernel before a writer must wait.
+///
+/// # Errors
+///
+/// `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNGETSNDBUF")]
+pub fn send_buffer(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+    GET_SEND_BUFFER.call(fd)
+}
+
+/// Sets the interface's link type, by its number (`ARPHRD_*`).
+///
+/// # Errors
+///
+/// `EBUSY`: the interface is up. `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETLINK")]
+pub fn set_link_type(fd: BorrowedFd<'_>, number: u16) -> io::Result<()> {
+    SET_LINK_TYPE.call(fd, c_int::from(number)).map(drop)
+}
+
+/// Switches the interface's carrier on or off. It takes no capability, which the same by netlink would.
+///
+/// # Errors
+///
+/// `EPERM`: it is to go on, and no queue is in service. `EINVAL`: the kernel is older than the request (Linux
+/// 4.20). `EBADFD`: as [`set_persist`].
+#[doc(alias = "TUNSETCARRIER")]
+pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    SET_CARRIER.call(fd, &c_int::from(on)).map(drop)
 }
 
 /// Returns the size of the virtio-net header in front of each packet, in bytes.
@@ -423,16 +458,6 @@ pub fn set_filter_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[doc(alias = "TUNGETFEATURES")]
 pub fn features(fd: BorrowedFd<'_>) -> io::Result<c_uint> {
     GET_FEATURES.call(fd)
-}
-
-/// Sets whether the interface has a carrier.
-///
-/// # Errors
-///
-/// `EINVAL`: the kernel is older than the request (Linux 4.20). `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETCARRIER")]
-pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    SET_CARRIER.call(fd, &c_int::from(on)).map(drop)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(crate) enum InterfaceCall {
     SetMtu(u32),
     SetMac(String),
     SetQueueLength(u32),
+    SetCarrier(bool),
     Describe(String),
     /// Whether it is described so.
     IsDescribed(String),
@@ -40,6 +41,7 @@ pub(crate) struct Config {
     mtu: Option<u32>,
     mac: Option<String>,
     queue_length: Option<u32>,
+    carrier: Option<bool>,
     description: Option<String>,
     state: Option<State>,
     present: Vec<String>,
@@ -78,6 +80,7 @@ impl InterfaceCall {
             Self::SetMtu(_) => Operation::SetMtu,
             Self::SetMac(_) => Operation::SetMac,
             Self::SetQueueLength(_) => Operation::SetQueueLength,
+            Self::SetCarrier(_) => Operation::SetCarrier,
             Self::Describe(_) | Self::IsDescribed(_) => Operation::Describe,
             Self::AddAddress(_) => Operation::AddAddress,
             Self::RemoveAddress(_) => Operation::RemoveAddress,
@@ -99,6 +102,7 @@ impl InterfaceCall {
             // As only a kernel would name one, to hear what the other says.
             Self::SetMac(mac) => Answer::of(interface.set_mac(MacAddress::from_kernel(octets(mac))), done),
             Self::SetQueueLength(packets) => Answer::of(interface.set_queue_length(*packets), done),
+            Self::SetCarrier(on) => Answer::of(interface.set_carrier(*on), done),
             Self::Describe(text) => {
                 with(CString::new(text.as_str()), |text| Answer::of(interface.set_description(&text), done))
             }
@@ -130,6 +134,7 @@ impl InterfaceCall {
             Self::SetMtu(mtu) => format!("set_mtu(Mtu::new({mtu}).unwrap())"),
             Self::SetMac(mac) => format!("set_mac(MacAddress::from_kernel({:?}))", octets(mac)),
             Self::SetQueueLength(packets) => format!("set_queue_length({packets})"),
+            Self::SetCarrier(on) => format!("set_carrier({on})"),
             Self::Describe(text) => format!("set_description(c{text:?})"),
             Self::IsDescribed(text) => format!("description().map(|found| found.as_c_str() == c{text:?})"),
             Self::AddAddress(address) => format!("add_address({address:?}.parse().unwrap())"),
@@ -153,7 +158,7 @@ impl InterfaceCall {
         if known.is_some_and(|known| known.is_tun && known.mtu < LEAST_IPV6_MTU) && random.one_of(1, 12) {
             return Self::AddAddress((*random.pick(IPV6)).to_owned());
         }
-        match random.below(32) {
+        match random.below(34) {
             0..=4 => Self::SetState(state(random, 2, 3)),
             5..=7 => Self::SetMtu(*random.pick(MTUS)),
             8..=10 => Self::AddAddress(address(random, is_tun)),
@@ -176,13 +181,14 @@ impl InterfaceCall {
             27..=28 => Self::Describe(description(random)),
             29 => Self::IsDescribed(description(random)),
             30 => Self::Statistics,
+            31..=32 => Self::SetCarrier(random.one_of(1, 2)),
             _ => Self::Delete,
         }
     }
 
     /// What is gone is met seldom, so each call is as likely as the others.
     pub(crate) fn draw_for_a_gone_one(random: &mut Random) -> Self {
-        match random.below(14) {
+        match random.below(15) {
             0 => Self::SetState(state(random, 1, 2)),
             1 => Self::SetMtu(*random.pick(MTUS)),
             2 => Self::SetMac((*random.pick(MACS)).to_owned()),
@@ -196,6 +202,7 @@ impl InterfaceCall {
             10 => Self::Describe(description(random)),
             11 => Self::IsDescribed(description(random)),
             12 => Self::Statistics,
+            13 => Self::SetCarrier(random.one_of(1, 2)),
             _ => Self::Delete,
         }
     }
@@ -221,6 +228,7 @@ impl Config {
             mtu: random.one_of(1, 3).then(|| *random.pick(MTUS)),
             mac: random.one_of(1, 6).then(|| (*random.pick(MACS)).to_owned()),
             queue_length: random.one_of(1, 6).then(|| *random.pick(QUEUE_LENGTHS)),
+            carrier: random.one_of(1, 8).then(|| random.one_of(1, 2)),
             description: random.one_of(1, 6).then(|| description(random)),
             state: random.one_of(1, 3).then(|| state(random, 1, 2)),
             present: (0..random.below(4)).map(|_| address(random, is_tun)).collect(),
@@ -242,6 +250,9 @@ impl Config {
         }
         if let Some(packets) = self.queue_length {
             config = config.queue_length(packets);
+        }
+        if let Some(on) = self.carrier {
+            config = config.carrier(on);
         }
         if let Some(text) = &self.description {
             config = config.description(text.as_str());
@@ -266,6 +277,7 @@ impl Config {
         self.mtu.iter().for_each(|mtu| call(format!("mtu({mtu})")));
         self.mac.iter().for_each(|mac| call(format!("mac({mac:?})")));
         self.queue_length.iter().for_each(|packets| call(format!("queue_length({packets})")));
+        self.carrier.iter().for_each(|on| call(format!("carrier({on})")));
         self.description.iter().for_each(|text| call(format!("description({text:?})")));
         self.state.iter().for_each(|state| call(format!("state(State::{state:?})")));
         text

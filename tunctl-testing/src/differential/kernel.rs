@@ -173,6 +173,10 @@ impl Harness for Kernel {
         self.harness.set_up(name, up);
     }
 
+    fn set_carrier(&self, name: &InterfaceName, on: bool) -> Option<bool> {
+        self.harness.set_carrier(name, on)
+    }
+
     fn as_caller(&self, uid: u32, gid: u32, capable: bool, work: &mut dyn FnMut()) {
         self.harness.as_caller(uid, gid, capable, work);
     }
