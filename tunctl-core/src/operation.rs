@@ -94,6 +94,12 @@ operations! {
     SetQueueLength = "set queue length of",
     /// [`Interface::set_carrier`](crate::Interface::set_carrier).
     SetCarrier = "set carrier of",
+    /// Making an interface the port of a bridge, on backends that can.
+    SetMaster = "set master of",
+    /// Setting how many bytes of sent packets may be in flight, on backends that can.
+    SetSendBuffer = "set send buffer of",
+    /// Setting the link type of an interface, on backends that can.
+    SetLinkType = "set link type of",
     /// [`Interface::description`](crate::Interface::description) and
     /// [`Interface::set_description`](crate::Interface::set_description).
     Describe = "describe",

@@ -21,7 +21,7 @@ use crate::errno;
 use crate::netlink::Link;
 use crate::remedy;
 use crate::wait::wait;
-use crate::{LinuxInterface, Namespace, holders};
+use crate::{LinkType, LinuxInterface, Namespace, holders};
 
 /// An open TUN/TAP device of Linux: one queue of an interface.
 #[derive(Debug)]
@@ -119,6 +119,64 @@ impl LinuxDevice {
         let reason =
             if is_gone { remedy::gone() } else { remedy::configure(errno, operation, &diagnose::caller()) };
         Err(self.error(operation, errno, reason))
+    }
+
+    /// Sets how many bytes of the packets that it sent may be in flight. While there are as many or more, a
+    /// send is refused with `WouldBlock`, or waits.
+    ///
+    /// A packet is in flight until the system has consumed it, and most are consumed before the send returns.
+    /// One that is forwarded, as by a bridge, may wait at the other interface, where a slow link or a
+    /// queueing discipline holds it. A send buffer then keeps a program from sending more than the link
+    /// takes, which would be dropped there.
+    ///
+    /// A packet occupies more bytes than it has: about 800 if it is short, and about 2300 if it has 1500
+    /// bytes (Linux 6.18 on x86-64). A wait ends when fewer than half of the bytes are in flight.
+    ///
+    /// It applies to all queues that are in service, and to none that is attached later. Opening a device
+    /// resets it, to as good as no limit.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidValue`: less than 2 bytes, with which no wait would ever end, or more than `i32::MAX`;
+    /// `Gone`.
+    #[doc(alias = "TUNSETSNDBUF")]
+    pub fn set_send_buffer(&self, bytes: u32) -> Result<()> {
+        const OPERATION: Operation = Operation::SetSendBuffer;
+        match i32::try_from(bytes) {
+            Ok(bytes @ 2..) => self.configured(OPERATION, tun::set_send_buffer(self.fd.as_fd(), bytes)),
+            _ => {
+                let reason = Reason::new(Cause::InvalidValue)
+                    .with_detail(format!("a send buffer has from 2 to {} bytes", i32::MAX));
+                Err(reason.of(OPERATION).with_name(self.interface.last_name()))
+            }
+        }
+    }
+
+    /// How many bytes of the packets that it sent may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    #[doc(alias = "TUNGETSNDBUF")]
+    pub fn send_buffer(&self) -> Result<u32> {
+        let bytes = tun::send_buffer(self.fd.as_fd()).map_err(|error| {
+            let errno = errno::of(&error);
+            self.error(Operation::Inspect, errno, remedy::attached(errno))
+        })?;
+        // The kernel has no negative ones.
+        Ok(u32::try_from(bytes).unwrap_or_default())
+    }
+
+    /// Sets the link type of its interface, which tells programs that observe the interface what its packets
+    /// start with. The driver itself does not use it. It takes no capability.
+    ///
+    /// # Errors
+    ///
+    /// `Busy`: the interface is up; `Gone`.
+    #[doc(alias = "TUNSETLINK")]
+    pub fn set_link_type(&self, link_type: LinkType) -> Result<()> {
+        let set = tun::set_link_type(self.fd.as_fd(), link_type.get());
+        self.configured(Operation::SetLinkType, set)
     }
 
     fn not_destroyed(self, errno: Errno) -> DestroyError<Self> {

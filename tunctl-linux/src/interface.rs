@@ -149,7 +149,7 @@ impl LinuxInterface {
     }
 
     /// The same, with all else that the kernel reports of it.
-    fn report(&self, operation: Operation) -> Result<(InterfaceInfo, Answer)> {
+    pub(crate) fn report(&self, operation: Operation) -> Result<(InterfaceInfo, Answer)> {
         if let Some(reason) = &self.unknown {
             return Err(self.named(Reason::clone(reason).of(operation)));
         }
@@ -204,7 +204,7 @@ impl LinuxInterface {
         self.change(operation, is_so, |netlink| netlink.change_link(self.index, property))
     }
 
-    fn fail(&self, operation: Operation, error: &io::Error) -> Error {
+    pub(crate) fn fail(&self, operation: Operation, error: &io::Error) -> Error {
         if error.raw_os_error().is_none() {
             return self.named(diagnose::reason(error).of(operation));
         }
@@ -218,7 +218,7 @@ impl LinuxInterface {
         self.named(reason.with_errno(errno as i32).of(operation))
     }
 
-    fn named(&self, error: Error) -> Error {
+    pub(crate) fn named(&self, error: Error) -> Error {
         error.with_name(self.name)
     }
 }

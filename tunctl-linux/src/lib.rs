@@ -40,6 +40,7 @@ mod features;
 mod holders;
 mod inherited;
 mod interface;
+mod master;
 mod namespace;
 pub mod native;
 mod netlink;

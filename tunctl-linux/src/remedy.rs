@@ -149,6 +149,9 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
         (Errno::EBUSY, Operation::Rename) => Reason::new(Cause::Busy)
             .with_detail("the interface is up, and this kernel renames only interfaces that are down")
             .with_remedy("Take it down first."),
+        (Errno::EBUSY, Operation::SetLinkType) => Reason::new(Cause::Busy)
+            .with_detail("the interface is up, and its link type changes only while it is down")
+            .with_remedy("Take it down first."),
         (Errno::EADDRNOTAVAIL, Operation::RemoveAddress) => Reason::new(Cause::AddressNotFound),
         (Errno::EEXIST, Operation::AddAddress) => Reason::new(Cause::AddressExists),
         (Errno::EINVAL, Operation::AddAddress) => Reason::new(Cause::InvalidAddress).with_remedy(

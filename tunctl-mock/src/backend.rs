@@ -183,6 +183,9 @@ impl TunBackend for MockBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities::ALL.without(&[
             Operation::Interrupt,
+            Operation::SetMaster,
+            Operation::SetSendBuffer,
+            Operation::SetLinkType,
             Operation::Connect,
             Operation::Observe,
             Operation::Probe,

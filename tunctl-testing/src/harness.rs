@@ -14,7 +14,7 @@ use tunctl_core::{
     InterfaceIndex, InterfaceInfo, InterfaceName, Namespaces, Operation, Queues, Result, Statistics,
     TunBackend, TunDevice,
 };
-use tunctl_linux::{LinuxBackend, LinuxInterface, Namespace, Observer, netns};
+use tunctl_linux::{LinkType, LinuxBackend, LinuxInterface, Namespace, Observer, netns};
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
 use crate::caller::{as_caller, as_root};
@@ -247,6 +247,15 @@ impl Harness for LinuxHarness {
                 Some(Observer::new(device.interface()).map(drop))
             }
             Operation::Probe => Some(self.backend.features().map(drop)),
+            Operation::SetMaster | Operation::SetSendBuffer | Operation::SetLinkType => {
+                let device = as_root(|| self.backend.create(&CreateOptions::tap()));
+                let device = device.unwrap_or_else(|error| panic!("{error}"));
+                Some(match operation {
+                    Operation::SetMaster => device.interface().clear_master(),
+                    Operation::SetSendBuffer => device.set_send_buffer(1 << 20),
+                    _ => device.set_link_type(LinkType::ETHERNET),
+                })
+            }
             Operation::EnterNamespace => Some(enter_in_copy()),
             Operation::Namespace => Some(self.backend.make_namespace().map(drop)),
             Operation::Move => {

@@ -65,6 +65,15 @@ impl Netlink {
         Some(answer.statistics().from_program.dropped)
     }
 
+    /// The name of an interface of any kind; `None`: there is no such interface here.
+    pub(crate) fn name_of(&self, index: InterfaceIndex) -> io::Result<Option<InterfaceName>> {
+        let answer = self.link(link_message(index))?;
+        Ok(answer.and_then(|answer| {
+            let name = find(answer.payload.get(LINK_HEADER_SIZE..)?, ifla::IFNAME)?;
+            InterfaceName::from_kernel(name.strip_suffix(&[0])?).ok()
+        }))
+    }
+
     fn link(&self, question: LinkMessage) -> io::Result<Option<Answer>> {
         match self.request(&RouteNetlinkMessage::GetLink(question)) {
             Ok(answers) => Ok(answers.into_iter().find(|answer| answer.kind == rtm::NEWLINK)),

@@ -1,20 +1,31 @@
 //! What the kernel reports about an interface: counters, carrier, master, link type.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use tunctl_core::{
-    Counters, CreateOptions, Interface, InterfaceIndex, State, Statistics, TunBackend, TunDevice,
+    Cause, Counters, CreateOptions, Interface, InterfaceIndex, Operation, State, Statistics, TunBackend,
+    TunDevice,
 };
-use tunctl_linux::{LinkType, OperationalState};
+use tunctl_linux::{LinkType, LinuxDevice, OperationalState};
 use tunctl_packet::udp_packet;
-use tunctl_testing::{Case, case, ip, ip_json};
+use tunctl_testing::{Case, case, ip, ip_json, skip};
 
-use super::support::{address, backend, create, quiet_tun, tap, tun, udp_payload, without_ipv6};
+use super::support::{
+    address, backend, create, open, quiet_tun, refused, tap, tun, udp_payload, without_ipv6,
+};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(a_snapshot_is_what_ip_shows),
         case!(counters_are_those_of_proc_net_dev),
         case!(ip_sees_the_carrier_go_and_come),
+        case!(packets_cross_the_bridge_that_is_the_master),
+        case!(a_master_that_is_refused_leaves_the_one_that_was),
+        case!(a_send_waits_while_the_link_behind_a_bridge_is_slow).needs_tool("tc"),
+        case!(a_send_buffer_belongs_to_a_queue),
+        case!(a_link_type_changes_while_down),
     ]
 }
 
@@ -132,4 +143,151 @@ fn ip_sees_the_carrier_go_and_come() {
     let found = backend().interface(&"tun0".parse().unwrap()).unwrap();
     found.set_carrier(true).unwrap();
     assert_eq!(seen(), (true, false, "UP".into()));
+}
+
+/// A frame from one station to another, of an experimental protocol.
+fn frame(to: u8, from: u8, length: usize) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 0x88, 0xb5];
+    frame.resize(length, 0);
+    frame
+}
+
+fn port_of(name: &str) -> Value {
+    tunctl_testing::link(name).unwrap()["master"].clone()
+}
+
+fn packets_cross_the_bridge_that_is_the_master() {
+    without_ipv6();
+    ip("link add br0 type bridge");
+    ip("link set br0 up");
+    let [one, other] = ["tap0", "tap1"].map(|name| create(CreateOptions::tap().up(), name));
+    assert_eq!(one.interface().master().unwrap(), None);
+    for device in [&one, &other] {
+        device.interface().set_master("br0").unwrap();
+        device.interface().set_master("br0").unwrap();
+        assert_eq!(device.interface().master().unwrap(), Some("br0".parse().unwrap()));
+    }
+    assert_eq!((port_of("tap0"), port_of("tap1")), ("br0".into(), "br0".into()));
+    let sent = frame(9, 1, 60);
+    one.send(&sent).unwrap();
+    let mut buffer = [0; 2000];
+    let length = other.recv_timeout(&mut buffer, Duration::from_secs(10)).unwrap();
+    assert_eq!(buffer[..length], sent);
+
+    one.interface().clear_master().unwrap();
+    one.interface().clear_master().unwrap();
+    assert_eq!((port_of("tap0"), one.interface().master().unwrap()), (Value::Null, None));
+    one.send(&sent).unwrap();
+    assert!(other.try_recv(&mut buffer).unwrap_err().is_would_block());
+}
+
+fn a_master_that_is_refused_leaves_the_one_that_was() {
+    ip("link add br0 type bridge");
+    ip("link add veth0 type veth peer name veth1");
+    let (tap, tun) = (tap("tap0"), tun("tun0"));
+    let interface = tap.interface();
+    interface.set_master("br0").unwrap();
+    for (master, cause, words) in [
+        ("veth0", Cause::InvalidValue, "veth0: it is no bridge, bond or VRF"),
+        ("lo", Cause::InvalidValue, "lo: it is no bridge"),
+        ("nothing", Cause::NotFound, "ip link add nothing type bridge"),
+        ("a/b", Cause::InvalidName, ""),
+    ] {
+        let error = refused(interface.set_master(master));
+        assert_eq!((error.operation(), error.cause()), (Operation::SetMaster, cause), "{error}");
+        assert!(error.to_string().contains(words) && !error.to_string().contains("not undone"), "{error}");
+        // The kernel itself takes it from its old master first.
+        assert_eq!(port_of("tap0"), "br0");
+    }
+    let error = refused(tun.interface().set_master("br0"));
+    assert_eq!(error.cause(), Cause::LayerMismatch, "{error}");
+    assert!(error.to_string().ends_with("Create a tap."), "{error}");
+    ip("link delete tap0");
+    assert!(refused(interface.set_master("br0")).is_gone());
+    assert!(refused(interface.clear_master()).is_gone());
+    assert!(refused(interface.master()).is_gone());
+}
+
+/// A bridge with a tap and a veth, whose link takes a thousand bytes a second after the first two thousand.
+fn slow_bridge() -> LinuxDevice {
+    without_ipv6();
+    ip("link add br0 type bridge");
+    ip("link set br0 up");
+    ip("link add veth0 type veth peer name veth1");
+    ip("link set veth0 up master br0");
+    ip("link set veth1 up");
+    let words = "qdisc add dev veth0 root tbf rate 400kbit burst 2000 limit 1000000";
+    let slowed = Command::new("tc").args(words.split_whitespace()).output().expect("tc starts");
+    if !slowed.status.success() {
+        skip(&format!("the kernel has no tbf: {}", String::from_utf8_lossy(&slowed.stderr)));
+    }
+    let device = create(CreateOptions::tap().up(), "tap0");
+    device.interface().set_master("br0").unwrap();
+    device
+}
+
+fn a_send_waits_while_the_link_behind_a_bridge_is_slow() {
+    let device = slow_bridge();
+    let frame = frame(9, 1, 1000);
+    assert_eq!(device.send_buffer().unwrap(), i32::MAX.unsigned_abs());
+    device.set_send_buffer(20_000).unwrap();
+    assert_eq!(device.send_buffer().unwrap(), 20_000);
+    let dropped = || device.interface().statistics().unwrap().from_program.dropped;
+    let before = dropped();
+    let mut sent = 0;
+    let error = loop {
+        match device.try_send(&frame) {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 1000, "the send buffer bounds nothing");
+    };
+    assert!(error.is_would_block(), "{error}");
+    assert_eq!(error.raw_os_error(), Some(11));
+    // Nothing is lost, and the poll says so, too.
+    assert_eq!(dropped(), before);
+    assert!(!tunctl_testing::poll_state(&device).writable);
+    // A send that waits goes on once the link has taken half.
+    let started = Instant::now();
+    device.send(&frame).unwrap();
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_millis(10), "{waited:?}");
+    // A larger buffer makes room at once.
+    while device.try_send(&frame).is_ok() {}
+    device.set_send_buffer(1 << 20).unwrap();
+    device.try_send(&frame).unwrap();
+    println!("{sent} frames of 1000 bytes in 20000 bytes; then one waited {waited:?}");
+}
+
+fn a_send_buffer_belongs_to_a_queue() {
+    let several = CreateOptions::tun().multi_queue(true);
+    let first = create(several.clone(), "many");
+    let second = open(several.clone(), "many").unwrap();
+    first.set_send_buffer(4000).unwrap();
+    let third = open(several, "many").unwrap();
+    let buffers = [&first, &second, &third].map(|device| device.send_buffer().unwrap());
+    assert_eq!(buffers, [4000, 4000, i32::MAX.unsigned_abs()]);
+    for bytes in [0, 1, 1 << 31] {
+        let error = refused(first.set_send_buffer(bytes));
+        assert_eq!((error.operation(), error.cause()), (Operation::SetSendBuffer, Cause::InvalidValue));
+        assert_eq!(first.send_buffer().unwrap(), 4000);
+    }
+    ip("link delete many");
+    assert!(refused(first.set_send_buffer(4000)).is_gone());
+    assert!(refused(first.send_buffer()).is_gone());
+}
+
+fn a_link_type_changes_while_down() {
+    let device = tun("tun0");
+    let shown = || tunctl_testing::link("tun0").unwrap()["link_type"].clone();
+    assert_eq!(shown(), "none");
+    device.set_link_type(LinkType::RADIOTAP).unwrap();
+    assert_eq!(shown(), "ieee802.11/radiotap");
+    assert_eq!(device.interface().snapshot().unwrap().link_type, LinkType::RADIOTAP);
+    ip("link set tun0 up");
+    let error = refused(device.set_link_type(LinkType::NONE));
+    assert_eq!((error.operation(), error.cause()), (Operation::SetLinkType, Cause::Busy), "{error}");
+    assert_eq!(shown(), "ieee802.11/radiotap");
+    ip("link delete tun0");
+    assert!(refused(device.set_link_type(LinkType::NONE)).is_gone());
 }
