@@ -106,6 +106,12 @@ impl<'a> AttachPlan<'a> {
             vnet_header: options.get_flags().contains(CreateFlags::VNET_HDR),
             pattern,
         };
+        if options.get_index().is_some() {
+            let reason = Reason::new(Cause::Unsupported);
+            return Err(
+                plan.error(reason.with_detail("this system chooses the indices of interfaces itself"))
+            );
+        }
         let flags = options.get_flags();
         let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE;
         if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {

@@ -18,6 +18,11 @@ mod features;
 mod lab;
 mod list;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod master;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "command/no_master.rs"]
+mod master;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod netns;
 mod output;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,7 +1,7 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, gone,
+    Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, gone, indices,
     interface_handles, joining, lifetime, lookup, mac, names, namespaces, permission, persistence, queues,
     readiness, reading, refusal_order, renaming, replacing, segments, statistics, steering, stopping,
     strangers, unasked, virtio_net, writing,
@@ -14,6 +14,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         names::cases(),
         lifetime::cases(),
         adopting::cases(),
+        indices::cases(),
         lookup::cases(),
         strangers::cases(),
         gone::cases(),

@@ -43,6 +43,7 @@ mod events;
 mod expect;
 mod gone;
 mod harness;
+mod indices;
 mod interface_handles;
 mod joining;
 mod lifetime;

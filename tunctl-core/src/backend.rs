@@ -254,6 +254,11 @@ fn attach_and_configure<B: TunBackend + ?Sized>(
         return Err(named(invalid.clone().with_operation(mode.operation()), options));
     }
     let device = backend.attach(mode, options)?;
+    let index = device.interface().index();
+    if options.get_index().is_some_and(|wanted| wanted != index) {
+        let invalid = Error::from(InvalidOptions::OtherIndex { index });
+        return Err(named(invalid.with_operation(mode.operation()), options));
+    }
     match configure(&device, options) {
         Ok(()) => Ok(device),
         Err(error) => {

@@ -38,6 +38,7 @@ pub struct InterfaceConfig {
     /// Every address that is not in `present` goes.
     pub(crate) replaces: bool,
     pub(crate) drop_ipv6: bool,
+    pub(crate) without_dad: bool,
     /// The first value that was wrong.
     pub(crate) invalid: Option<Error>,
 }
@@ -132,6 +133,15 @@ impl InterfaceConfig {
         Error: From<A::Error>,
     {
         self.with(address, |config, address| config.present.push(address))
+    }
+
+    /// Whether its new IPv6 addresses are added
+    /// [without duplicate address detection](crate::Interface::add_address_without_dad), and so are usable
+    /// at once.
+    #[doc(alias = "IFA_F_NODAD")]
+    pub const fn without_dad(mut self, on: bool) -> Self {
+        self.without_dad = on;
+        self
     }
 
     /// An address that it has and is to lose. May be repeated.

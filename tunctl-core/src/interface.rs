@@ -146,6 +146,26 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     #[doc(alias = "RTM_NEWADDR")]
     fn add_address(&self, address: InterfaceAddress) -> Result<bool>;
 
+    /// Adds an address as [`add_address`](Self::add_address) does, without duplicate address detection: a
+    /// socket can be bound to it when this returns, if the interface is up.
+    ///
+    /// A system first asks on the link of a tap whether another station has an IPv6 address already, and for
+    /// a second or two nobody can use it. Where nobody else can have it, as behind a device that a program
+    /// made for itself, that is lost time. On a tun, and for IPv4, both methods are the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add_address`](Self::add_address); `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. The other systems cannot leave it out for one address.
+    #[doc(alias = "IFA_F_NODAD")]
+    fn add_address_without_dad(&self, address: InterfaceAddress) -> Result<bool> {
+        let _ = address;
+        Err(Error::new(Operation::AddAddress, Cause::Unsupported))
+    }
+
     /// Removes an address; prefix length and peer must be those of the one that is there.
     ///
     /// # Errors
@@ -271,8 +291,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         Err(Error::new(Operation::SetQueueLength, Cause::Unsupported))
     }
 
-    /// Switches its carrier on or off. Without a [carrier](InterfaceInfo::carrier), the system sends no packet
-    /// out of an interface, though it is up. A program that serves as a link uses it to say that the far end
+    /// Switches its carrier on or off. Without a [carrier](InterfaceInfo::carrier), the system sends no
+    /// packet out of an interface, though it is up. A program that serves as a link uses it to say that the far end
     /// cannot be reached: routing programs choose another way, and a bridge stops forwarding.
     ///
     /// Packets that wait stay, and what the program sends still arrives.

@@ -3,8 +3,8 @@
 use tunctl_packet::Layer;
 
 use crate::{
-    CreateFlags, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceName, MacAddress, Mtu, NamePattern,
-    Result, State, Uid,
+    CreateFlags, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceIndex, InterfaceName, MacAddress,
+    Mtu, NamePattern, Result, State, Uid,
 };
 
 /// What to create or to open: layer, name, packet headers, queues, and the configuration of the interface.
@@ -32,6 +32,7 @@ use crate::{
 pub struct CreateOptions {
     name: Option<NamePattern>,
     flags: CreateFlags,
+    index: Option<InterfaceIndex>,
     owner: Option<Uid>,
     group: Option<Gid>,
     persistent: Option<bool>,
@@ -51,7 +52,7 @@ impl CreateOptions {
 
     fn with_flags(flags: CreateFlags) -> Self {
         let config = InterfaceConfig::new();
-        Self { name: None, flags, owner: None, group: None, persistent: None, config }
+        Self { name: None, flags, index: None, owner: None, group: None, persistent: None, config }
     }
 
     /// Options with exactly these flags, and a name that the kernel chooses.
@@ -90,6 +91,21 @@ impl CreateOptions {
             Ok(name) => self.name = Some(name),
             Err(error) => self.config.invalidate(error),
         }
+        self
+    }
+
+    /// The index of a new interface. Without it, the kernel chooses the next one.
+    ///
+    /// A test, or a program that another must find again, may want a certain one. It is refused with `Busy`
+    /// if another interface of the network namespace has it, and with `InvalidOptions` if the interface
+    /// exists already and has another.
+    ///
+    /// # Platform
+    ///
+    /// Linux; elsewhere it is `Unsupported`.
+    #[doc(alias = "TUNSETIFINDEX")]
+    pub const fn index(mut self, index: InterfaceIndex) -> Self {
+        self.index = Some(index);
         self
     }
 
@@ -198,6 +214,12 @@ impl CreateOptions {
         self.configured(|config| config.address(address))
     }
 
+    /// Adds its IPv6 addresses without duplicate address detection; see [`InterfaceConfig::without_dad`].
+    #[doc(alias = "IFA_F_NODAD")]
+    pub fn without_dad(self, on: bool) -> Self {
+        self.configured(|config| config.without_dad(on))
+    }
+
     /// Brings the interface up, so that it takes packets. It needs no address for that.
     pub fn up(self) -> Self {
         self.configured(|config| config.state(State::Up))
@@ -218,6 +240,12 @@ impl CreateOptions {
     #[must_use]
     pub fn get_exact_name(&self) -> Option<InterfaceName> {
         self.name.as_ref().and_then(NamePattern::exact)
+    }
+
+    /// The index that a new interface is to have; `None` leaves it to the kernel.
+    #[must_use]
+    pub const fn get_index(&self) -> Option<InterfaceIndex> {
+        self.index
     }
 
     /// The flags.
@@ -280,6 +308,12 @@ pub enum InvalidOptions {
     /// The options have no whole name, which opening an existing interface needs.
     #[error("to open an existing interface, specify its whole name")]
     NoName,
+    /// The options name an index, and the interface exists with another.
+    #[error("the interface exists with the index {index}; only a new one can be given an index")]
+    OtherIndex {
+        /// The index that the interface has.
+        index: InterfaceIndex,
+    },
     /// The caller asked for no queue at all.
     #[error("an interface has at least one queue")]
     NoQueues,

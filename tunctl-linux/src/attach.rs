@@ -150,6 +150,14 @@ impl<'a> Attach<'a> {
             // A pattern holds at most 15 bytes and no NUL.
             return Err(self.fail(Reason::new(Cause::InvalidName)));
         };
+        // The driver ignores it where the interface exists.
+        if let Some(index) = self.options.get_index() {
+            tun::set_index(fd.as_fd(), index.get()).map_err(|error| {
+                let reason =
+                    Reason::new(Cause::InvalidValue).with_detail(format!("the kernel has no index {index}"));
+                self.fail_with(errno::of(&error), reason)
+            })?;
+        }
         tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno::of(&error), flags))?;
         Ok(fd)
     }
@@ -194,7 +202,8 @@ impl<'a> Attach<'a> {
             _ => Vec::new(),
         };
         let operation = self.mode.operation();
-        let attempt = Attempt { operation, flags, name, existing: existing.as_ref(), holders };
+        let index = self.options.get_index();
+        let attempt = Attempt { operation, flags, name, index, existing: existing.as_ref(), holders };
         let reason = remedy::attach(errno, attempt, &diagnose::caller());
         self.fail_with(errno, reason)
     }

@@ -139,6 +139,29 @@ impl LinuxInterface {
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
+    fn add_with(&self, address: InterfaceAddress, detection: DuplicateDetection) -> Result<bool> {
+        if self.has(address, Operation::AddAddress)? {
+            return Ok(false);
+        }
+        match self.netlink.add_address(self.index, address, detection) {
+            Ok(()) => {
+                if let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) {
+                    self.settle(address);
+                }
+                Ok(true)
+            }
+            // Another was faster, or it is there in another form.
+            Err(error) if errno::of(&error) == Errno::EEXIST => {
+                if self.has(address, Operation::AddAddress)? {
+                    Ok(false)
+                } else {
+                    Err(self.fail(Operation::AddAddress, &error))
+                }
+            }
+            Err(error) => Err(self.fail(Operation::AddAddress, &error)),
+        }
+    }
+
     /// What the kernel reports of the interface, if it is still the same one. Every operation asks this
     /// first, because the index of an interface that was deleted or moved away may be another's by now.
     ///
@@ -247,31 +270,18 @@ impl Interface for LinuxInterface {
     /// Linux first asks on the link whether another has it, and for about a second a socket cannot be bound
     /// to it.
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
-        if self.has(address, Operation::AddAddress)? {
-            return Ok(false);
-        }
         // Linux would not ask on a tun either, but would find that out only later.
-        let detection = match self.layer {
-            Layer::Tun => DuplicateDetection::Off,
-            Layer::Tap => DuplicateDetection::On,
-        };
-        match self.netlink.add_address(self.index, address, detection) {
-            Ok(()) => {
-                if let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) {
-                    self.settle(address);
-                }
-                Ok(true)
-            }
-            // Another was faster, or it is there in another form.
-            Err(error) if errno::of(&error) == Errno::EEXIST => {
-                if self.has(address, Operation::AddAddress)? {
-                    Ok(false)
-                } else {
-                    Err(self.fail(Operation::AddAddress, &error))
-                }
-            }
-            Err(error) => Err(self.fail(Operation::AddAddress, &error)),
-        }
+        self.add_with(
+            address,
+            match self.layer {
+                Layer::Tun => DuplicateDetection::Off,
+                Layer::Tap => DuplicateDetection::On,
+            },
+        )
+    }
+
+    fn add_address_without_dad(&self, address: InterfaceAddress) -> Result<bool> {
+        self.add_with(address, DuplicateDetection::Off)
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {

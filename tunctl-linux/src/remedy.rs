@@ -11,7 +11,7 @@ mod packet;
 mod permission;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, CreateFlags, Holder, InterfaceName, Layer, Operation, Reason};
+use tunctl_core::{Cause, CreateFlags, Holder, InterfaceIndex, InterfaceName, Layer, Operation, Reason};
 
 use crate::netlink::Link;
 
@@ -60,6 +60,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) operation: Operation,
     pub(crate) flags: CreateFlags,
     pub(crate) name: Option<InterfaceName>,
+    pub(crate) index: Option<InterfaceIndex>,
     /// The interface that has the name.
     pub(crate) existing: Option<&'a Link>,
     /// The processes that are seen to hold it.
@@ -68,10 +69,12 @@ pub(crate) struct Attempt<'a> {
 
 /// `TUNSETIFF` failed on an open node.
 pub(crate) fn attach(errno: Errno, attempt: Attempt<'_>, context: &CallerContext) -> Reason {
-    let Attempt { operation, flags, name, existing, holders } = attempt;
+    let Attempt { operation, flags, name, index, existing, holders } = attempt;
     match (errno, existing) {
         (Errno::ENOTTY | Errno::ENOSYS, _) => other_driver(errno),
         (_, None) if operation == Operation::Open => not_found(),
+        // The name is free, so the index is not.
+        (Errno::EBUSY, None) if index.is_some() => index_taken(index),
         (Errno::EBUSY | Errno::EINVAL, Some(Link::Other(_))) => not_a_tun(),
         (Errno::EBUSY, _) if flags.contains(CreateFlags::TUN_EXCL) => {
             exists(existing, flags).with_holders(holders)
@@ -103,6 +106,14 @@ pub(crate) fn attach(errno: Errno, attempt: Attempt<'_>, context: &CallerContext
         (Errno::EPERM, _) => unprivileged(context),
         (errno, _) => from_errno(errno),
     }
+}
+
+/// The chosen index is that of another interface.
+fn index_taken(index: Option<InterfaceIndex>) -> Reason {
+    let index = index.map(|index| format!(" {index}")).unwrap_or_default();
+    Reason::new(Cause::Busy)
+        .with_detail(format!("another interface has the index{index}"))
+        .with_remedy("Choose another index, or leave it to the kernel.")
 }
 
 /// The name is taken, and a new interface was asked for.

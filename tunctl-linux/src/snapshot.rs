@@ -7,8 +7,8 @@ use tunctl_core::{InterfaceAddress, InterfaceIndex, InterfaceInfo, Statistics};
 
 use crate::netlink::Answer;
 
-/// Everything that the kernel reports about an interface, at one moment: what `ip -d -s link` and `ip address`
-/// show of a tun.
+/// Everything that the kernel reports about an interface, at one moment: what `ip -d -s link` and
+/// `ip address` show of a tun.
 ///
 /// Taken by [`LinuxInterface::snapshot`](crate::LinuxInterface::snapshot), or of all interfaces by
 /// [`LinuxBackend::survey`](crate::LinuxBackend::survey).

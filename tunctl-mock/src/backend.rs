@@ -124,7 +124,7 @@ impl Step<'_> {
 
     fn attach(self, extra: CreateFlags) -> kernel::Result<Attached> {
         let wanted = AttachRequest {
-            index: None,
+            index: self.options.get_index(),
             namespace: self.namespace,
             name: self.options.get_name().map(NamePattern::as_bytes),
             flags: self.options.get_flags() | extra,

@@ -179,6 +179,11 @@ impl Interface for MockInterface {
         Ok(true)
     }
 
+    /// The mock detects no duplicates: an address is there at once.
+    fn add_address_without_dad(&self, address: InterfaceAddress) -> Result<bool> {
+        self.add_address(address)
+    }
+
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {
         let there = self.has(address, Operation::RemoveAddress)?;
         self.step(Operation::RemoveAddress, |kernel| {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::unistd::{Group, User};
-use tunctl::{Gid, InterfaceAddress, InterfaceName, InvalidAddress, Uid};
+use tunctl::{Gid, InterfaceAddress, InterfaceIndex, InterfaceName, InvalidAddress, Uid};
 
 /// An address, and whether the user specified its prefix length.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,11 @@ pub(super) fn user_name(uid: u32) -> Option<String> {
 /// The name of a group, if this system knows it.
 pub(super) fn group_name(gid: u32) -> Option<String> {
     Some(Group::from_gid(gid.into()).ok()??.name)
+}
+
+/// The index of an interface.
+pub(super) fn index(text: &str) -> Result<InterfaceIndex, &'static str> {
+    text.parse().ok().and_then(InterfaceIndex::new).ok_or("expected a number from 1 on")
 }
 
 /// The value of a switch.

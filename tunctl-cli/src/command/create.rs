@@ -8,12 +8,12 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{
-    Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, NamePattern, Native,
-    NativeDevice, NativeInterface, Operation, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceIndex,
+    NamePattern, Native, NativeDevice, NativeInterface, Operation, TunBackend, TunDevice, Uid,
 };
 
 use super::advice::{self, patiently};
-use super::arguments::{AddressArgument, group, user, with};
+use super::arguments::{AddressArgument, group, index, user, with};
 use super::properties::Properties;
 use super::signals::Signals;
 use super::{Failure, Outcome, note, output, output_advice, reports};
@@ -54,6 +54,13 @@ pub(super) struct Create {
     /// An address, such as 10.1.1.1/24 or fd77::1/64; may be repeated
     #[arg(long = "address", value_name = "CIDR")]
     addresses: Vec<AddressArgument>,
+    /// Add IPv6 addresses without asking first whether another station has them, so that they are usable at
+    /// once
+    #[arg(long, requires = "addresses")]
+    no_dad: bool,
+    /// The index of a new interface
+    #[arg(long, value_name = "NUMBER", value_parser = index)]
+    index: Option<InterfaceIndex>,
     /// The other end of a point-to-point link, for the address of the same family
     #[arg(long, value_name = "IP", requires = "addresses")]
     peer: Option<IpAddr>,
@@ -154,13 +161,15 @@ impl Create {
             .exclusive(self.exclusive)
             .config(self.config()?);
         options = with(options, self.name, CreateOptions::name);
+        options = with(options, self.index, CreateOptions::index);
         options = with(options, self.owner, CreateOptions::owner);
         options = with(options, self.group, CreateOptions::group);
         Ok(options)
     }
 
     fn config(&self) -> Outcome<InterfaceConfig> {
-        let addresses = self.addresses()?.into_iter().fold(InterfaceConfig::new(), InterfaceConfig::address);
+        let none = InterfaceConfig::new().without_dad(self.no_dad);
+        let addresses = self.addresses()?.into_iter().fold(none, InterfaceConfig::address);
         let config = self.properties.add_to(addresses);
         Ok(if self.up { config.up() } else { config })
     }

@@ -7,6 +7,7 @@ use tunctl::{
 
 use super::advice::patiently;
 use super::arguments::{existing, group, on_or_off, user, with};
+use super::master::Master;
 use super::properties::Properties;
 use super::{Failure, Outcome};
 
@@ -31,12 +32,18 @@ struct Changes {
     renamed: Option<InterfaceName>,
     #[command(flatten)]
     properties: Properties,
+    #[command(flatten)]
+    master: Master,
     /// Permit an MTU of less than 1280 bytes to remove the IPv6 addresses (IPv6 needs 1280)
     #[arg(long, requires = "mtu")]
     drop_ipv6: bool,
     /// Add an address, such as 10.1.1.1/24 or fd77::1/64
     #[arg(long = "add", value_name = "CIDR")]
     add: Vec<InterfaceAddress>,
+    /// Add IPv6 addresses without asking first whether another station has them, so that they are usable at
+    /// once
+    #[arg(long)]
+    no_dad: bool,
     /// Remove an address; write one with a peer as show prints it: "10.0.0.1 peer 10.0.0.2/32"
     #[arg(long = "remove", value_name = "CIDR")]
     remove: Vec<InterfaceAddress>,
@@ -57,17 +64,23 @@ struct Changes {
 const NOTHING: &str =
     "nothing to change: specify a property, such as --mtu 1400 (tunctl set --help lists them)";
 
+const OPENS: &str =
+    "owner, group and persistence change by another way than the bridge: do it in two commands";
+
 impl Set {
     pub(super) fn run(self, backend: &Native) -> Outcome {
         let config = self.changes.config();
-        let Changes { owner, group, persist, .. } = self.changes;
+        let Changes { owner, group, persist, master, .. } = self.changes;
         let only_config = owner.is_none() && group.is_none() && persist.is_none();
-        if only_config && config == InterfaceConfig::new() {
+        if only_config && config == InterfaceConfig::new() && !master.is_named() {
             return Err(Failure::Usage(NOTHING.into()));
+        }
+        if master.is_named() && !only_config {
+            return Err(Failure::Usage(OPENS.into()));
         }
         let interface = backend.interface(&self.name)?;
         if only_config {
-            return Ok(interface.apply(&config)?);
+            return Ok(master.apply(&interface, &config)?);
         }
         let mut options = interface.info()?.options()?.config(config);
         options = with(options, owner, CreateOptions::owner);
@@ -82,6 +95,7 @@ impl Changes {
     fn config(&self) -> InterfaceConfig {
         let none =
             InterfaceConfig::new().drop_ipv6(self.drop_ipv6).replace_addresses(!self.replace.is_empty());
+        let none = if self.no_dad { none.without_dad(true) } else { none };
         let present = self.add.iter().chain(&self.replace).copied();
         let mut config = present.fold(none, InterfaceConfig::address);
         config = self.remove.iter().copied().fold(config, InterfaceConfig::remove_address);

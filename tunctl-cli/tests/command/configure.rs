@@ -1,5 +1,7 @@
 //! `tunctl up`, `down` and `set`.
 
+use std::net::UdpSocket;
+
 use tunctl_testing::{Case, Snapshot, case, ip, ip_json, link};
 
 use super::process::{Running, tunctl, wait_until};
@@ -25,6 +27,9 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(ipv6_is_given_up_only_if_that_is_said),
         case!(set_changes_the_queue_length),
         case!(set_switches_the_carrier),
+        case!(set_makes_a_tap_the_port_of_a_bridge),
+        case!(create_chooses_the_index),
+        case!(an_address_is_usable_at_once_if_that_is_asked_for),
         case!(a_description_is_the_alias_and_is_shown),
         case!(an_mtu_that_is_refused_is_explained),
         case!(a_missing_address_is_explained),
@@ -96,6 +101,46 @@ fn set_switches_the_carrier() {
     ip("tuntap add dev idle mode tun");
     tunctl("set idle --carrier on")
         .failed(1, &["set carrier of idle", "no queue of the interface is in service"]);
+}
+
+fn set_makes_a_tap_the_port_of_a_bridge() {
+    ip("link add br0 type bridge");
+    ip("link add br1 type bridge");
+    tunctl("create t0 --tap").ok();
+    let master = || link("t0").unwrap()["master"].clone();
+    tunctl("set t0 --master br0").ok();
+    assert_eq!(master(), "br0");
+    // All or nothing.
+    tunctl("set t0 --master br1 --remove 10.9.9.9/24").failed(1, &["10.9.9.9"]);
+    assert_eq!(master(), "br0");
+    tunctl("set t0 --master lo --mtu 1400").failed(1, &["set master of t0", "no bridge"]);
+    assert_eq!((master(), mtu("t0")), ("br0".into(), 1500.into()));
+    tunctl("set t0 --master br1 --queue-length 9").ok();
+    assert_eq!((master(), &link("t0").unwrap()["txqlen"]), ("br1".into(), &9.into()));
+    tunctl("set t0 --no-master --persist on").failed(2, &["two commands"]);
+    tunctl("set t0 --no-master").ok();
+    assert!(master().is_null());
+    tunctl("create t1 --tun").ok();
+    tunctl("set t1 --master br0").failed(1, &["this is a tun", "Create a tap."]);
+}
+
+fn create_chooses_the_index() {
+    tunctl("create t0 --index 4077").ok();
+    assert_eq!(link("t0").unwrap()["ifindex"], 4077);
+    tunctl("create t1 --index 4077").failed(1, &["another interface has the index 4077"]);
+    assert!(!exists("t1"));
+    tunctl("create t0 --index 4078").failed(1, &["exists with the index 4077"]);
+    tunctl("create t1 --index 0").failed(2, &["a number from 1"]);
+}
+
+fn an_address_is_usable_at_once_if_that_is_asked_for() {
+    let mut holder = Running::start("create t0 --tap --hold --up --no-dad --address fd77::1/64");
+    holder.line();
+    UdpSocket::bind("[fd77::1]:0").unwrap();
+    tunctl("set t0 --no-dad --add fd78::1/64").ok();
+    UdpSocket::bind("[fd78::1]:0").unwrap();
+    tunctl("set t0 --add fd79::1/64").ok();
+    UdpSocket::bind("[fd79::1]:0").unwrap_err();
 }
 
 fn a_description_is_the_alias_and_is_shown() {

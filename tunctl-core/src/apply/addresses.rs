@@ -12,7 +12,7 @@ pub(super) fn settle<I: Interface>(
 ) -> Result<()> {
     let Wanted { kept, stale } = Wanted::of(config, before);
     for &address in &config.present {
-        add(interface, address, &stale)?;
+        add(interface, config, address, &stale)?;
     }
     for &address in &stale {
         remove_if_there(interface, address)?;
@@ -85,8 +85,17 @@ fn missing(wanted: &[InterfaceAddress], held: &[InterfaceAddress]) -> impl Itera
 }
 
 /// Adds an address, in place of its old forms if they are in its way and are to go.
-fn add<I: Interface>(interface: &I, address: InterfaceAddress, stale: &[InterfaceAddress]) -> Result<()> {
-    match interface.add_address(address) {
+fn add<I: Interface>(
+    interface: &I,
+    config: &InterfaceConfig,
+    address: InterfaceAddress,
+    stale: &[InterfaceAddress],
+) -> Result<()> {
+    let add = || match config.without_dad && address.address().is_ipv6() {
+        true => interface.add_address_without_dad(address),
+        false => interface.add_address(address),
+    };
+    match add() {
         Err(error) if error.cause() == Cause::AddressExists => {
             let mut old_forms = stale.iter().filter(|old| old.address() == address.address()).peekable();
             if old_forms.peek().is_none() {
@@ -95,7 +104,7 @@ fn add<I: Interface>(interface: &I, address: InterfaceAddress, stale: &[Interfac
             for &old in old_forms {
                 remove_if_there(interface, old)?;
             }
-            interface.add_address(address).map(drop)
+            add().map(drop)
         }
         outcome => outcome.map(drop),
     }

@@ -28,7 +28,7 @@ fn existing(flags: CreateFlags) -> InterfaceInfo {
 
 fn attempt(operation: Operation, flags: CreateFlags, existing: Option<&Link>) -> Attempt<'_> {
     let name = InterfaceName::new("vpn0").ok();
-    Attempt { operation, flags, name, existing, holders: Vec::new() }
+    Attempt { operation, flags, name, index: None, existing, holders: Vec::new() }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the kernel reports about an interface: counters, carrier, master, link type.
 
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -26,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_send_waits_while_the_link_behind_a_bridge_is_slow).needs_tool("tc"),
         case!(a_send_buffer_belongs_to_a_queue),
         case!(a_link_type_changes_while_down),
+        case!(an_address_without_duplicate_detection_is_usable_at_once),
     ]
 }
 
@@ -156,6 +158,15 @@ fn port_of(name: &str) -> Value {
     tunctl_testing::link(name).unwrap()["master"].clone()
 }
 
+/// Waits until a bridge forwards what comes from a port and goes to it, which begins in the background.
+fn wait_until_forwarding(name: &str) {
+    let started = Instant::now();
+    while tunctl_testing::link(name).unwrap()["linkinfo"]["info_slave_data"]["state"] != "forwarding" {
+        assert!(started.elapsed() < Duration::from_secs(10), "{name} does not forward");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn packets_cross_the_bridge_that_is_the_master() {
     without_ipv6();
     ip("link add br0 type bridge");
@@ -168,6 +179,7 @@ fn packets_cross_the_bridge_that_is_the_master() {
         assert_eq!(device.interface().master().unwrap(), Some("br0".parse().unwrap()));
     }
     assert_eq!((port_of("tap0"), port_of("tap1")), ("br0".into(), "br0".into()));
+    ["tap0", "tap1"].map(wait_until_forwarding);
     let sent = frame(9, 1, 60);
     one.send(&sent).unwrap();
     let mut buffer = [0; 2000];
@@ -208,7 +220,7 @@ fn a_master_that_is_refused_leaves_the_one_that_was() {
     assert!(refused(interface.master()).is_gone());
 }
 
-/// A bridge with a tap and a veth, whose link takes a thousand bytes a second after the first two thousand.
+/// A bridge with a tap and a veth, whose link is slow.
 fn slow_bridge() -> LinuxDevice {
     without_ipv6();
     ip("link add br0 type bridge");
@@ -216,14 +228,20 @@ fn slow_bridge() -> LinuxDevice {
     ip("link add veth0 type veth peer name veth1");
     ip("link set veth0 up master br0");
     ip("link set veth1 up");
-    let words = "qdisc add dev veth0 root tbf rate 400kbit burst 2000 limit 1000000";
-    let slowed = Command::new("tc").args(words.split_whitespace()).output().expect("tc starts");
-    if !slowed.status.success() {
-        skip(&format!("the kernel has no tbf: {}", String::from_utf8_lossy(&slowed.stderr)));
+    if let Err(complaint) = set_rate("add", "8kbit") {
+        skip(&format!("the kernel has no tbf: {complaint}"));
     }
     let device = create(CreateOptions::tap().up(), "tap0");
     device.interface().set_master("br0").unwrap();
+    ["veth0", "tap0"].map(wait_until_forwarding);
     device
+}
+
+/// Bounds what the link of the veth takes, but for the first two thousand bytes.
+fn set_rate(verb: &str, rate: &str) -> Result<(), String> {
+    let words = format!("qdisc {verb} dev veth0 root tbf rate {rate} burst 2000 limit 1000000");
+    let output = Command::new("tc").args(words.split_whitespace()).output().expect("tc starts");
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
 fn a_send_waits_while_the_link_behind_a_bridge_is_slow() {
@@ -249,9 +267,14 @@ fn a_send_waits_while_the_link_behind_a_bridge_is_slow() {
     assert!(!tunctl_testing::poll_state(&device).writable);
     // A send that waits goes on once the link has taken half.
     let started = Instant::now();
-    device.send(&frame).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| device.send(&frame));
+        thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished());
+        set_rate("change", "80kbit").unwrap();
+        waiting.join().unwrap().unwrap();
+    });
     let waited = started.elapsed();
-    assert!(waited > Duration::from_millis(10), "{waited:?}");
     // A larger buffer makes room at once.
     while device.try_send(&frame).is_ok() {}
     device.set_send_buffer(1 << 20).unwrap();
@@ -290,4 +313,43 @@ fn a_link_type_changes_while_down() {
     assert_eq!(shown(), "ieee802.11/radiotap");
     ip("link delete tun0");
     assert!(refused(device.set_link_type(LinkType::NONE)).is_gone());
+}
+
+/// How long it takes until a socket can be bound to an address that is added now.
+fn time_to_bind(add: impl FnOnce(), address: &str) -> Duration {
+    let started = Instant::now();
+    add();
+    let _socket = super::support::socket(address);
+    started.elapsed()
+}
+
+fn an_address_without_duplicate_detection_is_usable_at_once() {
+    let device = create(CreateOptions::tap().up(), "tap0");
+    let interface = device.interface();
+    let flagged = |text: &str, flag: &str| {
+        let found = tunctl_testing::addresses("tap0").into_iter().find(|one| one["local"] == text).unwrap();
+        found.get(flag).is_some_and(|set| *set == true)
+    };
+    assert!(interface.add_address_without_dad(address("fd77::1/64")).unwrap());
+    assert!(flagged("fd77::1", "nodad") && !flagged("fd77::1", "tentative"));
+    std::net::UdpSocket::bind("[fd77::1]:0").unwrap();
+    assert!(!interface.add_address_without_dad(address("fd77::1/64")).unwrap());
+    assert!(interface.add_address_without_dad(address("10.1.1.1/24")).unwrap());
+    let without = time_to_bind(
+        || assert!(interface.add_address_without_dad(address("fd78::1/64")).unwrap()),
+        "[fd78::1]:0",
+    );
+    interface.add_address(address("fd79::1/64")).unwrap();
+    assert!(flagged("fd79::1", "tentative"));
+    let with = time_to_bind(|| assert!(interface.add_address(address("fd7a::1/64")).unwrap()), "[fd7a::1]:0");
+    assert!(with > Duration::from_millis(500) && without < with / 2, "{with:?}, {without:?}");
+    println!("bound after {with:?}, and without duplicate detection after {without:?}");
+    // While it is down, an address is added as well, and without a wait.
+    let down = create(CreateOptions::tap(), "tap1");
+    let started = Instant::now();
+    down.interface().add_address_without_dad(address("fd7b::1/64")).unwrap();
+    println!("added while down in {:?}", started.elapsed());
+    let options = CreateOptions::tap().address("fd7c::1/64").without_dad(true).up();
+    let _new = create(options, "tap2");
+    std::net::UdpSocket::bind("[fd7c::1]:0").unwrap();
 }

@@ -121,7 +121,10 @@ impl Kernel {
         let name = self.choose_name(wanted.namespace, wanted.name, wanted.layer)?;
         let index = match wanted.index {
             Some(index) if !self.is_free(wanted.namespace, index) => {
-                return Err(Errno::EBUSY.reason(Cause::Other));
+                return Err(Errno::EBUSY
+                    .reason(Cause::Busy)
+                    .with_detail(format!("another interface has the index {index}"))
+                    .with_remedy("Choose another index, or leave it to the kernel."));
             }
             Some(index) => index,
             None => self.next_index(wanted.namespace),
