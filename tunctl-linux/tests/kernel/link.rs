@@ -182,15 +182,22 @@ fn packets_cross_the_bridge_that_is_the_master() {
     ["tap0", "tap1"].map(wait_until_forwarding);
     let sent = frame(9, 1, 60);
     one.send(&sent).unwrap();
+    // The kernel also reports to multicast routers.
     let mut buffer = [0; 2000];
-    let length = other.recv_timeout(&mut buffer, Duration::from_secs(10)).unwrap();
-    assert_eq!(buffer[..length], sent);
+    loop {
+        let length = other.recv_timeout(&mut buffer, Duration::from_secs(10)).unwrap();
+        if buffer[..length] == sent {
+            break;
+        }
+    }
 
     one.interface().clear_master().unwrap();
     one.interface().clear_master().unwrap();
     assert_eq!((port_of("tap0"), one.interface().master().unwrap()), (Value::Null, None));
     one.send(&sent).unwrap();
-    assert!(other.try_recv(&mut buffer).unwrap_err().is_would_block());
+    while let Ok(length) = other.try_recv(&mut buffer) {
+        assert_ne!(buffer[..length], sent);
+    }
 }
 
 fn a_master_that_is_refused_leaves_the_one_that_was() {
