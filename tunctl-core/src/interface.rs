@@ -292,8 +292,10 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     }
 
     /// Switches its carrier on or off. Without a [carrier](InterfaceInfo::carrier), the system sends no
-    /// packet out of an interface, though it is up. A program that serves as a link uses it to say that the far end
-    /// cannot be reached: routing programs choose another way, and a bridge stops forwarding.
+    /// packet out of an interface, though it is up.
+    ///
+    /// A program that serves as a link uses it to say that the far end cannot be reached: routing programs
+    /// choose another way, and a bridge stops forwarding.
     ///
     /// Packets that wait stay, and what the program sends still arrives.
     ///

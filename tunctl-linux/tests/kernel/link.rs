@@ -179,7 +179,7 @@ fn packets_cross_the_bridge_that_is_the_master() {
         assert_eq!(device.interface().master().unwrap(), Some("br0".parse().unwrap()));
     }
     assert_eq!((port_of("tap0"), port_of("tap1")), ("br0".into(), "br0".into()));
-    ["tap0", "tap1"].map(wait_until_forwarding);
+    ["tap0", "tap1"].into_iter().for_each(wait_until_forwarding);
     let sent = frame(9, 1, 60);
     one.send(&sent).unwrap();
     // The kernel also reports to multicast routers.
@@ -240,7 +240,7 @@ fn slow_bridge() -> LinuxDevice {
     }
     let device = create(CreateOptions::tap().up(), "tap0");
     device.interface().set_master("br0").unwrap();
-    ["veth0", "tap0"].map(wait_until_forwarding);
+    ["veth0", "tap0"].into_iter().for_each(wait_until_forwarding);
     device
 }
 
