@@ -103,8 +103,9 @@ impl TunBackend for LinuxBackend {
     type Device = LinuxDevice;
     type Interface = LinuxInterface;
 
-    /// On Linux, this asks the driver which creation flags it knows: what they are for, an older kernel lacks.
-    /// That takes three system calls each time. If the node cannot be opened, nothing is known to be missing.
+    /// On Linux, this asks the driver which creation flags it knows: what they are for, an older kernel
+    /// lacks. That takes three system calls each time. If the node cannot be opened, nothing is known to be
+    /// missing.
     fn capabilities(&self) -> Capabilities {
         let all = Capabilities::ALL.without(&[
             Operation::SetOffloads,

@@ -95,7 +95,8 @@ features! {
     /// Offload: the program takes joined segments of TCP with ECN.
     #[doc(alias = "TUN_F_TSO_ECN")]
     TsoEcn = "tso_ecn", Question::Offload(offload::CSUM | offload::TSO4 | offload::TSO_ECN);
-    /// Offload: the driver accepts the bit for joined UDP fragments, which has had no effect since Linux 4.14.
+    /// Offload: the driver accepts the bit for joined UDP fragments, which has had no effect since Linux
+    /// 4.14.
     #[doc(alias = "TUN_F_UFO")]
     Ufo = "ufo", Question::Offload(offload::CSUM | offload::UFO);
     /// Offload: the program takes joined datagrams of UDP. IPv4 and IPv6 go together only.
@@ -204,8 +205,8 @@ impl LinuxBackend {
     /// Where the system permits no such namespace to the caller, the rest is [`Presence::Unknown`], and
     /// certainly not absent.
     ///
-    /// It takes some tens of milliseconds, since the kernel waits when it deletes the interface. Ask once, and
-    /// keep the answer: it is the same until the next boot.
+    /// It takes some tens of milliseconds, since the kernel waits when it deletes the interface. Ask once,
+    /// and keep the answer: it is the same until the next boot.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Each way to fail, provoked: its errno, its cause, and what the error advises. `docs/errors.md` has the same
-//! table, which is compared.
+//! Each way to fail, provoked: its errno, its cause, and what the error advises. `docs/errors.md` has the
+//! same table, which is compared.
 
 mod device;
 mod interface;

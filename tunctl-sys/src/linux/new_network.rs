@@ -52,7 +52,8 @@ pub fn open(path: &CStr, owner: Owner) -> io::Result<OwnedFd> {
     // SAFETY: the child has a copy of the memory (no CLONE_VM), so nothing that it does there reaches this
     // process. `top` is the end of an allocation for its stack, aligned to 16 bytes, and every system that
     // Rust supports on Linux has stacks that grow downwards. The function runs on that stack with a valid
-    // `Work`, of which it has a copy, too; both live until the child has ended. What it calls is proved there.
+    // `Work`, of which it has a copy, too; both live until the child has ended. What it calls is proved
+    // there.
     let pid = unsafe { libc::clone(open_into_place, top.cast(), flags, (&raw mut work).cast()) };
     let failed = io::Error::last_os_error();
     drop(signals);
@@ -76,8 +77,8 @@ extern "C" fn open_into_place(work: *mut c_void) -> c_int {
     // SAFETY: `open` passes the address of a `Work`, which is initialised and outlives the child.
     let work = unsafe { &*work.cast::<Work>() };
     // The threads of the caller do not exist here, and whatever lock one of them held is held forever. So
-    // nothing may be called but functions that are safe after a fork: they allocate nothing, and take no lock.
-    // SAFETY: the path is a C string, as its type in `open` says. open(2) is async-signal-safe.
+    // nothing may be called but functions that are safe after a fork: they allocate nothing, and take no
+    // lock. SAFETY: the path is a C string, as its type in `open` says. open(2) is async-signal-safe.
     let file = unsafe { libc::open(work.path, libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC) };
     if file < 0 {
         return errno();
@@ -139,8 +140,8 @@ impl SignalsBlocked {
         // SAFETY: sigfillset() writes one whole set, for which there is room at the address.
         unsafe { libc::sigfillset(all.as_mut_ptr()) };
         let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: pthread_sigmask() reads the first set, which is initialised above, and writes one whole set,
-        // for which there is room.
+        // SAFETY: pthread_sigmask() reads the first set, which is initialised above, and writes one whole
+        // set, for which there is room.
         match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) } {
             // SAFETY: the call succeeded, so it has filled in the set.
             0 => Ok(Self { before: unsafe { before.assume_init() } }),
