@@ -1,6 +1,7 @@
 //! Each way to fail, provoked: its errno, its cause, and what the error advises. `docs/errors.md` has the
 //! same table, which is compared.
 
+mod beyond;
 mod device;
 mod interface;
 mod places;
@@ -55,7 +56,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    [places::rows(), device::rows(), interface::rows()].into_iter().flatten().collect()
+    [places::rows(), device::rows(), interface::rows(), beyond::rows()].into_iter().flatten().collect()
 }
 
 /// Provokes the error of a row, and compares.
