@@ -308,6 +308,7 @@ fn json_has_the_fields_that_are_promised() {
     let made = tunctl("create t0 --tun --pi --multi-queue --mtu 1400 --address 10.1.1.1 --json").json();
     let promised = [
         "addresses",
+        "carrier",
         "description",
         "flags",
         "group",
@@ -315,6 +316,7 @@ fn json_has_the_fields_that_are_promised() {
         "index",
         "layer",
         "mac",
+        "master",
         "mtu",
         "name",
         "owner",

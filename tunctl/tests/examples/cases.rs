@@ -12,6 +12,8 @@ mod mio_echo;
 mod three_namespaces;
 #[path = "../../examples/tokio_echo.rs"]
 mod tokio_echo;
+#[path = "../../examples/vmm_tap/programs.rs"]
+mod vmm_tap;
 #[path = "../../examples/wait_for_up.rs"]
 mod wait_for_up;
 
@@ -114,6 +116,15 @@ fn a_worker_without_any_right_answers() {
     assert_eq!(running("hand0", supervise), "Ok(())");
 }
 
+fn monitor_a_machine() {
+    vmm_tap::monitor().unwrap();
+}
+
+/// The supervisor has the rights of the namespace that it makes, and the monitor none.
+fn a_monitor_without_any_right_has_four_queues_on_a_bridge() {
+    assert!(vmm_tap::supervise(&mut entry("monitor")).unwrap());
+}
+
 pub(crate) fn main() -> ExitCode {
     let unprivileged = case!(three_namespaces_reach_each_other_without_any_right)
         .entry("run", run_three_namespaces)
@@ -124,6 +135,9 @@ pub(crate) fn main() -> ExitCode {
         case!(active_answers),
         case!(a_sender_waits_for_up),
         unprivileged,
+        case!(a_monitor_without_any_right_has_four_queues_on_a_bridge)
+            .entry("monitor", monitor_a_machine)
+            .needs_root(),
         case!(a_worker_without_any_right_answers).entry("worker", answer_as_worker).needs_root(),
     ];
     tunctl_testing::main(cases.map(|case: Case| case.needs_tool("ip").needs_tool("ping")).into())
