@@ -111,8 +111,10 @@ impl LinuxInterface {
     pub fn snapshot(&self) -> Result<LinuxSnapshot> {
         const OPERATION: Operation = Operation::Inspect;
         let (info, answer) = self.report(OPERATION)?;
-        let addresses = self.netlink.addresses(self.index).map_err(|error| self.fail(OPERATION, &error))?;
-        Ok(LinuxSnapshot::new(info, &answer, addresses))
+        let failed = |error| self.fail(OPERATION, &error);
+        let addresses = self.netlink.addresses(self.index).map_err(failed)?;
+        let master = answer.master().map(|index| self.netlink.name_of(index)).transpose().map_err(failed)?;
+        Ok(LinuxSnapshot::new(info, &answer, addresses, master.flatten()))
     }
 
     pub(crate) fn netlink(&self) -> &Netlink {

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fmt;
 
-use tunctl_core::{InterfaceAddress, InterfaceIndex, InterfaceInfo, Statistics};
+use tunctl_core::{InterfaceAddress, InterfaceInfo, InterfaceName, Statistics};
 
 use crate::netlink::Answer;
 
@@ -26,7 +26,7 @@ pub struct LinuxSnapshot {
     /// What the kernel derives from its state and its carrier.
     pub operational_state: OperationalState,
     /// The bridge, bond or VRF whose port it is.
-    pub master: Option<InterfaceIndex>,
+    pub master: Option<InterfaceName>,
     /// What its packets start with, to programs that observe them.
     pub link_type: LinkType,
     /// How many observers and bridges ask for the frames of all destinations. A tap that is promiscuous gets
@@ -35,14 +35,19 @@ pub struct LinuxSnapshot {
 }
 
 impl LinuxSnapshot {
-    pub(crate) fn new(info: InterfaceInfo, answer: &Answer, addresses: Vec<InterfaceAddress>) -> Self {
+    pub(crate) fn new(
+        info: InterfaceInfo,
+        answer: &Answer,
+        addresses: Vec<InterfaceAddress>,
+        master: Option<InterfaceName>,
+    ) -> Self {
         Self {
             info,
             description: answer.description(),
             addresses,
             statistics: answer.statistics(),
             operational_state: answer.operational_state(),
-            master: answer.master(),
+            master,
             link_type: answer.link_type(),
             promiscuity: answer.promiscuity(),
         }

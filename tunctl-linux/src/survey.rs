@@ -1,6 +1,7 @@
 //! All interfaces at once, with all that there is to say of each.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use tunctl_core::{Holders, Operation, Result};
 
@@ -38,6 +39,12 @@ impl LinuxBackend {
         for (index, address) in netlink.all_addresses().map_err(failed)? {
             addresses.entry(index).or_default().push(address);
         }
+        let mut masters = HashMap::new();
+        for index in reports.iter().filter_map(|(_, answer)| answer.master()) {
+            if let Entry::Vacant(unknown) = masters.entry(index) {
+                unknown.insert(netlink.name_of(index).map_err(failed)?);
+            }
+        }
         let mut holders = holders::of_all(netlink.namespace());
         let surveyed = reports.into_iter().map(|(info, answer)| SurveyedInterface {
             holders: holders.remove(&info.name).unwrap_or_default().of(info.queues),
@@ -45,6 +52,7 @@ impl LinuxBackend {
                 info.clone(),
                 &answer,
                 addresses.remove(&info.index).unwrap_or_default(),
+                answer.master().and_then(|index| masters.get(&index).copied().flatten()),
             ),
         });
         Ok(surveyed.collect())

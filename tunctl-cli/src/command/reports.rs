@@ -19,14 +19,7 @@ pub(super) fn all(backend: &Native, counters: bool) -> Result<Vec<Report>> {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn report(snapshot: tunctl::linux::LinuxSnapshot, holders: tunctl::Holders, counters: bool) -> Report {
-    use nix::net::if_::if_indextoname;
-
-    // It may have no name here: it may be gone by now, or in another namespace.
-    let name = |index: u32| {
-        let name = if_indextoname(index).ok();
-        name.map_or(index.to_string(), |name| name.to_string_lossy().into_owned())
-    };
-    let master = snapshot.master.map(|index| name(index.get()));
+    let master = snapshot.master.map(|name| name.to_string());
     let report = Report::new(snapshot.info, &snapshot.description, &snapshot.addresses, holders, master);
     if counters { report.with_statistics(snapshot.statistics) } else { report }
 }

@@ -77,6 +77,13 @@ fn every_verb_works_in_a_named_namespace() {
     work_there("blue", &|name| {
         find(&json_of(Command::new("ip").args(["-n", "blue", "-j", "address"])), name)
     });
+    // The bridge is found, and called by its name, in that namespace.
+    ip("-n blue link add br7 type bridge");
+    tunctl("create t3 --netns blue").ok();
+    tunctl("set t3 --master br7 --netns blue").ok();
+    assert_eq!(tunctl("show t3 --json --netns blue").json()["master"], "br7");
+    assert_eq!(tunctl("list --json --netns blue").json()[0]["master"], "br7");
+    tunctl("delete t3 --netns blue").ok();
     // A path as well.
     tunctl("--netns /run/netns/blue create t0 --tun").ok();
     // A name that is a number goes before the process.
