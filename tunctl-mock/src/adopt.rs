@@ -4,9 +4,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use tunctl_core::{Adopt, AdoptError, Cause, CreateFlags, Operation, Reason, Result};
+use tunctl_core::{Adopt, AdoptError, Cause, CreateFlags, Layer, Operation, Reason, Result};
 
-use crate::kernel::{self, FileId, NetDevice};
+use crate::kernel::{self, FileId, Kernel, NetDevice};
 use crate::rig::{Signal, World, identity};
 use crate::{Errno, MockBackend, MockDevice, MockInterface};
 
@@ -63,6 +63,7 @@ impl MockBackend {
         let id = world.kernel().interface_of(file);
         let device = id.and_then(|id| world.kernel().device(id)).ok_or_else(not_attached)?;
         let socket = world.kernel().socket_capabilities();
+        let (id, unreadable) = (device.id(), self.unreadable_packets(world.kernel(), device));
         let interface = match self.may_reach(world, device) {
             Ok(()) => MockInterface::new(self.world.clone(), device.key().namespace, &device.info(), socket),
             Err(reason) => {
@@ -70,7 +71,26 @@ impl MockBackend {
                 MockInterface::unknown(self.world.clone(), self.namespace, &info, socket, reason)
             }
         };
+        world.step(|kernel| kernel.drop_unreadable(id, unreadable));
         Ok((file, signal, interface, flags))
+    }
+
+    /// How many packets that cannot be read the Linux backend offers on the descriptor, to see which
+    /// interface drops them, and which headers it expects.
+    fn unreadable_packets(&self, kernel: &Kernel, device: &NetDevice) -> u64 {
+        let is_here = device.key().namespace == self.namespace;
+        if kernel.caller.is_capable() && (is_here || kernel.caller.uid() == 0) {
+            return 0;
+        }
+        let namesake = kernel.named(self.namespace, &device.name());
+        let candidate = namesake.filter(|other| !kernel.caller.is_capable() && other.is_like(device));
+        let counted = match candidate {
+            Some(_) if is_here => 5,
+            Some(_) => 2,
+            None => 0,
+        };
+        let is_bare = device.layer() == Layer::Tun && device.headers_length() == 0;
+        counted + u64::from(!is_here && is_bare)
     }
 
     /// The Linux backend finds an interface of the caller's own namespace without any right, by what it

@@ -286,6 +286,16 @@ impl NetDevice {
         self.attached.len() + self.detached.len()
     }
 
+    /// Whether a descriptor that is attached to the one could be attached to the other, by what the driver
+    /// reports of it (`TUNGETIFF`).
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let reported = |device: &Self| {
+            let flags = device.flags & (CreateFlags::VNET_HDR | CreateFlags::MULTI_QUEUE);
+            (device.layer, flags, device.persistent)
+        };
+        reported(self) == reported(other)
+    }
+
     pub(crate) const fn is_multi_queue(&self) -> bool {
         self.flags.contains(CreateFlags::MULTI_QUEUE)
     }

@@ -102,6 +102,15 @@ pub(super) fn count(counters: &mut Counters, bytes: usize) {
     counters.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
 }
 
+impl Kernel {
+    /// Drops packets that cannot be copied from the program (`tun_get_user`, Linux 6.18).
+    pub(crate) fn drop_unreadable(&mut self, id: InterfaceId, packets: u64) {
+        if let Some(device) = self.device_mut(id) {
+            device.statistics.from_program.dropped += packets;
+        }
+    }
+}
+
 impl NetDevice {
     /// Counts a packet of that length that is refused, and says why.
     fn refuse(&mut self, unfit: Unfit, length: usize) -> Reason {
@@ -170,7 +179,7 @@ impl NetDevice {
     }
 
     /// The length of the headers in front of each packet.
-    pub(super) fn headers_length(&self) -> usize {
+    pub(crate) fn headers_length(&self) -> usize {
         let information = if self.has_packet_information() { PACKET_INFORMATION } else { 0 };
         let vnet = if self.has_vnet_header() { vnet::LENGTH } else { 0 };
         information + vnet
