@@ -150,7 +150,7 @@ impl Kernel {
             flags: CreateFlags::empty(),
             link: LinkProperties::new(wanted.layer, id),
             state: State::Down,
-            carrier: false,
+            carrier: true,
             persistent: false,
             owner: None,
             group: None,
