@@ -47,7 +47,11 @@ impl LinuxHarness {
     }
 
     fn elsewhere(&self) -> &OtherNamespace {
-        self.elsewhere.get_or_init(OtherNamespace::new)
+        self.elsewhere.get_or_init(|| {
+            let other = OtherNamespace::new();
+            other.run(silence).unwrap_or_else(|error| panic!("silence the other namespace: {error}"));
+            other
+        })
     }
 
     fn elsewhere_as_value(&self) -> Namespace {
@@ -62,7 +66,7 @@ impl LinuxHarness {
 /// One thing no switch stops: an Ethernet interface that is up reports to multicast routers (MLD) when it
 /// gets an IPv6 address. So a case in which a tap has one must not count what it receives. A tun reports
 /// nothing.
-fn silence() -> io::Result<()> {
+pub(crate) fn silence() -> io::Result<()> {
     const SWITCHES: [(&str, &str); 4] =
         [("addr_gen_mode", "1"), ("accept_ra", "0"), ("router_solicitations", "0"), ("dad_transmits", "0")];
     for scope in ["all", "default"] {

@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::{fs, io};
 
+use crate::harness::silence;
 use crate::{LinuxHarness, rtnetlink};
 use nix::sched::{CloneFlags, unshare};
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
@@ -41,25 +42,6 @@ impl Kernel {
         let counted = self.backend().interface(name).and_then(|interface| interface.statistics());
         counted.unwrap_or_else(|error| panic!("{error}"))
     }
-}
-
-/// Has the kernel send nothing of its own accord, as [`LinuxHarness::new`] does.
-fn silence() -> io::Result<()> {
-    for scope in ["all", "default"] {
-        for (switch, value) in [
-            ("addr_gen_mode", "1"),
-            ("accept_ra", "0"),
-            ("router_solicitations", "0"),
-            ("dad_transmits", "0"),
-        ] {
-            match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/{switch}"), value) {
-                // A kernel without IPv6.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                outcome => outcome?,
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What the system receives from any interface, sorted by interface.
