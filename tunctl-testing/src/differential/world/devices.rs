@@ -74,14 +74,18 @@ impl<H: Harness> World<H> {
         })
     }
 
-    /// A device that is not adopted again is lost with its descriptor.
+    /// A device that is not adopted again is lost with its descriptor. So is one whose interface is elsewhere
+    /// or unknown: what it would do there, nobody observes.
     pub(super) fn hand_over(&mut self, slot: usize) -> Answer {
         let Some(Slot { device, queue }) = self.slots[slot].take() else { return Answer::Absent };
         let adopted = self.harness.hand_over(device).and_then(|fd| self.harness.adopt(fd));
         let Some(adopted) = adopted else { return Answer::Absent };
         Answer::of(adopted.map_err(Error::from), |device| {
-            let answer = attached(&device);
-            self.slots[slot] = Some(Slot { device, queue });
+            let (answer, index) = (attached(&device), device.interface().index());
+            let here = device.name().and_then(|name| self.harness.backend().interface(&name));
+            if here.is_ok_and(|here| here.index() == index) {
+                self.slots[slot] = Some(Slot { device, queue });
+            }
             answer
         })
     }
