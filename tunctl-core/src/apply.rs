@@ -5,8 +5,8 @@ mod plan;
 
 use crate::config::Snapshot;
 use crate::{
-    CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Operation,
-    Result, TunDevice, Uid,
+    AttachMode, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo,
+    Operation, Result, TunDevice, Uid,
 };
 
 /// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it
@@ -34,6 +34,7 @@ pub(crate) fn apply_to<I: Interface>(
 ) -> Result<()> {
     let name = before.info.name;
     let refused = |error: Error| error.with_name(name);
+    let interface = &interface.unchecked();
     for step in plan::steps(config, before).map_err(refused)? {
         step.run(interface)?;
     }
@@ -44,6 +45,7 @@ pub(crate) fn apply_to<I: Interface>(
 fn undo<I: Interface>(interface: &I, config: &InterfaceConfig, before: &Snapshot, error: Error) -> Error {
     // The first error is the one to report; what could not be undone shows in what is left.
     if let Ok(now) = Snapshot::of(interface, config) {
+        let interface = &interface.unchecked();
         for step in plan::back(&now, before) {
             let _ = step.run(interface);
         }
@@ -89,14 +91,17 @@ fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
 
 /// Makes the interface of a device what its options name, owner, group and persistence included. On failure,
 /// it is what it was before, or the error says in what it is not.
-pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions) -> Result<()> {
+pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions, mode: AttachMode) -> Result<()> {
     let (owner, group, persistent) = (options.get_owner(), options.get_group(), options.get_persistent());
     let config = options.get_config();
     if config.is_empty() && owner.is_none() && group.is_none() && persistent.is_none() {
         return Ok(());
     }
     let interface = device.interface();
-    let before = Snapshot::of(interface, config)?;
+    let before = match mode {
+        AttachMode::New => Snapshot::of_new(interface, config)?,
+        AttachMode::Existing | AttachMode::Any => Snapshot::of(interface, config)?,
+    };
     let done = apply_to(interface, config, &before).and_then(|()| {
         // The last ones, since an owner or a group cannot be taken back to nobody.
         if let Some(owner) = owner.filter(|owner| Some(*owner) != before.info.owner) {

@@ -259,7 +259,7 @@ fn attach_and_configure<B: TunBackend + ?Sized>(
         let invalid = Error::from(InvalidOptions::OtherIndex { index });
         return Err(named(invalid.with_operation(mode.operation()), options));
     }
-    match configure(&device, options) {
+    match configure(&device, options, mode) {
         Ok(()) => Ok(device),
         Err(error) => {
             let interface = device.interface().clone();

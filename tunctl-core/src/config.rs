@@ -219,10 +219,23 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) fn of<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<Self> {
         let info = interface.info()?;
+        let interface = &interface.unchecked();
         let addresses = if config.concerns_addresses() { interface.addresses()? } else { Vec::new() };
         let description = config.description.as_ref().map(|_| interface.description()).transpose()?;
         let carrier = config.carrier.and(info.carrier);
         Ok(Self { info, addresses, description, carrier })
+    }
+
+    /// What a new interface is like. It has no addresses yet; of those that others have given it since,
+    /// nothing would be left if a step failed.
+    pub(crate) fn of_new<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<Self> {
+        if config.replaces || !config.absent.is_empty() {
+            return Self::of(interface, config);
+        }
+        let info = interface.unchecked().info()?;
+        let description = config.description.as_ref().map(|_| CString::default());
+        let carrier = config.carrier.and(info.carrier);
+        Ok(Self { info, addresses: Vec::new(), description, carrier })
     }
 
     /// The steps to the properties that `config` names, other than name, state and addresses, whose order

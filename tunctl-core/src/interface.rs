@@ -119,6 +119,15 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     /// Its index. Manual page: `if_nametoindex(3)`.
     fn index(&self) -> InterfaceIndex;
 
+    /// The same handle, for a series of changes that begins now, right after the interface was created, or
+    /// [`info`](Self::info) has shown that it is there. [`apply`](Self::apply) uses it.
+    ///
+    /// A backend whose operations ask each time whether the interface is still the same one, and in what
+    /// state, leaves that out for this handle. Keep it for the series only.
+    fn unchecked(&self) -> Self {
+        self.clone()
+    }
+
     /// What the kernel says of it now, in one question.
     ///
     /// # Errors

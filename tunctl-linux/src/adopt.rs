@@ -172,9 +172,9 @@ impl Seen {
         };
         let opener = elsewhere.as_ref().unwrap_or(opener);
         let netlink = Netlink::open(opener).map_err(remedy::unknown_without_netlink)?;
-        let info = attached_link(fd, &netlink).map_err(|error| remedy::unknown_after(&error))?;
+        let info = attached_link(fd, self.name, &netlink).map_err(|error| remedy::unknown_after(&error))?;
         let found = info.filter(|info| is_proven || self.is_proven(fd, &netlink, info));
-        found.map(|info| (Arc::new(netlink), info)).ok_or_else(remedy::unknown_elsewhere)
+        found.map(|info| (netlink, info)).ok_or_else(remedy::unknown_elsewhere)
     }
 
     /// Whether an interface of the same name is the one that the descriptor is attached to: if it is, it

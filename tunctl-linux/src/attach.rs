@@ -43,7 +43,7 @@ impl<'a> Attach<'a> {
         options: &'a CreateOptions,
     ) -> Result<Self> {
         let netlink = Netlink::open(opener).map_err(|reason| named(reason.of(mode.operation()), options))?;
-        Ok(Self { mode, node, options, netlink: Arc::new(netlink) })
+        Ok(Self { mode, node, options, netlink })
     }
 
     pub(crate) fn run(&self) -> Result<LinuxDevice> {
@@ -55,8 +55,8 @@ impl<'a> Attach<'a> {
     }
 
     fn create(&self) -> Result<LinuxDevice> {
-        let fd = self.attach(CreateFlags::TUN_EXCL)?;
-        let attached = self.identify(&fd)?;
+        let (fd, name) = self.attach(CreateFlags::TUN_EXCL)?;
+        let attached = self.identify(&fd, name)?;
         Ok(self.device(fd, &attached))
     }
 
@@ -104,11 +104,11 @@ impl<'a> Attach<'a> {
             // Attaching would change the headers of the other queues' packets.
             return Err(self.fail(remedy::header_mismatch(headers(existing.flags))));
         }
-        let fd = match self.attach(CreateFlags::empty()) {
+        let (fd, name) = match self.attach(CreateFlags::empty()) {
             Err(_) if !self.is_there(existing) => return Ok(None),
             outcome => outcome?,
         };
-        let attached = self.identify(&fd)?;
+        let attached = self.identify(&fd, name)?;
         if attached.index != existing.index {
             return Ok(None);
         }
@@ -141,8 +141,8 @@ impl<'a> Attach<'a> {
         }
     }
 
-    /// Opens the node and attaches the descriptor by `TUNSETIFF`.
-    fn attach(&self, extra: CreateFlags) -> Result<OwnedFd> {
+    /// Opens the node and attaches the descriptor by `TUNSETIFF`, which answers with the name.
+    fn attach(&self, extra: CreateFlags) -> Result<(OwnedFd, InterfaceName)> {
         let fd = self.netlink.opener().node(self.node).map_err(|reason| self.fail(reason))?;
         let flags = self.options.get_flags() | extra;
         let wanted = self.options.get_name().map_or(&[][..], NamePattern::as_bytes);
@@ -159,13 +159,15 @@ impl<'a> Attach<'a> {
             })?;
         }
         tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno::of(&error), flags))?;
-        Ok(fd)
+        let name = InterfaceName::from_kernel(request.name())
+            .map_err(|invalid| self.fail(Reason::new(Cause::Other).with_detail(invalid.to_string())))?;
+        Ok((fd, name))
     }
 
-    /// The interface that a descriptor is attached to.
-    fn identify(&self, fd: &OwnedFd) -> Result<InterfaceInfo> {
+    /// The interface that a descriptor is attached to, which had this name when it was attached.
+    fn identify(&self, fd: &OwnedFd, name: InterfaceName) -> Result<InterfaceInfo> {
         let general = |error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)));
-        attached_link(fd, &self.netlink).map_err(general)?.ok_or_else(|| self.overtaken())
+        attached_link(fd, name, &self.netlink).map_err(general)?.ok_or_else(|| self.overtaken())
     }
 
     /// Resets the state that the driver keeps with the interface rather than the descriptor. A former user's
@@ -244,15 +246,19 @@ pub(crate) fn attached_name(fd: &OwnedFd) -> io::Result<InterfaceName> {
 }
 
 /// The interface that a descriptor is attached to, if it is in the socket's namespace. The descriptor reports
-/// only the name. The lookup by name is valid only if the descriptor still reports the same name afterwards.
-/// `None` if that was not so in any attempt.
-pub(crate) fn attached_link(fd: &OwnedFd, netlink: &Netlink) -> io::Result<Option<InterfaceInfo>> {
+/// only the name, which was this one at first. The lookup by name is valid only if the descriptor still
+/// reports the same name afterwards. `None` if that was not so in any attempt.
+pub(crate) fn attached_link(
+    fd: &OwnedFd,
+    mut name: InterfaceName,
+    netlink: &Netlink,
+) -> io::Result<Option<InterfaceInfo>> {
     for _ in 0..ATTEMPTS {
-        let name = attached_name(fd)?;
         let link = netlink.link_by_name(&name)?;
+        let still = attached_name(fd)?;
         match link {
-            Some(Link::Tun(info)) if attached_name(fd)? == name => return Ok(Some(info)),
-            _ => {}
+            Some(Link::Tun(info)) if name == still => return Ok(Some(info)),
+            _ => name = still,
         }
     }
     Ok(None)

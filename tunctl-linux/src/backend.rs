@@ -65,7 +65,7 @@ impl LinuxBackend {
     }
 
     pub(crate) fn connect(&self, operation: Operation) -> Result<Arc<Netlink>> {
-        Netlink::open(&self.opener).map(Arc::new).map_err(|reason| reason.of(operation))
+        Netlink::open(&self.opener).map_err(|reason| reason.of(operation))
     }
 
     pub(crate) fn node(&self) -> &Path {

@@ -51,19 +51,22 @@ pub struct LinuxInterface {
     descriptor: Weak<OwnedFd>,
     /// Why it is not known which interface it is. The socket and the index are then none.
     unknown: Option<Arc<Reason>>,
+    /// It was just seen to be the same interface, and a change need not ask again. Never so if it is unknown.
+    is_checked: bool,
 }
 
 impl LinuxInterface {
     pub(crate) fn new(netlink: Arc<Netlink>, found: &InterfaceInfo) -> Self {
         let descriptor = Weak::new();
         let InterfaceInfo { index, layer, name, .. } = *found;
-        Self { netlink, index, layer, name, descriptor, unknown: None }
+        Self { netlink, index, layer, name, descriptor, unknown: None, is_checked: false }
     }
 
     /// The interface of an adopted device, which cannot be reached for this reason.
     pub(crate) fn unknown(name: InterfaceName, layer: Layer, reason: Reason) -> Self {
         let (netlink, index) = (Arc::new(Netlink::none()), InterfaceIndex::UNKNOWN);
-        Self { netlink, index, layer, name, descriptor: Weak::new(), unknown: Some(Arc::new(reason)) }
+        let (descriptor, unknown) = (Weak::new(), Some(Arc::new(reason)));
+        Self { netlink, index, layer, name, descriptor, unknown, is_checked: false }
     }
 
     pub(crate) const fn is_unknown(&self) -> bool {
@@ -141,10 +144,9 @@ impl LinuxInterface {
         Ok(present.iter().any(|present| present.same_as(&address)))
     }
 
+    /// Adds it first, and looks only at a refusal whether it is held: it then succeeds, without any right.
     fn add_with(&self, address: InterfaceAddress, detection: DuplicateDetection) -> Result<bool> {
-        if self.has(address, Operation::AddAddress)? {
-            return Ok(false);
-        }
+        self.check(Operation::AddAddress)?;
         match self.netlink.add_address(self.index, address, detection) {
             Ok(()) => {
                 if let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) {
@@ -152,16 +154,17 @@ impl LinuxInterface {
                 }
                 Ok(true)
             }
-            // Another was faster, or it is there in another form.
-            Err(error) if errno::of(&error) == Errno::EEXIST => {
-                if self.has(address, Operation::AddAddress)? {
-                    Ok(false)
-                } else {
-                    Err(self.fail(Operation::AddAddress, &error))
-                }
-            }
-            Err(error) => Err(self.fail(Operation::AddAddress, &error)),
+            // It is there already; or it is there in another form, or another was faster.
+            Err(error) => match self.netlink.has_address(self.index, address) {
+                Ok(true) => Ok(false),
+                _ => Err(self.fail(Operation::AddAddress, &error)),
+            },
         }
+    }
+
+    /// Asks whether it is still the same interface, unless that was just asked.
+    fn check(&self, operation: Operation) -> Result<()> {
+        if self.is_checked { Ok(()) } else { self.ours(operation).map(drop) }
     }
 
     /// What the kernel reports of the interface, if it is still the same one. Every operation asks this
@@ -178,7 +181,7 @@ impl LinuxInterface {
         if let Some(reason) = &self.unknown {
             return Err(self.named(Reason::clone(reason).of(operation)));
         }
-        let descriptor = self.descriptor.upgrade();
+        let descriptor = if self.is_checked { None } else { self.descriptor.upgrade() };
         let attached = || match &descriptor {
             Some(descriptor) => {
                 attached_name(descriptor).map(Some).map_err(|error| self.fail(operation, &error))
@@ -213,7 +216,8 @@ impl LinuxInterface {
         is_so: impl FnOnce(&InterfaceInfo) -> bool,
         change: impl FnOnce(&Netlink) -> io::Result<()>,
     ) -> Result<()> {
-        if is_so(&self.ours(operation)?) {
+        // A handle that is checked belongs to a series of changes, of what is not so already.
+        if !self.is_checked && is_so(&self.ours(operation)?) {
             return Ok(());
         }
         change(&self.netlink).map_err(|error| self.fail(operation, &error))
@@ -253,6 +257,10 @@ impl Interface for LinuxInterface {
         self.index
     }
 
+    fn unchecked(&self) -> Self {
+        Self { is_checked: !self.is_unknown(), ..self.clone() }
+    }
+
     fn info(&self) -> Result<InterfaceInfo> {
         self.ours(Operation::Inspect)
     }
@@ -264,7 +272,7 @@ impl Interface for LinuxInterface {
     fn addresses(&self) -> Result<Vec<InterfaceAddress>> {
         const OPERATION: Operation = Operation::ListAddresses;
         // An interface without addresses looks like one that does not exist.
-        self.ours(OPERATION)?;
+        self.check(OPERATION)?;
         self.netlink.addresses(self.index).map_err(|error| self.fail(OPERATION, &error))
     }
 
@@ -351,7 +359,7 @@ impl Interface for LinuxInterface {
     }
 
     fn set_description(&self, description: &CStr) -> Result<()> {
-        let is_so = self.description()?.as_c_str() == description;
+        let is_so = !self.is_checked && self.description()?.as_c_str() == description;
         let text = DefaultNla::new(ifla::IFALIAS, description.to_bytes().to_vec());
         self.change_link(Operation::Describe, |_| is_so, LinkAttribute::Other(text))
     }

@@ -1,8 +1,8 @@
 //! Questions to the kernel's routing side, and its answers (`rtnetlink(7)`).
 //!
-//! One socket serves all devices and interfaces that came from the same call; it stays in the network
-//! namespace where the [`Opener`] opened it. Errors are the kernel's errno, as [`io::Error`]: what they mean
-//! depends on the question, so the callers name their causes.
+//! One socket serves many devices and interfaces; it stays in the network namespace where the [`Opener`]
+//! opened it. Errors are the kernel's errno, as [`io::Error`]: what they mean depends on the question, so the
+//! callers name their causes.
 
 mod address;
 mod link;
@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
@@ -24,13 +24,14 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use tunctl_core::{Operation, Reason};
+use tunctl_sys::linux::process;
 
 use crate::diagnose;
 use crate::opener::{Opener, current_namespace};
 use crate::remedy::CallerContext;
 pub(crate) use address::DuplicateDetection;
 pub(crate) use link::{Link, name_attribute};
-use socket::Socket;
+use socket::{Socket, cut};
 pub(crate) use subscription::{Report, State, Subscription};
 
 /// How often a listing that the kernel's state overtook is asked for again.
@@ -39,11 +40,19 @@ const DUMP_ATTEMPTS: usize = 16;
 /// How often a question is asked whose answer is lost.
 const ATTEMPTS: usize = 4;
 
+/// The room for one datagram, in bytes. The kernel makes those of a listing no longer (`netlink_dump`, Linux
+/// 6.18); the answer about one interface has about 1500.
+const ROOM: usize = 32 << 10;
+
 pub(crate) struct Netlink {
     // Held from a question to the end of its answer. `None` if there is no socket.
     channel: Mutex<Option<Channel>>,
     namespace: PathBuf,
     opener: Opener,
+    /// The effective capabilities of the thread that opened it.
+    capabilities: u64,
+    /// That of the process that opened it first.
+    generation: u32,
 }
 
 /// Why a question has no answer.
@@ -56,11 +65,42 @@ enum Failure {
 
 type Outcome<T> = Result<T, Failure>;
 
+/// The socket that was opened last, as long as somebody uses it.
+static LAST: Mutex<Weak<Netlink>> = Mutex::new(Weak::new());
+
 impl Netlink {
-    /// Opens a socket.
-    pub(crate) fn open(opener: &Opener) -> Result<Self, Reason> {
-        let channel = Mutex::new(Some(Channel::open(opener)?));
-        Ok(Self { channel, namespace: opener.namespace(), opener: opener.clone() })
+    /// A socket where the opener opens it: the last one that was opened, if it is still in use and a new one
+    /// would be the same. Many devices then take one socket.
+    pub(crate) fn open(opener: &Opener) -> Result<Arc<Self>, Reason> {
+        let opened = Self {
+            channel: Mutex::new(None),
+            namespace: opener.namespace(),
+            opener: opener.clone(),
+            capabilities: effective_capabilities(),
+            generation: process::generation(),
+        };
+        if let Some(same) = opened.shared() {
+            return Ok(same);
+        }
+        *opened.channel() = Some(Channel::open(opener)?);
+        let opened = Arc::new(opened);
+        if let Ok(mut last) = LAST.try_lock() {
+            *last = Arc::downgrade(&opened);
+        }
+        Ok(opened)
+    }
+
+    /// The last one that was opened, if it is like this one. As long as its socket is open, no other
+    /// namespace gets its number.
+    ///
+    /// Where another thread looks at the same moment, or did so when this process was forked, there is none:
+    /// to wait for a lock might take for ever.
+    fn shared(&self) -> Option<Arc<Self>> {
+        let last = LAST.try_lock().ok()?.upgrade()?;
+        let is_same = !self.namespace.as_os_str().is_empty()
+            && (&last.namespace, &last.opener) == (&self.namespace, &self.opener)
+            && (last.capabilities, last.generation) == (self.capabilities, self.generation);
+        is_same.then_some(last)
     }
 
     /// By what it was opened.
@@ -89,7 +129,8 @@ impl Netlink {
 
     /// No socket: each question is refused with `ENOTCONN`.
     pub(crate) fn none() -> Self {
-        Self { channel: Mutex::new(None), namespace: PathBuf::new(), opener: Opener::Here }
+        let (channel, namespace, opener) = (Mutex::new(None), PathBuf::new(), Opener::Here);
+        Self { channel, namespace, opener, capabilities: 0, generation: 0 }
     }
 
     /// Whether the thread that opened it had `CAP_NET_ADMIN`.
@@ -103,9 +144,9 @@ impl Netlink {
         &self.namespace
     }
 
-    /// Asks for one thing; the answers that came before the acknowledgement.
+    /// Asks for one thing. The kernel answers with one message, which needs no acknowledgement.
     fn request(&self, message: &RouteNetlinkMessage) -> io::Result<Vec<Answer>> {
-        self.ask(message, 0, || Ok(false))
+        self.ask(message, NLM_F_REQUEST, || Ok(false))
     }
 
     /// Makes a change. If the acknowledgement is lost and `is_made` does not see the change, it is asked for
@@ -117,7 +158,7 @@ impl Netlink {
         flags: u16,
         is_made: impl Fn() -> io::Result<bool>,
     ) -> io::Result<()> {
-        self.ask(message, flags, is_made).map(drop)
+        self.ask(message, NLM_F_REQUEST | NLM_F_ACK | flags, is_made).map(drop)
     }
 
     fn ask(
@@ -128,7 +169,7 @@ impl Netlink {
     ) -> io::Result<Vec<Answer>> {
         let mut lost = None;
         for _ in 0..ATTEMPTS {
-            match self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags) {
+            match self.exchange(message, flags) {
                 Ok((answers, _)) => return Ok(answers),
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Lost(error)) => lost = Some(error),
@@ -164,7 +205,7 @@ impl Netlink {
     fn exchange(&self, message: &RouteNetlinkMessage, flags: u16) -> Outcome<(Vec<Answer>, Listing)> {
         let mut channel = self.channel();
         let channel = channel.as_mut().ok_or_else(|| Failure::Refused(Errno::ENOTCONN.into()))?;
-        if channel.process != std::process::id() {
+        if channel.generation != process::generation() {
             channel.reopen(&self.opener, &self.namespace).map_err(Failure::Refused)?;
         }
         channel.exchange(message.clone(), flags)
@@ -184,20 +225,23 @@ fn no_attempt() -> io::Error {
 /// A socket, and what has been said on it.
 struct Channel {
     socket: Socket,
-    /// The process that opened it. After a fork, two processes would take answers from each other.
-    process: u32,
+    /// That of the process that opened it. After a fork, two processes would take answers from each other.
+    generation: u32,
     // The kernel grants what both the opener and the asking thread may.
     opener_was_capable: bool,
     sequence: u32,
     /// Answers to an earlier question may still come.
     is_stale: bool,
+    /// The room for one datagram.
+    room: usize,
 }
 
 impl Channel {
     fn open(opener: &Opener) -> Result<Self, Reason> {
         let (socket, opener_was_capable) = opener.netlink_socket()?;
         let socket = Socket::new(socket).map_err(|error| diagnose::reason(&error))?;
-        Ok(Self { socket, process: std::process::id(), opener_was_capable, sequence: 0, is_stale: false })
+        let generation = process::generation();
+        Ok(Self { socket, generation, opener_was_capable, sequence: 0, is_stale: false, room: ROOM })
     }
 
     /// Opens a socket of this process's own, in the namespace of the old one.
@@ -219,7 +263,7 @@ impl Channel {
         self.sequence = self.sequence.wrapping_add(1);
         self.socket.send(&question(message, flags, self.sequence)).map_err(Failure::Refused)?;
         self.is_stale = true;
-        let outcome = self.collect();
+        let outcome = self.collect(flags & (NLM_F_ACK | NLM_F_DUMP) == 0);
         // The kernel is busy with a listing to which the answer is outstanding.
         let is_busy = |error: &io::Error| error.raw_os_error() == Some(Errno::EBUSY as i32);
         self.is_stale = match &outcome {
@@ -230,12 +274,18 @@ impl Channel {
         outcome
     }
 
-    /// The answers to the last question.
-    fn collect(&self) -> Outcome<(Vec<Answer>, Listing)> {
+    /// The answers to the last question: a single one, or all up to the acknowledgement.
+    fn collect(&mut self, is_single: bool) -> Outcome<(Vec<Answer>, Listing)> {
         let (mut answers, mut listing) = (Vec::new(), Listing::Consistent);
+        let mut buffer = vec![0; self.room];
         loop {
-            let datagram = self.socket.receive().map_err(Failure::Lost)?;
-            for answer in messages(&datagram) {
+            let length = self.socket.receive_into(&mut buffer).map_err(Failure::Lost)?;
+            if length == 0 || length > buffer.len() {
+                // The next attempt has the room.
+                self.room = self.room.max(length);
+                return Err(Failure::Lost(cut()));
+            }
+            for answer in messages(&buffer[..length]) {
                 let answer = answer.map_err(Failure::Lost)?;
                 if answer.header.sequence_number != self.sequence {
                     continue;
@@ -244,7 +294,12 @@ impl Channel {
                     listing = Listing::Overtaken;
                 }
                 match answer.payload {
-                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+                    NetlinkPayload::InnerMessage(inner) => {
+                        answers.push(inner);
+                        if is_single {
+                            return Ok((answers, listing));
+                        }
+                    }
                     NetlinkPayload::Error(error) if error.code.is_some() => {
                         return Err(Failure::Refused(error.to_io()));
                     }
@@ -303,6 +358,11 @@ impl NetlinkDeserializable for Answer {
 enum Listing {
     Consistent,
     Overtaken,
+}
+
+/// The calling thread's effective capabilities. Where the system does not say, it has none.
+fn effective_capabilities() -> u64 {
+    process::capabilities().map_or(0, |sets| sets.effective)
 }
 
 fn aligned(length: u32) -> usize {

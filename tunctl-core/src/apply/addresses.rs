@@ -11,7 +11,7 @@ pub(super) fn settle<I: Interface>(
     before: &[InterfaceAddress],
 ) -> Result<()> {
     let Wanted { kept, stale } = Wanted::of(config, before);
-    for &address in &config.present {
+    for &address in config.present.iter().filter(|address| !contains(before, address)) {
         add(interface, config, address, &stale)?;
     }
     for &address in &stale {

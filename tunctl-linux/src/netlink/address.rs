@@ -54,7 +54,7 @@ impl Netlink {
         self.change(&message, 0, || Ok(!self.has_address(index, address)?))
     }
 
-    fn has_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<bool> {
+    pub(crate) fn has_address(&self, index: InterfaceIndex, address: InterfaceAddress) -> io::Result<bool> {
         Ok(self.addresses(index)?.iter().any(|held| held.same_as(&address)))
     }
 }

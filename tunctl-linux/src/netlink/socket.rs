@@ -22,21 +22,21 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Connects a socket that was just opened.
+    /// Connects a socket that was just opened. This also binds it, to a port that the kernel chooses.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        Self::subscribed(fd, 0)
-    }
-
-    /// Connects one that the kernel also reports to, unasked: what these groups are about.
-    pub(super) fn subscribed(fd: OwnedFd, groups: u32) -> io::Result<Self> {
         let kernel = NetlinkAddr::new(0, 0);
-        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         connect(fd.as_raw_fd(), &kernel)?;
         setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
         // Lets the kernel restrict a listing to what was asked; before Linux 4.20 it lists all, and we
         // choose.
         let _ = set_strict_check(fd.as_fd());
         Ok(Self { fd })
+    }
+
+    /// Connects one that the kernel also reports to, unasked: what these groups are about.
+    pub(super) fn subscribed(fd: OwnedFd, groups: u32) -> io::Result<Self> {
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+        Self::new(fd)
     }
 
     /// Asks for room for some hundred reports more than by default, which is 92 (Linux 6.18). Without a right
@@ -53,6 +53,11 @@ impl Socket {
     pub(super) fn send(&self, message: &[u8]) -> io::Result<()> {
         retry(|| send(self.fd.as_raw_fd(), message, MsgFlags::empty()))?;
         Ok(())
+    }
+
+    /// Receives one datagram, and returns its length, which is more than the buffer's if it was cut.
+    pub(super) fn receive_into(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait(buffer, MsgFlags::MSG_TRUNC)
     }
 
     /// Receives one datagram, whole, whatever its length.
@@ -72,7 +77,7 @@ impl Socket {
         // Another one may have taken its place, where a forked process reads from the same socket.
         let length = read(&mut datagram, MsgFlags::MSG_TRUNC)?;
         if length == 0 || length > datagram.len() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer was cut"));
+            return Err(cut());
         }
         datagram.truncate(length);
         Ok(datagram)
@@ -98,6 +103,11 @@ impl Socket {
             errno => errno.into(),
         })
     }
+}
+
+/// A datagram did not fit into its buffer.
+pub(super) fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer was cut")
 }
 
 /// Makes a system call again that a signal handler of the program's has interrupted.

@@ -148,11 +148,12 @@ fn assert_unknown(device: &LinuxDevice, word: &str) {
     let interface = device.interface();
     assert_eq!(interface.index(), InterfaceIndex::UNKNOWN);
     let mtu = "1300".parse().unwrap();
-    let errors: [Error; 9] = [
+    let errors: [Error; 10] = [
         refused(interface.info()),
         refused(interface.addresses()),
         refused(interface.dropped()),
         refused(interface.set_mtu(mtu)),
+        refused(interface.unchecked().set_mtu(mtu)),
         refused(device.up("10.9.9.9/24".parse().unwrap())),
         refused(device.down()),
         refused(interface.rename(&name("other"))),

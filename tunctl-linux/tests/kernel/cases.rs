@@ -16,6 +16,7 @@ mod lifetime;
 mod link;
 mod list;
 mod malformed;
+mod many;
 mod mtu;
 mod names;
 mod namespace_refusals;
@@ -73,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
         namespace_refusals::cases(),
         list::cases(),
         link::cases(),
+        many::cases(),
         observe::cases(),
         events::cases(),
         surprises::cases(),
