@@ -65,12 +65,12 @@ enum Failure {
 
 type Outcome<T> = Result<T, Failure>;
 
-/// The socket that was opened last, as long as somebody uses it.
-static LAST: Mutex<Weak<Netlink>> = Mutex::new(Weak::new());
+/// Those that are in use, to be shared. One that nobody uses any longer is closed all the same.
+static IN_USE: Mutex<Vec<Weak<Netlink>>> = Mutex::new(Vec::new());
 
 impl Netlink {
-    /// A socket where the opener opens it: the last one that was opened, if it is still in use and a new one
-    /// would be the same. Many devices then take one socket.
+    /// A socket where the opener opens it: one that is in use, if a new one would be the same. Many devices
+    /// then take one socket.
     pub(crate) fn open(opener: &Opener) -> Result<Arc<Self>, Reason> {
         let opened = Self {
             channel: Mutex::new(None),
@@ -79,28 +79,32 @@ impl Netlink {
             capabilities: effective_capabilities(),
             generation: process::generation(),
         };
-        if let Some(same) = opened.shared() {
-            return Ok(same);
+        if let Some(shared) = opened.shared() {
+            return Ok(shared);
         }
         *opened.channel() = Some(Channel::open(opener)?);
         let opened = Arc::new(opened);
-        if let Ok(mut last) = LAST.try_lock() {
-            *last = Arc::downgrade(&opened);
+        // Where another thread looks at the same moment, or did so when this process was forked, nothing is
+        // shared: to wait for the lock might take for ever.
+        if let Ok(mut in_use) = IN_USE.try_lock() {
+            in_use.retain(|netlink| netlink.strong_count() > 0);
+            in_use.push(Arc::downgrade(&opened));
         }
         Ok(opened)
     }
 
-    /// The last one that was opened, if it is like this one. As long as its socket is open, no other
-    /// namespace gets its number.
-    ///
-    /// Where another thread looks at the same moment, or did so when this process was forked, there is none:
-    /// to wait for a lock might take for ever.
+    /// One that is in use and like this one. As long as its socket is open, no other namespace gets its
+    /// number.
     fn shared(&self) -> Option<Arc<Self>> {
-        let last = LAST.try_lock().ok()?.upgrade()?;
-        let is_same = !self.namespace.as_os_str().is_empty()
-            && (&last.namespace, &last.opener) == (&self.namespace, &self.opener)
-            && (last.capabilities, last.generation) == (self.capabilities, self.generation);
-        is_same.then_some(last)
+        let is_same = |netlink: &Arc<Self>| {
+            (&netlink.namespace, &netlink.opener) == (&self.namespace, &self.opener)
+                && (netlink.capabilities, netlink.generation) == (self.capabilities, self.generation)
+        };
+        if self.namespace.as_os_str().is_empty() {
+            return None;
+        }
+        let in_use = IN_USE.try_lock().ok()?;
+        in_use.iter().filter_map(Weak::upgrade).find(is_same)
     }
 
     /// By what it was opened.

@@ -29,6 +29,7 @@ mod permission;
 mod persistent;
 mod queues;
 mod rivals;
+mod sharing;
 mod state;
 mod support;
 mod surprises;
@@ -75,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
         list::cases(),
         link::cases(),
         many::cases(),
+        sharing::cases(),
         observe::cases(),
         events::cases(),
         surprises::cases(),
