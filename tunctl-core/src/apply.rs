@@ -90,17 +90,24 @@ fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
 }
 
 /// Makes the interface of a device what its options name, owner, group and persistence included. On failure,
-/// it is what it was before, or the error says in what it is not.
-pub(crate) fn configure<D: TunDevice>(device: &D, options: &CreateOptions, mode: AttachMode) -> Result<()> {
+/// it is what it was before, or the error says in what it is not. `info` is what it is like, if that is
+/// known.
+pub(crate) fn configure<D: TunDevice>(
+    device: &D,
+    options: &CreateOptions,
+    mode: AttachMode,
+    info: Option<InterfaceInfo>,
+) -> Result<()> {
     let (owner, group, persistent) = (options.get_owner(), options.get_group(), options.get_persistent());
     let config = options.get_config();
     if config.is_empty() && owner.is_none() && group.is_none() && persistent.is_none() {
         return Ok(());
     }
     let interface = device.interface();
+    let info = info.map_or_else(|| interface.info(), Ok)?;
     let before = match mode {
-        AttachMode::New => Snapshot::of_new(interface, config)?,
-        AttachMode::Existing | AttachMode::Any => Snapshot::of(interface, config)?,
+        AttachMode::New => Snapshot::of_new(info, interface, config)?,
+        AttachMode::Existing | AttachMode::Any => Snapshot::with_info(info, interface, config)?,
     };
     let done = apply_to(interface, config, &before).and_then(|()| {
         // The last ones, since an owner or a group cannot be taken back to nobody.

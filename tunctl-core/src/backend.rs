@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::apply::configure;
 use crate::{
-    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceName, InvalidOptions,
-    Operation, Result, TunDevice,
+    Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceInfo, InterfaceName,
+    InvalidOptions, Operation, Result, TunDevice,
 };
 
 /// How often `open_or_create` begins, where another program deletes the interface each time.
@@ -125,6 +125,20 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
     /// Those of the three, under [the verb](AttachMode::operation).
     #[doc(alias = "TUNSETIFF")]
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<Self::Device>;
+
+    /// The same, with what the interface is like, if the backend has just asked the kernel: it then need not
+    /// be asked again before the interface is configured.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`attach`](Self::attach).
+    fn attach_with_info(
+        &self,
+        mode: AttachMode,
+        options: &CreateOptions,
+    ) -> Result<(Self::Device, Option<InterfaceInfo>)> {
+        Ok((self.attach(mode, options)?, None))
+    }
 
     /// Finds all TUN/TAP interfaces, in the order of their indices, without attaching to them.
     ///
@@ -253,13 +267,13 @@ fn attach_and_configure<B: TunBackend + ?Sized>(
     if let Some(invalid) = options.invalid() {
         return Err(named(invalid.clone().with_operation(mode.operation()), options));
     }
-    let device = backend.attach(mode, options)?;
+    let (device, info) = backend.attach_with_info(mode, options)?;
     let index = device.interface().index();
     if options.get_index().is_some_and(|wanted| wanted != index) {
         let invalid = Error::from(InvalidOptions::OtherIndex { index });
         return Err(named(invalid.with_operation(mode.operation()), options));
     }
-    match configure(&device, options, mode) {
+    match configure(&device, options, mode, info) {
         Ok(()) => Ok(device),
         Err(error) => {
             let interface = device.interface().clone();

@@ -218,7 +218,15 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn of<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<Self> {
-        let info = interface.info()?;
+        Self::with_info(interface.info()?, interface, config)
+    }
+
+    /// The same of an interface of which this was reported just now.
+    pub(crate) fn with_info<I: Interface>(
+        info: InterfaceInfo,
+        interface: &I,
+        config: &InterfaceConfig,
+    ) -> Result<Self> {
         let interface = &interface.unchecked();
         let addresses = if config.concerns_addresses() { interface.addresses()? } else { Vec::new() };
         let description = config.description.as_ref().map(|_| interface.description()).transpose()?;
@@ -228,11 +236,14 @@ impl Snapshot {
 
     /// What a new interface is like. It has no addresses yet; of those that others have given it since,
     /// nothing would be left if a step failed.
-    pub(crate) fn of_new<I: Interface>(interface: &I, config: &InterfaceConfig) -> Result<Self> {
+    pub(crate) fn of_new<I: Interface>(
+        info: InterfaceInfo,
+        interface: &I,
+        config: &InterfaceConfig,
+    ) -> Result<Self> {
         if config.replaces || !config.absent.is_empty() {
-            return Self::of(interface, config);
+            return Self::with_info(info, interface, config);
         }
-        let info = interface.unchecked().info()?;
         let description = config.description.as_ref().map(|_| CString::default());
         let carrier = config.carrier.and(info.carrier);
         Ok(Self { info, addresses: Vec::new(), description, carrier })

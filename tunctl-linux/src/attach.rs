@@ -26,6 +26,9 @@ const ATTEMPTS: usize = 8;
 /// The driver's default size of the virtio-net header.
 const VNET_HEADER: i32 = 10;
 
+/// A device, and what its interface is like.
+type Attached = (LinuxDevice, InterfaceInfo);
+
 /// One call of `attach`.
 pub(crate) struct Attach<'a> {
     mode: AttachMode,
@@ -46,7 +49,7 @@ impl<'a> Attach<'a> {
         Ok(Self { mode, node, options, netlink })
     }
 
-    pub(crate) fn run(&self) -> Result<LinuxDevice> {
+    pub(crate) fn run(&self) -> Result<Attached> {
         let exclusive = self.options.get_flags().contains(CreateFlags::TUN_EXCL);
         match self.options.get_exact_name() {
             Some(name) if self.mode != AttachMode::New && !exclusive => self.by_name(&name),
@@ -54,15 +57,15 @@ impl<'a> Attach<'a> {
         }
     }
 
-    fn create(&self) -> Result<LinuxDevice> {
+    fn create(&self) -> Result<Attached> {
         let (fd, name) = self.attach(CreateFlags::TUN_EXCL)?;
         let attached = self.identify(&fd, name)?;
-        Ok(self.device(fd, &attached))
+        Ok(self.device(fd, attached))
     }
 
     /// Attaches to the interface of this name. If there is none, it creates one or fails, depending on the
     /// mode.
-    fn by_name(&self, name: &InterfaceName) -> Result<LinuxDevice> {
+    fn by_name(&self, name: &InterfaceName) -> Result<Attached> {
         for _ in 0..ATTEMPTS {
             let attempt = match self.existing(name)? {
                 Some(existing) => self.attach_to(&existing),
@@ -73,7 +76,7 @@ impl<'a> Attach<'a> {
                 },
             };
             match attempt {
-                Ok(Some(device)) => return Ok(device),
+                Ok(Some(attached)) => return Ok(attached),
                 Ok(None) => {}
                 // It was deleted since it was attached to.
                 Err(error) if error.is_gone() => {}
@@ -95,7 +98,7 @@ impl<'a> Attach<'a> {
 
     /// Attaches to an interface that was just seen. Returns `None` if another interface has its name by now.
     /// If the kernel created that one for this attempt, it goes when the descriptor closes.
-    fn attach_to(&self, existing: &InterfaceInfo) -> Result<Option<LinuxDevice>> {
+    fn attach_to(&self, existing: &InterfaceInfo) -> Result<Option<Attached>> {
         let several = CreateFlags::MULTI_QUEUE;
         let shared = existing.flags.contains(several) && existing.queues != Some(0);
         // The kernel itself refuses another layer or a single queue, with a more specific error.
@@ -119,7 +122,7 @@ impl<'a> Attach<'a> {
             self.reset(&fd)
                 .map_err(|error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error))))?;
         }
-        Ok(Some(self.device(fd, &attached)))
+        Ok(Some(self.device(fd, attached)))
     }
 
     /// Whether an interface that was seen is still there. If not, an error of attaching to it is about what
@@ -188,10 +191,10 @@ impl<'a> Attach<'a> {
         tun::set_vnet_header_size(fd.as_fd(), VNET_HEADER)
     }
 
-    fn device(&self, fd: OwnedFd, attached: &InterfaceInfo) -> LinuxDevice {
+    fn device(&self, fd: OwnedFd, info: InterfaceInfo) -> Attached {
         let flags = self.options.get_flags();
-        let interface = LinuxInterface::new(self.netlink.clone(), attached);
-        LinuxDevice::new(fd, interface, flags, flags.header_kind())
+        let interface = LinuxInterface::new(self.netlink.clone(), &info);
+        (LinuxDevice::new(fd, interface, flags, flags.header_kind()), info)
     }
 
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {

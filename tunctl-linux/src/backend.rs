@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tunctl_core::{
-    AttachMode, Capabilities, CreateOptions, InterfaceName, Namespaces, Operation, Reason, Result, TunBackend,
+    AttachMode, Capabilities, CreateOptions, InterfaceInfo, InterfaceName, Namespaces, Operation, Reason,
+    Result, TunBackend,
 };
 
 use crate::attach::Attach;
@@ -117,7 +118,16 @@ impl TunBackend for LinuxBackend {
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<LinuxDevice> {
-        Attach::begin(mode, &self.opener, &self.node, options)?.run()
+        Ok(self.attach_with_info(mode, options)?.0)
+    }
+
+    fn attach_with_info(
+        &self,
+        mode: AttachMode,
+        options: &CreateOptions,
+    ) -> Result<(LinuxDevice, Option<InterfaceInfo>)> {
+        let (device, info) = Attach::begin(mode, &self.opener, &self.node, options)?.run()?;
+        Ok((device, Some(info)))
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<LinuxInterface> {
