@@ -3,7 +3,7 @@
 mod addresses;
 mod plan;
 
-use crate::config::Snapshot;
+use crate::config::{Snapshot, Step};
 use crate::{
     AttachMode, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo,
     Operation, Result, TunDevice, Uid,
@@ -35,10 +35,26 @@ pub(crate) fn apply_to<I: Interface>(
     let name = before.info.name;
     let refused = |error: Error| error.with_name(name);
     let interface = &interface.unchecked();
-    for step in plan::steps(config, before).map_err(refused)? {
-        step.run(interface)?;
+    let steps = plan::steps(config, before).map_err(refused)?;
+    if !take_together(interface, &steps) {
+        steps.iter().try_for_each(|step| step.run(interface))?;
     }
     addresses::settle(interface, config, &before.addresses)
+}
+
+/// Takes all steps in one request, if a backend may have one for them. If not all are taken, some may be:
+/// each can be taken twice.
+fn take_together<I: Interface>(interface: &I, steps: &[Step]) -> bool {
+    let (mut mtu, mut queue_length, mut state) = (None, None, None);
+    for step in steps {
+        match *step {
+            Step::SetMtu(wanted) => mtu = Some(wanted),
+            Step::SetQueueLength(wanted) => queue_length = Some(wanted),
+            Step::SetState(wanted) => state = Some(wanted),
+            _ => return false,
+        }
+    }
+    steps.len() > 1 && interface.change_together(mtu, queue_length, state)
 }
 
 /// Makes an interface what it was before, and adds to the error in what it is not.

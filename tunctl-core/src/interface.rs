@@ -128,6 +128,16 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
         self.clone()
     }
 
+    /// Makes several changes in one request, and returns whether all are made. If not, some may be:
+    /// [`apply`](Self::apply), which uses this, then makes them one by one, and learns which one is refused
+    /// and why.
+    ///
+    /// A backend whose kernel has no such request changes nothing and returns `false`.
+    fn change_together(&self, mtu: Option<Mtu>, queue_length: Option<u32>, state: Option<State>) -> bool {
+        let _ = (mtu, queue_length, state);
+        false
+    }
+
     /// What the kernel says of it now, in one question.
     ///
     /// # Errors

@@ -261,6 +261,13 @@ impl Interface for LinuxInterface {
         Self { is_checked: !self.is_unknown(), ..self.clone() }
     }
 
+    fn change_together(&self, mtu: Option<Mtu>, queue_length: Option<u32>, state: Option<State>) -> bool {
+        let mtu = mtu.map(|mtu| LinkAttribute::Mtu(mtu.get()));
+        let properties = mtu.into_iter().chain(queue_length.map(LinkAttribute::TxQueueLen)).collect();
+        let is_same = self.check(Operation::Configure).is_ok();
+        is_same && self.netlink.change_all(self.index, properties, state).is_ok()
+    }
+
     fn info(&self) -> Result<InterfaceInfo> {
         self.ours(Operation::Inspect)
     }

@@ -102,24 +102,33 @@ impl Netlink {
     }
 
     pub(crate) fn set_state(&self, index: InterfaceIndex, state: State) -> io::Result<()> {
-        let mut change = link_message(index);
-        change.header.change_mask = LinkFlags::Up;
-        change.header.flags = match state {
-            State::Up => LinkFlags::Up,
-            State::Down => LinkFlags::empty(),
-        };
-        self.set_link(change)
+        self.change_all(index, Vec::new(), Some(state))
     }
 
     /// Changes one property of an interface.
     pub(crate) fn change_link(&self, index: InterfaceIndex, property: LinkAttribute) -> io::Result<()> {
-        let mut change = link_message(index);
-        change.attributes.push(property);
-        self.set_link(change)
+        self.change_all(index, vec![property], None)
     }
 
+    /// Changes properties and the state of an interface, the MTU first (`do_setlink`, Linux 6.18). If one is
+    /// refused, those before it stay changed.
+    ///
     /// Each of these changes can be made twice: the second time, nothing is left to change.
-    fn set_link(&self, change: LinkMessage) -> io::Result<()> {
+    pub(crate) fn change_all(
+        &self,
+        index: InterfaceIndex,
+        properties: Vec<LinkAttribute>,
+        state: Option<State>,
+    ) -> io::Result<()> {
+        let mut change = link_message(index);
+        change.attributes = properties;
+        if let Some(state) = state {
+            change.header.change_mask = LinkFlags::Up;
+            change.header.flags = match state {
+                State::Up => LinkFlags::Up,
+                State::Down => LinkFlags::empty(),
+            };
+        }
         self.change(&RouteNetlinkMessage::SetLink(change), 0, || Ok(false))
     }
 
