@@ -155,7 +155,9 @@ fn message(part: &mut libc::iovec, rights: *mut Rights, length: usize) -> libc::
     message.msg_iovlen = 1;
     if length > 0 {
         message.msg_control = rights.cast();
-        message.msg_controllen = length as _;
+        #[allow(clippy::cast_possible_truncation, reason = "its type differs between C libraries")]
+        let control_length = length as _;
+        message.msg_controllen = control_length;
     }
     message
 }
@@ -189,7 +191,9 @@ fn serve(socket: &OwnedFd, steps: &[Step]) -> ! {
     rights.header.cmsg_level = libc::SOL_SOCKET;
     rights.header.cmsg_type = libc::SCM_RIGHTS;
     let length = if count == 0 { 0 } else { Rights::length(count) };
-    rights.header.cmsg_len = length as _;
+    #[allow(clippy::cast_possible_truncation, reason = "its type differs between C libraries")]
+    let control_length = length as _;
+    rights.header.cmsg_len = control_length;
     let mut part = part_of(&raw mut report);
     let message = message(&mut part, &raw mut rights, length);
     // SAFETY: the message points to one report and to one control message, each with its length; both are

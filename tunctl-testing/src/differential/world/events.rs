@@ -75,13 +75,27 @@ fn lines(events: &[InterfaceEvent]) -> Vec<String> {
     events.iter().filter(|event| !is_carrier(event)).map(ToString::to_string).collect()
 }
 
+/// The kernel reports a new IPv6 address in its own time, beside other changes of the same operation
+/// (`addrconf_dad_work`, Linux 6.18), so those are compared behind the others.
+fn put_ipv6_last(events: &mut Vec<String>) {
+    let is_ipv6 = |line: &String| {
+        line.split_once(": address ").is_some_and(|(_, rest)| rest.contains(':') && rest.ends_with(" added"))
+    };
+    let mut late: Vec<_> = events.extract_if(.., |line| is_ipv6(line)).collect();
+    late.sort();
+    events.append(&mut late);
+}
+
 impl<H: Harness> World<H> {
     /// The events since the last operation.
     pub(super) fn events(&mut self) -> Vec<Vec<String>> {
         let mut events = std::mem::take(&mut self.heard);
         let now = self.watchers.as_mut().map(Watchers::take).unwrap_or_default();
         events.resize(now.len(), Vec::new());
-        events.iter_mut().zip(now).for_each(|(events, now)| events.extend(now));
+        events.iter_mut().zip(now).for_each(|(events, now)| {
+            events.extend(now);
+            put_ipv6_last(events);
+        });
         events
     }
 
