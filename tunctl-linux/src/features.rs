@@ -214,9 +214,9 @@ impl LinuxBackend {
     ///
     /// # Platform
     ///
-    /// Linux only. The namespace is made by a child process (`clone(2)`), which ends at once and whose end no
-    /// signal announces. It takes `CAP_SYS_ADMIN`, or a system that permits user namespaces. A sandbox that
-    /// kills a program for `clone` with namespaces kills it for this.
+    /// Linux only. The namespace is made as [`Namespace::new`](crate::Namespace::new) makes one: it takes
+    /// `CAP_SYS_ADMIN`, or a system that permits user namespaces. A sandbox that kills a program for
+    /// `unshare(2)` kills it for this.
     #[doc(alias = "TUNGETFEATURES")]
     pub fn features(&self) -> Result<Features> {
         ask::features(self.node()).map_err(|reason| reason.of(Operation::Probe))

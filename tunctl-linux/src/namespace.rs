@@ -109,11 +109,16 @@ impl Namespace {
     #[doc(alias = "unshare")]
     #[doc(alias = "ip netns add")]
     pub fn new() -> Result<Self> {
-        let made = making::make().and_then(|namespace| {
+        let made = Self::make().and_then(|namespace| {
             netns::bring_loopback_up(&Opener::There(namespace.clone()))?;
             Ok(namespace)
         });
         made.map_err(failed)
+    }
+
+    /// As [`new`](Self::new), with the loopback interface down.
+    pub(crate) fn make() -> std::result::Result<Self, Reason> {
+        making::make()
     }
 
     /// The network namespace behind a path: of one that `ip netns add NAME` has made, `/run/netns/NAME`; of a

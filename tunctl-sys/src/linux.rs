@@ -2,7 +2,7 @@
 //!
 //! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
 //! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`], [`seccomp`],
-//! [`namespace`], [`new_network`], [`inherited`] and [`elsewhere`], need Linux.
+//! [`namespace`], [`inherited`] and [`elsewhere`], need Linux.
 //! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -14,8 +14,6 @@ pub mod namespace;
 pub mod netlink;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod netlink_socket;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub mod new_network;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod packet_socket;
 #[cfg(any(target_os = "linux", target_os = "android"))]

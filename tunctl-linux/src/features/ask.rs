@@ -1,21 +1,19 @@
 //! How the driver is asked.
 
-use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use tunctl_core::Reason;
-use tunctl_sys::linux::new_network::{self, Owner};
 use tunctl_sys::linux::{InterfaceRequest, iff, tun};
 
 use super::{Feature, Features, Presence};
-use crate::{diagnose, errno, remedy};
+use crate::opener::Opener;
+use crate::{Namespace, diagnose, errno, remedy};
 
 /// A question to the driver. It has the feature if it answers without an error.
 #[derive(Clone, Copy)]
@@ -68,11 +66,7 @@ fn refused(error: &io::Error) -> Reason {
 /// A descriptor that is attached to a new tap, in a namespace of its own. Both go with it. In the caller's
 /// namespace an interface would be seen by every program that listens there, and udev would act on it.
 fn temporary(node: &Path) -> Option<OwnedFd> {
-    let path = CString::new(node.as_os_str().as_bytes()).ok()?;
-    // The first needs no user namespace, which a system may forbid or limit.
-    let opened = [Owner::Caller, Owner::NewUserNamespace]
-        .into_iter()
-        .find_map(|owner| new_network::open(&path, owner).ok())?;
+    let opened = Opener::There(Namespace::make().ok()?).node(node).ok()?;
     let mut request = InterfaceRequest::new(b"", iff::TAP | iff::NO_PI | iff::VNET_HDR)?;
     tun::set_iff(opened.as_fd(), &mut request).ok()?;
     Some(opened)
