@@ -4,7 +4,7 @@ use crate::{
     Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, gone, indices,
     interface_handles, joining, lifetime, lookup, mac, names, namespaces, permission, persistence, queues,
     readiness, reading, refusal_order, renaming, replacing, segments, statistics, steering, stopping,
-    strangers, unasked, virtio_net, writing,
+    strangers, unasked, virtio_net, watching, writing,
 };
 
 /// All cases, by subject.
@@ -42,6 +42,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         renaming::cases(),
         mac::cases(),
         events::cases(),
+        watching::cases(),
         carrier::cases(),
     ]
     .concat()

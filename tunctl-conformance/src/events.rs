@@ -1,19 +1,18 @@
 //! Events: each change of an interface, once, in order.
 
 use std::iter;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tunctl_core::{
-    Cause, CreateOptions, EventWatcher, Interface, InterfaceChange, InterfaceEvent, InterfaceName,
-    Interrupter, Mtu, Operation, State, TunBackend, TunDevice, WaitOutcome,
+    Cause, CreateOptions, EventWatcher, Interface, InterfaceChange, InterfaceEvent, InterfaceName, Mtu,
+    State, TunBackend, TunDevice, WaitOutcome,
 };
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    address, create, errno, mac, name, not_applicable, open, persistent, refused, refused_with, tap, tun,
-    uid, up,
+    address, errno, mac, name, not_applicable, open, persistent, refused, refused_with, tap, tun, uid, up,
 };
-use crate::{Harness, InterfaceOf, Need};
+use crate::{Harness, InterfaceOf};
 
 use InterfaceChange::{
     AddressAdded, AddressRemoved, CarrierOff, CarrierOn, Created, Deleted, Down, Moved, Up,
@@ -22,47 +21,33 @@ use InterfaceChange::{
 /// Far longer than any event takes: Linux reports a carrier within a second.
 const SOON: Duration = Duration::from_secs(20);
 
-/// More changes than any system keeps until they are read.
-const MANY: u32 = 3000;
+pub(crate) const NO_EVENTS: &str = "it reports no events";
 
-const NO_EVENTS: &str = "it reports no events";
-
-type Watcher = Box<dyn EventWatcher>;
+pub(crate) type Watcher = Box<dyn EventWatcher>;
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
-    let others = [Case::new(crate::Subject::Events, "watching_takes_no_right", watching_takes_no_right::<H>)
-        .needs(Need::OtherUsers)];
-    [
-        suite![Events:
-            each_change_is_an_event_in_the_order_in_which_it_was_made,
-            what_another_program_changes_is_an_event,
-            what_changes_nothing_is_no_event,
-            what_was_before_is_no_event,
-            what_a_change_takes_along_is_reported_after_it,
-            an_address_that_goes_takes_the_others_of_its_network_before_it,
-            a_deletion_is_the_last_event,
-            going_down_is_reported_before_a_deletion_and_addresses_in_between,
-            closing_the_last_device_is_a_deletion,
-            a_move_is_the_last_event,
-            a_rename_tells_both_names,
-            the_carrier_goes_with_the_last_device_and_comes_with_the_next,
-            the_carrier_of_an_interface_that_is_down_comes_with_the_next_change,
-            two_watchers_see_the_same,
-            an_interface_tells_of_itself_and_a_backend_of_all,
-            a_stranger_with_the_same_index_is_not_reported,
-            a_watcher_that_does_not_keep_up_gets_the_present_state,
-            an_overrun_in_which_the_interface_went_ends_the_stream,
-            a_wait_for_an_event_ends_with_it,
-            a_wait_for_an_event_ends_with_its_time_or_an_interrupt,
-            an_interface_that_is_gone_cannot_be_watched,
-        ],
-        others.to_vec(),
+    suite![Events:
+        each_change_is_an_event_in_the_order_in_which_it_was_made,
+        what_another_program_changes_is_an_event,
+        what_changes_nothing_is_no_event,
+        what_was_before_is_no_event,
+        what_a_change_takes_along_is_reported_after_it,
+        an_address_that_goes_takes_the_others_of_its_network_before_it,
+        a_deletion_is_the_last_event,
+        going_down_is_reported_before_a_deletion_and_addresses_in_between,
+        closing_the_last_device_is_a_deletion,
+        a_move_is_the_last_event,
+        a_rename_tells_both_names,
+        the_carrier_goes_with_the_last_device_and_comes_with_the_next,
+        the_carrier_of_an_interface_that_is_down_comes_with_the_next_change,
+        two_watchers_see_the_same,
+        an_interface_tells_of_itself_and_a_backend_of_all,
+        a_stranger_with_the_same_index_is_not_reported,
     ]
-    .concat()
 }
 
 /// Watches an interface, or all. `None`: the backend has no events, as the outcome of the case then says.
-fn watch<H: Harness>(harness: &H, interface: Option<&InterfaceOf<H>>) -> Option<Watcher> {
+pub(crate) fn watch<H: Harness>(harness: &H, interface: Option<&InterfaceOf<H>>) -> Option<Watcher> {
     let Some(watcher) = harness.events(interface) else {
         not_applicable(NO_EVENTS);
         return None;
@@ -72,7 +57,7 @@ fn watch<H: Harness>(harness: &H, interface: Option<&InterfaceOf<H>>) -> Option<
 
 /// What has changed, without the carrier, which systems report in their own time.
 #[track_caller]
-fn changes(watcher: &mut Watcher) -> Vec<InterfaceChange> {
+pub(crate) fn changes(watcher: &mut Watcher) -> Vec<InterfaceChange> {
     events(watcher).into_iter().map(|(_, change)| change).collect()
 }
 
@@ -94,7 +79,7 @@ fn events(watcher: &mut Watcher) -> Vec<(InterfaceName, InterfaceChange)> {
 }
 
 #[track_caller]
-fn assert_ended(watcher: &mut Watcher) {
+pub(crate) fn assert_ended(watcher: &mut Watcher) {
     assert_eq!(watcher.try_next().unwrap(), None);
     assert!(watcher.next().is_none());
     assert_eq!(watcher.wait(None, None).unwrap(), WaitOutcome::Ready);
@@ -345,124 +330,4 @@ fn a_stranger_with_the_same_index_is_not_reported<H: Harness>(harness: &H) {
     assert_eq!(changes(&mut own), [Deleted]);
     assert_ended(&mut own);
     assert_eq!(changes(&mut all), [Deleted, Created, Up]);
-}
-
-/// Makes very many changes.
-fn flood<H: Harness>(interface: &InterfaceOf<H>) {
-    for number in 0..MANY {
-        interface.set_mtu(Mtu::new(1400 + number % 2).unwrap()).unwrap();
-    }
-}
-
-fn a_watcher_that_does_not_keep_up_gets_the_present_state<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    let interface = device.interface();
-    let Some(mut own) = watch(harness, Some(interface)) else { return };
-    let Some(mut all) = watch(harness, None) else { return };
-    flood::<H>(interface);
-    device.up(address("10.77.0.1/24")).unwrap();
-    let _other = tap(harness, "tap0");
-    for (watcher, count) in [(&mut own, 1), (&mut all, 2)] {
-        assert_eq!(watcher.wait(Some(Duration::ZERO), None).unwrap(), WaitOutcome::Ready);
-        let event = watcher.try_next().unwrap().unwrap();
-        assert_eq!((event.change(), event.index(), event.name()), (None, None, None));
-        let InterfaceEvent::Overrun(interfaces) = event else { panic!("no overrun: {event}") };
-        assert_eq!(interfaces.len(), count);
-        let state = &interfaces[0];
-        assert_eq!(
-            (state.info.name, state.info.state, state.info.mtu.get()),
-            (name("tun0"), State::Up, 1401)
-        );
-        assert_eq!(state.addresses, [address("10.77.0.1/24")]);
-        assert!(state.carrier);
-        assert_eq!(changes(watcher), []);
-    }
-    interface.down().unwrap();
-    assert_eq!(changes(&mut own), [Down]);
-    assert_eq!(changes(&mut all), [Down]);
-}
-
-fn an_overrun_in_which_the_interface_went_ends_the_stream<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    let index = device.interface().index();
-    let Some(mut watcher) = watch(harness, Some(device.interface())) else { return };
-    flood::<H>(device.interface());
-    harness.delete(&name("tun0"));
-    let _is_taken = harness.make_with_index(&name("tun0"), index);
-    let seen: Vec<_> = watcher.by_ref().map(Result::unwrap).collect();
-    assert!(matches!(&seen[0], InterfaceEvent::Overrun(interfaces) if interfaces.is_empty()), "{seen:?}");
-    assert_eq!(seen[1].change(), Some(Deleted));
-    assert_eq!(seen.len(), 2, "{seen:?}");
-    assert_ended(&mut watcher);
-}
-
-fn a_wait_for_an_event_ends_with_it<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    let Some(mut watcher) = watch(harness, Some(device.interface())) else { return };
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(move || watcher.next().unwrap().unwrap().change());
-        std::thread::sleep(Duration::from_millis(20));
-        harness.set_up(&name("tun0"), true);
-        assert_eq!(waiting.join().unwrap(), Some(Up));
-    });
-}
-
-fn a_wait_for_an_event_ends_with_its_time_or_an_interrupt<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    let Some(mut watcher) = watch(harness, Some(device.interface())) else { return };
-    let stop = Interrupter::new().unwrap();
-    let pause = Duration::from_millis(20);
-    let begun = Instant::now();
-    assert_eq!(watcher.wait(Some(pause), None).unwrap(), WaitOutcome::TimedOut);
-    for interrupter in [None, Some(&stop)] {
-        let error = refused(watcher.next_until(Some(pause), interrupter), Cause::TimedOut);
-        assert_eq!(error.operation(), Operation::Watch);
-    }
-    assert!(begun.elapsed() >= pause * 3);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(pause);
-            stop.interrupt();
-        });
-        refused(watcher.next_until(None, Some(&stop)), Cause::Interrupted);
-    });
-    harness.set_up(&name("tun0"), true);
-    assert_eq!(watcher.wait(None, Some(&stop)).unwrap(), WaitOutcome::Interrupted);
-    refused(watcher.next_until(None, Some(&stop)), Cause::Interrupted);
-    stop.reset();
-    let event = watcher.next_until(None, Some(&stop)).unwrap().unwrap();
-    assert_eq!(event.change(), Some(Up), "the event has stayed");
-}
-
-fn an_interface_that_is_gone_cannot_be_watched<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    let interface = device.interface().clone();
-    let index = interface.index();
-    let refuse = || match harness.events(Some(&interface)) {
-        Some(outcome) => {
-            let error = refused(outcome.map(drop), Cause::Gone);
-            assert_eq!((error.operation(), error.interface()), (Operation::Watch, Some(name("tun0"))));
-        }
-        None => not_applicable(NO_EVENTS),
-    };
-    harness.delete(&name("tun0"));
-    refuse();
-    if harness.make_with_index(&name("tun0"), index) {
-        refuse();
-    }
-}
-
-fn watching_takes_no_right<H: Harness>(harness: &H) {
-    let device = create(harness, CreateOptions::tun(), "tun0");
-    let mut watchers = Vec::new();
-    harness.as_caller(1000, 1000, false, &mut || {
-        watchers.extend(watch(harness, Some(device.interface())));
-        watchers.extend(watch(harness, None));
-    });
-    harness.set_up(&name("tun0"), true);
-    harness.as_caller(1000, 1000, false, &mut || {
-        for watcher in &mut watchers {
-            assert_eq!(changes(watcher), [Up]);
-        }
-    });
 }

@@ -67,6 +67,7 @@ mod stopping;
 mod strangers;
 mod unasked;
 mod virtio_net;
+mod watching;
 mod writing;
 
 pub use all::cases;

@@ -36,6 +36,7 @@ mod flags;
 mod holder;
 mod id;
 mod interface;
+mod interface_info;
 mod interrupter;
 mod mac;
 mod mtu;
@@ -64,7 +65,8 @@ pub use events::{
 pub use flags::CreateFlags;
 pub use holder::{Holder, Holders};
 pub use id::{Gid, InterfaceIndex, Uid};
-pub use interface::{Interface, InterfaceInfo, State};
+pub use interface::Interface;
+pub use interface_info::{InterfaceInfo, State};
 pub use interrupter::{Interrupter, WaitOutcome};
 pub use mac::{InvalidMac, MacAddress};
 pub use mtu::{InvalidMtu, Mtu};

@@ -24,19 +24,29 @@
 //! - The requests that the kernel itself answers for every file (`do_vfs_ioctl`) have other numbers as well.
 #![allow(unsafe_code, reason = "the ioctl requests are declared here, each with the proof of its argument")]
 
+mod filter;
+mod header;
+
 use std::ffi::{c_int, c_uint};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{
-    InterfaceRequest, NODE_MAJOR, NODE_MINOR, NoMacFilter, SIOCGSKNS, SIOCSIFHWADDR, TUNDETACHFILTER,
-    TUNGETDEVNETNS, TUNGETFEATURES, TUNGETIFF, TUNGETSNDBUF, TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE,
-    TUNSETCARRIER, TUNSETFILTEREBPF, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETLINK, TUNSETOFFLOAD,
-    TUNSETOWNER, TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, TUNSETSTEERINGEBPF, TUNSETTXFILTER, TUNSETVNETBE,
-    TUNSETVNETHDRSZ, TUNSETVNETLE, iff as flags,
+    InterfaceRequest, NODE_MAJOR, NODE_MINOR, SIOCGSKNS, SIOCSIFHWADDR, TUNGETDEVNETNS, TUNGETFEATURES,
+    TUNGETIFF, TUNGETSNDBUF, TUNSETCARRIER, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETLINK, TUNSETOWNER,
+    TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, iff as flags,
 };
 use crate::ioctl::{self, Driver};
+
+pub use filter::{
+    detach_filter, set_filter_program_off, set_mac_filter_off, set_programs_off, set_steering_program_off,
+    set_tap_filters_off,
+};
+pub use header::{
+    VnetOrder, set_offload, set_vnet_big_endian, set_vnet_header_native, set_vnet_header_size,
+    set_vnet_little_endian, vnet_header_size, vnet_order,
+};
 
 /// The TUN/TAP driver, `drivers/net/tun.c`.
 #[derive(Debug)]
@@ -94,39 +104,14 @@ const SET_INDEX: Setter<c_uint> = unsafe { Setter::new(TUNSETIFINDEX) };
 // SAFETY: `__tun_chr_ioctl` copies a whole `struct ifreq` in, as for each request of the sockets' group but
 // one, and writes nothing. `InterfaceRequest` has its size and no padding.
 const SET_MAC: Setter<InterfaceRequest> = unsafe { Setter::new(SIOCSIFHWADDR) };
-// SAFETY: `set_offload` takes the argument as a mask of TUN_F_ bits and never dereferences it.
-const SET_OFFLOAD: ByValue = unsafe { ByValue::new(TUNSETOFFLOAD) };
-// SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
-const SET_VNET_HEADER_SIZE: Setter<c_int> = unsafe { Setter::new(TUNSETVNETHDRSZ) };
 // SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
 const SET_SEND_BUFFER: Setter<c_int> = unsafe { Setter::new(TUNSETSNDBUF) };
-// SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
-const GET_VNET_HEADER_SIZE: Getter<c_int> = unsafe { Getter::new(TUNGETVNETHDRSZ) };
 // SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
 const GET_SEND_BUFFER: Getter<c_int> = unsafe { Getter::new(TUNGETSNDBUF) };
 // SAFETY: `__tun_chr_ioctl` takes the argument as the number of a link type and never dereferences it.
 const SET_LINK_TYPE: ByValue = unsafe { ByValue::new(TUNSETLINK) };
 // SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
 const SET_CARRIER: Setter<c_int> = unsafe { Setter::new(TUNSETCARRIER) };
-// SAFETY: `update_filter` copies in the four bytes of `struct tun_filter` that precede its addresses, then as
-// many addresses of six bytes as they count, which is none in the only `NoMacFilter` that exists. It writes
-// nothing.
-const SET_TX_FILTER: Setter<NoMacFilter> = unsafe { Setter::new(TUNSETTXFILTER) };
-// SAFETY: `__tun_chr_ioctl` ignores the argument.
-const DETACH_FILTER: ByValue = unsafe { ByValue::new(TUNDETACHFILTER) };
-// SAFETY: the opcode says that the driver writes, but `tun_set_ebpf` copies one `int` in and writes nothing.
-const SET_STEERING: Setter<c_int> = unsafe { Setter::new(TUNSETSTEERINGEBPF) };
-// SAFETY: as for the steering program: `tun_set_ebpf` copies one `int` in and writes nothing.
-const SET_FILTER: Setter<c_int> = unsafe { Setter::new(TUNSETFILTEREBPF) };
-// SAFETY: `__tun_chr_ioctl` copies one `int` in and writes nothing.
-const SET_VNET_LITTLE_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETLE) };
-// SAFETY: `tun_set_vnet_be` copies one `int` in, or ignores the argument, and writes nothing.
-const SET_VNET_BIG_ENDIAN: Setter<c_int> = unsafe { Setter::new(TUNSETVNETBE) };
-// SAFETY: `__tun_chr_ioctl` copies one `int` out and reads nothing; any bytes are a valid `int`.
-const GET_VNET_LITTLE_ENDIAN: Getter<c_int> = unsafe { Getter::new(TUNGETVNETLE) };
-// SAFETY: `tun_get_vnet_be` copies one `int` out, or ignores the argument, and reads nothing; any bytes are a
-// valid `int`.
-const GET_VNET_BIG_ENDIAN: Getter<c_int> = unsafe { Getter::new(TUNGETVNETBE) };
 // SAFETY: `__tun_chr_ioctl` ignores the argument.
 const GET_DEVICE_NAMESPACE: ByValue = unsafe { ByValue::new(TUNGETDEVNETNS) };
 // SAFETY: `__tun_chr_ioctl` ignores the argument of this one request of the sockets' group, which has no
@@ -225,26 +210,6 @@ pub fn set_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> io::Result<()> {
     SET_MAC.call(fd, &InterfaceRequest::with_mac(mac)).map(drop)
 }
 
-/// Sets the offloads (`TUN_F_…` bits) that the reader of this interface accepts; 0 for none.
-///
-/// # Errors
-///
-/// `EINVAL`: an unknown bit, or bits that do not go together. `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETOFFLOAD")]
-pub fn set_offload(fd: BorrowedFd<'_>, offloads: u32) -> io::Result<()> {
-    SET_OFFLOAD.call(fd, offloads as c_int).map(drop)
-}
-
-/// Sets the size of the virtio-net header in front of each packet, in bytes.
-///
-/// # Errors
-///
-/// `EINVAL`: below 10. `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETVNETHDRSZ")]
-pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
-    SET_VNET_HEADER_SIZE.call(fd, &bytes).map(drop)
-}
-
 /// Sets how many bytes written packets may occupy in the kernel before a writer must wait.
 ///
 /// # Errors
@@ -286,63 +251,6 @@ pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     SET_CARRIER.call(fd, &c_int::from(on)).map(drop)
 }
 
-/// Returns the size of the virtio-net header in front of each packet, in bytes.
-///
-/// # Errors
-///
-/// `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNGETVNETHDRSZ")]
-pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
-    GET_VNET_HEADER_SIZE.call(fd)
-}
-
-/// Sets the byte order of the virtio-net header to the host's, which is also its initial state.
-///
-/// # Errors
-///
-/// `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETVNETLE")]
-#[doc(alias = "TUNSETVNETBE")]
-pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
-    set_vnet_little_endian(fd, false)?;
-    match set_vnet_big_endian(fd, false) {
-        // `tun_set_vnet_be` answers so in a kernel without support for foreign byte orders, which has nothing
-        // to undo.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        outcome => outcome,
-    }
-}
-
-/// The byte order of the virtio-net header in front of each packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VnetOrder {
-    /// The host's.
-    Native,
-    /// The least significant byte first, whatever the host's is.
-    Little,
-    /// The most significant byte first, whatever the host's is.
-    Big,
-}
-
-/// Returns the byte order of the virtio-net header.
-///
-/// # Errors
-///
-/// `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNGETVNETLE")]
-#[doc(alias = "TUNGETVNETBE")]
-pub fn vnet_order(fd: BorrowedFd<'_>) -> io::Result<VnetOrder> {
-    // `tun_is_little_endian` asks for little endian first.
-    if GET_VNET_LITTLE_ENDIAN.call(fd)? != 0 {
-        return Ok(VnetOrder::Little);
-    }
-    match GET_VNET_BIG_ENDIAN.call(fd) {
-        // `tun_get_vnet_be` answers so in a kernel without support for foreign byte orders.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(VnetOrder::Native),
-        outcome => Ok(if outcome? == 0 { VnetOrder::Native } else { VnetOrder::Big }),
-    }
-}
-
 /// Returns the network namespace of the attached interface, which is another one than
 /// [`openers_namespace`]'s after the interface has moved.
 ///
@@ -368,86 +276,6 @@ pub fn openers_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let namespace = GET_OPENERS_NAMESPACE.call(fd, 0)?;
     // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
-}
-
-/// Sets whether the virtio-net header is little endian, whatever the host is.
-///
-/// # Errors
-///
-/// `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETVNETLE")]
-pub fn set_vnet_little_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    SET_VNET_LITTLE_ENDIAN.call(fd, &c_int::from(on)).map(drop)
-}
-
-/// Sets whether the virtio-net header is big endian, whatever the host is; little endian takes precedence.
-///
-/// # Errors
-///
-/// `EINVAL`: the kernel has no support for foreign byte orders. `EBADFD`: as [`set_persist`].
-#[doc(alias = "TUNSETVNETBE")]
-pub fn set_vnet_big_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    SET_VNET_BIG_ENDIAN.call(fd, &c_int::from(on)).map(drop)
-}
-
-/// Removes the filters by which a tap drops frames: the MAC filter and the classic BPF program.
-///
-/// # Errors
-///
-/// `EINVAL`: the interface is a tun, which has no such filters. `EBADFD`: as [`set_persist`].
-pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    set_mac_filter_off(fd)?;
-    detach_filter(fd)
-}
-
-/// Removes the filter by which a tap drops frames to other MAC addresses.
-///
-/// # Errors
-///
-/// As [`set_tap_filters_off`].
-#[doc(alias = "TUNSETTXFILTER")]
-pub fn set_mac_filter_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_TX_FILTER.call(fd, &NoMacFilter::ARGUMENT).map(drop)
-}
-
-/// Removes the classic BPF program by which a tap drops or cuts frames.
-///
-/// # Errors
-///
-/// As [`set_tap_filters_off`].
-#[doc(alias = "TUNDETACHFILTER")]
-pub fn detach_filter(fd: BorrowedFd<'_>) -> io::Result<()> {
-    DETACH_FILTER.call(fd, 0).map(drop)
-}
-
-/// Removes the eBPF programs that choose a packet's queue and that cut or drop packets.
-///
-/// # Errors
-///
-/// `EBADFD`: as [`set_persist`]. `EINVAL`: the kernel is older than these programs.
-pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    set_steering_program_off(fd)?;
-    set_filter_program_off(fd)
-}
-
-/// Removes the eBPF program that chooses a packet's queue.
-///
-/// # Errors
-///
-/// As [`set_programs_off`].
-#[doc(alias = "TUNSETSTEERINGEBPF")]
-pub fn set_steering_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_STEERING.call(fd, &-1).map(drop)
-}
-
-/// Removes the eBPF program that cuts or drops packets.
-///
-/// # Errors
-///
-/// As [`set_programs_off`].
-#[doc(alias = "TUNSETFILTEREBPF")]
-pub fn set_filter_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
-    SET_FILTER.call(fd, &-1).map(drop)
 }
 
 /// Returns the flags of [`set_iff`] that the kernel knows, whether the descriptor is attached or not.
