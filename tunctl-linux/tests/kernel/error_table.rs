@@ -55,6 +55,28 @@ struct Row {
     provoke: fn() -> Error,
 }
 
+fn row(
+    place: Place,
+    operation: Operation,
+    errnos: &'static [Errno],
+    when: &'static str,
+    (cause, words): (Cause, &'static str),
+    provoke: fn() -> Error,
+) -> Row {
+    Row { operation, errnos, when, cause, words, place, provoke }
+}
+
+/// A way to fail that root of a namespace can provoke.
+fn here(
+    operation: Operation,
+    errnos: &'static [Errno],
+    when: &'static str,
+    reason: (Cause, &'static str),
+    provoke: fn() -> Error,
+) -> Row {
+    row(Place::Here, operation, errnos, when, reason, provoke)
+}
+
 fn rows() -> Vec<Row> {
     [places::rows(), device::rows(), interface::rows(), beyond::rows()].into_iter().flatten().collect()
 }

@@ -11,17 +11,7 @@ use tunctl_testing::ip;
 
 use super::super::adopt::raw;
 use super::super::support::{address, backend, name, refused, tap, tun};
-use super::{Place, Row};
-
-fn row(
-    operation: Operation,
-    errnos: &'static [Errno],
-    when: &'static str,
-    (cause, words): (Cause, &'static str),
-    provoke: fn() -> Error,
-) -> Row {
-    Row { operation, errnos, when, cause, words, place: Place::Here, provoke }
-}
+use super::{Place, Row, here};
 
 pub(super) fn rows() -> Vec<Row> {
     [descriptors(), namespaces(), links()].into_iter().flatten().collect()
@@ -42,7 +32,7 @@ fn descriptors() -> Vec<Row> {
     use Operation as O;
     let unknown = Row {
         place: Place::Injected { call: "socket" },
-        ..row(
+        ..here(
             O::Inspect,
             &[Errno::EAFNOSUPPORT],
             "the device was adopted where a sandbox forbids netlink",
@@ -54,14 +44,14 @@ fn descriptors() -> Vec<Row> {
         )
     };
     vec![
-        row(
+        here(
             O::Adopt,
             &[Errno::ENOTTY],
             "the descriptor is that of another file",
             (Cause::ForeignDescriptor, "Pass the descriptor of an open TUN/TAP device"),
             || adopt(File::open("/dev/null").unwrap()),
         ),
-        row(
+        here(
             O::Adopt,
             &[Errno::EBADFD],
             "the descriptor was never attached, or its interface was deleted",
@@ -72,7 +62,7 @@ fn descriptors() -> Vec<Row> {
                 adopt(fd)
             },
         ),
-        row(
+        here(
             O::Adopt,
             &[],
             "its virtio-net header has a length that virtio does not define",
@@ -93,28 +83,28 @@ fn move_to_a_namesake() -> Error {
 fn namespaces() -> Vec<Row> {
     use Operation as O;
     vec![
-        row(
+        here(
             O::Namespace,
             &[Errno::ENOENT],
             "there is no such file",
             (Cause::NotFound, "ip netns list"),
             || refused(Namespace::open("/run/netns/none")),
         ),
-        row(
+        here(
             O::Namespace,
             &[],
             "the file is no network namespace",
             (Cause::NotANamespace, "ip netns delete"),
             || refused(Namespace::open("/proc/self/ns/uts")),
         ),
-        row(
+        here(
             O::Namespace,
             &[Errno::ENOENT],
             "there is no such process",
             (Cause::NotFound, "look with ps"),
             || refused(Namespace::of_process(u32::MAX)),
         ),
-        row(
+        here(
             O::Move,
             &[Errno::EEXIST],
             "the other namespace has an interface of that name",
@@ -142,7 +132,7 @@ fn join_a_bridge_with_a_tun() -> Error {
 fn links() -> Vec<Row> {
     use Operation as O;
     vec![
-        row(
+        here(
             O::Create,
             &[Errno::EBUSY],
             "the chosen index is another interface's",
@@ -153,42 +143,42 @@ fn links() -> Vec<Row> {
                 refused(backend().create(&CreateOptions::tun().name("tun1").index(index)))
             },
         ),
-        row(
+        here(
             O::SetCarrier,
             &[Errno::EPERM],
             "it is to go on, and no queue is in service",
             (Cause::NoQueue, "Open the interface first"),
             without_a_queue,
         ),
-        row(
+        here(
             O::SetMaster,
             &[],
             "there is no interface of that name",
             (Cause::NotFound, "type bridge"),
             || refused(tap("tap0").interface().set_master("br0")),
         ),
-        row(
+        here(
             O::SetMaster,
             &[Errno::EOPNOTSUPP],
             "that interface has no ports",
             (Cause::InvalidValue, "Name a bridge"),
             || refused(tap("tap0").interface().set_master("lo")),
         ),
-        row(
+        here(
             O::SetMaster,
             &[Errno::EINVAL],
             "it is a bridge, and this is a tun",
             (Cause::LayerMismatch, "Create a tap"),
             join_a_bridge_with_a_tun,
         ),
-        row(
+        here(
             O::SetSendBuffer,
             &[],
             "it is too small, and a wait would never end",
             (Cause::InvalidValue, "from 2 to"),
             || refused(tun("tun0").set_send_buffer(1)),
         ),
-        row(
+        here(
             O::SetLinkType,
             &[Errno::EBUSY],
             "the interface is up",

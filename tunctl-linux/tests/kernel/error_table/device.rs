@@ -11,17 +11,7 @@ use tunctl_linux::LinuxDevice;
 use tunctl_testing::ip;
 
 use super::super::support::{address, backend, create, name, open, refused, socket, tap, tun};
-use super::{Place, Row};
-
-fn row(
-    operation: Operation,
-    errnos: &'static [Errno],
-    when: &'static str,
-    (cause, words): (Cause, &'static str),
-    provoke: fn() -> Error,
-) -> Row {
-    Row { operation, errnos, when, cause, words, place: Place::Here, provoke }
-}
+use super::{Place, Row, here};
 
 pub(super) fn rows() -> Vec<Row> {
     [attaching(), queues(), gone(), unmapped(), receiving(), sending()].into_iter().flatten().collect()
@@ -56,7 +46,7 @@ fn one_queue_too_many() -> Error {
 fn attaching() -> Vec<Row> {
     use Operation as O;
     vec![
-        row(
+        here(
             O::Create,
             &[Errno::EBUSY],
             "there is one of that name",
@@ -66,79 +56,79 @@ fn attaching() -> Vec<Row> {
                 new("held")
             },
         ),
-        row(
+        here(
             O::Create,
             &[Errno::EBUSY],
             "another kind of interface has the name",
             (Cause::NotATun, "ip -d link"),
             || new("lo"),
         ),
-        row(
+        here(
             O::Create,
             &[],
             "the name is invalid",
             (Cause::InvalidName, "general settings under these names"),
             || new("all"),
         ),
-        row(
+        here(
             O::Create,
             &[Errno::ENFILE, Errno::EEXIST],
             "the pattern's numbers are taken",
             (Cause::Exists, "another pattern"),
             exhaust_a_pattern,
         ),
-        row(
+        here(
             O::Open,
             &[],
             "the name is missing, or is a pattern",
             (Cause::InvalidOptions, "specify its whole name"),
             || refused(open(CreateOptions::tun(), "tun%d")),
         ),
-        row(O::Open, &[], "there is none", (Cause::NotFound, "ip link"), || {
+        here(O::Open, &[], "there is none", (Cause::NotFound, "ip link"), || {
             refused(open(CreateOptions::tun(), "none"))
         }),
-        row(O::Open, &[], "another kind of interface has the name", (Cause::NotATun, "ip -d link"), || {
+        here(O::Open, &[], "another kind of interface has the name", (Cause::NotATun, "ip -d link"), || {
             refused(open(CreateOptions::tun(), "lo"))
         }),
-        row(
+        here(
             O::Open,
             &[Errno::EINVAL],
             "it has the other layer",
             (Cause::LayerMismatch, "exists as a tun"),
             || open_held(CreateOptions::tun(), CreateOptions::tap()),
         ),
-        row(
+        here(
             O::Open,
             &[Errno::EINVAL],
             "it has a single queue, and several are asked for",
             (Cause::QueueMismatch, "Ask without multi_queue"),
             || open_held(CreateOptions::tun(), multi()),
         ),
-        row(
+        here(
             O::Open,
             &[Errno::EINVAL],
             "it has several queues, and one is asked for",
             (Cause::QueueMismatch, "Ask for multi_queue"),
             || open_held(multi(), CreateOptions::tun()),
         ),
-        row(
+        here(
             O::Open,
             &[],
             "its other queues have other headers",
             (Cause::HeaderMismatch, "its other queues use"),
             || open_held(multi(), multi().vnet_header(true)),
         ),
-        row(O::Open, &[Errno::EBUSY], "its only queue is taken", (Cause::Busy, "stop the program"), || {
+        here(O::Open, &[Errno::EBUSY], "its only queue is taken", (Cause::Busy, "stop the program"), || {
             open_held(CreateOptions::tun(), CreateOptions::tun())
         }),
-        row(
+        here(
             O::Open,
             &[Errno::E2BIG],
             "it has 256 queues",
             (Cause::TooManyQueues, "makes room"),
             one_queue_too_many,
         ),
-        row(
+        here(
             O::OpenOrCreate,
             &[Errno::EBUSY],
             "its only queue is taken",
@@ -148,12 +138,16 @@ fn attaching() -> Vec<Row> {
                 refused(backend().open_or_create(&CreateOptions::tun().name("held")))
             },
         ),
-        row(O::Lookup, &[], "there is none", (Cause::NotFound, "ip link"), || {
+        here(O::Lookup, &[], "there is none", (Cause::NotFound, "ip link"), || {
             refused(backend().interface(&name("none")))
         }),
-        row(O::Lookup, &[], "another kind of interface has the name", (Cause::NotATun, "ip -d link"), || {
-            refused(backend().interface(&name("lo")))
-        }),
+        here(
+            O::Lookup,
+            &[],
+            "another kind of interface has the name",
+            (Cause::NotATun, "ip -d link"),
+            || refused(backend().interface(&name("lo"))),
+        ),
     ]
 }
 
@@ -161,10 +155,10 @@ fn queues() -> Vec<Row> {
     const EINVAL: &[Errno] = &[Errno::EINVAL];
     let reason = (Cause::InvalidQueue, "created with several queues");
     vec![
-        row(Operation::AttachQueue, EINVAL, "the queue is attached", reason, || {
+        here(Operation::AttachQueue, EINVAL, "the queue is attached", reason, || {
             refused(create(multi(), "many").attach_queue())
         }),
-        row(Operation::DetachQueue, EINVAL, "the interface is made for one queue", reason, || {
+        here(Operation::DetachQueue, EINVAL, "the interface is made for one queue", reason, || {
             refused(tun("tun0").detach_queue())
         }),
     ]
@@ -180,7 +174,7 @@ fn deleted() -> LinuxDevice {
 fn gone() -> Vec<Row> {
     use Operation as O;
     let answering = |errnos, operation, provoke| {
-        row(operation, errnos, "the interface was deleted", (Cause::Gone, "create a new one"), provoke)
+        here(operation, errnos, "the interface was deleted", (Cause::Gone, "create a new one"), provoke)
     };
     let gone = |operation, provoke| answering(&[Errno::EBADFD], operation, provoke);
     // `tun_set_queue` has one errno for all that it refuses.
@@ -200,7 +194,7 @@ fn gone() -> Vec<Row> {
 fn unmapped() -> Vec<Row> {
     let unmapped = |operation, provoke| Row {
         place: Place::Unmapped,
-        ..row(
+        ..here(
             operation,
             &[Errno::EINVAL],
             "the id has no mapping in the user namespace",
@@ -228,29 +222,29 @@ fn receive_in_too_many_pieces() -> Error {
 }
 
 fn receiving() -> Vec<Row> {
-    let row = |errnos, when, reason, provoke| row(Operation::Receive, errnos, when, reason, provoke);
+    let receive = |errnos, when, reason, provoke| here(Operation::Receive, errnos, when, reason, provoke);
     vec![
-        row(
+        receive(
             &[Errno::EAGAIN],
             "no packet waits, in a `try_` form",
             (Cause::WouldBlock, "have to wait"),
             || refused(tun("tun0").try_recv(&mut [0; 9])),
         ),
-        row(&[], "no packet comes in time", (Cause::TimedOut, "in time"), || {
+        receive(&[], "no packet comes in time", (Cause::TimedOut, "in time"), || {
             refused(tun("tun0").recv_timeout(&mut [0; 9], Duration::from_millis(1)))
         }),
-        row(&[], "another thread interrupts the wait", (Cause::Interrupted, "interrupted"), || {
+        receive(&[], "another thread interrupts the wait", (Cause::Interrupted, "interrupted"), || {
             let interrupter = Interrupter::new().unwrap();
             interrupter.interrupt();
             refused(tun("tun0").recv_interruptible(&mut [0; 9], &interrupter))
         }),
-        row(
+        receive(
             &[Errno::EINVAL],
             "the buffer is shorter than the headers",
             (Cause::TooShort, "longest_packet()"),
             receive_without_room_for_headers,
         ),
-        row(
+        receive(
             &[Errno::EINVAL],
             "there are more than 1024 pieces",
             (Cause::TooManyPieces, "1025 pieces"),
@@ -269,24 +263,30 @@ fn send_in_too_many_pieces() -> Error {
 
 fn sending() -> Vec<Row> {
     const EINVAL: &[Errno] = &[Errno::EINVAL];
-    let row = |errnos, when, reason, provoke| row(Operation::Send, errnos, when, reason, provoke);
+    let sending = |errnos, when, reason, provoke| here(Operation::Send, errnos, when, reason, provoke);
     vec![
-        row(&[Errno::EIO], "the interface is down", (Cause::Down, "Bring it up first"), || {
+        sending(&[Errno::EIO], "the interface is down", (Cause::Down, "Bring it up first"), || {
             send(CreateOptions::tun(), &[0x45; 20])
         }),
-        row(EINVAL, "the packet is empty, or has only headers", (Cause::TooShort, "at least 1 byte"), || {
-            send(CreateOptions::tun(), &[])
-        }),
-        row(
+        sending(
+            EINVAL,
+            "the packet is empty, or has only headers",
+            (Cause::TooShort, "at least 1 byte"),
+            || send(CreateOptions::tun(), &[]),
+        ),
+        sending(
             EINVAL,
             "a frame is shorter than an Ethernet header",
             (Cause::TooShort, "at least 14 bytes"),
             || refused(tap("tap0").send(&[0; 13])),
         ),
-        row(EINVAL, "a tun's packet is of neither IPv4 nor IPv6", (Cause::MalformedPacket, "4 or 6"), || {
-            send(CreateOptions::tun(), &[0x15; 20])
-        }),
-        row(
+        sending(
+            EINVAL,
+            "a tun's packet is of neither IPv4 nor IPv6",
+            (Cause::MalformedPacket, "4 or 6"),
+            || send(CreateOptions::tun(), &[0x15; 20]),
+        ),
+        sending(
             EINVAL,
             "the headers in front of it are malformed",
             (Cause::MalformedPacket, "begins with these headers"),
@@ -297,7 +297,7 @@ fn sending() -> Vec<Row> {
                 send(CreateOptions::tun().vnet_header(true), &packet)
             },
         ),
-        row(
+        sending(
             EINVAL,
             "there are more than 1024 pieces",
             (Cause::TooManyPieces, "1025 pieces"),

@@ -12,17 +12,7 @@ use tunctl_linux::LinuxInterface;
 use tunctl_testing::ip;
 
 use super::super::support::{address, backend, name, refused, tap, tun};
-use super::{Place, Row};
-
-fn row(
-    operation: Operation,
-    errnos: &'static [Errno],
-    when: &'static str,
-    (cause, words): (Cause, &'static str),
-    provoke: fn() -> Error,
-) -> Row {
-    Row { operation, errnos, when, cause, words, place: Place::Here, provoke }
-}
+use super::{Row, here};
 
 pub(super) fn rows() -> Vec<Row> {
     [values(), addresses(), gone()].into_iter().flatten().collect()
@@ -35,14 +25,14 @@ fn mtu(bytes: u32) -> Mtu {
 fn values() -> Vec<Row> {
     use Operation as O;
     vec![
-        row(
+        here(
             O::SetMtu,
             &[Errno::EINVAL],
             "it is more than a tap takes",
             (Cause::InvalidMtu, "at most 65521"),
             || refused(tap("tap0").interface().set_mtu(mtu(65_535))),
         ),
-        row(
+        here(
             O::SetMtu,
             &[],
             "the interface would lose an IPv6 address",
@@ -53,28 +43,28 @@ fn values() -> Vec<Row> {
                 refused(device.interface().apply(&InterfaceConfig::new().mtu(mtu(1279))))
             },
         ),
-        row(
+        here(
             O::SetMac,
             &[Errno::EOPNOTSUPP, Errno::EINVAL],
             "it is a tun",
             (Cause::LayerMismatch, "Create a tap"),
             || refused(tun("tun0").interface().set_mac(MacAddress::from_kernel([2, 0, 0, 0, 0, 1]))),
         ),
-        row(
+        here(
             O::SetMac,
             &[Errno::EADDRNOTAVAIL],
             "the address is a multicast address",
             (Cause::InvalidMac, "MAC address is invalid"),
             || refused(tap("tap0").interface().set_mac(MacAddress::from_kernel([1, 0, 0, 0, 0, 1]))),
         ),
-        row(
+        here(
             O::SetQueueLength,
             &[Errno::EPERM, Errno::ERANGE],
             "the kernel has no memory for such a queue, or no number",
             (Cause::InvalidValue, "Choose a smaller"),
             || refused(tun("tun0").interface().set_queue_length(u32::MAX)),
         ),
-        row(
+        here(
             O::Describe,
             &[Errno::ERANGE, Errno::EINVAL],
             "the text is longer than 255 bytes",
@@ -84,10 +74,14 @@ fn values() -> Vec<Row> {
                 refused(tun("tun0").interface().set_description(&text))
             },
         ),
-        row(O::Rename, &[Errno::EEXIST], "the name is taken", (Cause::Exists, "Choose another name"), || {
-            refused(tun("tun0").interface().rename(&name("lo")))
-        }),
-        row(
+        here(
+            O::Rename,
+            &[Errno::EEXIST],
+            "the name is taken",
+            (Cause::Exists, "Choose another name"),
+            || refused(tun("tun0").interface().rename(&name("lo"))),
+        ),
+        here(
             O::Configure,
             &[],
             "a value of the configuration is invalid",
@@ -128,42 +122,42 @@ fn add_multicast() -> Error {
 fn addresses() -> Vec<Row> {
     use Operation as O;
     vec![
-        row(
+        here(
             O::AddAddress,
             &[Errno::EEXIST],
             "an IPv6 address is there with another prefix",
             (Cause::AddressExists, "Remove the old one"),
             add_with_another_prefix,
         ),
-        row(
+        here(
             O::AddAddress,
             &[Errno::EACCES],
             "IPv6 is switched off",
             (Cause::NoIpv6, "sysctl net.ipv6.conf.tun0.disable_ipv6=0"),
             add_where_ipv6_is_off,
         ),
-        row(
+        here(
             O::AddAddress,
             &[Errno::EINVAL],
             "the MTU is too small for IPv6",
             (Cause::InvalidAddress, "less than 1280 bytes"),
             add_to_a_small_mtu,
         ),
-        row(
+        here(
             O::AddAddress,
             &[Errno::EADDRNOTAVAIL, Errno::EINVAL],
             "no interface can have the address",
             (Cause::InvalidAddress, "address is invalid"),
             add_multicast,
         ),
-        row(
+        here(
             O::RemoveAddress,
             &[Errno::EADDRNOTAVAIL],
             "the interface does not have it",
             (Cause::AddressNotFound, "must match"),
             || refused(tun("tun0").interface().remove_address(address("10.1.1.1/24"))),
         ),
-        row(
+        here(
             O::RemoveAddress,
             &[],
             "a configuration removes one that is not there",
@@ -184,7 +178,7 @@ fn on_deleted<T>(operation: impl FnOnce(&LinuxInterface) -> tunctl_core::Result<
 fn gone() -> Vec<Row> {
     use Operation as O;
     let gone = |operation, provoke| {
-        row(
+        here(
             operation,
             &[Errno::ENODEV],
             "the interface was deleted",

@@ -20,7 +20,7 @@ use tunctl_linux::{LinuxBackend, LinuxInterface, Observer, netns};
 use tunctl_testing::{CLOSED_NODE, Call, Case, DRIVERLESS_NODE, Strace, case, entry, finish, ip};
 
 use super::super::support::{address, backend, name, open, refused, tun};
-use super::{Place, Row, check};
+use super::{Place, Row, check, row};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -194,17 +194,6 @@ fn packet_without_room() -> Error {
 
 pub(super) fn rows() -> Vec<Row> {
     [nodes(), users(), limits(), sandboxes()].into_iter().flatten().collect()
-}
-
-fn row(
-    place: Place,
-    operation: Operation,
-    errnos: &'static [Errno],
-    when: &'static str,
-    (cause, words): (Cause, &'static str),
-    provoke: fn() -> Error,
-) -> Row {
-    Row { operation, errnos, when, cause, words, place, provoke }
 }
 
 fn nodes() -> Vec<Row> {
