@@ -14,6 +14,7 @@ mod ending;
 mod events;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod features;
+mod kind;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod lab;
 mod list;

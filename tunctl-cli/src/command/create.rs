@@ -14,6 +14,7 @@ use tunctl::{
 
 use super::advice::{self, patiently};
 use super::arguments::{AddressArgument, group, index, user, with};
+use super::kind::Kind;
 use super::properties::Properties;
 use super::signals::Signals;
 use super::{Failure, Outcome, note, output, output_advice, reports};
@@ -27,18 +28,8 @@ pub(super) struct Create {
     /// Its name, or a pattern such as vpn%d, which takes the first free number; without it, the kernel
     /// chooses
     name: Option<NamePattern>,
-    /// Make a TUN interface: its packets are IP packets
-    #[arg(long, conflicts_with_all = ["tap", "mac"])]
-    tun: bool,
-    /// Make a TAP interface: its packets are Ethernet frames (the default)
-    #[arg(long)]
-    tap: bool,
-    /// Put the packet information header in front of each packet
-    #[arg(long)]
-    pi: bool,
-    /// Put a virtio-net header in front of each packet
-    #[arg(long)]
-    vnet_hdr: bool,
+    #[command(flatten)]
+    kind: Kind,
     /// Let several programs or threads open it, each with its own queue
     #[arg(long)]
     multi_queue: bool,
@@ -153,10 +144,9 @@ impl Create {
     }
 
     fn options(&self) -> Outcome<CreateOptions> {
-        let layer = if self.tun { CreateOptions::tun() } else { CreateOptions::tap() };
-        let mut options = layer
-            .packet_information(self.pi)
-            .vnet_header(self.vnet_hdr)
+        let mut options = self
+            .kind
+            .options()
             .multi_queue(self.multi_queue)
             .exclusive(self.exclusive)
             .config(self.config()?);

@@ -7,13 +7,14 @@ use std::process::Command;
 
 use clap::Args;
 use tunctl::{
-    CreateFlags, CreateOptions, Interface, InterfaceConfig, InterfaceInfo, Layer, NamePattern, Native,
-    NativeDevice, TunBackend, TunDevice,
+    CreateOptions, Interface, InterfaceConfig, InterfaceInfo, NamePattern, Native, NativeDevice, TunBackend,
+    TunDevice,
 };
 use tunctl_sys::linux::inherited;
 
 use super::advice::patiently;
 use super::arguments::AddressArgument;
+use super::kind::Kind;
 use super::properties::Properties;
 use super::{Outcome, complain};
 
@@ -31,18 +32,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "NUMBER", default_value_t = inherited::FIRST,
         value_parser = clap::value_parser!(i32).range(i64::from(inherited::FIRST)..1024))]
     fd: i32,
-    /// Make a new interface a TUN: its packets are IP packets
-    #[arg(long, conflicts_with = "tap")]
-    tun: bool,
-    /// Make a new interface a TAP: its packets are Ethernet frames (the default)
-    #[arg(long)]
-    tap: bool,
-    /// Put the packet information header in front of each packet
-    #[arg(long)]
-    pi: bool,
-    /// Put a virtio-net header in front of each packet
-    #[arg(long)]
-    vnet_hdr: bool,
+    #[command(flatten)]
+    kind: Kind,
     /// An address, such as 10.1.1.1/24 or fd77::1/64; may be repeated
     #[arg(long = "address", value_name = "CIDR")]
     addresses: Vec<AddressArgument>,
@@ -79,28 +70,14 @@ impl Run {
         backend.interface(&name).ok()?.info().ok()
     }
 
-    /// What was asked for; of an interface that exists, its own layer, queues and headers where nothing was.
     fn options(&self, existing: Option<&InterfaceInfo>) -> CreateOptions {
-        let has = |flag| existing.is_some_and(|info| info.flags.contains(flag));
-        let layer = match existing {
-            Some(info) if !self.tun && !self.tap => info.layer,
-            _ if self.tun => Layer::Tun,
-            _ => Layer::Tap,
+        let options = match existing {
+            Some(info) => self.kind.options_of(info),
+            None => self.kind.options(),
         };
-        let options = match layer {
-            Layer::Tun => CreateOptions::tun(),
-            Layer::Tap => CreateOptions::tap(),
-        };
-        let says_nothing = !self.pi && !self.vnet_hdr;
-        let has_packet_info = says_nothing && existing.is_some() && !has(CreateFlags::NO_PI);
         let addresses = self.addresses.iter().map(|argument| argument.address);
         let config = self.properties.add_to(addresses.fold(InterfaceConfig::new(), InterfaceConfig::address));
-        options
-            .name(self.name)
-            .packet_information(self.pi || has_packet_info)
-            .vnet_header(self.vnet_hdr || (says_nothing && has(CreateFlags::VNET_HDR)))
-            .multi_queue(has(CreateFlags::MULTI_QUEUE))
-            .config(if self.up { config.up() } else { config })
+        options.name(self.name).config(if self.up { config.up() } else { config })
     }
 
     /// Says in the environment which descriptor it is, as `sd_listen_fds(3)` has it. The process keeps its
