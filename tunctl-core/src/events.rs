@@ -74,8 +74,6 @@ pub enum InterfaceChange {
 pub struct WatchedInterface {
     /// Its properties.
     pub info: InterfaceInfo,
-    /// Whether it has a carrier.
-    pub carrier: bool,
     /// Its addresses.
     pub addresses: Vec<InterfaceAddress>,
 }
@@ -83,8 +81,8 @@ pub struct WatchedInterface {
 impl WatchedInterface {
     /// An interface, as a backend found it.
     #[must_use]
-    pub const fn new(info: InterfaceInfo, carrier: bool, addresses: Vec<InterfaceAddress>) -> Self {
-        Self { info, carrier, addresses }
+    pub const fn new(info: InterfaceInfo, addresses: Vec<InterfaceAddress>) -> Self {
+        Self { info, addresses }
     }
 }
 
@@ -276,9 +274,12 @@ impl fmt::Display for InterfaceChange {
 impl fmt::Display for WatchedInterface {
     /// Prints one line without the name's colon: `vpn0 up, carrier on, MTU 1500, 10.1.1.1/24`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { info: InterfaceInfo { name, state, mtu, .. }, carrier, addresses } = self;
-        let carrier = if *carrier { "on" } else { "off" };
-        write!(f, "{name} {state}, carrier {carrier}, MTU {}", mtu.get())?;
+        let Self { info: InterfaceInfo { name, state, carrier, mtu, .. }, addresses } = self;
+        write!(f, "{name} {state}")?;
+        if let Some(carrier) = carrier {
+            write!(f, ", carrier {}", if *carrier { "on" } else { "off" })?;
+        }
+        write!(f, ", MTU {}", mtu.get())?;
         addresses.iter().try_for_each(|address| write!(f, ", {address}"))
     }
 }

@@ -95,8 +95,8 @@ fn interfaces(state: Vec<Notification>) -> Vec<WatchedInterface> {
     let mut found: BTreeMap<InterfaceIndex, WatchedInterface> = BTreeMap::new();
     for notification in state {
         match notification {
-            Notification::Link { info, carrier } => {
-                found.insert(info.index, WatchedInterface::new(info, carrier, Vec::new()));
+            Notification::Link(info) => {
+                found.insert(info.index, WatchedInterface::new(info, Vec::new()));
             }
             Notification::Address { index, address } => {
                 if let Some(interface) = found.get_mut(&index) {

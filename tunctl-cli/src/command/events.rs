@@ -118,7 +118,7 @@ struct Present {
     index: u32,
     mtu: u32,
     state: String,
-    carrier: bool,
+    carrier: Option<bool>,
     addresses: Vec<String>,
 }
 
@@ -169,7 +169,7 @@ impl Present {
             index: info.index.get(),
             mtu: info.mtu.get(),
             state: info.state.to_string(),
-            carrier: interface.carrier,
+            carrier: interface.info.carrier,
             addresses: interface.addresses.iter().map(ToString::to_string).collect(),
         }
     }

@@ -9,12 +9,7 @@ use crate::{InterfaceAddress, InterfaceIndex, InterfaceInfo};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
     /// The interface is there, and like this. Kernels send it for many reasons.
-    Link {
-        /// Its properties.
-        info: InterfaceInfo,
-        /// Whether it has a carrier.
-        carrier: bool,
-    },
+    Link(InterfaceInfo),
     /// The interface with this index is gone.
     Gone {
         /// Its index.
@@ -43,7 +38,7 @@ impl Notification {
     #[must_use]
     pub const fn index(&self) -> InterfaceIndex {
         match self {
-            Self::Link { info, .. } => info.index,
+            Self::Link(info) => info.index,
             Self::Gone { index, .. } | Self::Address { index, .. } | Self::NoAddress { index, .. } => *index,
         }
     }
@@ -58,14 +53,14 @@ impl Notification {
 ///
 /// let index = InterfaceIndex::new(4).unwrap();
 /// let mut info = InterfaceInfo::new("vpn0".parse()?, index, Layer::Tun, Mtu::new(1500)?);
-/// let mut tracker = EventTracker::of_interface(WatchedInterface::new(info.clone(), true, Vec::new()));
+/// let mut tracker = EventTracker::of_interface(WatchedInterface::new(info.clone(), Vec::new()));
 ///
 /// // The same state once more is no event.
-/// tracker.apply(Notification::Link { info: info.clone(), carrier: true });
+/// tracker.apply(Notification::Link(info.clone()));
 /// assert!(tracker.next_event().is_none());
 ///
 /// info.state = State::Up;
-/// tracker.apply(Notification::Link { info, carrier: true });
+/// tracker.apply(Notification::Link(info));
 /// assert_eq!(tracker.next_event().unwrap().to_string(), "vpn0: up");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -128,7 +123,7 @@ impl EventTracker {
             return;
         }
         match notification {
-            Notification::Link { info, carrier } => self.link(info, carrier),
+            Notification::Link(info) => self.link(info),
             Notification::Gone { moved, .. } => {
                 let Some(interface) = self.known.remove(&index) else { return };
                 let change = if moved { InterfaceChange::Moved } else { InterfaceChange::Deleted };
@@ -156,14 +151,15 @@ impl EventTracker {
         }
     }
 
-    fn link(&mut self, info: InterfaceInfo, carrier: bool) {
+    fn link(&mut self, info: InterfaceInfo) {
         let (index, name) = (info.index, info.name);
         let Self { known, events, .. } = self;
         let mut report = |change| events.push_back(InterfaceEvent::changed(index, name, change));
         let before = known.entry(index).or_insert_with(|| {
             report(InterfaceChange::Created);
-            let first = InterfaceInfo::new(name, index, info.layer, info.mtu);
-            WatchedInterface::new(first, carrier, Vec::new())
+            let mut first = InterfaceInfo::new(name, index, info.layer, info.mtu);
+            first.carrier = info.carrier;
+            WatchedInterface::new(first, Vec::new())
         });
         if before.info.name != name {
             report(InterfaceChange::Renamed { from: before.info.name });
@@ -171,13 +167,16 @@ impl EventTracker {
         if before.info.mtu != info.mtu {
             report(InterfaceChange::Mtu(info.mtu));
         }
-        if before.carrier != carrier {
-            report(if carrier { InterfaceChange::CarrierOn } else { InterfaceChange::CarrierOff });
+        match info.carrier {
+            Some(carrier) if before.info.carrier != Some(carrier) => {
+                report(if carrier { InterfaceChange::CarrierOn } else { InterfaceChange::CarrierOff });
+            }
+            _ => {}
         }
         if before.info.state != info.state {
             report(info.state.into());
         }
-        (before.info, before.carrier) = (info, carrier);
+        before.info = info;
     }
 
     fn address(&mut self, index: InterfaceIndex, address: InterfaceAddress, is_there: bool) {
@@ -210,7 +209,9 @@ mod tests {
 
     fn info(index: u32, name: &str) -> InterfaceInfo {
         let index = InterfaceIndex::new(index).unwrap();
-        InterfaceInfo::new(name.parse().unwrap(), index, Layer::Tun, Mtu::from_kernel(1500))
+        let mut info = InterfaceInfo::new(name.parse().unwrap(), index, Layer::Tun, Mtu::from_kernel(1500));
+        info.carrier = Some(true);
+        info
     }
 
     fn lines(tracker: &mut EventTracker) -> Vec<String> {
@@ -218,7 +219,7 @@ mod tests {
     }
 
     fn watched(index: u32, name: &str) -> WatchedInterface {
-        WatchedInterface::new(info(index, name), true, Vec::new())
+        WatchedInterface::new(info(index, name), Vec::new())
     }
 
     #[test]
@@ -226,7 +227,8 @@ mod tests {
         let mut tracker = EventTracker::of_interface(watched(4, "a"));
         let mut changed = info(4, "b");
         (changed.state, changed.mtu) = (State::Up, Mtu::from_kernel(1400));
-        let link = Notification::Link { info: changed, carrier: false };
+        changed.carrier = Some(false);
+        let link = Notification::Link(changed);
         tracker.apply(link.clone());
         assert_eq!(lines(&mut tracker), ["b: renamed from a", "b: MTU 1400", "b: carrier off", "b: up"]);
         tracker.apply(link);
@@ -250,10 +252,10 @@ mod tests {
     fn the_stream_of_one_interface_ends_with_it_and_ignores_its_successor() {
         let mut tracker = EventTracker::of_interface(watched(4, "a"));
         let index = InterfaceIndex::new(4).unwrap();
-        tracker.apply(Notification::Link { info: info(5, "b"), carrier: true });
+        tracker.apply(Notification::Link(info(5, "b")));
         tracker.apply(Notification::Gone { index, moved: true });
         assert!(!tracker.has_ended(), "an event waits");
-        tracker.apply(Notification::Link { info: info(4, "a"), carrier: true });
+        tracker.apply(Notification::Link(info(4, "a")));
         assert_eq!(lines(&mut tracker), ["a: moved to another namespace"]);
         assert!(tracker.has_ended());
     }
@@ -265,7 +267,7 @@ mod tests {
         tracker.apply(Notification::Gone { index, moved: false });
         let mut up = info(4, "b");
         up.state = State::Up;
-        tracker.apply(Notification::Link { info: up, carrier: true });
+        tracker.apply(Notification::Link(up));
         assert_eq!(lines(&mut tracker), ["a: deleted", "b: created", "b: up"]);
         assert!(!tracker.has_ended());
     }
@@ -274,7 +276,7 @@ mod tests {
     fn after_an_overrun_events_continue_from_the_fresh_state() {
         let mut tracker = EventTracker::of_all(vec![watched(4, "a")]);
         tracker.overrun(vec![watched(5, "b")]);
-        tracker.apply(Notification::Link { info: info(5, "c"), carrier: true });
+        tracker.apply(Notification::Link(info(5, "c")));
         let seen = lines(&mut tracker);
         assert_eq!(seen, ["events were lost; now b down, carrier on, MTU 1500", "c: renamed from b"]);
     }

@@ -180,9 +180,7 @@ pub(super) fn notification(answer: &Answer) -> Option<Notification> {
         return None;
     }
     match (answer.kind, parse(answer)?) {
-        (rtm::NEWLINK, Link::Tun(info)) => {
-            Some(Notification::Link { info, carrier: is_set(attributes, ifla::CARRIER) })
-        }
+        (rtm::NEWLINK, Link::Tun(info)) => Some(Notification::Link(info)),
         (rtm::DELLINK, Link::Tun(info)) => {
             let moved = find(attributes, ifla::NEW_NETNSID).is_some();
             Some(Notification::Gone { index: info.index, moved })

@@ -7,11 +7,7 @@ use super::{Event, InterfaceId, Kernel, NamespaceId, NetDevice};
 impl NetDevice {
     /// What netlink reports about it.
     pub(crate) fn notification(&self) -> Notification {
-        Notification::Link { info: self.info(), carrier: self.carrier }
-    }
-
-    pub(crate) const fn carrier(&self) -> bool {
-        self.carrier
+        Notification::Link(self.info())
     }
 }
 

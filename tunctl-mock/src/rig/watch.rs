@@ -135,8 +135,7 @@ impl World {
         let is_meant = |device: &&NetDevice| {
             device.key().namespace == namespace && only.is_none_or(|key| device.key() == key)
         };
-        let watched =
-            |device: &NetDevice| WatchedInterface::new(device.info(), device.carrier(), device.addresses());
+        let watched = |device: &NetDevice| WatchedInterface::new(device.info(), device.addresses());
         let mut present: Vec<_> = self.kernel.devices().filter(is_meant).map(watched).collect();
         present.sort_by_key(|interface| interface.info.index);
         present
