@@ -127,7 +127,7 @@ operations! {
     /// Entering a new network namespace, on backends that can.
     EnterNamespace = "enter a new user and network namespace",
     /// Making, finding or visiting another network namespace, on backends that can.
-    Namespace = "make or visit a network namespace",
+    Namespace = "reach a network namespace",
     /// Parsing an argument: a name, an address, options.
     Parse = "parse",
 }
