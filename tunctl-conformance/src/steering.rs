@@ -1,5 +1,6 @@
 //! Which queue the system sends a flow's packets to: the one by which the program last sent in it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::case::{Case, suite};
@@ -21,6 +22,8 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_detached_queue_steers_nothing,
         the_last_queue_takes_the_flows_of_one_that_goes,
         the_flows_of_the_last_queue_go_to_the_first_when_it_moves,
+        the_flows_of_a_queue_are_kept_while_it_is_gone,
+        the_flows_of_a_queue_that_is_gone_are_forgotten_when_the_next_goes,
         a_flow_is_forgotten_five_seconds_later,
     ]
 }
@@ -220,6 +223,31 @@ fn the_flows_of_the_last_queue_go_to_the_first_when_it_moves<H: Harness>(harness
     // A new queue gets the number, and the flow with it.
     let fourth = join(harness);
     assert_eq!(queue_of(harness, [&first, &third, &fourth], &answer), 2);
+}
+
+/// Many flows that the fourth of four queues sends in, which then goes, and others with it. The queues that
+/// their packets reach when there are four again.
+fn queues_after_others_went<H: Harness>(harness: &H, others: usize) -> BTreeSet<usize> {
+    let mut devices: Vec<_> = queues::<H, 4>(harness).into();
+    for flow in 0..40 {
+        devices[3].send(&pair(flow)[0]).unwrap();
+    }
+    for _ in 0..=others {
+        devices.pop();
+    }
+    while devices.len() < 4 {
+        devices.push(join(harness));
+    }
+    (0..40).map(|flow| queue_of(harness, &devices, &pair(flow)[1])).collect()
+}
+
+fn the_flows_of_a_queue_are_kept_while_it_is_gone<H: Harness>(harness: &H) {
+    assert_eq!(queues_after_others_went(harness, 0), BTreeSet::from([3]));
+}
+
+/// Linux forgets the flows of the queue that went before (`__tun_detach`, 6.18): it counts one too many.
+fn the_flows_of_a_queue_that_is_gone_are_forgotten_when_the_next_goes<H: Harness>(harness: &H) {
+    assert!(queues_after_others_went(harness, 1).len() > 1);
 }
 
 fn a_flow_is_forgotten_five_seconds_later<H: Harness>(harness: &H) {
