@@ -102,7 +102,8 @@ impl LinuxInterface {
     /// # use tunctl_linux::LinuxBackend;
     /// # fn main() -> Result<()> {
     /// let vpn = LinuxBackend::new().interface(&"vpn0".parse()?)?.snapshot()?;
-    /// println!("{} is {}, {} packets sent", vpn.info.name, vpn.operational_state, vpn.statistics.from_program.packets);
+    /// let sent = vpn.statistics.from_program.packets;
+    /// println!("{} is {}, {sent} packets sent", vpn.info.name, vpn.operational_state);
     /// # Ok(())
     /// # }
     /// ```

@@ -154,7 +154,8 @@ impl<'a> Options<'a> {
                 }
                 _ => {
                     return Err(format!(
-                        "{option}: the options are --file GLOB, as often as you like, --since COMMIT, and --jobs N"
+                        "{option}: the options are --file GLOB, as often as you like, --since COMMIT, and \
+                         --jobs N"
                     ));
                 }
             }

@@ -53,8 +53,8 @@ fn write(found: &Found, mut to: impl Write) -> io::Result<()> {
     if found.iter().any(|(_, presence)| presence == Presence::Unknown) {
         writeln!(
             to,
-            "To ask about the unknown ones takes a network namespace, which this system does not permit to this \
-             user: run it with sudo."
+            "To ask about the unknown ones takes a network namespace, which this system does not permit to \
+             this user: run it with sudo."
         )?;
     }
     Ok(())

@@ -187,11 +187,12 @@ impl Watch {
                 "{name} is down, and no program has it open: no packet passes until it is up and one opens it"
             )),
             (State::Up, None) if !has_carrier => note(&format_args!(
-                "no program has {name} open, or its carrier is switched off: no packet passes until that changes"
+                "no program has {name} open, or its carrier is switched off: no packet passes until that \
+                 changes"
             )),
             (State::Down, None) if !has_carrier => note(&format_args!(
-                "{name} is down, and no program has it open, or its carrier is switched off: no packet passes \
-                 until that changes"
+                "{name} is down, and no program has it open, or its carrier is switched off: no packet \
+                 passes until that changes"
             )),
             (State::Up, Some(_)) if !has_carrier => note(&format_args!(
                 "the carrier of {name} is switched off: only packets from the program pass"

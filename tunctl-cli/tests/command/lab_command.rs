@@ -280,8 +280,8 @@ fn the_network_outside_stays_as_it_is() {
 fn a_link_that_goes_down_does_not_end_the_answers() {
     // With packets under way, one of them is most likely being answered when the link goes down.
     let script = "ping -q -i 0.002 10.77.0.2 >/dev/null & \
-                  for n in 1 2 3 4 5 6 7 8 9 10; do ip link set lab0 down; ip link set lab0 up; sleep 0.02; done; \
-                  kill $!; ping -c1 -W2 10.77.0.3";
+                  for n in 1 2 3 4 5 6 7 8 9 10; do ip link set lab0 down; ip link set lab0 up; sleep \
+                  0.02; done; kill $!; ping -c1 -W2 10.77.0.3";
     let printed = shell(script).ok();
     assert!(printed.contains("1 packets transmitted, 1 received"), "{printed}");
 }

@@ -185,8 +185,8 @@ fn help_names_the_options_of_the_specification() {
     for (verb, options) in [
         (
             "create",
-            "--tun --tap --pi --vnet-hdr --multi-queue --exclusive --owner --group --address --peer --mtu --mac \
-             --up --hold --json",
+            "--tun --tap --pi --vnet-hdr --multi-queue --exclusive --owner --group --address --peer --mtu \
+             --mac --up --hold --json",
         ),
         ("show", "--json"),
         ("list", "--json"),

@@ -28,7 +28,8 @@ pub(crate) fn adopt(errno: Errno) -> Reason {
 pub(crate) fn unknown_header_size(bytes: i32) -> Reason {
     Reason::new(Cause::HeaderMismatch)
         .with_detail(format!(
-            "packets have a virtio-net header of {bytes} bytes, and this library knows those of 10, 12, 20 and 24"
+            "packets have a virtio-net header of {bytes} bytes, and this library knows those of 10, 12, 20 \
+             and 24"
         ))
         .with_remedy("Have the program that set it choose one of these (TUNSETVNETHDRSZ).")
 }
@@ -40,8 +41,8 @@ pub(crate) fn unknown_without_netlink(reason: Reason) -> Reason {
         Cause::TooManyOpenFiles => return reason,
         Cause::Sandboxed => unknown(
             "a sandbox forbids AF_NETLINK sockets, by which it is asked for",
-            "Packets, name and flags need none. For the rest, add AF_NETLINK to RestrictAddressFamilies= of a \
-             systemd service, or to the seccomp profile of a container.",
+            "Packets, name and flags need none. For the rest, add AF_NETLINK to RestrictAddressFamilies= \
+             of a systemd service, or to the seccomp profile of a container.",
         ),
         Cause::MissingCapability | Cause::ForeignNamespace => unknown(
             "it is in another network namespace, which this program may not enter",

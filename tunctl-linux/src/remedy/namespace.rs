@@ -70,7 +70,7 @@ pub(crate) fn may_not_move() -> Reason {
     Reason::new(Cause::MissingCapability)
         .with_detail("moving an interface takes CAP_NET_ADMIN over both namespaces")
         .with_remedy(
-            "Run it with sudo. Without privilege, an interface moves only between namespaces that one program \
-             has made.",
+            "Run it with sudo. Without privilege, an interface moves only between namespaces that one \
+             program has made.",
         )
 }

@@ -41,8 +41,8 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
             ),
         Errno::EACCES if context.uid == 0 => Reason::new(Cause::ClosedNode)
             .with_detail(format!(
-                "{node} is closed to this user: by its mode, which root of a user namespace or container does not \
-                 override, or by a nodev mount"
+                "{node} is closed to this user: by its mode, which root of a user namespace or container \
+                 does not override, or by a nodev mount"
             ))
             .with_remedy(
                 "Run it with sudo, or let root of the machine open the node: sudo chmod 0666 /dev/net/tun.",
@@ -50,8 +50,8 @@ pub(crate) fn node(errno: Errno, node: &Path, context: &CallerContext) -> Reason
         Errno::EACCES => Reason::new(Cause::ClosedNode)
             .with_detail(format!("the mode of {node} does not let this user open it"))
             .with_remedy(
-                "Run it with sudo, or open the node: sudo chmod 0666 /dev/net/tun. (Creating an interface still \
-                 takes the capability.)",
+                "Run it with sudo, or open the node: sudo chmod 0666 /dev/net/tun. (Creating an interface \
+                 still takes the capability.)",
             ),
         Errno::EPERM => Reason::new(Cause::ContainerRules)
             .with_detail(format!("the device rules of this container, or service, forbid {node}"))
