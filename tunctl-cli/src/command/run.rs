@@ -7,8 +7,8 @@ use std::process::Command;
 
 use clap::Args;
 use tunctl::{
-    CreateOptions, Interface, InterfaceConfig, InterfaceInfo, NamePattern, Native, NativeDevice, TunBackend,
-    TunDevice,
+    CreateFlags, CreateOptions, Interface, InterfaceConfig, InterfaceInfo, Layer, NamePattern, Native,
+    NativeDevice, TunBackend, TunDevice,
 };
 use tunctl_sys::linux::inherited;
 
@@ -72,12 +72,28 @@ impl Run {
 
     fn options(&self, existing: Option<&InterfaceInfo>) -> CreateOptions {
         let options = match existing {
-            Some(info) => self.kind.options_of(info),
+            Some(info) => self.kind_of(info),
             None => self.kind.options(),
         };
         let addresses = self.addresses.iter().map(|argument| argument.address);
         let config = self.properties.add_to(addresses.fold(InterfaceConfig::new(), InterfaceConfig::address));
         options.name(self.name).config(if self.up { config.up() } else { config })
+    }
+
+    /// Of an interface that exists: its own queues, and its own layer and headers unless others are asked
+    /// for.
+    fn kind_of(&self, existing: &InterfaceInfo) -> CreateOptions {
+        let asked = &self.kind;
+        let has = |flag| existing.flags.contains(flag);
+        let is_tun = asked.tun || (!asked.tap && existing.layer == Layer::Tun);
+        let keeps_headers = !asked.pi && !asked.vnet_hdr;
+        let kind = Kind {
+            tun: is_tun,
+            tap: !is_tun,
+            pi: asked.pi || (keeps_headers && !has(CreateFlags::NO_PI)),
+            vnet_hdr: asked.vnet_hdr || (keeps_headers && has(CreateFlags::VNET_HDR)),
+        };
+        kind.options().multi_queue(has(CreateFlags::MULTI_QUEUE))
     }
 
     /// Says in the environment which descriptor it is, as `sd_listen_fds(3)` has it. The process keeps its
