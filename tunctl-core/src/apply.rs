@@ -1,13 +1,16 @@
 //! How a configuration is applied: what differs is changed, and what was changed is undone if a step fails.
 
 mod addresses;
+mod changes;
 mod plan;
 
-use crate::config::{Snapshot, Step};
+use crate::config::Snapshot;
 use crate::{
     AttachMode, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo,
     Operation, Result, TunDevice, Uid,
 };
+
+pub use changes::Changes;
 
 /// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it
 /// is not.
@@ -36,25 +39,14 @@ pub(crate) fn apply_to<I: Interface>(
     let refused = |error: Error| error.with_name(name);
     let interface = &interface.unchecked();
     let steps = plan::steps(config, before).map_err(refused)?;
-    if !take_together(interface, &steps) {
+    let added = addresses::added(config, &before.addresses);
+    // If not all are made, some may be: each can be made twice.
+    let together = Changes::of(&steps, added, config.without_dad);
+    if !together.is_some_and(|changes| interface.change_together(&changes)) {
         steps.iter().try_for_each(|step| step.run(interface))?;
+        addresses::add_missing(interface, config, &before.addresses)?;
     }
     addresses::settle(interface, config, &before.addresses)
-}
-
-/// Takes all steps in one request, if a backend may have one for them. If not all are taken, some may be:
-/// each can be taken twice.
-fn take_together<I: Interface>(interface: &I, steps: &[Step]) -> bool {
-    let (mut mtu, mut queue_length, mut state) = (None, None, None);
-    for step in steps {
-        match *step {
-            Step::SetMtu(wanted) => mtu = Some(wanted),
-            Step::SetQueueLength(wanted) => queue_length = Some(wanted),
-            Step::SetState(wanted) => state = Some(wanted),
-            _ => return false,
-        }
-    }
-    steps.len() > 1 && interface.change_together(mtu, queue_length, state)
 }
 
 /// Makes an interface what it was before, and adds to the error in what it is not.

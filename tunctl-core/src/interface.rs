@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::apply::apply;
 use crate::{
-    Cause, Error, InterfaceAddress, InterfaceConfig, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Cause, Changes, Error, InterfaceAddress, InterfaceConfig, InterfaceIndex, InterfaceInfo, InterfaceName,
     MacAddress, Mtu, Operation, Result, State, Statistics,
 };
 
@@ -36,8 +36,8 @@ pub trait Interface: fmt::Debug + Clone + Send + Sync + 'static {
     /// and why.
     ///
     /// A backend whose kernel has no such request changes nothing and returns `false`.
-    fn change_together(&self, mtu: Option<Mtu>, queue_length: Option<u32>, state: Option<State>) -> bool {
-        let _ = (mtu, queue_length, state);
+    fn change_together(&self, changes: &Changes) -> bool {
+        let _ = changes;
         false
     }
 

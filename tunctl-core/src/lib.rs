@@ -51,6 +51,7 @@ mod text;
 
 pub use address::{InterfaceAddress, InvalidAddress};
 pub use adopt::{Adopt, AdoptError};
+pub use apply::Changes;
 pub use backend::{AttachMode, TunBackend};
 pub use capabilities::Capabilities;
 pub use cause::Cause;

@@ -4,7 +4,7 @@ mod moving;
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -14,8 +14,8 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
-    Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
+    Changes, Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Layer, MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
 };
 use tunctl_sys::linux::netlink::ifla;
 use tunctl_sys::linux::tun;
@@ -132,11 +132,20 @@ impl LinuxInterface {
     /// Waits until the kernel takes packets to a new IPv6 address, which it arranges in the background, most
     /// often within a millisecond: those that come earlier are dropped, and the first answer to a program
     /// that has just set up its interface would be among them.
-    fn settle(&self, address: Ipv6Addr) {
+    fn settle(&self, address: InterfaceAddress, detection: DuplicateDetection) {
+        let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) else { return };
         let mut pause = Duration::from_micros(50);
         while pause < SETTLED && !self.netlink.is_local(address).unwrap_or(true) {
             thread::sleep(pause);
             pause *= 2;
+        }
+    }
+
+    /// Linux would not ask on a tun either, but would find that out only later.
+    const fn detection(&self) -> DuplicateDetection {
+        match self.layer {
+            Layer::Tun => DuplicateDetection::Off,
+            Layer::Tap => DuplicateDetection::On,
         }
     }
 
@@ -150,9 +159,7 @@ impl LinuxInterface {
         self.check(Operation::AddAddress)?;
         match self.netlink.add_address(self.index, address, detection) {
             Ok(()) => {
-                if let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) {
-                    self.settle(address);
-                }
+                self.settle(address, detection);
                 Ok(true)
             }
             // It is there already; or it is there in another form, or another was faster.
@@ -262,11 +269,14 @@ impl Interface for LinuxInterface {
         Self { is_checked: !self.is_unknown(), ..self.clone() }
     }
 
-    fn change_together(&self, mtu: Option<Mtu>, queue_length: Option<u32>, state: Option<State>) -> bool {
-        let mtu = mtu.map(|mtu| LinkAttribute::Mtu(mtu.get()));
-        let properties = mtu.into_iter().chain(queue_length.map(LinkAttribute::TxQueueLen)).collect();
-        let is_same = self.check(Operation::Configure).is_ok();
-        is_same && self.netlink.change_all(self.index, properties, state).is_ok()
+    fn change_together(&self, changes: &Changes) -> bool {
+        let detection = if changes.without_dad { DuplicateDetection::Off } else { self.detection() };
+        let are_made = self.check(Operation::Configure).is_ok()
+            && self.netlink.change_together(self.index, changes, detection).is_ok();
+        if are_made {
+            changes.addresses.iter().for_each(|&address| self.settle(address, detection));
+        }
+        are_made
     }
 
     fn info(&self) -> Result<InterfaceInfo> {
@@ -288,14 +298,7 @@ impl Interface for LinuxInterface {
     /// Linux first asks on the link whether another has it, and for about a second a socket cannot be bound
     /// to it.
     fn add_address(&self, address: InterfaceAddress) -> Result<bool> {
-        // Linux would not ask on a tun either, but would find that out only later.
-        self.add_with(
-            address,
-            match self.layer {
-                Layer::Tun => DuplicateDetection::Off,
-                Layer::Tap => DuplicateDetection::On,
-            },
-        )
+        self.add_with(address, self.detection())
     }
 
     fn add_address_without_dad(&self, address: InterfaceAddress) -> Result<bool> {

@@ -10,6 +10,7 @@ mod report;
 mod route;
 mod socket;
 mod subscription;
+mod together;
 
 use std::convert::Infallible;
 use std::io;

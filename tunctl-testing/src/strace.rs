@@ -58,6 +58,13 @@ impl Strace {
         self
     }
 
+    /// The same, with all of that name that follow.
+    #[must_use]
+    pub fn fail_from(mut self, call: &str, errno: &str, position: usize) -> Self {
+        self.command.args(["-e", &format!("inject={call}:error={errno}:when={position}+")]);
+        self
+    }
+
     /// Makes a system call return a number without being made: its `position`th one of that name since the
     /// start, counted from 1.
     #[must_use]

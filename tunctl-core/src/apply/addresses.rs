@@ -2,18 +2,29 @@
 
 use crate::{Cause, Interface, InterfaceAddress, InterfaceConfig, Result, State};
 
-/// Adds the addresses that are missing, removes those that are to go, and puts back what a step took along.
-///
-/// Adding comes first, so that an interface is never without an address of a network that it keeps.
+/// The addresses that an interface is to have and has not.
+pub(super) fn added(config: &InterfaceConfig, before: &[InterfaceAddress]) -> Vec<InterfaceAddress> {
+    config.present.iter().copied().filter(|address| !contains(before, address)).collect()
+}
+
+/// Adds the addresses that are missing. This comes before any is removed, so that an interface is never
+/// without an address of a network that it keeps.
+pub(super) fn add_missing<I: Interface>(
+    interface: &I,
+    config: &InterfaceConfig,
+    before: &[InterfaceAddress],
+) -> Result<()> {
+    let Wanted { stale, .. } = Wanted::of(config, before);
+    added(config, before).into_iter().try_for_each(|address| add(interface, config, address, &stale))
+}
+
+/// Removes the addresses that are to go, and puts back what a step took along.
 pub(super) fn settle<I: Interface>(
     interface: &I,
     config: &InterfaceConfig,
     before: &[InterfaceAddress],
 ) -> Result<()> {
     let Wanted { kept, stale } = Wanted::of(config, before);
-    for &address in config.present.iter().filter(|address| !contains(before, address)) {
-        add(interface, config, address, &stale)?;
-    }
     for &address in &stale {
         remove_if_there(interface, address)?;
     }

@@ -19,6 +19,9 @@ pub(crate) enum DuplicateDetection {
     Off,
 }
 
+/// The flags of a request for what must not be there yet.
+pub(super) const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
+
 impl Netlink {
     /// The addresses of one interface, in the kernel's order.
     pub(crate) fn addresses(&self, index: InterfaceIndex) -> io::Result<Vec<InterfaceAddress>> {
@@ -40,12 +43,8 @@ impl Netlink {
         address: InterfaceAddress,
         detection: DuplicateDetection,
     ) -> io::Result<()> {
-        let mut message = message(index, address);
-        if detection == DuplicateDetection::Off && address.address().is_ipv6() {
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        }
-        let message = RouteNetlinkMessage::NewAddress(message);
-        self.change(&message, NLM_F_CREATE | NLM_F_EXCL, || self.has_address(index, address))
+        let message = new_address(index, address, detection);
+        self.change(&message, NEW, || self.has_address(index, address))
     }
 
     /// `EADDRNOTAVAIL`: it is not there.
@@ -74,6 +73,19 @@ pub(super) fn notification(answer: &Answer) -> Option<Notification> {
         rtm::DELADDR => Some(Notification::NoAddress { index, address }),
         _ => None,
     }
+}
+
+/// The request for a new address.
+pub(super) fn new_address(
+    index: InterfaceIndex,
+    address: InterfaceAddress,
+    detection: DuplicateDetection,
+) -> RouteNetlinkMessage {
+    let mut message = message(index, address);
+    if detection == DuplicateDetection::Off && address.address().is_ipv6() {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    RouteNetlinkMessage::NewAddress(message)
 }
 
 fn message(index: InterfaceIndex, address: InterfaceAddress) -> AddressMessage {

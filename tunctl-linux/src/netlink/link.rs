@@ -120,16 +120,7 @@ impl Netlink {
         properties: Vec<LinkAttribute>,
         state: Option<State>,
     ) -> io::Result<()> {
-        let mut change = link_message(index);
-        change.attributes = properties;
-        if let Some(state) = state {
-            change.header.change_mask = LinkFlags::Up;
-            change.header.flags = match state {
-                State::Up => LinkFlags::Up,
-                State::Down => LinkFlags::empty(),
-            };
-        }
-        self.change(&RouteNetlinkMessage::SetLink(change), 0, || Ok(false))
+        self.change(&link_change(index, properties, state), 0, || Ok(false))
     }
 
     /// Moves an interface to the network namespace behind a descriptor.
@@ -144,6 +135,24 @@ impl Netlink {
         let is_gone = || Ok(!matches!(self.link_by_index(index)?, Some(Link::Tun(_))));
         self.change(&RouteNetlinkMessage::DelLink(link_message(index)), 0, is_gone)
     }
+}
+
+/// The request for other properties and another state of an interface.
+pub(super) fn link_change(
+    index: InterfaceIndex,
+    properties: Vec<LinkAttribute>,
+    state: Option<State>,
+) -> RouteNetlinkMessage {
+    let mut change = link_message(index);
+    change.attributes = properties;
+    if let Some(state) = state {
+        change.header.change_mask = LinkFlags::Up;
+        change.header.flags = match state {
+            State::Up => LinkFlags::Up,
+            State::Down => LinkFlags::empty(),
+        };
+    }
+    RouteNetlinkMessage::SetLink(change)
 }
 
 /// A name as it is, which need not be UTF-8.

@@ -1,11 +1,13 @@
 //! A netlink socket that is connected to the kernel's routing side.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
-use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, connect, getsockname, recv, send, setsockopt};
+use nix::sys::socket::{
+    MsgFlags, MultiHeaders, NetlinkAddr, bind, connect, getsockname, recv, recvmmsg, send, setsockopt,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 use tunctl_sys::linux::netlink_socket::set_strict_check;
 
@@ -60,6 +62,24 @@ impl Socket {
         self.wait(buffer, MsgFlags::MSG_TRUNC)
     }
 
+    /// Receives as many datagrams as there are rooms, or those that are there: at least one. Returns their
+    /// lengths.
+    pub(super) fn receive_several<const ROOM: usize>(
+        &self,
+        rooms: &mut [[u8; ROOM]],
+    ) -> io::Result<Vec<usize>> {
+        loop {
+            let mut headers = MultiHeaders::<()>::preallocate(rooms.len(), None);
+            let mut buffers: Vec<_> = rooms.iter_mut().map(|room| [IoSliceMut::new(room)]).collect();
+            let flags = MsgFlags::MSG_WAITFORONE;
+            match recvmmsg(self.fd.as_raw_fd(), &mut headers, &mut buffers, flags, None) {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(unanswered(errno)),
+                Ok(received) => return Ok(received.map(|datagram| datagram.bytes).collect()),
+            }
+        }
+    }
+
     /// Receives one datagram, whole, whatever its length.
     pub(super) fn receive(&self) -> io::Result<Vec<u8>> {
         let read = |buffer: &mut [u8], flags| self.wait(buffer, flags);
@@ -98,10 +118,14 @@ impl Socket {
     /// As [`read`](Self::read), which waits. That nothing came is no reason to try again, as `EAGAIN` would
     /// be.
     fn wait(&self, buffer: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
-        self.read(buffer, flags).map_err(|errno| match errno {
-            Errno::EAGAIN => io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered"),
-            errno => errno.into(),
-        })
+        self.read(buffer, flags).map_err(unanswered)
+    }
+}
+
+fn unanswered(errno: Errno) -> io::Error {
+    match errno {
+        Errno::EAGAIN => io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered"),
+        errno => errno.into(),
     }
 }
 

@@ -96,22 +96,31 @@ fn up_again_that_may_fail() {
     up_and_report(&["10.1.1.1", "10.2.2.2"]);
 }
 
-/// Runs the entry once as it is, then once for each system call in `up` whose name starts so, which fails;
-/// returns what those runs printed, in order.
-fn fail_each(entry: &str, start: &str, errno: &str) -> Vec<String> {
+/// Runs the entry once as it is, then once for each system call in `up` whose name starts so, which fails as
+/// `fail` says; returns what those runs printed, in order.
+fn fail_each(entry: &str, start: &str, fail: impl Fn(Strace, &str, usize) -> Strace) -> Vec<String> {
     let healthy = Strace::new(entry).run();
     assert!(healthy.printed.ends_with("up: true\nsucceeded\n"), "{}", healthy.printed);
     let steps = healthy.numbered_between("up", "done").into_iter();
     let steps: Vec<_> = steps.filter(|(call, _)| call.name.starts_with(start)).collect();
-    assert!(steps.len() >= 2, "the address and the state are two requests");
+    assert!(steps.len() >= 2, "what there is, and what is to be, are two requests");
     steps
         .into_iter()
-        .map(|(call, position)| Strace::new(entry).fail(&call.name, errno, position).run().printed)
+        .map(|(call, position)| fail(Strace::new(entry), &call.name, position).run().printed)
         .collect()
 }
 
+/// One alone does not matter: what is refused together is asked for again one by one.
+fn refuse_from(strace: Strace, call: &str, position: usize) -> Strace {
+    strace.fail_from(call, "EPERM", position)
+}
+
+fn lose_one(strace: Strace, call: &str, position: usize) -> Strace {
+    strace.fail(call, "ENOBUFS", position)
+}
+
 fn an_address_is_taken_back_when_the_interface_does_not_come_up() {
-    let runs = fail_each("up", "send", "EPERM");
+    let runs = fail_each("up", "send", refuse_from);
     for printed in &runs {
         // Whichever request it was, nothing of it is left.
         assert!(printed.starts_with("addresses: \nup: false\n"), "{printed}");
@@ -121,14 +130,14 @@ fn an_address_is_taken_back_when_the_interface_does_not_come_up() {
 }
 
 fn an_address_that_was_there_before_stays_when_the_interface_does_not_come_up() {
-    for printed in fail_each("up again", "send", "EPERM") {
+    for printed in fail_each("up again", "send", refuse_from) {
         let expected = "addresses: \"10.1.1.1\" \"10.2.2.2\"\nup: false\n";
         assert!(printed.starts_with(expected), "{printed}");
     }
 }
 
 fn a_lost_answer_of_the_kernels_does_not_matter() {
-    for printed in fail_each("up", "recv", "ENOBUFS") {
+    for printed in fail_each("up", "recv", lose_one) {
         assert_eq!(printed, "addresses: \"10.1.1.1\"\nup: true\nsucceeded\n");
     }
 }

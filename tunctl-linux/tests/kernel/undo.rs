@@ -154,8 +154,8 @@ fn a_failure_at_any_step_of_a_configuration_is_undone() {
 }
 
 fn a_failure_around_one_request_for_several_changes_is_undone() {
-    // To ask for the state and for the addresses, and to add one.
-    a_failure_at_any_step_is_undone("one request", 3);
+    // To ask for the state, and for the addresses. What is refused together is made one by one.
+    a_failure_at_any_step_is_undone("one request", 2);
 }
 
 fn one_request_of_which_the_last_change_is_refused_is_undone() {
