@@ -12,7 +12,7 @@ use tunctl_core::{
 };
 use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 use tunctl_sys::linux::iff;
-use tunctl_sys::linux::tun::{self, VnetOrder};
+use tunctl_sys::linux::tun::{self, TunFile, VnetOrder};
 use tunctl_sys::linux::tun_probe::offer_unreadable;
 
 use crate::attach::attached_link;
@@ -36,11 +36,15 @@ impl Adopt for LinuxBackend {
     /// What the kernel does not report stays as it is, and is the giver's to say: the offloads that are
     /// switched on, filters, and the send buffer. A queue that is [detached](tunctl_core::Queues) stays so.
     fn adopt(&self, fd: OwnedFd) -> Result<LinuxDevice, AdoptError> {
-        match Adoption::of(&fd, self.opener()) {
-            Ok(Adoption { interface, flags, headers }) => Ok(LinuxDevice::new(fd, interface, flags, headers)),
+        let file = TunFile::new(fd)
+            .map_err(|(fd, error)| AdoptError::new(refused(&error).of(Operation::Adopt), fd))?;
+        match Adoption::of(&file, self.opener()) {
+            Ok(Adoption { interface, flags, headers }) => {
+                Ok(LinuxDevice::new(file, interface, flags, headers))
+            }
             Err((reason, name)) => {
                 let error = reason.of(Operation::Adopt);
-                Err(AdoptError::new(name.into_iter().fold(error, Error::with_name), fd))
+                Err(AdoptError::new(name.into_iter().fold(error, Error::with_name), file.into()))
             }
         }
     }
@@ -59,7 +63,7 @@ struct Adoption {
 impl Adoption {
     /// Asks the driver first. The packets that show the rest must not wait for room, so the descriptor's own
     /// flags come before them; if it cannot be adopted after all, it gets back those that it had.
-    fn of(fd: &OwnedFd, opener: &Opener) -> Result<Self, Refusal> {
+    fn of(fd: &TunFile, opener: &Opener) -> Result<Self, Refusal> {
         let seen = Seen::of(fd).map_err(|reason| (reason, None))?;
         let refuse = |reason: Reason| (reason, Some(seen.name));
         let format = seen.vnet_format(fd).map_err(refuse)?;
@@ -75,7 +79,7 @@ impl Adoption {
     fn of_seen(
         seen: &Seen,
         format: Option<VnetFormat>,
-        fd: &OwnedFd,
+        fd: &TunFile,
         opener: &Opener,
     ) -> Result<Self, Reason> {
         let (interface, has_packet_info) = match seen.locate(fd, opener) {
@@ -109,8 +113,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(fd: &OwnedFd) -> Result<Self, Reason> {
-        let request = tun::iff(fd.as_fd()).map_err(|error| refused(&error))?;
+    fn of(fd: &TunFile) -> Result<Self, Reason> {
+        let request = tun::iff(fd).map_err(|error| refused(&error))?;
         let name = InterfaceName::from_kernel(request.name())
             .map_err(|invalid| Reason::new(Cause::Other).with_detail(invalid.to_string()))?;
         let layer = if request.flags() & iff::TUN != 0 { Layer::Tun } else { Layer::Tap };
@@ -119,12 +123,12 @@ impl Seen {
     }
 
     /// The format of the virtio-net headers, if packets have one.
-    fn vnet_format(&self, fd: &OwnedFd) -> Result<Option<VnetFormat>, Reason> {
+    fn vnet_format(&self, fd: &TunFile) -> Result<Option<VnetFormat>, Reason> {
         if !self.flags.contains(CreateFlags::VNET_HDR) {
             return Ok(None);
         }
-        let bytes = tun::vnet_header_size(fd.as_fd()).map_err(|error| refused(&error))?;
-        let endian = match tun::vnet_order(fd.as_fd()).map_err(|error| refused(&error))? {
+        let bytes = tun::vnet_header_size(fd).map_err(|error| refused(&error))?;
+        let endian = match tun::vnet_order(fd).map_err(|error| refused(&error))? {
             VnetOrder::Native => Endian::Native,
             VnetOrder::Little => Endian::Little,
             VnetOrder::Big => Endian::Big,
@@ -137,7 +141,7 @@ impl Seen {
     /// Whether packets have packet information, by packets that the driver cannot read (`tun_get_user`, Linux
     /// 6.18). It copies packet information before it looks at the length of the rest, and looks whether there
     /// is room for it before that.
-    fn has_packet_info(&self, fd: &OwnedFd) -> Result<bool, Reason> {
+    fn has_packet_info(&self, fd: &TunFile) -> Result<bool, Reason> {
         let is_bare_tun = self.layer == Layer::Tun && !self.flags.contains(CreateFlags::VNET_HDR);
         let unreadable = if is_bare_tun { 3 } else { 4 };
         let errno = offer_unreadable(fd.as_fd(), 0, unreadable).map_err(|error| refused(&error))?;
@@ -154,8 +158,8 @@ impl Seen {
     }
 
     /// Finds the interface, and a socket that can configure it.
-    fn locate(&self, fd: &OwnedFd, opener: &Opener) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
-        let proven = match tun::device_namespace(fd.as_fd()) {
+    fn locate(&self, fd: &TunFile, opener: &Opener) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
+        let proven = match tun::device_namespace(fd) {
             Ok(namespace) => Some(namespace),
             Err(error) => match errno::of(&error) {
                 errno @ (Errno::EMFILE | Errno::ENFILE | Errno::EBADFD) => {
@@ -179,7 +183,7 @@ impl Seen {
 
     /// Whether an interface of the same name is the one that the descriptor is attached to: if it is, it
     /// counts the packets that the driver refuses on the descriptor.
-    fn is_proven(&self, fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo) -> bool {
+    fn is_proven(&self, fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo) -> bool {
         let theirs = info.flags - CreateFlags::NO_PI;
         let ours = self.flags - CreateFlags::ONE_QUEUE;
         let is_alike = (info.layer, theirs, info.persistent) == (self.layer, ours, self.persistent);
@@ -196,7 +200,7 @@ const HEADERS: usize = 64;
 const BEHIND_HEADERS: usize = 14;
 
 /// Whether an interface has dropped exactly that many more packets after that many were refused.
-fn counts(fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -> bool {
+fn counts(fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -> bool {
     for _ in 0..ATTEMPTS {
         let Some(before) = netlink.dropped_from_program(info.index) else { return false };
         let refuse = || offer_unreadable(fd.as_fd(), HEADERS, BEHIND_HEADERS);
@@ -214,7 +218,7 @@ fn counts(fd: &OwnedFd, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -
 }
 
 /// Makes the descriptor close-on-exec, and its open file non-blocking. Returns what they were.
-fn set_flags(fd: &OwnedFd) -> nix::Result<(OFlag, FdFlag)> {
+fn set_flags(fd: &TunFile) -> nix::Result<(OFlag, FdFlag)> {
     let file = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     let descriptor = FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?);
     fcntl(fd, FcntlArg::F_SETFL(file | OFlag::O_NONBLOCK))?;

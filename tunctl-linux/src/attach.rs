@@ -1,7 +1,6 @@
 //! Creating and opening: from options to an attached device. A failure leaves nothing behind.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +9,8 @@ use tunctl_core::{
     AttachMode, Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, NamePattern, Reason,
     Result,
 };
-use tunctl_sys::linux::{InterfaceRequest, tun};
+use tunctl_sys::linux::InterfaceRequest;
+use tunctl_sys::linux::tun::{self, TunFile};
 
 use crate::diagnose;
 use crate::errno;
@@ -133,11 +133,11 @@ impl<'a> Attach<'a> {
     }
 
     /// A virtio-net header of another size would make every packet of this device unreadable.
-    fn check_header_size(&self, fd: &OwnedFd) -> Result<()> {
+    fn check_header_size(&self, fd: &TunFile) -> Result<()> {
         if !self.options.get_flags().contains(CreateFlags::VNET_HDR) {
             return Ok(());
         }
-        match tun::vnet_header_size(fd.as_fd()) {
+        match tun::vnet_header_size(fd) {
             Ok(VNET_HEADER) => Ok(()),
             Ok(other) => Err(self.fail(remedy::header_size(other))),
             Err(error) => Err(self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)))),
@@ -145,9 +145,10 @@ impl<'a> Attach<'a> {
     }
 
     /// Opens the node and attaches the descriptor by `TUNSETIFF`, which answers with the name.
-    fn attach(&self, extra: CreateFlags) -> Result<(OwnedFd, InterfaceName)> {
+    fn attach(&self, extra: CreateFlags) -> Result<(TunFile, InterfaceName)> {
         let fd = self.netlink.opener().node(self.node).map_err(|reason| self.fail(reason))?;
         let flags = self.options.get_flags() | extra;
+        let fd = TunFile::new(fd).map_err(|(_, error)| self.refused(errno::of(&error), flags))?;
         let wanted = self.options.get_name().map_or(&[][..], NamePattern::as_bytes);
         let Some(mut request) = InterfaceRequest::new(wanted, flags.bits()) else {
             // A pattern holds at most 15 bytes and no NUL.
@@ -155,20 +156,20 @@ impl<'a> Attach<'a> {
         };
         // The driver ignores it where the interface exists.
         if let Some(index) = self.options.get_index() {
-            tun::set_index(fd.as_fd(), index.get()).map_err(|error| {
+            tun::set_index(&fd, index.get()).map_err(|error| {
                 let reason =
                     Reason::new(Cause::InvalidValue).with_detail(format!("the kernel has no index {index}"));
                 self.fail_with(errno::of(&error), reason)
             })?;
         }
-        tun::set_iff(fd.as_fd(), &mut request).map_err(|error| self.refused(errno::of(&error), flags))?;
+        tun::set_iff(&fd, &mut request).map_err(|error| self.refused(errno::of(&error), flags))?;
         let name = InterfaceName::from_kernel(request.name())
             .map_err(|invalid| self.fail(Reason::new(Cause::Other).with_detail(invalid.to_string())))?;
         Ok((fd, name))
     }
 
     /// The interface that a descriptor is attached to, which had this name when it was attached.
-    fn identify(&self, fd: &OwnedFd, name: InterfaceName) -> Result<InterfaceInfo> {
+    fn identify(&self, fd: &TunFile, name: InterfaceName) -> Result<InterfaceInfo> {
         let general = |error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)));
         attached_link(fd, name, &self.netlink).map_err(general)?.ok_or_else(|| self.overtaken())
     }
@@ -176,22 +177,22 @@ impl<'a> Attach<'a> {
     /// Resets the state that the driver keeps with the interface rather than the descriptor. A former user's
     /// header size, byte order or offloads would silently corrupt every packet, and its filters would drop
     /// packets.
-    fn reset(&self, fd: &OwnedFd) -> io::Result<()> {
+    fn reset(&self, fd: &TunFile) -> io::Result<()> {
         if self.options.get_flags().contains(CreateFlags::TAP) {
-            tun::set_tap_filters_off(fd.as_fd())?;
+            tun::set_tap_filters_off(fd)?;
         }
-        match tun::set_programs_off(fd.as_fd()) {
+        match tun::set_programs_off(fd) {
             // A kernel that does not know such programs has none to remove.
             Err(error) if errno::of(&error) == Errno::EINVAL => {}
             outcome => outcome?,
         }
-        tun::set_vnet_header_native(fd.as_fd())?;
-        tun::set_offload(fd.as_fd(), 0)?;
-        tun::set_send_buffer(fd.as_fd(), i32::MAX)?;
-        tun::set_vnet_header_size(fd.as_fd(), VNET_HEADER)
+        tun::set_vnet_header_native(fd)?;
+        tun::set_offload(fd, 0)?;
+        tun::set_send_buffer(fd, i32::MAX)?;
+        tun::set_vnet_header_size(fd, VNET_HEADER)
     }
 
-    fn device(&self, fd: OwnedFd, info: InterfaceInfo) -> Attached {
+    fn device(&self, fd: TunFile, info: InterfaceInfo) -> Attached {
         let flags = self.options.get_flags();
         let interface = LinuxInterface::new(self.netlink.clone(), &info);
         (LinuxDevice::new(fd, interface, flags, flags.header_kind()), info)
@@ -242,8 +243,8 @@ fn named(error: Error, options: &CreateOptions) -> Error {
 }
 
 /// The name of the interface that a descriptor is attached to.
-pub(crate) fn attached_name(fd: &OwnedFd) -> io::Result<InterfaceName> {
-    let request = tun::iff(fd.as_fd())?;
+pub(crate) fn attached_name(fd: &TunFile) -> io::Result<InterfaceName> {
+    let request = tun::iff(fd)?;
     InterfaceName::from_kernel(request.name())
         .map_err(|invalid| io::Error::new(io::ErrorKind::InvalidData, invalid))
 }
@@ -252,7 +253,7 @@ pub(crate) fn attached_name(fd: &OwnedFd) -> io::Result<InterfaceName> {
 /// only the name, which was this one at first. The lookup by name is valid only if the descriptor still
 /// reports the same name afterwards. `None` if that was not so in any attempt.
 pub(crate) fn attached_link(
-    fd: &OwnedFd,
+    fd: &TunFile,
     mut name: InterfaceName,
     netlink: &Netlink,
 ) -> io::Result<Option<InterfaceInfo>> {

@@ -13,7 +13,7 @@ use tunctl_core::{
     Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 use tunctl_packet::header::HeaderKind;
-use tunctl_sys::linux::tun;
+use tunctl_sys::linux::tun::{self, TunFile};
 
 use crate::attach::attached_name;
 use crate::diagnose;
@@ -27,7 +27,7 @@ use crate::{LinkType, LinuxInterface, Namespace, holders};
 #[derive(Debug)]
 pub struct LinuxDevice {
     /// Shared with the interface, which refers to it without keeping it open.
-    fd: Arc<OwnedFd>,
+    fd: Arc<TunFile>,
     interface: LinuxInterface,
     flags: CreateFlags,
     /// Those of the flags, but for a virtio-net header in another format that the giver of an adopted
@@ -37,7 +37,7 @@ pub struct LinuxDevice {
 
 impl LinuxDevice {
     pub(crate) fn new(
-        fd: OwnedFd,
+        fd: TunFile,
         interface: LinuxInterface,
         flags: CreateFlags,
         headers: HeaderKind,
@@ -59,7 +59,7 @@ impl LinuxDevice {
     #[doc(alias = "TUNGETDEVNETNS")]
     pub fn namespace(&self) -> Result<Namespace> {
         let failed = |reason: Reason| reason.of(Operation::Namespace).with_name(self.interface.last_name());
-        let file = tun::device_namespace(self.fd.as_fd()).map_err(|error| {
+        let file = tun::device_namespace(&*self.fd).map_err(|error| {
             let errno = errno::of(&error);
             let reason = match errno {
                 Errno::EINVAL | Errno::ENOTTY => Reason::new(Cause::Unsupported),
@@ -112,7 +112,7 @@ impl LinuxDevice {
     }
 
     fn set_queue(&self, operation: Operation, attached: bool) -> Result<()> {
-        let Err(error) = tun::set_queue(self.fd.as_fd(), attached) else { return Ok(()) };
+        let Err(error) = tun::set_queue(&*self.fd, attached) else { return Ok(()) };
         let errno = errno::of(&error);
         // The kernel reports the same errno for a deleted interface and for a queue already in that state.
         let is_gone = attached_name(&self.fd).is_err();
@@ -143,7 +143,7 @@ impl LinuxDevice {
     pub fn set_send_buffer(&self, bytes: u32) -> Result<()> {
         const OPERATION: Operation = Operation::SetSendBuffer;
         match i32::try_from(bytes) {
-            Ok(bytes @ 2..) => self.configured(OPERATION, tun::set_send_buffer(self.fd.as_fd(), bytes)),
+            Ok(bytes @ 2..) => self.configured(OPERATION, tun::set_send_buffer(&*self.fd, bytes)),
             _ => {
                 let reason = Reason::new(Cause::InvalidValue)
                     .with_detail(format!("a send buffer has from 2 to {} bytes", i32::MAX));
@@ -159,7 +159,7 @@ impl LinuxDevice {
     /// `Gone`.
     #[doc(alias = "TUNGETSNDBUF")]
     pub fn send_buffer(&self) -> Result<u32> {
-        let bytes = tun::send_buffer(self.fd.as_fd()).map_err(|error| {
+        let bytes = tun::send_buffer(&*self.fd).map_err(|error| {
             let errno = errno::of(&error);
             self.error(Operation::Inspect, errno, remedy::attached(errno))
         })?;
@@ -175,7 +175,7 @@ impl LinuxDevice {
     /// `Busy`: the interface is up; `Gone`.
     #[doc(alias = "TUNSETLINK")]
     pub fn set_link_type(&self, link_type: LinkType) -> Result<()> {
-        let set = tun::set_link_type(self.fd.as_fd(), link_type.get());
+        let set = tun::set_link_type(&*self.fd, link_type.get());
         self.configured(Operation::SetLinkType, set)
     }
 
@@ -255,7 +255,7 @@ impl From<LinuxDevice> for OwnedFd {
         let LinuxDevice { mut fd, .. } = device;
         loop {
             match Arc::try_unwrap(fd) {
-                Ok(fd) => return fd,
+                Ok(file) => return file.into(),
                 // An operation of the interface in another thread holds the descriptor for one request.
                 Err(held) => fd = held,
             }
@@ -340,15 +340,15 @@ impl TunDevice for LinuxDevice {
     }
 
     fn set_persist(&self, persistent: bool) -> Result<()> {
-        self.configured(Operation::SetPersist, tun::set_persist(self.fd.as_fd(), persistent))
+        self.configured(Operation::SetPersist, tun::set_persist(&*self.fd, persistent))
     }
 
     fn set_owner(&self, owner: Uid) -> Result<()> {
-        self.configured(Operation::SetOwner, tun::set_owner(self.fd.as_fd(), owner.get()))
+        self.configured(Operation::SetOwner, tun::set_owner(&*self.fd, owner.get()))
     }
 
     fn set_group(&self, group: Gid) -> Result<()> {
-        self.configured(Operation::SetGroup, tun::set_group(self.fd.as_fd(), group.get()))
+        self.configured(Operation::SetGroup, tun::set_group(&*self.fd, group.get()))
     }
 
     fn try_clone(&self) -> Result<Self> {

@@ -129,16 +129,16 @@ features! {
     BigEndian = "vnet_be", Question::Call(|fd| tun::set_vnet_big_endian(fd, true));
     /// A tap can drop frames to other MAC addresses.
     #[doc(alias = "TUNSETTXFILTER")]
-    MacFilter = "mac_filter", Question::Call(tun::set_mac_filter_off);
+    MacFilter = "mac_filter", Question::Call(|fd| tun::set_mac_filter_off(fd));
     /// A classic BPF program can cut or drop a tap's frames.
     #[doc(alias = "TUNATTACHFILTER")]
-    ClassicFilter = "classic_filter", Question::Call(tun::detach_filter);
+    ClassicFilter = "classic_filter", Question::Call(|fd| tun::detach_filter(fd));
     /// An eBPF program can cut or drop packets. (Loading one takes rights of its own.)
     #[doc(alias = "TUNSETFILTEREBPF")]
-    FilterProgram = "filter_ebpf", Question::Call(tun::set_filter_program_off);
+    FilterProgram = "filter_ebpf", Question::Call(|fd| tun::set_filter_program_off(fd));
     /// An eBPF program can choose a packet's queue.
     #[doc(alias = "TUNSETSTEERINGEBPF")]
-    SteeringProgram = "steering_ebpf", Question::Call(tun::set_steering_program_off);
+    SteeringProgram = "steering_ebpf", Question::Call(|fd| tun::set_steering_program_off(fd));
     /// A program can choose the index of a new interface.
     #[doc(alias = "TUNSETIFINDEX")]
     Index = "index", Question::Unattached(|fd| tun::set_index(fd, 1));

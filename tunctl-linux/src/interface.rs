@@ -5,7 +5,6 @@ mod moving;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tunctl_core::{
     Layer, MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
 };
 use tunctl_sys::linux::netlink::ifla;
-use tunctl_sys::linux::tun;
+use tunctl_sys::linux::tun::{self, TunFile};
 
 use crate::LinuxSnapshot;
 use crate::attach::attached_name;
@@ -48,7 +47,7 @@ pub struct LinuxInterface {
     /// As it was when it was found, for errors.
     name: InterfaceName,
     /// The descriptor of the device that lent this handle, as long as it is open.
-    descriptor: Weak<OwnedFd>,
+    descriptor: Weak<TunFile>,
     /// Why it is not known which interface it is. The socket and the index are then none.
     unknown: Option<Arc<Reason>>,
     /// It was just seen to be the same interface, and a change need not ask again. Never so if it is unknown.
@@ -74,7 +73,7 @@ impl LinuxInterface {
     }
 
     /// The same interface, as the one that this descriptor is attached to.
-    pub(crate) fn of_device(self, descriptor: &Arc<OwnedFd>) -> Self {
+    pub(crate) fn of_device(self, descriptor: &Arc<TunFile>) -> Self {
         Self { descriptor: Arc::downgrade(descriptor), ..self }
     }
 
@@ -335,7 +334,7 @@ impl Interface for LinuxInterface {
             Operation::SetMac,
             |info| info.mac == Some(mac),
             |netlink| match self.descriptor.upgrade() {
-                Some(descriptor) => tun::set_mac(descriptor.as_fd(), mac.octets()),
+                Some(descriptor) => tun::set_mac(&*descriptor, mac.octets()),
                 None => netlink.change_link(self.index, LinkAttribute::Address(mac.octets().to_vec())),
             },
         )
@@ -355,7 +354,7 @@ impl Interface for LinuxInterface {
             |info| info.carrier == Some(on),
             |netlink| {
                 match self.descriptor.upgrade() {
-                    Some(descriptor) => tun::set_carrier(descriptor.as_fd(), on)?,
+                    Some(descriptor) => tun::set_carrier(&*descriptor, on)?,
                     None => netlink.change_link(self.index, LinkAttribute::Carrier(on.into()))?,
                 }
                 // The kernel stops or begins to send in the background, and catches up before it answers

@@ -15,14 +15,15 @@
 //! What a driver does with a number is its own decision: two drivers may use one number for different things,
 //! and a file of a FUSE file system accepts all numbers. So a declaration proves its request for one driver,
 //! the [`Driver`] `D`, and each call first checks that the file is this driver's. Any descriptor may be
-//! passed; for another driver's file the call fails with `ENOTTY`, and no request is made.
+//! passed; for another driver's file the call fails with `ENOTTY`, and no request is made. A [`DriverFile`]
+//! was checked when it was made, and is not checked again.
 #![allow(unsafe_code, reason = "this module is the one place that calls ioctl(2)")]
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// The number of an `ioctl` request, as the system's headers compute it.
@@ -43,6 +44,92 @@ pub unsafe trait Driver {
     ///
     /// The errno of the system call that asks.
     fn answers(fd: BorrowedFd<'_>) -> io::Result<bool>;
+}
+
+/// An open file of the driver `D`.
+pub struct DriverFile<D> {
+    fd: OwnedFd,
+    driver: PhantomData<fn(D)>,
+}
+
+impl<D: Driver> DriverFile<D> {
+    /// Checks once that the file is the driver's.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: it is another driver's; those of [`Driver::answers`]. The descriptor comes back.
+    pub fn new(fd: OwnedFd) -> Result<Self, (OwnedFd, io::Error)> {
+        match checked::<D>(fd.as_fd()) {
+            Ok(_) => Ok(Self { fd, driver: PhantomData }),
+            Err(error) => Err((fd, error)),
+        }
+    }
+
+    /// Another descriptor of the same open file.
+    ///
+    /// # Errors
+    ///
+    /// Those of `dup(2)`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, driver: PhantomData })
+    }
+}
+
+impl<D> AsFd for DriverFile<D> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl<D> AsRawFd for DriverFile<D> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl<D> From<DriverFile<D>> for OwnedFd {
+    fn from(file: DriverFile<D>) -> Self {
+        file.fd
+    }
+}
+
+impl<D> fmt::Debug for DriverFile<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DriverFile").field(&self.fd).finish()
+    }
+}
+
+/// What requests of the driver `D` are made to: a [`DriverFile`], or any descriptor, which each request then
+/// checks.
+pub trait DriverFd<D>: sealed::DriverFd<D> {}
+
+impl<D: Driver> DriverFd<D> for BorrowedFd<'_> {}
+impl<D: Driver> DriverFd<D> for &DriverFile<D> {}
+
+mod sealed {
+    use super::{AsFd, BorrowedFd, Driver, DriverFile, checked, io};
+
+    /// Sealed, because [`super::raw`] trusts the answer.
+    pub trait DriverFd<D>: Copy {
+        /// The descriptor, if `D` answers the requests that are made to it.
+        fn checked(&self) -> io::Result<BorrowedFd<'_>>;
+    }
+
+    impl<D: Driver> DriverFd<D> for BorrowedFd<'_> {
+        fn checked(&self) -> io::Result<BorrowedFd<'_>> {
+            checked::<D>(*self)
+        }
+    }
+
+    impl<D: Driver> DriverFd<D> for &DriverFile<D> {
+        fn checked(&self) -> io::Result<BorrowedFd<'_>> {
+            Ok(self.as_fd())
+        }
+    }
+}
+
+fn checked<D: Driver>(fd: BorrowedFd<'_>) -> io::Result<BorrowedFd<'_>> {
+    if D::answers(fd)? { Ok(fd) } else { Err(io::Error::from_raw_os_error(libc::ENOTTY)) }
 }
 
 /// A request whose argument is an integer passed in place of the pointer.
@@ -69,7 +156,7 @@ impl<D: Driver> ByValue<D> {
     /// # Errors
     ///
     /// The driver's errno; `ENOTTY` if the file is not the driver's.
-    pub fn call(self, fd: BorrowedFd<'_>, value: c_int) -> io::Result<c_int> {
+    pub fn call(self, fd: impl DriverFd<D>, value: c_int) -> io::Result<c_int> {
         // Drivers that declare an `int` take back the low 32 bits, so a negative value survives the widening.
         #[allow(clippy::cast_sign_loss, reason = "the driver takes the sign back, as said above")]
         let argument = ptr::without_provenance_mut(value as usize);
@@ -102,7 +189,7 @@ impl<D: Driver, T> Setter<D, T> {
     /// # Errors
     ///
     /// The driver's errno; `ENOTTY` if the file is not the driver's.
-    pub fn call(self, fd: BorrowedFd<'_>, value: &T) -> io::Result<c_int> {
+    pub fn call(self, fd: impl DriverFd<D>, value: &T) -> io::Result<c_int> {
         // SAFETY: the address is that of an initialised `T`, borrowed for the length of the call; the
         // declaration guarantees that `D` only reads its bytes, and writes nothing through the shared borrow.
         unsafe { raw::<D>(fd, self.opcode, ptr::from_ref(value).cast_mut().cast()) }
@@ -133,7 +220,7 @@ impl<D: Driver, T: Default> Getter<D, T> {
     /// # Errors
     ///
     /// The driver's errno; `ENOTTY` if the file is not the driver's.
-    pub fn call(self, fd: BorrowedFd<'_>) -> io::Result<T> {
+    pub fn call(self, fd: impl DriverFd<D>) -> io::Result<T> {
         let mut value = T::default();
         // SAFETY: the address is that of an initialised `T` which this function owns; the declaration
         // guarantees that `D` only touches its bytes and leaves a valid `T`.
@@ -166,7 +253,7 @@ impl<D: Driver, T> Exchange<D, T> {
     /// # Errors
     ///
     /// The driver's errno; `value` is then unspecified. `ENOTTY` if the file is not the driver's.
-    pub fn call(self, fd: BorrowedFd<'_>, value: &mut T) -> io::Result<c_int> {
+    pub fn call(self, fd: impl DriverFd<D>, value: &mut T) -> io::Result<c_int> {
         // SAFETY: the address is that of an initialised `T`, borrowed exclusively for the length of the call;
         // the declaration guarantees that `D` only touches its bytes and leaves a valid `T`.
         unsafe { raw::<D>(fd, self.opcode, ptr::from_mut(value).cast()) }
@@ -177,11 +264,10 @@ impl<D: Driver, T> Exchange<D, T> {
 ///
 /// `argument` must be what `D` expects for `opcode`: an integer in place of a pointer, or the address of
 /// memory that stays valid, for reading or writing as that request does, until the call returns.
-unsafe fn raw<D: Driver>(fd: BorrowedFd<'_>, opcode: Opcode, argument: *mut c_void) -> io::Result<c_int> {
-    if !D::answers(fd)? {
-        return Err(io::Error::from_raw_os_error(libc::ENOTTY));
-    }
-    // SAFETY: `fd` is open for the length of the borrow, and `D` answers for it, as checked above; the caller
+unsafe fn raw<D: Driver>(fd: impl DriverFd<D>, opcode: Opcode, argument: *mut c_void) -> io::Result<c_int> {
+    let fd = fd.checked()?;
+    // SAFETY: `fd` is open for the length of the borrow, and `D` answers for it: it was just checked, or is
+    // the file of a `DriverFile`, which was checked and is another one only after it is dropped. The caller
     // vouches for the argument. The opcode's type is `long` or `int` by C library, and its 32 bits fit both.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), opcode as _, argument) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
@@ -254,5 +340,20 @@ mod tests {
         // SAFETY: nothing answers it.
         let of_no_file = unsafe { Getter::<NoFile, c_int>::new(FIONREAD) };
         assert_eq!(of_no_file.call(near.as_fd()).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+    }
+
+    #[test]
+    fn a_file_is_its_drivers_or_comes_back() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        far.write_all(&[1, 2, 3]).unwrap();
+        let number = near.as_raw_fd();
+        let (fd, error) = DriverFile::<NoFile>::new(near.into()).unwrap_err();
+        assert_eq!((fd.as_raw_fd(), error.raw_os_error()), (number, Some(libc::ENOTTY)));
+        let file = DriverFile::<Sockets>::new(fd).unwrap();
+        // SAFETY: a socket writes an `int`.
+        let of_sockets = unsafe { Getter::<Sockets, c_int>::new(FIONREAD) };
+        assert_eq!(of_sockets.call(&file).unwrap(), 3);
+        assert_eq!(of_sockets.call(&file.try_clone().unwrap()).unwrap(), 3);
+        assert_eq!(OwnedFd::from(file).as_raw_fd(), number);
     }
 }

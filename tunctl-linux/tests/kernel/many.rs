@@ -228,13 +228,17 @@ fn many_interfaces_take_little_more_than_the_raw_calls() {
         println!("{entry}, {count} interfaces: {calls:?}; processor: {} us", trace.printed.trim());
         calls
     };
-    let [few, many, raw] = [run("ours", 20), run("ours", 60), run("raw", 60)];
+    let [few, many, mut raw] = [run("ours", 20), run("ours", 60), run("raw", 60)];
+    // The request that attaches looks whether the node is the driver's. A program could do without.
+    raw[0] -= 60;
     let [create, list, delete] = std::array::from_fn(|part| many[part]);
     // Linear: three times as many take no more than three times as much.
     assert!(create <= 3 * few[0] && list <= 3 * few[1] && delete <= 3 * few[2], "{few:?}, {many:?}");
-    // Ours also look in which namespace and with which capability they are, whether a descriptor is the
-    // driver's, and whether the interface is still the same one.
-    assert!(2 * create <= 3 * raw[0], "{create} to create, beside {}", raw[0]);
+    // To create takes no more, since the addresses go in one request. To delete takes more, for the question
+    // whether it is still the same interface, and whether it is here.
+    assert!(create <= raw[0], "{create} to create, beside {}", raw[0]);
     assert!(list <= raw[1] + 4, "{list} to list, beside {}", raw[1]);
-    assert!(delete <= 2 * raw[2] + 10, "{delete} to delete, beside {}", raw[2]);
+    assert!(delete <= 2 * raw[2], "{delete} to delete, beside {}", raw[2]);
+    let sum = |calls: &[usize; 3]| calls.iter().sum::<usize>();
+    assert!(5 * sum(&many) <= 6 * sum(&raw), "{many:?}, beside {raw:?}");
 }

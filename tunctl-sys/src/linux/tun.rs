@@ -1,7 +1,8 @@
 //! The requests of the TUN/TAP driver, one function each.
 //!
 //! Every function takes a descriptor of `/dev/net/tun`. For any other file it fails with `ENOTTY` and makes
-//! no request: [`TunDriver`] recognises its node by the device number, at the price of one `fstat(2)`.
+//! no request: [`TunDriver`] recognises its node by the device number, at the price of one `fstat(2)`, which a
+//! [`TunFile`] pays once.
 //!
 //! That check is what makes the functions safe, because these numbers mean something to other files, too:
 //!
@@ -37,7 +38,7 @@ use super::{
     TUNGETIFF, TUNGETSNDBUF, TUNSETCARRIER, TUNSETGROUP, TUNSETIFF, TUNSETIFINDEX, TUNSETLINK, TUNSETOWNER,
     TUNSETPERSIST, TUNSETQUEUE, TUNSETSNDBUF, iff as flags,
 };
-use crate::ioctl::{self, Driver};
+use crate::ioctl::{self, Driver, DriverFd, DriverFile};
 
 pub use filter::{
     detach_filter, set_filter_program_off, set_mac_filter_off, set_programs_off, set_steering_program_off,
@@ -47,6 +48,9 @@ pub use header::{
     VnetOrder, set_offload, set_vnet_big_endian, set_vnet_header_native, set_vnet_header_size,
     set_vnet_little_endian, vnet_header_size, vnet_order,
 };
+
+/// An open file of `/dev/net/tun`.
+pub type TunFile = DriverFile<TunDriver>;
 
 /// The TUN/TAP driver, `drivers/net/tun.c`.
 #[derive(Debug)]
@@ -126,7 +130,7 @@ const GET_FEATURES: Getter<c_uint> = unsafe { Getter::new(TUNGETFEATURES) };
 ///
 /// `EPERM`, `EBUSY`, `EINVAL`, `E2BIG`, `ENFILE`, `ENOMEM`. `EEXIST`: this descriptor is already attached.
 #[doc(alias = "TUNSETIFF")]
-pub fn set_iff(fd: BorrowedFd<'_>, request: &mut InterfaceRequest) -> io::Result<()> {
+pub fn set_iff(fd: impl DriverFd<TunDriver>, request: &mut InterfaceRequest) -> io::Result<()> {
     SET_IFF.call(fd, request).map(drop)
 }
 
@@ -139,7 +143,7 @@ pub fn set_iff(fd: BorrowedFd<'_>, request: &mut InterfaceRequest) -> io::Result
 ///
 /// `EBADFD`: nothing is attached, or the interface was deleted.
 #[doc(alias = "TUNGETIFF")]
-pub fn iff(fd: BorrowedFd<'_>) -> io::Result<InterfaceRequest> {
+pub fn iff(fd: impl DriverFd<TunDriver>) -> io::Result<InterfaceRequest> {
     GET_IFF.call(fd)
 }
 
@@ -149,7 +153,7 @@ pub fn iff(fd: BorrowedFd<'_>) -> io::Result<InterfaceRequest> {
 ///
 /// `EBADFD`: nothing is attached, or the interface was deleted.
 #[doc(alias = "TUNSETPERSIST")]
-pub fn set_persist(fd: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
+pub fn set_persist(fd: impl DriverFd<TunDriver>, persistent: bool) -> io::Result<()> {
     SET_PERSIST.call(fd, c_int::from(persistent)).map(drop)
 }
 
@@ -160,7 +164,7 @@ pub fn set_persist(fd: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
 /// `EINVAL`: the queue is already in that state, or the interface is not made for several queues. `EBADFD`:
 /// as [`set_persist`].
 #[doc(alias = "TUNSETQUEUE")]
-pub fn set_queue(fd: BorrowedFd<'_>, attached: bool) -> io::Result<()> {
+pub fn set_queue(fd: impl DriverFd<TunDriver>, attached: bool) -> io::Result<()> {
     let flag = if attached { flags::ATTACH_QUEUE } else { flags::DETACH_QUEUE };
     let Some(request) = InterfaceRequest::new(b"", flag) else {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
@@ -174,7 +178,7 @@ pub fn set_queue(fd: BorrowedFd<'_>, attached: bool) -> io::Result<()> {
 ///
 /// `EINVAL`: the uid has no mapping in the caller's user namespace, or is -1. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETOWNER")]
-pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
+pub fn set_owner(fd: impl DriverFd<TunDriver>, uid: u32) -> io::Result<()> {
     SET_OWNER.call(fd, uid as c_int).map(drop)
 }
 
@@ -184,7 +188,7 @@ pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
 ///
 /// `EINVAL`: the gid has no mapping in the caller's user namespace, or is -1. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETGROUP")]
-pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
+pub fn set_group(fd: impl DriverFd<TunDriver>, gid: u32) -> io::Result<()> {
     SET_GROUP.call(fd, gid as c_int).map(drop)
 }
 
@@ -195,7 +199,7 @@ pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> io::Result<()> {
 ///
 /// `EPERM`: the descriptor is attached. `EINVAL`: no index can have the number.
 #[doc(alias = "TUNSETIFINDEX")]
-pub fn set_index(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+pub fn set_index(fd: impl DriverFd<TunDriver>, index: u32) -> io::Result<()> {
     SET_INDEX.call(fd, &index).map(drop)
 }
 
@@ -206,7 +210,7 @@ pub fn set_index(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
 /// `EOPNOTSUPP` or `EINVAL`: the interface is a tun. `EADDRNOTAVAIL`: no interface can have the address.
 /// `EBADFD`: as [`set_persist`].
 #[doc(alias = "SIOCSIFHWADDR")]
-pub fn set_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> io::Result<()> {
+pub fn set_mac(fd: impl DriverFd<TunDriver>, mac: [u8; 6]) -> io::Result<()> {
     SET_MAC.call(fd, &InterfaceRequest::with_mac(mac)).map(drop)
 }
 
@@ -216,7 +220,7 @@ pub fn set_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> io::Result<()> {
 ///
 /// `EINVAL`: 0 or less. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETSNDBUF")]
-pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
+pub fn set_send_buffer(fd: impl DriverFd<TunDriver>, bytes: c_int) -> io::Result<()> {
     SET_SEND_BUFFER.call(fd, &bytes).map(drop)
 }
 
@@ -226,7 +230,7 @@ pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
 ///
 /// `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNGETSNDBUF")]
-pub fn send_buffer(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+pub fn send_buffer(fd: impl DriverFd<TunDriver>) -> io::Result<c_int> {
     GET_SEND_BUFFER.call(fd)
 }
 
@@ -236,7 +240,7 @@ pub fn send_buffer(fd: BorrowedFd<'_>) -> io::Result<c_int> {
 ///
 /// `EBUSY`: the interface is up. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETLINK")]
-pub fn set_link_type(fd: BorrowedFd<'_>, number: u16) -> io::Result<()> {
+pub fn set_link_type(fd: impl DriverFd<TunDriver>, number: u16) -> io::Result<()> {
     SET_LINK_TYPE.call(fd, c_int::from(number)).map(drop)
 }
 
@@ -247,7 +251,7 @@ pub fn set_link_type(fd: BorrowedFd<'_>, number: u16) -> io::Result<()> {
 /// `EPERM`: it is to go on, and no queue is in service. `EINVAL`: the kernel is older than the request (Linux
 /// 4.20). `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNSETCARRIER")]
-pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+pub fn set_carrier(fd: impl DriverFd<TunDriver>, on: bool) -> io::Result<()> {
     SET_CARRIER.call(fd, &c_int::from(on)).map(drop)
 }
 
@@ -259,7 +263,7 @@ pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 /// `EPERM`: the caller has no `CAP_NET_ADMIN` in the user namespace that owns it. `EINVAL`: the kernel is
 /// older than the request. `EMFILE`, `ENFILE`. `EBADFD`: as [`set_persist`].
 #[doc(alias = "TUNGETDEVNETNS")]
-pub fn device_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub fn device_namespace(fd: impl DriverFd<TunDriver>) -> io::Result<OwnedFd> {
     let namespace = GET_DEVICE_NAMESPACE.call(fd, 0)?;
     // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
@@ -272,7 +276,7 @@ pub fn device_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 ///
 /// `EPERM`: the caller has no `CAP_NET_ADMIN` in the user namespace that owns it. `EMFILE`, `ENFILE`.
 #[doc(alias = "SIOCGSKNS")]
-pub fn openers_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub fn openers_namespace(fd: impl DriverFd<TunDriver>) -> io::Result<OwnedFd> {
     let namespace = GET_OPENERS_NAMESPACE.call(fd, 0)?;
     // SAFETY: the request returns a new descriptor (`open_related_ns`), which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
@@ -284,7 +288,7 @@ pub fn openers_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 ///
 /// None of the driver's.
 #[doc(alias = "TUNGETFEATURES")]
-pub fn features(fd: BorrowedFd<'_>) -> io::Result<c_uint> {
+pub fn features(fd: impl DriverFd<TunDriver>) -> io::Result<c_uint> {
     GET_FEATURES.call(fd)
 }
 

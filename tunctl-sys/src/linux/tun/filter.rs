@@ -3,9 +3,9 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::BorrowedFd;
 
-use super::{ByValue, Setter};
+use super::{ByValue, Setter, TunDriver};
+use crate::ioctl::DriverFd;
 use crate::linux::{NoMacFilter, TUNDETACHFILTER, TUNSETFILTEREBPF, TUNSETSTEERINGEBPF, TUNSETTXFILTER};
 
 // SAFETY: `update_filter` copies in the four bytes of `struct tun_filter` that precede its addresses, then as
@@ -25,7 +25,7 @@ const SET_FILTER: Setter<c_int> = unsafe { Setter::new(TUNSETFILTEREBPF) };
 ///
 /// `EINVAL`: the interface is a tun, which has no such filters. `EBADFD`: as
 /// [`set_persist`](super::set_persist).
-pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn set_tap_filters_off(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     set_mac_filter_off(fd)?;
     detach_filter(fd)
 }
@@ -36,7 +36,7 @@ pub fn set_tap_filters_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// As [`set_tap_filters_off`].
 #[doc(alias = "TUNSETTXFILTER")]
-pub fn set_mac_filter_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn set_mac_filter_off(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     SET_TX_FILTER.call(fd, &NoMacFilter::ARGUMENT).map(drop)
 }
 
@@ -46,7 +46,7 @@ pub fn set_mac_filter_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// As [`set_tap_filters_off`].
 #[doc(alias = "TUNDETACHFILTER")]
-pub fn detach_filter(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn detach_filter(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     DETACH_FILTER.call(fd, 0).map(drop)
 }
 
@@ -55,7 +55,7 @@ pub fn detach_filter(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 ///
 /// `EBADFD`: as [`set_persist`](super::set_persist). `EINVAL`: the kernel is older than these programs.
-pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn set_programs_off(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     set_steering_program_off(fd)?;
     set_filter_program_off(fd)
 }
@@ -66,7 +66,7 @@ pub fn set_programs_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// As [`set_programs_off`].
 #[doc(alias = "TUNSETSTEERINGEBPF")]
-pub fn set_steering_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn set_steering_program_off(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     SET_STEERING.call(fd, &-1).map(drop)
 }
 
@@ -76,6 +76,6 @@ pub fn set_steering_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// As [`set_programs_off`].
 #[doc(alias = "TUNSETFILTEREBPF")]
-pub fn set_filter_program_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn set_filter_program_off(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     SET_FILTER.call(fd, &-1).map(drop)
 }

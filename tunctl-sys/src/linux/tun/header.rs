@@ -3,9 +3,9 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::BorrowedFd;
 
-use super::{ByValue, Getter, Setter};
+use super::{ByValue, Getter, Setter, TunDriver};
+use crate::ioctl::DriverFd;
 use crate::linux::{
     TUNGETVNETBE, TUNGETVNETHDRSZ, TUNGETVNETLE, TUNSETOFFLOAD, TUNSETVNETBE, TUNSETVNETHDRSZ, TUNSETVNETLE,
 };
@@ -33,7 +33,7 @@ const GET_VNET_BIG_ENDIAN: Getter<c_int> = unsafe { Getter::new(TUNGETVNETBE) };
 /// `EINVAL`: an unknown bit, or bits that do not go together. `EBADFD`: as
 /// [`set_persist`](super::set_persist).
 #[doc(alias = "TUNSETOFFLOAD")]
-pub fn set_offload(fd: BorrowedFd<'_>, offloads: u32) -> io::Result<()> {
+pub fn set_offload(fd: impl DriverFd<TunDriver>, offloads: u32) -> io::Result<()> {
     SET_OFFLOAD.call(fd, offloads as c_int).map(drop)
 }
 
@@ -44,7 +44,7 @@ pub fn set_offload(fd: BorrowedFd<'_>, offloads: u32) -> io::Result<()> {
 /// `EINVAL`: below 10. `EBADFD`: as
 /// [`set_persist`](super::set_persist).
 #[doc(alias = "TUNSETVNETHDRSZ")]
-pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
+pub fn set_vnet_header_size(fd: impl DriverFd<TunDriver>, bytes: c_int) -> io::Result<()> {
     SET_VNET_HEADER_SIZE.call(fd, &bytes).map(drop)
 }
 
@@ -54,7 +54,7 @@ pub fn set_vnet_header_size(fd: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> 
 ///
 /// `EBADFD`: as [`set_persist`](super::set_persist).
 #[doc(alias = "TUNGETVNETHDRSZ")]
-pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+pub fn vnet_header_size(fd: impl DriverFd<TunDriver>) -> io::Result<c_int> {
     GET_VNET_HEADER_SIZE.call(fd)
 }
 
@@ -65,7 +65,7 @@ pub fn vnet_header_size(fd: BorrowedFd<'_>) -> io::Result<c_int> {
 /// `EBADFD`: as [`set_persist`](super::set_persist).
 #[doc(alias = "TUNSETVNETLE")]
 #[doc(alias = "TUNSETVNETBE")]
-pub fn set_vnet_header_native(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn set_vnet_header_native(fd: impl DriverFd<TunDriver>) -> io::Result<()> {
     set_vnet_little_endian(fd, false)?;
     match set_vnet_big_endian(fd, false) {
         // `tun_set_vnet_be` answers so in a kernel without support for foreign byte orders, which has nothing
@@ -93,7 +93,7 @@ pub enum VnetOrder {
 /// `EBADFD`: as [`set_persist`](super::set_persist).
 #[doc(alias = "TUNGETVNETLE")]
 #[doc(alias = "TUNGETVNETBE")]
-pub fn vnet_order(fd: BorrowedFd<'_>) -> io::Result<VnetOrder> {
+pub fn vnet_order(fd: impl DriverFd<TunDriver>) -> io::Result<VnetOrder> {
     // `tun_is_little_endian` asks for little endian first.
     if GET_VNET_LITTLE_ENDIAN.call(fd)? != 0 {
         return Ok(VnetOrder::Little);
@@ -111,7 +111,7 @@ pub fn vnet_order(fd: BorrowedFd<'_>) -> io::Result<VnetOrder> {
 ///
 /// `EBADFD`: as [`set_persist`](super::set_persist).
 #[doc(alias = "TUNSETVNETLE")]
-pub fn set_vnet_little_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+pub fn set_vnet_little_endian(fd: impl DriverFd<TunDriver>, on: bool) -> io::Result<()> {
     SET_VNET_LITTLE_ENDIAN.call(fd, &c_int::from(on)).map(drop)
 }
 
@@ -122,6 +122,6 @@ pub fn set_vnet_little_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 /// `EINVAL`: the kernel has no support for foreign byte orders. `EBADFD`: as
 /// [`set_persist`](super::set_persist).
 #[doc(alias = "TUNSETVNETBE")]
-pub fn set_vnet_big_endian(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+pub fn set_vnet_big_endian(fd: impl DriverFd<TunDriver>, on: bool) -> io::Result<()> {
     SET_VNET_BIG_ENDIAN.call(fd, &c_int::from(on)).map(drop)
 }
