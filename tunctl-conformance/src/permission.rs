@@ -35,8 +35,8 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         whoever_holds_the_only_device_destroys_by_closing_it,
         the_owner_does_not_destroy_under_another_queue,
         the_owner_does_not_destroy_under_a_clone,
-        a_device_opened_without_the_capability_configures_nothing_with_it,
-        a_handle_found_without_the_capability_configures_nothing_with_it,
+        a_device_opened_without_the_capability_configures_with_it,
+        a_handle_found_without_the_capability_configures_with_it,
         a_namesake_elsewhere_keeps_nobody_from_destroying_by_closing,
     ];
     cases.into_iter().map(|case| case.needs(Need::OtherUsers)).collect()
@@ -342,24 +342,30 @@ fn as_owner<H: Harness, T>(harness: &H, mut work: impl FnMut() -> Result<T>) -> 
     made.expect("the work was done")
 }
 
-fn a_device_opened_without_the_capability_configures_nothing_with_it<H: Harness>(harness: &H) {
+fn a_device_opened_without_the_capability_configures_with_it<H: Harness>(harness: &H) {
     let device = as_owner(harness, || open(harness, CreateOptions::tun(), "mine"));
-    refused_with(device.up(address("10.77.0.1/24")), Cause::MissingCapability, errno::EPERM);
-    assert_eq!(report(harness, "mine").state, State::Down);
-    // What the device itself sets takes no capability.
-    device.set_persist(false).unwrap();
+    harness.as_caller(4001, 4001, false, &mut || {
+        refused_with(device.up(address("10.77.0.1/24")), Cause::MissingCapability, errno::EPERM);
+        assert_eq!(report(harness, "mine").state, State::Down);
+        // What the device itself sets takes no capability.
+        device.set_persist(false).unwrap();
+    });
+    // Who asks must have it, whoever opened the device.
+    device.up(address("10.77.0.1/24")).unwrap();
+    assert_eq!(report(harness, "mine").state, State::Up);
     drop(device);
     assert!(harness.report(&name("mine")).is_none());
 }
 
-fn a_handle_found_without_the_capability_configures_nothing_with_it<H: Harness>(harness: &H) {
+fn a_handle_found_without_the_capability_configures_with_it<H: Harness>(harness: &H) {
     let found = as_owner(harness, || harness.backend().interface(&name("mine")));
-    refused_with(found.set_mtu("1400".parse().unwrap()), Cause::MissingCapability, errno::EPERM);
-    refused_with(found.delete(), Cause::MissingCapability, errno::EPERM);
-    let mine = harness.backend().interface(&name("mine")).unwrap();
-    mine.set_mtu("1400".parse().unwrap()).unwrap();
+    harness.as_caller(4001, 4001, false, &mut || {
+        refused_with(found.set_mtu("1400".parse().unwrap()), Cause::MissingCapability, errno::EPERM);
+        refused_with(found.delete(), Cause::MissingCapability, errno::EPERM);
+    });
+    found.set_mtu("1400".parse().unwrap()).unwrap();
     assert_eq!(report(harness, "mine").mtu.get(), 1400);
-    mine.delete().unwrap();
+    found.delete().unwrap();
 }
 
 fn a_namesake_elsewhere_keeps_nobody_from_destroying_by_closing<H: Harness>(harness: &H) {

@@ -30,7 +30,6 @@ pub(crate) fn caller() -> CallerContext {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     CallerContext {
         container: in_container(),
-        opened_without: false,
         net_admin: has(&status, "CapEff:", CAP_NET_ADMIN),
         net_admin_in_reach: has(&status, "CapBnd:", CAP_NET_ADMIN),
         net_raw: has(&status, "CapEff:", CAP_NET_RAW),

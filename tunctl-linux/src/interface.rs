@@ -25,7 +25,7 @@ use crate::diagnose;
 use crate::errno;
 use crate::holders;
 use crate::netlink::{Answer, DuplicateDetection, Link, Netlink, name_attribute};
-use crate::remedy::{self, CallerContext};
+use crate::remedy;
 
 /// How often the name of an interface is asked for again because it has changed in between.
 const ATTEMPTS: usize = 8;
@@ -245,8 +245,7 @@ impl LinuxInterface {
             return self.named(diagnose::reason(error).of(operation));
         }
         let errno = errno::of(error);
-        let opened_without = !self.netlink.opener_was_capable();
-        let context = CallerContext { opened_without, ..self.netlink.caller() };
+        let context = self.netlink.caller();
         let reason = match (errno, operation) {
             (Errno::EACCES, Operation::AddAddress) => remedy::ipv6_is_off(&self.name),
             _ => remedy::configure(errno, operation, &context),

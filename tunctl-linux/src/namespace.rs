@@ -64,13 +64,6 @@ pub struct Namespace {
     link: Arc<Path>,
 }
 
-/// An opened descriptor.
-pub(crate) struct Opened {
-    pub(crate) fd: OwnedFd,
-    /// Whether it was opened by root of the user namespace that owns the network namespace.
-    pub(crate) by_root_of_it: bool,
-}
-
 /// Why nothing was opened.
 pub(crate) enum Refusal {
     /// The namespace cannot be entered.
@@ -282,17 +275,16 @@ impl Namespace {
     }
 
     /// Opens something in the namespace.
-    pub(crate) fn open_there(&self, step: &Step) -> std::result::Result<Opened, Refusal> {
+    pub(crate) fn open_there(&self, step: &Step) -> std::result::Result<OwnedFd, Refusal> {
         let opened = match self.entry() {
             Entry::None => step.open(),
             Entry::ByThread => self.visit(|| step.open()).map_err(Refusal::OfEntry)?,
             Entry::ByChild(user) => {
                 let fd = self.in_child(user, Some(step))?.pop();
-                let fd = fd.ok_or_else(|| Refusal::OfStep(io::ErrorKind::InvalidInput.into()))?;
-                return Ok(Opened { fd, by_root_of_it: true });
+                return fd.ok_or_else(|| Refusal::OfStep(io::ErrorKind::InvalidInput.into()));
             }
         };
-        opened.map(|fd| Opened { fd, by_root_of_it: false }).map_err(Refusal::OfStep)
+        opened.map_err(Refusal::OfStep)
     }
 
     fn in_child(

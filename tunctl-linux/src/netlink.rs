@@ -50,8 +50,6 @@ pub(crate) struct Netlink {
     channel: Mutex<Option<Channel>>,
     namespace: PathBuf,
     opener: Opener,
-    /// The effective capabilities of the thread that opened it.
-    capabilities: u64,
     /// That of the process that opened it first.
     generation: u32,
 }
@@ -73,17 +71,14 @@ impl Netlink {
     /// A socket where the opener opens it: one that is in use, if a new one would be the same. Many devices
     /// then take one socket.
     pub(crate) fn open(opener: &Opener) -> Result<Arc<Self>, Reason> {
-        let opened = Self {
-            channel: Mutex::new(None),
-            namespace: opener.namespace(),
-            opener: opener.clone(),
-            capabilities: effective_capabilities(),
-            generation: process::generation(),
-        };
-        if let Some(shared) = opened.shared() {
+        let namespace = opener.namespace();
+        let generation = process::generation();
+        if let Some(shared) = Self::shared(&namespace, opener, generation) {
             return Ok(shared);
         }
-        *opened.channel() = Some(Channel::open(opener)?);
+        let channel = Channel::open(opener)?;
+        let (channel, opener) = (Mutex::new(Some(channel)), opener.clone());
+        let opened = Self { channel, namespace, opener, generation };
         let opened = Arc::new(opened);
         // Where another thread looks at the same moment, or did so when this process was forked, nothing is
         // shared: to wait for the lock might take for ever.
@@ -94,17 +89,16 @@ impl Netlink {
         Ok(opened)
     }
 
-    /// One that is in use and like this one. As long as its socket is open, no other namespace gets its
-    /// number.
-    fn shared(&self) -> Option<Arc<Self>> {
-        let is_same = |netlink: &Arc<Self>| {
-            (&netlink.namespace, &netlink.opener) == (&self.namespace, &self.opener)
-                && (netlink.capabilities, netlink.generation) == (self.capabilities, self.generation)
-        };
-        if self.namespace.as_os_str().is_empty() {
+    /// One that is in use and as good as a new one. As long as its socket is open, no other namespace gets
+    /// its number.
+    fn shared(namespace: &Path, opener: &Opener, generation: u32) -> Option<Arc<Self>> {
+        if namespace.as_os_str().is_empty() {
             return None;
         }
         let in_use = IN_USE.try_lock().ok()?;
+        let is_same = |netlink: &Arc<Self>| {
+            (&*netlink.namespace, &netlink.opener, netlink.generation) == (namespace, opener, generation)
+        };
         in_use.iter().filter_map(Weak::upgrade).find(is_same)
     }
 
@@ -135,12 +129,7 @@ impl Netlink {
     /// No socket: each question is refused with `ENOTCONN`.
     pub(crate) fn none() -> Self {
         let (channel, namespace, opener) = (Mutex::new(None), PathBuf::new(), Opener::Here);
-        Self { channel, namespace, opener, capabilities: 0, generation: 0 }
-    }
-
-    /// Whether the thread that opened it had `CAP_NET_ADMIN`.
-    pub(crate) fn opener_was_capable(&self) -> bool {
-        self.channel().as_ref().is_some_and(|channel| channel.opener_was_capable)
+        Self { channel, namespace, opener, generation: 0 }
     }
 
     /// The network namespace of the socket, as `/proc/PID/ns/net` links to it. Empty if it could not be
@@ -232,8 +221,6 @@ struct Channel {
     socket: Socket,
     /// That of the process that opened it. After a fork, two processes would take answers from each other.
     generation: u32,
-    // The kernel grants what both the opener and the asking thread may.
-    opener_was_capable: bool,
     sequence: u32,
     /// Answers to an earlier question may still come.
     is_stale: bool,
@@ -243,10 +230,10 @@ struct Channel {
 
 impl Channel {
     fn open(opener: &Opener) -> Result<Self, Reason> {
-        let (socket, opener_was_capable) = opener.netlink_socket()?;
+        let socket = opener.netlink_socket()?;
         let socket = Socket::new(socket).map_err(|error| diagnose::reason(&error))?;
         let generation = process::generation();
-        Ok(Self { socket, generation, opener_was_capable, sequence: 0, is_stale: false, room: ROOM })
+        Ok(Self { socket, generation, sequence: 0, is_stale: false, room: ROOM })
     }
 
     /// Opens a socket of this process's own, in the namespace of the old one.
@@ -363,11 +350,6 @@ impl NetlinkDeserializable for Answer {
 enum Listing {
     Consistent,
     Overtaken,
-}
-
-/// The calling thread's effective capabilities. Where the system does not say, it has none.
-fn effective_capabilities() -> u64 {
-    process::capabilities().map_or(0, |sets| sets.effective)
 }
 
 fn aligned(length: u32) -> usize {

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use tunctl_core::{Cause, Reason};
 use tunctl_sys::linux::elsewhere::Step;
-use tunctl_sys::linux::process::CAP_NET_ADMIN;
 use tunctl_sys::linux::{netlink_socket, packet_socket};
 
-use crate::namespace::{Opened, Refusal};
+use crate::namespace::Refusal;
 use crate::remedy::{self, CallerContext};
 use crate::{Namespace, diagnose, errno};
 
@@ -37,25 +36,26 @@ impl Opener {
         let Ok(path) = CString::new(node.as_os_str().as_bytes()) else {
             return Err(Reason::new(Cause::MissingNode).with_detail("the node's path contains a NUL"));
         };
-        let opened =
-            self.open(&Step::Open { path, write: true }, |errno, caller| remedy::node(errno, node, caller));
-        opened.map(|opened| opened.fd)
+        self.open(&Step::Open { path, write: true }, |errno, caller| remedy::node(errno, node, caller))
     }
 
-    /// Opens a netlink socket, and says whether its opener had `CAP_NET_ADMIN`.
-    pub(crate) fn netlink_socket(&self) -> Result<(OwnedFd, bool), Reason> {
-        let opened = self.open(&netlink_socket::opening(), |errno, _| remedy::socket(errno, "AF_NETLINK"))?;
-        Ok((opened.fd, opened.by_root_of_it || diagnose::has_capability(CAP_NET_ADMIN)))
+    /// Opens a netlink socket.
+    pub(crate) fn netlink_socket(&self) -> Result<OwnedFd, Reason> {
+        self.open(&netlink_socket::opening(), |errno, _| remedy::socket(errno, "AF_NETLINK"))
     }
 
     /// Opens a packet socket.
     pub(crate) fn packet_socket(&self) -> Result<OwnedFd, Reason> {
-        self.open(&packet_socket::opening(), remedy::observe).map(|opened| opened.fd)
+        self.open(&packet_socket::opening(), remedy::observe)
     }
 
-    fn open(&self, step: &Step, explain: impl Fn(Errno, &CallerContext) -> Reason) -> Result<Opened, Reason> {
+    fn open(
+        &self,
+        step: &Step,
+        explain: impl Fn(Errno, &CallerContext) -> Reason,
+    ) -> Result<OwnedFd, Reason> {
         let opened = match self {
-            Self::Here => step.open().map(|fd| Opened { fd, by_root_of_it: false }).map_err(Refusal::OfStep),
+            Self::Here => step.open().map_err(Refusal::OfStep),
             Self::There(namespace) => namespace.open_there(step),
         };
         opened.map_err(|refusal| match refusal {

@@ -38,8 +38,6 @@ pub(crate) struct CallerContext {
     pub(crate) net_raw: bool,
     /// Its capabilities count in its network namespace: its user namespace, or one below, owns that.
     pub(crate) governs: bool,
-    /// A thread without `CAP_NET_ADMIN` opened the handle.
-    pub(crate) opened_without: bool,
     /// `CAP_NET_ADMIN` is in the bounding set: root, or a program with a file capability, can have it here.
     pub(crate) net_admin_in_reach: bool,
     /// The caller's effective uid.
@@ -51,7 +49,7 @@ pub(crate) struct CallerContext {
 impl CallerContext {
     /// Whether the kernel itself would refuse no change of the network.
     pub(crate) fn is_privileged(&self) -> bool {
-        self.net_admin && self.governs && !self.opened_without
+        self.net_admin && self.governs
     }
 }
 

@@ -62,13 +62,12 @@ impl MockBackend {
         let flags = world.kernel().flags_of(file).map_err(|_| not_attached())?;
         let id = world.kernel().interface_of(file);
         let device = id.and_then(|id| world.kernel().device(id)).ok_or_else(not_attached)?;
-        let socket = world.kernel().socket_capabilities();
         let (id, unreadable) = (device.id(), self.unreadable_packets(world.kernel(), device));
         let interface = match self.may_reach(world, device) {
-            Ok(()) => MockInterface::new(self.world.clone(), device.key().namespace, &device.info(), socket),
+            Ok(()) => MockInterface::new(self.world.clone(), device.key().namespace, &device.info()),
             Err(reason) => {
                 let info = device.info();
-                MockInterface::unknown(self.world.clone(), self.namespace, &info, socket, reason)
+                MockInterface::unknown(self.world.clone(), self.namespace, &info, reason)
             }
         };
         world.step(|kernel| kernel.drop_unreadable(id, unreadable));

@@ -206,10 +206,9 @@ impl TunBackend for MockBackend {
         world.apply_fault(operation, None).map_err(fail)?;
         let step = Step { world: &mut world, namespace: self.namespace, options, signal: signal.clone() };
         let Attached { file, info, .. } = step.run(mode).map_err(fail)?;
-        let socket = world.kernel().socket_capabilities();
         let file = world.share(&self.world, file, signal, lent);
         drop(world);
-        let interface = MockInterface::new(self.world.clone(), self.namespace, &info, socket);
+        let interface = MockInterface::new(self.world.clone(), self.namespace, &info);
         Ok(MockDevice::new(file, interface, options.get_flags()))
     }
 
@@ -220,17 +219,15 @@ impl TunBackend for MockBackend {
         if is_loopback(name) {
             return Err(fail(Reason::new(Cause::NotATun)));
         }
-        let socket = world.kernel().socket_capabilities();
         let found = world.kernel().named(self.namespace, name).map(kernel::NetDevice::info);
         let info = found.ok_or_else(|| fail(Reason::new(Cause::NotFound)))?;
-        Ok(MockInterface::new(self.world.clone(), self.namespace, &info, socket))
+        Ok(MockInterface::new(self.world.clone(), self.namespace, &info))
     }
 
     fn interfaces(&self) -> Result<Vec<MockInterface>> {
         let mut world = self.world.lock();
         world.apply_fault(Operation::List, None).map_err(|reason| reason.of(Operation::List))?;
-        let socket = world.kernel().socket_capabilities();
-        let handle = |info| MockInterface::new(self.world.clone(), self.namespace, info, socket);
+        let handle = |info| MockInterface::new(self.world.clone(), self.namespace, info);
         Ok(world.kernel().list(self.namespace).iter().map(handle).collect())
     }
 }

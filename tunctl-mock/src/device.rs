@@ -399,7 +399,7 @@ impl TunDevice for MockDevice {
         };
         let key = self.interface.key();
         let is_here = world.kernel().at(key).is_ok_and(|device| device.name() == name);
-        if is_here && world.step(|kernel| kernel.delete_link(key, self.interface.socket())).is_ok() {
+        if is_here && world.step(|kernel| kernel.delete_link(key)).is_ok() {
             return Ok(());
         }
         drop(world);

@@ -8,7 +8,7 @@ use tunctl_core::{
     Operation, Reason, Result, State, Statistics,
 };
 
-use crate::kernel::{self, DETACHED, FileId, Kernel, LinkKey, NamespaceId, NetDevice, SocketCapabilities};
+use crate::kernel::{self, DETACHED, FileId, Kernel, LinkKey, NamespaceId, NetDevice};
 use crate::rig::SharedWorld;
 use crate::{Errno, MockBackend};
 
@@ -18,7 +18,6 @@ use crate::{Errno, MockBackend};
 pub struct MockInterface {
     world: Arc<SharedWorld>,
     key: LinkKey,
-    socket: SocketCapabilities,
     layer: Layer,
     /// The name when the handle was made, for errors.
     name: InterfaceName,
@@ -29,15 +28,10 @@ pub struct MockInterface {
 }
 
 impl MockInterface {
-    pub(crate) fn new(
-        world: Arc<SharedWorld>,
-        namespace: NamespaceId,
-        info: &InterfaceInfo,
-        socket: SocketCapabilities,
-    ) -> Self {
+    pub(crate) fn new(world: Arc<SharedWorld>, namespace: NamespaceId, info: &InterfaceInfo) -> Self {
         let key = LinkKey { namespace, index: info.index };
         let descriptor = Weak::new();
-        Self { world, key, socket, layer: info.layer, name: info.name, descriptor, unknown: None }
+        Self { world, key, layer: info.layer, name: info.name, descriptor, unknown: None }
     }
 
     /// The interface of an adopted device, which cannot be reached for this reason.
@@ -45,11 +39,10 @@ impl MockInterface {
         world: Arc<SharedWorld>,
         namespace: NamespaceId,
         info: &InterfaceInfo,
-        socket: SocketCapabilities,
         reason: Reason,
     ) -> Self {
         let key = LinkKey { namespace, index: InterfaceIndex::UNKNOWN };
-        Self { key, unknown: Some(Arc::new(reason)), ..Self::new(world, namespace, info, socket) }
+        Self { key, unknown: Some(Arc::new(reason)), ..Self::new(world, namespace, info) }
     }
 
     /// The same interface, as the one that this descriptor is attached to.
@@ -76,7 +69,7 @@ impl MockInterface {
             if to == self.key.namespace {
                 return Ok(());
             }
-            kernel.change_namespace(self.key, self.socket, to)
+            kernel.change_namespace(self.key, to)
         })
     }
 
@@ -86,10 +79,6 @@ impl MockInterface {
 
     pub(crate) const fn key(&self) -> LinkKey {
         self.key
-    }
-
-    pub(crate) const fn socket(&self) -> SocketCapabilities {
-        self.socket
     }
 
     pub(crate) const fn last_name(&self) -> InterfaceName {
@@ -174,8 +163,7 @@ impl Interface for MockInterface {
         if self.has(address, Operation::AddAddress)? {
             return Ok(false);
         }
-        let socket = self.socket;
-        self.step(Operation::AddAddress, |kernel| kernel.add_address(self.key, socket, address))?;
+        self.step(Operation::AddAddress, |kernel| kernel.add_address(self.key, address))?;
         Ok(true)
     }
 
@@ -188,7 +176,7 @@ impl Interface for MockInterface {
         let there = self.has(address, Operation::RemoveAddress)?;
         self.step(Operation::RemoveAddress, |kernel| {
             if there {
-                kernel.remove_address(self.key, self.socket, address)
+                kernel.remove_address(self.key, address)
             } else {
                 Err(Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound))
             }
@@ -200,19 +188,11 @@ impl Interface for MockInterface {
             State::Up => Operation::Up,
             State::Down => Operation::Down,
         };
-        self.change(
-            operation,
-            |info| info.state == state,
-            |kernel| kernel.change_state(self.key, self.socket, state),
-        )
+        self.change(operation, |info| info.state == state, |kernel| kernel.change_state(self.key, state))
     }
 
     fn set_mtu(&self, mtu: Mtu) -> Result<()> {
-        self.change(
-            Operation::SetMtu,
-            |info| info.mtu == mtu,
-            |kernel| kernel.change_mtu(self.key, self.socket, mtu),
-        )
+        self.change(Operation::SetMtu, |info| info.mtu == mtu, |kernel| kernel.change_mtu(self.key, mtu))
     }
 
     fn set_mac(&self, mac: MacAddress) -> Result<()> {
@@ -221,7 +201,7 @@ impl Interface for MockInterface {
             |info| info.mac == Some(mac),
             |kernel| match self.descriptor.upgrade() {
                 Some(file) => kernel.set_mac(*file, mac),
-                None => kernel.change_mac(self.key, self.socket, mac),
+                None => kernel.change_mac(self.key, mac),
             },
         )
     }
@@ -230,7 +210,7 @@ impl Interface for MockInterface {
         self.change(
             Operation::SetQueueLength,
             |info| info.queue_length == Some(packets),
-            |kernel| kernel.change_queue_length(self.key, self.socket, packets),
+            |kernel| kernel.change_queue_length(self.key, packets),
         )
     }
 
@@ -240,7 +220,7 @@ impl Interface for MockInterface {
             |info| info.carrier == Some(on),
             |kernel| match self.descriptor.upgrade() {
                 Some(file) => kernel.set_carrier_of(*file, on),
-                None => kernel.change_carrier(self.key, self.socket, on),
+                None => kernel.change_carrier(self.key, on),
             },
         )
     }
@@ -252,7 +232,7 @@ impl Interface for MockInterface {
     fn set_description(&self, description: &CStr) -> Result<()> {
         self.step(Operation::Describe, |kernel| {
             let is_so = self.ours(kernel)?.description().as_c_str() == description;
-            if is_so { Ok(()) } else { kernel.change_description(self.key, self.socket, description) }
+            if is_so { Ok(()) } else { kernel.change_description(self.key, description) }
         })
     }
 
@@ -260,11 +240,11 @@ impl Interface for MockInterface {
         self.change(
             Operation::Rename,
             |info| info.name == *name,
-            |kernel| kernel.change_name(self.key, self.socket, *name),
+            |kernel| kernel.change_name(self.key, *name),
         )
     }
 
     fn delete(&self) -> Result<()> {
-        self.change(Operation::Delete, |_| false, |kernel| kernel.delete_link(self.key, self.socket))
+        self.change(Operation::Delete, |_| false, |kernel| kernel.delete_link(self.key))
     }
 }

@@ -50,7 +50,6 @@ use ring::Ring;
 use crate::{Caller, Errno, KernelProfile};
 
 pub(crate) use attach::{AttachRequest, Attached};
-pub(crate) use link::SocketCapabilities;
 pub(crate) use name::is_loopback;
 
 /// The result of a rule; its error is the reason for a refusal.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{
-    MsgFlags, MultiHeaders, NetlinkAddr, bind, connect, getsockname, recv, recvmmsg, send, setsockopt,
+    MsgFlags, MultiHeaders, NetlinkAddr, bind, connect, getsockname, recv, recvmmsg, sendto, setsockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use tunctl_sys::linux::netlink_socket::set_strict_check;
@@ -53,7 +53,11 @@ impl Socket {
     }
 
     pub(super) fn send(&self, message: &[u8]) -> io::Result<()> {
-        retry(|| send(self.fd.as_raw_fd(), message, MsgFlags::empty()))?;
+        // Of a request that names its destination, the kernel does not ask with which rights the socket was
+        // opened, but only those of the thread that sends it (`__netlink_ns_capable`, Linux 6.18). So sockets
+        // are shared whoever opened them.
+        let kernel = NetlinkAddr::new(0, 0);
+        retry(|| sendto(self.fd.as_raw_fd(), message, &kernel, MsgFlags::empty()))?;
         Ok(())
     }
 

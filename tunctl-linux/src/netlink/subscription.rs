@@ -52,7 +52,7 @@ pub(crate) struct State {
 
 impl Subscription {
     pub(crate) fn open(opener: &Opener) -> Result<Self, Reason> {
-        let (socket, _) = opener.netlink_socket()?;
+        let socket = opener.netlink_socket()?;
         Self::by(socket).map_err(|error| diagnose::reason(&error))
     }
 

@@ -19,13 +19,6 @@ pub(super) fn not_owner(info: &InterfaceInfo, context: &CallerContext) -> Reason
 
 /// `EPERM` where the kernel itself asks for `CAP_NET_ADMIN`.
 pub(super) fn unprivileged(context: &CallerContext) -> Reason {
-    if context.net_admin && context.opened_without {
-        return Reason::new(Cause::MissingCapability)
-            .with_detail(
-                "it was opened without CAP_NET_ADMIN, and the kernel checks the rights at its opening",
-            )
-            .with_remedy("Open it again, now that the program has the capability.");
-    }
     if context.net_admin && context.governs {
         return Reason::new(Cause::Sandboxed)
             .with_detail("CAP_NET_ADMIN is in force, so it is a sandbox that forbids this system call")

@@ -7,7 +7,6 @@ use tunctl_core::{Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Mtu, Uid};
 
 fn user() -> CallerContext {
     CallerContext {
-        opened_without: false,
         container: false,
         net_admin: false,
         net_raw: false,

@@ -6,14 +6,14 @@ use tunctl_core::{Cause, CreateOptions, Events, Interface, TunBackend, TunDevice
 use tunctl_linux::Namespace;
 use tunctl_sys::linux::process::in_copy;
 use tunctl_testing::caller::as_caller;
-use tunctl_testing::{Case, case, link, open_files};
+use tunctl_testing::{Case, case, ip, link, open_files};
 
 use super::support::{backend, name, refused, tun};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(devices_share_a_socket_by_namespace),
-        case!(a_socket_that_was_opened_without_the_capability_is_not_shared_with_it).needs_root(),
+        case!(a_socket_is_shared_whoever_opened_it).needs_root(),
         case!(a_copy_of_the_process_shares_no_socket_of_the_original),
     ]
 }
@@ -51,16 +51,28 @@ fn devices_share_a_socket_by_namespace() {
     assert_eq!(sockets().len(), before, "none is left");
 }
 
-fn a_socket_that_was_opened_without_the_capability_is_not_shared_with_it() {
+/// The kernel asks for the right of the opener only where a request names no destination
+/// (`__netlink_ns_capable`, Linux 6.18).
+fn a_socket_is_shared_whoever_opened_it() {
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    let mut found = None;
-    let _keeps = tun("mine");
-    as_caller(uid, gid, false, &mut || found = Some(backend().interface(&name("mine")).unwrap()));
-    let without = found.unwrap();
-    // The kernel asks for the right of the opener, too (`__netlink_ns_capable`, Linux 6.18).
-    assert_eq!(refused(without.set_mtu("1400".parse().unwrap())).cause(), Cause::MissingCapability);
-    backend().interface(&name("mine")).unwrap().set_mtu("1400".parse().unwrap()).unwrap();
+    let before = sockets().len();
+    let mtu = "1400".parse().unwrap();
+    let mut opened = None;
+    ip("tuntap add dev mine mode tun");
+    as_caller(uid, gid, false, &mut || {
+        let without = backend().interface(&name("mine")).unwrap();
+        assert_eq!(refused(without.set_mtu(mtu)).cause(), Cause::MissingCapability);
+        opened = Some(without);
+    });
+    let found = backend().interface(&name("mine")).unwrap();
+    assert_eq!(sockets().len(), before + 1);
+    found.set_mtu(mtu).unwrap();
     assert_eq!(link("mine").unwrap()["mtu"], 1400);
+    opened.unwrap().set_mtu("1300".parse().unwrap()).unwrap();
+    as_caller(uid, gid, false, &mut || {
+        assert_eq!(refused(found.set_mtu(mtu)).cause(), Cause::MissingCapability);
+    });
+    assert_eq!(link("mine").unwrap()["mtu"], 1300);
 }
 
 fn a_copy_of_the_process_shares_no_socket_of_the_original() {

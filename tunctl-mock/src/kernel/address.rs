@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use tunctl_core::{Cause, InterfaceAddress, Reason};
 
-use super::link::SocketCapabilities;
 use super::{Kernel, LinkKey, NetDevice};
 use crate::Errno;
 use crate::kernel::Result;
@@ -14,13 +13,8 @@ const NOT_FOUND: Reason = Errno::EADDRNOTAVAIL.reason(Cause::AddressNotFound);
 
 impl Kernel {
     /// Adds an address. The same IPv4 address may stand once in each network, an IPv6 address only once.
-    pub(crate) fn add_address(
-        &mut self,
-        key: LinkKey,
-        socket: SocketCapabilities,
-        address: InterfaceAddress,
-    ) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn add_address(&mut self, key: LinkKey, address: InterfaceAddress) -> Result {
+        self.may_configure()?;
         let address = without_own_peer(address);
         let device = self.at(key)?;
         if address.address().is_ipv6() {
@@ -36,13 +30,8 @@ impl Kernel {
         Ok(())
     }
 
-    pub(crate) fn remove_address(
-        &mut self,
-        key: LinkKey,
-        socket: SocketCapabilities,
-        address: InterfaceAddress,
-    ) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn remove_address(&mut self, key: LinkKey, address: InterfaceAddress) -> Result {
+        self.may_configure()?;
         let device = self.at_mut(key)?;
         let removed = match address.address() {
             IpAddr::V4(_) => device.remove_ipv4(address)?,

@@ -66,15 +66,6 @@ fn first_mac(id: InterfaceId) -> MacAddress {
     MacAddress::from_kernel([0x02, 0x74, a, b, c, d])
 }
 
-/// What a netlink socket may do. `netlink_ns_capable` requires the capability of the socket's opener and of
-/// the calling process. The caller alone is not enough, or a program without privilege could pass its socket
-/// to a privileged one as standard output and have it write a request (CVE-2014-0181). The opener alone is
-/// not enough either, so that a process which gives up its privilege loses it on sockets opened before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SocketCapabilities {
-    pub(crate) opener_was_capable: bool,
-}
-
 impl NetDevice {
     /// Sets the MAC address of a tap, also while it is up (`IFF_LIVE_ADDR_CHANGE`), and also to an address
     /// that another interface has. A tun has none (`dev_set_mac_address` finds no operation for it). No
@@ -97,18 +88,17 @@ impl NetDevice {
 }
 
 impl Kernel {
-    pub(crate) fn socket_capabilities(&self) -> SocketCapabilities {
-        SocketCapabilities { opener_was_capable: self.caller.is_capable() }
-    }
-
     /// Checks the permission for a change. `rtnetlink_rcv_msg` does so before it looks at the request, so
     /// without permission an interface that does not exist is reported as `EPERM`.
-    pub(super) fn may_configure(&self, socket: SocketCapabilities) -> Result {
-        if socket.opener_was_capable && self.caller.is_capable() { Ok(()) } else { Err(incapable()) }
+    ///
+    /// The opener of a socket need not have it: `__netlink_ns_capable` asks for that only where a request
+    /// names no destination (Linux 6.18), and those of the backend do.
+    pub(super) fn may_configure(&self) -> Result {
+        if self.caller.is_capable() { Ok(()) } else { Err(incapable()) }
     }
 
-    pub(crate) fn change_state(&mut self, key: LinkKey, socket: SocketCapabilities, state: State) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_state(&mut self, key: LinkKey, state: State) -> Result {
+        self.may_configure()?;
         let id = self.at(key)?.id;
         self.set_state(id, state);
         Ok(())
@@ -134,13 +124,8 @@ impl Kernel {
     /// Sets the length of each queue. Open queues are resized at once (`tun_queue_resize`). If that fails for
     /// lack of memory, the errno is `EPERM` and not `ENOMEM`: the resizing happens in a notifier
     /// (`tun_device_event`), which can only report that it objects (`NOTIFY_BAD`).
-    pub(crate) fn change_queue_length(
-        &mut self,
-        key: LinkKey,
-        socket: SocketCapabilities,
-        packets: u32,
-    ) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_queue_length(&mut self, key: LinkKey, packets: u32) -> Result {
+        self.may_configure()?;
         if packets > self.profile.longest_queue() {
             return Err(Errno::ERANGE.reason(Cause::InvalidValue));
         }
@@ -168,8 +153,8 @@ impl Kernel {
     /// Sets the MTU, within the bounds that `tun_net_initialize` sets: from `MIN_MTU` to `MAX_MTU` less the
     /// link-layer header, so on a tap to 65,521. An MTU too small for IPv6 removes the IPv6 addresses
     /// (`addrconf_notify`).
-    pub(crate) fn change_mtu(&mut self, key: LinkKey, socket: SocketCapabilities, mtu: Mtu) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_mtu(&mut self, key: LinkKey, mtu: Mtu) -> Result {
+        self.may_configure()?;
         let device = self.at_mut(key)?;
         let most = match device.layer {
             Layer::Tun => MAX_MTU,
@@ -192,8 +177,8 @@ impl Kernel {
         Ok(())
     }
 
-    pub(crate) fn change_mac(&mut self, key: LinkKey, socket: SocketCapabilities, mac: MacAddress) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_mac(&mut self, key: LinkKey, mac: MacAddress) -> Result {
+        self.may_configure()?;
         let device = self.at_mut(key)?;
         device.set_mac(mac)?;
         let id = device.id;
@@ -209,8 +194,8 @@ impl Kernel {
         Ok(())
     }
 
-    pub(crate) fn change_carrier(&mut self, key: LinkKey, socket: SocketCapabilities, on: bool) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_carrier(&mut self, key: LinkKey, on: bool) -> Result {
+        self.may_configure()?;
         let id = self.at(key)?.id;
         self.set_carrier(id, on)
     }
@@ -232,13 +217,8 @@ impl Kernel {
     }
 
     /// Sets the alias (`dev_set_alias`). The attribute's policy (`ifla_policy`) bounds its length.
-    pub(crate) fn change_description(
-        &mut self,
-        key: LinkKey,
-        socket: SocketCapabilities,
-        text: &CStr,
-    ) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_description(&mut self, key: LinkKey, text: &CStr) -> Result {
+        self.may_configure()?;
         if text.count_bytes() >= IFALIASZ {
             return Err(Errno::ERANGE.reason(Cause::InvalidValue));
         }
@@ -246,20 +226,15 @@ impl Kernel {
         Ok(())
     }
 
-    pub(crate) fn delete_link(&mut self, key: LinkKey, socket: SocketCapabilities) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn delete_link(&mut self, key: LinkKey) -> Result {
+        self.may_configure()?;
         let id = self.at(key)?.id;
         self.unregister(id);
         Ok(())
     }
 
-    pub(crate) fn change_name(
-        &mut self,
-        key: LinkKey,
-        socket: SocketCapabilities,
-        to: InterfaceName,
-    ) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_name(&mut self, key: LinkKey, to: InterfaceName) -> Result {
+        self.may_configure()?;
         self.rename(key, to)
     }
 
@@ -294,13 +269,8 @@ impl Kernel {
 
     /// Asks for the right over both namespaces (`rtnetlink_rcv_msg`, `rtnl_link_get_net_capable`), which the
     /// caller has over all or none.
-    pub(crate) fn change_namespace(
-        &mut self,
-        key: LinkKey,
-        socket: SocketCapabilities,
-        namespace: NamespaceId,
-    ) -> Result {
-        self.may_configure(socket)?;
+    pub(crate) fn change_namespace(&mut self, key: LinkKey, namespace: NamespaceId) -> Result {
+        self.may_configure()?;
         self.move_to(key, namespace)
     }
 
