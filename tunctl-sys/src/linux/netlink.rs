@@ -149,9 +149,6 @@ const _: () = {
     assert!(rtm::NEWLINK == libc::RTM_NEWLINK && rtm::NEWADDR == libc::RTM_NEWADDR);
     assert!(rtm::NEWROUTE == libc::RTM_NEWROUTE);
     assert!(rtm::DELLINK == libc::RTM_DELLINK && rtm::DELADDR == libc::RTM_DELADDR);
-    assert!(rtmgrp::LINK as i32 == libc::RTMGRP_LINK);
-    assert!(rtmgrp::IPV4_IFADDR as i32 == libc::RTMGRP_IPV4_IFADDR);
-    assert!(rtmgrp::IPV6_IFADDR as i32 == libc::RTMGRP_IPV6_IFADDR);
     assert!(LINK_UP as i32 == libc::IFF_UP);
     assert!(ifla::ADDRESS == libc::IFLA_ADDRESS && ifla::IFNAME == libc::IFLA_IFNAME);
     assert!(ifla::MTU == libc::IFLA_MTU && ifla::LINKINFO == libc::IFLA_LINKINFO);
@@ -159,4 +156,12 @@ const _: () = {
     assert!(ifla::PROMISCUITY == libc::IFLA_PROMISCUITY);
     assert!(ifla::STATS64 == libc::IFLA_STATS64 && ifla::CARRIER == libc::IFLA_CARRIER);
     assert!(ifla_info::KIND == libc::IFLA_INFO_KIND && ifla_info::DATA == libc::IFLA_INFO_DATA);
+};
+
+// What libc does not have on Android.
+#[cfg(target_os = "linux")]
+const _: () = {
+    assert!(rtmgrp::LINK as i32 == libc::RTMGRP_LINK);
+    assert!(rtmgrp::IPV4_IFADDR as i32 == libc::RTMGRP_IPV4_IFADDR);
+    assert!(rtmgrp::IPV6_IFADDR as i32 == libc::RTMGRP_IPV6_IFADDR);
 };

@@ -8,11 +8,19 @@
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 
-use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter, sock_fprog};
+use libc::{sock_filter, sock_fprog};
 
-#[allow(clippy::cast_possible_truncation, reason = "the codes have eight bits")]
-const fn instruction(code: u32, value: u32, if_not: u8) -> sock_filter {
-    sock_filter { code: code as u16, jt: 0, jf: if_not, k: value }
+// The parts of an instruction's code (`<linux/bpf_common.h>`), which libc does not have on Android.
+const BPF_LD: u16 = 0x00;
+const BPF_JMP: u16 = 0x05;
+const BPF_RET: u16 = 0x06;
+const BPF_W: u16 = 0x00;
+const BPF_ABS: u16 = 0x20;
+const BPF_JEQ: u16 = 0x10;
+const BPF_K: u16 = 0x00;
+
+const fn instruction(code: u16, value: u32, if_not: u8) -> sock_filter {
+    sock_filter { code, jt: 0, jf: if_not, k: value }
 }
 
 /// Has the kernel answer the calling thread, and what it starts, with an errno instead of a socket of this
