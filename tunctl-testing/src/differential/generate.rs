@@ -6,7 +6,7 @@ use tunctl_core::{CreateFlags, Readiness, State};
 use crate::differential::interface_call::InterfaceCall;
 use crate::differential::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::differential::packets;
-use crate::differential::pools::{IDS, NAMES, ODD_NAMES, PATTERNS, UNMAPPED, address};
+use crate::differential::pools::{IDS, INDICES, NAMES, ODD_NAMES, PATTERNS, UNMAPPED, address};
 use crate::differential::random::Random;
 use crate::differential::world::{Held, Known, View};
 
@@ -63,6 +63,7 @@ fn attach_op(random: &mut Random, view: &View) -> Op {
             slot,
             flags: held.flags & !CreateFlags::TUN_EXCL.bits(),
             name: Some(name),
+            index: None,
         };
     }
     let verb = *random.pick(&[Verb::Create, Verb::Create, Verb::Open, Verb::OpenOrCreate]);
@@ -73,7 +74,8 @@ fn attach_op(random: &mut Random, view: &View) -> Op {
         4..=7 => Some(existing(random, view)),
         _ => Some((*random.pick(NAMES)).to_owned()),
     };
-    Op::Attach { verb, slot, flags: flags(random), name }
+    let index = random.one_of(1, 10).then(|| *random.pick(INDICES));
+    Op::Attach { verb, slot, flags: flags(random), name, index }
 }
 
 /// More queues for a multi-queue interface that is open.

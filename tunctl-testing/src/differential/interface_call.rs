@@ -26,6 +26,8 @@ pub(crate) enum InterfaceCall {
     /// Whether it is described so.
     IsDescribed(String),
     AddAddress(String),
+    /// Without duplicate address detection.
+    AddAddressAtOnce(String),
     RemoveAddress(String),
     Addresses,
     Info,
@@ -82,7 +84,7 @@ impl InterfaceCall {
             Self::SetQueueLength(_) => Operation::SetQueueLength,
             Self::SetCarrier(_) => Operation::SetCarrier,
             Self::Describe(_) | Self::IsDescribed(_) => Operation::Describe,
-            Self::AddAddress(_) => Operation::AddAddress,
+            Self::AddAddress(_) | Self::AddAddressAtOnce(_) => Operation::AddAddress,
             Self::RemoveAddress(_) => Operation::RemoveAddress,
             Self::Addresses => Operation::ListAddresses,
             Self::Info => Operation::Inspect,
@@ -112,6 +114,9 @@ impl InterfaceCall {
             Self::AddAddress(address) => {
                 with(address.parse(), |address| Answer::of(interface.add_address(address), Answer::Bool))
             }
+            Self::AddAddressAtOnce(address) => with(address.parse(), |address| {
+                Answer::of(interface.add_address_without_dad(address), Answer::Bool)
+            }),
             Self::RemoveAddress(address) => {
                 with(address.parse(), |address| Answer::of(interface.remove_address(address), done))
             }
@@ -138,6 +143,9 @@ impl InterfaceCall {
             Self::Describe(text) => format!("set_description(c{text:?})"),
             Self::IsDescribed(text) => format!("description().map(|found| found.as_c_str() == c{text:?})"),
             Self::AddAddress(address) => format!("add_address({address:?}.parse().unwrap())"),
+            Self::AddAddressAtOnce(address) => {
+                format!("add_address_without_dad({address:?}.parse().unwrap())")
+            }
             Self::RemoveAddress(address) => format!("remove_address({address:?}.parse().unwrap())"),
             Self::Addresses => "addresses()".into(),
             Self::Info => "info().map(plain)".into(),
@@ -161,7 +169,8 @@ impl InterfaceCall {
         match random.below(34) {
             0..=4 => Self::SetState(state(random, 2, 3)),
             5..=7 => Self::SetMtu(*random.pick(MTUS)),
-            8..=10 => Self::AddAddress(address(random, is_tun)),
+            8..=9 => Self::AddAddress(address(random, is_tun)),
+            10 => Self::AddAddressAtOnce(address(random, is_tun)),
             11..=13 if !present.is_empty() && random.one_of(2, 3) => {
                 Self::RemoveAddress(random.pick(present).clone())
             }

@@ -18,6 +18,8 @@ pub(crate) enum Op {
         slot: usize,
         flags: u16,
         name: Option<String>,
+        /// That of a new interface.
+        index: Option<u32>,
     },
     /// Opens queues of an interface until one is refused, and closes them again but one.
     Crowd {

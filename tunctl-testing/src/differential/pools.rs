@@ -17,6 +17,8 @@ pub(crate) const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x 
 /// never comes back.
 pub(crate) const ODD_NEW_NAMES: &[&str] = &["lo", "a:b", "x y", "..", "a%"];
 pub(crate) const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
+/// That of `lo`, those that kernels give to new interfaces, and some that nobody has yet.
+pub(crate) const INDICES: &[u32] = &[1, 2, 3, 4, 5, 7, 4077];
 pub(crate) const IDS: &[u32] = &[0, 4001, 4002];
 /// No id that is mapped: the user namespace maps all but those from 2^32 - 1.
 pub(crate) const UNMAPPED: u32 = u32::MAX - 1;

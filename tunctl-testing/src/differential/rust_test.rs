@@ -301,7 +301,8 @@ mod tests {
     }
 
     fn create() -> (Op, Seen) {
-        let op = Op::Attach { verb: Verb::Create, slot: 1, flags: 0x1001, name: Some("a".into()) };
+        let op =
+            Op::Attach { verb: Verb::Create, slot: 1, flags: 0x1001, name: Some("a".into()), index: None };
         let name = InterfaceName::new("a").unwrap();
         let index = InterfaceIndex::new(2).unwrap();
         let answer = Answer::Attached { name, index, flags: CreateFlags::TUN | CreateFlags::NO_PI };

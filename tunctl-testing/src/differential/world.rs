@@ -9,6 +9,7 @@ mod outside;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use devices::options;
 pub(crate) use devices::pieces;
 use events::Watchers;
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState};
@@ -124,7 +125,9 @@ impl<H: Harness> World<H> {
 
     fn perform(&mut self, op: &Op) -> Answer {
         match op {
-            Op::Attach { verb, slot, flags, name } => self.attach(*verb, *slot, *flags, name.as_deref()),
+            Op::Attach { verb, slot, flags, name, index } => {
+                self.attach(*verb, *slot, options(*flags, name.as_deref(), *index))
+            }
             Op::Crowd { slot, flags, name } => self.crowd(*slot, *flags, name),
             Op::Duplicate { from, to } => self.duplicate(*from, *to),
             Op::HandOver { slot } => self.hand_over(*slot),

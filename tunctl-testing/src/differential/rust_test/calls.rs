@@ -7,13 +7,15 @@ use crate::differential::op::{On, Op, Patience, Verb};
 /// The call that an operation is.
 pub(super) fn expression(op: &Op) -> String {
     match op {
-        Op::Attach { verb, flags, name, .. } => {
+        Op::Attach { verb, flags, name, index, .. } => {
             let verb = match verb {
                 Verb::Create => "create",
                 Verb::Open => "open",
                 Verb::OpenOrCreate => "open_or_create",
             };
-            format!("backend.{verb}(&{})", options(*flags, name.as_deref()))
+            let index = index.map(|index| format!(".index(InterfaceIndex::new({index}).unwrap())"));
+            let options = options(*flags, name.as_deref()) + &index.unwrap_or_default();
+            format!("backend.{verb}(&{options})")
         }
         Op::Duplicate { from, .. } => format!("d{from}.try_clone()"),
         Op::HandOver { slot } => format!("harness.adopt(harness.hand_over(d{slot}).unwrap()).unwrap()"),

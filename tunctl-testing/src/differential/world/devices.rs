@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{
-    CreateOptions, Error, Gid, Interface, InterfaceName, Interrupter, NamePattern, TunBackend, TunDevice, Uid,
+    CreateOptions, Error, Gid, Interface, InterfaceIndex, InterfaceName, Interrupter, NamePattern,
+    TunBackend, TunDevice, Uid,
 };
 
 use super::{Slot, World};
@@ -16,11 +17,10 @@ use crate::differential::seen::{Answer, Refusal};
 const CROWD: usize = 300;
 
 impl<H: Harness> World<H> {
-    pub(super) fn attach(&mut self, verb: Verb, slot: usize, flags: u16, name: Option<&str>) -> Answer {
+    pub(super) fn attach(&mut self, verb: Verb, slot: usize, options: CreateOptions) -> Answer {
         if self.slots[slot].is_some() {
             return Answer::Absent;
         }
-        let options = options(flags, name);
         let backend = self.harness.backend();
         let opened = match verb {
             Verb::Create => backend.create(&options),
@@ -42,7 +42,7 @@ impl<H: Harness> World<H> {
         if self.slots[slot].is_some() {
             return Answer::Absent;
         }
-        let options = options(flags, Some(name));
+        let options = options(flags, Some(name), None);
         let mut opened = Vec::new();
         while opened.len() < CROWD {
             match self.harness.backend().open(&options) {
@@ -110,8 +110,10 @@ fn attached<D: TunDevice>(device: &D) -> Answer {
 
 /// What an operation asks for. Its text was checked when it was made, but for names that no user may choose,
 /// which are taken as if a kernel had reported them.
-fn options(flags: u16, name: Option<&str>) -> CreateOptions {
+pub(super) fn options(flags: u16, name: Option<&str>, index: Option<u32>) -> CreateOptions {
     let options = CreateOptions::from_bits(flags).unwrap_or_default();
+    let index = index.and_then(InterfaceIndex::new);
+    let options = index.into_iter().fold(options, CreateOptions::index);
     let pattern = |name: &str| {
         let raw = || InterfaceName::from_kernel(name.as_bytes()).map(NamePattern::from);
         NamePattern::new(name).or_else(|_| raw()).ok()
