@@ -6,6 +6,7 @@ use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Error, InterfaceName, NamePattern, Operation, Reason, Result,
 };
 use tunctl_packet::header::System;
+use tunctl_packet::header::VnetFormat;
 use tunctl_sys::bsd::Name;
 
 use crate::errno;
@@ -113,18 +114,24 @@ impl<'a> AttachPlan<'a> {
             );
         }
         let flags = options.get_flags();
-        let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE;
+        let foreign = CreateFlags::MULTI_QUEUE | CreateFlags::ONE_QUEUE | CreateFlags::OPTIONAL;
         if flags.intersects(foreign) || !flags.contains(CreateFlags::NO_PI) {
             let reason = Reason::new(Cause::Unsupported);
-            return Err(plan.error(
-                reason.with_detail("this system has no packet information and one queue per interface"),
-            ));
+            return Err(plan.error(reason.with_detail(
+                "this system has no such flag, no packet information, and one queue per interface",
+            )));
         }
         if plan.vnet_header && plan.kind.set_vnet_header.is_none() {
             let reason = Reason::new(Cause::Unsupported);
             return Err(plan.error(
                 reason.with_detail("interfaces of this kind have no virtio-net header on this system"),
             ));
+        }
+        let is_plain = options.get_vnet_format().unwrap_or_default() == VnetFormat::default();
+        if !is_plain || options.get_offloads().is_some_and(|offloads| !offloads.is_empty()) {
+            let reason = Reason::new(Cause::Unsupported);
+            let detail = "a virtio-net header has ten bytes on this system, and there are no offloads";
+            return Err(plan.error(reason.with_detail(detail)));
         }
         Ok(plan)
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, gone, indices,
-    interface_handles, joining, lifetime, lookup, mac, names, namespaces, permission, persistence, queues,
-    readiness, reading, refusal_order, renaming, replacing, segments, statistics, steering, stopping,
+    interface_handles, joining, lifetime, lookup, mac, names, namespaces, offloads, permission, persistence,
+    queues, readiness, reading, refusal_order, renaming, replacing, segments, statistics, steering, stopping,
     strangers, unasked, virtio_net, watching, writing,
 };
 
@@ -24,6 +24,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         refusal_order::cases(),
         queues::cases(),
         joining::cases(),
+        offloads::cases(),
         steering::cases(),
         reading::cases(),
         buffers::cases(),

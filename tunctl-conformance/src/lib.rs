@@ -52,6 +52,7 @@ mod mac;
 mod names;
 mod names_and_errnos;
 mod namespaces;
+mod offloads;
 mod permission;
 mod persistence;
 mod queues;

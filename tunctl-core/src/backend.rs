@@ -238,6 +238,7 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
         let first = self.create(&options)?;
         let others =
             CreateOptions::from_flags(options.get_flags() - CreateFlags::TUN_EXCL)?.name(first.name()?);
+        let others = options.get_vnet_format().into_iter().fold(others, CreateOptions::vnet_format);
         let mut devices = vec![first];
         for _ in 1..queues {
             devices.push(self.open(&others).map_err(|error| error.with_operation(Operation::Create))?);
@@ -266,6 +267,9 @@ fn attach_and_configure<B: TunBackend + ?Sized>(
 ) -> Result<B::Device> {
     if let Some(invalid) = options.invalid() {
         return Err(named(invalid.clone().with_operation(mode.operation()), options));
+    }
+    if let Some(contradiction) = options.contradiction() {
+        return Err(named(Error::from(contradiction).with_operation(mode.operation()), options));
     }
     let (device, info) = backend.attach_with_info(mode, options)?;
     let index = device.interface().index();

@@ -85,6 +85,9 @@ causes! {
     /// their headers.
     HeaderMismatch = "another queue of the interface uses other packet headers", InvalidInput,
         "All queues of an interface share their packet headers: ask for the same ones.";
+    /// The device's packets have no virtio-net header, which the operation is about.
+    NoVnetHeader = "the packets of the device have no virtio-net header", InvalidInput,
+        "Ask for one when the device is created: vnet_header, or --vnet-hdr.";
     /// The interface has as many queues as the kernel allows.
     TooManyQueues = "the interface has as many queues as the kernel allows", QuotaExceeded,
         "Closing a queue that is no longer needed makes room.";

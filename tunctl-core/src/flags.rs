@@ -24,6 +24,18 @@ bitflags::bitflags! {
         /// The device carries Ethernet frames.
         #[doc(alias = "IFF_TAP")]
         const TAP = 0x0002;
+        /// Packets from the program are handed on in batches, as a network card does it.
+        #[doc(alias = "IFF_NAPI")]
+        const NAPI = 0x0010;
+        /// The pieces of a vectored send become the pieces of the packet.
+        #[doc(alias = "IFF_NAPI_FRAGS")]
+        const NAPI_FRAGS = 0x0020;
+        /// The device leaves the interface without carrier.
+        #[doc(alias = "IFF_NO_CARRIER")]
+        const NO_CARRIER = 0x0040;
+        /// Packets wait outside of a queue that is full, instead of being dropped.
+        #[doc(alias = "IFF_BACKPRESSURE")]
+        const BACKPRESSURE = 0x0080;
         /// Several devices may share the interface, each with a queue of its own.
         #[doc(alias = "IFF_MULTI_QUEUE")]
         const MULTI_QUEUE = 0x0100;
@@ -43,6 +55,10 @@ bitflags::bitflags! {
 }
 
 impl CreateFlags {
+    /// The flags that some kernels do not know, and would ignore.
+    pub const OPTIONAL: Self =
+        Self::NAPI.union(Self::NAPI_FRAGS).union(Self::NO_CARRIER).union(Self::BACKPRESSURE);
+
     /// The layer, if the flags name exactly one.
     #[must_use]
     pub const fn layer(self) -> Option<Layer> {
@@ -56,7 +72,12 @@ impl CreateFlags {
     /// The headers in front of each packet of a device with these flags.
     #[must_use]
     pub const fn header_kind(self) -> HeaderKind {
-        let format = VnetFormat::new(VnetLength::Basic, Endian::Native);
+        self.header_kind_with(VnetFormat::new(VnetLength::Basic, Endian::Native))
+    }
+
+    /// The same, where a virtio-net header has this format.
+    #[must_use]
+    pub const fn header_kind_with(self, format: VnetFormat) -> HeaderKind {
         match (self.contains(Self::NO_PI), self.contains(Self::VNET_HDR)) {
             (true, false) => HeaderKind::Bare,
             (false, false) => HeaderKind::PacketInfo,

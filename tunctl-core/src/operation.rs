@@ -62,8 +62,10 @@ operations! {
     AttachQueue = "attach the queue to",
     /// [`Queues::detach_queue`](crate::Queues::detach_queue).
     DetachQueue = "detach the queue from",
-    /// Announcing the offloads that the reader supports, on backends that can.
+    /// [`Offload::set_offloads`](crate::Offload::set_offloads).
     SetOffloads = "set offloads of",
+    /// [`Offload::set_vnet_format`](crate::Offload::set_vnet_format).
+    SetVnetFormat = "set virtio-net header of",
     /// [`TunDevice::recv`](crate::TunDevice::recv) and its other forms.
     Receive = "receive from",
     /// [`TunDevice::send`](crate::TunDevice::send) and its other forms.

@@ -1,10 +1,11 @@
 //! What to create, or to open.
 
 use tunctl_packet::Layer;
+use tunctl_packet::header::{HeaderKind, VnetFormat};
 
 use crate::{
     CreateFlags, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceIndex, InterfaceName, MacAddress,
-    Mtu, NamePattern, Result, State, Uid,
+    Mtu, NamePattern, Offloads, Result, State, Uid,
 };
 
 /// What to create or to open: layer, name, packet headers, queues, and the configuration of the interface.
@@ -32,6 +33,8 @@ use crate::{
 pub struct CreateOptions {
     name: Option<NamePattern>,
     flags: CreateFlags,
+    vnet_format: VnetFormat,
+    offloads: Option<Offloads>,
     index: Option<InterfaceIndex>,
     owner: Option<Uid>,
     group: Option<Gid>,
@@ -51,8 +54,17 @@ impl CreateOptions {
     }
 
     fn with_flags(flags: CreateFlags) -> Self {
-        let config = InterfaceConfig::new();
-        Self { name: None, flags, index: None, owner: None, group: None, persistent: None, config }
+        Self {
+            name: None,
+            flags,
+            vnet_format: VnetFormat::default(),
+            offloads: None,
+            index: None,
+            owner: None,
+            group: None,
+            persistent: None,
+            config: InterfaceConfig::new(),
+        }
     }
 
     /// Options with exactly these flags, and a name that the kernel chooses.
@@ -116,10 +128,45 @@ impl CreateOptions {
         self.with(CreateFlags::NO_PI, !on)
     }
 
-    /// Whether packets carry a virtio-net header, of 10 bytes. Off by default.
+    /// Whether packets carry a [virtio-net header](tunctl_packet::header::VnetHeader), of 10 bytes unless
+    /// [`vnet_format`](Self::vnet_format) says otherwise. Off by default.
     #[doc(alias = "IFF_VNET_HDR")]
     pub fn vnet_header(self, on: bool) -> Self {
         self.with(CreateFlags::VNET_HDR, on)
+    }
+
+    /// Length and byte order of the virtio-net header, which packets then carry. By default it has 10 bytes
+    /// in the order of this machine; virtio 1 has 12, little endian.
+    ///
+    /// All queues of an interface share it. [`open`](crate::TunBackend::open) refuses another one than the
+    /// other queues have, with `HeaderMismatch`.
+    ///
+    /// # Platform
+    ///
+    /// Linux; elsewhere there is no such header. Most kernels know the byte order of a foreign machine only
+    /// if it is little endian: else it is `InvalidValue`.
+    #[doc(alias = "TUNSETVNETHDRSZ")]
+    #[doc(alias = "TUNSETVNETLE")]
+    #[doc(alias = "TUNSETVNETBE")]
+    pub fn vnet_format(mut self, format: VnetFormat) -> Self {
+        self.vnet_format = format;
+        self.vnet_header(true)
+    }
+
+    /// Which packets that are not finished the program takes; see [`Offload`](crate::Offload). None by
+    /// default. It needs a virtio-net header, which says what is left to do: without one it is
+    /// `InvalidOptions`.
+    ///
+    /// All queues of an interface share them. A further queue that names less than the others take is refused
+    /// with `Busy`, as it would take it from them. One that names none leaves them as they are.
+    ///
+    /// # Platform
+    ///
+    /// Linux. `InvalidValue` if the running kernel does not know one of them.
+    #[doc(alias = "TUNSETOFFLOAD")]
+    pub const fn offloads(mut self, offloads: Offloads) -> Self {
+        self.offloads = Some(offloads);
+        self
     }
 
     /// Whether several devices may share the interface, each with its own queue. Off by default;
@@ -133,6 +180,53 @@ impl CreateOptions {
     #[doc(alias = "IFF_ONE_QUEUE")]
     pub fn one_queue(self, on: bool) -> Self {
         self.with(CreateFlags::ONE_QUEUE, on)
+    }
+
+    /// Whether packets from the program take the way of a network card's (NAPI): they are joined to longer
+    /// ones (GRO), and handed on in batches. Off by default.
+    ///
+    /// # Platform
+    ///
+    /// Linux; `Unsupported` elsewhere, and where the running kernel does not know it.
+    #[doc(alias = "IFF_NAPI")]
+    pub fn napi(self, on: bool) -> Self {
+        self.with(CreateFlags::NAPI, on)
+    }
+
+    /// Whether the pieces of a vectored send become the pieces of the packet, which tests the system's own
+    /// paths for such packets. It takes a tap, and includes [`napi`](Self::napi). Off by default.
+    ///
+    /// # Platform
+    ///
+    /// Linux, with `CAP_NET_ADMIN` in the first user namespace; `Unsupported` elsewhere, and where the
+    /// running kernel does not know it.
+    #[doc(alias = "IFF_NAPI_FRAGS")]
+    pub fn napi_fragments(self, on: bool) -> Self {
+        let napi = on || self.flags.contains(CreateFlags::NAPI);
+        self.with(CreateFlags::NAPI_FRAGS, on).napi(napi)
+    }
+
+    /// Whether the interface has no carrier until the program
+    /// [switches it on](crate::Interface::set_carrier): nothing is sent to it before. Off by default.
+    /// [`carrier(false)`](Self::carrier) does the same a moment later, and works on each kernel.
+    ///
+    /// # Platform
+    ///
+    /// Linux; `Unsupported` elsewhere, and where the running kernel does not know it.
+    #[doc(alias = "IFF_NO_CARRIER")]
+    pub fn no_carrier(self, on: bool) -> Self {
+        self.with(CreateFlags::NO_CARRIER, on)
+    }
+
+    /// Whether packets wait outside of a queue that is full, in the interface's queueing discipline, instead
+    /// of being dropped there. Off by default.
+    ///
+    /// # Platform
+    ///
+    /// Linux; `Unsupported` elsewhere, and where the running kernel does not know it.
+    #[doc(alias = "IFF_BACKPRESSURE")]
+    pub fn backpressure(self, on: bool) -> Self {
+        self.with(CreateFlags::BACKPRESSURE, on)
     }
 
     /// Whether an existing interface is refused: [`open_or_create`](crate::TunBackend::open_or_create) then
@@ -254,6 +348,24 @@ impl CreateOptions {
         self.flags
     }
 
+    /// The headers in front of each packet.
+    #[must_use]
+    pub const fn get_header_kind(&self) -> HeaderKind {
+        self.flags.header_kind_with(self.vnet_format)
+    }
+
+    /// Length and byte order of a virtio-net header, if packets are to have one.
+    #[must_use]
+    pub const fn get_vnet_format(&self) -> Option<VnetFormat> {
+        if self.flags.contains(CreateFlags::VNET_HDR) { Some(self.vnet_format) } else { None }
+    }
+
+    /// The offloads; `None` if they are not named.
+    #[must_use]
+    pub const fn get_offloads(&self) -> Option<Offloads> {
+        self.offloads
+    }
+
     /// The layer: what a packet of the device starts with.
     #[must_use]
     pub const fn get_layer(&self) -> Layer {
@@ -275,6 +387,19 @@ impl CreateOptions {
 
     pub(crate) const fn get_persistent(&self) -> Option<bool> {
         self.persistent
+    }
+
+    /// Why options that are right one by one do not go together.
+    pub(crate) fn contradiction(&self) -> Option<InvalidOptions> {
+        let has_offloads = self.offloads.is_some_and(|offloads| !offloads.is_empty());
+        let fragments = self.flags.contains(CreateFlags::NAPI_FRAGS);
+        if has_offloads && self.get_vnet_format().is_none() {
+            Some(InvalidOptions::OffloadsWithoutHeader)
+        } else if fragments && !self.flags.contains(CreateFlags::TAP | CreateFlags::NAPI) {
+            Some(InvalidOptions::FragmentsWithoutNapi)
+        } else {
+            None
+        }
     }
 
     /// The first error of a setter, if there is one.
@@ -317,6 +442,12 @@ pub enum InvalidOptions {
     /// The caller asked for no queue at all.
     #[error("an interface has at least one queue")]
     NoQueues,
+    /// Fragments of a tun, or without NAPI. (Linux knows them of a tap with it.)
+    #[error("napi_fragments is for a tap with napi")]
+    FragmentsWithoutNapi,
+    /// The options name offloads, and no virtio-net header.
+    #[error("packets that are not finished need a virtio-net header, which says what is left to do")]
+    OffloadsWithoutHeader,
     /// `exclusive` demands a new interface, and `open` an existing one.
     #[error("an existing interface cannot be opened exclusively: that flag is for new ones")]
     ExclusiveOpen,
@@ -331,7 +462,7 @@ mod tests {
         assert_eq!(CreateOptions::from_bits(0x1003), Err(InvalidOptions::BothLayers));
         assert_eq!(CreateOptions::from_bits(0x1000), Err(InvalidOptions::NoLayer));
         assert_eq!(CreateOptions::from_bits(0), Err(InvalidOptions::NoLayer));
-        for bit in [0x0004, 0x0008, 0x0010, 0x0020, 0x0040, 0x0080, 0x0200, 0x0400, 0x0800] {
+        for bit in [0x0004, 0x0008, 0x0200, 0x0400, 0x0800] {
             assert_eq!(CreateOptions::from_bits(bit | 1), Err(InvalidOptions::UnknownBits { bits: bit }));
         }
     }
@@ -349,11 +480,14 @@ mod tests {
     #[test]
     fn each_switch_turns_its_own_flag_on_and_off() {
         type Switch = fn(CreateOptions, bool) -> CreateOptions;
-        let switches: [(CreateFlags, Switch); 4] = [
+        let switches: [(CreateFlags, Switch); 7] = [
             (CreateFlags::VNET_HDR, CreateOptions::vnet_header),
             (CreateFlags::MULTI_QUEUE, CreateOptions::multi_queue),
             (CreateFlags::ONE_QUEUE, CreateOptions::one_queue),
             (CreateFlags::TUN_EXCL, CreateOptions::exclusive),
+            (CreateFlags::NAPI, CreateOptions::napi),
+            (CreateFlags::NO_CARRIER, CreateOptions::no_carrier),
+            (CreateFlags::BACKPRESSURE, CreateOptions::backpressure),
         ];
         for (flag, switch) in switches {
             let on = switch(CreateOptions::tun(), true);

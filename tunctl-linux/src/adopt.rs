@@ -10,14 +10,15 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use tunctl_core::{
     Adopt, AdoptError, Cause, CreateFlags, Error, InterfaceInfo, InterfaceName, Layer, Operation, Reason,
 };
-use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
+use tunctl_packet::header::{HeaderKind, VnetFormat};
 use tunctl_sys::linux::iff;
-use tunctl_sys::linux::tun::{self, TunFile, VnetOrder};
+use tunctl_sys::linux::tun::{self, TunFile};
 use tunctl_sys::linux::tun_probe::offer_unreadable;
 
 use crate::attach::attached_link;
 use crate::errno;
 use crate::netlink::Netlink;
+use crate::offload;
 use crate::opener::Opener;
 use crate::{LinuxBackend, LinuxDevice, LinuxInterface, Namespace, remedy};
 
@@ -127,15 +128,8 @@ impl Seen {
         if !self.flags.contains(CreateFlags::VNET_HDR) {
             return Ok(None);
         }
-        let bytes = tun::vnet_header_size(fd).map_err(|error| refused(&error))?;
-        let endian = match tun::vnet_order(fd).map_err(|error| refused(&error))? {
-            VnetOrder::Native => Endian::Native,
-            VnetOrder::Little => Endian::Little,
-            VnetOrder::Big => Endian::Big,
-        };
-        let length = usize::try_from(bytes).ok().and_then(VnetLength::from_bytes);
-        let length = length.ok_or_else(|| remedy::unknown_header_size(bytes))?;
-        Ok(Some(VnetFormat::new(length, endian)))
+        let format = offload::format_of(fd).map_err(|error| refused(&error))?;
+        format.map(Some).map_err(remedy::unknown_header_size)
     }
 
     /// Whether packets have packet information, by packets that the driver cannot read (`tun_get_user`, Linux
@@ -185,7 +179,8 @@ impl Seen {
     /// counts the packets that the driver refuses on the descriptor.
     fn is_proven(&self, fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo) -> bool {
         let theirs = info.flags - CreateFlags::NO_PI;
-        let ours = self.flags - CreateFlags::ONE_QUEUE;
+        // Netlink does not report the others.
+        let ours = self.flags - CreateFlags::ONE_QUEUE - CreateFlags::OPTIONAL;
         let is_alike = (info.layer, theirs, info.persistent) == (self.layer, ours, self.persistent);
         is_alike && [2, 3].into_iter().all(|packets| counts(fd, netlink, info, packets))
     }

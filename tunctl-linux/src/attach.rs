@@ -9,6 +9,7 @@ use tunctl_core::{
     AttachMode, Cause, CreateFlags, CreateOptions, Error, InterfaceInfo, InterfaceName, NamePattern, Reason,
     Result,
 };
+use tunctl_packet::header::{Endian, VnetFormat};
 use tunctl_sys::linux::InterfaceRequest;
 use tunctl_sys::linux::tun::{self, TunFile};
 
@@ -16,15 +17,13 @@ use crate::diagnose;
 use crate::errno;
 use crate::holders;
 use crate::netlink::{Link, Netlink};
+use crate::offload;
 use crate::opener::Opener;
 use crate::remedy::{self, Attempt};
 use crate::{LinuxDevice, LinuxInterface};
 
 /// How often an attempt restarts when other programs delete, create or rename interfaces between its steps.
 const ATTEMPTS: usize = 8;
-
-/// The driver's default size of the virtio-net header.
-const VNET_HEADER: i32 = 10;
 
 /// A device, and what its interface is like.
 type Attached = (LinuxDevice, InterfaceInfo);
@@ -60,6 +59,10 @@ impl<'a> Attach<'a> {
     fn create(&self) -> Result<Attached> {
         let (fd, name) = self.attach(CreateFlags::TUN_EXCL)?;
         let attached = self.identify(&fd, name)?;
+        let is_plain = self.options.get_vnet_format().unwrap_or_default() == VnetFormat::default();
+        if !is_plain || self.options.get_offloads().is_some_and(|offloads| !offloads.is_empty()) {
+            self.set_header(&fd)?;
+        }
         Ok(self.device(fd, attached))
     }
 
@@ -117,10 +120,11 @@ impl<'a> Attach<'a> {
         }
         // Other programs may have attached in the meantime.
         if shared || attached.queues.is_some_and(|queues| queues > 1) {
-            self.check_header_size(&fd)?;
+            self.check_shared(&fd)?;
         } else {
             self.reset(&fd)
                 .map_err(|error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error))))?;
+            self.set_header(&fd)?;
         }
         Ok(Some(self.device(fd, attached)))
     }
@@ -132,16 +136,41 @@ impl<'a> Attach<'a> {
         !matches!(now, Ok(now) if now.as_ref().map(Link::index) != Some(seen.index))
     }
 
-    /// A virtio-net header of another size would make every packet of this device unreadable.
-    fn check_header_size(&self, fd: &TunFile) -> Result<()> {
-        if !self.options.get_flags().contains(CreateFlags::VNET_HDR) {
-            return Ok(());
+    /// A virtio-net header of another format would make every packet of this device unreadable, and other
+    /// offloads would be a surprise for the other queues.
+    fn check_shared(&self, fd: &TunFile) -> Result<()> {
+        let Some(format) = self.options.get_vnet_format() else { return Ok(()) };
+        let failed =
+            |error: io::Error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)));
+        match offload::format_of(fd).map_err(failed)? {
+            Ok(shared) if is_same(shared, format) => {}
+            Ok(VnetFormat { length, endian }) => {
+                return Err(self.fail(remedy::header_format(length.bytes(), Some(endian))));
+            }
+            Err(bytes) => {
+                return Err(self.fail(remedy::header_format(usize::try_from(bytes).unwrap_or(0), None)));
+            }
         }
-        match tun::vnet_header_size(fd) {
-            Ok(VNET_HEADER) => Ok(()),
-            Ok(other) => Err(self.fail(remedy::header_size(other))),
-            Err(error) => Err(self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)))),
+        let Some(wanted) = self.options.get_offloads() else { return Ok(()) };
+        match offload::active(fd, &self.netlink).map_err(failed)? {
+            shared if shared == wanted => Ok(()),
+            shared => Err(self.fail(remedy::other_offloads(shared))),
         }
+    }
+
+    /// Sets format and offloads of a new interface, or of one that nobody else has open.
+    fn set_header(&self, fd: &TunFile) -> Result<()> {
+        let format = self.options.get_vnet_format().unwrap_or_default();
+        let failed = |error: io::Error, reason: Reason| self.fail_with(errno::of(&error), reason);
+        offload::set_format(fd, format).map_err(|error| {
+            let errno = errno::of(&error);
+            failed(error, offload::format_refused(errno, format))
+        })?;
+        let offloads = self.options.get_offloads().unwrap_or_default();
+        tun::set_offload(fd, offloads.bits()).map_err(|error| {
+            let errno = errno::of(&error);
+            failed(error, offload::offloads_refused(errno, offloads))
+        })
     }
 
     /// Opens the node and attaches the descriptor by `TUNSETIFF`, which answers with the name.
@@ -149,6 +178,7 @@ impl<'a> Attach<'a> {
         let fd = self.netlink.opener().node(self.node).map_err(|reason| self.fail(reason))?;
         let flags = self.options.get_flags() | extra;
         let fd = TunFile::new(fd).map_err(|(_, error)| self.refused(errno::of(&error), flags))?;
+        self.check_known(&fd, flags)?;
         let wanted = self.options.get_name().map_or(&[][..], NamePattern::as_bytes);
         let Some(mut request) = InterfaceRequest::new(wanted, flags.bits()) else {
             // A pattern holds at most 15 bytes and no NUL.
@@ -168,15 +198,26 @@ impl<'a> Attach<'a> {
         Ok((fd, name))
     }
 
+    /// The driver ignores flags that it does not know.
+    fn check_known(&self, fd: &TunFile, flags: CreateFlags) -> Result<()> {
+        let asked = flags & CreateFlags::OPTIONAL;
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let known = tun::features(fd)
+            .map_err(|error| self.fail_with(errno::of(&error), remedy::other_driver(errno::of(&error))))?;
+        let known = CreateFlags::from_bits_truncate(u16::try_from(known).unwrap_or(u16::MAX));
+        if known.contains(asked) { Ok(()) } else { Err(self.fail(remedy::unknown_flags(asked - known))) }
+    }
+
     /// The interface that a descriptor is attached to, which had this name when it was attached.
     fn identify(&self, fd: &TunFile, name: InterfaceName) -> Result<InterfaceInfo> {
         let general = |error| self.fail_with(errno::of(&error), remedy::attached(errno::of(&error)));
         attached_link(fd, name, &self.netlink).map_err(general)?.ok_or_else(|| self.overtaken())
     }
 
-    /// Resets the state that the driver keeps with the interface rather than the descriptor. A former user's
-    /// header size, byte order or offloads would silently corrupt every packet, and its filters would drop
-    /// packets.
+    /// Resets the state that the driver keeps with the interface rather than the descriptor, but for what
+    /// `set_header` sets: a former user's filters would drop packets.
     fn reset(&self, fd: &TunFile) -> io::Result<()> {
         if self.options.get_flags().contains(CreateFlags::TAP) {
             tun::set_tap_filters_off(fd)?;
@@ -186,16 +227,13 @@ impl<'a> Attach<'a> {
             Err(error) if errno::of(&error) == Errno::EINVAL => {}
             outcome => outcome?,
         }
-        tun::set_vnet_header_native(fd)?;
-        tun::set_offload(fd, 0)?;
-        tun::set_send_buffer(fd, i32::MAX)?;
-        tun::set_vnet_header_size(fd, VNET_HEADER)
+        tun::set_send_buffer(fd, i32::MAX)
     }
 
     fn device(&self, fd: TunFile, info: InterfaceInfo) -> Attached {
         let flags = self.options.get_flags();
         let interface = LinuxInterface::new(self.netlink.clone(), &info);
-        (LinuxDevice::new(fd, interface, flags, flags.header_kind()), info)
+        (LinuxDevice::new(fd, interface, flags, self.options.get_header_kind()), info)
     }
 
     fn refused(&self, errno: Errno, flags: CreateFlags) -> Error {
@@ -228,6 +266,16 @@ impl<'a> Attach<'a> {
     fn fail_with(&self, errno: Errno, reason: Reason) -> Error {
         self.fail(reason.with_errno(errno as i32))
     }
+}
+
+/// Whether headers of the one format can be read as the other.
+fn is_same(one: VnetFormat, other: VnetFormat) -> bool {
+    let is_little = |format: VnetFormat| match format.endian {
+        Endian::Native => cfg!(target_endian = "little"),
+        Endian::Little => true,
+        Endian::Big => false,
+    };
+    (one.length, is_little(one)) == (other.length, is_little(other))
 }
 
 /// The flags that select the headers in front of each packet.

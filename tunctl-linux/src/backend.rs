@@ -108,12 +108,7 @@ impl TunBackend for LinuxBackend {
     /// lacks. That takes three system calls each time. If the node cannot be opened, nothing is known to be
     /// missing.
     fn capabilities(&self) -> Capabilities {
-        let all = Capabilities::ALL.without(&[
-            Operation::SetOffloads,
-            Operation::Interrupt,
-            Operation::Connect,
-            Operation::Parse,
-        ]);
+        let all = Capabilities::ALL.without(&[Operation::Interrupt, Operation::Connect, Operation::Parse]);
         all.without(features::lacking(features::flags(&self.node)))
     }
 

@@ -32,7 +32,7 @@ pub struct LinuxDevice {
     flags: CreateFlags,
     /// Those of the flags, but for a virtio-net header in another format that the giver of an adopted
     /// descriptor has set.
-    headers: HeaderKind,
+    pub(crate) headers: HeaderKind,
 }
 
 impl LinuxDevice {
@@ -71,8 +71,12 @@ impl LinuxDevice {
         found.ok_or_else(|| failed(Cause::NotANamespace.into()))
     }
 
+    pub(crate) fn file(&self) -> &TunFile {
+        &self.fd
+    }
+
     #[cold]
-    fn error(&self, operation: Operation, errno: Errno, reason: Reason) -> Error {
+    pub(crate) fn error(&self, operation: Operation, errno: Errno, reason: Reason) -> Error {
         let name = attached_name(&self.fd).unwrap_or(self.interface.last_name());
         reason.with_errno(errno as i32).of(operation).with_name(name)
     }

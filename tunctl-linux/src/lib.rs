@@ -46,6 +46,7 @@ pub mod native;
 mod netlink;
 pub mod netns;
 mod observe;
+mod offload;
 mod opener;
 mod remedy;
 mod snapshot;

@@ -11,7 +11,10 @@ mod packet;
 mod permission;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, CreateFlags, Holder, InterfaceIndex, InterfaceName, Layer, Operation, Reason};
+use tunctl_core::{
+    Cause, CreateFlags, Holder, InterfaceIndex, InterfaceName, Layer, Offloads, Operation, Reason,
+};
+use tunctl_packet::header::Endian;
 
 use crate::netlink::Link;
 
@@ -24,7 +27,7 @@ pub(crate) use namespace::{
 };
 pub(crate) use node::{node, other_driver};
 pub(crate) use packet::{pieces, receive, send};
-use permission::{may_not_create, not_owner, unprivileged};
+use permission::{fragments_refused, may_not_create, not_owner, unprivileged};
 pub(crate) use permission::{observe, socket};
 
 /// What the system reports about the caller after a failure.
@@ -95,6 +98,9 @@ pub(crate) fn attach(errno: Errno, attempt: Attempt<'_>, context: &CallerContext
         (Errno::ENFILE | Errno::EEXIST, None) => Reason::new(Cause::Exists)
             .with_detail("every number that the pattern could take is taken")
             .with_remedy("Choose another pattern, or delete interfaces that are not needed."),
+        (Errno::EPERM, _) if flags.contains(CreateFlags::NAPI_FRAGS) && context.is_privileged() => {
+            fragments_refused()
+        }
         (Errno::EPERM, Some(Link::Tun(info)))
             if (info.owner.is_some() || info.group.is_some()) && !context.is_privileged() =>
         {
@@ -241,12 +247,31 @@ pub(crate) fn header_mismatch(existing: CreateFlags) -> Reason {
     Reason::new(Cause::HeaderMismatch).with_detail(format!("its other queues use: {existing}"))
 }
 
-pub(crate) fn header_size(bytes: i32) -> Reason {
+/// The running kernel's driver does not know these flags.
+pub(crate) fn unknown_flags(flags: CreateFlags) -> Reason {
+    Reason::new(Cause::Unsupported)
+        .with_detail(format!("this kernel's driver does not know: {flags}"))
+        .with_remedy("Leave it out, or boot a newer kernel: `tunctl features` shows what the driver knows.")
+}
+
+/// The other queues of the interface have a virtio-net header of that many bytes.
+pub(crate) fn header_format(bytes: usize, endian: Option<Endian>) -> Reason {
+    let order = match endian {
+        Some(Endian::Little) => ", little endian",
+        Some(Endian::Big) => ", big endian",
+        Some(Endian::Native) | None => "",
+    };
     Reason::new(Cause::HeaderMismatch)
-        .with_detail(format!(
-            "its other queues use a virtio-net header of {bytes} bytes, and this library uses one of 10"
-        ))
-        .with_remedy("Set the program that holds them to the usual size, or use another interface.")
+        .with_detail(format!("its other queues use a virtio-net header of {bytes} bytes{order}"))
+        .with_remedy("Ask for the same one (vnet_format), or use another interface.")
+}
+
+/// The other queues of the interface take these offloads.
+pub(crate) fn other_offloads(offloads: Offloads) -> Reason {
+    let theirs = if offloads.is_empty() { "none".to_owned() } else { offloads.to_string() };
+    Reason::new(Cause::Busy)
+        .with_detail(format!("its other queues share their offloads, which are: {theirs}"))
+        .with_remedy("Ask for the same ones, or for none: the queue then takes what the others do.")
 }
 
 /// The only queue of the interface is taken.

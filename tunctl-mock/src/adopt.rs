@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tunctl_core::{Adopt, AdoptError, Cause, CreateFlags, Layer, Operation, Reason, Result};
 
+use tunctl_packet::header::HeaderKind;
+
 use crate::kernel::{self, FileId, Kernel, NetDevice};
 use crate::rig::{Signal, World, identity};
 use crate::{Errno, MockBackend, MockDevice, MockInterface};
@@ -15,7 +17,7 @@ impl Adopt for MockBackend {
     /// process, since another has no model to ask.
     fn adopt(&self, fd: OwnedFd) -> Result<MockDevice, AdoptError> {
         let mut world = self.world.lock();
-        let (file, signal, interface, flags) = match self.identify(&mut world, &fd) {
+        let (file, signal, interface, (flags, headers)) = match self.identify(&mut world, &fd) {
             Ok(found) => found,
             Err((reason, device)) => {
                 let error = reason.of(Operation::Adopt);
@@ -35,7 +37,7 @@ impl Adopt for MockBackend {
         drop(world);
         match adopted {
             Ok((open, own)) => {
-                let device = MockDevice::new(open, interface, flags);
+                let device = MockDevice::new(open, interface, flags, headers);
                 Ok(own.into_iter().fold(device, MockDevice::lending))
             }
             Err((_open, fd)) => {
@@ -46,8 +48,8 @@ impl Adopt for MockBackend {
     }
 }
 
-/// What a descriptor is of.
-type Found = (FileId, Arc<Signal>, MockInterface, CreateFlags);
+/// What a descriptor is of; its flags and its headers come last.
+type Found = (FileId, Arc<Signal>, MockInterface, (CreateFlags, HeaderKind));
 /// Why it is of nothing, and the interface's name as far as it is known.
 type Refusal = (Reason, Option<tunctl_core::InterfaceName>);
 
@@ -62,6 +64,7 @@ impl MockBackend {
         let flags = world.kernel().flags_of(file).map_err(|_| not_attached())?;
         let id = world.kernel().interface_of(file);
         let device = id.and_then(|id| world.kernel().device(id)).ok_or_else(not_attached)?;
+        let headers = flags.header_kind_with(device.vnet_format().unwrap_or_default());
         let (id, unreadable) = (device.id(), self.unreadable_packets(world.kernel(), device));
         let interface = match self.may_reach(world, device) {
             Ok(()) => MockInterface::new(self.world.clone(), device.key().namespace, &device.info()),
@@ -71,7 +74,7 @@ impl MockBackend {
             }
         };
         world.step(|kernel| kernel.drop_unreadable(id, unreadable));
-        Ok((file, signal, interface, flags))
+        Ok((file, signal, interface, (flags, headers)))
     }
 
     /// How many packets that cannot be read the Linux backend offers on the descriptor, to see which

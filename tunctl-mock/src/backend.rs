@@ -12,7 +12,7 @@ use crate::device::{MockDevice, this_process};
 use crate::interface::MockInterface;
 use crate::kernel::{self, AttachRequest, Attached, Kernel, NamespaceId, is_loopback};
 use crate::rig::{SharedWorld, Signal, World};
-use crate::{Errno, KernelProfile};
+use crate::{Errno, KernelProfile, offload};
 
 /// A kernel in memory, whose TUN/TAP driver behaves as Linux's does.
 ///
@@ -131,14 +131,27 @@ impl Step<'_> {
             layer: self.options.get_layer(),
         };
         let name = self.options.get_exact_name();
-        self.world.attach(&wanted, self.signal).map_err(|reason| match reason.cause() {
+        let attached = self.world.attach(&wanted, self.signal).map_err(|reason| match reason.cause() {
             Cause::Busy | Cause::Exists
                 if name.is_some_and(|name| is_held(self.world.kernel(), self.namespace, &name)) =>
             {
                 reason.with_holders(vec![this_process()])
             }
             _ => reason,
-        })
+        })?;
+        let is_shared =
+            self.world.kernel().device(attached.interface).is_some_and(|device| device.queues() > 1);
+        let checked = match is_shared {
+            true => offload::check_shared(self.world, attached.file, self.options),
+            false => offload::set_header(self.world, attached.file, self.options),
+        };
+        match checked {
+            Ok(()) => Ok(attached),
+            Err(reason) => {
+                self.world.close(attached.file);
+                Err(reason)
+            }
+        }
     }
 }
 
@@ -209,7 +222,7 @@ impl TunBackend for MockBackend {
         let file = world.share(&self.world, file, signal, lent);
         drop(world);
         let interface = MockInterface::new(self.world.clone(), self.namespace, &info);
-        Ok(MockDevice::new(file, interface, options.get_flags()))
+        Ok(MockDevice::new(file, interface, options.get_flags(), options.get_header_kind()))
     }
 
     fn interface(&self, name: &InterfaceName) -> Result<MockInterface> {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
 use tunctl_core::{
     Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
-    InterfaceInfo, InterfaceName, Layer, Namespaces, Operation, Queues, State, Statistics, TunBackend,
-    TunDevice,
+    InterfaceInfo, InterfaceName, Layer, Namespaces, Offload, Offloads, Operation, Queues, State, Statistics,
+    TunBackend, TunDevice,
 };
+use tunctl_packet::header::VnetFormat;
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
 use crate::{Caller, Delivery, Errno, KernelProfile, MockBackend, MockDevice, MockInterface};
@@ -196,11 +197,27 @@ impl Harness for MockHarness {
         Some(self.backend.adopt(fd))
     }
 
+    fn set_offloads(&self, device: &DeviceOf<Self>, offloads: Offloads) -> Option<Result<(), Error>> {
+        Some(device.set_offloads(offloads))
+    }
+
+    fn offloads(&self, device: &DeviceOf<Self>) -> Option<Result<Offloads, Error>> {
+        Some(device.offloads())
+    }
+
+    fn set_vnet_format(&self, device: &mut DeviceOf<Self>, format: VnetFormat) -> Option<Result<(), Error>> {
+        Some(device.set_vnet_format(format))
+    }
+
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {
         match operation {
-            Operation::SetOffloads => {
-                let device = self.backend.create(&tunctl_core::CreateOptions::tun());
-                Some(device.and_then(|device| device.set_offloads(0)))
+            Operation::SetOffloads | Operation::SetVnetFormat => {
+                let options = tunctl_core::CreateOptions::tun().vnet_header(true);
+                let device = self.backend.create(&options);
+                Some(device.and_then(|mut device| match operation {
+                    Operation::SetOffloads => device.set_offloads(Offloads::NONE),
+                    _ => device.set_vnet_format(VnetFormat::default()),
+                }))
             }
             Operation::Namespace => Some(self.backend.make_namespace().map(drop)),
             Operation::Move => {

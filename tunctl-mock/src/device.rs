@@ -11,6 +11,8 @@ use tunctl_core::{
     Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 
+use tunctl_packet::header::HeaderKind;
+
 use crate::Errno;
 use crate::interface::MockInterface;
 use crate::kernel::{self, FileId, Kernel, NetDevice};
@@ -40,6 +42,7 @@ pub struct MockDevice {
     file: Arc<OpenFile>,
     interface: MockInterface,
     flags: CreateFlags,
+    pub(crate) headers: HeaderKind,
 }
 
 /// What ends a wait for a device that is not ready.
@@ -58,9 +61,15 @@ impl<'a> WaitLimits<'a> {
 }
 
 impl MockDevice {
-    pub(crate) fn new(file: Arc<OpenFile>, interface: MockInterface, flags: CreateFlags) -> Self {
+    pub(crate) fn new(
+        file: Arc<OpenFile>,
+        interface: MockInterface,
+        flags: CreateFlags,
+        headers: HeaderKind,
+    ) -> Self {
         let descriptor = Arc::new(file.id);
-        Self { interface: interface.of_device(&descriptor), descriptor, file, flags, lent: None }
+        let interface = interface.of_device(&descriptor);
+        Self { interface, descriptor, file, flags, headers, lent: None }
     }
 
     /// The same device, with a descriptor of its own.
@@ -89,18 +98,6 @@ impl MockDevice {
         tunctl_conformance::PollState { readable, writable, error }
     }
 
-    /// Sets the offloads that this reader accepts, a mask of `TUN_F_` bits. They belong to the interface and
-    /// outlive the device. The mock makes no super-segments: it only models which masks the kernel accepts.
-    ///
-    /// # Errors
-    ///
-    /// `Other`, with `EINVAL`, for a bit that this [profile](crate::KernelProfile::offloads) does not know,
-    /// or bits that do not go together; `Gone`.
-    #[doc(alias = "TUNSETOFFLOAD")]
-    pub fn set_offloads(&self, offloads: u32) -> Result<()> {
-        self.apply(Operation::SetOffloads, |kernel, file| kernel.set_offloads(file, offloads))
-    }
-
     #[inline]
     fn step<T>(
         &self,
@@ -114,7 +111,7 @@ impl MockDevice {
     }
 
     /// A step that is a single rule of the kernel.
-    fn apply<T>(
+    pub(crate) fn apply<T>(
         &self,
         operation: Operation,
         rule: impl FnOnce(&mut Kernel, FileId) -> kernel::Result<T>,
@@ -201,7 +198,7 @@ impl MockDevice {
     }
 
     #[cold]
-    fn error(&self, world: &World, operation: Operation, reason: Reason) -> Error {
+    pub(crate) fn error(&self, world: &World, operation: Operation, reason: Reason) -> Error {
         match reason.cause() {
             Cause::WouldBlock => reason.of(operation),
             _ => {
@@ -303,6 +300,10 @@ impl TunDevice for MockDevice {
         self.flags
     }
 
+    fn header_kind(&self) -> HeaderKind {
+        self.headers
+    }
+
     fn try_recv(&self, buffer: &mut [u8]) -> Result<usize> {
         self.step(Operation::Receive, |world, file| world.receive(file, &mut [IoSliceMut::new(buffer)]))
     }
@@ -383,7 +384,7 @@ impl TunDevice for MockDevice {
             let full = |_| Errno::EMFILE.reason(Cause::TooManyOpenFiles);
             self.file.duplicate().map_err(full)
         })?;
-        Ok(Self::new(self.file.clone(), self.interface.clone(), self.flags).lending(lent))
+        Ok(Self::new(self.file.clone(), self.interface.clone(), self.flags, self.headers).lending(lent))
     }
 
     /// With the capability, the interface is deleted even if others have it open. Without it, it is deleted

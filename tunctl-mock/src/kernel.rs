@@ -40,8 +40,9 @@ use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    Notification, Reason, State, Statistics, Uid,
+    Notification, Offloads, Reason, State, Statistics, Uid,
 };
+use tunctl_packet::header::VnetFormat;
 
 use flow::FlowTable;
 use link::LinkProperties;
@@ -148,7 +149,8 @@ pub(crate) struct NetDevice {
     persistent: bool,
     owner: Option<Uid>,
     group: Option<Gid>,
-    offloads: u32,
+    offloads: Offloads,
+    vnet_format: VnetFormat,
     ipv4: Vec<InterfaceAddress>,
     ipv6: Vec<InterfaceAddress>,
     /// Files whose queue is in service (`tun->tfiles`), and files whose queue is detached (`tun->disabled`).
@@ -311,7 +313,7 @@ impl NetDevice {
     /// What the kernel reports about it by netlink.
     pub(crate) fn info(&self) -> InterfaceInfo {
         let mut info = InterfaceInfo::new(self.name, self.index, self.layer, self.link.mtu);
-        info.flags |= self.flags.difference(CreateFlags::ONE_QUEUE);
+        info.flags |= self.flags - CreateFlags::ONE_QUEUE - CreateFlags::OPTIONAL;
         self.link.fill(&mut info);
         info.state = self.state;
         info.persistent = self.persistent;

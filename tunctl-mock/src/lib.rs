@@ -57,6 +57,7 @@ mod device;
 mod errno;
 mod interface;
 mod kernel;
+mod offload;
 mod open_file;
 mod profile;
 mod rig;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tunctl_core::CreateFlags;
 use tunctl_packet::header::VnetRules;
 
 use crate::Errno;
@@ -20,6 +21,7 @@ pub struct KernelProfile {
     rename_while_up: bool,
     vnet_rules: VnetRules,
     exhausted: Errno,
+    flags: CreateFlags,
     offloads: u32,
     longest_queue: u32,
 }
@@ -33,6 +35,7 @@ impl KernelProfile {
         rename_while_up: false,
         vnet_rules: VnetRules::LINUX_6_1,
         exhausted: Errno::ENFILE,
+        flags: CreateFlags::NAPI.union(CreateFlags::NAPI_FRAGS).union(CreateFlags::NO_CARRIER),
         offloads: 0x1f,
         longest_queue: u32::MAX,
     };
@@ -135,6 +138,13 @@ impl KernelProfile {
     #[must_use]
     pub const fn exhausted(&self) -> Errno {
         self.exhausted
+    }
+
+    /// The creation flags of [`CreateFlags::OPTIONAL`] that the model has. It has no queueing discipline, in
+    /// which packets would wait (`BACKPRESSURE`).
+    #[must_use]
+    pub const fn flags(&self) -> CreateFlags {
+        self.flags
     }
 
     /// The offloads that a reader may set, as a mask of `TUN_F_` bits.

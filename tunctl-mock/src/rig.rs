@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    fn close(&mut self, file: FileId) {
+    pub(crate) fn close(&mut self, file: FileId) {
         // The record is removed first, so that it does not keep the memory of an interface that is deleted
         // with it.
         let record = self.files.remove(&file);

@@ -11,10 +11,11 @@ use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
     Adopt, AdoptError, Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress,
-    InterfaceIndex, InterfaceInfo, InterfaceName, Namespaces, Operation, Queues, Result, Statistics,
-    TunBackend, TunDevice,
+    InterfaceIndex, InterfaceInfo, InterfaceName, Namespaces, Offload, Offloads, Operation, Queues, Result,
+    Statistics, TunBackend, TunDevice,
 };
 use tunctl_linux::{LinkType, LinuxBackend, LinuxInterface, Namespace, Observer, netns};
+use tunctl_packet::header::VnetFormat;
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
 use crate::caller::{as_caller, as_root};
@@ -227,6 +228,18 @@ impl Harness for LinuxHarness {
         Some(if attached { device.attach_queue() } else { device.detach_queue() })
     }
 
+    fn set_offloads(&self, device: &DeviceOf<Self>, offloads: Offloads) -> Option<Result<()>> {
+        Some(device.set_offloads(offloads))
+    }
+
+    fn offloads(&self, device: &DeviceOf<Self>) -> Option<Result<Offloads>> {
+        Some(device.offloads())
+    }
+
+    fn set_vnet_format(&self, device: &mut DeviceOf<Self>, format: VnetFormat) -> Option<Result<()>> {
+        Some(device.set_vnet_format(format))
+    }
+
     fn events(&self, of: Option<&LinuxInterface>) -> Option<Result<Box<dyn EventWatcher>>> {
         let watcher = match of {
             Some(interface) => interface.events(),
@@ -258,6 +271,14 @@ impl Harness for LinuxHarness {
                     Operation::SetMaster => device.interface().clear_master(),
                     Operation::SetSendBuffer => device.set_send_buffer(1 << 20),
                     _ => device.set_link_type(LinkType::ETHERNET),
+                })
+            }
+            Operation::SetOffloads | Operation::SetVnetFormat => {
+                let device = as_root(|| self.backend.create(&CreateOptions::tun().vnet_header(true)));
+                let mut device = device.unwrap_or_else(|error| panic!("{error}"));
+                Some(match operation {
+                    Operation::SetOffloads => device.set_offloads(Offloads::NONE),
+                    _ => device.set_vnet_format(VnetFormat::default()),
                 })
             }
             Operation::EnterNamespace => Some(enter_in_copy()),

@@ -78,6 +78,15 @@ fn foreign(capability: &str) -> Reason {
         )
 }
 
+/// `EPERM` where NAPI fragments were asked for (`tun_set_iff`, Linux 6.18).
+pub(super) fn fragments_refused() -> Reason {
+    Reason::new(Cause::ForeignNamespace)
+        .with_detail(
+            "NAPI fragments take CAP_NET_ADMIN in the first user namespace, and it is held in another one",
+        )
+        .with_remedy("Run it as root of the machine, or leave them out.")
+}
+
 /// A packet socket could not be opened.
 pub(crate) fn observe(errno: Errno, context: &CallerContext) -> Reason {
     match errno {

@@ -23,6 +23,7 @@ mod namespace_refusals;
 mod namespace_values;
 mod namespaces;
 mod observe;
+mod offloads;
 mod owner;
 mod packet_info;
 mod permission;
@@ -78,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         many::cases(),
         sharing::cases(),
         observe::cases(),
+        offloads::cases(),
         events::cases(),
         surprises::cases(),
         syscalls::cases(),

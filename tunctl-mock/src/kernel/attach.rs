@@ -1,9 +1,10 @@
 //! Creating and attaching: the `TUNSETIFF` request (`tun_set_iff`).
 
 use tunctl_core::{
-    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Reason, State, Statistics,
-    Uid,
+    Cause, CreateFlags, Gid, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Offloads, Reason, State,
+    Statistics, Uid,
 };
+use tunctl_packet::header::VnetFormat;
 
 use super::flow::FlowTable;
 use super::link::{LinkProperties, MAX_RING_SIZE};
@@ -36,6 +37,8 @@ pub(crate) struct Attached {
 
 /// The flags of a request that the interface keeps (`TUN_FEATURES`).
 const KEPT_FLAGS: CreateFlags = CreateFlags::NO_PI
+    .union(CreateFlags::NAPI)
+    .union(CreateFlags::NAPI_FRAGS)
     .union(CreateFlags::ONE_QUEUE)
     .union(CreateFlags::VNET_HDR)
     .union(CreateFlags::MULTI_QUEUE);
@@ -43,6 +46,7 @@ const KEPT_FLAGS: CreateFlags = CreateFlags::NO_PI
 impl Kernel {
     /// Attaches a new file to the interface that has the name, or creates the interface (`tun_set_iff`).
     pub(crate) fn set_iff(&mut self, wanted: &AttachRequest<'_>) -> Result<Attached> {
+        self.may_have_flags(wanted)?;
         let name = wanted.name.and_then(|name| InterfaceName::from_kernel(name).ok());
         let existing = name.and_then(|name| self.named(wanted.namespace, &name)).map(|device| device.id);
         let id = match existing {
@@ -60,10 +64,25 @@ impl Kernel {
         // leaves both, since the other readers rely on them.
         if device.queues() == 1 {
             device.flags = wanted.flags & KEPT_FLAGS;
-            self.switch_carrier(id, true);
+            self.switch_carrier(id, !wanted.flags.contains(CreateFlags::NO_CARRIER));
         }
         let info = self.device(id).ok_or(NO_DEVICE)?.info();
         Ok(Attached { file, interface: id, info })
+    }
+
+    /// Flags that the kernel does not know are refused by the library, which asks for those that it knows.
+    /// Fragments take the capability in the first user namespace (`tun_set_iff`, Linux 6.18), which is the
+    /// model's only one.
+    fn may_have_flags(&self, wanted: &AttachRequest<'_>) -> Result {
+        let unknown = (wanted.flags & CreateFlags::OPTIONAL) - self.profile.flags();
+        if !unknown.is_empty() {
+            let detail = format!("this kernel's driver does not know: {unknown}");
+            return Err(Reason::new(Cause::Unsupported).with_detail(detail));
+        }
+        if wanted.flags.contains(CreateFlags::NAPI_FRAGS) && !self.caller.is_capable() {
+            return Err(incapable());
+        }
+        Ok(())
     }
 
     /// The rules for an interface that exists, in the order of `tun_set_iff` and `tun_attach`: the first that
@@ -154,7 +173,8 @@ impl Kernel {
             persistent: false,
             owner: None,
             group: None,
-            offloads: 0,
+            offloads: Offloads::NONE,
+            vnet_format: VnetFormat::default(),
             ipv4: Vec::new(),
             ipv6: Vec::new(),
             attached: Vec::new(),

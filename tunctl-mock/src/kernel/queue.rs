@@ -1,6 +1,7 @@
 //! What a descriptor changes and polls: settings, its queue, and the end of the interface.
 
-use tunctl_core::{Cause, CreateFlags, InterfaceName, Readiness, Reason, State};
+use tunctl_core::{Cause, CreateFlags, InterfaceName, Offloads, Readiness, Reason, State};
+use tunctl_packet::header::{Endian, VnetFormat};
 
 use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
 use crate::Errno;
@@ -53,29 +54,35 @@ impl Kernel {
     }
 
     /// Sets the offloads (`set_offload`). They belong to the interface and outlive the file. The kernel
-    /// refuses unknown bits, and combinations that no packet could have: anything without checksums, ECN
-    /// without TCP segmentation, half of the USO pair, a tunnel without segments.
-    pub(crate) fn set_offloads(&mut self, file: FileId, offloads: u32) -> Result {
-        const CSUM: u32 = 1;
-        const TSO: u32 = 0x6;
-        const ECN: u32 = 8;
-        const USO: u32 = 0x60;
-        const TUNNEL: u32 = 0x80;
-        const TUNNEL_CSUM: u32 = 0x100;
+    /// refuses bits that it does not know, and combinations that no packet could have, which
+    /// [`Offloads`] cannot express.
+    pub(crate) fn set_offloads(&mut self, file: FileId, offloads: Offloads) -> Result {
         let known = self.profile.offloads();
         let device = self.attached_mut(file)?;
-        let one_of_two = |pair: u32| offloads & pair != 0 && offloads & pair != pair;
-        let segments = offloads & (TSO | USO) != 0;
-        let refused = offloads & !known != 0
-            || (offloads != 0 && offloads & CSUM == 0)
-            || (offloads & ECN != 0 && offloads & TSO == 0)
-            || one_of_two(USO)
-            || (offloads & TUNNEL != 0 && !segments)
-            || (offloads & TUNNEL_CSUM != 0 && offloads & TUNNEL == 0);
-        if refused {
-            return Err(Errno::EINVAL.reason(Cause::Other));
+        if offloads.bits() & !known != 0 {
+            return Err(Errno::EINVAL
+                .reason(Cause::InvalidValue)
+                .with_detail(format!("this kernel does not know all of these offloads: {offloads}")));
         }
         device.offloads = offloads;
+        Ok(())
+    }
+
+    pub(crate) fn offloads(&self, file: FileId) -> Result<Offloads> {
+        Ok(self.attached(file)?.offloads)
+    }
+
+    /// Sets length and byte order of the virtio-net header (`TUNSETVNETHDRSZ`, `TUNSETVNETLE`), which belong
+    /// to the interface and outlive the file. Most kernels are built without support for big endian on a
+    /// machine that is little endian (`tun_set_vnet_be`, `CONFIG_TUN_VNET_CROSS_LE`).
+    pub(crate) fn set_vnet_format(&mut self, file: FileId, format: VnetFormat) -> Result {
+        let device = self.attached_mut(file)?;
+        if format.endian == Endian::Big && cfg!(target_endian = "little") {
+            return Err(Errno::EINVAL
+                .reason(Cause::InvalidValue)
+                .with_detail("this kernel knows no big endian virtio-net header"));
+        }
+        device.vnet_format = format;
         Ok(())
     }
 

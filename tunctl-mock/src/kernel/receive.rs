@@ -8,7 +8,7 @@ use tunctl_packet::header::{EtherType, PacketInfo};
 
 use super::flow::Flow;
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION, count};
-use super::{Event, FileId, InterfaceId, Kernel, NetDevice, vnet};
+use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
 use crate::kernel::Result;
 use crate::{Delivery, Errno};
 
@@ -51,23 +51,23 @@ impl Kernel {
     pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let device = self.attached(file)?;
         let (id, layer) = (device.id, device.layer);
-        let (information, vnet) = (device.has_packet_information(), device.has_vnet_header());
+        let information = device.has_packet_information();
+        let headers = device.headers_length();
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if room == 0 {
             return Ok(0);
         }
         let packet = self.take(file)?;
-        let total = packet.len()
-            + if information { PACKET_INFORMATION } else { 0 }
-            + if vnet { vnet::LENGTH } else { 0 };
+        let total = packet.len() + headers;
         let mut scatter = Scatter { buffers, position: 0 };
         if information {
             // `TUN_PKT_STRIP`: without packet information, nothing reports that the tail is lost.
             scatter.header(&packet_information(layer, &packet, room < total))?;
         }
-        if vnet {
-            // All zero: the packets of the model have neither a checksum to complete nor segments.
-            scatter.header(&[0; vnet::LENGTH])?;
+        if let Some(format) = self.device(id).and_then(NetDevice::vnet_format) {
+            // All zero: the packets of the model have neither a checksum to complete nor segments. What is
+            // behind the first ten bytes is zero, too (`__tun_vnet_hdr_put`, Linux 6.18).
+            scatter.header(&vec![0; format.length.bytes()])?;
         }
         scatter.fill(&packet);
         if let Some(device) = self.device_mut(id) {

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 
 use tunctl_core::{Cause, Counters, CreateFlags, Layer, Reason, State};
 use tunctl_packet::EtherType;
+use tunctl_packet::header::VnetFormat;
 
 use super::flow::Flow;
 use super::receive::ether_type;
@@ -139,12 +140,12 @@ impl NetDevice {
             require(length >= headers)?;
         }
         let mut vnet_header = None;
-        if self.has_vnet_header() {
-            let mut header = [0; vnet::LENGTH];
-            require(length >= headers + vnet::LENGTH)?;
+        if let Some(format) = self.vnet_format() {
+            let mut header = vec![0; format.length.bytes()];
+            require(length >= headers + header.len())?;
             copy(pieces, headers, &mut header);
-            headers += vnet::LENGTH;
-            vnet_header = Some(vnet::parse(&header)?);
+            headers += header.len();
+            vnet_header = Some(vnet::parse(format, &header)?);
         }
         let packet = length - headers;
         if let Some(header) = &vnet_header {
@@ -181,7 +182,7 @@ impl NetDevice {
     /// The length of the headers in front of each packet.
     pub(crate) fn headers_length(&self) -> usize {
         let information = if self.has_packet_information() { PACKET_INFORMATION } else { 0 };
-        let vnet = if self.has_vnet_header() { vnet::LENGTH } else { 0 };
+        let vnet = self.vnet_format().map_or(0, |format| format.length.bytes());
         information + vnet
     }
 
@@ -189,8 +190,9 @@ impl NetDevice {
         !self.flags.contains(CreateFlags::NO_PI)
     }
 
-    pub(super) const fn has_vnet_header(&self) -> bool {
-        self.flags.contains(CreateFlags::VNET_HDR)
+    /// The format of the virtio-net header, if packets have one.
+    pub(crate) fn vnet_format(&self) -> Option<VnetFormat> {
+        self.flags.contains(CreateFlags::VNET_HDR).then_some(self.vnet_format)
     }
 }
 

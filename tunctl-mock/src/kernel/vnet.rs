@@ -2,7 +2,7 @@
 //! `virtio_net_hdr_to_skb`).
 
 use tunctl_core::Layer;
-use tunctl_packet::header::{Endian, VnetFormat, VnetHeader, VnetLength};
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 
 use crate::KernelProfile;
 use crate::kernel::Result;
@@ -10,13 +10,9 @@ use crate::kernel::Result;
 /// The packet is malformed: the kernel refuses it with `EINVAL`.
 pub(super) struct Malformed;
 
-/// The format of a header unless a program requests another (`TUNSETVNETHDRSZ`, `TUNSETVNETLE`), which the
-/// mock does not offer.
-const FORMAT: VnetFormat = VnetFormat::new(VnetLength::Basic, Endian::Native);
-pub(super) const LENGTH: usize = FORMAT.length.bytes();
-
-pub(super) fn parse(header: &[u8; LENGTH]) -> Result<VnetHeader, Malformed> {
-    VnetHeader::parse(FORMAT, header).map(|(header, _)| header).map_err(|_| Malformed)
+/// The header in front of a packet. What a longer one has beside the first ten bytes is not looked at.
+pub(super) fn parse(format: VnetFormat, header: &[u8]) -> Result<VnetHeader, Malformed> {
+    VnetHeader::parse(format, header).map(|(header, _)| header).map_err(|_| Malformed)
 }
 
 /// Whether the headers are inside of a packet of this length, which is asked before there is a buffer for it.

@@ -1,6 +1,6 @@
 //! The credentials of the program under test.
 
-use tunctl_core::{Cause, CreateOptions, Interface, TunBackend, TunDevice, Uid};
+use tunctl_core::{Cause, CreateOptions, Interface, Offload, Offloads, TunBackend, TunDevice, Uid};
 use tunctl_mock::{Caller, KernelProfile, MockBackend};
 
 use crate::tun;
@@ -64,27 +64,18 @@ fn kernels_differ_in_interfaces_of_nobody() {
 
 #[test]
 fn offloads_are_those_of_the_kernel() {
-    // Checksums alone, and with each kind of segments; ECN goes with TCP.
-    let old: &[u32] = &[0x0, 0x1, 0x3, 0x5, 0x7, 0xb, 0x11, 0x1f];
-    // Both halves of USO.
-    let since_6_12: &[u32] = &[0x61, 0x6b];
-    // Tunnels go with TCP or USO, and their checksums with tunnels.
-    let since_6_18: &[u32] = &[0x83, 0xe1, 0x183, 0x1e1, 0x1ff];
-    let no_checksums: &[u32] = &[0x2, 0x8, 0x10, 0x20, 0x60, 0x80, 0x100];
-    let alone: &[u32] = &[0x9, 0x21, 0x41, 0x69, 0x81, 0x91, 0x101, 0x103, 0x161, 0x181];
-    let unknown: &[u32] = &[0x200, 0x201, 0x3ff];
-    for (profile, accepted) in [
-        (KernelProfile::LINUX_6_1, vec![old]),
-        (KernelProfile::LINUX_6_12, vec![old, since_6_12]),
-        (KernelProfile::LINUX_6_18, vec![old, since_6_12, since_6_18]),
+    let (tunnel, both) = (Offloads::UDP_TUNNEL, Offloads::UDP_TUNNEL_CHECKSUM);
+    for (profile, unknown) in [
+        (KernelProfile::LINUX_6_1, vec![Offloads::USO, tunnel, both]),
+        (KernelProfile::LINUX_6_12, vec![tunnel, both]),
+        (KernelProfile::LINUX_6_18, vec![]),
     ] {
-        let device = tun(&MockBackend::with_profile(profile), "tun0");
-        for masks in [old, since_6_12, since_6_18, no_checksums, alone, unknown] {
-            for &mask in masks {
-                let outcome = device.set_offloads(mask).map_err(|error| error.raw_os_error());
-                let expected = if accepted.contains(&masks) { Ok(()) } else { Err(Some(22)) };
-                assert_eq!(outcome, expected, "{profile}: {mask:#x}");
-            }
+        let kernel = MockBackend::with_profile(profile);
+        let device = kernel.create(&CreateOptions::tun().vnet_header(true)).unwrap();
+        for mask in [Offloads::NONE, Offloads::CHECKSUM, Offloads::TSO_ECN, Offloads::USO, tunnel, both] {
+            let outcome = device.set_offloads(mask).map_err(|error| error.raw_os_error());
+            let expected = if unknown.contains(&mask) { Err(Some(22)) } else { Ok(()) };
+            assert_eq!(outcome, expected, "{profile}: {mask}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The headers that a device has in front of its packets.
 
-use super::{AddressFamily, EtherType, PacketInfo, System, Truncated, VnetFormat, VnetHeader};
+use super::{
+    AddressFamily, ChecksumError, EtherType, GsoType, PacketInfo, System, Truncated, VnetFormat, VnetHeader,
+};
 use crate::{Layer, ParseError};
 
 /// The kind of headers that a device has in front of each packet.
@@ -82,6 +84,48 @@ impl HeaderKind {
             (headers.address_family, rest) = (Some(header), behind);
         }
         Ok((headers, rest))
+    }
+
+    /// Completes the checksum of a packet, in the bytes that were read from a device, and says so in its
+    /// virtio-net header. Returns whether it lacked one.
+    ///
+    /// A device that takes packets without a checksum needs this alone to take them as it takes others. A
+    /// packet in segments stays as it is: each of its segments gets a checksum of its own.
+    ///
+    /// ```
+    /// use tunctl_packet::header::{HeaderKind, VnetFormat, VnetHeader};
+    /// use tunctl_packet::udp_packet;
+    ///
+    /// // With `TUN_F_CSUM`, a datagram from the device has the sum of its pseudo-header only.
+    /// let whole = udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, b"query")?;
+    /// let format = VnetFormat::default();
+    /// let mut read = [&[0; 10], &whole[..]].concat();
+    /// VnetHeader::default().with_checksum(20, 6).write(format, &mut read)?;
+    /// read[10 + 26..][..2].copy_from_slice(&[0x14, 0x21]);
+    ///
+    /// assert!(HeaderKind::Vnet(format).complete_checksum(&mut read)?);
+    /// assert_eq!(read[10..], whole);
+    /// assert!(!HeaderKind::Vnet(format).complete_checksum(&mut read)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ChecksumError`], by cause, with the bytes unchanged.
+    #[doc(alias = "VIRTIO_NET_HDR_F_NEEDS_CSUM")]
+    pub fn complete_checksum(self, bytes: &mut [u8]) -> Result<bool, ChecksumError> {
+        let (headers, _) = self.parse(bytes)?;
+        let (headers_bytes, packet) = bytes.split_at_mut(self.length());
+        match headers.vnet() {
+            Some(vnet) if vnet.gso_type() == GsoType::None => {
+                let completed = vnet.complete_checksum(packet)?;
+                if completed {
+                    headers.with_vnet(vnet.without_checksum()).write(headers_bytes)?;
+                }
+                Ok(completed)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The headers that a packet needs in order to be written to a device of this layer.

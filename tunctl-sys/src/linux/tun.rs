@@ -1,8 +1,8 @@
 //! The requests of the TUN/TAP driver, one function each.
 //!
 //! Every function takes a descriptor of `/dev/net/tun`. For any other file it fails with `ENOTTY` and makes
-//! no request: [`TunDriver`] recognises its node by the device number, at the price of one `fstat(2)`, which a
-//! [`TunFile`] pays once.
+//! no request: [`TunDriver`] recognises its node by the device number, at the price of one `fstat(2)`, which
+//! a [`TunFile`] pays once.
 //!
 //! That check is what makes the functions safe, because these numbers mean something to other files, too:
 //!

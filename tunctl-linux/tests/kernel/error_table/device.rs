@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use tunctl_core::{
-    Cause, CreateOptions, Error, Gid, Interrupter, Operation, Queues, TunBackend, TunDevice, Uid,
+    Cause, CreateOptions, Error, Gid, Interrupter, Offload, Offloads, Operation, Queues, TunBackend,
+    TunDevice, Uid,
 };
 use tunctl_linux::LinuxDevice;
+use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 use tunctl_testing::ip;
 
 use super::super::support::{address, backend, create, name, open, refused, socket, tap, tun};
 use super::{Place, Row, here};
 
 pub(super) fn rows() -> Vec<Row> {
-    [attaching(), queues(), gone(), unmapped(), receiving(), sending()].into_iter().flatten().collect()
+    [attaching(), offloading(), queues(), gone(), unmapped(), receiving(), sending()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn new(name: &str) -> Error {
@@ -41,6 +46,66 @@ fn exhaust_a_pattern() -> Error {
 fn one_queue_too_many() -> Error {
     let _devices = backend().create_queues(&CreateOptions::tun().name("many"), 256).unwrap();
     refused(open(multi(), "many"))
+}
+
+fn vnet(format: VnetFormat) -> CreateOptions {
+    multi().vnet_format(format)
+}
+
+/// A byte order that few kernels know on this machine.
+fn foreign_order() -> VnetFormat {
+    let endian = if cfg!(target_endian = "little") { Endian::Big } else { Endian::Little };
+    VnetFormat::new(VnetLength::Buffers, endian)
+}
+
+fn offloading() -> Vec<Row> {
+    use Operation as O;
+    const TWELVE: VnetFormat = VnetFormat::new(VnetLength::Buffers, Endian::Native);
+    let bare = (Cause::NoVnetHeader, "have no virtio-net header");
+    let not_known = (Cause::InvalidValue, "this kernel knows no");
+    vec![
+        here(
+            O::Create,
+            &[],
+            "offloads are named, and no virtio-net header",
+            (Cause::InvalidOptions, "need a virtio-net header"),
+            || refused(backend().create(&CreateOptions::tun().offloads(Offloads::TSO))),
+        ),
+        here(
+            O::Create,
+            &[Errno::EINVAL],
+            "the byte order of the virtio-net header is unknown",
+            not_known,
+            || refused(backend().create(&CreateOptions::tun().vnet_format(foreign_order()))),
+        ),
+        here(
+            O::Open,
+            &[],
+            "its other queues have a virtio-net header of another format",
+            (Cause::HeaderMismatch, "its other queues use a virtio-net header of 12 bytes"),
+            || open_held(vnet(TWELVE), vnet(VnetFormat::default())),
+        ),
+        here(
+            O::Open,
+            &[],
+            "its other queues take other offloads",
+            (Cause::Busy, "its other queues share their offloads, which are: csum, tso4"),
+            || {
+                let held = vnet(TWELVE).offloads(Offloads::TSO4);
+                open_held(held, vnet(TWELVE).offloads(Offloads::NONE))
+            },
+        ),
+        here(O::SetOffloads, &[], "its packets have no virtio-net header", bare, || {
+            refused(tun("tun0").set_offloads(Offloads::CHECKSUM))
+        }),
+        here(O::SetVnetFormat, &[], "its packets have no virtio-net header", bare, || {
+            refused(tun("tun0").set_vnet_format(VnetFormat::default()))
+        }),
+        here(O::SetVnetFormat, &[Errno::EINVAL], "the byte order is unknown", not_known, || {
+            let options = CreateOptions::tun().vnet_header(true);
+            refused(create(options, "tun0").set_vnet_format(foreign_order()))
+        }),
+    ]
 }
 
 fn attaching() -> Vec<Row> {

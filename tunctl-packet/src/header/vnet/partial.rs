@@ -2,6 +2,7 @@
 
 use super::VnetHeader;
 use crate::checksum;
+use crate::header::Truncated;
 
 /// The offset of the checksum in the header of UDP and UDP-Lite. In only these, a checksum of zero means that
 /// there is none.
@@ -11,6 +12,9 @@ pub(super) const UDP_OFFSET: u16 = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChecksumError {
+    /// The bytes end within the headers in front of the packet.
+    #[error("{0}")]
+    Truncated(#[from] Truncated),
     /// The checksum's place is outside of the packet.
     #[error("the checksum belongs {offset} bytes behind byte {start}, and the packet has {length} bytes")]
     OutOfPacket {
