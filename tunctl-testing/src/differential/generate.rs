@@ -3,10 +3,12 @@
 
 use tunctl_core::{CreateFlags, Readiness, State};
 
+use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
+
 use crate::differential::interface_call::InterfaceCall;
 use crate::differential::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::differential::packets;
-use crate::differential::pools::{IDS, INDICES, NAMES, ODD_NAMES, PATTERNS, UNMAPPED, address};
+use crate::differential::pools::{IDS, INDICES, NAMES, ODD_NAMES, OFFLOADS, PATTERNS, UNMAPPED, address};
 use crate::differential::random::Random;
 use crate::differential::world::{Held, Known, View};
 
@@ -121,7 +123,7 @@ fn device(random: &mut Random, view: &View) -> Op {
     }
     match random.below(100) {
         0..=25 => {
-            let packet = packets::to_send(random, flags);
+            let packet = packets::to_send(random, flags, held.map_or(0, |held| held.vnet));
             let cuts = match random.below(80) {
                 // As many as a call takes, or one more.
                 0 => Some(vec![0; 1023 + random.below(2)]),
@@ -131,6 +133,16 @@ fn device(random: &mut Random, view: &View) -> Op {
             Op::Send { slot, packet, cuts }
         }
         26..=47 => Op::Receive { slot, room: room(random, readable), patience: patience(random) },
+        48..=51 if flags.contains(CreateFlags::VNET_HDR) || random.one_of(1, 8) => match random.below(4) {
+            0 => Op::Offloads { slot },
+            1 | 2 => Op::SetOffloads { slot, offloads: *random.pick(OFFLOADS) },
+            _ => {
+                // The fields of a tunnel's header are no part of the model.
+                let length = *random.pick(&[VnetLength::Basic, VnetLength::Buffers, VnetLength::Hash]);
+                let endian = *random.pick(&[Endian::Native, Endian::Little, Endian::Big]);
+                Op::SetVnetFormat { slot, format: VnetFormat::new(length, endian) }
+            }
+        },
         48..=54 => {
             let count = if random.one_of(1, 20) { 1023 + random.below(3) } else { random.below(4) };
             let rooms = (0..count).map(|_| room(random, readable) / 2).collect();

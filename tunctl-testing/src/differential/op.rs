@@ -1,6 +1,7 @@
 //! The operations that a sequence is made of, as plain values: so they can be replayed, shrunk and printed.
 
-use tunctl_core::{Operation, Readiness};
+use tunctl_core::{Offloads, Operation, Readiness};
+use tunctl_packet::header::VnetFormat;
 
 use crate::differential::interface_call::InterfaceCall;
 
@@ -78,6 +79,18 @@ pub(crate) enum Op {
     Queue {
         slot: usize,
         attached: bool,
+    },
+    /// Which packets the program takes unfinished.
+    SetOffloads {
+        slot: usize,
+        offloads: Offloads,
+    },
+    Offloads {
+        slot: usize,
+    },
+    SetVnetFormat {
+        slot: usize,
+        format: VnetFormat,
     },
     /// The program sends a packet of this flow, and the system answers it: which of several queues the answer
     /// reaches.
@@ -193,6 +206,9 @@ impl Op {
             Self::SetGroup { .. } => Operation::SetGroup,
             Self::Queue { attached: true, .. } => Operation::AttachQueue,
             Self::Queue { attached: false, .. } => Operation::DetachQueue,
+            Self::SetOffloads { .. } => Operation::SetOffloads,
+            Self::Offloads { .. } => Operation::Inspect,
+            Self::SetVnetFormat { .. } => Operation::SetVnetFormat,
             Self::Up { .. } => Operation::Up,
             Self::Down { .. } => Operation::Down,
             Self::Interface { call, .. } => return call.operation(),
@@ -237,6 +253,9 @@ impl Op {
             | Self::SetOwner { slot, .. }
             | Self::SetGroup { slot, .. }
             | Self::Queue { slot, .. }
+            | Self::SetOffloads { slot, .. }
+            | Self::Offloads { slot }
+            | Self::SetVnetFormat { slot, .. }
             | Self::Reply { slot, .. }
             | Self::Up { slot, .. }
             | Self::Down { slot } => Some(On::Slot(*slot)),

@@ -17,7 +17,9 @@ const ARP: u16 = 0x0806;
 const IPV6: u16 = 0x86dd;
 
 /// What a program might write to a device with these flags.
-pub(crate) fn to_send(random: &mut Random, flags: CreateFlags) -> Vec<u8> {
+///
+/// `vnet` is the length of its virtio-net header.
+pub(crate) fn to_send(random: &mut Random, flags: CreateFlags, vnet: usize) -> Vec<u8> {
     if random.one_of(1, 40) {
         return Vec::new();
     }
@@ -30,6 +32,8 @@ pub(crate) fn to_send(random: &mut Random, flags: CreateFlags) -> Vec<u8> {
     }
     if flags.contains(CreateFlags::VNET_HDR) != confused {
         packet.extend(vnet_header(random, body.len()));
+        // What a longer header has more is not looked at.
+        packet.extend(random.bytes(vnet.saturating_sub(10)));
     }
     packet.extend(body);
     if random.one_of(1, 12) {
@@ -58,7 +62,7 @@ pub(crate) fn to_inject(random: &mut Random, is_tun: bool) -> Vec<u8> {
 }
 
 /// A packet of a flow from a program with these flags, and the system's answer to it.
-pub(crate) fn conversation(flow: u8, flags: CreateFlags) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn conversation(flow: u8, flags: CreateFlags, vnet: usize) -> (Vec<u8>, Vec<u8>) {
     let packet = |[from, to]: [[u8; 4]; 2], ports: [u8; 4]| {
         let header = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0];
         let packet = [&header[..], &from, &to, &ports, &[0, 8, 0, 0]].concat();
@@ -69,9 +73,7 @@ pub(crate) fn conversation(flow: u8, flags: CreateFlags) -> (Vec<u8>, Vec<u8>) {
     if !flags.contains(CreateFlags::NO_PI) {
         sent.extend([0, 0, 8, 0]);
     }
-    if flags.contains(CreateFlags::VNET_HDR) {
-        sent.extend([0; 10]);
-    }
+    sent.extend(vec![0; vnet]);
     sent.extend(packet([FAR, NEAR], [0, 53, 16, flow]));
     (sent, packet([NEAR, FAR], [16, flow, 0, 53]))
 }

@@ -1,5 +1,7 @@
 //! The values that sequences are made of: few of each, so that they meet again.
 
+use tunctl_core::Offloads;
+
 use crate::differential::random::Random;
 
 /// The MAC addresses that are set; others are a kernel's choice.
@@ -17,6 +19,15 @@ pub(crate) const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x 
 /// never comes back.
 pub(crate) const ODD_NEW_NAMES: &[&str] = &["lo", "a:b", "x y", "..", "a%"];
 pub(crate) const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
+pub(crate) const OFFLOADS: &[Offloads] = &[
+    Offloads::NONE,
+    Offloads::CHECKSUM,
+    Offloads::TSO4,
+    Offloads::TSO,
+    Offloads::TSO_ECN,
+    Offloads::USO,
+    Offloads::UDP_TUNNEL_CHECKSUM,
+];
 /// That of `lo`, those that kernels give to new interfaces, and some that nobody has yet.
 pub(crate) const INDICES: &[u32] = &[1, 2, 3, 4, 5, 7, 4077];
 pub(crate) const IDS: &[u32] = &[0, 4001, 4002];

@@ -30,7 +30,9 @@ pub(crate) fn render(release: &str, seed: u64, case: u64, difference: &Differenc
     }
     let _ = writeln!(text, "#[test]\nfn seed_{seed}_case_{case}() {{");
     text.push_str("    use tunctl_conformance::{Harness, Observation, PollState, refused};\n");
-    text.push_str("    use tunctl_core::*;\n\n");
+    text.push_str(
+        "    use tunctl_core::*;\n    use tunctl_packet::header::{Endian, VnetFormat, VnetLength};\n\n",
+    );
     let _ = writeln!(text, "    let profile = tunctl_mock::KernelProfile::of_release({release:?});");
     text.push_str("    let harness = &tunctl_mock::conformance::MockHarness::new(profile);\n");
     text.push_str("    let backend = harness.backend();\n");
@@ -164,6 +166,7 @@ impl Writer {
             Answer::Info(value) => self.debug(&call, &format!("{value:?}")),
             Answer::Infos(value) => self.debug(&call, &format!("{value:?}")),
             Answer::Addresses(value) => self.debug(&call, &format!("{value:?}")),
+            Answer::Offloads(value) => self.debug(&call, &format!("{value:?}")),
             Answer::Statistics(value) => self.debug(&call, &format!("{value:?}")),
             other => self.line(&format!("let _ = {call}; // {other:?}")),
         }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use tunctl_conformance::PollState;
 use tunctl_core::{
-    Cause, CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Operation,
-    Statistics,
+    Cause, CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Offloads,
+    Operation, Statistics,
 };
 
 use crate::differential::op::SLOTS;
@@ -52,6 +52,7 @@ pub(crate) enum Answer {
     Infos(Vec<InterfaceInfo>),
     Addresses(Vec<InterfaceAddress>),
     Statistics(Statistics),
+    Offloads(Offloads),
     /// How many packets from the system reached a queue, and, where the kernel chose the queue, the packets
     /// of all queues before and after.
     Injected {
@@ -156,6 +157,7 @@ impl fmt::Debug for Answer {
             Self::Info(info) => info.fmt(f),
             Self::Infos(infos) => infos.fmt(f),
             Self::Addresses(addresses) => addresses.fmt(f),
+            Self::Offloads(value) => write!(f, "{value:?}"),
             Self::Statistics(statistics) => statistics.fmt(f),
             Self::Injected { reached, before, after } => {
                 write!(f, "{reached} reached a queue")?;

@@ -15,6 +15,8 @@ use events::Watchers;
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState};
 use tunctl_core::{Interface, InterfaceIndex, Statistics, TunBackend, TunDevice};
 
+use tunctl_packet::header::HeaderKind;
+
 use crate::differential::op::{Caller, On, Op, SLOTS};
 use crate::differential::seen::{Answer, Refusal, Seen};
 
@@ -47,6 +49,8 @@ struct Slot<D> {
 struct Watch {
     index: InterfaceIndex,
     observation: Box<dyn Observation>,
+    /// It began with the present operation.
+    is_new: bool,
 }
 
 /// What a generator may know of a world.
@@ -70,6 +74,8 @@ pub(crate) struct Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) flags: u16,
+    /// The bytes of its virtio-net header, if it has one.
+    pub(crate) vnet: usize,
     /// `None`: its interface is gone.
     pub(crate) name: Option<String>,
     pub(crate) poll: PollState,
@@ -107,8 +113,13 @@ impl<H: Harness> World<H> {
             self.hear_of_addresses();
         }
         let events = self.events();
+        let seen =
+            Seen { answer, polls: self.polls(), counted: self.counted(), received: self.received(), events };
+        self.forget_whose_index_is_anothers();
+        self.watch_new_interfaces();
+        self.watches.iter_mut().for_each(|watch| watch.is_new = false);
         self.hear_of_new_interfaces();
-        Seen { answer, polls: self.polls(), counted: self.counted(), received: self.received(), events }
+        seen
     }
 
     /// A lasting change of caller is a change around each operation that follows: the harness itself stays
@@ -152,6 +163,13 @@ impl<H: Harness> World<H> {
                 }
                 answer
             }
+            Op::SetVnetFormat { slot, format } => match &mut self.slots[*slot] {
+                Some(slot) => match self.harness.set_vnet_format(&mut slot.device, *format) {
+                    Some(outcome) => Answer::of(outcome, |()| Answer::Done),
+                    None => Answer::Absent,
+                },
+                None => Answer::Absent,
+            },
             op => self.on_device(op),
         }
     }
@@ -210,9 +228,25 @@ impl<H: Harness> World<H> {
             if self.watches.iter().any(|watch| watch.index == index) {
                 continue;
             }
-            if let Ok(name) = slot.device.name() {
+            let Ok(name) = slot.device.name() else { continue };
+            // One that was moved may have a namesake here.
+            let here = self.harness.backend().interface(&name);
+            if here.is_ok_and(|here| here.index() == index) {
                 let observation = self.harness.observe(&name);
-                self.watches.push(Watch { index, observation });
+                self.watches.push(Watch { index, observation, is_new: true });
+            }
+        }
+    }
+
+    /// A program can choose an index that an interface had before. What comes from the new one is not the
+    /// old one's.
+    fn forget_whose_index_is_anothers(&mut self) {
+        let Some(watchers) = &mut self.watchers else { return };
+        for index in watchers.take_created() {
+            let known = self.watches.len();
+            self.watches.retain(|watch| watch.index != index || watch.is_new);
+            if self.watches.len() < known {
+                watchers.forget(index);
             }
         }
     }
@@ -241,6 +275,7 @@ impl<H: Harness> World<H> {
     pub(crate) fn view(&self) -> View {
         let held = |slot: &Slot<DeviceOf<H>>| Held {
             flags: slot.device.flags().bits(),
+            vnet: vnet_length(slot.device.header_kind()),
             name: slot.device.name().ok().map(|name| name.to_string()),
             poll: self.harness.poll_state(&slot.device),
         };
@@ -259,5 +294,13 @@ impl<H: Harness> World<H> {
             // Refused if it is gone already, and then there is nothing to wait for.
             let _ = slot.device.set_persist(true);
         }
+    }
+}
+
+/// The bytes of the virtio-net header; 0 if there is none.
+pub(crate) const fn vnet_length(headers: HeaderKind) -> usize {
+    match headers {
+        HeaderKind::Vnet(format) | HeaderKind::PacketInfoAndVnet(format) => format.length.bytes(),
+        _ => 0,
     }
 }

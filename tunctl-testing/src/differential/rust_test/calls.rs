@@ -47,6 +47,16 @@ pub(super) fn expression(op: &Op) -> String {
         Op::SetOwner { slot, id } => format!("d{slot}.set_owner(Uid::new({id}).unwrap())"),
         Op::SetGroup { slot, id } => format!("d{slot}.set_group(Gid::new({id}).unwrap())"),
         Op::Queue { slot, attached } => format!("harness.set_queue(&d{slot}, {attached}).unwrap()"),
+        Op::SetOffloads { slot, offloads } => {
+            let bits = offloads.bits();
+            format!("harness.set_offloads(&d{slot}, Offloads::from_bits({bits:#x}).unwrap()).unwrap()")
+        }
+        Op::Offloads { slot } => format!("harness.offloads(&d{slot}).unwrap()"),
+        Op::SetVnetFormat { slot, format } => {
+            let (length, endian) = (format.length, format.endian);
+            let format = format!("VnetFormat::new(VnetLength::{length:?}, Endian::{endian:?})");
+            format!("harness.set_vnet_format(&mut d{slot}, {format}).unwrap()")
+        }
         Op::Up { slot, address } => format!("d{slot}.up({address:?}.parse().unwrap())"),
         Op::Down { slot } => format!("d{slot}.down()"),
         Op::List => {

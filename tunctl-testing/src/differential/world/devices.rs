@@ -146,6 +146,14 @@ pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) ->
             Some(outcome) => Answer::of(outcome, done),
             None => Answer::Absent,
         },
+        Op::SetOffloads { offloads, .. } => match harness.set_offloads(device, *offloads) {
+            Some(outcome) => Answer::of(outcome, done),
+            None => Answer::Absent,
+        },
+        Op::Offloads { .. } => match harness.offloads(device) {
+            Some(outcome) => Answer::of(outcome, Answer::Offloads),
+            None => Answer::Absent,
+        },
         Op::Up { address, .. } => match address.parse() {
             Ok(address) => Answer::of(device.up(address), done),
             Err(_) => Answer::Absent,

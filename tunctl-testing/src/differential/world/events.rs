@@ -20,13 +20,16 @@ pub(super) struct Watchers {
     carriers: BTreeMap<InterfaceIndex, bool>,
     /// The addresses of which events have said that they are there.
     addresses: BTreeSet<(InterfaceIndex, String)>,
+    /// Those that were created since these were taken.
+    created: Vec<InterfaceIndex>,
 }
 
 impl Watchers {
     /// Watches all interfaces, of which there are none yet. `None`: the backend has no events.
     pub(super) fn new<H: Harness>(harness: &H) -> Option<Self> {
         let all = harness.events(None)?.unwrap_or_else(|error| panic!("{error}"));
-        Some(Self { all, own: Vec::new(), carriers: BTreeMap::new(), addresses: BTreeSet::new() })
+        let (own, created) = (Vec::new(), Vec::new());
+        Some(Self { all, own, carriers: BTreeMap::new(), addresses: BTreeSet::new(), created })
     }
 
     /// Whether the interface has a carrier, as far as events have said.
@@ -43,8 +46,20 @@ impl Watchers {
         std::iter::once(all).chain(own).map(|events| lines(&events)).collect()
     }
 
+    pub(super) fn take_created(&mut self) -> Vec<InterfaceIndex> {
+        std::mem::take(&mut self.created)
+    }
+
+    /// Its index is another's by now.
+    pub(super) fn forget(&mut self, index: InterfaceIndex) {
+        self.own.retain(|(known, _)| *known != index);
+    }
+
     fn note(&mut self, event: &InterfaceEvent) {
         let (Some(index), Some(change)) = (event.index(), event.change()) else { return };
+        if matches!(change, InterfaceChange::Created) {
+            self.created.push(index);
+        }
         match change {
             InterfaceChange::Created | InterfaceChange::CarrierOn => drop(self.carriers.insert(index, true)),
             InterfaceChange::CarrierOff => drop(self.carriers.insert(index, false)),

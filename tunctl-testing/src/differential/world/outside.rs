@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tunctl_conformance::Harness;
 use tunctl_core::{CreateFlags, Interface, InterfaceInfo, InterfaceName, Layer, TunDevice};
 
-use super::{Slot, World};
+use super::{Slot, World, vnet_length};
 use crate::differential::op::System;
 use crate::differential::packets;
 use crate::differential::seen::{Answer, Refusal};
@@ -82,7 +82,7 @@ impl<H: Harness> World<H> {
             return Answer::Absent;
         }
         let before = self.drained(&name);
-        let (sent, answer) = packets::conversation(flow, device.flags());
+        let (sent, answer) = packets::conversation(flow, device.flags(), vnet_length(device.header_kind()));
         if let Err(error) = device.try_send(&sent) {
             return Answer::Refused(Refusal::from(&error));
         }
