@@ -33,6 +33,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         without_the_capability_a_descriptor_is_adopted,
         a_device_opened_without_the_capability_configures_once_it_is_adopted_with_it,
         without_the_capability_an_interface_elsewhere_is_unknown,
+        without_the_capability_packets_are_offered_only_where_a_namesake_is_alike,
     ];
     let as_others = as_others.into_iter().map(|case| case.needs(Need::OtherUsers));
     by_anyone.into_iter().chain(as_others).collect()
@@ -289,4 +290,42 @@ fn without_the_capability_an_interface_elsewhere_is_unknown<H: Harness>(harness:
     });
     assert!(harness.report_elsewhere(&name("tun0")).is_none());
     assert_eq!(report(harness, "tun0").mtu.get(), 1500);
+}
+
+/// Which interface a descriptor is attached to shows by what the interfaces count of packets that cannot be
+/// read. None is offered for a namesake that the descriptor cannot be attached to.
+fn without_the_capability_packets_are_offered_only_where_a_namesake_is_alike<H: Harness>(harness: &H) {
+    let tun = CreateOptions::tun;
+    let (vnet, several) = (tun().vnet_header(true), tun().multi_queue(true));
+    let rows = [
+        // Two for the namesake, and one to see whether there is packet information.
+        (tun(), tun(), 3),
+        (tun(), CreateOptions::tap(), 1),
+        (tun(), vnet.clone(), 1),
+        (tun(), several.clone(), 1),
+        (tun(), tun().persistent(true), 1),
+        // With a virtio-net header, what is too short for one shows it, and is not counted.
+        (vnet.clone(), vnet.clone(), 2),
+        (vnet.clone(), tun(), 0),
+        (vnet.clone(), vnet.clone().multi_queue(true), 0),
+        (several.clone(), several, 3),
+    ];
+    for (ours, theirs, offered) in rows {
+        let what = format!("{} beside {}", ours.get_flags(), theirs.get_flags());
+        let device = match harness.backend().create(&ours.name("tun0")) {
+            Err(error) if error.cause() == Cause::Unsupported => return not_applicable(NO_DESCRIPTORS),
+            device => device.unwrap(),
+        };
+        let Some(fd) = handed_over(harness, device) else { return };
+        let Some(elsewhere) = harness.backend_elsewhere() else { return not_applicable(NO_DESCRIPTORS) };
+        harness.move_to_namespace(&name("tun0"));
+        let namesake = create(harness, theirs, "tun0");
+        let (mut fd, mut device) = (Some(fd), None);
+        as_user(harness, 4001, 4001, || device = Some(adopted(harness, fd.take().unwrap())));
+        let moved = elsewhere.unwrap().interface(&name("tun0")).unwrap();
+        assert_eq!(moved.statistics().unwrap().from_program.dropped, offered, "{what}");
+        assert_eq!(namesake.interface().statistics().unwrap().from_program.dropped, 0, "{what}");
+        namesake.destroy().unwrap();
+        drop(device);
+    }
 }

@@ -6,15 +6,15 @@ use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 use crate::case::{Case, suite};
 use crate::expect::{
     create, errno, exists, frame, ipv4, name, named, not_applicable, open, persistent, received, refused,
-    refused_with, report, up,
+    refused_with, report, uid, up,
 };
 use crate::queues::{assert_queues, several};
 use crate::reading::inject;
 use crate::writing::assert_sent;
-use crate::{DeviceOf, Harness};
+use crate::{DeviceOf, Harness, Need};
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
-    suite![Queues:
+    let by_anyone = suite![Queues:
         offloads_are_reported_as_they_were_set,
         offloads_that_the_kernel_does_not_know_are_refused_and_change_nothing,
         offloads_of_new_options_are_those_of_the_interface,
@@ -31,7 +31,10 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         flags_that_not_every_kernel_has_are_refused_or_are_there,
         fragments_are_for_a_tap_with_napi,
         a_device_that_asks_for_no_carrier_leaves_the_interface_without,
-    ]
+    ];
+    let as_others = suite![Permission: fragments_take_the_capability_of_the_owner_too];
+    let as_others = as_others.into_iter().map(|case| case.needs(Need::OtherUsers));
+    by_anyone.into_iter().chain(as_others).collect()
 }
 
 /// Those that a program may ask for, the oldest first.
@@ -320,4 +323,19 @@ fn a_device_that_asks_for_no_carrier_leaves_the_interface_without<H: Harness>(ha
     assert_eq!(report(harness, "tun0").carrier, Some(true));
     inject(harness, "tun0", &ipv4(60));
     assert_eq!(received(&device), ipv4(60));
+}
+
+fn fragments_take_the_capability_of_the_owner_too<H: Harness>(harness: &H) {
+    let options = named(CreateOptions::tap().persistent(true).owner(uid(4001)), "mine");
+    match harness.backend().create(&options) {
+        Err(error) if error.cause() == Cause::Unsupported => return not_applicable("there are no owners"),
+        device => drop(device.unwrap()),
+    }
+    let mut refusal = None;
+    harness.as_caller(4001, 4001, false, &mut || {
+        drop(open(harness, CreateOptions::tap().napi(true), "mine").unwrap());
+        refusal = Some(open(harness, CreateOptions::tap().napi_fragments(true), "mine").map(drop));
+    });
+    refused_with(refusal.unwrap(), Cause::MissingCapability, errno::EPERM);
+    harness.delete(&name("mine"));
 }

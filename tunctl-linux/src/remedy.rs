@@ -98,8 +98,13 @@ pub(crate) fn attach(errno: Errno, attempt: Attempt<'_>, context: &CallerContext
         (Errno::ENFILE | Errno::EEXIST, None) => Reason::new(Cause::Exists)
             .with_detail("every number that the pattern could take is taken")
             .with_remedy("Choose another pattern, or delete interfaces that are not needed."),
-        (Errno::EPERM, _) if flags.contains(CreateFlags::NAPI_FRAGS) && context.is_privileged() => {
-            fragments_refused()
+        // The kernel asks for this right before it looks whose the interface is.
+        (Errno::EPERM, _) if flags.contains(CreateFlags::NAPI_FRAGS) => {
+            if context.is_privileged() {
+                fragments_refused()
+            } else {
+                unprivileged(context)
+            }
         }
         (Errno::EPERM, Some(Link::Tun(info)))
             if (info.owner.is_some() || info.group.is_some()) && !context.is_privileged() =>

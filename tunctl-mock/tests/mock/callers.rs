@@ -79,3 +79,12 @@ fn offloads_are_those_of_the_kernel() {
         }
     }
 }
+
+#[test]
+fn a_flag_that_the_model_does_not_have_is_refused_and_leaves_nothing() {
+    let kernel = MockBackend::new();
+    let error = kernel.create(&CreateOptions::tun().backpressure(true)).unwrap_err();
+    assert_eq!((error.cause(), error.raw_os_error()), (Cause::Unsupported, None));
+    assert!(error.to_string().contains("backpressure"), "{error}");
+    assert!(kernel.interfaces().unwrap().is_empty());
+}
