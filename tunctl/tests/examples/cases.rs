@@ -8,6 +8,8 @@ mod active;
 mod handover;
 #[path = "../../examples/mio_echo.rs"]
 mod mio_echo;
+#[path = "../../examples/queue_threads.rs"]
+mod queue_threads;
 #[path = "../../examples/three_namespaces.rs"]
 mod three_namespaces;
 #[path = "../../examples/tokio_echo.rs"]
@@ -17,9 +19,11 @@ mod vmm_tap;
 #[path = "../../examples/wait_for_up.rs"]
 mod wait_for_up;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -67,6 +71,47 @@ fn process_time() -> Duration {
         text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok()).unwrap_or(0)
     };
     Duration::from_nanos(threads.map(|thread| used(thread.unwrap())).sum())
+}
+
+/// A thousand flows of ten datagrams each. No flow is seen by two queues, and each comes back in order.
+fn each_flow_keeps_its_queue_and_its_order() {
+    const SOCKETS: usize = 20;
+    const PORTS: u16 = 50;
+    // All that wait have room in one queue.
+    const AT_ONCE: u16 = 2;
+    thread::scope(|scope| {
+        let program = scope.spawn(|| queue_threads::on_the_kernel(4));
+        while !exists("flow0") || !addresses("flow0").iter().any(|address| address["local"] == "10.78.0.1") {
+            assert!(!program.is_finished(), "it ended by itself: {:?}", program.join());
+            thread::sleep(Duration::from_millis(10));
+        }
+        let bound = || UdpSocket::bind("10.78.0.1:0").unwrap();
+        let sockets: Vec<_> = std::iter::repeat_with(bound).take(SOCKETS).collect();
+        for first in (0..PORTS).step_by(AT_ONCE.into()) {
+            for number in 0..10_u8 {
+                for socket in &sockets {
+                    for port in first..first + AT_ONCE {
+                        socket.send_to(&[number], ("10.78.0.2", 7000 + port)).unwrap();
+                    }
+                }
+            }
+            for socket in &sockets {
+                socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                let mut next = BTreeMap::new();
+                for _ in 0..10 * AT_ONCE {
+                    let mut number = [0];
+                    let (_, from) = socket.recv_from(&mut number).unwrap();
+                    let expected = next.entry(from.port()).or_insert(0);
+                    assert_eq!(number[0], *expected, "of {from}");
+                    *expected += 1;
+                }
+            }
+        }
+        ip("link delete flow0");
+        let flows = program.join().unwrap().unwrap();
+        assert_eq!(flows.iter().sum::<usize>(), SOCKETS * usize::from(PORTS), "{flows:?}");
+        assert!(flows.iter().all(|flows| *flows > 100), "{flows:?}");
+    });
 }
 
 /// The sender waits while the interface is down, and uses next to no processor time.
@@ -134,6 +179,7 @@ pub(crate) fn main() -> ExitCode {
         case!(tokio_echo_answers),
         case!(active_answers),
         case!(a_sender_waits_for_up),
+        case!(each_flow_keeps_its_queue_and_its_order),
         unprivileged,
         case!(a_monitor_without_any_right_has_four_queues_on_a_bridge)
             .entry("monitor", monitor_a_machine)
