@@ -229,6 +229,7 @@ fn assert_told<H: Harness>(harness: &H, text: &str) {
     let told = found.info().unwrap();
     let mut reported = report(harness, text);
     reported.queues = reported.queues.or(told.queues);
+    reported.detached_queues = reported.detached_queues.or(told.detached_queues);
     assert_eq!(told, reported);
 }
 

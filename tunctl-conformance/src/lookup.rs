@@ -92,6 +92,7 @@ fn what_the_backend_says_of_an_interface_is_what_the_system_says<H: Harness>(har
     let said = device.interface().info().unwrap();
     let mut reported = report(harness, "tap0");
     reported.queues = reported.queues.or(said.queues);
+    reported.detached_queues = reported.detached_queues.or(said.detached_queues);
     assert_eq!(said, reported);
     assert_eq!((said.mtu.get(), said.state, said.persistent), (1400, State::Up, true));
 }

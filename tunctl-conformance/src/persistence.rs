@@ -115,7 +115,7 @@ fn an_opener_takes_back_the_persistence_that_another_gave<H: Harness>(harness: &
 /// What the system reports, but for the queues, which come and go, and take the carrier along.
 fn kept<H: Harness>(harness: &H, text: &str) -> InterfaceInfo {
     let mut info = report(harness, text);
-    (info.queues, info.carrier) = (None, None);
+    (info.queues, info.detached_queues, info.carrier) = (None, None, None);
     info
 }
 

@@ -182,11 +182,16 @@ fn detached_queues_are_counted_too<H: Harness>(harness: &H) {
     if !switched(harness, &first, false) {
         return;
     }
+    let detached = || harness.backend().interface(&name("many")).unwrap().info().unwrap().detached_queues;
     assert_queues(harness, "many", 2);
+    assert_eq!(detached(), Some(1));
     switched(harness, &second, false);
     assert_queues(harness, "many", 2);
+    assert_eq!(detached(), Some(2));
     drop(first);
     assert_queues(harness, "many", 1);
+    switched(harness, &second, true);
+    assert_eq!(detached(), Some(0));
 }
 
 fn a_detached_queue_loses_its_packets<H: Harness>(harness: &H) {

@@ -69,6 +69,10 @@ pub struct InterfaceInfo {
     /// Linux counts the queues of a multi-queue interface. A single queue shows by the carrier alone: without
     /// one, a persistent interface is without device, or its carrier was switched off, and this is `None`.
     pub queues: Option<u32>,
+    /// How many of these queues are [detached](crate::Queues): out of service. `None` where the kernel does
+    /// not say, as Linux of an interface with a single queue, which is always in service.
+    #[doc(alias = "IFLA_TUN_NUM_DISABLED_QUEUES")]
+    pub detached_queues: Option<u32>,
 }
 
 impl InterfaceInfo {
@@ -90,6 +94,7 @@ impl InterfaceInfo {
             group: None,
             carrier: None,
             queues: None,
+            detached_queues: None,
         }
     }
 

@@ -7,6 +7,10 @@ use crate::{Result, TunDevice};
 /// A program that grows and shrinks its workers detaches the queues of those that rest, instead of closing
 /// them: a system may ask for a privilege to open a queue, and for none to attach it again.
 ///
+/// The system counts the queues of an interface that are detached
+/// ([`InterfaceInfo::detached_queues`](crate::InterfaceInfo::detached_queues)), and does not say which ones they
+/// are: whoever detaches a queue knows it.
+///
 /// # Platform
 ///
 /// Linux, and models of it.

@@ -321,6 +321,8 @@ impl NetDevice {
         info.group = self.group;
         info.carrier = Some(self.carrier);
         info.queues = self.reported_queues();
+        info.detached_queues =
+            if self.is_multi_queue() { u32::try_from(self.detached.len()).ok() } else { None };
         info
     }
 }

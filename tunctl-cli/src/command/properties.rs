@@ -66,6 +66,7 @@ pub(super) struct Report {
     group: Option<u32>,
     addresses: Vec<String>,
     queues: Option<u32>,
+    detached_queues: Option<u32>,
     /// `null` if somebody has it open, and is not seen from here.
     holders: Option<Vec<HolderReport>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,7 +168,7 @@ impl Report {
             ("owner", id(self.owner, user_name)),
             ("group", id(self.group, group_name)),
             ("addresses", or_none(self.addresses.join(", "))),
-            ("queues", or_unknown(self.queues)),
+            ("queues", self.queues_in_words()),
             ("queue_length", or_unknown(self.queue_length)),
             ("carrier", self.carrier.unwrap_or("unknown").to_owned()),
             ("master", or_none(Escaped::new(self.master.as_deref().unwrap_or_default()).to_string())),
@@ -224,6 +225,14 @@ impl Report {
         }
     }
 
+    fn queues_in_words(&self) -> String {
+        let queues = or_unknown(self.queues);
+        match self.detached_queues {
+            None | Some(0) => queues,
+            Some(detached) => format!("{queues}, of which {detached} detached"),
+        }
+    }
+
     fn holders_in_words(&self) -> String {
         let seen = self.holders.iter().flatten();
         let seen: Vec<_> =
@@ -259,6 +268,7 @@ impl From<InterfaceInfo> for Report {
             group: info.group.map(tunctl::Gid::get),
             addresses: Vec::new(),
             queues: info.queues,
+            detached_queues: info.detached_queues,
             holders: None,
             statistics: None,
             others: true,

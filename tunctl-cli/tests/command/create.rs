@@ -310,6 +310,7 @@ fn json_has_the_fields_that_are_promised() {
         "addresses",
         "carrier",
         "description",
+        "detached_queues",
         "flags",
         "group",
         "holders",

@@ -36,8 +36,8 @@ fn show_tells_what_iproute2_tells() {
     let expected = json!({
         "name": "t0", "index": link("t0").unwrap()["ifindex"], "layer": "tap", "flags": null, "mtu": 1400,
         "mac": "02:00:5e:10:00:07", "state": "up", "queue_length": 1000, "persistent": true, "owner": null, "group": null,
-        "description": null, "addresses": ["10.1.1.1/24", "fd01::1/48"], "queues": 0, "holders": [],
-        "carrier": "off", "master": null,
+        "description": null, "addresses": ["10.1.1.1/24", "fd01::1/48"], "queues": 0, "detached_queues": 0,
+        "holders": [], "carrier": "off", "master": null,
     });
     assert_eq!(told, expected);
     assert_eq!(sorted(&flags), ["multi_queue", "tap"]);

@@ -224,8 +224,9 @@ fn parse(answer: &Answer) -> Option<Link> {
     info.owner = word(data, ifla_tun::OWNER).and_then(Uid::new);
     info.group = word(data, ifla_tun::GROUP).and_then(Gid::new);
     info.carrier = byte(attributes, ifla::CARRIER).map(|on| on != 0);
+    info.detached_queues = word(data, ifla_tun::NUM_DISABLED_QUEUES);
     info.queues = match word(data, ifla_tun::NUM_QUEUES) {
-        Some(enabled) => Some(enabled + word(data, ifla_tun::NUM_DISABLED_QUEUES).unwrap_or(0)),
+        Some(enabled) => Some(enabled + info.detached_queues.unwrap_or(0)),
         // The kernel counts queues only where there may be several. A single one switches the carrier on and
         // off, as programs do; and an interface that is not persistent is there because it has one.
         None => (info.carrier == Some(true) || !info.persistent).then_some(1),
