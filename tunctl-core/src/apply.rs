@@ -39,12 +39,13 @@ pub(crate) fn apply_to<I: Interface>(
     let refused = |error: Error| error.with_name(name);
     let interface = &interface.unchecked();
     let steps = plan::steps(config, before).map_err(refused)?;
-    let added = addresses::added(config, &before.addresses);
+    let (first, last) = steps.split_at(Changes::begin(&steps));
+    first.iter().try_for_each(|step| step.run(interface))?;
     // If not all are made, some may be: each can be made twice.
-    let together = Changes::of(&steps, added, config.without_dad);
+    let together = Changes::of(last, addresses::added(config, before), config.without_dad);
     if !together.is_some_and(|changes| interface.change_together(&changes)) {
-        steps.iter().try_for_each(|step| step.run(interface))?;
-        addresses::add_missing(interface, config, &before.addresses)?;
+        last.iter().try_for_each(|step| step.run(interface))?;
+        addresses::add_missing(interface, config, before)?;
     }
     addresses::settle(interface, config, &before.addresses)
 }

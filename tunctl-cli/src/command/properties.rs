@@ -226,7 +226,7 @@ impl Report {
     }
 
     fn queues_in_words(&self) -> String {
-        let queues = or_unknown(self.queues);
+        let queues = self.queues.map_or_else(|| "unknown".to_owned(), |queues| queues.to_string());
         match self.detached_queues {
             None | Some(0) => queues,
             Some(detached) => format!("{queues}, of which {detached} detached"),

@@ -1,10 +1,16 @@
 //! The addresses of a configuration.
 
+use crate::config::Snapshot;
 use crate::{Cause, Interface, InterfaceAddress, InterfaceConfig, Result, State};
 
-/// The addresses that an interface is to have and has not.
-pub(super) fn added(config: &InterfaceConfig, before: &[InterfaceAddress]) -> Vec<InterfaceAddress> {
-    config.present.iter().copied().filter(|address| !contains(before, address)).collect()
+/// The addresses that an interface is to have and has not, and those of IPv6 that Linux takes with "down": in
+/// one request with it, they are never missing.
+pub(super) fn added(config: &InterfaceConfig, before: &Snapshot) -> Vec<InterfaceAddress> {
+    let missing = config.present.iter().copied().filter(|address| !contains(&before.addresses, address));
+    let goes_down = config.state == Some(State::Down) && before.info.state == State::Up;
+    let Wanted { kept, .. } = Wanted::of(config, &before.addresses);
+    let taken = kept.into_iter().filter(|address| goes_down && address.address().is_ipv6());
+    missing.chain(taken).collect()
 }
 
 /// Adds the addresses that are missing. This comes before any is removed, so that an interface is never
@@ -12,9 +18,9 @@ pub(super) fn added(config: &InterfaceConfig, before: &[InterfaceAddress]) -> Ve
 pub(super) fn add_missing<I: Interface>(
     interface: &I,
     config: &InterfaceConfig,
-    before: &[InterfaceAddress],
+    before: &Snapshot,
 ) -> Result<()> {
-    let Wanted { stale, .. } = Wanted::of(config, before);
+    let Wanted { stale, .. } = Wanted::of(config, &before.addresses);
     added(config, before).into_iter().try_for_each(|address| add(interface, config, address, &stale))
 }
 

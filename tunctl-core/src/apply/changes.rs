@@ -21,6 +21,13 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// The position from which on all steps can be made in one request.
+    pub(super) fn begin(steps: &[Step]) -> usize {
+        let is_alone =
+            |step: &Step| !matches!(step, Step::SetMtu(_) | Step::SetQueueLength(_) | Step::SetState(_));
+        steps.iter().rposition(is_alone).map_or(0, |last| last + 1)
+    }
+
     /// These steps, and then these new addresses. `None`: a step is of another kind, or there is only one
     /// change.
     pub(super) fn of(steps: &[Step], addresses: Vec<InterfaceAddress>, without_dad: bool) -> Option<Self> {
