@@ -5,10 +5,12 @@
 //! `/dev/net/tun` (mode 0666, the usual default).
 
 mod ids;
+mod settings;
 
 use std::borrow::Cow;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -137,11 +139,7 @@ pub(crate) fn reason(errno: Errno) -> Reason {
                  user.max_net_namespaces=10000. Or run it with sudo.",
             )
         }
-        Errno::EPERM | Errno::EACCES => Reason::new(Cause::NamespacesRefused).with_remedy(
-            "Run it with sudo, or permit them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 \
-             (Ubuntu) or kernel.unprivileged_userns_clone=1 (older Debian); in a container, start it with \
-             --cap-add SYS_ADMIN, or with a seccomp profile that permits unshare.",
-        ),
+        Errno::EPERM | Errno::EACCES => settings::refusal(Path::new("/proc")),
         errno => remedy::from_errno(errno),
     }
 }
@@ -155,7 +153,7 @@ mod tests {
         for (errno, cause, advice) in [
             (Errno::EINVAL, Cause::SeveralThreads, "first thing in main"),
             (Errno::ENOSPC, Cause::NamespacesRefused, "max_user_namespaces"),
-            (Errno::EPERM, Cause::NamespacesRefused, "apparmor_restrict_unprivileged_userns"),
+            (Errno::EPERM, Cause::NamespacesRefused, "Run it with sudo, or permit them: "),
         ] {
             let error = refused(errno);
             assert_eq!(error.cause(), cause);
