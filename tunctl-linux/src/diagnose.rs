@@ -39,7 +39,25 @@ pub(crate) fn caller() -> CallerContext {
     }
 }
 
-fn in_container() -> bool {
+/// Whether the program runs in a container, as far as the marks of container engines show: Docker, Podman,
+/// systemd-nspawn and LXC leave some.
+///
+/// Remedies differ by it: a container cannot load the driver, nor make its node. A machine whose files were
+/// made from a container's image has the marks, too. It is told apart by its namespaces: they are the
+/// system's first, and no container shares all of them.
+#[must_use]
+pub fn in_container() -> bool {
+    is_marked() && !FIRST.iter().all(|(kind, number)| is_in(kind, *number))
+}
+
+/// The system's first namespaces, which have the same numbers on each system (`include/linux/proc_ns.h`,
+/// Linux 6.18), without those that programs make for other purposes, too.
+const FIRST: [(&str, u32); 4] =
+    [("cgroup", 0xefff_fffb), ("pid", 0xefff_fffc), ("uts", 0xefff_fffe), ("ipc", 0xefff_ffff)];
+/// The first user namespace, above all others.
+const FIRST_USER: u32 = 0xefff_fffd;
+
+fn is_marked() -> bool {
     // Docker's and Podman's own marks; systemd-nspawn and LXC tell by a variable of the first process.
     Path::new("/.dockerenv").exists()
         || Path::new("/run/.containerenv").exists()
@@ -48,11 +66,16 @@ fn in_container() -> bool {
         })
 }
 
+/// Whether the calling thread is in the namespace of this kind and number.
+fn is_in(kind: &str, number: u32) -> bool {
+    let link = fs::read_link(format!("/proc/thread-self/ns/{kind}"));
+    link.is_ok_and(|link| link == Path::new(&format!("{kind}:[{number}]")))
+}
+
 /// Whether the thread's capabilities count in its network namespace. Where the system does not say, they do.
 fn governs() -> bool {
-    // `PROC_USER_INIT_INO`: the first user namespace, above all others. A sandbox may forbid the question
-    // below.
-    if fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new("user:[4026531837]")) {
+    // A sandbox may forbid the question below.
+    if is_in("user", FIRST_USER) {
         return true;
     }
     let namespace = fs::File::open("/proc/thread-self/ns/net");

@@ -58,6 +58,7 @@ mod watcher;
 pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
 pub use features::{Feature, Features, Presence};
+pub use diagnose::in_container;
 pub use inherited::inherited;
 pub use interface::LinuxInterface;
 pub use namespace::Namespace;

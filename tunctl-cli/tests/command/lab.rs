@@ -218,7 +218,7 @@ fn a_missing_device_node_is_explained() {
     mount(Some("none"), "/dev/net", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
     assert!(!fs::exists("/dev/net/tun").unwrap());
     // In a container there is nothing to load.
-    let remedy = if fs::exists("/.dockerenv").unwrap() { "--device /dev/net/tun" } else { "modprobe tun" };
+    let remedy = if tunctl::linux::in_container() { "--device /dev/net/tun" } else { "modprobe tun" };
     for words in ["lab --count 1 --backend kernel", "lab -- true", "create t0"] {
         tunctl(words).failed(1, &["/dev/net/tun", "does not exist", remedy]);
     }

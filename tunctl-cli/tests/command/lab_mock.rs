@@ -159,7 +159,7 @@ fn assert_goes_on(lab: impl Fn(&str) -> Run, why: &[&str]) {
 fn auto_goes_on_without_a_node() {
     replace_the_node(None);
     // In a container there is nothing to load.
-    let remedy = if fs::exists("/.dockerenv").unwrap() { "--device /dev/net/tun" } else { "modprobe tun" };
+    let remedy = if tunctl::linux::in_container() { "--device /dev/net/tun" } else { "modprobe tun" };
     assert_goes_on(tunctl, &[OPEN_NODE, "does not exist", remedy]);
 }
 
