@@ -69,7 +69,9 @@ impl LinuxBackend {
         Netlink::open(&self.opener).map_err(|reason| reason.of(operation))
     }
 
-    pub(crate) fn node(&self) -> &Path {
+    /// The device node that this backend opens.
+    #[must_use]
+    pub fn node(&self) -> &Path {
         &self.node
     }
 

@@ -46,6 +46,7 @@ pub mod native;
 mod netlink;
 pub mod netns;
 mod observe;
+mod obstacles;
 mod offload;
 mod opener;
 mod remedy;
@@ -57,8 +58,8 @@ mod watcher;
 
 pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
-pub use features::{Feature, Features, Presence};
 pub use diagnose::in_container;
+pub use features::{Feature, Features, Presence};
 pub use inherited::inherited;
 pub use interface::LinuxInterface;
 pub use namespace::Namespace;

@@ -61,10 +61,10 @@ fn each_kernel_has_the_features_of_its_series() {
 }
 
 /// All that the kernel tells programs in this network namespace.
-struct Ears(Vec<OwnedFd>);
+pub(super) struct Ears(Vec<OwnedFd>);
 
 impl Ears {
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
         // Links, neighbours, addresses and routes of both families; and what udev listens to.
         let ears = [(SockProtocol::NetlinkRoute, !0), (SockProtocol::NetlinkKObjectUEvent, 1)];
         Self(
@@ -79,7 +79,7 @@ impl Ears {
     }
 
     /// How many messages have come to each.
-    fn heard(&self) -> Vec<usize> {
+    pub(super) fn heard(&self) -> Vec<usize> {
         let count = |ear: &OwnedFd| {
             let hears = || recv(ear.as_raw_fd(), &mut [0; 1 << 14], MsgFlags::empty()).is_ok();
             std::iter::from_fn(|| hears().then_some(())).count()
