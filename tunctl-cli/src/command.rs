@@ -8,6 +8,8 @@ mod arguments;
 mod create;
 mod delete;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod doctor;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod duration;
 mod ending;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -59,7 +61,8 @@ use tunctl::Native;
 #[command(name = "tunctl", version, max_term_width = 100)]
 #[cfg_attr(
     any(target_os = "linux", target_os = "android"),
-    command(after_help = "To see packets now, without touching this system's network: tunctl lab")
+    command(after_help = "To see packets now, without touching this system's network: tunctl lab\n\
+                      If something does not work: tunctl doctor")
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -99,6 +102,8 @@ enum Command {
     Set(set::Set),
     Show(list::Show),
     List(list::List),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Doctor(doctor::Doctor),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Features(features::Features),
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -153,6 +158,8 @@ fn run(arguments: Arguments) -> Outcome<ExitCode> {
         Command::Set(set) => set.run(backend)?,
         Command::Show(show) => show.run(backend)?,
         Command::List(list) => list.run(backend)?,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Command::Doctor(doctor) => return doctor.run(backend, arguments.netns.is_some()),
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Features(features) => features.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]

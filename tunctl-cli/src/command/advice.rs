@@ -34,7 +34,12 @@ pub(super) fn patiently<T>(mut open: impl FnMut() -> Result<T>) -> Result<T> {
 
 /// The message of an error, in operators' words.
 pub(super) fn message(error: &Error) -> String {
-    WORDS.iter().fold(error.to_string(), |text, (library, operator)| text.replace(library, operator))
+    in_operators_words(&error.to_string())
+}
+
+/// A text of the library, in operators' words.
+pub(super) fn in_operators_words(text: &str) -> String {
+    WORDS.iter().fold(text.to_owned(), |text, (library, operator)| text.replace(library, operator))
 }
 
 /// A message with a further sentence behind it.

@@ -9,9 +9,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tunctl::Escaped;
 
 /// What people type for a subcommand, from other programs.
-const SYNONYMS: [(&str, &[&str]); 9] = [
+const SYNONYMS: [(&str, &[&str]); 10] = [
     ("create", &["add", "new", "make", "mk", "open"]),
     ("delete", &["del", "rm", "remove", "destroy"]),
+    ("doctor", &["check", "diagnose", "diagnostics", "troubleshoot"]),
     ("down", &["stop", "disable"]),
     ("events", &["follow", "notify"]),
     ("run", &["exec", "with"]),

@@ -4,6 +4,7 @@ mod configure;
 mod create;
 mod create_hold;
 mod delete;
+mod doctor;
 mod events;
 mod features;
 mod lab;
@@ -41,6 +42,7 @@ pub(crate) fn main() -> ExitCode {
         create_hold::cases(),
         configure::cases(),
         delete::cases(),
+        doctor::cases(),
         features::cases(),
         show::cases(),
         list_cost::cases(),

@@ -57,7 +57,7 @@ impl Program {
         program
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.join("tunctl")
     }
 

@@ -171,7 +171,9 @@ fn unknown_words_are_refused() {
 }
 
 fn help_is_there_for_everything() {
-    for verb in ["create", "delete", "up", "down", "set", "show", "list", "features", "watch", "lab"] {
+    for verb in
+        ["create", "delete", "up", "down", "set", "show", "list", "doctor", "features", "watch", "lab"]
+    {
         for words in [format!("{verb} --help"), format!("{verb} -h"), format!("help {verb}")] {
             let printed = tunctl(&words).ok();
             assert!(printed.contains(&format!("Usage: tunctl {verb}")), "{words}: {printed}");
@@ -191,6 +193,7 @@ fn help_names_the_options_of_the_specification() {
         ("show", "--json"),
         ("list", "--json"),
         ("features", "--json"),
+        ("doctor", "--json"),
         ("watch", "--count --for --attach --json"),
         ("lab", "--count --for --backend --json auto kernel mock"),
     ] {

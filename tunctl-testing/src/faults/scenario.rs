@@ -63,6 +63,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     command("show", TUN, "show t0"),
     command("list", TUN, "list --json"),
     command("lab", NOTHING, "lab -- true"),
+    command("doctor", TUN, "doctor t0"),
     library("create-queues", NOTHING),
     library("open-and-configure", TUN),
     library("device-settings", TUN),
