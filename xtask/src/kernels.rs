@@ -1,7 +1,8 @@
 //! `cargo xtask kernels`: the conformance suite on kernels that this machine does not run.
 //!
 //! Debian's own kernels, in qemu without hardware virtualisation, which not every machine has: they
-//! boot from an initramfs that holds the suite, statically linked, and little else.
+//! boot from an initramfs that holds the suite and the command, statically linked, and little else. The suite
+//! begins only if `tunctl doctor` finds nothing wrong.
 
 mod guest;
 mod initramfs;
@@ -10,12 +11,13 @@ mod packages;
 mod suite;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Outcome;
 use crate::test::Report;
 use guest::{Machine, Transcript};
+use suite::Programs;
 
 /// A kernel, and the suite of Debian's that has it.
 struct Kernel {
@@ -58,20 +60,20 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
         return Err(format!("{unknown} is no kernel of this task: those are {}", known.join(", ")));
     }
     packages::provide_qemu()?;
-    let suite = suite::build()?;
+    let programs = suite::build()?;
     let mut finished = Vec::new();
     for kernel in KERNELS.iter().filter(|kernel| series.is_empty() || series.contains(&kernel.series)) {
         println!("\n── Linux {}", kernel.series);
-        finished.push(Finished::new(kernel, examine(kernel, &suite, for_suite)));
+        finished.push(Finished::new(kernel, examine(kernel, &programs, for_suite)));
     }
     conclude(&finished)
 }
 
 /// Boots a kernel with the suite.
-fn examine(kernel: &Kernel, suite: &Path, for_suite: &[&str]) -> Outcome<Transcript> {
+fn examine(kernel: &Kernel, programs: &Programs, for_suite: &[&str]) -> Outcome<Transcript> {
     let folder = cache().join(kernel.suite);
     let unpacked = packages::unpacked(&folder, kernel.suite, kernel.release)?;
-    let archive = initramfs::build(&unpacked, suite, for_suite)?;
+    let archive = initramfs::build(&unpacked, programs, for_suite)?;
     let initramfs = folder.join("initramfs");
     fs::write(&initramfs, archive).map_err(|error| format!("write {}: {error}", initramfs.display()))?;
     let machine = Machine { image: &unpacked.image(), initramfs: &initramfs };

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::guest::{BEGIN, END};
 use super::modules::{self, Module};
 use super::packages::Unpacked;
+use super::suite::Programs;
 use crate::Outcome;
 
 const FOLDER: u32 = 0o040_755;
@@ -17,8 +18,8 @@ const LINK: u32 = 0o120_777;
 /// here it would only bring each case nearer to its limit.
 const AT_A_TIME: &str = "4";
 
-/// The suite, busybox, the modules, and the script that the kernel starts.
-pub(super) fn build(unpacked: &Unpacked, suite: &Path, arguments: &[&str]) -> Outcome<Vec<u8>> {
+/// The suite, the command, busybox, the modules, and the script that the kernel starts.
+pub(super) fn build(unpacked: &Unpacked, programs: &Programs, arguments: &[&str]) -> Outcome<Vec<u8>> {
     let read = |path: &Path| fs::read(path).map_err(|error| format!("read {}: {error}", path.display()));
     let modules = modules::needed(unpacked)?;
     let mut archive = Archive::default();
@@ -34,12 +35,14 @@ pub(super) fn build(unpacked: &Unpacked, suite: &Path, arguments: &[&str]) -> Ou
     for Module { name, bytes } in &modules {
         archive.add(&format!("modules/{name}.ko"), FILE, bytes)?;
     }
-    archive.add("suite", PROGRAM, &read(suite)?)?;
+    archive.add("suite", PROGRAM, &read(&programs.suite)?)?;
+    archive.add("tunctl", PROGRAM, &read(&programs.command)?)?;
     archive.add("init", PROGRAM, script(&modules, arguments).as_bytes())?;
     archive.end()
 }
 
 /// The first process of the guest. If it fails to get to its end, the kernel panics, and the guest is gone.
+/// The machine is well, and must be found to be so before the suite begins.
 fn script(modules: &[Module], arguments: &[&str]) -> String {
     let load =
         modules.iter().map(|Module { name, .. }| format!("insmod /modules/{name}.ko || dmesg | tail\n"));
@@ -56,7 +59,7 @@ fn script(modules: &[Module], arguments: &[&str]) -> String {
          chmod 666 /dev/net/tun\n\
          ip link set lo up\n\
          echo \"{BEGIN}$(uname -r)\"\n\
-         TUNCTL_REQUIRE_KERNEL=1 RUST_TEST_THREADS={AT_A_TIME} PATH=/bin /suite --color never{}\n\
+         /tunctl doctor && TUNCTL_REQUIRE_KERNEL=1 RUST_TEST_THREADS={AT_A_TIME} PATH=/bin /suite --color never{}\n\
          echo \"{END}$?\"\n\
          poweroff -f\n",
         load.collect::<String>(),
