@@ -168,6 +168,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// Linux, FreeBSD and NetBSD. The other systems cannot.
     #[doc(alias = "TUNSETPERSIST")]
+    #[doc(alias = "IFF_PERSIST")]
     fn set_persist(&self, persistent: bool) -> Result<()> {
         let _ = persistent;
         Err(Error::new(Operation::SetPersist, Cause::Unsupported))

@@ -4,8 +4,12 @@
 //! Each row of a table in tunctl-sys becomes an assertion in C, which a compiler for the system must accept.
 //! What no header at hand defines is not proved, and is known beforehand, row by row: a typing error must not
 //! pass for that.
+//!
+//! Linux's own numbers are checked where they are used, against libc's. Here its header shows whether
+//! `docs/linux.md` speaks of everything that the driver has.
 
 mod absent;
+mod linux;
 mod verdict;
 
 use std::fmt::Write as _;
@@ -82,12 +86,13 @@ pub(crate) fn run() -> Outcome {
     println!(
         "DragonFly    0 of {by_hand} rows proved: nobody has its headers for a compiler; read and worked out by hand"
     );
+    problems.extend(linux::examine()?);
     for problem in &problems {
         println!("abi: {problem}");
     }
     match problems.len() {
         0 => Ok(()),
-        count => Err(format!("{count} rows are not as the headers have them")),
+        count => Err(format!("{count} things are not as the headers have them")),
     }
 }
 

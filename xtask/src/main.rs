@@ -12,6 +12,7 @@ mod faults;
 mod fuzz;
 mod kernels;
 mod link;
+mod linux_table;
 mod msrv;
 mod mutate;
 mod release;
@@ -32,7 +33,8 @@ cargo xtask TASK
   test          check the format, lint, build the documentation, run all tests; says what was skipped, and why
   ci            what must pass before a change lands: all but the long campaigns; says where the time went
   tidy          check that ARCHITECTURE.md tells the truth, and that the layers are kept
-  abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers
+  abi           hold our numbers and layouts of the BSD systems and macOS against those systems' headers, and
+                docs/linux.md against Linux's
   kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [7.3] [-- ITS ARGUMENTS]
   differential  random operations on the mock and on the running kernel [--cases N] [--headers N] [--seed S]
   faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]

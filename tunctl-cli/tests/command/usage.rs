@@ -16,6 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(unknown_words_are_refused),
         case!(help_is_there_for_everything),
         case!(help_names_the_options_of_the_specification),
+        case!(the_options_in_the_table_of_linux_exist),
         case!(the_version_is_that_of_the_package),
     ]
 }
@@ -192,14 +193,32 @@ fn help_names_the_options_of_the_specification() {
         ),
         ("show", "--json"),
         ("list", "--json"),
-        ("features", "--json"),
         ("doctor", "--json"),
+        ("features", "--json"),
         ("watch", "--count --for --attach --json"),
         ("lab", "--count --for --backend --json auto kernel mock"),
     ] {
         let printed = tunctl(&format!("{verb} --help")).ok();
         for option in options.split_whitespace() {
             assert!(printed.contains(option), "{option} is not in: {printed}");
+        }
+    }
+}
+
+fn the_options_in_the_table_of_linux_exist() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/linux.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    // Of six cells the fifth; the line begins with the edge of the first.
+    let cells = document.lines().filter_map(|line| line.split('|').nth(5));
+    let commands = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let commands: Vec<_> = commands.filter_map(|command| command.strip_prefix("tunctl ")).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let mut words = command.split(' ');
+        let printed = tunctl(&format!("{} --help", words.next().unwrap())).ok();
+        for option in words {
+            let exists = printed.split_whitespace().any(|word| word.trim_end_matches(',') == option);
+            assert!(exists, "{command}: {option} is not in: {printed}");
         }
     }
 }

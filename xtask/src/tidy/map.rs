@@ -94,7 +94,7 @@ fn quoted(cell: &str) -> Vec<String> {
 }
 
 /// Whether an item of that name is defined.
-fn defines(source: &str, item: &str) -> bool {
+pub(super) fn defines(source: &str, item: &str) -> bool {
     ["fn", "struct", "enum", "trait", "type", "const", "mod", "macro_rules!"].iter().any(|kind| {
         source.match_indices(&format!("{kind} {item}")).any(|(at, found)| {
             let next = source[at + found.len()..].chars().next();

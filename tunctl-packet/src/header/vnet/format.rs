@@ -82,9 +82,11 @@ pub enum Endian {
     Native,
     /// The least significant byte first, as in virtio since version 1.
     #[doc(alias = "TUNSETVNETLE")]
+    #[doc(alias = "TUNGETVNETLE")]
     Little,
     /// The most significant byte first.
     #[doc(alias = "TUNSETVNETBE")]
+    #[doc(alias = "TUNGETVNETBE")]
     Big,
 }
 
