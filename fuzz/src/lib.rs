@@ -16,9 +16,11 @@ macro_rules! expose {
 
 expose!(
     address_family,
+    bpf,
     echo_message,
     echo_reply,
     echo_responder,
+    filter,
     framed,
     packet_info,
     packet_tap,

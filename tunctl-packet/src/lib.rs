@@ -14,6 +14,8 @@
 //! | the four bytes in front of a packet on BSD systems and macOS | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
 //! | a packet with the device's headers, read or to be written | [`Framed`], [`header::HeaderKind`] |
+//! | the packets that an expression such as `tcp port 443` matches | [`Filter`] |
+//! | to run a program of classic BPF | [`bpf::Program`] |
 //! | to tell flows apart | [`FlowKey`] |
 //! | to answer pings from user space | [`echo_reply`], or [`EchoResponder`] for fragmented pings too |
 //! | to answer that nothing is there | [`unreachable()`], or [`reset`] for TCP |
@@ -62,10 +64,12 @@
 
 extern crate alloc;
 
+pub mod bpf;
 mod build;
 mod checksum;
 mod echo;
 mod error;
+mod filter;
 mod framed;
 pub mod header;
 mod ip;
@@ -78,6 +82,7 @@ pub use build::{
 };
 pub use echo::{EchoMessage, parse_echo_reply};
 pub use error::{ParseError, Truncated};
+pub use filter::{Filter, FilterError};
 pub use framed::Framed;
 pub use header::{EtherType, PacketInfo};
 pub use layer::Layer;

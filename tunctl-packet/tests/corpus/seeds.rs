@@ -6,9 +6,11 @@ use crate::properties::common::{
     self, fix_checksums, fragments_v4, fragments_v6, hex, offload_checksum, tcp,
 };
 use crate::properties::repaired;
+use tunctl_packet::bpf::Instruction;
 use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
 use tunctl_packet::{
-    EtherType, echo_reply, ethernet_frame, icmp_echo_request, icmpv6_echo_request, ping_packet, udp_packet,
+    EtherType, Filter, Layer, echo_reply, ethernet_frame, icmp_echo_request, icmpv6_echo_request,
+    ping_packet, udp_packet,
 };
 
 pub(crate) struct Seed {
@@ -22,9 +24,11 @@ type Named = (&'static str, Vec<u8>);
 pub(crate) fn all() -> Vec<Seed> {
     let seeds = [
         ("address_family", families()),
+        ("bpf", programs()),
         ("echo_message", messages()),
         ("echo_reply", requests()),
         ("echo_responder", sequences()),
+        ("filter", expressions()),
         ("framed", framed()),
         ("packet_info", packet_infos()),
         ("packet_tap", frames()),
@@ -39,6 +43,59 @@ pub(crate) fn all() -> Vec<Seed> {
         seeds.into_iter().map(move |(name, bytes)| Seed { target, name: name.to_owned(), bytes })
     };
     seeds.into_iter().flat_map(named).collect()
+}
+
+/// An expression of each kind, some with a packet behind.
+fn expressions() -> Vec<Named> {
+    let packet = [&b"ip and port 53\0"[..], &datagram(false, 53, b"query")].concat();
+    vec![
+        ("packet", packet),
+        ("hosts", b"src host 10.0.0.1 or fd77::1 and not (10.0.0.2)".to_vec()),
+        ("nets", b"dst net 10/8 or ip6 net fd77::/16 || net 192.168 or net 10.0.0.0 mask 255.0.0.0".to_vec()),
+        ("ports", b"tcp src or dst port (80 or 443) and !portrange 6000-6010".to_vec()),
+        ("protocols", b"ip proto \\tcp or ip6 proto 58 or proto 0x2f or ether proto 0x88cc".to_vec()),
+        ("frames", b"ether src 02:00:00:00:00:01 && ether dst ff-ff-ff-ff-ff-ff or ether multicast".to_vec()),
+        ("groups", b"ip multicast or ip6 multicast and not broadcast".to_vec()),
+        ("names", b"arp or rarp or icmp or icmp6 or igmp or pim or vrrp or ah or esp or sctp".to_vec()),
+        ("lengths", b"less 100 and greater 20".to_vec()),
+    ]
+}
+
+/// Programs, as their instructions' bytes.
+fn programs() -> Vec<Named> {
+    let bytes = |instructions: &[Instruction]| {
+        let bytes = instructions.iter().flat_map(|Instruction { code, jt, jf, k }| {
+            [&code.to_le_bytes()[..], &[*jt, *jf], &k.to_le_bytes()].concat()
+        });
+        bytes.collect::<Vec<_>>()
+    };
+    let compiled = |text| bytes(Filter::parse(Layer::Tap, text).unwrap().program().instructions());
+    let statements = |list: &[(u16, u32)]| {
+        bytes(&list.iter().map(|&(code, k)| Instruction { code, jt: 0, jf: 0, k }).collect::<Vec<_>>())
+    };
+    vec![
+        ("ports", compiled("tcp port 80 or 443")),
+        ("net", compiled("net 10.0.0.0/8 and greater 60")),
+        // ld #len; st M[1]; ldx M[1]; div x; neg; tax; txa; ret a.
+        (
+            "memory",
+            statements(&[
+                (0x80, 0),
+                (0x02, 1),
+                (0x61, 1),
+                (0x3c, 0),
+                (0x84, 0),
+                (0x07, 0),
+                (0x87, 0),
+                (0x16, 0),
+            ]),
+        ),
+        // ldxb 4*([0]&0xf); ldb [x + 1]; lsh #3; mod #7; xor x; ja 0; ret a.
+        (
+            "indirect",
+            statements(&[(0xb1, 0), (0x50, 1), (0x64, 3), (0x94, 7), (0xac, 0), (0x05, 0), (0x16, 0)]),
+        ),
+    ]
 }
 
 fn ping(v6: bool, payload: &[u8]) -> Vec<u8> {

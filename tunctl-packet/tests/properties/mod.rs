@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 pub(crate) mod common;
 mod echo;
+mod filter;
 mod headers;
 mod layout;
 mod refusal;
@@ -19,6 +20,7 @@ mod view;
 mod vnet;
 
 pub(crate) use echo::{echo_message, echo_reply, echo_responder};
+pub(crate) use filter::{bpf, filter};
 pub(crate) use headers::{address_family, framed, packet_info};
 pub(crate) use layout::repaired;
 pub(crate) use refusal::{reset, unreachable};
@@ -30,11 +32,13 @@ pub(crate) use vnet::vnet;
 pub(crate) type Property = fn(&[u8]);
 
 /// All properties, under the names of their fuzz targets and corpora.
-pub(crate) const ALL: [(&str, Property); 13] = [
+pub(crate) const ALL: [(&str, Property); 15] = [
     ("address_family", address_family),
+    ("bpf", bpf),
     ("echo_message", echo_message),
     ("echo_reply", echo_reply),
     ("echo_responder", echo_responder),
+    ("filter", filter),
     ("framed", framed),
     ("packet_info", packet_info),
     ("packet_tap", packet_tap),

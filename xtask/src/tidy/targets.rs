@@ -22,7 +22,10 @@ pub(crate) const PURE_TESTS: &[(&str, &[&str])] = &[
     ("tunctl-sys", &["signal_handler"]),
     (
         "tunctl-packet",
-        &["build", "corpus", "headers", "hostile", "refusal", "reply", "router", "view", "vnet"],
+        &[
+            "bpf", "build", "corpus", "filter", "headers", "hostile", "refusal", "reply", "router", "view",
+            "vnet",
+        ],
     ),
     ("tunctl-bsd", &["conformance", "model_tests", "syscall_tests"]),
     ("tunctl-mock", &["conformance", "mock"]),

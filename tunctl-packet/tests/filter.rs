@@ -1,0 +1,397 @@
+//! Filter expressions: what matches, what surprises, and what is refused.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{TAP_ARP, TCP_SYN, UDP_V6, fragments_v4, fragments_v6, hex};
+use tunctl_packet::bpf::{Instruction, MAX_INSTRUCTIONS};
+use tunctl_packet::{EtherType, Filter, Layer, ethernet_frame, ping_packet, udp_packet};
+
+const MAC_1: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const MAC_2: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+/// Whether a packet matches; the tree and the program agree.
+fn matches(layer: Layer, expression: &str, packet: &[u8]) -> bool {
+    let filter = Filter::parse(layer, expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let kept = filter.program().run(packet);
+    assert_eq!(filter.matches(packet), kept != 0, "{expression}");
+    assert!(kept == 0 || kept == u32::MAX, "a matching packet is kept whole");
+    kept != 0
+}
+
+/// Whether a packet matches, on a tun and in a frame.
+fn both(expression: &str, packet: &[u8]) -> bool {
+    let ether_type = if packet[0] >> 4 == 4 { EtherType::IPV4 } else { EtherType::IPV6 };
+    let frame = ethernet_frame(MAC_2, MAC_1, ether_type, packet);
+    let (on_tun, on_tap) = (matches(Layer::Tun, expression, packet), matches(Layer::Tap, expression, &frame));
+    assert_eq!(on_tun, on_tap, "{expression}");
+    on_tun
+}
+
+fn udp(source: &str, destination: &str) -> Vec<u8> {
+    udp_packet(source.parse().unwrap(), destination.parse().unwrap(), b"payload").unwrap()
+}
+
+/// Checks which of these expressions match the packet.
+fn check(packet: &[u8], matching: &[&str], others: &[&str]) {
+    for expression in matching {
+        assert!(both(expression, packet), "{expression} should match");
+        assert!(!both(&format!("not ({expression})"), packet), "not ({expression}) should not");
+    }
+    for expression in others {
+        assert!(!both(expression, packet), "{expression} should not match");
+        assert!(both(&format!("!({expression})"), packet), "!({expression}) should");
+    }
+}
+
+#[test]
+fn protocols_addresses_and_ports_are_found_in_ipv4() {
+    check(
+        &udp("10.1.2.3:4000", "192.168.1.9:53"),
+        &[
+            "ip",
+            "udp",
+            "proto 17",
+            "ip proto (tcp or udp)",
+            "ip proto 0x11",
+            "proto \\udp",
+            "ether proto 0x800",
+            "host 10.1.2.3",
+            "src 10.1.2.3",
+            "ip src host 10.1.2.3",
+            "dst host 192.168.1.9",
+            "src or dst host 192.168.1.9",
+            "net 10.0.0.0/8",
+            "net 10",
+            "net 10.1.2",
+            "dst net 192.168.0.0 mask 255.255.0.0",
+            "src net 0.0.0.0/0",
+            "port 53",
+            "udp dst port 53",
+            "src port 4000",
+            "portrange 50-60",
+            "udp portrange 60-50",
+            "portrange 53",
+        ],
+        &[
+            "ip6",
+            "tcp",
+            "icmp",
+            "ip6 proto 17",
+            "host 10.1.2.4",
+            "dst 10.1.2.3",
+            "src and dst host 10.1.2.3",
+            "net 11.0.0.0/8",
+            "src net 192.168",
+            "tcp port 53",
+            "src port 53",
+            "dst and src port 53",
+            "portrange 54-60",
+            "host fd77::1",
+        ],
+    );
+}
+
+#[test]
+fn protocols_addresses_and_ports_are_found_in_ipv6() {
+    check(
+        &udp("[fd77::1]:4000", "[2001:db8::2]:53"),
+        &[
+            "ip6",
+            "udp",
+            "ip6 proto 17",
+            "host fd77::1",
+            "ip6 dst host 2001:db8::2",
+            "net fd77::/16",
+            "dst net 2001:db8::/33",
+            "net ::/0",
+            "net fd77::1",
+            "port 53",
+            "udp src port 4000",
+        ],
+        &[
+            "ip",
+            "ip proto 17",
+            "host fd77::2",
+            "src net 2001:db8::/32",
+            "net fd78::/16",
+            "tcp",
+            "icmp6",
+            "port 54",
+        ],
+    );
+    let ping = ping_packet("fd77::1".parse().unwrap(), "ff02::1".parse().unwrap(), 7, 1, b"").unwrap();
+    check(&ping, &["icmp6", "ip6 multicast", "ip6 proto ipv6-icmp"], &["icmp", "port 128", "ip multicast"]);
+}
+
+#[test]
+fn frames_have_addresses_types_and_groups_of_their_own() {
+    let arp = hex(TAP_ARP);
+    for expression in [
+        "arp",
+        "ether proto arp",
+        "ether proto \\arp",
+        "host 10.0.0.2",
+        "arp dst host 10.0.0.2",
+        "net 10",
+        "ether broadcast",
+        "broadcast and multicast",
+        "ether dst ff:ff:ff:ff:ff:ff",
+        "ether src 02-00-00-00-00-01",
+        "ether host 2:0:0:0:0:1",
+    ] {
+        assert!(matches(Layer::Tap, expression, &arp), "{expression}");
+    }
+    for expression in [
+        "ip",
+        "rarp",
+        "ip host 10.0.0.2",
+        "ip net 10",
+        "arp src host 10.0.0.2",
+        "ether src and dst 2:0:0:0:0:1",
+    ] {
+        assert!(!matches(Layer::Tap, expression, &arp), "{expression}");
+    }
+    // On a tun there are none of these.
+    assert!(!matches(Layer::Tun, "arp or ether proto 0x88cc or udp", &hex(TCP_SYN)));
+    assert!(matches(Layer::Tun, "not arp", &hex(TCP_SYN)));
+}
+
+#[test]
+fn lengths_are_those_of_the_whole_packet() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:2");
+    assert_eq!(packet.len(), 35);
+    for (expression, expected) in
+        [("less 35", true), ("less 34", false), ("greater 35", true), ("greater 36", false)]
+    {
+        assert_eq!(matches(Layer::Tun, expression, &packet), expected, "{expression}");
+    }
+}
+
+#[test]
+fn surprise_and_or_bind_equally_from_left_to_right() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:53");
+    // (udp or tcp) and port 80, and not: udp or (tcp and port 80).
+    check(&packet, &["udp or (tcp and port 80)"], &["udp or tcp and port 80"]);
+    // (tcp and port 80) or udp.
+    check(&packet, &["tcp and port 80 or udp"], &["tcp and (port 80 or udp)"]);
+}
+
+#[test]
+fn surprise_not_binds_closer_than_and() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:53");
+    check(
+        &packet,
+        &["not (udp and port 80)", "not tcp and port 53"],
+        &["not udp and port 80", "not not tcp"],
+    );
+}
+
+#[test]
+fn surprise_a_value_has_the_words_of_the_value_before_it() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:53");
+    check(
+        &packet,
+        &[
+            "port 80 or 53",
+            "udp dst port (80 or 53)",
+            "host 10.0.0.9 or 10.0.0.1",
+            "src host 10.0.0.1 and not 10.0.0.2",
+            "port not 80",
+            // Parentheses do not change which words are carried: 10.0.0.2 is a destination.
+            "dst 10.0.0.9 or (src port 9) or 10.0.0.2",
+            "proto 6 or 17",
+            "net (11 or 10.0.0.0/30)",
+        ],
+        &["src port 80 or 53", "port 53 and not (53)", "tcp port 80 or 53"],
+    );
+}
+
+#[test]
+fn surprise_a_vlan_tag_hides_what_is_behind_it() {
+    let frame = ethernet_frame(MAC_2, MAC_1, EtherType::IPV4, &udp("10.0.0.1:1", "10.0.0.2:53"));
+    let tagged = [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat();
+    for expression in ["ip", "udp", "host 10.0.0.1", "port 53"] {
+        assert!(matches(Layer::Tap, expression, &frame));
+        assert!(!matches(Layer::Tap, expression, &tagged), "{expression}");
+    }
+    assert!(matches(Layer::Tap, "ether host 02:00:00:00:00:01 and ether proto 0x8100", &tagged));
+}
+
+#[test]
+fn surprise_only_the_first_fragment_of_ipv4_has_ports() {
+    let [mut first, mut last] = fragments_v4();
+    for fragment in [&mut first, &mut last] {
+        fragment[9] = 17;
+        fragment[20..24].copy_from_slice(&[0, 53, 0, 53]);
+    }
+    check(&first, &["udp", "port 53"], &[]);
+    check(&last, &["udp"], &["port 53"]);
+}
+
+#[test]
+fn surprise_a_protocol_is_found_behind_a_fragment_header_of_ipv6_and_a_port_is_not() {
+    let [mut first, _] = fragments_v6();
+    first[40] = 17;
+    first[48..52].copy_from_slice(&[0, 53, 0, 53]);
+    check(&first, &["udp", "ip6 proto 17", "ip6 proto 44"], &["port 53", "icmp6"]);
+    // Behind an empty hop-by-hop header, neither is.
+    let packet = hex(UDP_V6);
+    let mut extended = [&packet[..40], &[17, 0, 1, 4, 0, 0, 0, 0], &packet[40..]].concat();
+    extended[6] = 0;
+    check(&extended, &["ip6 proto 0"], &["udp", "port 53"]);
+}
+
+#[test]
+fn surprise_a_whole_address_as_a_network_is_one_host() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:53");
+    check(&packet, &["net 10.0.0", "net 10.0.0.1"], &["net 10.0.0.0"]);
+}
+
+#[test]
+fn surprise_a_packet_that_ends_too_early_matches_neither_an_expression_nor_its_opposite() {
+    let packet = &udp("10.0.0.1:1", "10.0.0.2:53")[..22];
+    for expression in ["port 53", "not port 53", "dst port 53 or ip"] {
+        assert!(!matches(Layer::Tun, expression, packet), "{expression}");
+    }
+    for expression in ["src port 1", "ip or port 53", "udp", "not tcp port 53"] {
+        assert!(matches(Layer::Tun, expression, packet), "{expression}");
+    }
+    // What decides nothing is not looked at.
+    assert!(matches(Layer::Tun, "net 0.0.0.0/0", &packet[..1]));
+    assert!(matches(Layer::Tun, "", &[]));
+}
+
+#[test]
+fn options_of_ipv4_move_the_ports() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:53");
+    let mut with_options = [&packet[..20], &[1; 8], &packet[20..]].concat();
+    with_options[0] = 0x47;
+    check(&with_options, &["port 53", "src port 1", "dst portrange 50-53"], &["port 257"]);
+}
+
+#[test]
+fn an_error_says_where_and_what() {
+    for (layer, expression, place, message) in [
+        (Layer::Tun, "tcp prot 80", 4..8, "expected `and`, `or` or the end, found `prot`"),
+        (
+            Layer::Tun,
+            "tcp and",
+            7..7,
+            "expected a protocol, a direction or a kind of address, but the expression ends",
+        ),
+        (Layer::Tun, "port", 4..4, "expected a value, but the expression ends"),
+        (Layer::Tun, "port udp", 5..8, "expected a value, found `udp`"),
+        (Layer::Tun, "port http", 5..9, "`http` is no port: write its number, up to 65535"),
+        (Layer::Tun, "port 65536", 5..10, "`65536` is no port: write its number, up to 65535"),
+        (Layer::Tun, "port 010", 5..8, "`010` is no port: write its number, up to 65535"),
+        (
+            Layer::Tun,
+            "10.0.0.1",
+            0..8,
+            "`10.0.0.1` needs a word in front that says what it is, as in `host 10.0.0.1`",
+        ),
+        (Layer::Tun, "tcp or 80", 7..9, "`80` needs a word in front that says what it is, as in `port 80`"),
+        (Layer::Tun, "host example.org", 5..16, "`example.org` is no IP address; names are not resolved"),
+        (Layer::Tun, "host 10.0.0.0/8", 5..15, "a network needs `net` in front"),
+        (Layer::Tap, "host 2:0:0:0:0:1", 5..16, "a MAC address needs `ether` in front"),
+        (
+            Layer::Tun,
+            "net 10.0.0.1/8",
+            4..14,
+            "the address has bits beyond its prefix: no packet would match",
+        ),
+        (Layer::Tun, "net fd77::/129", 4..14, "`129` is no prefix length: 0 to 128"),
+        (
+            Layer::Tun,
+            "net 10.0.0.1 mask 255.0.0.0",
+            4..27,
+            "the address has bits beyond its prefix: no packet would match",
+        ),
+        (Layer::Tun, "net fd77:: mask 255.0.0.0", 4..25, "`fd77::` is no IPv4 address, which a mask takes"),
+        (Layer::Tun, "tcp host 10.0.0.1", 9..17, "`tcp` has no addresses: join them by `and`"),
+        (Layer::Tun, "ip6 host 10.0.0.1", 9..17, "`ip6` has no IPv4 addresses"),
+        (Layer::Tun, "arp host fd77::1", 9..16, "`arp` has no IPv6 addresses"),
+        (Layer::Tun, "icmp port 80", 10..12, "`icmp` has no ports; `tcp`, `udp` and `sctp` have"),
+        (Layer::Tun, "tcp proto 6", 10..11, "`tcp` has no protocols in it: use `ip`, `ip6` or `ether`"),
+        (Layer::Tun, "ip proto 256", 9..12, "`256` is no protocol in IP: a number up to 255, or a name"),
+        (Layer::Tap, "ether proto 5", 12..13, "`5` is no type of Ethernet: 0x600 to 0xffff, or a name"),
+        (Layer::Tap, "ether and ip", 0..5, "`ether` needs an address or a type behind it"),
+        (Layer::Tun, "ether host 2:0:0:0:0:1", 11..22, "the packets of a tun have no Ethernet header"),
+        (Layer::Tun, "ip or ether multicast", 6..21, "the packets of a tun have no Ethernet header"),
+        (Layer::Tap, "ip broadcast", 0..12, "the broadcast address depends on a netmask: use `dst host`"),
+        (Layer::Tap, "arp multicast", 0..13, "only `ether`, `ip` and `ip6` have groups"),
+        (Layer::Tap, "src proto 6", 0..9, "a protocol has no direction"),
+        (Layer::Tun, "(tcp", 4..4, "expected `and`, `or` or `)`, but the expression ends"),
+        (Layer::Tun, "tcp)", 3..4, "expected `and`, `or` or the end, found `)`"),
+        (Layer::Tun, "host 10.0.0.1 and (10.0.0.2 or tcp)", 31..34, "expected a value, found `tcp`"),
+        (Layer::Tun, "less ip", 5..7, "expected a number of bytes, found `ip`"),
+        (Layer::Tun, "tcp & udp", 4..5, "expected `and`, `or` or the end, found `&`"),
+        (Layer::Tun, "arp", 0..3, "no packet of a tun matches"),
+        (
+            Layer::Tun,
+            "tcp[13] & 2 != 0",
+            0..7,
+            "`tcp[13]` needs a word in front that says what it is, as in `host tcp[13]`",
+        ),
+    ] {
+        let error = Filter::parse(layer, expression).expect_err(expression);
+        assert_eq!((error.message(), error.range()), (message, place), "{expression}");
+    }
+}
+
+#[test]
+fn a_place_is_shown_in_characters() {
+    let expression = "host ä\tor prt 80";
+    let error = Filter::parse(Layer::Tun, expression).unwrap_err();
+    assert_eq!(error.to_string(), "column 6: `ä` is no IP address; names are not resolved");
+    assert_eq!(error.mark(expression), "host ä or prt 80\n     ^");
+    let error = Filter::parse(Layer::Tun, "tcp and ").unwrap_err();
+    assert_eq!(error.mark("tcp and "), "tcp and \n        ^");
+}
+
+#[test]
+fn a_long_expression_has_jumps_that_reach_its_end() {
+    // Each address takes 18 instructions on a tap, so that the last ones are far from the first.
+    let hosts = |count: u32| (1..=count).map(|host| format!("host 10.0.{}.{}", host >> 8, host & 0xff));
+    let expression = |count| hosts(count).collect::<Vec<_>>().join(" or ");
+    let filter = Filter::parse(Layer::Tap, &expression(150)).unwrap();
+    let length = filter.program().instructions().len();
+    assert!(length > 2000 && length < MAX_INSTRUCTIONS, "{length}");
+    for (host, expected) in [(1, true), (75, true), (150, true), (151, false)] {
+        let packet = udp(&format!("10.0.0.{host}:1"), "10.9.9.9:1");
+        let frame = ethernet_frame(MAC_2, MAC_1, EtherType::IPV4, &packet);
+        assert_eq!(filter.matches(&frame), expected);
+        assert_eq!(filter.program().run(&frame) != 0, expected);
+    }
+    let error = Filter::parse(Layer::Tap, &expression(1000)).unwrap_err();
+    assert!(error.message().ends_with("and a program has at most 4096"), "{error}");
+}
+
+#[test]
+fn nesting_has_a_limit_and_a_row_of_negations_has_none() {
+    let nested = |depth| format!("{}tcp{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(Filter::parse(Layer::Tun, &nested(32)).is_ok());
+    assert!(Filter::parse(Layer::Tun, &nested(33)).unwrap_err().message().contains("parentheses"));
+    assert!(both(&format!("{}udp", "!".repeat(1000)), &udp("10.0.0.1:1", "10.0.0.2:2")));
+    let alternating = "ip or ip and ".repeat(300) + "ip";
+    assert!(Filter::parse(Layer::Tun, &alternating).unwrap_err().message().contains("alternate"));
+    assert!(Filter::parse(Layer::Tun, &"ip ".repeat(5000)).unwrap_err().message().contains("too long"));
+}
+
+#[test]
+fn a_program_is_as_short_as_one_written_by_hand() {
+    let program =
+        |expression| Filter::parse(Layer::Tap, expression).unwrap().program().instructions().to_vec();
+    let statement = |code, k| Instruction { code, jt: 0, jf: 0, k };
+    let expected = [
+        statement(0x28, 12),
+        Instruction { code: 0x15, jt: 0, jf: 1, k: 0x0806 },
+        statement(0x06, u32::MAX),
+        statement(0x06, 0),
+    ];
+    assert_eq!(program("arp"), expected);
+    assert_eq!(program("")[0], statement(0x06, u32::MAX));
+}
