@@ -44,6 +44,10 @@
 //!
 //! [`faults`] makes each system call of the command and of the library fail, and looks what is left.
 //!
+//! # Filters
+//!
+//! [`filters`] holds filter expressions to tcpdump's.
+//!
 //! # Platform
 //!
 //! Linux. On another system the crate is empty.
@@ -57,6 +61,7 @@ mod child;
 pub mod differential;
 mod elsewhere;
 pub mod faults;
+pub mod filters;
 mod harness;
 mod ip;
 mod launcher;

@@ -9,6 +9,7 @@ mod ci;
 mod cross;
 mod differential;
 mod faults;
+mod filters;
 mod fuzz;
 mod kernels;
 mod link;
@@ -38,6 +39,8 @@ cargo xtask TASK
   kernels       run the conformance suite on Debian's kernels in qemu [6.1] [6.12] [7.3] [-- ITS ARGUMENTS]
   differential  random operations on the mock and on the running kernel [--cases N] [--headers N] [--seed S]
   faults        make each system call of the command and of the library fail [--scenario NAME] [--inject I]
+  filters       hold filter expressions to what tcpdump makes of them [--expressions N] [--packets N] [--seed S]
+                [--expression E]
   cross         lint for the BSDs, macOS, other Linux and a machine without a system, with Debian's compiler
                 [--target T]...
   msrv          compile the libraries with the oldest Rust that they promise to compile with
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         ["kernels", options @ ..] => kernels::run(options),
         ["differential", options @ ..] => differential::run(options),
         ["faults", options @ ..] => faults::run(options),
+        ["filters", options @ ..] => filters::run(options),
         ["cross", options @ ..] => cross::run(options),
         ["release", options @ ..] => release::run(options),
         ["msrv"] => msrv::run(),

@@ -4,9 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::differential;
 use crate::tidy::{self, KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
-use crate::{Outcome, root};
+use crate::{Outcome, differential, filters, root};
 
 /// What one stage did.
 #[derive(Default)]
@@ -57,6 +56,7 @@ pub(crate) fn run() -> Outcome {
             });
         }
         stage(&mut finished, "differential", compare_with_kernel);
+        stage(&mut finished, "filters", compare_with_tcpdump);
     }
     conclude(&finished)
 }
@@ -67,14 +67,7 @@ fn compare_with_kernel() -> Outcome<Report> {
     const SAME: &str = "1";
     const SEQUENCES: &str = "1000";
     if let Some(why) = differential::obstacle() {
-        if std::env::var_os("TUNCTL_REQUIRE_KERNEL").is_some_and(|value| value != "0" && !value.is_empty()) {
-            return Err(why);
-        }
-        return Ok(Report {
-            skipped: 1,
-            reasons: vec![format!("skipped: differential: {why}")],
-            ..Report::default()
-        });
+        return skipped("differential", why);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fresh = now.as_secs().to_string();
@@ -83,6 +76,23 @@ fn compare_with_kernel() -> Outcome<Report> {
         differential::run(&["--cases", SEQUENCES, "--seed", seed])?;
     }
     Ok(Report { passed: 2, ..Report::default() })
+}
+
+/// Random filter expressions, ours and tcpdump's: always the same.
+fn compare_with_tcpdump() -> Outcome<Report> {
+    if let Some(why) = filters::obstacle() {
+        return skipped("filters", why);
+    }
+    filters::run(&["--packets", "20000"])?;
+    Ok(Report { passed: 1, ..Report::default() })
+}
+
+/// A comparison that cannot run here, which is a failure where nothing may be skipped.
+fn skipped(name: &str, why: String) -> Outcome<Report> {
+    if std::env::var_os("TUNCTL_REQUIRE_KERNEL").is_some_and(|value| value != "0" && !value.is_empty()) {
+        return Err(why);
+    }
+    Ok(Report { skipped: 1, reasons: vec![format!("skipped: {name}: {why}")], ..Report::default() })
 }
 
 /// Runs a stage, whatever became of those before it: one run shows everything that is wrong.
