@@ -7,6 +7,7 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod elsewhere;
+pub mod filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod ethtool;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -20,6 +21,8 @@ pub mod netlink_socket;
 pub mod packet_socket;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod process;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod program;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod seccomp;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -158,30 +161,6 @@ const _: () = {
     assert!(core::mem::offset_of!(InterfaceRequest, flags) == 16);
 };
 
-/// The argument of [`TUNSETTXFILTER`] that removes a tap's MAC filter: it announces no addresses, so none
-/// follow.
-///
-/// In C, as many addresses follow the count as it says. The fields are private, so that a count without its
-/// addresses cannot be built.
-#[doc(alias = "tun_filter")]
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoMacFilter {
-    flags: u16,
-    count: u16,
-}
-
-impl NoMacFilter {
-    /// The one value of this type.
-    pub const ARGUMENT: Self = Self { flags: 0, count: 0 };
-}
-
-const _: () = {
-    assert!(size_of::<NoMacFilter>() == 4);
-    assert!(core::mem::offset_of!(NoMacFilter, count) == 2);
-    assert!(NoMacFilter::ARGUMENT.count == 0);
-};
-
 // `_IOC`: most architectures give the direction two bits above 14 bits of size; three older ones three above
 // 13.
 const NARROW_SIZE: bool = cfg!(any(
@@ -244,9 +223,12 @@ pub const TUNGETSNDBUF: Opcode = ior(211);
 pub const TUNSETLINK: Opcode = iow(205);
 /// `int`, boolean: whether the interface has a carrier.
 pub const TUNSETCARRIER: Opcode = iow(226);
-/// `struct tun_filter`: the MAC addresses whose frames a tap's reader wants. Here only [`NoMacFilter`], which
-/// has none.
+/// [`MacFilterRequest`](filter::MacFilterRequest): the MAC addresses whose frames pass. (In C it is declared
+/// as an `unsigned int`.)
 pub const TUNSETTXFILTER: Opcode = iow(209);
+/// [`FilterProgram`](filter::FilterProgram): the program that decides which frames pass, and how much of
+/// each.
+pub const TUNATTACHFILTER: Opcode = encode(WRITE, 213, 2 * size_of::<usize>());
 /// The argument is ignored, though declared as a `struct sock_fprog`, which is two words.
 pub const TUNDETACHFILTER: Opcode = encode(WRITE, 214, 2 * size_of::<usize>());
 /// `int`, filled in: the size of the virtio-net header.
@@ -291,7 +273,10 @@ const _: () = {
     assert!(same(TUNGETDEVNETNS, libc::TUNGETDEVNETNS));
     assert!(same(TUNGETVNETHDRSZ, libc::TUNGETVNETHDRSZ));
     assert!(same(TUNSETTXFILTER, libc::TUNSETTXFILTER));
+    assert!(same(TUNATTACHFILTER, libc::TUNATTACHFILTER));
     assert!(same(TUNDETACHFILTER, libc::TUNDETACHFILTER));
+    assert!(size_of::<filter::FilterInstruction>() == size_of::<libc::sock_filter>());
+    assert!(size_of::<filter::FilterProgram<'_>>() == size_of::<libc::sock_fprog>());
     assert!(same(TUNSETVNETLE, libc::TUNSETVNETLE));
     assert!(same(TUNSETVNETBE, libc::TUNSETVNETBE));
     assert!(same(TUNGETVNETLE, libc::TUNGETVNETLE));

@@ -41,7 +41,8 @@ use super::{
 use crate::ioctl::{self, Driver, DriverFd, DriverFile};
 
 pub use filter::{
-    detach_filter, set_filter_program_off, set_mac_filter_off, set_programs_off, set_steering_program_off,
+    attach_filter, detach_filter, set_filter_program, set_filter_program_off, set_mac_filter,
+    set_mac_filter_off, set_programs_off, set_steering_program, set_steering_program_off,
     set_tap_filters_off,
 };
 pub use header::{
