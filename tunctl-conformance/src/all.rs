@@ -1,10 +1,10 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, gone, indices,
-    interface_handles, joining, lifetime, lookup, mac, names, namespaces, offloads, permission, persistence,
-    queues, readiness, reading, refusal_order, renaming, replacing, segments, statistics, steering, stopping,
-    strangers, unasked, virtio_net, watching, writing,
+    Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, filtering, gone,
+    indices, interface_handles, joining, lifetime, lookup, mac, names, namespaces, offloads, permission,
+    persistence, queues, readiness, reading, refusal_order, renaming, replacing, segments, statistics,
+    steering, stopping, strangers, unasked, virtio_net, watching, writing,
 };
 
 /// All cases, by subject.
@@ -26,6 +26,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         joining::cases(),
         offloads::cases(),
         steering::cases(),
+        filtering::cases(),
         reading::cases(),
         buffers::cases(),
         unasked::cases(),

@@ -22,6 +22,8 @@ pub enum Subject {
     Permission,
     /// Several devices at one interface.
     Queues,
+    /// Filters of taps.
+    Filters,
     /// Waiting, waking, and poll bits.
     Readiness,
     /// State, MTU and addresses.
@@ -42,6 +44,7 @@ impl fmt::Display for Subject {
             Self::Persistence => "persistence",
             Self::Permission => "permission",
             Self::Queues => "queues",
+            Self::Filters => "filters",
             Self::Readiness => "readiness",
             Self::Configuration => "configuration",
             Self::Events => "events",

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tunctl_core::{
     AdoptError, Error, EventWatcher, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Offloads, Operation, Result, Statistics, TunBackend,
+    MacFilter, Offloads, Operation, Result, Statistics, TunBackend,
 };
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::{VnetFormat, VnetRules};
 
 /// The device of a harness's backend.
@@ -116,6 +117,18 @@ pub trait Harness {
     /// Attaches (`true`) or detaches the device's queue, if the device implements
     /// [`Queues`](tunctl_core::Queues).
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>>;
+
+    /// Attaches a program to the device's interface, or detaches the one that is there, if the device
+    /// implements [`Filters`](tunctl_core::Filters).
+    fn set_filter(&self, _device: &DeviceOf<Self>, _program: Option<&Program>) -> Option<Result<()>> {
+        None
+    }
+
+    /// Sets the MAC filter of the device's interface, if the device implements
+    /// [`Filters`](tunctl_core::Filters).
+    fn set_mac_filter(&self, _device: &DeviceOf<Self>, _filter: Option<&MacFilter>) -> Option<Result<()>> {
+        None
+    }
 
     /// Begins to watch an interface, or all, if the backend and its interfaces implement
     /// [`Events`](tunctl_core::Events).

@@ -41,6 +41,7 @@ mod case;
 mod configuration;
 mod events;
 mod expect;
+mod filtering;
 mod gone;
 mod harness;
 mod indices;

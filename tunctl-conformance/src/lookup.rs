@@ -13,6 +13,8 @@ use tunctl_core::{
     TunBackend, TunDevice,
 };
 
+use tunctl_packet::bpf::{Instruction, Program};
+
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     let described = suite![Configuration:
         a_description_is_what_was_set_and_follows_the_interface,
@@ -134,6 +136,15 @@ fn tried<H: Harness>(harness: &H, operation: Operation) -> Option<Result<()>> {
         Operation::AttachQueue | Operation::DetachQueue => {
             let device = harness.backend().create(&named(several(), "tun0")).ok()?;
             return harness.set_queue(&device, operation == Operation::AttachQueue);
+        }
+        Operation::AttachFilter | Operation::DetachFilter | Operation::SetMacFilter => {
+            let device = tap(harness, "tap0");
+            let program = Program::new(vec![Instruction { code: 0x06, jt: 0, jf: 0, k: 1 }]).ok()?;
+            return match operation {
+                Operation::AttachFilter => harness.set_filter(&device, Some(&program)),
+                Operation::DetachFilter => harness.set_filter(&device, None),
+                _ => harness.set_mac_filter(&device, None),
+            };
         }
         Operation::Watch => {
             let device = tun(harness, "tun0");

@@ -62,6 +62,16 @@ operations! {
     AttachQueue = "attach the queue to",
     /// [`Queues::detach_queue`](crate::Queues::detach_queue).
     DetachQueue = "detach the queue from",
+    /// [`Filters::attach_filter`](crate::Filters::attach_filter).
+    AttachFilter = "attach a filter to",
+    /// [`Filters::detach_filter`](crate::Filters::detach_filter).
+    DetachFilter = "detach the filter from",
+    /// [`Filters::set_mac_filter`](crate::Filters::set_mac_filter).
+    SetMacFilter = "set MAC filter of",
+    /// Having an eBPF program drop or cut packets, on backends that can.
+    SetFilterProgram = "set filter program of",
+    /// Having an eBPF program choose the queue of a packet, on backends that can.
+    SetSteeringProgram = "set steering program of",
     /// [`Offload::set_offloads`](crate::Offload::set_offloads).
     SetOffloads = "set offloads of",
     /// [`Offload::set_vnet_format`](crate::Offload::set_vnet_format).

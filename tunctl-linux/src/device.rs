@@ -27,7 +27,7 @@ use crate::{LinkType, LinuxInterface, Namespace, holders};
 #[derive(Debug)]
 pub struct LinuxDevice {
     /// Shared with the interface, which refers to it without keeping it open.
-    fd: Arc<TunFile>,
+    pub(crate) fd: Arc<TunFile>,
     interface: LinuxInterface,
     flags: CreateFlags,
     /// Those of the flags, but for a virtio-net header in another format that the giver of an adopted
@@ -108,7 +108,7 @@ impl LinuxDevice {
         }
     }
 
-    fn configured(&self, operation: Operation, outcome: io::Result<()>) -> Result<()> {
+    pub(crate) fn configured(&self, operation: Operation, outcome: io::Result<()>) -> Result<()> {
         outcome.map_err(|error| {
             let errno = errno::of(&error);
             self.error(operation, errno, remedy::configure(errno, operation, &diagnose::caller()))

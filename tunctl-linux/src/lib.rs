@@ -37,6 +37,7 @@ mod device;
 mod diagnose;
 mod errno;
 mod features;
+mod filters;
 mod holders;
 mod inherited;
 mod interface;

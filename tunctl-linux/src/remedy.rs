@@ -161,6 +161,21 @@ pub(crate) fn configure(errno: Errno, operation: Operation, context: &CallerCont
         (Errno::EOPNOTSUPP, Operation::SetMac) => Reason::new(Cause::LayerMismatch)
             .with_detail("a tun has no MAC address")
             .with_remedy("Create a tap."),
+        // A program is checked before it comes here, so that only the layer is left.
+        (Errno::EINVAL, Operation::AttachFilter | Operation::DetachFilter | Operation::SetMacFilter) => {
+            Reason::new(Cause::LayerMismatch)
+                .with_detail("a tun has no such filter")
+                .with_remedy("Create a tap, or filter packets where they are received.")
+        }
+        // The limit of sk_attach_filter.
+        (Errno::ENOMEM, Operation::AttachFilter) => Reason::new(Cause::InvalidValue)
+            .with_detail("the program is longer than the system permits")
+            .with_remedy("Shorten it, or raise the sysctl net.core.optmem_max."),
+        (Errno::EINVAL | Errno::EBADF, Operation::SetFilterProgram | Operation::SetSteeringProgram) => {
+            Reason::new(Cause::InvalidValue)
+                .with_detail("the descriptor is not one of an eBPF program for socket filters")
+                .with_remedy("Load a program of the type BPF_PROG_TYPE_SOCKET_FILTER.")
+        }
         // An attribute's policy (nla_validate) says how long or large it may be.
         (Errno::ERANGE, _) => Reason::new(Cause::InvalidValue),
         (Errno::EADDRNOTAVAIL, Operation::SetMac) => Reason::new(Cause::InvalidMac),

@@ -139,6 +139,7 @@ impl Step<'_> {
             }
             _ => reason,
         })?;
+        self.world.step(|kernel| kernel.forget_mac_filter(&attached));
         let is_shared =
             self.world.kernel().device(attached.interface).is_some_and(|device| device.queues() > 1);
         let checked = match is_shared {
@@ -199,6 +200,8 @@ impl TunBackend for MockBackend {
             Operation::SetMaster,
             Operation::SetSendBuffer,
             Operation::SetLinkType,
+            Operation::SetFilterProgram,
+            Operation::SetSteeringProgram,
             Operation::Connect,
             Operation::Observe,
             Operation::Probe,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
 use tunctl_core::{
-    Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
-    InterfaceInfo, InterfaceName, Layer, Namespaces, Offload, Offloads, Operation, Queues, State, Statistics,
-    TunBackend, TunDevice,
+    Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, Filters, InterfaceAddress, InterfaceIndex,
+    InterfaceInfo, InterfaceName, Layer, MacFilter, Namespaces, Offload, Offloads, Operation, Queues, State,
+    Statistics, TunBackend, TunDevice,
 };
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::VnetFormat;
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
@@ -175,6 +176,21 @@ impl Harness for MockHarness {
             Ok(name) => name,
             Err(invalid) => panic!("{invalid}"),
         }
+    }
+
+    fn set_filter(&self, device: &MockDevice, program: Option<&Program>) -> Option<tunctl_core::Result<()>> {
+        Some(match program {
+            Some(program) => device.attach_filter(program),
+            None => device.detach_filter(),
+        })
+    }
+
+    fn set_mac_filter(
+        &self,
+        device: &MockDevice,
+        filter: Option<&MacFilter>,
+    ) -> Option<tunctl_core::Result<()>> {
+        Some(device.set_mac_filter(filter))
     }
 
     fn set_queue(&self, device: &MockDevice, attached: bool) -> Option<tunctl_core::Result<()>> {

@@ -8,6 +8,8 @@ pub enum Delivery {
     Queued,
     /// The packet was dropped and counted: the queue is full.
     Full,
+    /// The packet was dropped and counted: a [filter](tunctl_core::Filters) of the tap lets it not pass.
+    Filtered,
     /// The packet was dropped and counted: no queue is in service.
     Unattached,
     /// The packet was dropped and counted: the interface has no carrier.

@@ -7,10 +7,11 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Holder, InterfaceName, Interrupter, Operation, Queues,
-    Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
+    Cause, CreateFlags, DestroyError, Error, Filters, Gid, Holder, InterfaceName, Interrupter, MacFilter,
+    Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::HeaderKind;
 
 use crate::Errno;
@@ -415,5 +416,19 @@ impl Queues for MockDevice {
 
     fn detach_queue(&self) -> Result<()> {
         self.apply(Operation::DetachQueue, Kernel::detach_queue)
+    }
+}
+
+impl Filters for MockDevice {
+    fn attach_filter(&self, program: &Program) -> Result<()> {
+        self.apply(Operation::AttachFilter, |kernel, file| kernel.attach_filter(file, program))
+    }
+
+    fn detach_filter(&self) -> Result<()> {
+        self.apply(Operation::DetachFilter, Kernel::detach_filter)
+    }
+
+    fn set_mac_filter(&self, filter: Option<&MacFilter>) -> Result<()> {
+        self.apply(Operation::SetMacFilter, |kernel, file| kernel.set_mac_filter(file, filter))
     }
 }

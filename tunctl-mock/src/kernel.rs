@@ -11,6 +11,7 @@
 //! | packets to the program (`tun_net_xmit`, `tun_do_read`, `tun_put_user`) | `receive.rs` |
 //! | a queue, and when it is full (`ptr_ring`) | `ring.rs` |
 //! | which queue a flow goes to (`tun_flow_update`, `tun_automq_select_queue`) | `flow.rs` |
+//! | filters of taps (`tun_attach_filter`, `run_filter`) | `filter.rs` |
 //! | packets from the program (`tun_get_user`) | `send.rs` |
 //! | virtio-net headers (`tun_vnet_hdr_get`, `virtio_net_hdr_to_skb`) | `vnet.rs` |
 //! | state, MTU, MAC address, name, namespace (`do_setlink`, `dev_change_name`) | `link.rs` |
@@ -25,6 +26,7 @@
 
 mod address;
 mod attach;
+mod filter;
 mod flow;
 mod link;
 mod name;
@@ -40,8 +42,9 @@ use std::time::Duration;
 
 use tunctl_core::{
     Cause, CreateFlags, Gid, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
-    Notification, Offloads, Reason, State, Statistics, Uid,
+    MacFilter, Notification, Offloads, Reason, State, Statistics, Uid,
 };
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::VnetFormat;
 
 use flow::FlowTable;
@@ -157,6 +160,8 @@ pub(crate) struct NetDevice {
     attached: Vec<FileId>,
     detached: Vec<FileId>,
     flows: FlowTable,
+    /// The MAC addresses whose frames pass (`tun->txflt`); `None` lets all pass.
+    mac_filter: Option<MacFilter>,
     /// The counters (`dev_get_tstats64`, and `dev->core_stats`). The kernel's "rx" is from the program.
     statistics: Statistics,
 }
@@ -167,6 +172,8 @@ struct TunFile {
     interface: Option<InterfaceId>,
     detached: bool,
     queue: Ring,
+    /// The program that drops or cuts frames (`sk->sk_filter`).
+    filter: Option<Program>,
 }
 
 impl Kernel {

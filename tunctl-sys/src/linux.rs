@@ -7,9 +7,9 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod elsewhere;
-pub mod filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod ethtool;
+pub mod filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod inherited;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -10,11 +10,12 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
-    Adopt, AdoptError, Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, InterfaceAddress,
-    InterfaceIndex, InterfaceInfo, InterfaceName, Namespaces, Offload, Offloads, Operation, Queues, Result,
-    Statistics, TunBackend, TunDevice,
+    Adopt, AdoptError, Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, Filters,
+    InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, MacFilter, Namespaces, Offload, Offloads,
+    Operation, Queues, Result, Statistics, TunBackend, TunDevice,
 };
 use tunctl_linux::{LinkType, LinuxBackend, LinuxInterface, Namespace, Observer, netns};
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::VnetFormat;
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
@@ -224,6 +225,17 @@ impl Harness for LinuxHarness {
         "lo".parse().expect("it is a name")
     }
 
+    fn set_filter(&self, device: &DeviceOf<Self>, program: Option<&Program>) -> Option<Result<()>> {
+        Some(match program {
+            Some(program) => device.attach_filter(program),
+            None => device.detach_filter(),
+        })
+    }
+
+    fn set_mac_filter(&self, device: &DeviceOf<Self>, filter: Option<&MacFilter>) -> Option<Result<()>> {
+        Some(device.set_mac_filter(filter))
+    }
+
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<Result<()>> {
         Some(if attached { device.attach_queue() } else { device.detach_queue() })
     }
@@ -264,12 +276,18 @@ impl Harness for LinuxHarness {
                 Some(Observer::new(device.interface()).map(drop))
             }
             Operation::Probe => Some(self.backend.features().map(drop)),
-            Operation::SetMaster | Operation::SetSendBuffer | Operation::SetLinkType => {
+            Operation::SetMaster
+            | Operation::SetSendBuffer
+            | Operation::SetLinkType
+            | Operation::SetFilterProgram
+            | Operation::SetSteeringProgram => {
                 let device = as_root(|| self.backend.create(&CreateOptions::tap()));
                 let device = device.unwrap_or_else(|error| panic!("{error}"));
                 Some(match operation {
                     Operation::SetMaster => device.interface().clear_master(),
                     Operation::SetSendBuffer => device.set_send_buffer(1 << 20),
+                    Operation::SetFilterProgram => device.set_filter_program(None),
+                    Operation::SetSteeringProgram => device.set_steering_program(None),
                     _ => device.set_link_type(LinkType::ETHERNET),
                 })
             }

@@ -68,6 +68,7 @@ mod launcher;
 pub mod packets;
 mod process;
 mod profile;
+pub mod programs;
 pub mod rtnetlink;
 mod skip;
 mod snapshot;

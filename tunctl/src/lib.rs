@@ -133,12 +133,12 @@ pub use tunctl_linux::native::*;
 /// the crates.
 pub mod prelude {
     pub use tunctl_core::{
-        Adopt, Cause, CreateOptions, Error, EventWatcher, Events, Gid, Holder, Interface, InterfaceAddress,
-        InterfaceChange, InterfaceConfig, InterfaceEvent, InterfaceInfo, InterfaceName, Interrupter, Layer,
-        MacAddress, Mtu, NamePattern, Namespaces, Offload, Offloads, Operation, Queues, Readiness, Result,
-        State, TunBackend, TunDevice, Uid, WaitOutcome,
+        Adopt, Cause, CreateOptions, Error, EventWatcher, Events, Filters, Gid, Holder, Interface,
+        InterfaceAddress, InterfaceChange, InterfaceConfig, InterfaceEvent, InterfaceInfo, InterfaceName,
+        Interrupter, Layer, MacAddress, MacFilter, Mtu, NamePattern, Namespaces, Offload, Offloads,
+        Operation, Queues, Readiness, Result, State, TunBackend, TunDevice, Uid, WaitOutcome,
     };
-    pub use tunctl_packet::Packet;
+    pub use tunctl_packet::{Filter, Packet};
 }
 
 /// The README's examples, compiled.

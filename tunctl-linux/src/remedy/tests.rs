@@ -224,3 +224,20 @@ fn each_obstacle_before_another_namespace_says_how_to_go_on() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+#[test]
+fn filters_are_refused_for_the_layer_the_length_or_the_descriptor() {
+    for (errno, operation, cause, advice) in [
+        (Errno::EINVAL, Operation::AttachFilter, Cause::LayerMismatch, "Create a tap"),
+        (Errno::EINVAL, Operation::DetachFilter, Cause::LayerMismatch, "Create a tap"),
+        (Errno::EINVAL, Operation::SetMacFilter, Cause::LayerMismatch, "Create a tap"),
+        (Errno::ENOMEM, Operation::AttachFilter, Cause::InvalidValue, "net.core.optmem_max"),
+        (Errno::EINVAL, Operation::SetFilterProgram, Cause::InvalidValue, "BPF_PROG_TYPE_SOCKET_FILTER"),
+        (Errno::EBADF, Operation::SetSteeringProgram, Cause::InvalidValue, "BPF_PROG_TYPE_SOCKET_FILTER"),
+        (Errno::EBADFD, Operation::AttachFilter, Cause::Gone, "close this device"),
+    ] {
+        let error = configure(errno, operation, &user()).of(operation);
+        assert_eq!(error.cause(), cause);
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+}

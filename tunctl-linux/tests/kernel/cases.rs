@@ -10,6 +10,7 @@ mod create;
 mod error_table;
 mod errors;
 mod events;
+mod filters;
 mod flags;
 mod leaks;
 mod lifetime;
@@ -55,6 +56,7 @@ pub(crate) fn main() -> ExitCode {
         adopt_refused::cases(),
         adopt_unprivileged::cases(),
         queues::cases(),
+        filters::cases(),
         names::cases(),
         flags::cases(),
         persistent::cases(),

@@ -180,6 +180,7 @@ impl Kernel {
             attached: Vec::new(),
             detached: Vec::new(),
             flows: FlowTable::default(),
+            mac_filter: None,
             statistics: Statistics::default(),
         };
         self.interfaces.insert(id, device);
@@ -214,7 +215,8 @@ impl Kernel {
             return Err(Errno::ENOMEM.reason(Cause::Other));
         }
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let file = Some(TunFile { interface: Some(id), detached: false, queue: Ring::new(size) });
+        let file =
+            Some(TunFile { interface: Some(id), detached: false, queue: Ring::new(size), filter: None });
         match self.files.iter().position(Option::is_none) {
             Some(free) => {
                 self.files[free] = file;

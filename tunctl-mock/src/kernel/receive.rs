@@ -6,6 +6,7 @@ use std::time::Duration;
 use tunctl_core::{Cause, Layer, Reason, State};
 use tunctl_packet::header::{EtherType, PacketInfo};
 
+use super::filter::filtered;
 use super::flow::Flow;
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION, count};
 use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
@@ -32,7 +33,14 @@ impl Kernel {
             device.statistics.to_program.dropped += 1;
             return if file.is_some() { Delivery::NoCarrier } else { Delivery::Unattached };
         };
+        let passes = device.passes_mac_filter(&packet);
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
+        let Some(packet) = filtered(open.filter.as_ref(), packet).filter(|_| passes) else {
+            if let Some(device) = self.device_mut(id) {
+                device.statistics.to_program.dropped += 1;
+            }
+            return Delivery::Filtered;
+        };
         if open.queue.is_full() {
             if let Some(device) = self.device_mut(id) {
                 device.statistics.to_program.dropped += 1;

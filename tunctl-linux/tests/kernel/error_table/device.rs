@@ -1,14 +1,16 @@
 //! Errors of devices: creating, opening, packets.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use tunctl_core::{
-    Cause, CreateOptions, Error, Gid, Interrupter, Offload, Offloads, Operation, Queues, TunBackend,
+    Cause, CreateOptions, Error, Filters, Gid, Interrupter, Offload, Offloads, Operation, Queues, TunBackend,
     TunDevice, Uid,
 };
 use tunctl_linux::LinuxDevice;
+use tunctl_packet::bpf::{Instruction, Program};
 use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 use tunctl_testing::ip;
 
@@ -16,7 +18,7 @@ use super::super::support::{address, backend, create, name, open, refused, socke
 use super::{Place, Row, here};
 
 pub(super) fn rows() -> Vec<Row> {
-    [attaching(), offloading(), queues(), gone(), unmapped(), receiving(), sending()]
+    [attaching(), offloading(), queues(), filters(), gone(), unmapped(), receiving(), sending()]
         .into_iter()
         .flatten()
         .collect()
@@ -234,6 +236,45 @@ fn deleted() -> LinuxDevice {
     let device = tun("gone");
     ip("link delete gone");
     device
+}
+
+/// A program that keeps all of every frame.
+fn program() -> Program {
+    Program::new(vec![Instruction { code: 0x06, jt: 0, jf: 0, k: u32::MAX }]).unwrap()
+}
+
+fn filters() -> Vec<Row> {
+    use Operation as O;
+    const A_TUN: &str = "the interface is a tun";
+    const NO_PROGRAM: &str = "the descriptor is not one of an eBPF program";
+    let no_program = (Cause::InvalidValue, "BPF_PROG_TYPE_SOCKET_FILTER");
+    let needs_a_tap = (Cause::LayerMismatch, "Create a tap");
+    vec![
+        here(O::AttachFilter, &[Errno::EINVAL], A_TUN, needs_a_tap, || {
+            refused(tun("tun0").attach_filter(&program()))
+        }),
+        here(
+            O::AttachFilter,
+            &[],
+            "all queues are out of service",
+            (Cause::NoQueue, "no queue of the interface is in service"),
+            || {
+                let device = create(CreateOptions::tap().multi_queue(true), "many");
+                device.detach_queue().unwrap();
+                refused(device.attach_filter(&program()))
+            },
+        ),
+        here(O::DetachFilter, &[Errno::EINVAL], A_TUN, needs_a_tap, || refused(tun("tun0").detach_filter())),
+        here(O::SetMacFilter, &[Errno::EINVAL], A_TUN, needs_a_tap, || {
+            refused(tun("tun0").set_mac_filter(None))
+        }),
+        here(O::SetFilterProgram, &[Errno::EINVAL], NO_PROGRAM, no_program, || {
+            refused(tun("tun0").set_filter_program(Some(io::stdin().as_fd())))
+        }),
+        here(O::SetSteeringProgram, &[Errno::EINVAL], NO_PROGRAM, no_program, || {
+            refused(tun("tun0").set_steering_program(Some(io::stdin().as_fd())))
+        }),
+    ]
 }
 
 fn gone() -> Vec<Row> {
