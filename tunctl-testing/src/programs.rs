@@ -96,8 +96,7 @@ mod tests {
     #[test]
     fn every_operation_occurs_and_what_is_kept_varies() {
         let programs: Vec<_> = (0..1000).map(|number| valid(1, number)).collect();
-        let codes: BTreeSet<_> =
-            programs.iter().flat_map(|program| program.instructions()).map(|i| i.code).collect();
+        let codes: BTreeSet<_> = programs.iter().flat_map(Program::instructions).map(|i| i.code).collect();
         assert!(CODES.iter().all(|code| codes.contains(code)), "{codes:x?}");
         let packet: Vec<_> = (0..90).collect();
         let kept: BTreeSet<_> = programs.iter().map(|program| program.run(&packet)).collect();

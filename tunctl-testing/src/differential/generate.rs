@@ -1,7 +1,8 @@
 //! The next operation of a sequence: at random, but with an eye on what is there, so that most meet an open
 //! device.
 
-use tunctl_core::{CreateFlags, Readiness, State};
+use tunctl_core::{CreateFlags, Layer, MacFilter, Readiness, State};
+use tunctl_packet::Filter;
 
 use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 
@@ -11,6 +12,7 @@ use crate::differential::packets;
 use crate::differential::pools::{IDS, INDICES, NAMES, ODD_NAMES, OFFLOADS, PATTERNS, UNMAPPED, address};
 use crate::differential::random::Random;
 use crate::differential::world::{Held, Known, View};
+use crate::programs;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -121,6 +123,9 @@ fn device(random: &mut Random, view: &View) -> Op {
     if flags.contains(CreateFlags::MULTI_QUEUE) && random.one_of(1, 12) {
         return Op::Reply { slot, flow: u8::try_from(random.below(4)).unwrap_or_default() };
     }
+    if random.one_of(if is_tun { 1 } else { 8 }, 100) {
+        return filter(random, slot);
+    }
     match random.below(100) {
         0..=25 => {
             let packet = packets::to_send(random, flags, held.map_or(0, |held| held.vnet));
@@ -167,6 +172,28 @@ fn device(random: &mut Random, view: &View) -> Op {
         94..=95 => Op::HandOver { slot },
         96..=97 => Op::Close { slot },
         _ => Op::Destroy { slot },
+    }
+}
+
+/// A filter of a tap: a program of any kind, one that keeps something at least, MAC addresses, or none.
+fn filter(random: &mut Random, slot: usize) -> Op {
+    const MACS: &[[u8; 6]] = &[[0xff; 6], [2, 0, 0, 0, 0, 1], [1, 0, 0x5e, 0, 0, 9], [2; 6]];
+    let chosen = |text| Filter::parse(Layer::Tap, text).map(|filter| filter.program().clone()).ok();
+    match random.below(8) {
+        0 => Op::Filter { slot, program: None },
+        1 => Op::MacFilter { slot, filter: None },
+        2..=3 => Op::Filter { slot, program: Some(programs::valid(random.next(), 0)) },
+        4..=5 => {
+            let text = *random.pick(&["ip", "ip6", "not arp", "less 40", "net 10.99.0.0/31"]);
+            Op::Filter { slot, program: chosen(text) }
+        }
+        _ => {
+            let filter = (0..random.below(3)).fold(MacFilter::of(*random.pick(MACS)), |filter, _| {
+                filter.clone().and(*random.pick(MACS)).unwrap_or(filter)
+            });
+            let filter = if random.one_of(1, 4) { filter.and_all_groups() } else { filter };
+            Op::MacFilter { slot, filter: Some(filter) }
+        }
     }
 }
 

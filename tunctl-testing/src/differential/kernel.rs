@@ -12,9 +12,10 @@ use nix::sched::{CloneFlags, unshare};
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
 use tunctl_core::{
     AdoptError, Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
-    InterfaceName, Offloads, Operation, Statistics, TunBackend,
+    InterfaceName, MacFilter, Offloads, Operation, Statistics, TunBackend,
 };
 use tunctl_linux::{LinuxBackend, LinuxInterface};
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::VnetFormat;
 use tunctl_sys::linux::packet_socket;
 
@@ -170,6 +171,22 @@ impl Harness for Kernel {
 
     fn other_interface(&self) -> InterfaceName {
         self.harness.other_interface()
+    }
+
+    fn set_filter(
+        &self,
+        device: &DeviceOf<Self>,
+        program: Option<&Program>,
+    ) -> Option<tunctl_core::Result<()>> {
+        self.harness.set_filter(device, program)
+    }
+
+    fn set_mac_filter(
+        &self,
+        device: &DeviceOf<Self>,
+        filter: Option<&MacFilter>,
+    ) -> Option<tunctl_core::Result<()>> {
+        self.harness.set_mac_filter(device, filter)
     }
 
     fn set_queue(&self, device: &DeviceOf<Self>, attached: bool) -> Option<tunctl_core::Result<()>> {

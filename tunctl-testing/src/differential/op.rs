@@ -1,6 +1,7 @@
 //! The operations that a sequence is made of, as plain values: so they can be replayed, shrunk and printed.
 
-use tunctl_core::{Offloads, Operation, Readiness};
+use tunctl_core::{MacFilter, Offloads, Operation, Readiness};
+use tunctl_packet::bpf::Program;
 use tunctl_packet::header::VnetFormat;
 
 use crate::differential::interface_call::InterfaceCall;
@@ -91,6 +92,15 @@ pub(crate) enum Op {
     SetVnetFormat {
         slot: usize,
         format: VnetFormat,
+    },
+    /// `attach_filter`, or `detach_filter`.
+    Filter {
+        slot: usize,
+        program: Option<Program>,
+    },
+    MacFilter {
+        slot: usize,
+        filter: Option<MacFilter>,
     },
     /// The program sends a packet of this flow, and the system answers it: which of several queues the answer
     /// reaches.
@@ -209,6 +219,9 @@ impl Op {
             Self::SetOffloads { .. } => Operation::SetOffloads,
             Self::Offloads { .. } => Operation::Inspect,
             Self::SetVnetFormat { .. } => Operation::SetVnetFormat,
+            Self::Filter { program: Some(_), .. } => Operation::AttachFilter,
+            Self::Filter { program: None, .. } => Operation::DetachFilter,
+            Self::MacFilter { .. } => Operation::SetMacFilter,
             Self::Up { .. } => Operation::Up,
             Self::Down { .. } => Operation::Down,
             Self::Interface { call, .. } => return call.operation(),
@@ -256,6 +269,8 @@ impl Op {
             | Self::SetOffloads { slot, .. }
             | Self::Offloads { slot }
             | Self::SetVnetFormat { slot, .. }
+            | Self::Filter { slot, .. }
+            | Self::MacFilter { slot, .. }
             | Self::Reply { slot, .. }
             | Self::Up { slot, .. }
             | Self::Down { slot } => Some(On::Slot(*slot)),

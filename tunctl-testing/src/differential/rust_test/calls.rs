@@ -1,6 +1,9 @@
 //! The calls of a test, and the values in them, as Rust.
 
-use tunctl_core::{InterfaceName, NamePattern};
+use std::fmt::Write as _;
+
+use tunctl_core::{InterfaceName, MacFilter, NamePattern};
+use tunctl_packet::bpf::Program;
 
 use crate::differential::op::{On, Op, Patience, Verb};
 
@@ -57,6 +60,14 @@ pub(super) fn expression(op: &Op) -> String {
             let format = format!("VnetFormat::new(VnetLength::{length:?}, Endian::{endian:?})");
             format!("harness.set_vnet_format(&mut d{slot}, {format}).unwrap()")
         }
+        Op::Filter { slot, program } => {
+            let program = program.as_ref().map_or_else(|| "None".to_owned(), literal_program);
+            format!("harness.set_filter(&d{slot}, {program}).unwrap()")
+        }
+        Op::MacFilter { slot, filter } => {
+            let filter = filter.as_ref().map_or_else(|| "None".to_owned(), mac_filter);
+            format!("harness.set_mac_filter(&d{slot}, {filter}).unwrap()")
+        }
         Op::Up { slot, address } => format!("d{slot}.up({address:?}.parse().unwrap())"),
         Op::Down { slot } => format!("d{slot}.down()"),
         Op::List => {
@@ -73,6 +84,22 @@ pub(super) fn expression(op: &Op) -> String {
         }
         Op::Crowd { .. } | Op::Close { .. } | Op::Reply { .. } | Op::Caller(_) | Op::System(_) | Op::Survey => "()".into(),
     }
+}
+
+fn literal_program(program: &Program) -> String {
+    let instructions = program.instructions();
+    format!("Some(&{{ use tunctl_packet::bpf::*; Program::new(vec!{instructions:?}).unwrap() }})")
+}
+
+fn mac_filter(filter: &MacFilter) -> String {
+    let mut text = String::new();
+    for address in filter.addresses() {
+        let _ = match text.is_empty() {
+            true => write!(text, "Some(&MacFilter::of({address:?})"),
+            false => write!(text, ".and({address:?}).unwrap()"),
+        };
+    }
+    text + if filter.accepts_all_groups() { ".and_all_groups())" } else { ")" }
 }
 
 pub(super) fn options(flags: u16, name: Option<&str>) -> String {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tunctl_conformance::{DeviceOf, Harness};
 use tunctl_core::{
-    CreateOptions, Error, Gid, Interface, InterfaceIndex, InterfaceName, Interrupter, NamePattern,
-    TunBackend, TunDevice, Uid,
+    CreateFlags, CreateOptions, Error, Gid, Interface, InterfaceIndex, InterfaceName, Interrupter,
+    NamePattern, TunBackend, TunDevice, Uid,
 };
+use tunctl_packet::bpf::{Instruction, Program};
 
 use super::{Slot, World};
 use crate::differential::op::{Op, Patience, Verb};
@@ -154,6 +155,20 @@ pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) ->
             Some(outcome) => Answer::of(outcome, Answer::Offloads),
             None => Answer::Absent,
         },
+        Op::Filter { program, .. } => {
+            // Of several queues, which may have different programs, nobody knows which one a packet goes to.
+            let one_for_all = program.as_ref().and_then(keeping_everything);
+            let has_several = device.flags().contains(CreateFlags::MULTI_QUEUE);
+            let program = if has_several { one_for_all.as_ref() } else { program.as_ref() };
+            match harness.set_filter(device, program) {
+                Some(outcome) => Answer::of(outcome, done),
+                None => Answer::Absent,
+            }
+        }
+        Op::MacFilter { filter, .. } => match harness.set_mac_filter(device, filter.as_ref()) {
+            Some(outcome) => Answer::of(outcome, done),
+            None => Answer::Absent,
+        },
         Op::Up { address, .. } => match address.parse() {
             Ok(address) => Answer::of(device.up(address), done),
             Err(_) => Answer::Absent,
@@ -161,6 +176,11 @@ pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) ->
         Op::Down { .. } => Answer::of(device.down(), done),
         _ => Answer::Absent,
     }
+}
+
+/// A program in place of another, which keeps all of every packet.
+fn keeping_everything(_: &Program) -> Option<Program> {
+    Program::new(vec![Instruction { code: 0x06, jt: 0, jf: 0, k: u32::MAX }]).ok()
 }
 
 fn send<D: TunDevice>(device: &D, packet: &[u8], cuts: Option<&[usize]>) -> tunctl_core::Result<usize> {
