@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use serde::Serialize;
 use tunctl::linux::{Direction, LinuxDevice, LinuxInterface, Observer};
+use tunctl::packet::Filter;
 use tunctl::{Cause, CreateFlags, Interface, InterfaceName, Layer, Native, State, TunBackend, TunDevice};
 
 use super::advice::patiently;
@@ -39,6 +40,12 @@ pub(super) struct Watch {
     /// The interface
     #[arg(value_parser = existing())]
     name: InterfaceName,
+    /// Print only the packets that match an expression of tcpdump's, such as 'tcp port 443'
+    ///
+    /// The language is a part of pcap-filter(7): protocols, hosts, networks, ports, and, or, not, parentheses.
+    /// Names are not resolved.
+    #[arg(long, value_name = "EXPRESSION")]
+    filter: Option<String>,
     /// Stop after this many packets
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -157,16 +164,26 @@ impl Watch {
     pub(super) fn run(self, backend: &Native) -> Outcome {
         let signals = Signals::catch()?;
         let interface = backend.interface(&self.name)?;
+        let filter = self.filter(interface.info()?.layer)?;
         let source = Source::open(backend, interface, self.attach)?;
         let form = Form::choose(self.json);
         self.announce(&source, form)?;
         let totals = Totals { event: "totals", missed: Some(0), ..Totals::default() };
-        let mut session = Session { source, printer: PacketPrinter::new(form), totals };
+        let mut session = Session { source, filter, taken: 0, printer: PacketPrinter::new(form), totals };
         let ended = self.follow(&mut session, &signals);
         session.note_missed()?;
         session.printer.flush()?;
         print_totals(&session.totals, form)?;
         ended
+    }
+
+    /// What is to be seen of packets that begin with this layer.
+    fn filter(&self, layer: Layer) -> Outcome<Option<Filter>> {
+        let Some(text) = &self.filter else { return Ok(None) };
+        Filter::parse(layer, text).map(Some).map_err(|error| {
+            note(&error.mark(text));
+            Failure::Usage(format!("--filter, {error}"))
+        })
     }
 
     /// Says what is about to be seen, or why nothing is.
@@ -209,9 +226,9 @@ impl Watch {
         while self.count.is_none_or(|count| session.totals.packets < count) {
             match session.source.next(&mut buffer) {
                 Ok((direction, packet, length)) => {
-                    session.print(direction, packet, length)?;
+                    session.take(direction, packet, length)?;
                     // Under a flood of packets the loop never reaches the wait.
-                    if session.totals.packets.is_multiple_of(BURST) {
+                    if session.taken.is_multiple_of(BURST) {
                         session.note_missed()?;
                         if signals.are_waiting() {
                             break;
@@ -244,12 +261,21 @@ impl Watch {
 /// Where the packets come from and go to.
 struct Session {
     source: Source,
+    /// The packets that are counted and printed, if not all.
+    filter: Option<Filter>,
+    /// How many packets came, matching or not.
+    taken: u64,
     printer: PacketPrinter,
     totals: Totals,
 }
 
 impl Session {
-    fn print(&mut self, direction: Direction, packet: &[u8], length: usize) -> io::Result<()> {
+    /// Counts and prints a packet that is to be seen.
+    fn take(&mut self, direction: Direction, packet: &[u8], length: usize) -> io::Result<()> {
+        self.taken += 1;
+        if self.filter.as_ref().is_some_and(|filter| !filter.matches(packet)) {
+            return Ok(());
+        }
         self.totals.count(direction, length);
         self.printer.print(Instant::now(), direction, self.source.layer(), packet, length)
     }

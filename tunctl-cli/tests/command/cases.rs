@@ -23,6 +23,7 @@ mod unprivileged;
 mod usage;
 mod watch;
 mod watch_attached;
+mod watch_filter;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(crate) fn main() -> ExitCode {
         lab_limits::cases(),
         watch::cases(),
         watch_attached::cases(),
+        watch_filter::cases(),
         events::cases(),
         unprivileged::cases(),
         create::cases(),

@@ -195,7 +195,7 @@ fn help_names_the_options_of_the_specification() {
         ("list", "--json"),
         ("doctor", "--json"),
         ("features", "--json"),
-        ("watch", "--count --for --attach --json"),
+        ("watch", "--filter --count --for --attach --json"),
         ("lab", "--count --for --backend --json auto kernel mock"),
     ] {
         let printed = tunctl(&format!("{verb} --help")).ok();

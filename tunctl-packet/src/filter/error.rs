@@ -54,7 +54,8 @@ impl FilterError {
         let marked = text.get(self.range.clone()).map_or(0, |marked| marked.chars().count()).max(1);
         let before = self.column - 1;
         // A tab or a line break would move the mark.
-        let mut lines: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        let mut lines: String = text.chars().map(|c| if is_odd(c) { ' ' } else { c }).collect();
         lines.push('\n');
         lines.extend(core::iter::repeat_n(' ', before).chain(core::iter::repeat_n('^', marked)));
         lines
