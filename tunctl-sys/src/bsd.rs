@@ -14,6 +14,7 @@
 //! | [`bpf`] | the packet filter: frames to and from an interface |
 //! | [`errno`] | the errnos, and their texts |
 //! | [`bytes`] | arguments to bytes, and answers from bytes |
+//! | [`route`] | what the kernel reports of interfaces, from bytes |
 //! | [`table`] | what a C compiler for the system can confirm |
 //! | [`freebsd`], [`netbsd`], [`openbsd`], [`dragonfly`], [`macos`] | one system each, and its `ABI` |
 //! | `calls` | the system calls |
@@ -49,12 +50,14 @@ pub mod macos;
 pub mod netbsd;
 pub mod openbsd;
 pub mod request;
+pub mod route;
 pub mod table;
 pub mod text;
 
 pub use abi::{Abi, System};
 pub use bytes::{Name, TunInfo};
 pub use request::{Pair, Request, Requests};
+pub use route::RouteReport;
 pub use text::{GetText, SetText};
 
 use crate::ioctl::Opcode;
@@ -196,6 +199,9 @@ table::table! {
     "IN6_IFF_TENTATIVE" => in6_iff::TENTATIVE => 2;
     "IN6_IFF_DUPLICATED" => in6_iff::DUPLICATED => 4;
     "ND6_INFINITE_LIFETIME" => FOREVER => 0xffff_ffff;
+    "RTA_NETMASK" => route::rta::NETMASK => 4;
+    "RTA_IFA" => route::rta::IFA => 0x20;
+    "RTA_BRD" => route::rta::BRD => 0x80;
     "sizeof(struct sockaddr)" => size_of::<SocketAddress>() => 16;
     "offsetof(struct sockaddr, sa_len)" => offset_of!(SocketAddress, length) => 0;
     "offsetof(struct sockaddr, sa_family)" => offset_of!(SocketAddress, family) => 1;

@@ -54,6 +54,7 @@ const HEADERS: &[&str] = &[
     "netinet/in.h",
     "net/if_dl.h",
     "net/if_var.h",
+    "net/route.h",
     "net/if_tun.h",
     "net/if_tap.h",
     "net/if_utun.h",

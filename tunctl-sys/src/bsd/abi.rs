@@ -1,6 +1,7 @@
 //! What differs between the systems, as data: code that takes an [`Abi`] works for all of them.
 
 use crate::bsd::bpf::Bpf;
+use crate::bsd::route::RouteLayout;
 use crate::bsd::text::Description;
 use crate::bsd::{Pair, Requests, SetText};
 
@@ -48,6 +49,8 @@ pub struct Abi {
     pub requests: Requests,
     /// The packet filter.
     pub bpf: Bpf,
+    /// What the routing socket reports: one layout for each version that is known.
+    pub route: &'static [RouteLayout],
     /// `SIOCSIFNAME`, where the system can rename interfaces.
     pub rename: Option<SetText>,
     /// `SIOCSIFDESCR` and `SIOCGIFDESCR`, where interfaces have a description.

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::layout::{
     IFR_ARGUMENT, IFR_FLAGS_HIGH, NAME_SIZE, SocketAddress, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
-use super::{AF_INET, AF_LINK, Abi, FOREVER, openbsd};
+use super::{AF_INET, AF_LINK, Abi, FOREVER, System, netbsd, openbsd};
 use crate::bsd::abi::TunInfoLayout;
 
 /// The name of an interface, padded with NULs.
@@ -121,6 +121,17 @@ impl Abi {
     #[must_use]
     pub fn interface_name(&self, answer: &[u8]) -> Option<Name> {
         Name::parse(answer)
+    }
+
+    /// The minor number of a device, where it is the unit of a tun or a tap.
+    #[doc(alias = "st_rdev")]
+    #[must_use]
+    pub const fn minor(&self, device: u64) -> Option<u32> {
+        match self.system {
+            System::NetBsd => Some(netbsd::minor(device)),
+            System::OpenBsd => Some(openbsd::minor(device)),
+            System::FreeBsd | System::DragonFly | System::MacOs => None,
+        }
     }
 
     /// An `ifreq` with a MAC address: a link-level address whose length field counts only the MAC address.

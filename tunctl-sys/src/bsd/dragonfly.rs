@@ -9,6 +9,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, RequestV6, TunInfoNarrow};
+use super::route::{AddressLayout, AnnouncementLayout, InterfaceLayout, RouteLayout};
 use super::text::{SetText, TextLayout};
 use super::{Abi, FIONBIO, FIONREAD, INT, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
@@ -65,6 +66,9 @@ pub const TUNGIFINFO: Opcode = ior(b't', 92, size_of::<TunInfoNarrow>());
 /// [`TunInfoNarrow`]: MTU and kind, of a tap.
 pub const TAPSIFINFO: Opcode = iow(b't', 91, size_of::<TunInfoNarrow>());
 
+/// `ifreq`, filled in with the present name, of a tun or a tap (`TAPGIFNAME`); since DragonFly 6.0.
+pub const TUNGIFNAME: Opcode = ior(b't', 93, size_of::<InterfaceRequest>());
+
 /// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
 /// `u_int`: whether a read also returns the packets that the interface has sent.
@@ -72,6 +76,26 @@ pub const BIOCSSEESENT: Opcode = iow(b'B', 119, INT);
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
+
+const ANNOUNCEMENT: AnnouncementLayout = AnnouncementLayout { kind: 0x11, index: 4, name: 6, what: 22 };
+/// Of versions 5 and 6.
+const INTERFACE: InterfaceLayout =
+    InterfaceLayout { kind: 0xe, index: 12, flags: 8, mtu: 24, mtu_bytes: layout::WORD };
+/// Of versions 6 and 7.
+const ADDRESS: AddressLayout = AddressLayout { added: 0xc, removed: 0xd, index: 4, present: 12, length: 24 };
+
+const fn route(version: u8, interface: InterfaceLayout, address: AddressLayout) -> RouteLayout {
+    let announcement = Some(ANNOUNCEMENT);
+    RouteLayout { version, interface, address, announcement, overflow: None, alignment: layout::WORD }
+}
+
+/// What the routing socket reports. Version 5 was read in the system's source. Versions 6 and 7 are
+/// second-hand: the addresses from Go's package `route`, the interfaces from the crate libc.
+const ROUTE: &[RouteLayout] = &[
+    route(7, InterfaceLayout { index: 4, ..INTERFACE }, ADDRESS),
+    route(6, INTERFACE, ADDRESS),
+    route(5, INTERFACE, AddressLayout { index: 12, present: 4, length: 20, ..ADDRESS }),
+];
 
 /// Numbers and layouts of DragonFly.
 pub const ABI: Abi = Abi {
@@ -107,9 +131,9 @@ pub const ABI: Abi = Abi {
             tun_set_link_mode: Some(TUNSLMODE),
             tun_set_info: Some(TUNSIFINFO),
             tun_get_info: Some(TUNGIFINFO),
-            tun_name: None,
+            tun_name: Some(TUNGIFNAME),
             set_transient: None,
-            tap_name: None,
+            tap_name: Some(TUNGIFNAME),
             tap_set_info: Some(TAPSIFINFO),
             tap_set_vnet_header: None,
             tap_get_vnet_header: None,
@@ -124,6 +148,7 @@ pub const ABI: Abi = Abi {
         // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::DragonFly, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
+    route: ROUTE,
     rename: Some(
         // SAFETY: DragonFly follows only `ifr_data`, the address of the new name: it copies a string of at
         // most `IFNAMSIZ` bytes in, up to its NUL.
@@ -180,10 +205,17 @@ table::table! {
     "TUNSIFINFO" => TUNSIFINFO => 0x8008_745b;
     "TUNGIFINFO" => TUNGIFINFO => 0x4008_745c;
     "TAPSIFINFO" => TAPSIFINFO => 0x8008_745b;
+    "TUNGIFNAME" => TUNGIFNAME => 0x4020_745d;
+    "TAPGIFNAME" => TUNGIFNAME => 0x4020_745d;
     "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
     "BIOCSSEESENT" => BIOCSSEESENT => 0x8004_4277;
     "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;
     "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 20;
     "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 24;
     "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 8;
+    "RTM_VERSION" => ROUTE[0].version => 7;
+    "RTM_IFINFO" => ROUTE[0].interface.kind => 0xe;
+    "RTM_NEWADDR" => ROUTE[0].address.added => 0xc;
+    "RTM_DELADDR" => ROUTE[0].address.removed => 0xd;
+    "RTM_IFANNOUNCE" => ANNOUNCEMENT.kind => 0x11;
 }

@@ -46,7 +46,9 @@ errnos! {
     EMFILE = 24, "Too many open files";
     ENOTTY = 25, "Inappropriate ioctl for device";
     EAGAIN = 35, "Resource temporarily unavailable";
+    ENOTSOCK = 38, "Socket operation on non-socket";
     EMSGSIZE = 40, "Message too long";
+    ENOPROTOOPT = 42, "Protocol not available";
     EAFNOSUPPORT = 47, "Address family not supported by protocol family";
     EADDRNOTAVAIL = 49, "Can't assign requested address";
     ENETDOWN = 50, "Network is down";

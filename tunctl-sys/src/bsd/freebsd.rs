@@ -12,6 +12,7 @@ use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{
     self, LifetimesV6, NAME_SIZE, RequestV6, SocketAddressV4, SocketAddressV6, TunInfoNarrow,
 };
+use super::route::{self, AddressLayout, AnnouncementLayout, InterfaceLayout, RouteLayout};
 use super::text::{Description, GetText, SetText, TextLayout};
 use super::{Abi, FIONBIO, FIONREAD, INT, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
@@ -135,6 +136,18 @@ const OUTPUT_DROPS: usize = 104;
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
+const ANNOUNCEMENT: AnnouncementLayout = AnnouncementLayout { kind: 0x11, index: 4, name: 6, what: 22 };
+
+/// What the routing socket reports (`rtsock.c`). Addresses are padded to a `long` (`SA_SIZE`).
+const ROUTE: &[RouteLayout] = &[RouteLayout {
+    version: 5,
+    interface: InterfaceLayout { kind: 0xe, index: 12, flags: 8, mtu: 24, mtu_bytes: 4 },
+    address: AddressLayout { added: 0xc, removed: 0xd, index: 12, present: 4, length: 20 },
+    announcement: Some(ANNOUNCEMENT),
+    overflow: None,
+    alignment: layout::WORD,
+}];
+
 /// Numbers and layouts of FreeBSD.
 pub const ABI: Abi = Abi {
     system: System::FreeBsd,
@@ -199,6 +212,7 @@ pub const ABI: Abi = Abi {
         // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::FreeBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
+    route: ROUTE,
     rename: Some(
         // SAFETY: FreeBSD follows only `ifr_data`, the address of the new name: it copies a string of at most
         // `IFNAMSIZ` bytes in, up to its NUL.
@@ -290,4 +304,21 @@ table::table! {
     "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 20;
     "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 24;
     "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 8;
+    "RTM_VERSION" => ROUTE[0].version => 5;
+    "RTM_IFINFO" => ROUTE[0].interface.kind => 0xe;
+    "RTM_NEWADDR" => ROUTE[0].address.added => 0xc;
+    "RTM_DELADDR" => ROUTE[0].address.removed => 0xd;
+    "offsetof(struct if_msghdr, ifm_index)" => ROUTE[0].interface.index => 12;
+    "offsetof(struct if_msghdr, ifm_flags)" => ROUTE[0].interface.flags => 8;
+    "offsetof(struct if_msghdr, ifm_data.ifi_mtu)" => ROUTE[0].interface.mtu => 24;
+    "sizeof(((struct if_data *)0)->ifi_mtu)" => ROUTE[0].interface.mtu_bytes => 4;
+    "offsetof(struct ifa_msghdr, ifam_index)" => ROUTE[0].address.index => 12;
+    "offsetof(struct ifa_msghdr, ifam_addrs)" => ROUTE[0].address.present => 4;
+    "sizeof(struct ifa_msghdr)" => ROUTE[0].address.length => 20;
+    "RTM_IFANNOUNCE" => ANNOUNCEMENT.kind => 0x11;
+    "offsetof(struct if_announcemsghdr, ifan_index)" => ANNOUNCEMENT.index => 4;
+    "offsetof(struct if_announcemsghdr, ifan_name)" => ANNOUNCEMENT.name => 6;
+    "offsetof(struct if_announcemsghdr, ifan_what)" => ANNOUNCEMENT.what => 22;
+    "IFAN_ARRIVAL" => route::ARRIVAL => 0;
+    "IFAN_DEPARTURE" => route::DEPARTURE => 1;
 }

@@ -10,6 +10,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::route::{AddressLayout, InterfaceLayout, RouteLayout};
 use super::{Abi, FIONBIO, FIONREAD, INT, Pair, Requests, System, errno, iow, iowr, table};
 use crate::ioctl::Opcode;
 
@@ -148,6 +149,17 @@ pub const PAIR: Pair = {
     unsafe { Pair::new(SIOCSDRVSPEC) }
 };
 
+/// What the routing socket reports (`rtsock.c`); interfaces are not announced. Addresses are padded to 32
+/// bits (`ROUNDUP32`).
+const ROUTE: &[RouteLayout] = &[RouteLayout {
+    version: 5,
+    interface: InterfaceLayout { kind: 0xe, index: 12, flags: 8, mtu: 24, mtu_bytes: 4 },
+    address: AddressLayout { added: 0xc, removed: 0xd, index: 12, present: 4, length: 20 },
+    announcement: None,
+    overflow: None,
+    alignment: 4,
+}];
+
 /// Numbers and layouts of macOS.
 pub const ABI: Abi = Abi {
     system: System::MacOs,
@@ -199,6 +211,7 @@ pub const ABI: Abi = Abi {
         // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::MacOs, BIOCSETIF, BIOCSSEESENT, 0, PACKET_HEADER) }
     },
+    route: ROUTE,
     rename: None,
     description: None,
     pair: Some(PAIR),
@@ -306,4 +319,15 @@ table::table! {
     "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 12;
     "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 16;
     "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 4;
+    "RTM_VERSION" => ROUTE[0].version => 5;
+    "RTM_IFINFO" => ROUTE[0].interface.kind => 0xe;
+    "RTM_NEWADDR" => ROUTE[0].address.added => 0xc;
+    "RTM_DELADDR" => ROUTE[0].address.removed => 0xd;
+    "offsetof(struct if_msghdr, ifm_index)" => ROUTE[0].interface.index => 12;
+    "offsetof(struct if_msghdr, ifm_flags)" => ROUTE[0].interface.flags => 8;
+    "offsetof(struct if_msghdr, ifm_data.ifi_mtu)" => ROUTE[0].interface.mtu => 24;
+    "sizeof(((struct if_data *)0)->ifi_mtu)" => ROUTE[0].interface.mtu_bytes => 4;
+    "offsetof(struct ifa_msghdr, ifam_index)" => ROUTE[0].address.index => 12;
+    "offsetof(struct ifa_msghdr, ifam_addrs)" => ROUTE[0].address.present => 4;
+    "sizeof(struct ifa_msghdr)" => ROUTE[0].address.length => 20;
 }

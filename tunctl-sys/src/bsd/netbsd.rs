@@ -9,6 +9,7 @@ use core::mem::offset_of;
 use super::abi::usual;
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::route::{self, AddressLayout, AnnouncementLayout, InterfaceLayout, RouteLayout};
 use super::{AF_LINK, Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
 
@@ -105,6 +106,18 @@ pub const BIOCSDIRECTION: Opcode = iow(b'B', 121, INT);
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
 
+const ANNOUNCEMENT: AnnouncementLayout = AnnouncementLayout { kind: 0x10, index: 4, name: 6, what: 22 };
+
+/// What the routing socket reports, since NetBSD 8. Addresses are padded to 64 bits (`RT_ROUNDUP`).
+const ROUTE: &[RouteLayout] = &[RouteLayout {
+    version: 4,
+    interface: InterfaceLayout { kind: 0x14, index: 12, flags: 8, mtu: 24, mtu_bytes: 8 },
+    address: AddressLayout { added: 0x16, removed: 0x17, index: 4, present: 12, length: 32 },
+    announcement: Some(ANNOUNCEMENT),
+    overflow: None,
+    alignment: 8,
+}];
+
 /// Numbers and layouts of NetBSD.
 pub const ABI: Abi = Abi {
     system: System::NetBsd,
@@ -156,16 +169,26 @@ pub const ABI: Abi = Abi {
         // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::NetBsd, BIOCSETIF, BIOCSDIRECTION, 0, PACKET_HEADER) }
     },
+    route: ROUTE,
     rename: None,
     description: None,
     pair: None,
 };
+
+/// The minor number in a device's number, whose upper half is unused.
+#[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+#[must_use]
+pub const fn minor(device: u64) -> u32 {
+    let device = device as u32;
+    (device & 0xfff0_0000) >> 12 | device & 0xff
+}
 
 table::table! {
     /// NetBSD's own numbers and layouts, which its headers confirm.
     TABLE:
     "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 24;
+    "minor(0x12300045)" => minor(0x1230_0045) => 0x1_2345;
     "IN6_IFF_NODAD" => IN6_IFF_NODAD => 0x20;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 144;
     "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 32;
@@ -212,4 +235,22 @@ table::table! {
     "offsetof(struct bpf_hdr, bh_datalen)" => PACKET_HEADER.original => 20;
     "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 24;
     "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 8;
+    "RTM_VERSION" => ROUTE[0].version => 4;
+    "RTM_IFINFO" => ROUTE[0].interface.kind => 0x14;
+    "RTM_NEWADDR" => ROUTE[0].address.added => 0x16;
+    "RTM_DELADDR" => ROUTE[0].address.removed => 0x17;
+    "offsetof(struct if_msghdr, ifm_index)" => ROUTE[0].interface.index => 12;
+    "offsetof(struct if_msghdr, ifm_flags)" => ROUTE[0].interface.flags => 8;
+    "offsetof(struct if_msghdr, ifm_data.ifi_mtu)" => ROUTE[0].interface.mtu => 24;
+    "sizeof(((struct if_data *)0)->ifi_mtu)" => ROUTE[0].interface.mtu_bytes => 8;
+    "offsetof(struct ifa_msghdr, ifam_index)" => ROUTE[0].address.index => 4;
+    "offsetof(struct ifa_msghdr, ifam_addrs)" => ROUTE[0].address.present => 12;
+    "sizeof(struct ifa_msghdr)" => ROUTE[0].address.length => 32;
+    "RTM_IFANNOUNCE" => ANNOUNCEMENT.kind => 0x10;
+    "offsetof(struct if_announcemsghdr, ifan_index)" => ANNOUNCEMENT.index => 4;
+    "offsetof(struct if_announcemsghdr, ifan_name)" => ANNOUNCEMENT.name => 6;
+    "offsetof(struct if_announcemsghdr, ifan_what)" => ANNOUNCEMENT.what => 22;
+    "IFAN_ARRIVAL" => route::ARRIVAL => 0;
+    "IFAN_DEPARTURE" => route::DEPARTURE => 1;
+    "RT_ROUNDUP(1)" => ROUTE[0].alignment => 8;
 }

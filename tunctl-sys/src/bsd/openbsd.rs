@@ -8,6 +8,7 @@ use core::mem::offset_of;
 use super::abi::{TunInfoLayout, usual};
 use super::bpf::{Bpf, HeaderLayout};
 use super::layout::{self, AliasRequest, AliasRequestV6, NAME_SIZE, RequestV6};
+use super::route::{self, AddressLayout, AnnouncementLayout, InterfaceLayout, RouteLayout};
 use super::text::{Description, GetText, SetText, TextLayout};
 use super::{Abi, FIONBIO, FIONREAD, INT, Name, Requests, System, errno, ior, iow, iowr, table};
 use crate::ioctl::Opcode;
@@ -100,6 +101,18 @@ const OUTPUT_DROPS: usize = 104;
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(8, 4);
 
+const ANNOUNCEMENT: AnnouncementLayout = AnnouncementLayout { kind: 0xf, index: 6, name: 10, what: 8 };
+
+/// What the routing socket reports. Addresses are padded to a `long` (`ROUNDUP` in `rtsock.c`).
+const ROUTE: &[RouteLayout] = &[RouteLayout {
+    version: 5,
+    interface: InterfaceLayout { kind: 0xe, index: 6, flags: 16, mtu: 28, mtu_bytes: 4 },
+    address: AddressLayout { added: 0xc, removed: 0xd, index: 6, present: 12, length: 24 },
+    announcement: Some(ANNOUNCEMENT),
+    overflow: Some(0x10),
+    alignment: layout::WORD,
+}];
+
 /// Numbers and layouts of OpenBSD.
 pub const ABI: Abi = Abi {
     system: System::OpenBsd,
@@ -151,6 +164,7 @@ pub const ABI: Abi = Abi {
         // SAFETY: the number is the system's `BIOCSETIF`; the assertions of the table below hold it.
         unsafe { Bpf::declare(System::OpenBsd, BIOCSETIF, BIOCSDIRFILT, BPF_DIRECTION_OUT, PACKET_HEADER) }
     },
+    route: ROUTE,
     rename: None,
     description: Some(Description {
         set: {
@@ -177,11 +191,20 @@ pub fn attach_v6(name: &Name) -> [u8; size_of::<FamilyRequest>()] {
     argument
 }
 
+/// The minor number in a device's number, whose upper half is unused.
+#[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+#[must_use]
+pub const fn minor(device: u64) -> u32 {
+    let device = device as u32;
+    (device & 0xffff_0000) >> 8 | device & 0xff
+}
+
 table::table! {
     /// OpenBSD's own numbers and layouts, which its headers confirm.
     TABLE:
     "EOPNOTSUPP" => errno::EOPNOTSUPP => 45;
     "AF_INET6" => AF_INET6 => 24;
+    "minor(0x12340056)" => minor(0x1234_0056) => 0x12_3456;
     "sizeof(struct ifreq)" => size_of::<InterfaceRequest>() => 32;
     "sizeof(struct sockaddr_dl)" => size_of::<SocketAddressLink>() => 32;
     "offsetof(struct sockaddr_dl, sdl_data)" => offset_of!(SocketAddressLink, data) => 8;
@@ -234,4 +257,22 @@ table::table! {
     "offsetof(struct bpf_hdr, bh_hdrlen)" => PACKET_HEADER.length => 16;
     "BPF_ALIGNMENT" => PACKET_HEADER.alignment => 4;
     "BPF_DIRECTION_OUT" => BPF_DIRECTION_OUT => 2;
+    "RTM_VERSION" => ROUTE[0].version => 5;
+    "RTM_IFINFO" => ROUTE[0].interface.kind => 0xe;
+    "RTM_NEWADDR" => ROUTE[0].address.added => 0xc;
+    "RTM_DELADDR" => ROUTE[0].address.removed => 0xd;
+    "offsetof(struct if_msghdr, ifm_index)" => ROUTE[0].interface.index => 6;
+    "offsetof(struct if_msghdr, ifm_flags)" => ROUTE[0].interface.flags => 16;
+    "offsetof(struct if_msghdr, ifm_data.ifi_mtu)" => ROUTE[0].interface.mtu => 28;
+    "sizeof(((struct if_data *)0)->ifi_mtu)" => ROUTE[0].interface.mtu_bytes => 4;
+    "offsetof(struct ifa_msghdr, ifam_index)" => ROUTE[0].address.index => 6;
+    "offsetof(struct ifa_msghdr, ifam_addrs)" => ROUTE[0].address.present => 12;
+    "sizeof(struct ifa_msghdr)" => ROUTE[0].address.length => 24;
+    "RTM_IFANNOUNCE" => ANNOUNCEMENT.kind => 0xf;
+    "offsetof(struct if_announcemsghdr, ifan_index)" => ANNOUNCEMENT.index => 6;
+    "offsetof(struct if_announcemsghdr, ifan_name)" => ANNOUNCEMENT.name => 10;
+    "offsetof(struct if_announcemsghdr, ifan_what)" => ANNOUNCEMENT.what => 8;
+    "IFAN_ARRIVAL" => route::ARRIVAL => 0;
+    "IFAN_DEPARTURE" => route::DEPARTURE => 1;
+    "RTM_DESYNC" => match ROUTE[0].overflow { Some(kind) => kind, None => 0 } => 0x10;
 }
