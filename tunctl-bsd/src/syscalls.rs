@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 
@@ -16,8 +16,8 @@ use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 /// Errors carry that system's errno, as in [`io::Error::from_raw_os_error`], even where a model runs on
 /// another system.
 pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
-    /// An open device or socket. Dropping it closes it.
-    type Handle: AsFd + fmt::Debug + Send + Sync;
+    /// An open device or socket. Dropping it closes it. As an `OwnedFd`, it can be handed to another program.
+    type Handle: AsFd + Into<OwnedFd> + fmt::Debug + Send + Sync;
 
     /// Opens a device node for reading and writing, close-on-exec and *blocking*.
     ///
@@ -35,6 +35,20 @@ pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     ///
     /// Those of `fcntl(2)` with `F_DUPFD_CLOEXEC`.
     fn duplicate(&self, handle: &Self::Handle) -> io::Result<Self::Handle>;
+
+    /// Takes over a descriptor that was handed over. A model knows only its own.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor, if it is none of the system's.
+    fn adopt(&self, fd: OwnedFd) -> Result<Self::Handle, OwnedFd>;
+
+    /// Returns the minor number of an open device node.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fstat(2)`; `ENOTTY` where minor numbers are no units.
+    fn unit(&self, handle: &Self::Handle) -> io::Result<u32>;
 
     /// Makes reads and writes fail with `EAGAIN` instead of blocking.
     ///
@@ -94,7 +108,8 @@ pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     /// Those of `getsockopt(2)`.
     fn socket_name(&self, handle: &Self::Handle) -> io::Result<Name>;
 
-    /// Reads one packet from a device, or all captured frames from a packet filter.
+    /// Reads one packet from a device, all captured frames from a packet filter, or one report from a routing
+    /// socket.
     ///
     /// # Errors
     ///
@@ -107,6 +122,14 @@ pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     ///
     /// Those of the driver.
     fn write(&self, handle: &Self::Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Opens a routing socket, on which the kernel reports changes of interfaces, close-on-exec and
+    /// non-blocking. Also returns how many bytes of reports it keeps.
+    ///
+    /// # Errors
+    ///
+    /// Those of `socket(2)`.
+    fn watch(&self) -> io::Result<(Self::Handle, usize)>;
 
     /// Lists all interfaces of the system with their addresses.
     ///

@@ -1,16 +1,20 @@
 //! The system calls of the running system.
 
 use std::ffi::{CStr, OsStr};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockType, SockaddrLike, SockaddrStorage, socket};
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockType, SockaddrLike, SockaddrStorage, getsockopt, setsockopt,
+    socket, sockopt,
+};
 use nix::sys::uio::{readv, writev};
 use tunctl_packet::header::System;
 use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText, calls};
@@ -67,6 +71,9 @@ const CLOSE_ON_EXEC: SockFlag = SockFlag::SOCK_CLOEXEC;
 #[cfg(target_os = "macos")]
 const CLOSE_ON_EXEC: SockFlag = SockFlag::empty();
 
+/// How many bytes of reports a routing socket is asked to keep: some hundred.
+const REPORTS: usize = 256 * 1024;
+
 fn datagram_socket(family: Family) -> io::Result<OwnedFd> {
     let family = match family {
         Family::V4 => AddressFamily::Inet,
@@ -85,6 +92,15 @@ impl Syscalls for Host {
 
     fn duplicate(&self, handle: &OwnedFd) -> io::Result<OwnedFd> {
         handle.try_clone()
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Result<OwnedFd, OwnedFd> {
+        Ok(fd)
+    }
+
+    fn unit(&self, handle: &OwnedFd) -> io::Result<u32> {
+        let device = File::from(handle.try_clone()?).metadata()?.rdev();
+        crate::system::rules(SYSTEM).abi.minor(device).ok_or_else(|| errno::error(errno::ENOTTY))
     }
 
     fn set_nonblocking(&self, handle: &OwnedFd) -> io::Result<()> {
@@ -156,6 +172,17 @@ impl Syscalls for Host {
 
     fn write(&self, handle: &OwnedFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(writev(handle, pieces)?)
+    }
+
+    fn watch(&self) -> io::Result<(OwnedFd, usize)> {
+        let socket = socket(AddressFamily::Route, SockType::Raw, CLOSE_ON_EXEC, None)?;
+        // A duplicate is close-on-exec on every system.
+        let socket = socket.try_clone()?;
+        self.set_nonblocking(&socket)?;
+        // The system may not permit as much. What it keeps is asked for below.
+        let _ = setsockopt(&socket, sockopt::RcvBuf, &REPORTS);
+        let room = getsockopt(&socket, sockopt::RcvBuf)?;
+        Ok((socket, room))
     }
 
     fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {

@@ -25,17 +25,32 @@ impl World {
         interface.addresses.retain(|address| address.found.address != alias.address);
         interface.addresses.push(Address { found, tentative, duplicated: false });
         // Fact: on a tun an address sets UP too.
-        if (interface.kind == Kind::Tun && !interface.third_party) || ups_tap {
-            interface.flags |= UP | RUNNING;
-            interface.additions += 1;
+        let ups = (interface.kind == Kind::Tun && !interface.third_party) || ups_tap;
+        let (index, flags) = (interface.index, interface.flags);
+        interface.additions += u32::from(ups);
+        self.report_address(index, name, &found, true);
+        match (ups, system) {
+            (false, _) => {}
+            // Source: `ifioctl` reports no change of UP that `if_up` has not made.
+            (true, System::OpenBsd) => {
+                if let Some(interface) = self.indexed_mut(index) {
+                    interface.flags |= UP | RUNNING;
+                }
+            }
+            // Source: `ifioctl` calls `if_up` once the driver has set UP.
+            (true, _) => self.set_flags(index, flags | UP | RUNNING),
         }
         Ok(())
     }
 
     pub(crate) fn delete_address(&mut self, name: &str, address: Option<IpAddr>) -> Result<(), i32> {
         let interface = self.asked_mut(name)?;
-        let at = interface.addresses.iter().position(|one| Some(one.found.address) == address);
-        interface.addresses.remove(at.ok_or(EADDRNOTAVAIL)?);
+        let index = interface.index;
+        let is_it = |one: &Address| Some(one.found.address) == address;
+        if !interface.addresses.iter().any(is_it) {
+            return Err(EADDRNOTAVAIL);
+        }
+        self.remove_addresses(index, is_it);
         Ok(())
     }
 

@@ -8,11 +8,16 @@ impl World {
     pub(crate) fn drop_handle(&mut self, id: u64) {
         let Some(device) = self.devices.get_mut(&id) else { return };
         device.handles -= 1;
-        if device.handles > 0 {
-            return;
+        // Of one that was handed over, the next look shows whether it is open.
+        if device.handles == 0 && !device.was_handed_over() {
+            self.close(id);
         }
-        let path = device.path.clone();
-        self.devices.remove(&id);
+    }
+
+    /// The last descriptor was closed.
+    pub(crate) fn close(&mut self, id: u64) {
+        let Some(device) = self.devices.remove(&id) else { return };
+        let path = device.path;
         let system = self.system;
         let Some(interface) = self.of_device_mut(id) else {
             self.trace.note(format!("close {path}"));
@@ -21,12 +26,11 @@ impl World {
         interface.device = None;
         let (name, index) = (interface.name.clone(), interface.index);
         let goes = goes(system, interface);
-        if !goes {
-            settle(system, interface);
-        }
         self.trace.note(format!("close {name}"));
         if goes {
             self.remove(index);
+        } else {
+            self.settle(index);
         }
     }
 }
@@ -51,34 +55,35 @@ fn goes(system: System, interface: &Interface) -> bool {
     }
 }
 
-/// What becomes of an interface that stays.
-fn settle(system: System, interface: &mut Interface) {
-    let was_running = interface.flags & RUNNING != 0;
-    let is_tap = interface.kind == Kind::Tap;
-    match system {
-        System::MacOs => {}
-        // Source: a tap whose LINK0 is set is left as it is.
-        System::FreeBsd if is_tap && interface.flags & LINK0 != 0 => {}
-        System::FreeBsd => {
-            interface.flags &= !(UP | RUNNING);
+impl World {
+    /// What becomes of an interface that stays.
+    fn settle(&mut self, index: u32) {
+        let system = self.system;
+        let Some(interface) = self.indexed_mut(index) else { return };
+        // Source: a virtio-net header does not outlast its device. An address family in front does.
+        interface.vnet = 0;
+        let down = interface.flags & !(UP | RUNNING);
+        let is_tap = interface.kind == Kind::Tap;
+        let (flags, keeps_addresses) = match system {
+            System::MacOs => return,
+            // Source: a tap whose LINK0 is set is left as it is.
+            System::FreeBsd if is_tap && interface.flags & LINK0 != 0 => return,
             // Fact: addresses go if it was running.
-            if was_running {
-                interface.addresses.clear();
-            }
+            System::FreeBsd => (down, interface.flags & RUNNING == 0),
+            // Source: a tap of NetBSD is left as it is. Fact: a tun stays with its addresses, and UP is
+            // cleared.
+            System::NetBsd if is_tap => return,
+            System::NetBsd => (interface.flags & !UP, true),
+            // Source: what was made by request keeps its addresses; a tap stays up, too.
+            System::DragonFly if interface.made == Made::Request && is_tap => return,
+            System::DragonFly if interface.made == Made::Request => (down, true),
+            System::DragonFly => (down, false),
+            // Source: OpenBSD's is down, and keeps its addresses.
+            _ => (down, true),
+        };
+        self.set_flags(index, flags);
+        if !keeps_addresses {
+            self.remove_addresses(index, |_| true);
         }
-        // Source: a tap of NetBSD is left as it is. Fact: a tun stays with its addresses, and UP is cleared.
-        System::NetBsd if is_tap => {}
-        System::NetBsd => interface.flags &= !UP,
-        // Source: what was made by request keeps its addresses; a tap stays up, too.
-        System::DragonFly if interface.made == Made::Request && is_tap => {}
-        System::DragonFly if interface.made == Made::Request => interface.flags &= !(UP | RUNNING),
-        System::DragonFly => {
-            interface.flags &= !(UP | RUNNING);
-            interface.addresses.clear();
-        }
-        // Source: OpenBSD's is down, and keeps its addresses.
-        _ => interface.flags &= !(UP | RUNNING),
     }
-    // Source: a virtio-net header does not outlast its device. An address family in front does.
-    interface.vnet = 0;
 }

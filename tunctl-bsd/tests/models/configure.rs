@@ -123,7 +123,8 @@ impl World {
             Ask::GetFlags => put_flags(system, argument, self.existing_mut(&name)?.flags),
             Ask::SetFlags => {
                 let (new, interface) = (flags(system, argument)?, self.asked_mut(&name)?);
-                interface.flags = (interface.flags & UNCHANGEABLE) | (new & !UNCHANGEABLE);
+                let (index, kept) = (interface.index, interface.flags & UNCHANGEABLE);
+                self.set_flags(index, kept | (new & !UNCHANGEABLE));
                 Ok(())
             }
             Ask::GetMtu => put(argument, UNION, &self.existing_mut(&name)?.mtu.to_ne_bytes()),
@@ -210,6 +211,11 @@ impl World {
             return Err(EINVAL);
         }
         interface.mtu = mtu;
+        let index = interface.index;
+        // Source: NetBSD's `ifioctl_common` reports nothing; others' `ifhwioctl` and `ifioctl` do.
+        if system != System::NetBsd {
+            self.report_interface(index);
+        }
         Ok(())
     }
 
@@ -229,7 +235,11 @@ impl World {
         if old != new && self.named(new).is_some() {
             return Err(EEXIST);
         }
+        let index = self.existing_mut(old)?.index;
+        // Source: `ifhwioctl` and `ifioctl` announce that the one goes and the other comes.
+        self.announce(index, old, false);
         new.clone_into(&mut self.existing_mut(old)?.name);
+        self.announce(index, new, true);
         Ok(())
     }
 }

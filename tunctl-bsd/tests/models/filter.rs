@@ -178,7 +178,7 @@ impl World {
             rest = &rest[length..];
         }
         if let Some(device) = self.devices.get_mut(&device).filter(|_| is_empty) {
-            device.popped();
+            device.pop();
         }
         Ok((stored.len(), is_empty))
     }

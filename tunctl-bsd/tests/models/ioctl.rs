@@ -2,6 +2,7 @@
 
 use super::argument::{has_length, number, put, put_name, short};
 use super::configure::mtus;
+use super::device::Device;
 use super::numbers::{
     Ask, BROADCAST, EBADF, EBUSY, EINVAL, ENOENT, ENOTTY, ENXIO, EPERM, EPROTOTYPE, For, KIND_TAP, KIND_TUN,
     KIND_TUNNEL, MULTICAST, POINTOPOINT, Row, requests,
@@ -60,6 +61,15 @@ impl World {
             has_length(opcode, argument)?;
             return self.ask_filter(device, row.3, argument);
         }
+        if self.is_route(device) {
+            // Fact: FIONREAD is a socket's own, and counts all that waits.
+            let row =
+                self.of_device_request(device, opcode).filter(|row| row.3 == Ask::Waiting).ok_or(ENOTTY)?;
+            has_length(row.0, argument)?;
+            let waiting = self.devices.get(&device).map_or(0, Device::bytes_waiting);
+            let waiting = u32::try_from(waiting).map_err(|_| EINVAL)?;
+            return put(argument, 0, &waiting.to_ne_bytes()).map(|()| None);
+        }
         if self.of_device(device).is_none() {
             return Err(gone(self.system));
         }
@@ -69,7 +79,7 @@ impl World {
             Ask::SetNonblocking => return Ok(Some(number(argument, 0)? != 0)),
             Ask::ControlInfo => return control_info(argument).map(|()| None),
             Ask::Waiting => {
-                let length = self.devices.get(&device).map_or(0, super::device::Device::next_length);
+                let length = self.devices.get(&device).map_or(0, Device::next_length);
                 let length = u32::try_from(length).map_err(|_| EINVAL)?;
                 return put(argument, 0, &length.to_ne_bytes()).map(|()| None);
             }

@@ -20,6 +20,7 @@ pub(crate) mod numbers;
 mod open;
 mod outside;
 mod packets;
+mod route;
 mod syscalls;
 mod trace;
 mod world;
@@ -58,7 +59,9 @@ impl Model {
     }
 
     fn enter(&self) -> MutexGuard<'_, World> {
-        enter(&self.world)
+        let mut world = enter(&self.world);
+        world.close_unseen();
+        world
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) const ENODEV: i32 = 19;
 pub(crate) const EINVAL: i32 = 22;
 pub(crate) const ENOTTY: i32 = 25;
 pub(crate) const EAGAIN: i32 = 35;
+pub(crate) const ENOTSOCK: i32 = 38;
 pub(crate) const EDESTADDRREQ: i32 = 39;
 pub(crate) const EMSGSIZE: i32 = 40;
 pub(crate) const EPROTOTYPE: i32 = 41;
@@ -204,6 +205,8 @@ const DRAGONFLY: &[Row] = &[
     (0x8008_745b, "TUNSIFINFO", For::Tun, Ask::SetInfo),
     (0x4008_745c, "TUNGIFINFO", For::Tun, Ask::GetInfo),
     (0x8008_745b, "TAPSIFINFO", For::Tap, Ask::SetInfo),
+    (0x4020_745d, "TUNGIFNAME", For::Tun, Ask::DeviceName),
+    (0x4020_745d, "TAPGIFNAME", For::Tap, Ask::DeviceName),
     (0xc020_697a, "SIOCIFCREATE", For::Socket, Ask::Create),
     (0x8020_6979, "SIOCIFDESTROY", For::Socket, Ask::Destroy),
     (0x8040_691a, "SIOCAIFADDR", For::Socket, Ask::AddV4),

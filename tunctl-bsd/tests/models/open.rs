@@ -66,14 +66,15 @@ impl World {
     /// What opening does to an interface.
     fn opened(&mut self, index: u32) {
         let system = self.system;
-        let Some(interface) = self.indexed_mut(index) else { return };
-        match (system, interface.kind) {
+        let Some(interface) = self.indexed(index) else { return };
+        let flags = match (system, interface.kind) {
             // Source: a tap of FreeBSD runs once it is open.
-            (System::FreeBsd, Kind::Tap) => interface.flags |= RUNNING,
-            // Source: OpenBSD's are up once they are open.
-            (System::OpenBsd, _) => interface.flags |= UP | RUNNING,
-            _ => {}
-        }
+            (System::FreeBsd, Kind::Tap) => interface.flags | RUNNING,
+            // Source: OpenBSD's are up once they are open (`tun_dev_open`), which its link state reports.
+            (System::OpenBsd, _) => interface.flags | UP | RUNNING,
+            _ => return,
+        };
+        self.set_flags(index, flags);
     }
 
     /// Whether a node is there that the driver makes.

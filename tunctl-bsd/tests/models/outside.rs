@@ -82,6 +82,11 @@ impl Model {
         self.enter().queue_length = packets;
     }
 
+    /// How many bytes of messages the routing sockets that are opened from now on keep.
+    pub(crate) fn set_route_room(&self, bytes: usize) {
+        self.enter().route_room = bytes;
+    }
+
     /// NetBSD and DragonFly: how often an address must be added before a tun is ready. 1 on NetBSD (2 was
     /// seen in 2016), 0 on DragonFly.
     pub(crate) fn set_additions_until_ready(&self, additions: u32) {
@@ -169,8 +174,11 @@ impl Model {
 
     /// Another program, which is root, switches an interface on or off.
     pub(crate) fn set_up(&self, name: &str, up: bool) {
-        if let Some(interface) = self.enter().named_mut(name) {
-            interface.flags = if up { interface.flags | UP } else { interface.flags & !UP };
+        let mut world = self.enter();
+        if let Some(interface) = world.named(name) {
+            let flags = if up { interface.flags | UP } else { interface.flags & !UP };
+            let index = interface.index;
+            world.set_flags(index, flags);
         }
     }
 
@@ -178,6 +186,18 @@ impl Model {
     pub(crate) fn had_an_address(&self, name: &str) {
         if let Some(interface) = self.enter().named_mut(name) {
             interface.additions += 2;
+        }
+    }
+
+    /// Another program has a tun open, and packets without their address family in front.
+    pub(crate) fn forget_af_headers(&self) {
+        self.enter().interfaces.iter_mut().for_each(|interface| interface.af_header = false);
+    }
+
+    /// Another program has a tap of FreeBSD open, and chooses another virtio-net header.
+    pub(crate) fn set_vnet_header(&self, name: &str, bytes: u32) {
+        if let Some(interface) = self.enter().named_mut(name) {
+            interface.vnet = bytes;
         }
     }
 

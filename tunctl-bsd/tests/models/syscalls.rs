@@ -1,17 +1,18 @@
 //! The model's system calls.
 
 use std::ffi::CStr;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use nix::errno::Errno;
 use tunctl_bsd::{Family, ListedInterface, Syscalls};
 use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 
 use super::configure;
-use super::device::Device;
-use super::numbers::{EAGAIN, EINVAL, ENOTTY, UIO_MAXIOV};
+use super::device::{Device, identity};
+use super::numbers::{EAGAIN, EINVAL, ENOTSOCK, ENOTTY, UIO_MAXIOV};
+use super::route::Route;
 use super::world::World;
 use super::{Handle, Model, System};
 
@@ -19,9 +20,24 @@ fn error(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
 
-/// The errno of the host, as the modelled system has it.
-fn translated(host: Errno) -> io::Error {
-    if host == Errno::EAGAIN { error(EAGAIN) } else { error(host as i32) }
+/// An error of the host, as the modelled system has it.
+fn translated(host: &io::Error) -> io::Error {
+    if host.kind() == io::ErrorKind::WouldBlock {
+        error(EAGAIN)
+    } else {
+        error(host.raw_os_error().unwrap_or(0))
+    }
+}
+
+/// Copies as much of a packet as the buffers hold.
+fn scatter(mut packet: &[u8], buffers: &mut [IoSliceMut<'_>]) -> usize {
+    let before = packet.len();
+    for buffer in buffers {
+        let length = packet.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&packet[..length]);
+        packet = &packet[length..];
+    }
+    before - packet.len()
 }
 
 fn text(name: &Name) -> String {
@@ -40,7 +56,7 @@ impl Model {
         if let Some(interface) = world.indexed_mut(index) {
             interface.device = Some(id);
         }
-        Ok(Handle { world: Arc::clone(&self.world), device: id, socket })
+        Ok(Handle { world: Arc::clone(&self.world), device: id, socket: Some(socket) })
     }
 }
 
@@ -79,16 +95,37 @@ impl Syscalls for Model {
     fn duplicate(&self, handle: &Handle) -> io::Result<Handle> {
         let mut world = self.enter();
         world.device_call("duplicate", handle.device, "")?;
-        let socket = handle.socket.try_clone()?;
+        let socket = Arc::new(handle.socket().try_clone()?);
         if let Some(device) = world.devices.get_mut(&handle.device) {
-            device.handles += 1;
+            device.duplicated(&socket);
         }
-        Ok(Handle { world: Arc::clone(&self.world), device: handle.device, socket })
+        Ok(Handle { world: Arc::clone(&self.world), device: handle.device, socket: Some(socket) })
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Result<Handle, OwnedFd> {
+        let mut world = self.enter();
+        let Some(device) = identity(&fd).ok().and_then(|identity| world.identified(identity)) else {
+            return Err(fd);
+        };
+        let socket = Arc::new(UnixStream::from(fd));
+        if let Some(device) = world.devices.get_mut(&device) {
+            device.duplicated(&socket);
+        }
+        Ok(Handle { world: Arc::clone(&self.world), device, socket: Some(socket) })
+    }
+
+    fn unit(&self, handle: &Handle) -> io::Result<u32> {
+        let mut world = self.enter();
+        world.device_call("unit", handle.device, "")?;
+        // Fact: the minor number is that of the node, whatever has become of its interface.
+        let path = world.devices.get(&handle.device).map(|device| device.path.clone()).unwrap_or_default();
+        let digits = path.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+        digits.parse().map_err(|_| error(ENOTTY))
     }
 
     fn set_nonblocking(&self, handle: &Handle) -> io::Result<()> {
         self.enter().device_call("nonblocking", handle.device, "")?;
-        handle.socket.set_nonblocking(true)
+        handle.socket().set_nonblocking(true)
     }
 
     fn ioctl(&self, handle: &Handle, request: Request, argument: &mut [u8]) -> io::Result<()> {
@@ -96,7 +133,7 @@ impl Syscalls for Model {
         let call = world.ioctl_in_words(handle.device, request.opcode(), argument);
         world.trace.call(call).map_err(error)?;
         match world.ioctl(handle.device, request.opcode(), argument).map_err(error)? {
-            Some(nonblocking) => handle.socket.set_nonblocking(nonblocking),
+            Some(nonblocking) => handle.socket().set_nonblocking(nonblocking),
             None => Ok(()),
         }
     }
@@ -149,6 +186,10 @@ impl Syscalls for Model {
             return Err(error(EINVAL));
         }
         let interface = world.of_device(handle.device).ok_or_else(|| error(EINVAL))?;
+        if interface.third_party {
+            // A node is no socket.
+            return Err(error(ENOTSOCK));
+        }
         Name::new(interface.name.as_bytes()).ok_or_else(|| error(EINVAL))
     }
 
@@ -163,22 +204,29 @@ impl Syscalls for Model {
                 let (length, is_empty) = world.read_filter(handle.device, buffers).map_err(error)?;
                 if is_empty {
                     // What made the descriptor ready; it may have been hung up since.
-                    let _ = handle.socket.recv(&mut [0]);
+                    let _ = (&mut handle.socket()).read(&mut [0]);
                 }
                 return Ok(length);
             }
-            world.may_read(handle.device).map_err(error)?;
+            if !world.is_route(handle.device) {
+                world.may_read(handle.device).map_err(error)?;
+            }
         }
-        // It may wait here, and the system goes on.
-        let length = nix::sys::uio::readv(handle.as_fd(), buffers).map_err(translated)?;
-        let mut world = self.enter();
-        if world.of_device(handle.device).is_none() {
-            return Err(error(world.gone()));
+        loop {
+            // It may wait here, and the system goes on.
+            let _ = (&mut handle.socket()).read(&mut [0]).map_err(|error| translated(&error))?;
+            let mut world = self.enter();
+            let (system, gone) = (world.system, world.gone());
+            if world.of_device(handle.device).is_none() && !world.is_route(handle.device) {
+                return Err(error(gone));
+            }
+            let device = world.devices.get_mut(&handle.device).ok_or_else(|| error(gone))?;
+            // It may have been lost meanwhile.
+            if let Some(packet) = device.pop() {
+                device.desynchronise(system);
+                return Ok(scatter(&packet, buffers));
+            }
         }
-        if let Some(device) = world.devices.get_mut(&handle.device) {
-            device.popped();
-        }
-        Ok(length)
     }
 
     fn write(&self, handle: &Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -189,6 +237,18 @@ impl Syscalls for Model {
         let mut world = self.enter();
         world.device_call("write", handle.device, &format!(" {}", message.len()))?;
         world.write(handle.device, &message).map_err(error)
+    }
+
+    fn watch(&self) -> io::Result<(Handle, usize)> {
+        let mut world = self.enter();
+        world.trace.call("watch".into()).map_err(error)?;
+        let handle = self.handle(&mut world, "route", NO_INTERFACE)?;
+        handle.socket().set_nonblocking(true)?;
+        let room = world.route_room;
+        if let Some(device) = world.devices.get_mut(&handle.device) {
+            device.route = Some(Route::new(room));
+        }
+        Ok((handle, room))
     }
 
     fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {

@@ -60,6 +60,8 @@ pub(crate) struct World {
     /// Of those that were not said.
     pub(crate) other_nodes: NodeMode,
     pub(crate) queue_length: usize,
+    /// How many bytes of messages a routing socket keeps.
+    pub(crate) route_room: usize,
     /// How many times an address is added before a tun of NetBSD or DragonFly is ready.
     pub(crate) additions_until_ready: u32,
     /// How many times the flags of a new IPv6 address are asked for before it is in service.
@@ -129,6 +131,8 @@ impl World {
             nodes: HashMap::new(),
             other_nodes: NodeMode::Root,
             queue_length: 50,
+            // What the crate asks the systems for.
+            route_room: 256 * 1024,
             // Fact: a NetBSD tun needs an address. Source: a DragonFly tun is ready once it is open.
             additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
@@ -165,7 +169,10 @@ impl World {
             (_, System::NetBsd) => POINTOPOINT,
             _ => POINTOPOINT | MULTICAST,
         };
-        Ok(self.push(name, kind, unit, made, flags, 1500))
+        let index = self.push(name.clone(), kind, unit, made, flags, 1500);
+        // Source: `if_attach`, on NetBSD `if_register`.
+        self.announce(index, &name, true);
+        Ok(index)
     }
 
     fn push(&mut self, name: String, kind: Kind, unit: u32, made: Made, flags: u32, mtu: u32) -> u32 {
@@ -267,6 +274,7 @@ impl World {
     pub(crate) fn remove(&mut self, index: u32) {
         let Some(at) = self.interfaces.iter().position(|interface| interface.index == index) else { return };
         let gone = self.interfaces.remove(at);
+        self.report_gone(&gone);
         // Source: the other of a pair stays, connected to nothing.
         if let Some(peer) = gone.peer.and_then(|peer| self.indexed_mut(peer)) {
             peer.peer = None;
@@ -274,6 +282,42 @@ impl World {
         if let Some(device) = gone.device.and_then(|device| self.devices.get_mut(&device)) {
             device.hang_up();
         }
+    }
+
+    /// Source: `if_detach` takes an interface down, takes its addresses away, and announces that it is gone;
+    /// FreeBSD and NetBSD have taken it from the list by then. macOS (`ifnet_detach`) takes it from the list,
+    /// and then down; its addresses go in the background.
+    fn report_gone(&mut self, gone: &Interface) {
+        self.report_down(gone.index, gone.flags, gone.mtu);
+        for address in &gone.addresses {
+            self.report_address(gone.index, &gone.name, &address.found, false);
+        }
+        self.announce(gone.index, &gone.name, false);
+    }
+
+    /// Changes the flags of an interface, and reports it if it goes up or down.
+    pub(crate) fn set_flags(&mut self, index: u32, flags: u32) {
+        let Some(interface) = self.indexed_mut(index) else { return };
+        let changed = std::mem::replace(&mut interface.flags, flags) ^ flags;
+        if changed & UP != 0 {
+            self.report_interface(index);
+        }
+    }
+
+    /// Takes addresses away, and reports that.
+    pub(crate) fn remove_addresses(&mut self, index: u32, which: impl Fn(&Address) -> bool) {
+        let Some(interface) = self.indexed_mut(index) else { return };
+        let name = interface.name.clone();
+        let (gone, left) = std::mem::take(&mut interface.addresses).into_iter().partition(which);
+        let gone: Vec<Address> = gone;
+        interface.addresses = left;
+        for address in gone {
+            self.report_address(index, &name, &address.found, false);
+        }
+    }
+
+    pub(crate) fn is_route(&self, device: u64) -> bool {
+        self.devices.get(&device).is_some_and(|device| device.route.is_some())
     }
 
     /// Whether the driver lets programs read and write, and carries packets for the stack.

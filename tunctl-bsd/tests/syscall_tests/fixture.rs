@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, Family, ListedInterface, Syscalls};
@@ -48,6 +49,14 @@ impl Syscalls for Recorder {
         self.model.duplicate(handle)
     }
 
+    fn adopt(&self, fd: OwnedFd) -> Result<Handle, OwnedFd> {
+        self.model.adopt(fd)
+    }
+
+    fn unit(&self, handle: &Handle) -> io::Result<u32> {
+        self.model.unit(handle)
+    }
+
     fn set_nonblocking(&self, handle: &Handle) -> io::Result<()> {
         self.model.set_nonblocking(handle)
     }
@@ -90,6 +99,10 @@ impl Syscalls for Recorder {
         let message = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
         self.written.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         self.model.write(handle, pieces)
+    }
+
+    fn watch(&self) -> io::Result<(Handle, usize)> {
+        self.model.watch()
     }
 
     /// In reverse order: `getifaddrs` promises none.
