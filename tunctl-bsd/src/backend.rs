@@ -49,7 +49,8 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
     fn capabilities(&self) -> Capabilities {
         let rules = self.system.rules;
         let persistence: &[_] = if rules.sets_persistence { &[Operation::SetPersist] } else { &[] };
-        Capabilities::REQUIRED.with(persistence).with(&crate::interface::optional(rules.abi))
+        let all = Capabilities::REQUIRED.with(&[Operation::Watch]);
+        all.with(persistence).with(&crate::interface::optional(rules.abi))
     }
 
     fn attach(&self, mode: AttachMode, options: &CreateOptions) -> Result<BsdDevice<C>> {

@@ -14,7 +14,7 @@ use tunctl_core::{
 use tunctl_sys::bsd::text::Description;
 use tunctl_sys::bsd::{Abi, Name, Request, iff};
 
-use addresses::translated;
+pub(crate) use addresses::translated;
 
 use crate::attach_plan::new_name;
 use crate::errno;
@@ -70,6 +70,29 @@ impl<C: Syscalls> BsdInterface<C> {
         let found = self.system.find(|found| found.index == self.index.get());
         let found = found.map_err(|error| self.refused(operation, &error))?;
         found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
+    }
+
+    pub(crate) const fn system(&self) -> &Arc<SystemHandle<C>> {
+        &self.system
+    }
+
+    /// Returns what the system reports of the interface that it lists so, and its flags.
+    pub(crate) fn info_of(
+        &self,
+        operation: Operation,
+        found: &ListedInterface,
+    ) -> Result<(InterfaceInfo, u32)> {
+        let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
+        let mtu = Mtu::from_kernel(self.mtu_of(operation, &found.name)?);
+        let mut info = InterfaceInfo::new(name, self.index, self.layer(), mtu);
+        info.flags |= tunctl_core::CreateFlags::NO_PI;
+        info.mac = match self.layer() {
+            Layer::Tun => None,
+            Layer::Tap => found.mac.map(MacAddress::from_kernel),
+        };
+        let flags = self.flags(operation, &found.name)?;
+        info.state = if flags & iff::UP == 0 { State::Down } else { State::Up };
+        Ok((info, flags))
     }
 
     /// Fails with `Gone` if the interface no longer exists.
@@ -139,21 +162,8 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
     ///
     /// `persistent` is always false: these systems do not report it.
     fn info(&self) -> Result<InterfaceInfo> {
-        const OPERATION: Operation = Operation::Inspect;
-        let found = self.found(OPERATION)?;
-        let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
-        let mtu = Mtu::from_kernel(self.mtu_of(OPERATION, &found.name)?);
-        let mut info = InterfaceInfo::new(name, self.index, self.layer(), mtu);
-        info.flags |= tunctl_core::CreateFlags::NO_PI;
-        info.mac = match self.layer() {
-            Layer::Tun => None,
-            Layer::Tap => found.mac.map(MacAddress::from_kernel),
-        };
-        info.state = match self.flags(OPERATION, &found.name)? & iff::UP {
-            0 => State::Down,
-            _ => State::Up,
-        };
-        Ok(info)
+        let found = self.found(Operation::Inspect)?;
+        self.info_of(Operation::Inspect, &found).map(|(info, _)| info)
     }
 
     /// # Platform

@@ -59,13 +59,16 @@ mod interface;
 mod interface_guard;
 pub mod native;
 mod remedy;
+mod subscription;
 mod syscalls;
 mod system;
 mod system_handle;
 mod wait;
+mod watcher;
 
 pub use backend::BsdBackend;
 pub use device::BsdDevice;
 pub use interface::BsdInterface;
 pub use syscalls::{Family, ListedAddress, ListedInterface, Syscalls};
 pub use tunctl_packet::header::System;
+pub use watcher::BsdWatcher;

@@ -22,6 +22,8 @@ pub(crate) struct Rules {
     /// Whether a program can decide what outlives its last device. On the other systems, only interfaces
     /// created by hand do.
     pub(crate) sets_persistence: bool,
+    /// Whether a renamed interface is listed with the name that it was created with.
+    pub(crate) lists_original_names: bool,
 }
 
 /// How a system implements its tuns or its taps.
@@ -118,6 +120,7 @@ pub(crate) const FREEBSD: Rules = {
         third_party: &[],
         adds_addresses_twice: false,
         sets_persistence: true,
+        lists_original_names: true,
     }
 };
 
@@ -137,6 +140,7 @@ pub(crate) const NETBSD: Rules = Rules {
     third_party: &[],
     adds_addresses_twice: true,
     sets_persistence: true,
+    lists_original_names: false,
 };
 
 pub(crate) const OPENBSD: Rules = Rules {
@@ -147,6 +151,7 @@ pub(crate) const OPENBSD: Rules = Rules {
     third_party: &[],
     adds_addresses_twice: false,
     sets_persistence: false,
+    lists_original_names: false,
 };
 
 pub(crate) const DRAGONFLY: Rules = Rules {
@@ -162,6 +167,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     third_party: &[],
     adds_addresses_twice: false,
     sets_persistence: false,
+    lists_original_names: false,
 };
 
 /// The third-party kernel extension `tuntaposx`, which provided tuns and taps before macOS had its own.
@@ -187,6 +193,7 @@ pub(crate) const MACOS: Rules = Rules {
     third_party: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
     sets_persistence: false,
+    lists_original_names: false,
 };
 
 /// Returns the rules of a system.

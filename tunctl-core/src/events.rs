@@ -121,9 +121,13 @@ impl WatchedInterface {
 ///
 /// # Platform
 ///
-/// Linux, and models of it. It takes no privilege. Several systems report a change after they have made it: a
-/// getter may show a change before its event comes. The carrier follows within a second, and while the
-/// interface is down with the next change of something else.
+/// All. It takes no privilege. Several systems report a change after they have made it: a getter may show a
+/// change before its event comes. On Linux the carrier follows within a second, and while the interface is
+/// down with the next change of something else.
+///
+/// The BSDs and macOS report no carrier. NetBSD reports an MTU with the interface's next change, and macOS
+/// reports a new interface with its first change. On the BSDs an address also brings a tun up, which the
+/// library undoes if it was down: these are two events more.
 pub trait Events {
     /// The stream of events.
     type Watcher: EventWatcher;
@@ -136,6 +140,8 @@ pub trait Events {
     #[doc(alias = "RTMGRP_LINK")]
     #[doc(alias = "RTNLGRP_LINK")]
     #[doc(alias = "RTM_NEWLINK")]
+    #[doc(alias = "PF_ROUTE")]
+    #[doc(alias = "RTM_IFINFO")]
     fn events(&self) -> Result<Self::Watcher>;
 }
 

@@ -9,7 +9,7 @@ use super::BsdInterface;
 use crate::syscalls::{Family, ListedAddress, Syscalls};
 
 /// Converts a listed address. A peer that equals the interface's own address means no peer.
-pub(super) fn translated(found: &ListedAddress) -> InterfaceAddress {
+pub(crate) fn translated(found: &ListedAddress) -> InterfaceAddress {
     let peer = found.destination.filter(|&destination| destination != found.address);
     let broadcast = match found.broadcast {
         Some(IpAddr::V4(broadcast)) if found.destination.is_none() => Some(broadcast),

@@ -3,11 +3,11 @@
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tunctl_bsd::{BsdBackend, BsdDevice, ListedAddress, Syscalls};
+use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, ListedAddress, Syscalls};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
-    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress,
-    Mtu, Operation, Result, State,
+    CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Layer, MacAddress, Mtu, Operation, Result, State,
 };
 
 use super::models::{Handle, Kind, Model, Report, System};
@@ -204,6 +204,14 @@ impl Harness for ModelHarness {
 
     fn set_queue(&self, _: &BsdDevice<Model>, _: bool) -> Option<Result<()>> {
         None
+    }
+
+    fn events(&self, of: Option<&BsdInterface<Model>>) -> Option<Result<Box<dyn EventWatcher>>> {
+        let boxed = |watcher| Box::new(watcher) as Box<dyn EventWatcher>;
+        Some(match of {
+            Some(interface) => interface.events().map(boxed),
+            None => self.backend.events().map(boxed),
+        })
     }
 
     fn attempt(&self, _: Operation) -> Option<std::result::Result<(), Error>> {

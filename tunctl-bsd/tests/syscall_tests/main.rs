@@ -11,6 +11,7 @@ mod cleanup;
 mod configure;
 mod ends;
 mod errors;
+mod events;
 mod feth;
 mod fixture;
 mod loops;

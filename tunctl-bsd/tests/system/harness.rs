@@ -12,11 +12,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use std::os::fd::AsFd;
 use tunctl_bsd::native::Host;
-use tunctl_bsd::{BsdBackend, BsdDevice};
+use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
-    CreateFlags, Error, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, Mtu,
-    Operation, Result,
+    CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
+    Layer, Mtu, Operation, Result,
 };
 
 use crate::filter::Filter;
@@ -262,6 +262,14 @@ impl Harness for SystemHarness {
 
     fn set_queue(&self, _: &BsdDevice<Host>, _: bool) -> Option<Result<()>> {
         None
+    }
+
+    fn events(&self, of: Option<&BsdInterface<Host>>) -> Option<Result<Box<dyn EventWatcher>>> {
+        let boxed = |watcher| Box::new(watcher) as Box<dyn EventWatcher>;
+        Some(match of {
+            Some(interface) => interface.events().map(boxed),
+            None => self.backend.events().map(boxed),
+        })
     }
 
     fn attempt(&self, _: Operation) -> Option<Result<(), Error>> {
