@@ -49,7 +49,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
     fn capabilities(&self) -> Capabilities {
         let rules = self.system.rules;
         let persistence: &[_] = if rules.sets_persistence { &[Operation::SetPersist] } else { &[] };
-        let all = Capabilities::REQUIRED.with(&[Operation::Watch]);
+        let all = Capabilities::REQUIRED.with(&[Operation::Watch, Operation::Adopt]);
         all.with(persistence).with(&crate::interface::optional(rules.abi))
     }
 

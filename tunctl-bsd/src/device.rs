@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,6 +202,30 @@ impl<C: Syscalls> BsdDevice<C> {
                 Err(self.error(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl<C: Syscalls> From<BsdDevice<C>> for OwnedFd {
+    /// Hands the descriptor over: to another program, by `SCM_RIGHTS` or inheritance, which
+    /// [adopts](tunctl_core::Adopt::adopt) it; or to code of the caller's own. It stays as it is:
+    /// non-blocking and close-on-exec, with the AF header in front of a tun's packets.
+    ///
+    /// # Platform
+    ///
+    /// This program no longer removes the interface where the kernel keeps it (NetBSD, DragonFly): the one
+    /// that has the descriptor does, by [`destroy`](TunDevice::destroy).
+    ///
+    /// A tap of macOS cannot be handed over: what is returned is the descriptor that such a device lends,
+    /// which carries no frames. Its interface is removed unless a clone of the device is left.
+    fn from(device: BsdDevice<C>) -> Self {
+        let BsdDevice { channel, guard, .. } = device;
+        match channel {
+            Channel::Direct(handle) => {
+                guard.set_remove_on_drop(false);
+                handle.into()
+            }
+            Channel::Far(_, ready) => ready.into(),
         }
     }
 }

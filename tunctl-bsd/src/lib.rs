@@ -46,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod af_header;
 mod attach;
 mod attach_plan;

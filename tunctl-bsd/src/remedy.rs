@@ -93,6 +93,35 @@ pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Reason {
     }
 }
 
+/// Whether an errno is the answer of a file that does not know a request or a socket option.
+pub(crate) fn is_foreign(errno: i32) -> bool {
+    matches!(errno, ENOTTY | EINVAL | ENODEV | ENOTSOCK | ENOPROTOOPT | EOPNOTSUPP | EOPNOTSUPP_OF_MACOS | 0)
+}
+
+/// Why a descriptor could not be adopted.
+pub(crate) fn adopt(errno: i32) -> Reason {
+    match errno {
+        // The driver no longer finds the interface, or the system has taken the descriptor away.
+        ENXIO | EBADF | EIO => Reason::new(Cause::NotAttached),
+        errno if is_foreign(errno) => Reason::new(Cause::ForeignDescriptor),
+        errno => from_errno(errno),
+    }
+}
+
+/// A tun's packets have no address family in front, so that it carries no IPv6.
+pub(crate) fn no_af_header() -> Reason {
+    Reason::new(Cause::HeaderMismatch)
+        .with_detail("its packets have no address family in front")
+        .with_remedy("Have the program that opened it switch that on (TUNSIFHEAD).")
+}
+
+/// A tap's frames have virtio-net headers of another length than this library's.
+pub(crate) fn other_vnet_header(length: i32) -> Reason {
+    Reason::new(Cause::HeaderMismatch)
+        .with_detail(format!("its frames have virtio-net headers of {length} bytes"))
+        .with_remedy("Have the program that opened it choose 10 bytes, or none (TAPSVNETHDR).")
+}
+
 /// Why a packet filter could not be opened or set up.
 pub(crate) fn filter(errno: i32) -> Reason {
     match errno {
@@ -241,6 +270,24 @@ mod tests {
         ] {
             assert_eq!((receive(errno).cause(), send(errno).cause()), (received, sent), "{errno}");
         }
+    }
+
+    #[test]
+    fn a_descriptor_is_of_nothing_or_of_something_else() {
+        for (errno, cause) in [
+            (ENXIO, Cause::NotAttached),
+            (EBADF, Cause::NotAttached),
+            (EIO, Cause::NotAttached),
+            (ENOTTY, Cause::ForeignDescriptor),
+            (ENOTSOCK, Cause::ForeignDescriptor),
+            (ENOPROTOOPT, Cause::ForeignDescriptor),
+            (EMFILE, Cause::TooManyOpenFiles),
+            (ENOMEM, Cause::Other),
+        ] {
+            assert_eq!(adopt(errno).cause(), cause, "{errno}");
+        }
+        assert!(other_vnet_header(12).of(Operation::Adopt).to_string().contains("12 bytes"));
+        assert_eq!(no_af_header().cause(), Cause::HeaderMismatch);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Rules {
     /// Whether a program can decide what outlives its last device. On the other systems, only interfaces
     /// created by hand do.
     pub(crate) sets_persistence: bool,
+    /// How it can be shown which interface a descriptor is of, in the order in which it is tried.
+    pub(crate) proofs: &'static [Proof],
     /// Whether a renamed interface is listed with the name that it was created with.
     pub(crate) lists_original_names: bool,
 }
@@ -48,6 +50,20 @@ pub(crate) struct Kind {
     /// The driver's own errno for a read or write while the interface is down, if other drivers use that
     /// errno for something else.
     pub(crate) errno_when_down: Option<i32>,
+}
+
+/// What shows which interface an open descriptor is of. `None`: this system lacks the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The socket option that reports a utun's name.
+    SocketName,
+    /// A request of the driver that reports the name.
+    Name(Option<Request>),
+    /// A request that only the driver of tuns answers. The unit is the node's minor number.
+    Head(Option<Request>),
+    /// A request that only the driver answers, with the kind of interface. The unit is the node's minor
+    /// number.
+    Info(Option<Request>),
 }
 
 /// The far end's unit in a `feth` pair, relative to the near end's. Other programs follow the same
@@ -120,6 +136,7 @@ pub(crate) const FREEBSD: Rules = {
         third_party: &[],
         adds_addresses_twice: false,
         sets_persistence: true,
+        proofs: &[Proof::Name(bsd::freebsd::ABI.requests.tun_name)],
         lists_original_names: true,
     }
 };
@@ -140,6 +157,11 @@ pub(crate) const NETBSD: Rules = Rules {
     third_party: &[],
     adds_addresses_twice: true,
     sets_persistence: true,
+    // A tun's `tunopen` takes the minor number for the unit.
+    proofs: &[
+        Proof::Name(bsd::netbsd::ABI.requests.tap_name),
+        Proof::Head(bsd::netbsd::ABI.requests.tun_get_head),
+    ],
     lists_original_names: false,
 };
 
@@ -151,6 +173,8 @@ pub(crate) const OPENBSD: Rules = Rules {
     third_party: &[],
     adds_addresses_twice: false,
     sets_persistence: false,
+    // `tun_dev_open` takes the minor number for the unit.
+    proofs: &[Proof::Info(bsd::openbsd::ABI.requests.tun_get_info)],
     lists_original_names: false,
 };
 
@@ -167,6 +191,8 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     third_party: &[],
     adds_addresses_twice: false,
     sets_persistence: false,
+    // Tuns and taps have the same number for it.
+    proofs: &[Proof::Name(bsd::dragonfly::ABI.requests.tun_name)],
     lists_original_names: false,
 };
 
@@ -193,6 +219,7 @@ pub(crate) const MACOS: Rules = Rules {
     third_party: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
     sets_persistence: false,
+    proofs: &[Proof::SocketName],
     lists_original_names: false,
 };
 

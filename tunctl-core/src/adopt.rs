@@ -28,7 +28,9 @@ use crate::{Error, TunBackend};
 ///
 /// # Platform
 ///
-/// Linux, and models of it. On the BSDs and macOS, no descriptor is adopted yet.
+/// All. On the BSDs and macOS as far as the system lets one tell what a descriptor is: on macOS only that of
+/// a tun. Where this program removes an interface with its last device, because the kernel keeps it (NetBSD,
+/// DragonFly), an interface whose descriptor was handed over stays until it is destroyed.
 pub trait Adopt: TunBackend<Device: Into<OwnedFd>> {
     /// Makes a device of a descriptor that is attached to an interface. Everything about it is asked of the
     /// system: name, layer, headers and their length, whether it may have several queues. Nothing about it
@@ -45,7 +47,7 @@ pub trait Adopt: TunBackend<Device: Into<OwnedFd>> {
     /// Each gives the descriptor back, unchanged. `ForeignDescriptor` if it is another file than a device's;
     /// `NotAttached` if it is attached to nothing, or to an interface that was deleted; `HeaderMismatch` if
     /// its virtio-net header has a length that [`HeaderKind`](tunctl_packet::header::HeaderKind) cannot
-    /// express; `TooManyOpenFiles`; `Unsupported`.
+    /// express, or its packets other headers than the backend reads; `TooManyOpenFiles`.
     #[doc(alias = "TUNGETIFF")]
     #[doc(alias = "SCM_RIGHTS")]
     #[doc(alias = "from_fd")]

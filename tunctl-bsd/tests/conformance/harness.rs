@@ -1,13 +1,13 @@
 //! A model as the harness of the suite.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, ListedAddress, Syscalls};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
-    CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Layer, MacAddress, Mtu, Operation, Result, State,
+    Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
+    InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu, Operation, Result, State,
 };
 
 use super::models::{Handle, Kind, Model, Report, System};
@@ -204,6 +204,14 @@ impl Harness for ModelHarness {
 
     fn set_queue(&self, _: &BsdDevice<Model>, _: bool) -> Option<Result<()>> {
         None
+    }
+
+    fn hand_over(&self, device: BsdDevice<Model>) -> Option<OwnedFd> {
+        Some(device.into())
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Option<Result<BsdDevice<Model>, AdoptError>> {
+        Some(self.backend.adopt(fd))
     }
 
     fn events(&self, of: Option<&BsdInterface<Model>>) -> Option<Result<Box<dyn EventWatcher>>> {

@@ -6,6 +6,7 @@
 mod models;
 
 mod absent;
+mod adopt;
 mod bytes;
 mod cleanup;
 mod configure;

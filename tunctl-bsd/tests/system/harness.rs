@@ -10,13 +10,13 @@ use std::time::Duration;
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Uid, setegid, seteuid};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use tunctl_bsd::native::Host;
 use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
-    CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Layer, Mtu, Operation, Result,
+    Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
+    InterfaceInfo, InterfaceName, Layer, Mtu, Operation, Result,
 };
 
 use crate::filter::Filter;
@@ -262,6 +262,14 @@ impl Harness for SystemHarness {
 
     fn set_queue(&self, _: &BsdDevice<Host>, _: bool) -> Option<Result<()>> {
         None
+    }
+
+    fn hand_over(&self, device: BsdDevice<Host>) -> Option<OwnedFd> {
+        Some(device.into())
+    }
+
+    fn adopt(&self, fd: OwnedFd) -> Option<std::result::Result<BsdDevice<Host>, AdoptError>> {
+        Some(self.backend.adopt(fd))
     }
 
     fn events(&self, of: Option<&BsdInterface<Host>>) -> Option<Result<Box<dyn EventWatcher>>> {
