@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use tunctl_core::{Adopt, AdoptError, Error, Interface, InterfaceName, Layer, Operation, Reason};
+use tunctl_core::{Adopt, AdoptError, Error, InterfaceName, Layer, Operation, Reason};
 use tunctl_sys::bsd::Name;
 
 use crate::channel::Channel;
@@ -73,7 +73,7 @@ impl<C: Syscalls> BsdBackend<C> {
         let channel = Channel::Direct(syscalls.duplicate(handle).map_err(|error| refuse(&error))?);
         // The last step: what was refused is as it was.
         channel.set_nonblocking(syscalls).map_err(|error| refuse(&error))?;
-        let guard = InterfaceGuard::new(self.system.clone(), interface.index(), &listed.name, false);
+        let guard = InterfaceGuard::new(self.system.clone(), interface.identity().clone(), None, false);
         Ok(BsdDevice::new(channel, guard, interface, vnet_header))
     }
 

@@ -71,7 +71,12 @@ impl<C: Syscalls> BsdBackend<C> {
         let found = found.ok_or_else(lost)?;
         let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
         // From here on the guard removes a new interface if a step fails.
-        let guard = InterfaceGuard::new(self.system.clone(), interface.index(), name, remove_on_drop);
+        let guard = InterfaceGuard::new(
+            self.system.clone(),
+            interface.identity().clone(),
+            channel.was_bound(),
+            remove_on_drop,
+        );
         let device = BsdDevice::new(channel, guard, interface, plan.vnet_header);
         if let Some(request) = plan.kind.set_af_header {
             device.request(request, 1).map_err(|error| failed(&error))?;
@@ -214,7 +219,10 @@ impl<C: Syscalls> BsdBackend<C> {
         for number in 0.. {
             let name = wanted.candidate(number).ok_or_else(|| plan.refuse_name())?;
             match self.system.syscalls.set_text(rename, &original_name, name.as_c_str()) {
-                Ok(()) => break,
+                Ok(()) => {
+                    device.interface().identity().renamed(name);
+                    break;
+                }
                 Err(error) if errno::of(&error) == errno::EEXIST && wanted.has_number() => {}
                 Err(error) => {
                     return Err(plan.failed(remedy::configure(errno::of(&error), Operation::Rename), &error));

@@ -5,6 +5,7 @@
 use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -16,6 +17,7 @@ use tunctl_sys::bsd::bpf::{HeaderLayout, Packets};
 use crate::errno;
 use crate::syscalls::Syscalls;
 use crate::system_handle::SystemHandle;
+use crate::wait::SLICE;
 
 /// A packet filter bound to the far end, and the frames it returned that were not received yet.
 ///
@@ -27,6 +29,8 @@ pub(crate) struct Capture<C: Syscalls> {
     /// Readable while a frame waits. Clones of it are lent to event loops.
     ready: UnixStream,
     pump: Option<JoinHandle<()>>,
+    /// Whether the filter was still bound to the far end when it was closed.
+    was_bound: Arc<AtomicBool>,
 }
 
 struct Shared<C: Syscalls> {
@@ -69,7 +73,13 @@ impl<C: Syscalls> Capture<C> {
             let shared = shared.clone();
             move || shared.pump()
         })?;
-        Ok(Self { shared, ready, pump: Some(pump) })
+        Ok(Self { shared, ready, pump: Some(pump), was_bound: Arc::new(AtomicBool::new(true)) })
+    }
+
+    /// Whether the far end is still the one that the filter was bound to; once the filter is closed, whether
+    /// it was.
+    pub(crate) fn was_bound(&self) -> Arc<AtomicBool> {
+        self.was_bound.clone()
     }
 
     /// Returns the filter itself.
@@ -119,6 +129,7 @@ impl<C: Syscalls> Drop for Capture<C> {
             // An error means that the thread panicked, and the panic was already reported.
             let _ = pump.join();
         }
+        self.was_bound.store(self.shared.is_bound(), Ordering::Relaxed);
     }
 }
 
@@ -156,14 +167,28 @@ impl<C: Syscalls> Shared<C> {
         !self.stop.is_interrupted()
     }
 
-    /// Waits until the filter has frames. Returns whether to go on.
+    /// Waits until the filter has frames, or its interface is gone. Returns whether to go on.
     fn wait_for_filter(&self) -> bool {
         let mut polled = [
             PollFd::new(self.filter.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
         ];
-        while let Err(Errno::EINTR | Errno::EAGAIN) = poll(&mut polled, PollTimeout::NONE) {}
-        !self.stop.is_interrupted()
+        let slice = PollTimeout::try_from(SLICE).unwrap_or(PollTimeout::MAX);
+        loop {
+            match poll(&mut polled, slice) {
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                // A filter that has lost its interface is never ready (`filt_bpfread`), and its read fails.
+                Ok(0) if self.is_bound() => {}
+                _ => return !self.stop.is_interrupted(),
+            }
+        }
+    }
+
+    /// Whether the filter is bound: it is not, once its interface is gone (`bpfdetach`).
+    fn is_bound(&self) -> bool {
+        let mut link_type = 0_u32.to_ne_bytes();
+        let request = self.system.rules.abi.bpf.link_type;
+        self.system.syscalls.ioctl(&self.filter, request, &mut link_type).is_ok()
     }
 
     /// Reads all frames that arrived since the last read, or fails with `EAGAIN`.

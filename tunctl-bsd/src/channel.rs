@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tunctl_sys::bsd::Request;
 
@@ -30,6 +31,14 @@ impl<C: Syscalls> Channel<C> {
         match self {
             Self::Direct(handle) => handle,
             Self::Far(capture, _) => capture.filter(),
+        }
+    }
+
+    /// For a tap of macOS, whether the far end was still this one when the last descriptor was closed.
+    pub(crate) fn was_bound(&self) -> Option<Arc<AtomicBool>> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Far(capture, _) => Some(capture.was_bound()),
         }
     }
 

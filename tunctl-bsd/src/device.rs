@@ -307,6 +307,11 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         )
     }
 
+    /// # Platform
+    ///
+    /// NetBSD wakes nobody when an interface is destroyed. There it is looked for four times a second, so
+    /// that a wait ends up to 250 ms later; an event loop does not notice. A tap of macOS is looked for as
+    /// often.
     fn wait_until(
         &self,
         readiness: Readiness,
@@ -314,7 +319,8 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         interrupter: Option<&Interrupter>,
     ) -> Result<WaitOutcome> {
         let method = self.interface.kind().wait_method;
-        wait(method, self.channel.as_fd(), readiness, timeout, interrupter).map_err(|errno| {
+        let is_gone = || self.interface.is_there(Operation::Wait).is_err_and(|error| error.is_gone());
+        wait(method, self.channel.as_fd(), readiness, timeout, interrupter, &is_gone).map_err(|errno| {
             let error = io::Error::from(errno);
             self.error(Operation::Wait, remedy::from_errno(errno::of(&error)), &error)
         })
@@ -375,19 +381,39 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
             return Err(DestroyError::new(busy.with_name(self.interface.last_name()), Some(self)));
         }
         let Self { channel, guard, interface, .. } = self;
-        drop(channel);
         let failed = |error: &io::Error| {
             let reason = remedy::destroy(errno::of(error), Operation::Destroy);
             let error = remedy::with_errno(reason, error).of(Operation::Destroy);
             DestroyError::new(error.with_name(interface.last_name()), None)
         };
-        // A failure leaves the guard as it is, so the interface is still removed if it was to be.
-        if let Some(name) = guard.name_to_remove().map_err(|error| failed(&error))? {
-            match guard.system.destroy(&name) {
-                // If the interface is gone, another program was faster.
-                Err(error) if !matches!(guard.name(), Ok(None)) => return Err(failed(&error)),
-                _ => {}
+        if let RemovePolicy::Transient(request) = interface.kind().remove_policy {
+            // No SIOCIFDESTROY where the kernel can do it: that waits while any descriptor is open, and holds
+            // up everybody who destroys an interface meanwhile (`tun_destroy`), or it hits a successor.
+            let asked = channel.ioctl(&guard.system.syscalls, request, &mut 1_i32.to_ne_bytes());
+            match asked.as_ref().map_err(errno::of) {
+                Ok(()) => {
+                    guard.set_remove_on_drop(false);
+                    drop(channel);
+                    return match guard.name().map_err(|error| failed(&error))? {
+                        Some(_) => Err(DestroyError::new(held_elsewhere(&interface), None)),
+                        None => Ok(()),
+                    };
+                }
+                // This kernel predates the request, or the interface is gone.
+                Err(errno::ENOTTY | errno::ENXIO | errno::EBADF) => {}
+                Err(_) => {
+                    drop(channel);
+                    return asked.map_err(|error| failed(&error));
+                }
             }
+        }
+        drop(channel);
+        // A failure leaves the guard as it is, so the interface is still removed if it was to be.
+        let name = guard.name().map_err(|error| failed(&error))?;
+        match guard.remove(name) {
+            // If the interface is gone, another program was faster.
+            Err(error) if !matches!(guard.name(), Ok(None)) => return Err(failed(&error)),
+            _ => {}
         }
         guard.set_remove_on_drop(false);
         Ok(())
@@ -401,6 +427,13 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
         self.set_mode(address)?;
         self.interface.up(address)
     }
+}
+
+/// The kernel removes the interface once the descriptors of another program are closed.
+fn held_elsewhere<C: Syscalls>(interface: &BsdInterface<C>) -> Error {
+    let busy = Reason::new(Cause::Busy)
+        .with_detail("another program has a descriptor of the device, and the interface goes with that one");
+    busy.of(Operation::Destroy).with_name(interface.last_name())
 }
 
 impl<C: Syscalls> fmt::Debug for BsdDevice<C> {

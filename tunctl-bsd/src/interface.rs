@@ -18,12 +18,18 @@ pub(crate) use addresses::translated;
 
 use crate::attach_plan::new_name;
 use crate::errno;
+use crate::identity::Identity;
 use crate::remedy;
 use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::{CreateMethod, Kind};
 use crate::system_handle::SystemHandle;
 
-/// A handle of a TUN/TAP interface of these systems, by index.
+/// A handle of a TUN/TAP interface of these systems.
+///
+/// An index is given again as soon as its interface is gone. So a handle also looks at the name or, on
+/// FreeBSD, at the name and the time of creation, and answers `Gone` for another interface. NetBSD, OpenBSD
+/// and macOS cannot tell a successor that has the same name, too. On DragonFly an interface that another
+/// program has renamed counts as gone.
 ///
 /// # Platform
 ///
@@ -31,7 +37,7 @@ use crate::system_handle::SystemHandle;
 /// address without a peer gets itself as its peer, and adds no route to its network.
 pub struct BsdInterface<C> {
     system: Arc<SystemHandle<C>>,
-    index: InterfaceIndex,
+    identity: Identity,
     kind: &'static Kind,
     /// The name when the handle was made, for errors.
     name: InterfaceName,
@@ -45,7 +51,7 @@ impl<C: Syscalls> BsdInterface<C> {
         kind: &'static Kind,
     ) -> Option<Self> {
         let name = InterfaceName::from_kernel(found.name.as_bytes()).ok()?;
-        Some(Self { system, index: InterfaceIndex::new(found.index)?, kind, name })
+        Some(Self { system, identity: Identity::of(found)?, kind, name })
     }
 
     /// Returns the handle with a new name.
@@ -65,9 +71,13 @@ impl<C: Syscalls> BsdInterface<C> {
         self.name
     }
 
-    /// Returns what the system lists under the index now.
+    pub(crate) const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Returns what the system lists of the interface now.
     fn found(&self, operation: Operation) -> Result<ListedInterface> {
-        let found = self.system.find(|found| found.index == self.index.get());
+        let found = self.system.find(|found| self.identity.is(self.system.rules, found));
         let found = found.map_err(|error| self.refused(operation, &error))?;
         found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
     }
@@ -84,7 +94,7 @@ impl<C: Syscalls> BsdInterface<C> {
     ) -> Result<(InterfaceInfo, u32)> {
         let name = InterfaceName::from_kernel(found.name.as_bytes()).unwrap_or(self.name);
         let mtu = Mtu::from_kernel(self.mtu_of(operation, &found.name)?);
-        let mut info = InterfaceInfo::new(name, self.index, self.layer(), mtu);
+        let mut info = InterfaceInfo::new(name, self.identity.index(), self.layer(), mtu);
         info.flags |= tunctl_core::CreateFlags::NO_PI;
         info.mac = match self.layer() {
             Layer::Tun => None,
@@ -155,7 +165,7 @@ pub(crate) fn optional(abi: &Abi) -> Vec<Operation> {
 
 impl<C: Syscalls> Interface for BsdInterface<C> {
     fn index(&self) -> InterfaceIndex {
-        self.index
+        self.identity.index()
     }
 
     /// # Platform
@@ -280,10 +290,10 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
         if found.name == new {
             return Ok(());
         }
-        self.system
-            .syscalls
-            .set_text(request, &found.name, new.as_c_str())
-            .map_err(|error| self.refused(OPERATION, &error))
+        let renamed = self.system.syscalls.set_text(request, &found.name, new.as_c_str());
+        renamed.map_err(|error| self.refused(OPERATION, &error))?;
+        self.identity.renamed(new);
+        Ok(())
     }
 
     fn description(&self) -> Result<CString> {
@@ -341,15 +351,16 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
 // Derived implementations would require `C: Clone` and `C: Debug`.
 impl<C> Clone for BsdInterface<C> {
     fn clone(&self) -> Self {
-        Self { system: self.system.clone(), index: self.index, kind: self.kind, name: self.name }
+        let Self { system, identity, kind, name } = self;
+        Self { system: system.clone(), identity: identity.clone(), kind, name: *name }
     }
 }
 
 impl<C> fmt::Debug for BsdInterface<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, name, .. } = self;
+        let Self { identity, name, .. } = self;
         f.debug_struct("BsdInterface")
-            .field("index", index)
+            .field("index", &identity.index())
             .field("layer", &self.kind.layer)
             .field("name", name)
             .finish_non_exhaustive()

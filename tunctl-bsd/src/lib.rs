@@ -56,6 +56,7 @@ mod channel;
 mod device;
 mod errno;
 mod feth;
+mod identity;
 mod interface;
 mod interface_guard;
 pub mod native;

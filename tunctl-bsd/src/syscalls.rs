@@ -166,8 +166,10 @@ pub struct ListedInterface {
     /// The name at creation, which determines the interface's kind and its device node. Equals `name` unless
     /// the interface was renamed.
     pub original_name: Name,
-    /// The interface index.
+    /// The interface index, which another interface may have had before.
     pub index: u32,
+    /// When it was created, in a unit of the system's, where the system lists that.
+    pub created: Option<u64>,
     /// The MAC address, if there is one.
     pub mac: Option<[u8; 6]>,
     /// The addresses.

@@ -146,12 +146,14 @@ pub(crate) const NETBSD: Rules = Rules {
     abi: &bsd::netbsd::ABI,
     tun: Kind {
         set_af_header: bsd::netbsd::ABI.requests.tun_set_head,
+        wait_method: WaitMethod::PollInSlices,
         ..tun("tun", CreateMethod::OpenNode { cloning: None }, RemovePolicy::ByRequest)
     },
     // A tap from the cloning node /dev/tap is always removed at close; one from SIOCIFCREATE can be
     // persistent.
     tap: Kind {
         get_name: bsd::netbsd::ABI.requests.tap_name,
+        wait_method: WaitMethod::PollInSlices,
         ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest)
     },
     third_party: &[],
@@ -187,7 +189,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
         set_af_header: bsd::dragonfly::ABI.requests.tun_set_head,
         ..tun("tun", CreateMethod::Request, RemovePolicy::ByRequest)
     },
-    tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::OnLastClose) },
+    tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest) },
     third_party: &[],
     adds_addresses_twice: false,
     sets_persistence: false,

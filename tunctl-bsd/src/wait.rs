@@ -13,35 +13,53 @@ use tunctl_core::{Interrupter, Readiness, WaitOutcome};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitMethod {
     Poll,
+    /// `poll`, which the driver does not end when the interface is destroyed: it is looked for in between.
+    PollInSlices,
     /// The driver has no `poll` support.
     Select,
 }
 
+/// How long a wait goes on without looking whether the interface is there.
+pub(crate) const SLICE: Duration = Duration::from_millis(250);
+
 /// Whether the device is ready, and whether an interrupt is pending.
 type Seen = (bool, bool);
 
-/// Waits until the device is ready, the timeout passes, or the interrupter is triggered.
+/// Waits until the device is ready or its interface is gone, the timeout passes, or the interrupter is
+/// triggered.
 pub(crate) fn wait(
     method: WaitMethod,
     device: BorrowedFd<'_>,
     readiness: Readiness,
     timeout: Option<Duration>,
     interrupter: Option<&Interrupter>,
+    is_gone: &dyn Fn() -> bool,
 ) -> Result<WaitOutcome, Errno> {
     // A deadline past `Instant`'s range means no deadline.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let interrupter = interrupter.map(Interrupter::as_fd);
     let look = match method {
-        WaitMethod::Poll => by_poll,
+        WaitMethod::Poll | WaitMethod::PollInSlices => by_poll,
         WaitMethod::Select => by_select,
     };
     loop {
-        match look(device, readiness, interrupter, deadline) {
+        let until = match method {
+            WaitMethod::PollInSlices => {
+                let slice = Instant::now() + SLICE;
+                Some(deadline.map_or(slice, |deadline| deadline.min(slice)))
+            }
+            _ => deadline,
+        };
+        match look(device, readiness, interrupter, until) {
             // A pending interrupt wins, so that it ends a reader even under a flood of packets.
             Ok((_, true)) => return Ok(WaitOutcome::Interrupted),
             Ok((true, false)) => return Ok(WaitOutcome::Ready),
             Ok((false, false)) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 return Ok(WaitOutcome::TimedOut);
+            }
+            // A read or a write then says so.
+            Ok((false, false)) if method == WaitMethod::PollInSlices && is_gone() => {
+                return Ok(WaitOutcome::Ready);
             }
             Ok((false, false)) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
@@ -123,12 +141,12 @@ mod tests {
 
     #[test]
     fn poll_and_select_report_the_same() {
-        for method in [WaitMethod::Poll, WaitMethod::Select] {
+        for method in [WaitMethod::Poll, WaitMethod::PollInSlices, WaitMethod::Select] {
             let (device, mut other) = UnixStream::pair().unwrap();
             let interrupter = Interrupter::new().unwrap();
             let look = |readiness, timeout| {
-                let with = wait(method, device.as_fd(), readiness, timeout, Some(&interrupter));
-                let without = wait(method, device.as_fd(), readiness, timeout, None);
+                let with = wait(method, device.as_fd(), readiness, timeout, Some(&interrupter), &|| false);
+                let without = wait(method, device.as_fd(), readiness, timeout, None, &|| false);
                 (with.unwrap(), without.unwrap())
             };
             let started = Instant::now();

@@ -366,7 +366,8 @@ impl<C: Syscalls> EventWatcher for BsdWatcher<C> {
     fn wait(&self, timeout: Option<Duration>, interrupter: Option<&Interrupter>) -> Result<WaitOutcome> {
         let is_ready = self.is_ready();
         let timeout = if is_ready { Some(Duration::ZERO) } else { timeout };
-        let ended = wait(WaitMethod::Poll, self.as_fd(), Readiness::Readable, timeout, interrupter);
+        let ended =
+            wait(WaitMethod::Poll, self.as_fd(), Readiness::Readable, timeout, interrupter, &|| false);
         match ended.map_err(|errno| self.named(failed(&errno.into())))? {
             WaitOutcome::TimedOut if is_ready => Ok(WaitOutcome::Ready),
             outcome => Ok(outcome),

@@ -186,6 +186,7 @@ impl Syscalls for Host {
     }
 
     fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
+        let created = calls::creation_times()?;
         let mut all: Vec<ListedInterface> = Vec::new();
         for listed in getifaddrs()? {
             let Some(name) = Name::new(listed.interface_name.as_bytes()) else { continue };
@@ -198,6 +199,7 @@ impl Syscalls for Host {
                         name,
                         original_name: original_name(&name),
                         index,
+                        created: created.iter().find(|one| one.0 == name).map(|one| one.1),
                         mac: None,
                         addresses: Vec::new(),
                     });

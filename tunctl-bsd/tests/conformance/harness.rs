@@ -54,10 +54,10 @@ impl ModelHarness {
         self.model.system()
     }
 
-    /// Some kernels wait, or go on with what they have given back, if what is open is destroyed.
+    /// FreeBSD waits if what is open is destroyed.
     fn check_is_closed(&self, name: &InterfaceName) {
         let is_open = self.model.report(&text(name)).is_some_and(|report| report.is_open);
-        let minds = matches!(self.model.system(), System::FreeBsd | System::DragonFly);
+        let minds = self.model.system() == System::FreeBsd;
         assert!(
             !(self.from_outside && minds && is_open),
             "{name} is open, and this system would not survive that"
@@ -152,9 +152,9 @@ impl Harness for ModelHarness {
         self.model.destroy_by_another(&text(name)).unwrap();
     }
 
-    /// Only Linux lets a program choose.
-    fn make_with_index(&self, _: &InterfaceName, _: InterfaceIndex) -> bool {
-        false
+    /// No program chooses, but the next interface gets the first index that is free.
+    fn make_with_index(&self, name: &InterfaceName, index: InterfaceIndex) -> bool {
+        !self.from_outside && self.model.make_stranger(&text(name)) == index.get()
     }
 
     fn rename(&self, from: &InterfaceName, to: &InterfaceName) -> bool {

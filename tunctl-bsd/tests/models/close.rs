@@ -32,6 +32,9 @@ impl World {
         } else {
             self.settle(index);
         }
+        if let Some(name) = self.successor.take() {
+            self.make_stranger(&name);
+        }
     }
 }
 
@@ -45,8 +48,8 @@ fn goes(system: System, interface: &Interface) -> bool {
         (System::NetBsd, _) => interface.made == Made::Open,
         // Fact: what open has made goes.
         (System::OpenBsd, _) => interface.made == Made::Open,
-        // Fact: units 0 to 3 stay; above, a tap goes whoever made it, and a tun unless it was made by hand.
-        (System::DragonFly, Kind::Tap) => interface.unit >= 4,
+        // Fact: units 0 to 3 stay. Source: above, what was not made by hand goes (`tunclose`, `tapclose`:
+        // `TUN_MANUALMAKE`, `TAP_MANUALMAKE`).
         (System::DragonFly, _) => interface.unit >= 4 && interface.made != Made::Request,
         // Source: a filter is not what it is bound to.
         _ if interface.is_of_pair(system) => false,

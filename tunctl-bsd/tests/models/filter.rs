@@ -33,6 +33,12 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Its interface is gone.
+    pub(crate) fn unbind(&mut self) {
+        self.is_bound = false;
+        self.buffers.clear();
+    }
+
     /// Keeps a frame: `None`, there is no room; else, whether it is the first.
     pub(crate) fn store(&mut self, frame: &[u8]) -> Option<bool> {
         let is_first = self.buffers.is_empty();

@@ -167,9 +167,19 @@ impl Model {
             return Ok(());
         }
         let root = std::mem::replace(&mut world.root, true);
-        let destroyed = world.destroy(name, true);
+        let destroyed = world.destroy(name);
         world.root = root;
         destroyed
+    }
+
+    /// Another program, which is root, makes an interface, which it may call as it likes; returns its index.
+    pub(crate) fn make_stranger(&self, name: &str) -> u32 {
+        self.enter().make_stranger(name)
+    }
+
+    /// Another program, which is root, makes an interface as soon as the next device was closed.
+    pub(crate) fn make_after_close(&self, name: &str) {
+        self.enter().successor = Some(name.into());
     }
 
     /// Another program, which is root, switches an interface on or off.

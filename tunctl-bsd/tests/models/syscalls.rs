@@ -254,13 +254,17 @@ impl Syscalls for Model {
     fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
         let mut world = self.enter();
         world.trace.call("interfaces".into()).map_err(error)?;
+        let is_freebsd = world.system == System::FreeBsd;
         let found = world.interfaces.iter().filter_map(|interface| {
+            let name = Name::new(interface.name.as_bytes())?;
+            let original_name = format!("{}{}", world.prefix(interface.kind), interface.unit);
             Some(ListedInterface {
-                name: Name::new(interface.name.as_bytes())?,
-                original_name: Name::new(
-                    format!("{}{}", world.prefix(interface.kind), interface.unit).as_bytes(),
-                )?,
+                name,
+                // Source: no other system keeps it.
+                original_name: if is_freebsd { Name::new(original_name.as_bytes())? } else { name },
                 index: interface.index,
+                // Fact: FreeBSD's `ifi_epoch`.
+                created: is_freebsd.then_some(interface.created),
                 mac: interface.mac,
                 addresses: interface.addresses.iter().map(|address| address.found).collect(),
             })

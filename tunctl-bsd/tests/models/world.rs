@@ -10,6 +10,9 @@ use super::device::Device;
 use super::numbers::{BROADCAST, EEXIST, LOOPBACK, MULTICAST, POINTOPOINT, RUNNING, UP};
 use super::trace::Trace;
 
+/// The unit of interfaces of other drivers.
+const STRANGER: u32 = 999;
+
 /// A tun, a tap, or what is neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -49,7 +52,8 @@ pub(crate) struct World {
     pub(crate) third_party_nodes: u32,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) devices: BTreeMap<u64, Device>,
-    next_index: u32,
+    /// Passes with each interface that is made.
+    clock: u64,
     next_device: u64,
     next_mac: u8,
     pub(crate) root: bool,
@@ -69,11 +73,14 @@ pub(crate) struct World {
     /// Whether an address sets a tap UP, as it does a tun.
     pub(crate) address_ups_tap: bool,
     pub(crate) trace: Trace,
+    /// What another program makes as soon as a device was closed.
+    pub(crate) successor: Option<String>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Interface {
     pub(crate) index: u32,
+    pub(crate) created: u64,
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) unit: u32,
@@ -122,7 +129,7 @@ impl World {
             third_party_nodes: 16,
             interfaces: Vec::new(),
             devices: BTreeMap::new(),
-            next_index: 1,
+            clock: 0,
             next_device: 1,
             next_mac: 1,
             root: true,
@@ -139,6 +146,7 @@ impl World {
             // Source: an Ethernet of macOS's is up once it has an address.
             address_ups_tap: system == System::MacOs,
             trace: Trace::default(),
+            successor: None,
         };
         let flags = UP | LOOPBACK | RUNNING | MULTICAST;
         world.push("lo0".into(), Kind::Loopback, 0, Made::Start, flags, 16384);
@@ -175,11 +183,26 @@ impl World {
         Ok(index)
     }
 
+    /// A new interface of a driver that is not modelled, an Ethernet, unless the name is one of this
+    /// driver's.
+    pub(crate) fn make_stranger(&mut self, name: &str) -> u32 {
+        let of_driver = [Kind::Tun, Kind::Tap]
+            .into_iter()
+            .find_map(|kind| Some((kind, unit(name.strip_prefix(self.prefix(kind))?)?)));
+        if let Some((kind, unit)) = of_driver {
+            return self.make(kind, unit, Made::Request).unwrap_or(0);
+        }
+        let flags = BROADCAST | MULTICAST;
+        let index = self.push(name.into(), Kind::Tap, STRANGER, Made::Request, flags, 1500);
+        self.announce(index, name, true);
+        index
+    }
+
     fn push(&mut self, name: String, kind: Kind, unit: u32, made: Made, flags: u32, mtu: u32) -> u32 {
-        let index = self.next_index;
-        // An index is never reused, so that a test notices a backend that takes another interface for its
-        // own.
-        self.next_index += 1;
+        // Source: the first that is free (FreeBSD's `ifindex_alloc`, NetBSD's `if_getindex`, OpenBSD's
+        // `if_idxmap_insert`, DragonFly's `if_attach`). macOS gives it again with the same name alone.
+        let index = (1..).find(|&index| self.indexed(index).is_none()).unwrap_or(u32::MAX);
+        self.clock += 1;
         let mac = (kind == Kind::Tap).then(|| {
             if self.system == System::MacOs && !self.third_party {
                 // Source: its name and its number.
@@ -191,6 +214,7 @@ impl World {
         });
         self.interfaces.push(Interface {
             index,
+            created: self.clock,
             name,
             kind,
             unit,
@@ -279,8 +303,16 @@ impl World {
         if let Some(peer) = gone.peer.and_then(|peer| self.indexed_mut(peer)) {
             peer.peer = None;
         }
+        let system = self.system;
         if let Some(device) = gone.device.and_then(|device| self.devices.get_mut(&device)) {
-            device.hang_up();
+            match (&mut device.filter, system) {
+                // Source: `bpfdetach`; after it `filt_bpfread` is not ready.
+                (Some(filter), _) => filter.unbind(),
+                // Fact: a poll of a tun or a tap of NetBSD goes on (asked of if_tun.c 1.127, read in 1.176).
+                (None, System::NetBsd) => device.purge(),
+                // Source: OpenBSD's `tun_clone_destroy` takes the descriptor away and wakes who waits.
+                _ => device.hang_up(),
+            }
         }
     }
 

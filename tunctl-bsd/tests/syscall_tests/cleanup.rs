@@ -206,7 +206,8 @@ fn a_destroy_that_fails_says_so_and_leaves_nothing_open() {
         let fixture = Fixture::new(system);
         let device = fixture.tun();
         device.set_persist(true).unwrap();
-        fixture.fail("configure SIOCIFDESTROY", ENOMEM);
+        let call = if system == System::FreeBsd { "ioctl TUNSTRANSIENT" } else { "configure SIOCIFDESTROY" };
+        fixture.fail(call, ENOMEM);
         let failed = device.destroy().unwrap_err();
         typed(failed.error(), "destroy", ENOMEM);
         assert!(failed.into_device().is_none());

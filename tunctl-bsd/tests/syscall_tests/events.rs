@@ -120,14 +120,17 @@ fn a_rename_is_no_deletion_also_between_its_two_announcements() {
         assert!(fixture.rename_by_another("vpn0", "tap9"));
         assert_eq!(lines(&mut own), ["tap9: renamed from vpn0"], "{system:?}");
         drop(tun);
-        let ended = lines(&mut own);
-        assert!(ended.ends_with(&["tap9: deleted".into(), "end".into()]), "{system:?} {ended:?}");
+        // DragonFly does not tell that it is still this one: so it stays.
+        if system == System::FreeBsd {
+            let ended = lines(&mut own);
+            assert!(ended.ends_with(&["tap9: deleted".into(), "end".into()]), "{ended:?}");
+        }
     }
 }
 
 #[test]
 fn what_takes_the_place_of_a_deleted_interface_is_new() {
-    for system in [System::NetBsd, System::OpenBsd, System::DragonFly] {
+    for system in [System::NetBsd, System::OpenBsd] {
         let fixture = Fixture::new(system);
         let name = fixture.tun_name();
         let tun = fixture.tun();
@@ -223,13 +226,13 @@ fn an_error_that_says_that_reports_were_lost_is_an_overrun() {
 }
 
 #[test]
-fn an_overrun_in_which_another_interface_got_the_name_ends_the_stream() {
+fn an_overrun_in_which_another_interface_got_the_index_ends_the_stream() {
     let fixture = Fixture::new(System::NetBsd);
     let tun = fixture.tun();
     let mut watcher = tun.interface().events().unwrap();
     fixture.fail("read route", errno::ENOBUFS);
     fixture.destroy_by_another("tun0").unwrap();
-    fixture.made_by_another("tun0");
+    fixture.make_stranger("lo1");
     let expected = ["events were lost; there is no interface now", "tun0: deleted", "end"];
     assert_eq!(lines(&mut watcher), expected);
 }

@@ -259,7 +259,8 @@ fn a_caller_without_root_gets_an_error_and_leaves_nothing() {
 fn both_ends_go_with_the_device() {
     let (fixture, tap) = up_tap();
     let (_, calls) = fixture.calls_of(|| drop(tap));
-    let expected = "close feth5000; list; configure SIOCIFDESTROY @; configure SIOCIFDESTROY feth5000";
+    let expected =
+        "ioctl BIOCGDLT; close feth5000; list; configure SIOCIFDESTROY @; configure SIOCIFDESTROY feth5000";
     assert_eq!(calls, trace("feth0", expected));
     let tap = fixture.tap();
     tap.destroy().unwrap();

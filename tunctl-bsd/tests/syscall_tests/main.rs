@@ -15,6 +15,7 @@ mod errors;
 mod events;
 mod feth;
 mod fixture;
+mod identity;
 mod loops;
 mod order;
 mod packets;

@@ -262,7 +262,7 @@ fn a_tun_of_netbsd_is_down_until_it_has_an_address() {
 
 #[test]
 fn a_device_whose_interface_went_says_so() {
-    for system in [System::NetBsd, System::OpenBsd, System::DragonFly] {
+    for system in [System::NetBsd, System::OpenBsd] {
         let (fixture, device) = up_tun(system);
         fixture.destroy_by_another(fixture.tun_name()).unwrap();
         assert!(refused(device.try_recv(&mut [0; 100])).is_gone(), "{system:?}");

@@ -116,7 +116,7 @@ fn an_interrupt_comes_before_a_packet_and_takes_none() {
 
 #[test]
 fn an_interface_that_goes_ends_a_wait() {
-    for system in [System::NetBsd, System::OpenBsd, System::DragonFly] {
+    for system in [System::NetBsd, System::OpenBsd] {
         let (fixture, device) = up_tun(system);
         thread::scope(|scope| {
             let reader = scope.spawn(|| refused(device.recv(&mut [0; 10])));

@@ -45,6 +45,9 @@ pub struct Abi {
     /// no room; 64 bits.
     #[doc(alias = "ifi_oqdrops")]
     pub output_drops: Option<usize>,
+    /// The offset, in an interface's statistics (`if_data`), of the time when it was created; 64 bits.
+    #[doc(alias = "ifi_epoch")]
+    pub created: Option<usize>,
     /// The requests whose arguments are plain bytes.
     pub requests: Requests,
     /// The packet filter.

@@ -138,11 +138,30 @@ pub fn get_text(fd: BorrowedFd<'_>, request: GetText, interface: &Name) -> io::R
 #[doc(alias = "ifi_oqdrops")]
 pub fn output_drops(name: &Name) -> io::Result<Option<u64>> {
     let Some(at) = native::ABI.output_drops else { return Ok(None) };
+    let all = link_numbers(at)?;
+    Ok(all.into_iter().find(|one| one.0 == *name).map(|one| one.1))
+}
+
+/// When each interface was created, in seconds since the system has started; empty where the system does not
+/// list that. Resetting an interface's statistics changes it, too.
+///
+/// # Errors
+///
+/// Those of `getifaddrs(3)`.
+#[doc(alias = "ifi_epoch")]
+pub fn creation_times() -> io::Result<Vec<(Name, u64)>> {
+    native::ABI.created.map_or(Ok(Vec::new()), link_numbers)
+}
+
+/// A number of 64 bits from the statistics of each interface (`if_data`), at an offset that the system's
+/// table gives.
+fn link_numbers(at: usize) -> io::Result<Vec<(Name, u64)>> {
     let mut list = List(ptr::null_mut());
     // SAFETY: the call writes the address of a list to the initialised pointer of `List`, which frees it.
     if unsafe { libc::getifaddrs(&raw mut list.0) } < 0 {
         return Err(io::Error::last_os_error());
     }
+    let mut all = Vec::new();
     let mut next = list.0;
     // SAFETY: an entry is valid until `List` is dropped, and the address of the next one is null or valid.
     while let Some(entry) = unsafe { next.as_ref() } {
@@ -152,15 +171,17 @@ pub fn output_drops(name: &Name) -> io::Result<Option<u64>> {
         // SAFETY: the address is null, or valid as long as the entry.
         let address = unsafe { entry.ifa_addr.as_ref() };
         let is_link = address.is_some_and(|address| address.sa_family == AF_LINK);
-        if entry_name.to_bytes() == name.as_bytes() && is_link && !entry.ifa_data.is_null() {
+        if let (Some(name), true, false) =
+            (Name::new(entry_name.to_bytes()), is_link, entry.ifa_data.is_null())
+        {
             // SAFETY: the data of a link-level entry is the system's `if_data`, and this offset is inside, as
             // the system's table says.
-            let drops = unsafe { entry.ifa_data.byte_add(at) }.cast::<u64>();
-            // SAFETY: the counter has 64 bits, as the system's table says, and any bits are a valid number.
-            return Ok(Some(unsafe { drops.read_unaligned() }));
+            let number = unsafe { entry.ifa_data.byte_add(at) }.cast::<u64>();
+            // SAFETY: the number has 64 bits, as the system's table says, and any bits are a valid number.
+            all.push((name, unsafe { number.read_unaligned() }));
         }
     }
-    Ok(None)
+    Ok(all)
 }
 
 /// The system's list of interfaces, which the drop frees.

@@ -132,6 +132,8 @@ pub const BIOCSDIRECTION: Opcode = iow(b'B', 119, INT);
 
 /// The offset of `ifi_oqdrops` in `if_data`.
 const OUTPUT_DROPS: usize = 104;
+/// The offset of `ifi_epoch` in `if_data`.
+const CREATED: usize = 128;
 
 /// The header that the packet filter puts in front of each packet.
 const PACKET_HEADER: HeaderLayout = HeaderLayout::behind(16, 8);
@@ -173,6 +175,7 @@ pub const ABI: Abi = Abi {
     tun_info: Some(TunInfoLayout::Narrow),
     no_duplicate_detection: Some(IN6_IFF_NODAD),
     output_drops: Some(OUTPUT_DROPS),
+    created: Some(CREATED),
     requests: {
         const NUMBERS: Requests<Opcode> = Requests {
             get_flags: SIOCGIFFLAGS,
@@ -298,6 +301,8 @@ table::table! {
     "TAPSTRANSIENT" => TUNSTRANSIENT => 0x8004_7462;
     "offsetof(struct if_data, ifi_oqdrops)" => OUTPUT_DROPS => 104;
     "sizeof(((struct if_data *)0)->ifi_oqdrops)" => size_of::<u64>() => 8;
+    "offsetof(struct if_data, __ifi_epoch)" => CREATED => 128;
+    "sizeof(((struct if_data *)0)->__ifi_epoch)" => size_of::<u64>() => 8;
     "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
     "BIOCSDIRECTION" => BIOCSDIRECTION => 0x8004_4277;
     "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;

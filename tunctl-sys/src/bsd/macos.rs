@@ -172,6 +172,7 @@ pub const ABI: Abi = Abi {
     tun_info: None,
     no_duplicate_detection: Some(IN6_IFF_NODAD),
     output_drops: None,
+    created: None,
     requests: {
         const NUMBERS: Requests<Opcode> = Requests {
             get_flags: SIOCGIFFLAGS,

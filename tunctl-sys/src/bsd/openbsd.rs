@@ -125,6 +125,7 @@ pub const ABI: Abi = Abi {
     tun_info: Some(TunInfoLayout::Wide),
     no_duplicate_detection: None,
     output_drops: Some(OUTPUT_DROPS),
+    created: None,
     requests: {
         const NUMBERS: Requests<Opcode> = Requests {
             get_flags: SIOCGIFFLAGS,
