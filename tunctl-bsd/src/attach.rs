@@ -90,7 +90,11 @@ impl<C: Syscalls> BsdBackend<C> {
             // OpenBSD and macOS bring a new interface up at once. Here it starts down on every system.
             let in_attach = |error: Error| error.with_operation(plan.operation);
             if device.interface().state().map_err(in_attach)? == State::Up {
-                device.interface().set_state(State::Down).map_err(in_attach)?;
+                match device.interface().set_state(State::Down) {
+                    // Who may open the node of OpenBSD, but is not root, has one that is up.
+                    Err(error) if error.cause() == Cause::MissingCapability => {}
+                    outcome => outcome.map_err(in_attach)?,
+                }
             }
         }
         if let (true, RemovePolicy::Transient(request)) = (is_new, plan.kind.remove_policy) {
@@ -122,7 +126,7 @@ impl<C: Syscalls> BsdBackend<C> {
         let text = plan.kind.named(unit);
         let name = Name::new(text.as_bytes()).ok_or_else(|| plan.refuse_name())?;
         let syscalls = &self.system.syscalls;
-        let listed = syscalls.interfaces().map_err(|error| plan.not_opened(&error))?;
+        let listed = self.system.interfaces().map_err(|error| plan.not_opened(&error))?;
         if let Some(found) = listed.iter().find(|found| found.name == name) {
             return Err(plan.error(self.taken(found)));
         }

@@ -65,7 +65,7 @@ impl<C: Syscalls> TunBackend for BsdBackend<C> {
     }
 
     fn interfaces(&self) -> Result<Vec<BsdInterface<C>>> {
-        let listed = self.system.syscalls.interfaces();
+        let listed = self.system.interfaces();
         let mut listed = listed.map_err(|error| {
             remedy::with_errno(remedy::from_errno(errno::of(&error)), &error).of(Operation::List)
         })?;

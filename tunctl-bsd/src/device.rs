@@ -186,22 +186,40 @@ impl<C: Syscalls> BsdDevice<C> {
         Ok(kind.has_af_header.then(|| family.to_bytes(self.system().rules.system)))
     }
 
-    /// Makes a tun point-to-point if `address` has a peer, and a broadcast interface otherwise.
+    /// Makes a tun point-to-point if `address` has a peer or is one of IPv6, and a broadcast interface
+    /// otherwise. Returns the mode to restore, if it was another one.
     ///
-    /// The drivers allow this only while the tun is down (TUNSIFMODE: `EBUSY` while up). An up tun keeps its
-    /// mode, and adding an address that does not fit reports the error.
-    fn set_mode(&self, address: InterfaceAddress) -> Result<()> {
-        let (Layer::Tun, Some(request)) =
-            (self.interface.layer(), self.system().rules.abi.requests.tun_set_mode)
-        else {
-            return Ok(());
-        };
-        let mode = if address.peer().is_some() { iff::POINTOPOINT } else { iff::BROADCAST };
-        match self.request(request, (mode | iff::MULTICAST) as i32) {
-            Err(error) if errno::of(&error) != errno::EBUSY => {
+    /// On a broadcast tun, NetBSD sends packets to IPv6 neighbours only after solicitations that nobody
+    /// answers (`nd6_need_cache`). The drivers allow this only while the tun is down (TUNSIFMODE: `EBUSY`
+    /// while up). An up tun keeps its mode, and adding an address that does not fit reports the error.
+    fn set_mode(&self, address: InterfaceAddress) -> Result<Option<u32>> {
+        const MODE: u32 = iff::POINTOPOINT | iff::BROADCAST | iff::MULTICAST;
+        let rules = self.system().rules;
+        let request = rules.abi.requests.tun_set_mode.filter(|_| rules.sets_mode);
+        let (Layer::Tun, Some(request)) = (self.interface.layer(), request) else { return Ok(None) };
+        let leads_to_peer = address.peer().is_some() || address.address().is_ipv6();
+        let mode = iff::MULTICAST | if leads_to_peer { iff::POINTOPOINT } else { iff::BROADCAST };
+        let found = self.interface.found(Operation::Up)?;
+        let flags = self.interface.flags(Operation::Up, &found.name)?;
+        let before = flags & MODE;
+        if before == mode || flags & iff::UP != 0 {
+            return Ok(None);
+        }
+        // This request takes no right, and what follows it does. So the right is asked for first.
+        self.interface.check_privilege(Operation::Up, &found.name, flags)?;
+        match self.request(request, mode as i32) {
+            Ok(()) => Ok(Some(before)),
+            Err(error) if errno::of(&error) == errno::EBUSY => Ok(None),
+            Err(error) => {
                 Err(self.error(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
             }
-            _ => Ok(()),
+        }
+    }
+
+    /// Sets a mode again that `set_mode` has changed. It is all that a failed `up` leaves, so nobody is told.
+    fn restore_mode(&self, mode: u32) {
+        if let Some(request) = self.system().rules.abi.requests.tun_set_mode {
+            let _ = self.request(request, mode as i32);
         }
     }
 }
@@ -421,11 +439,18 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
 
     /// # Platform
     ///
-    /// Where the system allows it, a tun that is down becomes point-to-point for an address with a peer, and
-    /// a broadcast interface for one without.
+    /// Where the system allows it, a tun that is down becomes point-to-point for an address with a peer or of
+    /// IPv6, and a broadcast interface for one of IPv4 without. OpenBSD's and macOS's tuns always are
+    /// point-to-point.
+    ///
+    /// An IPv6 address of a tun is usable when this returns, which takes up to a second on the BSDs.
     fn up(&self, address: InterfaceAddress) -> Result<()> {
-        self.set_mode(address)?;
-        self.interface.up(address)
+        let before = self.set_mode(address)?;
+        self.interface.up(address).inspect_err(|_| {
+            if let Some(mode) = before {
+                self.restore_mode(mode);
+            }
+        })
     }
 }
 

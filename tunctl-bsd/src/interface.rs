@@ -76,7 +76,7 @@ impl<C: Syscalls> BsdInterface<C> {
     }
 
     /// Returns what the system lists of the interface now.
-    fn found(&self, operation: Operation) -> Result<ListedInterface> {
+    pub(crate) fn found(&self, operation: Operation) -> Result<ListedInterface> {
         let found = self.system.find(|found| self.identity.is(self.system.rules, found));
         let found = found.map_err(|error| self.refused(operation, &error))?;
         found.ok_or_else(|| Error::new(operation, Cause::Gone).with_name(self.name))
@@ -133,7 +133,7 @@ impl<C: Syscalls> BsdInterface<C> {
         self.system.rules.abi.description.ok_or_else(unsupported)
     }
 
-    fn flags(&self, operation: Operation, name: &Name) -> Result<u32> {
+    pub(crate) fn flags(&self, operation: Operation, name: &Name) -> Result<u32> {
         let abi = self.system.rules.abi;
         let answer = self.configure(operation, Family::V4, abi.requests.get_flags, abi.ifreq(name))?;
         // The buffer has the request's length, so the field is there.
@@ -148,12 +148,11 @@ impl<C: Syscalls> BsdInterface<C> {
     }
 
     /// Checks the caller's privilege before anything changes: setting the flags to their current value has no
-    /// effect, but requires the same privilege as deleting.
-    fn check_privilege(&self, name: &Name) -> Result<()> {
+    /// effect, but requires the same privilege as configuring and deleting.
+    pub(crate) fn check_privilege(&self, operation: Operation, name: &Name, flags: u32) -> Result<()> {
         let abi = self.system.rules.abi;
-        let flags = self.flags(Operation::Delete, name)?;
         let same = abi.ifreq_flags(name, flags);
-        self.configure(Operation::Delete, Family::V4, abi.requests.set_flags, same).map(drop)
+        self.configure(operation, Family::V4, abi.requests.set_flags, same).map(drop)
     }
 }
 
@@ -324,7 +323,8 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
     /// closing its socket removes it; a tap is deleted even while it is open.
     fn delete(&self) -> Result<()> {
         let found = self.found(Operation::Delete)?;
-        self.check_privilege(&found.name)?;
+        let flags = self.flags(Operation::Delete, &found.name)?;
+        self.check_privilege(Operation::Delete, &found.name, flags)?;
         let opened = match self.kind.create_method {
             CreateMethod::Socket { .. } => Err(errno::error(errno::EBUSY)),
             CreateMethod::Pair(_) => Ok(()),

@@ -19,6 +19,9 @@ pub(crate) struct Rules {
     /// Whether a tun's address is added twice: in 2016, reads of a NetBSD tun failed with `EHOSTDOWN` until
     /// the same SIOCAIFADDR was repeated.
     pub(crate) adds_addresses_twice: bool,
+    /// Whether a tun that is down can be set to lead to one peer, or to be of a network. OpenBSD has the
+    /// request, and takes nothing but what is (`tun_dev_ioctl`); macOS has none.
+    pub(crate) sets_mode: bool,
     /// Whether a program can decide what outlives its last device. On the other systems, only interfaces
     /// created by hand do.
     pub(crate) sets_persistence: bool,
@@ -135,6 +138,7 @@ pub(crate) const FREEBSD: Rules = {
         },
         third_party: &[],
         adds_addresses_twice: false,
+        sets_mode: true,
         sets_persistence: true,
         proofs: &[Proof::Name(bsd::freebsd::ABI.requests.tun_name)],
         lists_original_names: true,
@@ -158,6 +162,7 @@ pub(crate) const NETBSD: Rules = Rules {
     },
     third_party: &[],
     adds_addresses_twice: true,
+    sets_mode: true,
     sets_persistence: true,
     // A tun's `tunopen` takes the minor number for the unit.
     proofs: &[
@@ -174,6 +179,7 @@ pub(crate) const OPENBSD: Rules = Rules {
     tap: tap("tap", CreateMethod::OpenNode { cloning: None }, RemovePolicy::OnLastClose),
     third_party: &[],
     adds_addresses_twice: false,
+    sets_mode: false,
     sets_persistence: false,
     // `tun_dev_open` takes the minor number for the unit.
     proofs: &[Proof::Info(bsd::openbsd::ABI.requests.tun_get_info)],
@@ -192,6 +198,7 @@ pub(crate) const DRAGONFLY: Rules = Rules {
     tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest) },
     third_party: &[],
     adds_addresses_twice: false,
+    sets_mode: true,
     sets_persistence: false,
     // Tuns and taps have the same number for it.
     proofs: &[Proof::Name(bsd::dragonfly::ABI.requests.tun_name)],
@@ -220,6 +227,7 @@ pub(crate) const MACOS: Rules = Rules {
     tap: tap("feth", CreateMethod::Pair(bsd::macos::PAIR), RemovePolicy::ByRequest),
     third_party: &[TUNTAPOSX, Kind { layer: Layer::Tap, prefix: "tap", ..TUNTAPOSX }],
     adds_addresses_twice: false,
+    sets_mode: false,
     sets_persistence: false,
     proofs: &[Proof::SocketName],
     lists_original_names: false,

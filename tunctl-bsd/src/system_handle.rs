@@ -1,8 +1,10 @@
 //! A system's calls together with its rules.
 
 use std::io;
+use std::net::IpAddr;
 
 use tunctl_sys::bsd::Name;
+use tunctl_sys::bsd::route::without_scope;
 
 use crate::syscalls::{Family, ListedInterface, Syscalls};
 use crate::system::Rules;
@@ -15,12 +17,27 @@ pub(crate) struct SystemHandle<C> {
 }
 
 impl<C: Syscalls> SystemHandle<C> {
+    /// Lists all interfaces, and link-local addresses without the index that the kernels keep in them.
+    pub(crate) fn interfaces(&self) -> io::Result<Vec<ListedInterface>> {
+        let mut listed = self.syscalls.interfaces()?;
+        for address in listed.iter_mut().flat_map(|interface| &mut interface.addresses) {
+            let plain = |address: &mut IpAddr| {
+                if let IpAddr::V6(scoped) = address {
+                    *address = without_scope(*scoped).into();
+                }
+            };
+            plain(&mut address.address);
+            address.destination.as_mut().map(plain);
+        }
+        Ok(listed)
+    }
+
     /// Returns the first listed interface that matches.
     pub(crate) fn find(
         &self,
         matches: impl Fn(&ListedInterface) -> bool,
     ) -> io::Result<Option<ListedInterface>> {
-        Ok(self.syscalls.interfaces()?.into_iter().find(matches))
+        Ok(self.interfaces()?.into_iter().find(matches))
     }
 
     pub(crate) fn by_name(&self, name: &[u8]) -> io::Result<Option<ListedInterface>> {

@@ -134,7 +134,7 @@ impl<C: Syscalls> BsdWatcher<C> {
     }
 
     fn list(&self) -> Result<BTreeMap<InterfaceIndex, Known>> {
-        let listed = self.system.syscalls.interfaces().map_err(|error| failed(&error))?;
+        let listed = self.system.interfaces().map_err(|error| failed(&error))?;
         let only = self.interface.as_ref().map(|only| only.index().get());
         let meant = listed.iter().filter(|found| only.is_none_or(|index| found.index == index));
         let known = meant.filter_map(|found| self.know(found).transpose());

@@ -1,12 +1,19 @@
 //! The addresses of an interface: added and removed by ioctls, listed with the interface.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tunctl_core::{Cause, Error, Interface, InterfaceAddress, Layer, Operation, Reason, Result, State};
-use tunctl_sys::bsd::{Name, Request, iff};
+use tunctl_sys::bsd::{Name, Request, iff, in6_iff};
 
 use super::BsdInterface;
 use crate::syscalls::{Family, ListedAddress, Syscalls};
+
+/// How long duplicate detection may take, which takes a second, and how often it is looked whether it is
+/// over.
+const DETECTION: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Converts a listed address. A peer that equals the interface's own address means no peer.
 pub(crate) fn translated(found: &ListedAddress) -> InterfaceAddress {
@@ -33,8 +40,12 @@ impl<C: Syscalls> BsdInterface<C> {
             IpAddr::V4(own) => self.add_v4(&found.name, own, address),
             IpAddr::V6(own) => self.add_v6(&found.name, own, address),
         };
-        // Adding an address brings a tun up, which the caller did not request.
-        let done = added.and_then(|()| if was_up { Ok(()) } else { self.set_state(State::Down) });
+        let done = added.and_then(|()| match address.address() {
+            // Adding an address brings a tun up, which the caller did not request.
+            _ if !was_up => self.set_state(State::Down),
+            IpAddr::V6(own) if self.layer() == Layer::Tun => self.wait_for_service(&found.name, own),
+            _ => Ok(()),
+        });
         match done {
             Ok(()) => Ok(true),
             Err(error) => {
@@ -67,6 +78,29 @@ impl<C: Syscalls> BsdInterface<C> {
         .map(drop)
     }
 
+    /// Waits until duplicate detection is over, which takes a second on an interface that is up; the address
+    /// cannot be used before. A tun has nobody who could have it, but the kernels ask all the same
+    /// (`in6if_do_dad`).
+    fn wait_for_service(&self, name: &Name, address: Ipv6Addr) -> Result<()> {
+        const OPERATION: Operation = Operation::AddAddress;
+        let abi = self.system.rules.abi;
+        let deadline = Instant::now() + DETECTION;
+        loop {
+            let request = abi.requests.get_address_flags_v6;
+            let answer = self.configure(OPERATION, Family::V6, request, abi.query_v6(name, address))?;
+            let flags = abi.address_flags(&answer).unwrap_or_default();
+            if flags & in6_iff::DUPLICATED != 0 {
+                let reason = Reason::new(Cause::AddressExists)
+                    .with_detail("another host has this address, as duplicate detection has found");
+                return Err(reason.of(OPERATION).with_name(self.name));
+            }
+            if flags & in6_iff::TENTATIVE == 0 || deadline <= Instant::now() {
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
     fn add_v6(&self, name: &Name, address: Ipv6Addr, wanted: InterfaceAddress) -> Result<()> {
         const OPERATION: Operation = Operation::AddAddress;
         let abi = self.system.rules.abi;
@@ -87,9 +121,11 @@ impl<C: Syscalls> BsdInterface<C> {
         self.add(Family::V6, abi.requests.add_address_v6, &argument)
     }
 
-    /// Adds an address, twice where the system needs that.
+    /// Adds an address, an IPv4 one twice where the system needs that. The second time, one of IPv6 would
+    /// exist.
     fn add(&self, family: Family, request: Request, argument: &[u8]) -> Result<()> {
-        let again = self.system.rules.adds_addresses_twice && self.layer() == Layer::Tun;
+        let is_v4 = family == Family::V4;
+        let again = self.system.rules.adds_addresses_twice && self.layer() == Layer::Tun && is_v4;
         for _ in 0..=usize::from(again) {
             self.configure(Operation::AddAddress, family, request, argument.to_vec())?;
         }

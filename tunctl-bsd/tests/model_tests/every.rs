@@ -153,7 +153,7 @@ fn all_that_is_called_is_noted() {
     fixture.set_mtu("tun0", 1400).unwrap();
     fixture.add_peer("tun0");
     fixture.delete("tun0", "10.0.0.1").unwrap();
-    fixture.add_v6("tun0", "fd00::1", 64, 0x20).unwrap();
+    fixture.add_v6("tun0", "fd00::1", 64, 0).unwrap();
     fixture.set_flags("tun0", UP).unwrap();
     fixture.write(&tun, &[0, 0, 0, 2], V4).unwrap();
     let _ = fixture.read(&tun);

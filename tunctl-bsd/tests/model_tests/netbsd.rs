@@ -49,6 +49,17 @@ fn a_tun_stays_with_its_addresses() {
 }
 
 #[test]
+fn an_ipv6_address_has_no_flag_to_do_without_detection_and_is_not_added_again() {
+    let fixture = fixture();
+    let _tun = fixture.tun();
+    assert_eq!(fixture.add_v6("tun0", "fd00::1", 64, 0x20), Err(EINVAL));
+    fixture.add_v6("tun0", "fd00::1", 64, 0).unwrap();
+    // Another prefix of the same address is refused.
+    assert_eq!(fixture.add_v6("tun0", "fd00::1", 96, 0), Err(EINVAL));
+    assert_eq!(fixture.add_v6("tun0", "fd00::1", 64, 0), Ok(()));
+}
+
+#[test]
 fn a_tun_carries_nothing_until_it_has_an_address() {
     let fixture = fixture();
     let tun = fixture.tun();
@@ -56,7 +67,7 @@ fn a_tun_carries_nothing_until_it_has_an_address() {
     assert_eq!(fixture.read(&tun), Err(EHOSTDOWN));
     assert_eq!(fixture.write(&tun, &[], V4), Err(EHOSTDOWN));
     assert_eq!(fixture.send("tun0", V4), Err(EHOSTDOWN));
-    fixture.add_v6("tun0", "fd00::1", 64, 0x20).unwrap();
+    fixture.add_v6("tun0", "fd00::1", 64, 0).unwrap();
     assert_eq!(fixture.write(&tun, &[], V4), Ok(4));
     assert!(fixture.inject("tun0", V4));
     assert_eq!(fixture.read(&tun), Ok(V4.to_vec()));

@@ -6,7 +6,9 @@ use tunctl_bsd::ListedAddress;
 
 use super::System;
 use super::argument::Alias;
-use super::numbers::{DUPLICATED, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, NODAD, RUNNING, TENTATIVE, UP};
+use super::numbers::{
+    DUPLICATED, EADDRNOTAVAIL, EDESTADDRREQ, EEXIST, EINVAL, NODAD, RUNNING, TENTATIVE, UP,
+};
 use super::world::{Address, Interface, Kind, World};
 
 impl World {
@@ -14,13 +16,32 @@ impl World {
         let (system, tentative_for, ups_tap) = (self.system, self.tentative_for, self.address_ups_tap);
         let interface = self.asked_mut(name)?;
         let found = placed(interface, alias)?;
-        // Fact: OpenBSD has no flag to do without duplicate detection.
-        let known = if system == System::OpenBsd { 0 } else { NODAD };
+        // Fact: OpenBSD has no flag to do without duplicate detection, and NetBSD's is read-only
+        // (`in6_control`).
+        let known = if matches!(system, System::OpenBsd | System::NetBsd) { 0 } else { NODAD };
         if alias.flags & !known != 0 {
             return Err(EINVAL);
         }
-        let is_detected = alias.address.is_ipv6() && alias.flags & NODAD == 0;
+        // Source: it happens while the interface is up (`in6if_do_dad`), on point-to-point interfaces, too.
+        // FreeBSD's `nd6_dad_start` looks at ND6_IFF_NO_DAD and not at this flag. utuns of macOS never do it.
+        // Assumed of DragonFly: it looks at the flag.
+        let is_left_out = match system {
+            System::FreeBsd => false,
+            System::MacOs if interface.kind == Kind::Tun => true,
+            _ => alias.flags & NODAD != 0,
+        };
+        let is_detected = alias.address.is_ipv6() && interface.is_up() && !is_left_out;
         let tentative = if is_detected { tentative_for } else { 0 };
+        let old = interface.addresses.iter().find(|one| one.found.address == alias.address);
+        if let (Some(old), System::NetBsd, true) = (old, system, alias.address.is_ipv6()) {
+            // Fact: another prefix is refused, and so is a peer that is there (`in6_update_ifa`).
+            if old.found.prefix_length != found.prefix_length {
+                return Err(EINVAL);
+            }
+            if found.destination.is_some() {
+                return Err(EEXIST);
+            }
+        }
         // Assumed: what is there already is replaced.
         interface.addresses.retain(|address| address.found.address != alias.address);
         interface.addresses.push(Address { found, tentative, duplicated: false });
@@ -56,10 +77,11 @@ impl World {
 
     /// The flags of an IPv6 address. Whoever asks lets time pass.
     pub(crate) fn address_flags(&mut self, name: &str, address: Option<IpAddr>) -> Result<u32, i32> {
+        let others = self.others_address;
         let interface = self.existing_mut(name)?;
         let found = interface.addresses.iter_mut().find(|one| Some(one.found.address) == address);
         let found = found.ok_or(EADDRNOTAVAIL)?;
-        if found.duplicated {
+        if found.duplicated || others.is_some_and(|other| other == found.found.address) {
             return Ok(DUPLICATED);
         }
         if found.tentative == 0 {

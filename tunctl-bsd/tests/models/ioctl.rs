@@ -129,14 +129,16 @@ const fn gone(system: System) -> i32 {
 }
 
 fn set_mode(system: System, interface: &mut Interface, mode: u32) -> Result<(), i32> {
-    let kept = match system {
-        // Source: in any state, and only these are taken.
-        System::OpenBsd => POINTOPOINT | BROADCAST | MULTICAST,
+    match system {
+        // Source: `tun_dev_ioctl` takes nothing but what is.
+        System::OpenBsd => {
+            let is = interface.flags & (POINTOPOINT | BROADCAST | MULTICAST);
+            return if mode == is { Ok(()) } else { Err(EINVAL) };
+        }
         // Fact: while it is down, else EBUSY.
         _ if interface.is_up() => return Err(EBUSY),
-        _ => u32::MAX,
-    };
-    let mode = mode & kept;
+        _ => {}
+    }
     // Source: NetBSD looks at two bits alone.
     let looked_at = if matches!(system, System::NetBsd) { POINTOPOINT | BROADCAST } else { !MULTICAST };
     if !matches!(mode & looked_at, POINTOPOINT | BROADCAST) {

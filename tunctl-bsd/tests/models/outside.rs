@@ -104,6 +104,18 @@ impl Model {
         self.enter().address_ups_tap = ups;
     }
 
+    /// Another host has this address: duplicate detection will find it.
+    pub(crate) fn will_be_duplicate(&self, address: IpAddr) {
+        self.enter().others_address = Some(address);
+    }
+
+    /// Whether an address is not in service yet.
+    pub(crate) fn is_tentative(&self, address: IpAddr) -> bool {
+        let world = self.enter();
+        let mut all = world.interfaces.iter().flat_map(|interface| &interface.addresses);
+        all.any(|one| one.found.address == address && one.tentative > 0)
+    }
+
     /// Another host has this address: duplicate detection finds it.
     pub(crate) fn duplicate_found(&self, address: IpAddr) {
         let mut world = self.enter();

@@ -114,15 +114,24 @@ fn socket_address(system: System, address: IpAddr, index: u32) -> Vec<u8> {
         }
         IpAddr::V6(address) => {
             let mut bytes = vec![28, af_inet6(system).to_le_bytes()[0], 0, 0, 0, 0, 0, 0];
-            bytes.extend(scoped(system, address, index).octets());
+            bytes.extend(kept(system, address, index).octets());
             bytes.extend([0; 4]);
             bytes
         }
     }
 }
 
+/// A listed address as the kernel shows it: with the index of its interface in those of a link.
+pub(crate) fn scoped(system: System, listed: ListedAddress, index: u32) -> ListedAddress {
+    let shown = |address: IpAddr| match address {
+        IpAddr::V6(address) => kept(system, address, index).into(),
+        address @ IpAddr::V4(_) => address,
+    };
+    ListedAddress { destination: listed.destination.map(shown), address: shown(listed.address), ..listed }
+}
+
 /// An address as the kernel keeps it.
-fn scoped(system: System, address: Ipv6Addr, index: u32) -> Ipv6Addr {
+fn kept(system: System, address: Ipv6Addr, index: u32) -> Ipv6Addr {
     if !address.is_unicast_link_local() || system == System::FreeBsd {
         return address;
     }

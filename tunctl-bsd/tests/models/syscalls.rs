@@ -12,7 +12,7 @@ use tunctl_sys::bsd::{GetText, Name, Pair, Request, SetText};
 use super::configure;
 use super::device::{Device, identity};
 use super::numbers::{EAGAIN, EINVAL, ENOTSOCK, ENOTTY, UIO_MAXIOV};
-use super::route::Route;
+use super::route::{Route, scoped};
 use super::world::World;
 use super::{Handle, Model, System};
 
@@ -266,7 +266,11 @@ impl Syscalls for Model {
                 // Fact: FreeBSD's `ifi_epoch`.
                 created: is_freebsd.then_some(interface.created),
                 mac: interface.mac,
-                addresses: interface.addresses.iter().map(|address| address.found).collect(),
+                addresses: interface
+                    .addresses
+                    .iter()
+                    .map(|address| scoped(world.system, address.found, interface.index))
+                    .collect(),
             })
         });
         Ok(found.collect())

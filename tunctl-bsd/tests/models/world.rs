@@ -73,6 +73,8 @@ pub(crate) struct World {
     /// Whether an address sets a tap UP, as it does a tun.
     pub(crate) address_ups_tap: bool,
     pub(crate) trace: Trace,
+    /// The address of another host.
+    pub(crate) others_address: Option<std::net::IpAddr>,
     /// What another program makes as soon as a device was closed.
     pub(crate) successor: Option<String>,
 }
@@ -146,6 +148,7 @@ impl World {
             // Source: an Ethernet of macOS's is up once it has an address.
             address_ups_tap: system == System::MacOs,
             trace: Trace::default(),
+            others_address: None,
             successor: None,
         };
         let flags = UP | LOOPBACK | RUNNING | MULTICAST;

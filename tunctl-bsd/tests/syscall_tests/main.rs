@@ -16,6 +16,7 @@ mod events;
 mod feth;
 mod fixture;
 mod identity;
+mod ipv6;
 mod loops;
 mod order;
 mod packets;

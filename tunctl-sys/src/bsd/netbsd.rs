@@ -15,7 +15,7 @@ use crate::ioctl::Opcode;
 
 /// IPv6.
 pub const AF_INET6: u8 = 24;
-/// Adds an IPv6 address without duplicate detection.
+/// Of an address that was added without duplicate detection: the kernel reports it, and takes it from nobody.
 pub const IN6_IFF_NODAD: u32 = 0x20;
 
 /// The argument of requests that name an interface.
@@ -128,7 +128,7 @@ pub const ABI: Abi = Abi {
     alias: usual::ALIAS,
     alias_v6: usual::ALIAS_V6,
     tun_info: None,
-    no_duplicate_detection: Some(IN6_IFF_NODAD),
+    no_duplicate_detection: None,
     output_drops: None,
     created: None,
     requests: {
