@@ -8,8 +8,8 @@ use crate::{Result, TunDevice};
 /// them: a system may ask for a privilege to open a queue, and for none to attach it again.
 ///
 /// The system counts the queues of an interface that are detached
-/// ([`InterfaceInfo::detached_queues`](crate::InterfaceInfo::detached_queues)), and does not say which ones they
-/// are: whoever detaches a queue knows it.
+/// ([`InterfaceInfo::detached_queues`](crate::InterfaceInfo::detached_queues)), and does not say which ones
+/// they are: whoever detaches a queue knows it.
 ///
 /// # Platform
 ///

@@ -1,6 +1,6 @@
-//! A thread for each queue of an interface. Linux gives the packets of a flow to the queue by which the program
-//! last sent a packet of it, and to one of the others by a hash before that. A thread that answers by its own
-//! queue keeps its flows, and each flow its order: no locks, no table of flows.
+//! A thread for each queue of an interface. Linux gives the packets of a flow to the queue by which the
+//! program last sent a packet of it, and to one of the others by a hash before that. A thread that answers by
+//! its own queue keeps its flows, and each flow its order: no locks, no table of flows.
 //!
 //! ```text
 //! sudo -E cargo run -p tunctl --example queue_threads
@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::HashSet;
+use std::panic::resume_unwind;
 use std::thread;
 
 use tunctl::packet::echo_reply;
@@ -26,7 +27,7 @@ pub(crate) fn on_the_kernel(queues: usize) -> Result<Vec<usize>> {
         .into_iter()
         .map(|queue| thread::spawn(move || answer(&queue)))
         .collect();
-    workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
+    workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
 }
 
 /// Answers what comes by one queue.

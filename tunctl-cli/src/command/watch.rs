@@ -42,8 +42,8 @@ pub(super) struct Watch {
     name: InterfaceName,
     /// Print only the packets that match an expression of tcpdump's, such as 'tcp port 443'
     ///
-    /// The language is a part of pcap-filter(7): protocols, hosts, networks, ports, and, or, not, parentheses.
-    /// Names are not resolved.
+    /// The language is a part of pcap-filter(7): protocols, hosts, networks, ports, and, or, not,
+    /// parentheses. Names are not resolved.
     #[arg(long, value_name = "EXPRESSION")]
     filter: Option<String>,
     /// Stop after this many packets
