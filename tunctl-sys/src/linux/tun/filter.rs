@@ -79,8 +79,9 @@ pub fn attach_filter(fd: impl DriverFd<TunDriver>, program: &[FilterInstruction]
     let attach = unsafe { Setter::<FilterProgram<'_>>::new(TUNATTACHFILTER) };
     attach.call(fd, &program)?;
     match attach.call(fd, &FilterProgram::NONE) {
-        // Without a queue, there is none that could refuse it.
-        Ok(_) => Ok(false),
+        // Without a queue, there is none that could refuse it, and the driver would offer it to the next one:
+        // attaching that queue would then report an error, although it is attached (`tun_attach`).
+        Ok(_) => detach_filter(fd).map(|()| false),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(true),
         Err(error) => Err(error),
     }
