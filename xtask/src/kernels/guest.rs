@@ -30,7 +30,8 @@ impl Machine<'_> {
     fn start(&self) -> Outcome<Child> {
         Command::new(QEMU)
             // Emulated, with a thread for each of the two processors: KVM is missing where tests usually run.
-            .args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "512M"])
+            // The memory holds the archive twice, packed and unpacked: 160 MB, with what debuggers need.
+            .args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1G"])
             // qemu 7.2 damages the flags register when it emulates cmpxchg16b, and the kernel's allocator
             // then faults.
             .args(["-cpu", "max,cx16=off"])
