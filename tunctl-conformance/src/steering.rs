@@ -17,6 +17,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         another_flow_stays_where_it_is,
         frames_are_steered_too,
         a_flow_is_the_same_behind_a_tag_and_in_a_session,
+        packet_information_says_of_which_protocol_a_flow_is,
         what_is_refused_steers_nothing,
         a_queue_alone_in_service_steers_nothing,
         a_detached_queue_steers_nothing,
@@ -161,6 +162,24 @@ fn a_flow_is_the_same_behind_a_tag_and_in_a_session<H: Harness>(harness: &H) {
     assert_follows(harness, &devices, &frame(0x0806, &[0; 28]), &frame(0x0806, &[1; 28]));
     let labelled = |packet: &[u8]| frame(0x8847, &[&[0, 1, 1, 64][..], packet].concat());
     assert_follows(harness, &devices, &labelled(&sent), &labelled(&pair(1)[1]));
+}
+
+/// The system believes it, and not the packet.
+fn packet_information_says_of_which_protocol_a_flow_is<H: Harness>(harness: &H) {
+    let first = up(harness, several().packet_information(true), "many");
+    let second = open(harness, several().packet_information(true), "many").unwrap();
+    let devices = [first, second];
+    let [sent, answer] = pair(7);
+    let goes_to = |ether_type: [u8; 2], queue: usize| {
+        let packet = [&[0, 0], &ether_type[..], &sent].concat();
+        devices[queue].send(&packet).unwrap();
+        assert!(harness.inject(&name("many"), &answer));
+        let mut buffer = [0; 1500];
+        devices.iter().position(|device| device.try_recv(&mut buffer).is_ok())
+    };
+    assert_eq!([0, 1, 0].map(|queue| goes_to([0x08, 0x00], queue)), [Some(0), Some(1), Some(0)]);
+    // Of another protocol, it is another flow: the answer stays where it went before.
+    assert_eq!([1, 0, 1].map(|queue| goes_to([0x88, 0xb5], queue)), [Some(0); 3]);
 }
 
 fn what_is_refused_steers_nothing<H: Harness>(harness: &H) {

@@ -67,3 +67,14 @@ fn an_interface_in_use_says_that_this_process_has_it() {
     let refused = kernel.as_caller(Caller::user(1001, 100), || clone.destroy().unwrap_err());
     assert_eq!(refused.error().holders(), [us]);
 }
+
+/// `tun_alloc_skb` has a buffer for no more (Linux 6.18 on x86-64, whose memory was in large pieces).
+#[test]
+fn the_longest_packet_is_the_one_that_the_kernel_has_a_buffer_for() {
+    const LONGEST: usize = 4_750_976;
+    let kernel = MockBackend::new();
+    let device = kernel.create(&CreateOptions::tun().up()).unwrap();
+    let packet = vec![0x45; LONGEST + 1];
+    assert_eq!(device.send(&packet[..LONGEST]).unwrap(), LONGEST);
+    assert_eq!(device.send(&packet).unwrap_err().cause(), Cause::NoBuffers);
+}
