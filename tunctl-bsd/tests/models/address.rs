@@ -15,7 +15,7 @@ impl World {
     pub(crate) fn add_address(&mut self, name: &str, alias: Alias) -> Result<(), i32> {
         let (system, tentative_for, ups_tap) = (self.system, self.tentative_for, self.address_ups_tap);
         let interface = self.asked_mut(name)?;
-        let found = placed(interface, alias)?;
+        let found = placed(system, interface, alias)?;
         // Fact: OpenBSD has no flag to do without duplicate detection, and NetBSD's is read-only
         // (`in6_control`).
         let known = if matches!(system, System::OpenBsd | System::NetBsd) { 0 } else { NODAD };
@@ -93,10 +93,12 @@ impl World {
 }
 
 /// The address as the interface will have it.
-fn placed(interface: &Interface, alias: Alias) -> Result<ListedAddress, i32> {
+fn placed(system: System, interface: &Interface, alias: Alias) -> Result<ListedAddress, i32> {
     let Alias { address, other, prefix, .. } = alias;
     let mut found = ListedAddress { address, prefix_length: prefix, destination: None, broadcast: None };
     match (address, interface.is_point_to_point()) {
+        // Fact: NetBSD's `in_control` takes one without, and then lists none.
+        (IpAddr::V4(_), true) if system == System::NetBsd => found.destination = other,
         (IpAddr::V4(_), true) => found.destination = Some(other.ok_or(EDESTADDRREQ)?),
         (IpAddr::V4(_), false) => found.broadcast = Some(other.unwrap_or_else(|| last_of(address, prefix))),
         // A peer is all there is of its network; an interface to many has none.

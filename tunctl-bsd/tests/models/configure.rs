@@ -104,14 +104,13 @@ impl World {
         let only = match row.3 {
             Ask::AddV4 | Ask::DeleteV4 => Some(Family::V4),
             Ask::AddV6 | Ask::DeleteV6 | Ask::GetAddressFlags => Some(Family::V6),
-            // Source: NetBSD's sockets of the link level answer this one alone.
             Ask::AddLink => Some(Family::Link),
-            _ if family == Family::Link => return Err(ENOTTY),
+            // Fact: any socket of NetBSD gets to `ifioctl` with what is the interface's own.
             _ => None,
         };
-        // Assumed: a socket knows the addresses of its own family only.
         if only.is_some_and(|only| only != family) {
-            return Err(EOPNOTSUPP);
+            // Fact: NetBSD's. Assumed of the others: a socket knows the addresses of its own family only.
+            return Err(if system == System::NetBsd { ENOTTY } else { EOPNOTSUPP });
         }
         match row.3 {
             Ask::Create => {
@@ -186,6 +185,8 @@ impl World {
         let interface = self.asked_mut(name)?;
         let (index, is_open) = (interface.index, interface.device.is_some());
         match (system, interface.kind) {
+            // Fact: NetBSD's `if_clone_destroy` lets `loop_clone_destroy` say that.
+            (System::NetBsd, Kind::Loopback) => return Err(EPERM),
             // Assumed: what no cloner made, no cloner destroys.
             (_, Kind::Loopback) => return Err(EINVAL),
             (System::MacOs, _) if !interface.is_of_pair(system) => return Err(EINVAL),

@@ -21,7 +21,9 @@ impl World {
     pub(crate) fn send(&mut self, name: &str, packet: &[u8]) -> Result<(), i32> {
         let (system, queue_length) = (self.system, self.queue_length);
         let interface = self.named(name).ok_or(ENXIO)?;
-        if !interface.is_up() {
+        // Fact: NetBSD's `tun_output` looks at what makes the tun ready, and not at UP.
+        let is_sent_down = (system, interface.kind) == (System::NetBsd, Kind::Tun);
+        if !interface.is_up() && !is_sent_down {
             return Err(ENETDOWN);
         }
         let most = interface.mtu as usize + if interface.kind == Kind::Tap { ETHERNET } else { 0 };
@@ -86,15 +88,20 @@ impl World {
         if interface.third_party {
             return self.write_third_party(device, message);
         }
-        if !self.is_ready(interface) {
-            return Err(EHOSTDOWN);
-        }
-        let is_up = interface.is_up();
+        // Source: no driver looks whether it is ready: NetBSD's `tunwrite` and `tap_dev_write` (asked),
+        // DragonFly's `tunwrite`. Of UP, DragonFly's and NetBSD's `ether_input` think; OpenBSD's `if_vinput`,
+        // macOS's `utun_ctl_send` and the input of IP do not.
+        let is_taken = interface.is_up()
+            || match interface.kind {
+                Kind::Tap => system == System::OpenBsd,
+                _ => true,
+            };
         let written = match interface.kind {
             Kind::Tap => frame(system, interface, message)?,
             _ => packet(system, interface, message)?,
         };
-        if let (Written::Packet(packet), Some(interface), true) = (written, self.of_device_mut(device), is_up)
+        if let (Written::Packet(packet), Some(interface), true) =
+            (written, self.of_device_mut(device), is_taken)
         {
             interface.taken.push_back(packet);
         }

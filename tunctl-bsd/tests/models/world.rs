@@ -139,14 +139,16 @@ impl World {
             loaded: true,
             nodes: HashMap::new(),
             other_nodes: NodeMode::Root,
-            queue_length: 50,
+            // Fact: NetBSD's is longer.
+            queue_length: if system == System::NetBsd { 256 } else { 50 },
             // What the crate asks the systems for.
             route_room: 256 * 1024,
             // Fact: a NetBSD tun needs an address. Source: a DragonFly tun is ready once it is open.
             additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
             // Source: an Ethernet of macOS's is up once it has an address.
-            address_ups_tap: system == System::MacOs,
+            // Fact: NetBSD's `ether_ioctl` sets UP, for any family.
+            address_ups_tap: matches!(system, System::MacOs | System::NetBsd),
             trace: Trace::default(),
             others_address: None,
             successor: None,
@@ -334,8 +336,18 @@ impl World {
     pub(crate) fn set_flags(&mut self, index: u32, flags: u32) {
         let Some(interface) = self.indexed_mut(index) else { return };
         let changed = std::mem::replace(&mut interface.flags, flags) ^ flags;
-        if changed & UP != 0 {
-            self.report_interface(index);
+        let device = interface.device;
+        if changed & UP == 0 {
+            return;
+        }
+        self.report_interface(index);
+        // Source: the queue that the driver reads from is the interface's, which FreeBSD's and DragonFly's
+        // `if_unroute` (`if_qflush`) and NetBSD's `if_down` (`IFQ_PURGE`; asked) empty.
+        let purges = matches!(self.system, System::FreeBsd | System::NetBsd | System::DragonFly);
+        let is_down = flags & UP == 0;
+        let device = device.filter(|_| purges && is_down).and_then(|device| self.devices.get_mut(&device));
+        if let Some(device) = device {
+            device.purge();
         }
     }
 
@@ -355,13 +367,13 @@ impl World {
         self.devices.get(&device).is_some_and(|device| device.route.is_some())
     }
 
-    /// Whether the driver lets programs read and write, and carries packets for the stack.
+    /// Whether the driver lets programs read, and carries packets for the stack.
     pub(crate) fn is_ready(&self, interface: &Interface) -> bool {
         match (self.system, interface.kind) {
             (System::NetBsd | System::DragonFly, Kind::Tun) => {
                 interface.additions >= self.additions_until_ready
             }
-            // Source: a tap of NetBSD has to be up to be read. Assumed: to be written, too.
+            // Source: a tap of NetBSD has to be up to be read.
             (System::NetBsd, Kind::Tap) => interface.is_up(),
             _ => true,
         }

@@ -250,11 +250,11 @@ fn a_tun_of_netbsd_is_down_until_it_has_an_address() {
     let fixture = Fixture::new(System::NetBsd);
     let device = fixture.tun();
     device.interface().set_state(State::Up).unwrap();
-    let errors = [refused(device.try_send(V4)), refused(device.try_recv(&mut [0; 100]))];
-    for error in errors {
-        assert_eq!((error.cause(), error.raw_os_error()), (Cause::Down, Some(64)));
-        assert!(error.to_string().contains("give it an address"), "{error}");
-    }
+    // It is the reads that fail.
+    assert_eq!(device.try_send(V4).unwrap(), V4.len());
+    let error = refused(device.try_recv(&mut [0; 100]));
+    assert_eq!((error.cause(), error.raw_os_error()), (Cause::Down, Some(64)));
+    assert!(error.to_string().contains("give it an address"), "{error}");
     device.interface().add_address(address("10.0.0.1/24")).unwrap();
     assert_eq!(device.try_send(V4).unwrap(), V4.len());
     assert!(refused(device.try_recv(&mut [0; 100])).is_would_block());
