@@ -1,11 +1,14 @@
 //! Creating and opening: from options to an open device, with nothing left behind on failure.
 
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 use tunctl_core::{
     AttachMode, Cause, CreateFlags, CreateOptions, Error, Interface, Operation, Reason, Result, State,
     TunDevice,
 };
+use tunctl_packet::header::System;
 use tunctl_sys::bsd::Name;
 
 use crate::attach_plan::{AttachPlan, NameRequest};
@@ -20,6 +23,14 @@ use crate::{BsdBackend, BsdDevice, BsdInterface};
 
 /// How many units are tried before giving up, when other programs keep taking them first.
 const ATTEMPTS: usize = 64;
+
+/// How often a unit is asked for that was just given up, and the pause before each time but the first: some
+/// kernels take a moment to free one after its last close has returned.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The greatest number of a utun: XNU refuses greater ones with `EINVAL`, which says nothing of the name.
+const LAST_UTUN: u32 = 32767;
 
 impl<C: Syscalls> BsdBackend<C> {
     /// Opens the named interface if it exists and `mode` allows it; otherwise creates a new one.
@@ -121,6 +132,30 @@ impl<C: Syscalls> BsdBackend<C> {
         }
     }
 
+    /// Makes a call, and again for a moment as long as it fails with `errno`, if the plan is for one unit.
+    pub(crate) fn insist<T>(
+        plan: &AttachPlan<'_>,
+        errno: i32,
+        call: impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let tries = if matches!(plan.name, NameRequest::Unit(_)) { TRIES } else { 1 };
+        for _ in 1..tries {
+            match call() {
+                Err(error) if errno::of(&error) == errno => thread::sleep(PAUSE),
+                outcome => return outcome,
+            }
+        }
+        call()
+    }
+
+    /// Opens the node of a unit.
+    ///
+    /// FreeBSD's `tun_destroy` takes the interface away before its node, which says `ENXIO` in between.
+    fn open_unit(&self, plan: &AttachPlan<'_>, unit: u32) -> io::Result<C::Handle> {
+        let open = || self.system.syscalls.open(&plan.kind.node(unit));
+        if plan.system == System::FreeBsd { Self::insist(plan, errno::ENXIO, open) } else { open() }
+    }
+
     /// Creates the interface with this unit number.
     fn create_unit(&self, plan: &AttachPlan<'_>, unit: u32) -> Result<BsdDevice<C>> {
         let text = plan.kind.named(unit);
@@ -141,10 +176,12 @@ impl<C: Syscalls> BsdBackend<C> {
         }
         let handle = match plan.kind.create_method {
             CreateMethod::OpenNode { .. } => {
-                syscalls.open(&plan.kind.node(unit)).map_err(|error| plan.not_opened(&error))?
+                self.open_unit(plan, unit).map_err(|error| plan.not_opened(&error))?
             }
+            CreateMethod::Socket { .. } if unit > LAST_UTUN => return Err(plan.refuse_name()),
             CreateMethod::Socket { control } => {
-                let connected = syscalls.connect(control, unit.saturating_add(1));
+                // A unit is taken until `utun_detached` (XNU), which comes after the close.
+                let connected = Self::insist(plan, errno::EBUSY, || syscalls.connect(control, unit + 1));
                 connected.map_err(|error| match errno::of(&error) {
                     errno::EBUSY => {
                         plan.failed(remedy::create(errno::EEXIST, plan.system, plan.kind.layer), &error)
@@ -165,7 +202,7 @@ impl<C: Syscalls> BsdBackend<C> {
         let abi = self.system.rules.abi;
         let created = self.system.syscalls.configure(Family::V4, abi.requests.create, &mut abi.ifreq(name));
         created.map_err(|error| plan.not_created(&error))?;
-        self.system.syscalls.open(&plan.kind.node(unit)).map_err(|error| {
+        self.open_unit(plan, unit).map_err(|error| {
             // Report the first error.
             let _ = self.system.destroy(name);
             plan.not_opened(&error)

@@ -25,8 +25,10 @@ impl<C: Syscalls> BsdBackend<C> {
         near: &Name,
     ) -> Result<Channel<C>> {
         let far = self.system.rules.far_end(near).ok_or_else(|| plan.refuse_name())?;
-        self.create_ethernet(near).map_err(|error| plan.not_created(&error))?;
-        if let Err(error) = self.create_ethernet(&far) {
+        // The name of a destroyed one is taken until a worker has finished `ifnet_detach` (XNU).
+        let create = |name| Self::insist(plan, errno::EBUSY, || self.create_ethernet(name));
+        create(near).map_err(|error| plan.not_created(&error))?;
+        if let Err(error) = create(&far) {
             // Report the first error. A far end that exists belongs to another program.
             let _ = self.remove_ethernet(near);
             return Err(plan.not_created(&error));

@@ -83,6 +83,8 @@ pub(crate) fn no_third_party_node() -> Reason {
 pub(crate) fn create(errno: i32, system: System, layer: Layer) -> Reason {
     match errno {
         EEXIST => Reason::new(Cause::Exists),
+        // macOS's `ifnet_attach` (XNU) finds the name of one whose `ifnet_detach` has not ended.
+        EBUSY => Reason::new(Cause::Busy).with_detail("an interface of that name is just being removed"),
         // No driver is registered for the name's prefix.
         EINVAL | ENXIO => {
             let missing = Reason::new(Cause::MissingDriver)

@@ -1,7 +1,7 @@
 //! How devices are opened, and sockets connected.
 
 use super::System;
-use super::numbers::{EACCES, EAFNOSUPPORT, EBUSY, ENOENT, ENXIO, EPERM, RUNNING, UP};
+use super::numbers::{EACCES, EAFNOSUPPORT, EBUSY, EINVAL, ENOENT, ENXIO, EPERM, RUNNING, UP};
 use super::world::{Kind, Made, NodeMode, World, unit};
 
 /// What a node stands for.
@@ -131,6 +131,10 @@ impl World {
             return Err(EPERM);
         }
         assert!(!self.third_party, "tuns of macOS's own beside those of the extension are not modelled");
+        // Source: XNU refuses units from 32768. Assumed: it counts as the names do.
+        if unit > 32768 {
+            return Err(EINVAL);
+        }
         // Fact: the interface's number is the unit less one, and 0 asks for any.
         let unit = unit.checked_sub(1).unwrap_or_else(|| self.free_unit(Kind::Tun));
         if self.of_unit(Kind::Tun, unit).is_some() {

@@ -168,10 +168,40 @@ fn a_unit_of_macos_that_is_taken_exists() {
     let error = create(&fixture, &named_tun("utun0"));
     assert_eq!((error.cause(), error.raw_os_error()), (Cause::Exists, None));
     // Another was faster.
-    fixture.fail("connect", 16);
+    fixture.fail_always("connect", 16);
     says(&create(&fixture, &named_tun("utun5")), Operation::Create, Cause::Exists, 16, "another name");
+    fixture.heal();
     let error = refused(fixture.backend.open(&named_tun("utun0")));
     assert_eq!(error.cause(), Cause::Busy);
+}
+
+#[test]
+fn a_unit_that_was_just_given_up_is_asked_for_again() {
+    let fixture = Fixture::new(System::MacOs);
+    fixture.fail("connect", 16);
+    assert_eq!(fixture.backend.create(&named_tun("utun5")).unwrap().name().unwrap().as_bytes(), b"utun5");
+    for end in ["feth3", "feth5003"] {
+        fixture.fail(&format!("configure SIOCIFCREATE {end}"), 16);
+        let device = fixture.backend.create(&CreateOptions::tap().name("feth3")).unwrap();
+        assert_eq!(device.name().unwrap().as_bytes(), b"feth3");
+    }
+    // Of no name, the next is as good.
+    fixture.fail("configure SIOCIFCREATE feth0", 16);
+    assert_eq!(fixture.tap().name().unwrap().as_bytes(), b"feth1");
+    let fixture = Fixture::new(System::FreeBsd);
+    for options in [named_tun("tun5"), CreateOptions::tap().name("tap5")] {
+        fixture.fail("open", 6);
+        let device = fixture.backend.create(&options).unwrap();
+        assert!(device.name().unwrap().as_bytes().ends_with(b"5"));
+    }
+}
+
+#[test]
+fn a_unit_that_utun_has_not_is_refused_by_its_name() {
+    let fixture = Fixture::new(System::MacOs);
+    let error = create(&fixture, &named_tun("utun32768"));
+    assert_eq!((error.cause(), error.raw_os_error()), (Cause::InvalidName, None));
+    assert!(fixture.backend.create(&named_tun("utun32767")).is_ok());
 }
 
 #[test]
