@@ -13,10 +13,9 @@ use crate::{MacFilter, Result, TunDevice};
 /// use tunctl_core::{Filters, Result, TunDevice};
 /// use tunctl_packet::{Filter, Layer};
 ///
-/// /// Leaves all that is not IP to itself.
+/// /// Lets nothing pass but IP, and what finds its stations.
 /// fn without_noise(tap: &impl Filters) -> Result<()> {
-///     # #[allow(clippy::unwrap_used, reason = "it is written here")]
-///     let ip = Filter::parse(Layer::Tap, "ip or ip6 or arp").unwrap();
+///     let ip = Filter::parse(Layer::Tap, "ip or ip6 or arp").expect("it is written here");
 ///     tap.attach_filter(ip.program())
 /// }
 /// ```

@@ -67,7 +67,7 @@ pub fn load_socket_filter(instructions: &[ProgramInstruction]) -> io::Result<Own
             libc::SYS_bpf,
             c_long::from(BPF_PROG_LOAD),
             ptr::from_ref(&attributes),
-            size_of::<Attributes>() as c_long,
+            size_of::<Attributes>(),
         )
     };
     let fd = c_int::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
