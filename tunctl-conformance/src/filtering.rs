@@ -2,11 +2,11 @@
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    assert_empty, create, errno, frame, ipv4, ipv6, name, not_applicable, open, received, refused_with, tap,
-    tun, up,
+    assert_empty, create, errno, frame, ipv4, ipv6, name, named, not_applicable, open, received,
+    refused_with, tap, tun, up,
 };
 use crate::{DeviceOf, Harness, refused};
-use tunctl_core::{Cause, CreateOptions, Layer, MacFilter, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Layer, MacFilter, TunBackend, TunDevice};
 use tunctl_packet::Filter;
 use tunctl_packet::bpf::{Instruction, Program};
 
@@ -14,6 +14,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Filters:
         a_program_drops_frames_and_they_are_counted,
         a_program_cuts_frames,
+        packet_information_names_what_a_frame_was_before_a_program_cut_it,
         a_program_is_replaced_and_removed,
         a_program_sees_no_header_of_the_device,
         a_program_that_loads_past_the_end_drops_the_frame,
@@ -139,6 +140,23 @@ fn a_program_cuts_frames<H: Harness>(harness: &H) {
         assert!(harness.inject(&name("tap0"), &v4));
         let kept = usize::try_from(kept).unwrap_or(usize::MAX).min(v4.len());
         assert_eq!(received(&device), v4[..kept]);
+    }
+}
+
+fn packet_information_names_what_a_frame_was_before_a_program_cut_it<H: Harness>(harness: &H) {
+    let device = match harness.backend().create(&named(CreateOptions::tap().packet_information(true), "tap0"))
+    {
+        Err(error) if error.cause() == Cause::Unsupported => return not_applicable(NO_FILTERS),
+        device => device.unwrap(),
+    };
+    harness.set_up(&name("tap0"), true);
+    if !filter(harness, &device, Some(&keeping(1))) {
+        return;
+    }
+    let [v4, v6] = frames();
+    for (frame, ether_type) in [(v4, [0x08, 0x00]), (v6, [0x86, 0xdd])] {
+        assert!(harness.inject(&name("tap0"), &frame));
+        assert_eq!(received(&device), [&[0, 0], &ether_type[..], &frame[..1]].concat());
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         offloads_that_the_kernel_does_not_know_are_refused_and_change_nothing,
         offloads_of_new_options_are_those_of_the_interface,
         offloads_need_a_virtio_net_header,
+        offloads_of_tunnels_need_a_long_header,
         all_queues_share_their_offloads,
         a_further_queue_takes_the_offloads_of_the_others_or_is_refused,
         offloads_left_behind_do_not_reach_the_next_opener,
@@ -47,6 +48,11 @@ fn with_header() -> CreateOptions {
     CreateOptions::tun().vnet_header(true)
 }
 
+/// With a header that has all fields.
+fn with_room() -> CreateOptions {
+    CreateOptions::tun().vnet_format(VnetFormat::new(VnetLength::Tunnel, Endian::Native))
+}
+
 fn twelve() -> VnetFormat {
     VnetFormat::new(VnetLength::Buffers, Endian::Little)
 }
@@ -72,7 +78,7 @@ fn offloads<H: Harness>(harness: &H, device: &DeviceOf<H>) -> Offloads {
 }
 
 fn offloads_are_reported_as_they_were_set<H: Harness>(harness: &H) {
-    let Some(device) = made(harness, with_header(), "tun0") else { return };
+    let Some(device) = made(harness, with_room(), "tun0") else { return };
     assert_eq!(offloads(harness, &device), Offloads::NONE);
     for wanted in SOME.into_iter().chain(SOME) {
         set(harness, &device, wanted).unwrap();
@@ -86,7 +92,7 @@ fn offloads_are_reported_as_they_were_set<H: Harness>(harness: &H) {
 }
 
 fn offloads_that_the_kernel_does_not_know_are_refused_and_change_nothing<H: Harness>(harness: &H) {
-    let Some(device) = made(harness, with_header(), "tun0") else { return };
+    let Some(device) = made(harness, with_room(), "tun0") else { return };
     set(harness, &device, Offloads::TSO4).unwrap();
     let unknown: Vec<_> = NEW.into_iter().filter(|new| set(harness, &device, *new).is_err()).collect();
     for wanted in unknown {
@@ -94,7 +100,7 @@ fn offloads_that_the_kernel_does_not_know_are_refused_and_change_nothing<H: Harn
         let error = refused_with(set(harness, &device, wanted), Cause::InvalidValue, errno::EINVAL);
         assert!(error.to_string().contains(&wanted.to_string()), "{error}");
         assert_eq!(offloads(harness, &device), Offloads::TSO4);
-        let options = named(with_header().offloads(wanted), "new");
+        let options = named(with_room().offloads(wanted), "new");
         refused_with(harness.backend().create(&options), Cause::InvalidValue, errno::EINVAL);
         assert!(!exists(harness, "new"));
     }
@@ -124,6 +130,28 @@ fn offloads_need_a_virtio_net_header<H: Harness>(harness: &H) {
     refused(outcome, Cause::NoVnetHeader);
     refused(harness.set_vnet_format(&mut device, twelve()).unwrap(), Cause::NoVnetHeader);
     assert_eq!((offloads(harness, &device), device.header_kind()), (Offloads::NONE, HeaderKind::Bare));
+}
+
+/// Linux accepts them with a shorter header, and then fails each receive.
+fn offloads_of_tunnels_need_a_long_header<H: Harness>(harness: &H) {
+    let Some(mut device) = made(harness, with_header().up(), "tun0") else { return };
+    for offloads in [Offloads::UDP_TUNNEL, Offloads::UDP_TUNNEL_CHECKSUM] {
+        refused(set(harness, &device, offloads), Cause::InvalidValue);
+        let options = named(CreateOptions::tun().vnet_format(twelve()).offloads(offloads), "new");
+        refused(harness.backend().create(&options), Cause::InvalidOptions);
+        assert!(!exists(harness, "new"));
+    }
+    let long = VnetFormat::new(VnetLength::Tunnel, Endian::Native);
+    harness.set_vnet_format(&mut device, long).unwrap().unwrap();
+    if set(harness, &device, Offloads::UDP_TUNNEL).is_err() {
+        // Before Linux 6.17.
+        return;
+    }
+    refused(harness.set_vnet_format(&mut device, twelve()).unwrap(), Cause::InvalidValue);
+    inject(harness, "tun0", &ipv4(60));
+    assert_eq!(received(&device), [&[0; 24][..], &ipv4(60)].concat());
+    set(harness, &device, Offloads::NONE).unwrap();
+    harness.set_vnet_format(&mut device, twelve()).unwrap().unwrap();
 }
 
 fn all_queues_share_their_offloads<H: Harness>(harness: &H) {

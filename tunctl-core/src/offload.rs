@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 
-use tunctl_packet::header::VnetFormat;
+use tunctl_packet::header::{VnetFormat, VnetLength};
 
 use crate::{Result, TunDevice};
 
@@ -144,6 +144,15 @@ impl Offloads {
     }
 }
 
+impl Offloads {
+    /// Whether the fields of a virtio-net header of this length suffice. Where they do not, Linux fails each
+    /// receive with `EFAULT` (`__tun_vnet_hdr_put`, Linux 6.18).
+    #[must_use]
+    pub const fn fit(self, length: VnetLength) -> bool {
+        !self.contains(Self::UDP_TUNNEL) || matches!(length, VnetLength::Tunnel)
+    }
+}
+
 impl BitOr for Offloads {
     type Output = Self;
 
@@ -209,7 +218,8 @@ pub trait Offload: TunDevice {
     /// # Errors
     ///
     /// `NoVnetHeader`: the device has no virtio-net header. `InvalidValue`: the system does not know the byte
-    /// order, which is the case for that of a foreign machine in most kernels. `Gone`.
+    /// order, which is the case for that of a foreign machine in most kernels; or offloads of UDP tunnels are
+    /// in force, which need 24 bytes. `Gone`.
     #[doc(alias = "TUNSETVNETHDRSZ")]
     #[doc(alias = "TUNSETVNETLE")]
     #[doc(alias = "TUNSETVNETBE")]

@@ -392,9 +392,12 @@ impl CreateOptions {
     /// Why options that are right one by one do not go together.
     pub(crate) fn contradiction(&self) -> Option<InvalidOptions> {
         let has_offloads = self.offloads.is_some_and(|offloads| !offloads.is_empty());
+        let has_room = self.offloads.is_none_or(|offloads| offloads.fit(self.vnet_format.length));
         let fragments = self.flags.contains(CreateFlags::NAPI_FRAGS);
         if has_offloads && self.get_vnet_format().is_none() {
             Some(InvalidOptions::OffloadsWithoutHeader)
+        } else if !has_room {
+            Some(InvalidOptions::TunnelsWithoutRoom)
         } else if fragments && !self.flags.contains(CreateFlags::TAP | CreateFlags::NAPI) {
             Some(InvalidOptions::FragmentsWithoutNapi)
         } else {
@@ -442,6 +445,9 @@ pub enum InvalidOptions {
     /// The caller asked for no queue at all.
     #[error("an interface has at least one queue")]
     NoQueues,
+    /// The options name offloads of UDP tunnels, and a virtio-net header that has no room for them.
+    #[error("offloads of UDP tunnels need a virtio-net header of 24 bytes")]
+    TunnelsWithoutRoom,
     /// Fragments of a tun, or without NAPI. (Linux knows them of a tap with it.)
     #[error("napi_fragments is for a tap with napi")]
     FragmentsWithoutNapi,

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 use tunctl_core::{Cause, InterfaceName, Offload, Offloads, Operation, Reason, Result, TunDevice};
-use tunctl_packet::header::{Endian, HeaderKind, VnetFormat};
+use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 use tunctl_sys::linux::ethtool::ActiveFeatures;
 use tunctl_sys::linux::tun::{self, TunFile, VnetOrder};
 
@@ -75,7 +75,7 @@ pub(crate) fn format_of(fd: &TunFile) -> io::Result<Result<VnetFormat, i32>> {
         VnetOrder::Little => Endian::Little,
         VnetOrder::Big => Endian::Big,
     };
-    let length = usize::try_from(bytes).ok().and_then(tunctl_packet::header::VnetLength::from_bytes);
+    let length = usize::try_from(bytes).ok().and_then(VnetLength::from_bytes);
     Ok(length.map(|length| VnetFormat::new(length, endian)).ok_or(bytes))
 }
 
@@ -100,11 +100,26 @@ pub(crate) fn offloads_refused(errno: Errno, offloads: Offloads) -> Reason {
 }
 
 impl LinuxDevice {
-    fn with_vnet_header(&self, operation: Operation) -> Result<()> {
+    /// The format of the virtio-net header.
+    fn vnet_format(&self, operation: Operation) -> Result<VnetFormat> {
         match self.header_kind() {
-            HeaderKind::Vnet(_) | HeaderKind::PacketInfoAndVnet(_) => Ok(()),
+            HeaderKind::Vnet(format) | HeaderKind::PacketInfoAndVnet(format) => Ok(format),
             _ => Err(Reason::new(Cause::NoVnetHeader).of(operation).with_name(self.interface().last_name())),
         }
+    }
+
+    fn offloads_of(&self, operation: Operation) -> Result<Offloads> {
+        // In another namespace, an interface of the same name may be a stranger.
+        self.interface().report(operation)?;
+        active(self.file(), self.interface().netlink())
+            .map_err(|error| self.refused(operation, &error, remedy::attached))
+    }
+
+    fn without_room(&self, operation: Operation) -> tunctl_core::Error {
+        let reason = Reason::new(Cause::InvalidValue)
+            .with_detail("offloads of UDP tunnels need a virtio-net header of 24 bytes")
+            .with_remedy("Set the format first, and take the offloads back before it.");
+        reason.of(operation).with_name(self.interface().last_name())
     }
 
     fn refused(
@@ -121,22 +136,24 @@ impl LinuxDevice {
 impl Offload for LinuxDevice {
     fn set_offloads(&self, offloads: Offloads) -> Result<()> {
         const OPERATION: Operation = Operation::SetOffloads;
-        self.with_vnet_header(OPERATION)?;
+        if !offloads.fit(self.vnet_format(OPERATION)?.length) {
+            return Err(self.without_room(OPERATION));
+        }
         tun::set_offload(self.file(), offloads.bits())
             .map_err(|error| self.refused(OPERATION, &error, |errno| offloads_refused(errno, offloads)))
     }
 
     fn offloads(&self) -> Result<Offloads> {
-        const OPERATION: Operation = Operation::Inspect;
-        // In another namespace, an interface of the same name may be a stranger.
-        self.interface().report(OPERATION)?;
-        active(self.file(), self.interface().netlink())
-            .map_err(|error| self.refused(OPERATION, &error, remedy::attached))
+        self.offloads_of(Operation::Inspect)
     }
 
     fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
         const OPERATION: Operation = Operation::SetVnetFormat;
-        self.with_vnet_header(OPERATION)?;
+        self.vnet_format(OPERATION)?;
+        // Where they cannot be learnt, whoever set them has to know.
+        if self.offloads_of(OPERATION).is_ok_and(|offloads| !offloads.fit(format.length)) {
+            return Err(self.without_room(OPERATION));
+        }
         set_format(self.file(), format)
             .map_err(|error| self.refused(OPERATION, &error, |errno| format_refused(errno, format)))?;
         self.headers = self.flags().header_kind_with(format);

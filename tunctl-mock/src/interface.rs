@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString};
 use std::sync::{Arc, Weak};
 
 use tunctl_core::{
-    Cause, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer, MacAddress, Mtu,
-    Operation, Reason, Result, State, Statistics,
+    Cause, Changes, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, Layer,
+    MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
 };
 
 use crate::kernel::{self, DETACHED, FileId, Kernel, LinkKey, NamespaceId, NetDevice};
@@ -136,6 +136,19 @@ impl MockInterface {
     }
 }
 
+impl MockInterface {
+    /// One request for MTU, queue length and state, of which the first refusal ends it (`do_setlink`).
+    fn change_link(&self, kernel: &mut Kernel, changes: &Changes) -> kernel::Result {
+        if let Some(mtu) = changes.mtu {
+            kernel.change_mtu(self.key, mtu)?;
+        }
+        if let Some(packets) = changes.queue_length {
+            kernel.change_queue_length(self.key, packets)?;
+        }
+        changes.state.map_or(Ok(()), |state| kernel.change_state(self.key, state))
+    }
+}
+
 impl Interface for MockInterface {
     fn index(&self) -> InterfaceIndex {
         self.key.index
@@ -170,6 +183,23 @@ impl Interface for MockInterface {
     /// The mock detects no duplicates: an address is there at once.
     fn add_address_without_dad(&self, address: InterfaceAddress) -> Result<bool> {
         self.add_address(address)
+    }
+
+    /// As the kernel does it with several requests in a datagram: each is carried out, whatever became of
+    /// those before it (`netlink_rcv_skb`, Linux 6.18). A scripted fault wants its own operation.
+    fn change_together(&self, changes: &Changes) -> bool {
+        if !self.world.lock().faults.is_empty() {
+            return false;
+        }
+        let made = self.step(Operation::Configure, |kernel| {
+            self.ours(kernel)?;
+            let mut made = self.change_link(kernel, changes);
+            for &address in &changes.addresses {
+                made = made.and(kernel.add_address(self.key, address).map(drop));
+            }
+            made
+        });
+        made.is_ok()
     }
 
     fn remove_address(&self, address: InterfaceAddress) -> Result<()> {

@@ -1,9 +1,7 @@
 //! Offloads, and the format of the virtio-net header, as the Linux backend sets them.
 
-use tunctl_core::{
-    Cause, CreateFlags, CreateOptions, Interface, Offload, Offloads, Operation, Reason, Result, TunDevice,
-};
-use tunctl_packet::header::{Endian, VnetFormat};
+use tunctl_core::{Cause, CreateOptions, Interface, Offload, Offloads, Operation, Reason, Result, TunDevice};
+use tunctl_packet::header::{Endian, HeaderKind, VnetFormat};
 
 use crate::MockDevice;
 use crate::kernel::{self, FileId};
@@ -43,18 +41,26 @@ pub(crate) fn check_shared(world: &World, file: FileId, options: &CreateOptions)
 }
 
 impl MockDevice {
-    fn with_vnet_header(&self, operation: Operation) -> Result<()> {
-        if self.flags().contains(CreateFlags::VNET_HDR) {
-            return Ok(());
+    fn vnet_format(&self, operation: Operation) -> Result<VnetFormat> {
+        match self.headers {
+            HeaderKind::Vnet(format) | HeaderKind::PacketInfoAndVnet(format) => Ok(format),
+            _ => Err(self.error(&self.world().lock(), operation, Cause::NoVnetHeader.into())),
         }
-        let world = self.world().lock();
-        Err(self.error(&world, operation, Cause::NoVnetHeader.into()))
+    }
+
+    fn without_room(&self, operation: Operation) -> tunctl_core::Error {
+        let detail = "offloads of UDP tunnels need a virtio-net header of 24 bytes";
+        let reason = Reason::new(Cause::InvalidValue).with_detail(detail);
+        self.error(&self.world().lock(), operation, reason)
     }
 }
 
 impl Offload for MockDevice {
     fn set_offloads(&self, offloads: Offloads) -> Result<()> {
-        self.with_vnet_header(Operation::SetOffloads)?;
+        let format = self.vnet_format(Operation::SetOffloads)?;
+        if !offloads.fit(format.length) {
+            return Err(self.without_room(Operation::SetOffloads));
+        }
         self.apply(Operation::SetOffloads, |kernel, file| kernel.set_offloads(file, offloads))
     }
 
@@ -67,7 +73,10 @@ impl Offload for MockDevice {
     }
 
     fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
-        self.with_vnet_header(Operation::SetVnetFormat)?;
+        self.vnet_format(Operation::SetVnetFormat)?;
+        if self.offloads().is_ok_and(|offloads| !offloads.fit(format.length)) {
+            return Err(self.without_room(Operation::SetVnetFormat));
+        }
         self.apply(Operation::SetVnetFormat, |kernel, file| kernel.set_vnet_format(file, format))?;
         self.headers = self.flags().header_kind_with(format);
         Ok(())

@@ -8,6 +8,7 @@ use tunctl_packet::header::{EtherType, PacketInfo};
 
 use super::filter::filtered;
 use super::flow::Flow;
+use super::ring::Waiting;
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION, count};
 use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
 use crate::kernel::Result;
@@ -34,6 +35,7 @@ impl Kernel {
             return if file.is_some() { Delivery::NoCarrier } else { Delivery::Unattached };
         };
         let passes = device.passes_mac_filter(&packet);
+        let ether_type = ether_type(device.layer, &packet);
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
         let Some(packet) = filtered(open.filter.as_ref(), packet).filter(|_| passes) else {
             if let Some(device) = self.device_mut(id) {
@@ -47,7 +49,7 @@ impl Kernel {
             }
             return Delivery::Full;
         }
-        if open.queue.push(packet) {
+        if open.queue.push(Waiting { packet, ether_type }) {
             self.events.push_back(Event::PollChanged(file));
         }
         Delivery::Queued
@@ -58,19 +60,19 @@ impl Kernel {
     /// bytes, also those for which there was no room, and without the headers in front.
     pub(crate) fn receive(&mut self, file: FileId, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let device = self.attached(file)?;
-        let (id, layer) = (device.id, device.layer);
+        let id = device.id;
         let information = device.has_packet_information();
         let headers = device.headers_length();
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if room == 0 {
             return Ok(0);
         }
-        let packet = self.take(file)?;
+        let Waiting { packet, ether_type } = self.take(file)?;
         let total = packet.len() + headers;
         let mut scatter = Scatter { buffers, position: 0 };
         if information {
             // `TUN_PKT_STRIP`: without packet information, nothing reports that the tail is lost.
-            scatter.header(&packet_information(layer, &packet, room < total))?;
+            scatter.header(&packet_information(ether_type, room < total))?;
         }
         if let Some(format) = self.device(id).and_then(NetDevice::vnet_format) {
             // All zero: the packets of the model have neither a checksum to complete nor segments. What is
@@ -84,7 +86,7 @@ impl Kernel {
         Ok(total.min(room))
     }
 
-    fn take(&mut self, file: FileId) -> Result<Vec<u8>> {
+    fn take(&mut self, file: FileId) -> Result<Waiting> {
         const NOTHING: Reason = Errno::EAGAIN.reason(Cause::WouldBlock);
         let open = self.file_mut(file).ok_or(NOTHING)?;
         open.queue.pop().ok_or(NOTHING)
@@ -124,8 +126,8 @@ impl NetDevice {
 
 /// The packet information header (`struct tun_pi`): two bytes of flags in the host's byte order, and the
 /// EtherType. `TUN_PKT_STRIP` is the only flag.
-fn packet_information(layer: Layer, packet: &[u8], stripped: bool) -> [u8; PACKET_INFORMATION] {
-    PacketInfo::new(ether_type(layer, packet)).with_flags(stripped.into()).to_bytes()
+fn packet_information(ether_type: EtherType, stripped: bool) -> [u8; PACKET_INFORMATION] {
+    PacketInfo::new(ether_type).with_flags(stripped.into()).to_bytes()
 }
 
 /// The EtherType of a packet (`skb->protocol`). On a tun it is derived from the IP version, and is 0 if the

@@ -6,13 +6,22 @@
 
 use std::collections::VecDeque;
 
+use tunctl_packet::EtherType;
+
 /// Slots are cleared in batches of two cache lines of pointers (`__ptr_ring_set_size`): 2 × 64 bytes / 8
 /// bytes.
 const BATCH: usize = 16;
 
+/// A packet that waits for the program.
+pub(super) struct Waiting {
+    pub(super) packet: Vec<u8>,
+    /// As it was before a filter cut the packet (`skb->protocol`).
+    pub(super) ether_type: EtherType,
+}
+
 /// Packets that wait for the program.
 pub(super) struct Ring {
-    packets: VecDeque<Vec<u8>>,
+    packets: VecDeque<Waiting>,
     size: usize,
     /// The slot that is read next.
     head: usize,
@@ -36,14 +45,14 @@ impl Ring {
     }
 
     /// Adds a packet. Returns whether the queue was empty before.
-    pub(super) fn push(&mut self, packet: Vec<u8>) -> bool {
+    pub(super) fn push(&mut self, packet: Waiting) -> bool {
         self.packets.push_back(packet);
         self.packets.len() == 1
     }
 
     /// Takes the oldest packet out. Slots are cleared in batches, and whenever the end of the ring is
     /// reached. A ring too small for two batches clears each slot at once.
-    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
         let packet = self.packets.pop_front()?;
         self.head += 1;
         self.unreleased += 1;
@@ -76,7 +85,7 @@ mod tests {
     fn fill(ring: &mut Ring) -> usize {
         let mut pushed = 0;
         while !ring.is_full() {
-            ring.push(Vec::new());
+            ring.push(Waiting { packet: Vec::new(), ether_type: EtherType(0) });
             pushed += 1;
         }
         pushed

@@ -2,6 +2,7 @@
 
 use tunctl_core::{Cause, CreateOptions, Interface, Offload, Offloads, TunBackend, TunDevice, Uid};
 use tunctl_mock::{Caller, KernelProfile, MockBackend};
+use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 
 use crate::tun;
 
@@ -64,6 +65,7 @@ fn kernels_differ_in_interfaces_of_nobody() {
 
 #[test]
 fn offloads_are_those_of_the_kernel() {
+    let long = VnetFormat::new(VnetLength::Tunnel, Endian::Native);
     let (tunnel, both) = (Offloads::UDP_TUNNEL, Offloads::UDP_TUNNEL_CHECKSUM);
     for (profile, unknown) in [
         (KernelProfile::LINUX_6_1, vec![Offloads::USO, tunnel, both]),
@@ -71,7 +73,7 @@ fn offloads_are_those_of_the_kernel() {
         (KernelProfile::LINUX_6_18, vec![]),
     ] {
         let kernel = MockBackend::with_profile(profile);
-        let device = kernel.create(&CreateOptions::tun().vnet_header(true)).unwrap();
+        let device = kernel.create(&CreateOptions::tun().vnet_format(long)).unwrap();
         for mask in [Offloads::NONE, Offloads::CHECKSUM, Offloads::TSO_ECN, Offloads::USO, tunnel, both] {
             let outcome = device.set_offloads(mask).map_err(|error| error.raw_os_error());
             let expected = if unknown.contains(&mask) { Err(Some(22)) } else { Ok(()) };

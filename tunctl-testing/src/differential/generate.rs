@@ -4,8 +4,6 @@
 use tunctl_core::{CreateFlags, Layer, MacFilter, Readiness, State};
 use tunctl_packet::Filter;
 
-use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
-
 use crate::differential::interface_call::InterfaceCall;
 use crate::differential::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::differential::packets;
@@ -138,15 +136,9 @@ fn device(random: &mut Random, view: &View) -> Op {
             Op::Send { slot, packet, cuts }
         }
         26..=47 => Op::Receive { slot, room: room(random, readable), patience: patience(random) },
-        48..=51 if flags.contains(CreateFlags::VNET_HDR) || random.one_of(1, 8) => match random.below(4) {
+        48..=51 if flags.contains(CreateFlags::VNET_HDR) || random.one_of(1, 8) => match random.below(3) {
             0 => Op::Offloads { slot },
-            1 | 2 => Op::SetOffloads { slot, offloads: *random.pick(OFFLOADS) },
-            _ => {
-                // The fields of a tunnel's header are no part of the model.
-                let length = *random.pick(&[VnetLength::Basic, VnetLength::Buffers, VnetLength::Hash]);
-                let endian = *random.pick(&[Endian::Native, Endian::Little, Endian::Big]);
-                Op::SetVnetFormat { slot, format: VnetFormat::new(length, endian) }
-            }
+            _ => Op::SetOffloads { slot, offloads: *random.pick(OFFLOADS) },
         },
         48..=54 => {
             let count = if random.one_of(1, 20) { 1023 + random.below(3) } else { random.below(4) };

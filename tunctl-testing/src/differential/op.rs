@@ -2,7 +2,6 @@
 
 use tunctl_core::{MacFilter, Offloads, Operation, Readiness};
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::VnetFormat;
 
 use crate::differential::interface_call::InterfaceCall;
 
@@ -88,10 +87,6 @@ pub(crate) enum Op {
     },
     Offloads {
         slot: usize,
-    },
-    SetVnetFormat {
-        slot: usize,
-        format: VnetFormat,
     },
     /// `attach_filter`, or `detach_filter`.
     Filter {
@@ -218,7 +213,6 @@ impl Op {
             Self::Queue { attached: false, .. } => Operation::DetachQueue,
             Self::SetOffloads { .. } => Operation::SetOffloads,
             Self::Offloads { .. } => Operation::Inspect,
-            Self::SetVnetFormat { .. } => Operation::SetVnetFormat,
             Self::Filter { program: Some(_), .. } => Operation::AttachFilter,
             Self::Filter { program: None, .. } => Operation::DetachFilter,
             Self::MacFilter { .. } => Operation::SetMacFilter,
@@ -268,7 +262,6 @@ impl Op {
             | Self::Queue { slot, .. }
             | Self::SetOffloads { slot, .. }
             | Self::Offloads { slot }
-            | Self::SetVnetFormat { slot, .. }
             | Self::Filter { slot, .. }
             | Self::MacFilter { slot, .. }
             | Self::Reply { slot, .. }

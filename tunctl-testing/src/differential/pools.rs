@@ -19,15 +19,9 @@ pub(crate) const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x 
 /// never comes back.
 pub(crate) const ODD_NEW_NAMES: &[&str] = &["lo", "a:b", "x y", "..", "a%"];
 pub(crate) const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
-pub(crate) const OFFLOADS: &[Offloads] = &[
-    Offloads::NONE,
-    Offloads::CHECKSUM,
-    Offloads::TSO4,
-    Offloads::TSO,
-    Offloads::TSO_ECN,
-    Offloads::USO,
-    Offloads::UDP_TUNNEL_CHECKSUM,
-];
+/// Not those of UDP tunnels, which need a longer header than the comparison uses.
+pub(crate) const OFFLOADS: &[Offloads] =
+    &[Offloads::NONE, Offloads::CHECKSUM, Offloads::TSO4, Offloads::TSO, Offloads::TSO_ECN, Offloads::USO];
 /// That of `lo`, those that kernels give to new interfaces, and some that nobody has yet.
 pub(crate) const INDICES: &[u32] = &[1, 2, 3, 4, 5, 7, 4077];
 pub(crate) const IDS: &[u32] = &[0, 4001, 4002];

@@ -30,9 +30,7 @@ pub(crate) fn render(release: &str, seed: u64, case: u64, difference: &Differenc
     }
     let _ = writeln!(text, "#[test]\nfn seed_{seed}_case_{case}() {{");
     text.push_str("    use tunctl_conformance::{Harness, Observation, PollState, refused};\n");
-    text.push_str(
-        "    use tunctl_core::*;\n    use tunctl_packet::header::{Endian, VnetFormat, VnetLength};\n\n",
-    );
+    text.push_str("    use tunctl_core::*;\n\n");
     let _ = writeln!(text, "    let profile = tunctl_mock::KernelProfile::of_release({release:?});");
     text.push_str("    let harness = &tunctl_mock::conformance::MockHarness::new(profile);\n");
     text.push_str("    let backend = harness.backend();\n");

@@ -163,13 +163,6 @@ impl<H: Harness> World<H> {
                 }
                 answer
             }
-            Op::SetVnetFormat { slot, format } => match &mut self.slots[*slot] {
-                Some(slot) => match self.harness.set_vnet_format(&mut slot.device, *format) {
-                    Some(outcome) => Answer::of(outcome, |()| Answer::Done),
-                    None => Answer::Absent,
-                },
-                None => Answer::Absent,
-            },
             op => self.on_device(op),
         }
     }

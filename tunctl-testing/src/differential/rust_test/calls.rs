@@ -55,11 +55,6 @@ pub(super) fn expression(op: &Op) -> String {
             format!("harness.set_offloads(&d{slot}, Offloads::from_bits({bits:#x}).unwrap()).unwrap()")
         }
         Op::Offloads { slot } => format!("harness.offloads(&d{slot}).unwrap()"),
-        Op::SetVnetFormat { slot, format } => {
-            let (length, endian) = (format.length, format.endian);
-            let format = format!("VnetFormat::new(VnetLength::{length:?}, Endian::{endian:?})");
-            format!("harness.set_vnet_format(&mut d{slot}, {format}).unwrap()")
-        }
         Op::Filter { slot, program } => {
             let program = program.as_ref().map_or_else(|| "None".to_owned(), literal_program);
             format!("harness.set_filter(&d{slot}, {program}).unwrap()")

@@ -55,7 +55,7 @@ impl<H: Harness> World<H> {
     fn elsewhere(&self, name: &str) -> Option<Surveyed> {
         let mut info = comparable(self.harness.report_elsewhere(&super::outside::name(name))?);
         // sysfs does not count them.
-        info.queues = None;
+        (info.queues, info.detached_queues) = (None, None);
         let statistics = Statistics::default();
         Some(Surveyed { info, addresses: Vec::new(), statistics, carrier: None, elsewhere: true })
     }
