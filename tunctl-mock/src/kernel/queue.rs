@@ -64,7 +64,12 @@ impl Kernel {
                 .reason(Cause::InvalidValue)
                 .with_detail(format!("this kernel does not know all of these offloads: {offloads}")));
         }
+        let (id, are_other) = (device.id, device.offloads != offloads);
         device.offloads = offloads;
+        if are_other {
+            // The report does not have them, but whatever else changed (`netdev_features_change`).
+            self.report_link(id);
+        }
         Ok(())
     }
 

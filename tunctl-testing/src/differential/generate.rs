@@ -76,7 +76,9 @@ fn attach_op(random: &mut Random, view: &View) -> Op {
         4..=7 => Some(existing(random, view)),
         _ => Some((*random.pick(NAMES)).to_owned()),
     };
-    let index = random.one_of(1, 10).then(|| *random.pick(INDICES));
+    // Where an interface was moved away, another one of its name and index would be taken for it, as the
+    // documentation says.
+    let index = (random.one_of(1, 10) && !view.moved).then(|| *random.pick(INDICES));
     Op::Attach { verb, slot, flags: flags(random), name, index }
 }
 

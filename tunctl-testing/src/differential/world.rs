@@ -59,6 +59,8 @@ pub(crate) struct View {
     pub(crate) slots: [Option<Held>; SLOTS],
     pub(crate) interfaces: Vec<Known>,
     pub(crate) capable: bool,
+    /// An interface was moved to the other namespace.
+    pub(crate) moved: bool,
 }
 
 /// A TUN/TAP interface, as a generator sees it.
@@ -276,6 +278,7 @@ impl<H: Harness> World<H> {
             slots: self.slots.each_ref().map(|slot| slot.as_ref().map(held)),
             interfaces: self.infos().unwrap_or_default().iter().map(|info| self.known(info)).collect(),
             capable: self.caller.capable,
+            moved: !self.moved.is_empty(),
         }
     }
 
