@@ -141,10 +141,10 @@ impl<C: Syscalls> BsdBackend<C> {
             let asked = self.system.syscalls.ioctl(handle, request, &mut answer);
             asked.map(|()| i32::from_ne_bytes(answer)).map_err(|error| with_errno(&error))
         };
-        if let (Some(_), Some(request)) = (kind.set_af_header, requests.tun_get_head)
-            && ask(request)? == 0
-        {
-            return Err(remedy::no_af_header());
+        if let (Some(_), Some(request)) = (kind.set_af_header, requests.tun_get_head) {
+            if ask(request)? == 0 {
+                return Err(remedy::no_af_header());
+            }
         }
         let Some(request) = kind.set_vnet_header.and(requests.tap_get_vnet_header) else { return Ok(false) };
         match ask(request)? {
