@@ -1,11 +1,13 @@
 //! What to create, or to open.
 
+mod configured;
+
 use tunctl_packet::Layer;
 use tunctl_packet::header::{HeaderKind, VnetFormat};
 
 use crate::{
-    CreateFlags, Error, Gid, InterfaceAddress, InterfaceConfig, InterfaceIndex, InterfaceName, MacAddress,
-    Mtu, NamePattern, Offloads, Result, State, Uid,
+    CreateFlags, Error, Gid, InterfaceConfig, InterfaceIndex, InterfaceName, InvalidOptions, NamePattern,
+    Offloads, Result, Uid,
 };
 
 /// What to create or to open: layer, name, packet headers, queues, and the configuration of the interface.
@@ -261,69 +263,6 @@ impl CreateOptions {
         self
     }
 
-    /// The whole configuration of the interface. It replaces what earlier setters specified.
-    pub fn config(mut self, config: InterfaceConfig) -> Self {
-        let invalid = self.config.invalid.take();
-        self.config = config;
-        self.config.invalid = invalid.or(self.config.invalid.take());
-        self
-    }
-
-    /// The most bytes that a packet may have; see [`InterfaceConfig::mtu`].
-    pub fn mtu<M>(self, mtu: M) -> Self
-    where
-        M: TryInto<Mtu>,
-        Error: From<M::Error>,
-    {
-        self.configured(|config| config.mtu(mtu))
-    }
-
-    /// The MAC address of a tap; see [`InterfaceConfig::mac`].
-    pub fn mac<M>(self, mac: M) -> Self
-    where
-        M: TryInto<MacAddress>,
-        Error: From<M::Error>,
-    {
-        self.configured(|config| config.mac(mac))
-    }
-
-    /// The most packets that wait for the program in each queue; see [`InterfaceConfig::queue_length`].
-    #[doc(alias = "txqueuelen")]
-    pub fn queue_length(self, packets: u32) -> Self {
-        self.configured(|config| config.queue_length(packets))
-    }
-
-    /// Whether it has a carrier; see [`InterfaceConfig::carrier`].
-    #[doc(alias = "TUNSETCARRIER")]
-    pub fn carrier(self, on: bool) -> Self {
-        self.configured(|config| config.carrier(on))
-    }
-
-    /// Adds an address. May be repeated; see [`InterfaceConfig::address`].
-    pub fn address<A>(self, address: A) -> Self
-    where
-        A: TryInto<InterfaceAddress>,
-        Error: From<A::Error>,
-    {
-        self.configured(|config| config.address(address))
-    }
-
-    /// Adds its IPv6 addresses without duplicate address detection; see [`InterfaceConfig::without_dad`].
-    #[doc(alias = "IFA_F_NODAD")]
-    pub fn without_dad(self, on: bool) -> Self {
-        self.configured(|config| config.without_dad(on))
-    }
-
-    /// Brings the interface up, so that it takes packets. It needs no address for that.
-    pub fn up(self) -> Self {
-        self.configured(|config| config.state(State::Up))
-    }
-
-    fn configured(mut self, change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Self {
-        self.config = change(self.config);
-        self
-    }
-
     /// The name or pattern; `None` leaves it to the kernel.
     #[must_use]
     pub const fn get_name(&self) -> Option<&NamePattern> {
@@ -415,48 +354,6 @@ impl Default for CreateOptions {
     fn default() -> Self {
         Self::tap()
     }
-}
-
-/// Why a set of flags, or a use of options, makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidOptions {
-    /// Both tun and tap. (Linux would make a tun.)
-    #[error("a device is either a tun or a tap, not both")]
-    BothLayers,
-    /// Neither tun nor tap.
-    #[error("a device is either a tun or a tap: choose one")]
-    NoLayer,
-    /// Unknown bits. (Linux would ignore them.)
-    #[error("no flag has the bits {bits:#06x}")]
-    UnknownBits {
-        /// The unknown bits.
-        bits: u16,
-    },
-    /// The options have no whole name, which opening an existing interface needs.
-    #[error("to open an existing interface, specify its whole name")]
-    NoName,
-    /// The options name an index, and the interface exists with another.
-    #[error("the interface exists with the index {index}; only a new one can be given an index")]
-    OtherIndex {
-        /// The index that the interface has.
-        index: InterfaceIndex,
-    },
-    /// The caller asked for no queue at all.
-    #[error("an interface has at least one queue")]
-    NoQueues,
-    /// The options name offloads of UDP tunnels, and a virtio-net header that has no room for them.
-    #[error("offloads of UDP tunnels need a virtio-net header of 24 bytes")]
-    TunnelsWithoutRoom,
-    /// Fragments of a tun, or without NAPI. (Linux knows them of a tap with it.)
-    #[error("napi_fragments is for a tap with napi")]
-    FragmentsWithoutNapi,
-    /// The options name offloads, and no virtio-net header.
-    #[error("packets that are not finished need a virtio-net header, which says what is left to do")]
-    OffloadsWithoutHeader,
-    /// `exclusive` demands a new interface, and `open` an existing one.
-    #[error("an existing interface cannot be opened exclusively: that flag is for new ones")]
-    ExclusiveOpen,
 }
 
 #[cfg(test)]
