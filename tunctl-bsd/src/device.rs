@@ -1,5 +1,8 @@
 //! The device: an open node, or on macOS a utun socket or the far end of a `feth` pair.
 
+mod mode;
+mod packets;
+
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tunctl_core::{
-    Cause, CreateFlags, DestroyError, Error, Interface, InterfaceAddress, InterfaceName, Interrupter, Layer,
-    Operation, Readiness, Reason, Result, State, TunDevice, WaitOutcome,
+    Cause, CreateFlags, DestroyError, Error, Interface, InterfaceAddress, InterfaceName, Interrupter,
+    Operation, Readiness, Reason, Result, TunDevice, WaitOutcome,
 };
-use tunctl_packet::header::AddressFamily;
-use tunctl_sys::bsd::{Name, Request, iff};
+use tunctl_sys::bsd::{Name, Request};
 
 use crate::BsdInterface;
 use crate::af_header::{AF_HEADER_LENGTH, with_af_header, with_af_header_mut};
@@ -101,126 +103,6 @@ impl<C: Syscalls> BsdDevice<C> {
     fn request_for(&self, operation: Operation, request: Request, value: i32) -> Result<()> {
         self.request(request, value)
             .map_err(|error| self.error(operation, remedy::configure(errno::of(&error), operation), &error))
-    }
-
-    fn receive_error(&self, error: &io::Error) -> Error {
-        match errno::of(error) {
-            errno::EAGAIN => remedy::with_errno(remedy::receive(errno::EAGAIN), error).of(Operation::Receive),
-            errno => self.error(Operation::Receive, remedy::receive(self.normalized_errno(errno)), error),
-        }
-    }
-
-    /// Maps the driver's own errno for "the interface is down" to `ENETDOWN`.
-    #[cold]
-    fn normalized_errno(&self, errno: i32) -> i32 {
-        let may_be_down = self.interface.kind().errno_when_down == Some(errno);
-        let is_down = may_be_down && matches!(self.interface.state(), Ok(State::Down));
-        if is_down { errno::ENETDOWN } else { errno }
-    }
-
-    fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.channel.read(&self.system().syscalls, buffers).map_err(|error| self.receive_error(&error))
-    }
-
-    /// Receives an AF header and a packet; returns the packet's length.
-    fn receive_after_af_header(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        let length = self.receive(buffers)?;
-        length.checked_sub(AF_HEADER_LENGTH).ok_or_else(|| {
-            let truncated = Reason::new(Cause::Other);
-            let truncated = truncated.with_detail("the driver returned less than an address family header");
-            truncated.of(Operation::Receive).with_name(self.interface.last_name())
-        })
-    }
-
-    /// Refuses more pieces than a vectored call takes, one of which may be the AF header. The systems refuse
-    /// them too, with an errno that says nothing of their number (`EINVAL`).
-    fn check_pieces(&self, operation: Operation, count: usize) -> Result<()> {
-        let most = if self.interface.kind().has_af_header { MOST_PIECES - 1 } else { MOST_PIECES };
-        if count <= most {
-            return Ok(());
-        }
-        let reason = Reason::new(Cause::TooManyPieces)
-            .with_detail(format!("there are {count} pieces, and a call takes {most}"));
-        Err(reason.of(operation).with_name(self.interface.last_name()))
-    }
-
-    fn send_refused(&self, reason: impl Into<Reason>) -> Error {
-        Error::new(Operation::Send, reason).with_name(self.interface.last_name())
-    }
-
-    /// Checks the outcome of writing `length` bytes of the program's after `header_length` bytes of this
-    /// crate's.
-    fn sent(&self, outcome: io::Result<usize>, header_length: usize, length: usize) -> Result<usize> {
-        match outcome {
-            Ok(written) if written == header_length + length => Ok(length),
-            // While the interface is down, FreeBSD's `tunwrite` returns 0 and reports no error.
-            Ok(written) if written <= header_length => Err(self.send_refused(Cause::Down)),
-            Ok(_) => {
-                let cut = Reason::new(Cause::MalformedPacket);
-                Err(self.send_refused(
-                    cut.with_detail("the packet is longer than the MTU, and the driver truncated it"),
-                ))
-            }
-            Err(error) if errno::of(&error) == errno::EAGAIN => {
-                Err(remedy::with_errno(remedy::send(errno::EAGAIN), &error).of(Operation::Send))
-            }
-            Err(error) => {
-                let errno = self.normalized_errno(errno::of(&error));
-                Err(self.error(Operation::Send, remedy::send(errno), &error))
-            }
-        }
-    }
-
-    /// Returns the AF header for a packet with this first byte and length, if this kind of interface needs
-    /// one. Refuses bytes that are not a packet.
-    fn af_header_for(&self, first: Option<u8>, length: usize) -> Result<Option<[u8; AF_HEADER_LENGTH]>> {
-        let kind = self.interface.kind();
-        if kind.layer == Layer::Tap {
-            let least =
-                if self.vnet_header { VNET_HEADER + ETHERNET_HEADER_LENGTH } else { ETHERNET_HEADER_LENGTH };
-            return if length < least { Err(self.send_refused(Cause::TooShort)) } else { Ok(None) };
-        }
-        let first = first.ok_or_else(|| self.send_refused(Cause::TooShort))?;
-        let family =
-            AddressFamily::for_packet(&[first]).ok_or_else(|| self.send_refused(Cause::MalformedPacket))?;
-        Ok(kind.has_af_header.then(|| family.to_bytes(self.system().rules.system)))
-    }
-
-    /// Makes a tun point-to-point if `address` has a peer or is one of IPv6, and a broadcast interface
-    /// otherwise. Returns the mode to restore, if it was another one.
-    ///
-    /// On a broadcast tun, NetBSD sends packets to IPv6 neighbours only after solicitations that nobody
-    /// answers (`nd6_need_cache`). The drivers allow this only while the tun is down (TUNSIFMODE: `EBUSY`
-    /// while up). An up tun keeps its mode, and adding an address that does not fit reports the error.
-    fn set_mode(&self, address: InterfaceAddress) -> Result<Option<u32>> {
-        const MODE: u32 = iff::POINTOPOINT | iff::BROADCAST | iff::MULTICAST;
-        let rules = self.system().rules;
-        let request = rules.abi.requests.tun_set_mode.filter(|_| rules.sets_mode);
-        let (Layer::Tun, Some(request)) = (self.interface.layer(), request) else { return Ok(None) };
-        let leads_to_peer = address.peer().is_some() || address.address().is_ipv6();
-        let mode = iff::MULTICAST | if leads_to_peer { iff::POINTOPOINT } else { iff::BROADCAST };
-        let found = self.interface.found(Operation::Up)?;
-        let flags = self.interface.flags(Operation::Up, &found.name)?;
-        let before = flags & MODE;
-        if before == mode || flags & iff::UP != 0 {
-            return Ok(None);
-        }
-        // This request takes no right, and what follows it does. So the right is asked for first.
-        self.interface.check_privilege(Operation::Up, &found.name, flags)?;
-        match self.request(request, mode as i32) {
-            Ok(()) => Ok(Some(before)),
-            Err(error) if errno::of(&error) == errno::EBUSY => Ok(None),
-            Err(error) => {
-                Err(self.error(Operation::Up, remedy::configure(errno::of(&error), Operation::Up), &error))
-            }
-        }
-    }
-
-    /// Sets a mode again that `set_mode` has changed. It is all that a failed `up` leaves, so nobody is told.
-    fn restore_mode(&self, mode: u32) {
-        if let Some(request) = self.system().rules.abi.requests.tun_set_mode {
-            let _ = self.request(request, mode as i32);
-        }
     }
 }
 

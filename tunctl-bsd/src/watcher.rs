@@ -171,7 +171,11 @@ impl<C: Syscalls> BsdWatcher<C> {
     }
 
     fn apply(&mut self, report: RouteReport) -> Result<()> {
-        let is_new_name = |departed: &Known| matches!(report, RouteReport::Arrived { index, .. } if departed.info.index.get() == index);
+        let arrived = match report {
+            RouteReport::Arrived { index, .. } => Some(index),
+            _ => None,
+        };
+        let is_new_name = |departed: &Known| Some(departed.info.index.get()) == arrived;
         if !self.departed.iter().all(is_new_name) {
             self.settle_departed()?;
         }
