@@ -2,9 +2,9 @@
 
 use crate::{
     Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, filtering, gone,
-    indices, interface_handles, joining, lifetime, lookup, mac, names, namespaces, offloads, permission,
-    persistence, queues, readiness, reading, refusal_order, renaming, replacing, segments, statistics,
-    steering, stopping, strangers, unasked, virtio_net, watching, writing,
+    indices, interface_handles, joining, lifetime, lookup, mac, mac_filtering, names, namespaces, offloads,
+    permission, persistence, queues, readiness, reading, refusal_order, renaming, replacing, segments,
+    statistics, steering, stopping, strangers, unasked, virtio_net, watching, writing,
 };
 
 /// All cases, by subject.
@@ -27,6 +27,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         offloads::cases(),
         steering::cases(),
         filtering::cases(),
+        mac_filtering::cases(),
         reading::cases(),
         buffers::cases(),
         unasked::cases(),

@@ -1,4 +1,4 @@
-//! Filters in front of a tap: programs, and MAC addresses.
+//! Filters in front of a tap: programs.
 
 use crate::case::{Case, suite};
 use crate::expect::{
@@ -28,12 +28,6 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         opening_an_interface_removes_its_filters,
         a_further_queue_leaves_the_filters_of_others,
         a_filter_stays_with_an_interface_that_goes_down,
-        mac_addresses_let_frames_pass,
-        a_mac_filter_drops_broadcasts_that_it_does_not_name,
-        all_groups_pass_a_mac_filter_together,
-        beyond_eight_addresses_groups_pass_by_their_hash,
-        a_mac_filter_comes_before_the_program,
-        a_mac_filter_is_all_queues_at_once,
         a_tun_has_no_filters,
         what_is_gone_has_no_filters_to_set,
     ]
@@ -42,7 +36,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
 const NO_FILTERS: &str = "it has no filters";
 
 /// The frames that the cases send: one of IPv4, and one of IPv6.
-fn frames() -> [Vec<u8>; 2] {
+pub(crate) fn frames() -> [Vec<u8>; 2] {
     [frame(0x0800, &ipv4(60)), frame(0x86dd, &ipv6(60))]
 }
 
@@ -51,13 +45,13 @@ fn program(expression: &str) -> Program {
 }
 
 /// A program that keeps so many bytes of every frame.
-fn keeping(bytes: u32) -> Program {
+pub(crate) fn keeping(bytes: u32) -> Program {
     Program::new(vec![Instruction { code: 0x06, jt: 0, jf: 0, k: bytes }]).expect("it is one")
 }
 
 /// Sets or removes the program; false if the backend has no such thing, and the case no point.
 #[track_caller]
-fn filter<H: Harness>(harness: &H, device: &DeviceOf<H>, program: Option<&Program>) -> bool {
+pub(crate) fn filter<H: Harness>(harness: &H, device: &DeviceOf<H>, program: Option<&Program>) -> bool {
     let Some(outcome) = harness.set_filter(device, program) else {
         not_applicable(NO_FILTERS);
         return false;
@@ -67,7 +61,11 @@ fn filter<H: Harness>(harness: &H, device: &DeviceOf<H>, program: Option<&Progra
 
 /// The same for MAC addresses.
 #[track_caller]
-fn mac_filter<H: Harness>(harness: &H, device: &DeviceOf<H>, addresses: Option<&MacFilter>) -> bool {
+pub(crate) fn mac_filter<H: Harness>(
+    harness: &H,
+    device: &DeviceOf<H>,
+    addresses: Option<&MacFilter>,
+) -> bool {
     let Some(outcome) = harness.set_mac_filter(device, addresses) else {
         not_applicable(NO_FILTERS);
         return false;
@@ -75,15 +73,13 @@ fn mac_filter<H: Harness>(harness: &H, device: &DeviceOf<H>, addresses: Option<&
     outcome.map(|()| true).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A frame to this address.
-fn to(destination: [u8; 6]) -> Vec<u8> {
-    let mut frame = frames()[0].clone();
-    frame[..6].copy_from_slice(&destination);
-    frame
-}
-
 /// The whole frames that reach the devices, of all of which the system sends.
-fn passing<H: Harness>(harness: &H, text: &str, devices: &[&DeviceOf<H>], sent: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(crate) fn passing<H: Harness>(
+    harness: &H,
+    text: &str,
+    devices: &[&DeviceOf<H>],
+    sent: &[Vec<u8>],
+) -> Vec<Vec<u8>> {
     let mut passed = Vec::new();
     for frame in sent {
         harness.inject(&name(text), frame);
@@ -106,11 +102,11 @@ fn flows() -> Vec<Vec<u8>> {
 }
 
 /// How many of the frames of many flows reach the devices.
-fn spread<H: Harness>(harness: &H, devices: &[&DeviceOf<H>]) -> usize {
+pub(crate) fn spread<H: Harness>(harness: &H, devices: &[&DeviceOf<H>]) -> usize {
     passing(harness, "tap0", devices, &flows()).len()
 }
 
-fn several() -> CreateOptions {
+pub(crate) fn several() -> CreateOptions {
     CreateOptions::tap().multi_queue(true)
 }
 
@@ -338,89 +334,6 @@ fn a_filter_stays_with_an_interface_that_goes_down<H: Harness>(harness: &H) {
         harness.set_up(&name("tap0"), up);
     }
     assert_eq!(passing(harness, "tap0", &[&device], &frames()), [frames()[1].clone()]);
-}
-
-fn mac_addresses_let_frames_pass<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tap(), "tap0");
-    let (station, group) = ([2, 0, 0, 0, 0, 1], [1, 0, 0x5e, 0, 0, 1]);
-    let other = [2, 0, 0, 0, 0, 2];
-    let sent = [station, other, group].map(to);
-    if !mac_filter(harness, &device, Some(&MacFilter::of(station))) {
-        return;
-    }
-    let before = harness.dropped(&name("tap0"));
-    assert_eq!(passing(harness, "tap0", &[&device], &sent), [to(station)]);
-    assert_eq!(harness.dropped(&name("tap0")), before + 2);
-    mac_filter(harness, &device, Some(&MacFilter::of(group).and(other).unwrap()));
-    assert_eq!(passing(harness, "tap0", &[&device], &sent), [to(other), to(group)]);
-    for _ in 0..2 {
-        mac_filter(harness, &device, None);
-        assert_eq!(passing(harness, "tap0", &[&device], &sent), sent);
-    }
-}
-
-fn a_mac_filter_drops_broadcasts_that_it_does_not_name<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tap(), "tap0");
-    let (station, broadcast) = (MacFilter::of([2; 6]), [0xff; 6]);
-    if !mac_filter(harness, &device, Some(&station)) {
-        return;
-    }
-    assert_eq!(passing(harness, "tap0", &[&device], &[to(broadcast)]).len(), 0);
-    mac_filter(harness, &device, Some(&station.and(broadcast).unwrap()));
-    assert_eq!(passing(harness, "tap0", &[&device], &[to(broadcast)]).len(), 1);
-}
-
-fn all_groups_pass_a_mac_filter_together<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tap(), "tap0");
-    let groups = [[0xff; 6], [1, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1]].map(to);
-    let station = [2, 0, 0, 0, 0, 1];
-    let sent = [&groups[..], &[to(station), to([2; 6])]].concat();
-    if !mac_filter(harness, &device, Some(&MacFilter::of_all_groups())) {
-        return;
-    }
-    assert_eq!(passing(harness, "tap0", &[&device], &sent), groups);
-    mac_filter(harness, &device, Some(&MacFilter::of(station).and_all_groups()));
-    assert_eq!(passing(harness, "tap0", &[&device], &sent), sent[..4]);
-}
-
-fn beyond_eight_addresses_groups_pass_by_their_hash<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tap(), "tap0");
-    let station = |number: u8| [2, 0, 0, 0, 0, number];
-    let group = |number: u8| [1, 0, 0x5e, 0, 0, number];
-    // Groups first, to which the order in which they are named must make no difference.
-    let named = [group(1), group(2)].into_iter().chain((1..=8).map(station));
-    let addresses = named.skip(1).try_fold(MacFilter::of(group(1)), MacFilter::and).unwrap();
-    if !mac_filter(harness, &device, Some(&addresses)) {
-        return;
-    }
-    let all: Vec<_> = (0..=255).map(group).chain((0..=9).map(station)).chain([[0xff; 6]]).collect();
-    let expected: Vec<_> =
-        all.iter().filter(|address| addresses.accepts(**address)).map(|a| to(*a)).collect();
-    let sent: Vec<_> = all.into_iter().map(to).collect();
-    assert!(expected.len() > 10, "some groups share their hash");
-    assert_eq!(passing(harness, "tap0", &[&device], &sent), expected);
-}
-
-fn a_mac_filter_comes_before_the_program<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tap(), "tap0");
-    if !filter(harness, &device, Some(&keeping(3))) {
-        return;
-    }
-    mac_filter(harness, &device, Some(&MacFilter::of([2; 6])));
-    // The program cuts what the addresses let pass.
-    assert_eq!(passing(harness, "tap0", &[&device], &[to([4; 6]), to([2; 6])]), [[2, 2, 2]]);
-}
-
-fn a_mac_filter_is_all_queues_at_once<H: Harness>(harness: &H) {
-    let first = up(harness, several(), "tap0");
-    if !mac_filter(harness, &first, Some(&MacFilter::of([2; 6]))) {
-        return;
-    }
-    let second = open(harness, several(), "tap0").unwrap();
-    assert_eq!(spread(harness, &[&first, &second]), 0);
-    harness.set_queue(&first, false).unwrap().unwrap();
-    mac_filter(harness, &first, None);
-    assert_eq!(spread(harness, &[&second]), 60);
 }
 
 fn a_tun_has_no_filters<H: Harness>(harness: &H) {

@@ -50,6 +50,7 @@ mod joining;
 mod lifetime;
 mod lookup;
 mod mac;
+mod mac_filtering;
 mod names;
 mod names_and_errnos;
 mod namespaces;
