@@ -58,7 +58,8 @@ pub enum InterfaceChange {
     Up,
     /// It is down.
     Down,
-    /// It has one more address.
+    /// It has one more address. Linux reports an IPv6 address a moment later, and one that is removed before
+    /// that not at all; then there is no `AddressRemoved` either.
     AddressAdded(InterfaceAddress),
     /// It lost this address.
     AddressRemoved(InterfaceAddress),

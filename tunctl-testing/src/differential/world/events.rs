@@ -90,15 +90,31 @@ fn lines(events: &[InterfaceEvent]) -> Vec<String> {
     events.iter().filter(|event| !is_carrier(event)).map(ToString::to_string).collect()
 }
 
+/// The IPv6 address that an event speaks of, with the interface before it, and what happened to it.
+fn of_ipv6(line: &str) -> Option<(&str, &str)> {
+    let (what, happened) = line.rsplit_once(' ')?;
+    let (_, address) = what.split_once(": address ")?;
+    address.contains(':').then_some((what, happened))
+}
+
 /// The kernel reports a new IPv6 address in its own time, beside other changes of the same operation
-/// (`addrconf_dad_work`, Linux 6.18), so those are compared behind the others.
-fn put_ipv6_last(events: &mut Vec<String>) {
-    let is_ipv6 = |line: &String| {
-        line.split_once(": address ").is_some_and(|(_, rest)| rest.contains(':') && rest.ends_with(" added"))
-    };
-    let mut late: Vec<_> = events.extract_if(.., |line| is_ipv6(line)).collect();
-    late.sort();
-    events.append(&mut late);
+/// (`addrconf_dad_work`, Linux 6.18), so those are compared behind the others. One that the same operation
+/// has removed again before that is not reported at all, so those are not compared.
+fn settle_ipv6(events: &mut Vec<String>) {
+    let mut settled = Vec::new();
+    let mut added = Vec::new();
+    for line in events.drain(..) {
+        match of_ipv6(&line) {
+            Some((_, "added")) => added.push(line),
+            Some((what, "removed")) if added.contains(&format!("{what} added")) => {
+                added.retain(|known| of_ipv6(known).is_none_or(|(known, _)| known != what));
+            }
+            _ => settled.push(line),
+        }
+    }
+    added.sort();
+    settled.append(&mut added);
+    *events = settled;
 }
 
 impl<H: Harness> World<H> {
@@ -109,7 +125,7 @@ impl<H: Harness> World<H> {
         events.resize(now.len(), Vec::new());
         events.iter_mut().zip(now).for_each(|(events, now)| {
             events.extend(now);
-            put_ipv6_last(events);
+            settle_ipv6(events);
         });
         events
     }
@@ -151,5 +167,32 @@ impl<H: Harness> World<H> {
                 watchers.own.push((index, watcher));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settle_ipv6;
+
+    fn settled(lines: &[&str]) -> Vec<String> {
+        let mut lines = lines.iter().map(ToString::to_string).collect();
+        settle_ipv6(&mut lines);
+        lines
+    }
+
+    #[test]
+    fn new_ipv6_addresses_come_last() {
+        let lines = ["c: address fd77::1/64 added", "c: address 10.0.0.1/8 added", "c: MTU 1500"];
+        assert_eq!(settled(&lines), [lines[1], lines[2], lines[0]]);
+    }
+
+    #[test]
+    fn an_ipv6_address_that_came_and_went_is_left_out() {
+        let (added, removed) = ("c: address fd77::1/128 added", "c: address fd77::1/128 removed");
+        let (old, other) = ("c: address fd77::2/128 removed", "d: address fd77::1/128 added");
+        let ipv4 = ["c: address 10.0.0.1/8 added", "c: address 10.0.0.1/8 removed"];
+        assert_eq!(settled(&[added, ipv4[0], old, other, ipv4[1], removed]), [ipv4[0], old, ipv4[1], other]);
+        // It was there before.
+        assert_eq!(settled(&[removed, added]), [removed, added]);
     }
 }
