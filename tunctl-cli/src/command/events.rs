@@ -39,13 +39,12 @@ impl Events {
             Some(name) => backend.interface(name)?.events()?,
             None => backend.events()?,
         };
-        if !self.json {
-            let what: &dyn std::fmt::Display = match &self.name {
-                Some(name) => name,
-                None => &"all TUN/TAP interfaces",
-            };
-            note(&format_args!("events of {what} (Ctrl-C stops)"));
-        }
+        let what: &dyn std::fmt::Display = match &self.name {
+            Some(name) => name,
+            None => &"all TUN/TAP interfaces",
+        };
+        // For programs, too: what happens from now on is told.
+        note(&format_args!("events of {what} (Ctrl-C stops)"));
         // Under a flood of events the loop never reaches the wait.
         while !signals.are_waiting() {
             match watcher.try_next() {

@@ -27,23 +27,12 @@ pub(crate) fn cases() -> Vec<Case> {
     .into()
 }
 
-/// Starts it, and waits until it listens.
+/// Starts it, and waits until it watches: it says so.
 fn events(words: &str) -> Running {
-    let running = Running::start(&format!("events {words}"));
-    wait_for_listener();
+    let mut running = Running::start(&format!("events {words}"));
+    let said = running.complaint();
+    assert!(said.starts_with("events of ") && said.ends_with(" (Ctrl-C stops)"), "{said}");
     running
-}
-
-/// Waits until a program is subscribed to the changes of interfaces in this namespace.
-fn wait_for_listener() {
-    wait_until("a netlink socket listens", || {
-        let sockets = std::fs::read_to_string("/proc/net/netlink").unwrap();
-        // sk, protocol, pid, groups
-        sockets.lines().skip(1).any(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            words.next() == Some("0") && words.nth(1) == Some("00000111")
-        })
-    });
 }
 
 fn make(name: &str) {
@@ -102,7 +91,7 @@ fn each_event_is_a_json_object() {
         assert_eq!(printed, expected);
     }
     let run = running.end();
-    assert_eq!(run.stderr, "");
+    assert_eq!(run.stderr, "events of t0 (Ctrl-C stops)\n");
     run.ok();
 }
 
@@ -173,8 +162,8 @@ fn it_ends_when_nobody_reads_on() {
     make("t0");
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("'{PROGRAM}' events t0 | head -n 1")]);
-    let running = Running::of(shell);
-    wait_for_listener();
+    let mut running = Running::of(shell);
+    assert_eq!(running.complaint(), "events of t0 (Ctrl-C stops)");
     ip("link set t0 mtu 1400");
     // The shell waits for both.
     assert_eq!(running.end().ok(), "t0: MTU 1400\n");
