@@ -12,7 +12,6 @@ const TARGETS: &[&str] = &[
     "x86_64-unknown-openbsd",
     "x86_64-unknown-dragonfly",
     "x86_64-apple-darwin",
-    "aarch64-apple-darwin",
     "armv7-unknown-linux-musleabihf",
     "aarch64-linux-android",
     "s390x-unknown-linux-gnu",
@@ -20,7 +19,8 @@ const TARGETS: &[&str] = &[
 ];
 
 /// These have nothing that none of the above has, nor this machine. So a check of all does without them.
-const ON_REQUEST: &[&str] = &["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"];
+const ON_REQUEST: &[&str] =
+    &["aarch64-apple-darwin", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"];
 
 /// A microcontroller: it has no operating system and no standard library, and its pointers have 32 bits.
 const BARE: &str = "thumbv7em-none-eabihf";

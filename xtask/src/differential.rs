@@ -1,9 +1,9 @@
 //! `cargo xtask differential`: holds the mock to the running kernel.
 
 use std::fs;
-use std::process::Command;
 
-use crate::{Outcome, root};
+use crate::Outcome;
+use crate::tool::{self, Build};
 
 /// Why it cannot run here: it takes other users' ids and device nodes of its own.
 pub(crate) fn obstacle() -> Option<String> {
@@ -16,13 +16,8 @@ pub(crate) fn obstacle() -> Option<String> {
     (!(is_root && is_whole)).then(|| "it needs root".to_owned())
 }
 
-/// Builds the comparison optimised, since it is to run a hundred sequences a second, and runs it.
-pub(crate) fn run(options: &[&str]) -> Outcome {
-    let status = Command::new(env!("CARGO"))
-        .args(["run", "--release", "--quiet", "--package", "tunctl-testing", "--bin", "differential", "--"])
-        .args(options)
-        .current_dir(root())
-        .status()
-        .map_err(|error| format!("run cargo: {error}"))?;
-    if status.success() { Ok(()) } else { Err("the mock and the kernel are not shown to agree".into()) }
+/// Builds the comparison, and runs it.
+pub(crate) fn run(build: Build, options: &[&str]) -> Outcome {
+    tool::campaign(build, "differential", options)
+        .map_err(|_| "the mock and the kernel are not shown to agree".to_owned())
 }

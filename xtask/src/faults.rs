@@ -8,7 +8,6 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
         return Err(why);
     }
     tool::cargo(&["build", "--quiet", "--package", "tunctl-cli", "--package", "tunctl-testing", "--bins"])?;
-    let run = ["run", "--quiet", "--package", "tunctl-testing", "--bin", "faults", "--"];
-    tool::cargo(&[&run[..], options].concat())
+    tool::campaign(tool::Build::AsTests, "faults", options)
         .map_err(|_| "a fault does harm, or the task did not run: see above".to_owned())
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask filters`: holds filter expressions to what tcpdump makes of them.
 
+use crate::Outcome;
 use crate::apt::{as_root, is_installed};
-use crate::{Outcome, tool};
+use crate::tool::{self, Build};
 
 const TCPDUMP: &str = "tcpdump";
 
@@ -10,11 +11,10 @@ pub(crate) fn obstacle() -> Option<String> {
     (!is_installed(TCPDUMP)).then(|| format!("it needs {TCPDUMP}"))
 }
 
-/// Builds the comparison optimised, since it judges millions of packets, and runs it.
-pub(crate) fn run(options: &[&str]) -> Outcome {
+/// Builds the comparison, and runs it.
+pub(crate) fn run(build: Build, options: &[&str]) -> Outcome {
     provide_tcpdump()?;
-    let run = ["run", "--release", "--quiet", "--package", "tunctl-testing", "--bin", "filters", "--"];
-    tool::cargo(&[&run[..], options].concat())
+    tool::campaign(build, "filters", options)
         .map_err(|_| "our filters and tcpdump's are not shown to agree: see above".to_owned())
 }
 

@@ -28,6 +28,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use tool::Build;
+
 const HELP: &str = "\
 cargo xtask TASK
 
@@ -66,9 +68,9 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["abi"] => abi::run(),
         ["kernels", options @ ..] => kernels::run(options),
-        ["differential", options @ ..] => differential::run(options),
+        ["differential", options @ ..] => differential::run(Build::Optimised, options),
         ["faults", options @ ..] => faults::run(options),
-        ["filters", options @ ..] => filters::run(options),
+        ["filters", options @ ..] => filters::run(Build::Optimised, options),
         ["cross", options @ ..] => cross::run(options),
         ["release", options @ ..] => release::run(options),
         ["msrv"] => msrv::run(),

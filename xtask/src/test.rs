@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::tidy::{self, KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
+use crate::tool::Build;
 use crate::{Outcome, differential, filters, root};
 
 /// What one stage did.
@@ -73,7 +74,7 @@ fn compare_with_kernel() -> Outcome<Report> {
     let fresh = now.as_secs().to_string();
     for seed in [SAME, &fresh] {
         println!("cargo xtask differential --cases {SEQUENCES} --seed {seed}");
-        differential::run(&["--cases", SEQUENCES, "--seed", seed])?;
+        differential::run(Build::AsTests, &["--cases", SEQUENCES, "--seed", seed])?;
     }
     Ok(Report { passed: 2, ..Report::default() })
 }
@@ -83,7 +84,7 @@ fn compare_with_tcpdump() -> Outcome<Report> {
     if let Some(why) = filters::obstacle() {
         return skipped("filters", why);
     }
-    filters::run(&["--packets", "20000"])?;
+    filters::run(Build::AsTests, &["--packets", "20000"])?;
     Ok(Report { passed: 1, ..Report::default() })
 }
 

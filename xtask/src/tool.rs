@@ -37,6 +37,25 @@ impl Tool {
     }
 }
 
+/// How a program of the tests is built for a run.
+#[derive(Clone, Copy)]
+pub(crate) enum Build {
+    /// For a long run.
+    Optimised,
+    /// As the tests are, of which most is compiled by then: for a run that takes less time than optimisation.
+    AsTests,
+}
+
+/// Builds one of the programs that tunctl-testing has, and runs it.
+pub(crate) fn campaign(build: Build, name: &str, options: &[&str]) -> Outcome {
+    let optimised: &[&str] = match build {
+        Build::Optimised => &["--release"],
+        Build::AsTests => &[],
+    };
+    let program = ["--quiet", "--package", "tunctl-testing", "--bin", name, "--"];
+    cargo(&[&["run"], optimised, &program, options].concat())
+}
+
 /// Runs cargo from the root of the workspace, and shows what it prints.
 pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
     let status = Command::new(env!("CARGO"))
