@@ -127,8 +127,8 @@ impl WatchedInterface {
 /// down with the next change of something else.
 ///
 /// The BSDs and macOS report no carrier. NetBSD reports an MTU with the interface's next change, and macOS
-/// reports a new interface with its first change. On the BSDs an address also brings a tun up, which the
-/// library undoes if it was down: these are two events more.
+/// reports a new interface with its first change. An address also brings an interface up there (but a utun of
+/// macOS), which the library undoes if it was down: these are two events more.
 pub trait Events {
     /// The stream of events.
     type Watcher: EventWatcher;

@@ -41,7 +41,7 @@ impl<C: Syscalls> BsdInterface<C> {
             IpAddr::V6(own) => self.add_v6(&found.name, own, address),
         };
         let done = added.and_then(|()| match address.address() {
-            // Adding an address brings a tun up, which the caller did not request.
+            // Adding an address brings the interface up, which the caller did not request.
             _ if !was_up => self.set_state(State::Down),
             IpAddr::V6(own) if self.layer() == Layer::Tun => self.wait_for_service(&found.name, own),
             _ => Ok(()),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tunctl_bsd::{Family, ListedAddress, Syscalls};
 
-use crate::fixture::{Fixture, POINTOPOINT, SYSTEMS, UP, errno, name, peered};
+use crate::fixture::{Answer, Fixture, POINTOPOINT, SYSTEMS, UP, errno, name, peered};
 use crate::models::System;
 use crate::models::numbers::{EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, ENODEV, ENOTTY, ENXIO, EOPNOTSUPP, EPERM};
 
@@ -55,6 +55,26 @@ fn addresses_of_a_tap_have_a_broadcast_address() {
         fixture.set_address_ups_tap(true);
         fixture.add("tap5", "10.2.0.1", None, "255.255.255.255").unwrap();
         assert!(fixture.report("tap5").unwrap().is_up);
+    }
+}
+
+#[test]
+fn an_address_brings_an_interface_up_but_a_utun() {
+    for system in SYSTEMS {
+        let fixture = Fixture::new(system);
+        let _tun = fixture.tun();
+        let tap = if system == System::MacOs { "feth5" } else { "tap5" };
+        fixture.create(tap).unwrap();
+        for (of, destination) in [(fixture.tun_name(), Some("10.0.0.2")), (tap, None)] {
+            let comes_up = |add: &dyn Fn() -> Answer| {
+                fixture.set_flags(of, 0).unwrap();
+                add().unwrap();
+                fixture.flags(of).unwrap() & UP != 0
+            };
+            let v4 = comes_up(&|| fixture.add(of, "10.0.0.1", destination, "255.255.255.255"));
+            let v6 = comes_up(&|| fixture.add_v6(of, "fd00::1", 64, 0));
+            assert_eq!([v4, v6], [of != "utun0"; 2], "{system:?} {of}");
+        }
     }
 }
 

@@ -45,8 +45,9 @@ impl World {
         // Assumed: what is there already is replaced.
         interface.addresses.retain(|address| address.found.address != alias.address);
         interface.addresses.push(Address { found, tentative, duplicated: false });
-        // Fact: on a tun an address sets UP too.
-        let ups = (interface.kind == Kind::Tun && !interface.third_party) || ups_tap;
+        // Fact: on a tun an address sets UP too. Source: not on macOS, whose `utun_ioctl` does not know
+        // SIOCSIFADDR, which `in_ifinit` ignores.
+        let ups = if interface.kind == Kind::Tun { system != System::MacOs } else { ups_tap };
         let (index, flags) = (interface.index, interface.flags);
         interface.additions += u32::from(ups);
         self.report_address(index, name, &found, true);

@@ -98,8 +98,7 @@ impl Model {
         self.enter().tentative_for = queries;
     }
 
-    /// Whether an address sets a tap UP, as it does a tun. Ethernet drivers do so; what is known of these
-    /// says that the program must set it.
+    /// Whether an address sets a tap UP, as it does unless the driver is that of macOS's extension.
     pub(crate) fn set_address_ups_tap(&self, ups: bool) {
         self.enter().address_ups_tap = ups;
     }

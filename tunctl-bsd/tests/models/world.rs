@@ -70,7 +70,7 @@ pub(crate) struct World {
     pub(crate) additions_until_ready: u32,
     /// How many times the flags of a new IPv6 address are asked for before it is in service.
     pub(crate) tentative_for: u32,
-    /// Whether an address sets a tap UP, as it does a tun.
+    /// Whether an address sets a tap UP, as it does a tun but macOS's.
     pub(crate) address_ups_tap: bool,
     pub(crate) trace: Trace,
     /// The address of another host.
@@ -146,9 +146,9 @@ impl World {
             // Fact: a NetBSD tun needs an address. Source: a DragonFly tun is ready once it is open.
             additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
-            // Source: an Ethernet of macOS's is up once it has an address.
-            // Fact: NetBSD's `ether_ioctl` sets UP, for any family.
-            address_ups_tap: matches!(system, System::MacOs | System::NetBsd),
+            // Fact: NetBSD's `ether_ioctl` sets UP, for any family. Source: so do those of FreeBSD and
+            // DragonFly, OpenBSD's `tun_ioctl` and macOS's `feth_ioctl`.
+            address_ups_tap: true,
             trace: Trace::default(),
             others_address: None,
             successor: None,

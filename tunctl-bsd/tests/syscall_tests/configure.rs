@@ -147,11 +147,14 @@ fn an_ipv6_address_is_added_and_removed_by_one_request_each() {
 fn what_an_address_brought_up_goes_down_again() {
     for system in SYSTEMS {
         let fixture = Fixture::new(system);
-        let device = fixture.tun();
-        device.interface().add_address(address("10.0.0.1/24")).unwrap();
-        let last = fixture.calls().pop().unwrap();
-        assert!(last.starts_with("configure SIOCSIFFLAGS"), "{system:?} {last}");
-        assert!(!fixture.report(fixture.tun_name()).unwrap().is_up, "{system:?}");
+        for (device, name) in [(fixture.tun(), fixture.tun_name()), (fixture.tap(), fixture.tap_name())] {
+            device.interface().add_address(address("10.0.0.1/24")).unwrap();
+            let last = fixture.calls().pop().unwrap();
+            // A utun stays down by itself.
+            let expected = if name == "utun0" { "configure SIOCGIFFLAGS" } else { "configure SIOCSIFFLAGS" };
+            assert!(last.starts_with(expected), "{name}: {last}");
+            assert!(!fixture.report(name).unwrap().is_up, "{system:?} {name}");
+        }
     }
 }
 
