@@ -98,8 +98,11 @@ fn placed(system: System, interface: &Interface, alias: Alias) -> Result<ListedA
     let Alias { address, other, prefix, .. } = alias;
     let mut found = ListedAddress { address, prefix_length: prefix, destination: None, broadcast: None };
     match (address, interface.is_point_to_point()) {
-        // Fact: NetBSD's `in_control` takes one without, and then lists none.
-        (IpAddr::V4(_), true) if system == System::NetBsd => found.destination = other,
+        // Fact: NetBSD's `in_control` takes one without, and then lists none. Source: so does OpenBSD's
+        // `in_ioctl_change_ifaddr`.
+        (IpAddr::V4(_), true) if matches!(system, System::NetBsd | System::OpenBsd) => {
+            found.destination = other;
+        }
         (IpAddr::V4(_), true) => found.destination = Some(other.ok_or(EDESTADDRREQ)?),
         (IpAddr::V4(_), false) => found.broadcast = Some(other.unwrap_or_else(|| last_of(address, prefix))),
         // A peer is all there is of its network; an interface to many has none.
