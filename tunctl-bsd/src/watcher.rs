@@ -46,7 +46,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 ///
 /// - These systems report no carrier.
 /// - NetBSD reports an MTU with the next change of something else.
-/// - OpenBSD does not report that an interface comes up with its first address, but with the next change.
+/// - OpenBSD does not report that an interface comes up with its first address, but with the next change;
+///   DragonFly, with an IPv6 address.
 /// - macOS does not announce interfaces: a new one is reported with its first change.
 /// - DragonFly's reports do not say whether an interface that is down and has no address was renamed, or
 ///   deleted and succeeded by another one of its index. It counts as renamed if the new name is not one that

@@ -51,16 +51,22 @@ impl World {
         let (index, flags) = (interface.index, interface.flags);
         interface.additions += u32::from(ups);
         self.report_address(index, name, &found, true);
-        match (ups, system) {
+        let is_unreported = match system {
+            System::OpenBsd => true,
+            System::DragonFly => alias.address.is_ipv6(),
+            _ => false,
+        };
+        match (ups, is_unreported) {
             (false, _) => {}
-            // Source: `ifioctl` reports no change of UP that `if_up` has not made.
-            (true, System::OpenBsd) => {
+            // Source: OpenBSD's `ifioctl` reports no change of UP that `if_up` has not made. DragonFly's
+            // calls `in6_if_up` alone; for IPv4, `in_control_internal` has called `if_up`.
+            (true, true) => {
                 if let Some(interface) = self.indexed_mut(index) {
                     interface.flags |= UP | RUNNING;
                 }
             }
-            // Source: `ifioctl` calls `if_up` once the driver has set UP.
-            (true, _) => self.set_flags(index, flags | UP | RUNNING),
+            // Source: others' `ifioctl` calls `if_up` once the driver has set UP.
+            (true, false) => self.set_flags(index, flags | UP | RUNNING),
         }
         Ok(())
     }

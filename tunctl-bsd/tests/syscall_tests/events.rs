@@ -89,6 +89,22 @@ fn an_address_brings_a_tun_up_and_this_crate_takes_it_down_again() {
 }
 
 #[test]
+fn that_an_ipv6_address_brings_a_tun_up_goes_unreported_on_dragonfly() {
+    for (system, expected) in [
+        (System::FreeBsd, &["address fd77::1/64 added", "up", "down"][..]),
+        (System::DragonFly, &["address fd77::1/64 added"]),
+    ] {
+        let fixture = Fixture::new(system);
+        let name = fixture.tun_name();
+        let tun = fixture.tun();
+        let mut watcher = tun.interface().events().unwrap();
+        tun.interface().add_address(address("fd77::1/64")).unwrap();
+        let expected: Vec<_> = expected.iter().map(|change| format!("{name}: {change}")).collect();
+        assert_eq!(lines(&mut watcher), expected, "{system:?}");
+    }
+}
+
+#[test]
 fn a_peer_is_no_broadcast_address_whatever_was_reported_before() {
     for system in BSDS {
         let fixture = Fixture::new(system);
