@@ -4,9 +4,7 @@ use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::macos::{self, UTUN_CONTROL_NAME};
 
 use crate::fixture::{Answer, FRAME, Fixture, UP, V4, V6, errno, name};
-use crate::models::numbers::{
-    EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOENT, ENXIO, EPERM,
-};
+use crate::models::numbers::{EACCES, EAGAIN, EBUSY, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOENT, ENXIO, EPERM};
 use crate::models::{Handle, System};
 
 fn fixture() -> Fixture {
@@ -48,8 +46,21 @@ fn an_interface_is_up_from_the_start() {
     assert_eq!(fixture.read(&tun), Ok([&[0, 0, 0, 30], V6].concat()));
     assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], V4), Ok(8));
     assert_eq!(fixture.taken("utun0"), Some(V4.to_vec()));
-    assert_eq!(fixture.write(&tun, &[0, 0, 0, 28], V6), Err(EAFNOSUPPORT));
-    assert_eq!(fixture.write(&tun, &[0, 0], &[]), Err(EMSGSIZE));
+}
+
+#[test]
+fn a_utun_takes_what_it_then_drops() {
+    let fixture = fixture();
+    let tun = connect(&fixture, 1).unwrap();
+    // Of no family, shorter than a family, longer than IP can be.
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 28], V6), Ok(8));
+    assert_eq!(fixture.write(&tun, &[0, 0], &[]), Ok(2));
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 65536]), Ok(65540));
+    assert_eq!(fixture.taken("utun0"), None);
+    // The room of its socket.
+    let room = 512 * 1024;
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &vec![0x45; room - 4]), Ok(room));
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &vec![0x45; room - 3]), Err(EMSGSIZE));
 }
 
 #[test]

@@ -173,12 +173,15 @@ fn family(system: System, packet: &[u8]) -> Option<u32> {
 fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
     let header_length = if has_af_header(system, interface) { 4 } else { 0 };
     match system {
-        // Fact: EMSGSIZE, too short or too long. Source: the most is that of the MTU. macOS: assumed.
+        // Fact: EMSGSIZE, too short or too long. Source: the most is that of the MTU.
         System::OpenBsd if message.len() < header_length || message.len() > 16384 + header_length => {
             return Err(EMSGSIZE);
         }
+        // Source: `utun_register_control` gives the socket that room. Assumed: the errno.
+        System::MacOs if message.len() > 512 * 1024 => return Err(EMSGSIZE),
+        // Source: `utun_ctl_send` returns no error of what it is given, and IP takes no more.
         System::MacOs if message.len() < header_length || message.len() > 65535 + header_length => {
-            return Err(EMSGSIZE);
+            return Ok(Written::Nothing);
         }
         // Fact: longer packets are EIO. Source: DragonFly counts the header, the others do not; NetBSD also
         // refuses an empty packet.
@@ -196,8 +199,9 @@ fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Writt
     // Fact: without a header, all is IPv4.
     let claimed = front.first_chunk().map_or(AF_INET, |&front| u32::from_be_bytes(front));
     if claimed != AF_INET && claimed != af_inet6(system) {
-        // Source: OpenBSD takes it, and drops it. Assumed of macOS.
-        return if system == System::OpenBsd { Ok(Written::Nothing) } else { Err(EAFNOSUPPORT) };
+        // Source: OpenBSD's `tun_input` and macOS's `utun_demux` drop it, and say nothing.
+        let says_nothing = matches!(system, System::OpenBsd | System::MacOs);
+        return if says_nothing { Ok(Written::Nothing) } else { Err(EAFNOSUPPORT) };
     }
     // IP that is not of the version which it is said to be goes no further.
     let is_sound = family(system, packet) == Some(claimed);
