@@ -10,6 +10,9 @@ use super::numbers::{
 use super::world::{Interface, Kind, World};
 use super::{System, argument};
 
+/// What OpenBSD calls `TUN_IFF_FLAGS`.
+const MODE: u32 = POINTOPOINT | BROADCAST | MULTICAST;
+
 /// The number that the model gives to the control which makes tuns.
 const CONTROL: u32 = 3;
 
@@ -132,8 +135,7 @@ fn set_mode(system: System, interface: &mut Interface, mode: u32) -> Result<(), 
     match system {
         // Source: `tun_dev_ioctl` takes nothing but what is.
         System::OpenBsd => {
-            let is = interface.flags & (POINTOPOINT | BROADCAST | MULTICAST);
-            return if mode == is { Ok(()) } else { Err(EINVAL) };
+            return if mode == interface.flags & MODE { Ok(()) } else { Err(EINVAL) };
         }
         // Fact: while it is down, else EBUSY.
         _ if interface.is_up() => return Err(EBUSY),
@@ -167,9 +169,9 @@ fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u
     if !mtus(system, interface.kind).contains(&mtu) {
         return Err(EINVAL);
     }
-    if is_wide {
-        let mode = POINTOPOINT | BROADCAST | MULTICAST;
-        interface.flags = (interface.flags & !mode) | (u32::from(short(argument, 6)?) & mode);
+    // Source: `tun_dev_ioctl`, as for TUNSIFMODE.
+    if is_wide && u32::from(short(argument, 6)?) != interface.flags & MODE {
+        return Err(EINVAL);
     }
     interface.mtu = mtu;
     interface.baudrate = number(argument, if is_wide { 8 } else { 0 })?;
@@ -177,7 +179,8 @@ fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u
 }
 
 fn get_info(system: System, interface: &Interface, argument: &mut [u8]) -> Result<(), i32> {
-    let [low_flags, high_flags, ..] = interface.flags.to_le_bytes();
+    // Source: OpenBSD has no others here.
+    let [low_flags, high_flags, ..] = (interface.flags & MODE).to_le_bytes();
     let kind = kind_number(system, interface.kind);
     argument.fill(0);
     if system == System::OpenBsd {
