@@ -2,7 +2,7 @@
 
 use crate::fixture::{BROADCAST, FRAME, Fixture, MULTICAST, UP, V4, V6, peered};
 use crate::models::numbers::{
-    EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EEXIST, EHOSTDOWN, EIO, ENOBUFS, ENOENT, ENXIO, EPERM,
+    EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EEXIST, EHOSTDOWN, EINVAL, EIO, ENOBUFS, ENOENT, ENXIO, EPERM,
 };
 use crate::models::{Made, NodeMode, System};
 
@@ -66,6 +66,13 @@ fn an_open_interface_is_not_destroyed() {
         drop(device);
         assert_eq!(fixture.destroy(name), Ok(()));
     }
+}
+
+#[test]
+fn an_mtu_is_1500_at_most_for_a_tap() {
+    let fixture = fixture();
+    assert_eq!([fixture.set_mtu("tap0", 1500), fixture.set_mtu("tap0", 1501)], [Ok(()), Err(EINVAL)]);
+    assert_eq!(fixture.set_mtu("tun0", 65535), Ok(()));
 }
 
 #[test]

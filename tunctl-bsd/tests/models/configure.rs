@@ -256,6 +256,8 @@ pub(crate) fn mtus(system: System, kind: Kind) -> std::ops::RangeInclusive<u32> 
         (System::OpenBsd, _) => 46..=16384,
         // Source: the sysctl net.link.fake.max_mtu, as it comes.
         (System::MacOs, Kind::Tap) => 72..=2048,
+        // Source: `ether_ioctl`.
+        (System::DragonFly, Kind::Tap) => 72..=1500,
         // Fact: the driver has no bounds. Assumed: those of the network stack, IF_MINMTU and IF_MAXMTU.
         _ => 72..=65535,
     }
