@@ -10,10 +10,10 @@
 //!
 //! | | what removes the interface | persistent |
 //! |---|---|---|
-//! | FreeBSD | the kernel, when the last descriptor closes | yes |
+//! | FreeBSD | the kernel, when the last descriptor closes; before FreeBSD 15, this program after that | yes |
 //! | NetBSD | this program, after it closes the last descriptor | yes |
 //! | OpenBSD | the kernel, when the last descriptor closes | no |
-//! | DragonFly | a tun: this program; a tap: the kernel | no |
+//! | DragonFly | this program, after it closes the last descriptor | no |
 //! | macOS | a tun: the kernel; a tap: this program | no |
 //!
 //! # Packets
