@@ -18,6 +18,7 @@ mod fixture;
 mod identity;
 mod ipv6;
 mod loops;
+mod marks;
 mod order;
 mod packets;
 mod third_party;
