@@ -31,22 +31,28 @@ const NO_STD: &str = "tunctl-packet";
 pub(crate) fn run(options: &[&str]) -> Outcome {
     let targets = targets::named(options, TARGETS, ON_REQUEST)?;
     let toolchain = toolchain::provide()?;
-    targets::together(
-        &targets,
-        |targets| lint_systems(&toolchain, targets),
-        |target| if target == BARE { lint_bare(&toolchain) } else { lint_systems(&toolchain, &[target]) },
-    )
+    let (bare, systems): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| *target == BARE);
+    let linted = lint_systems(&toolchain, &systems);
+    if bare.is_empty() {
+        return linted;
+    }
+    println!("\n── {BARE}");
+    linted.and(lint_bare(&toolchain))
 }
 
-/// All code, tests and examples too. All features, because those that Linux's tests turn on are off
-/// elsewhere.
-fn lint_systems(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
-    let systems: Vec<&str> = targets.iter().copied().filter(|target| *target != BARE).collect();
-    if systems.is_empty() {
-        return Ok(());
-    }
+/// Lints for systems at once, and one by one if that fails: to tell whose failure it is. What has passed is
+/// not linted by itself, too, which cargo would begin anew: the features of several targets together are
+/// others than those of each.
+fn lint_systems(toolchain: &Toolchain, systems: &[&'static str]) -> Outcome {
+    // All code, tests and examples too. All features, because those that Linux's tests turn on are off
+    // elsewhere.
     let options = ["--workspace", "--all-targets", "--all-features", "--keep-going"];
-    lint(toolchain, Library::Std, &systems, &options)
+    let work = |systems: &[&str]| lint(toolchain, Library::Std, systems, &options);
+    match systems {
+        [] => Ok(()),
+        [system] => work(&[*system]),
+        several => targets::at_once(several, work).or_else(|_| targets::each(several, |one| work(&[one]))),
+    }
 }
 
 /// The library alone: its tests take `std`.

@@ -68,7 +68,9 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     for name in &named {
         prepare(&toolchain.linker(name), chosen(name)?, &zig)?;
     }
-    targets::together(&named, |names| build(&toolchain, names), |name| link(&toolchain, chosen(name)?))
+    // Whose failure it is, comes out below.
+    let _ = targets::at_once(&named, |names| build(&toolchain, names));
+    targets::each(&named, |name| link(&toolchain, chosen(name)?))
 }
 
 fn build(toolchain: &Toolchain, targets: &[&str]) -> Outcome {
