@@ -18,6 +18,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_program_is_replaced_and_removed,
         a_program_sees_no_header_of_the_device,
         a_program_that_loads_past_the_end_drops_the_frame,
+        a_program_looks_behind_the_vlan_tag_that_a_sender_wrote,
         a_program_leaves_frames_that_wait_already,
         a_program_is_all_queues_in_service,
         a_queue_that_is_opened_later_has_no_program,
@@ -198,6 +199,18 @@ fn a_program_that_loads_past_the_end_drops_the_frame<H: Harness>(harness: &H) {
     let [v4, v6] = frames();
     let cut = v4[..36].to_vec();
     assert_eq!(passing(harness, "tap0", &[&device], &[v4.clone(), cut, v6.clone()]), [v4, v6]);
+}
+
+fn a_program_looks_behind_the_vlan_tag_that_a_sender_wrote<H: Harness>(harness: &H) {
+    let device = up(harness, CreateOptions::tap(), "tap0");
+    if !filter(harness, &device, Some(&program("vlan 5 and ip"))) {
+        return;
+    }
+    let in_vlan = |frame: &[u8], number| [&frame[..12], &[0x81, 0, 0, number], &frame[12..]].concat();
+    let [v4, v6] = frames();
+    let tagged = in_vlan(&v4, 5);
+    let sent = [v4.clone(), tagged.clone(), in_vlan(&v4, 6), in_vlan(&v6, 5)];
+    assert_eq!(passing(harness, "tap0", &[&device], &sent), [tagged]);
 }
 
 fn a_program_leaves_frames_that_wait_already<H: Harness>(harness: &H) {

@@ -31,8 +31,9 @@ pub trait Filters: TunDevice {
     /// out of service. One that is opened later has none, so with several queues, attach the program when all
     /// are open.
     ///
-    /// The program sees a frame as the system has it: on Linux, the outer VLAN tag that a VLAN interface adds
-    /// is not in it yet. A frame may be cut to fewer bytes than an Ethernet header has.
+    /// The program sees a frame as the system has it: on Linux, the outer VLAN tag that a VLAN interface or a
+    /// bridge adds is not in it yet, so that `vlan` in an expression does not find it. A frame may be cut to
+    /// fewer bytes than an Ethernet header has.
     ///
     /// # Errors
     ///

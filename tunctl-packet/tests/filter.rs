@@ -212,12 +212,77 @@ fn surprise_a_value_has_the_words_of_the_value_before_it() {
 #[test]
 fn surprise_a_vlan_tag_hides_what_is_behind_it() {
     let frame = ethernet_frame(MAC_2, MAC_1, EtherType::IPV4, &udp("10.0.0.1:1", "10.0.0.2:53"));
-    let tagged = [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat();
+    let tagged = tagged(&frame, &[(0x8100, 5)]);
     for expression in ["ip", "udp", "host 10.0.0.1", "port 53"] {
         assert!(matches(Layer::Tap, expression, &frame));
         assert!(!matches(Layer::Tap, expression, &tagged), "{expression}");
     }
     assert!(matches(Layer::Tap, "ether host 02:00:00:00:00:01 and ether proto 0x8100", &tagged));
+}
+
+/// The frame with these tags in front of its type: each a type and a number.
+fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+    let tags = tags.iter().flat_map(|(kind, number)| [kind.to_be_bytes(), number.to_be_bytes()].concat());
+    [&frame[..12], &tags.collect::<Vec<_>>(), &frame[12..]].concat()
+}
+
+#[test]
+fn a_vlan_is_found_by_its_tag_and_what_follows_is_behind_it() {
+    let packet = udp("10.0.0.1:1", "10.0.0.2:53");
+    let frame = ethernet_frame(MAC_2, MAC_1, EtherType::IPV4, &packet);
+    for kind in [0x8100, 0x88a8, 0x9100] {
+        // The upper bits of the number are a priority.
+        let one = tagged(&frame, &[(kind, 0xe005)]);
+        for expression in [
+            "vlan",
+            "vlan 5",
+            "vlan 0x5 and ip",
+            "vlan and udp dst port 53",
+            "vlan and host 10.0.0.1 and not 10.0.0.3",
+            "vlan and ether host 02:00:00:00:00:01",
+            "vlan and ether proto 0x0800 and greater 53",
+        ] {
+            assert!(matches(Layer::Tap, expression, &one), "{expression}");
+        }
+        for expression in ["vlan 6", "vlan 0", "vlan and vlan", "vlan and tcp", "ip and vlan", "vlan and ip6"]
+        {
+            assert!(!matches(Layer::Tap, expression, &one), "{expression}");
+        }
+    }
+    let two = tagged(&frame, &[(0x88a8, 4095), (0x8100, 7)]);
+    for (expression, expected) in [
+        ("vlan 4095 and vlan 7 and port 53", true),
+        ("vlan and vlan and ip", true),
+        ("vlan 7", false),
+        ("vlan and ip", false),
+        ("vlan and port 53", false),
+    ] {
+        assert_eq!(matches(Layer::Tap, expression, &two), expected, "{expression}");
+    }
+    for expression in ["vlan", "vlan 0", "vlan or ip"] {
+        assert!(!matches(Layer::Tap, expression, &frame), "{expression}");
+    }
+}
+
+#[test]
+fn surprise_all_that_follows_vlan_in_the_text_is_behind_the_tag() {
+    let frame = ethernet_frame(MAC_2, MAC_1, EtherType::IPV4, &udp("10.0.0.1:1", "10.0.0.2:53"));
+    let with_tag = tagged(&frame, &[(0x8100, 5)]);
+    // By expression: whether the frame matches without a tag, and with it.
+    for (expression, expected) in [
+        ("vlan or ip", [false, true]),
+        ("ip or vlan", [true, true]),
+        ("not vlan and ip", [false, false]),
+        ("ip and not vlan", [true, false]),
+        ("(vlan and arp) or port 53", [false, true]),
+        ("vlan 6 or udp", [false, true]),
+        // From left to right: (ip or vlan) and ip.
+        ("ip or vlan and ip", [false, true]),
+        ("ip or (vlan and ip)", [true, true]),
+    ] {
+        let found = [&frame, &with_tag].map(|frame| matches(Layer::Tap, expression, frame));
+        assert_eq!(found, expected, "{expression}");
+    }
 }
 
 #[test]
@@ -323,6 +388,13 @@ fn an_error_says_where_and_what() {
         (Layer::Tun, "ip or ether multicast", 6..21, "the packets of a tun have no Ethernet header"),
         (Layer::Tap, "ip broadcast", 0..12, "the broadcast address depends on a netmask: use `dst host`"),
         (Layer::Tap, "arp multicast", 0..13, "only `ether`, `ip` and `ip6` have groups"),
+        (Layer::Tap, "vlan 4096", 5..9, "`4096` is no VLAN: a number up to 4095"),
+        (Layer::Tap, "ip and vlan ten", 12..15, "`ten` is no VLAN: a number up to 4095"),
+        (Layer::Tap, "vlan (5 or 6)", 5..6, "expected `and`, `or` or the end, found `(`"),
+        (Layer::Tap, "vlan 5 or 6", 10..11, "`6` needs a word in front that says what it is, as in `port 6`"),
+        (Layer::Tap, "port (80 or vlan)", 12..16, "expected a value, found `vlan`"),
+        (Layer::Tap, "ether vlan", 0..5, "`ether` needs an address or a type behind it"),
+        (Layer::Tun, "ip or vlan 5", 6..10, "the packets of a tun have no Ethernet header"),
         (Layer::Tap, "src proto 6", 0..9, "a protocol has no direction"),
         (Layer::Tun, "(tcp", 4..4, "expected `and`, `or` or `)`, but the expression ends"),
         (Layer::Tun, "tcp)", 3..4, "expected `and`, `or` or the end, found `)`"),

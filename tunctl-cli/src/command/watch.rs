@@ -42,7 +42,7 @@ pub(super) struct Watch {
     name: InterfaceName,
     /// Print only the packets that match an expression of tcpdump's, such as 'tcp port 443'
     ///
-    /// The language is a part of pcap-filter(7): protocols, hosts, networks, ports, and, or, not,
+    /// The language is a part of pcap-filter(7): protocols, hosts, networks, ports, VLANs, and, or, not,
     /// parentheses. Names are not resolved.
     #[arg(long, value_name = "EXPRESSION")]
     filter: Option<String>,

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, CreateOptions, Filters, MacFilter, TunBackend, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Filters, Interface, MacFilter, TunBackend, TunDevice};
 use tunctl_linux::{LinuxDevice, netns};
 use tunctl_packet::bpf::{Instruction, Problem, Program};
 use tunctl_packet::{EtherType, Filter, Layer, ethernet_frame, udp_packet};
@@ -147,6 +147,19 @@ fn surprise_a_program_sees_no_outer_vlan_tag() {
     // The program has seen a frame of 90 bytes, of IPv4, and the device has one of 94, with its tag.
     assert_eq!(buffer[..length], tagged);
     assert_eq!((frame.len(), filter.matches(frame), filter.matches(&tagged)), (90, true, false));
+    // So it finds no VLAN either.
+    let vlan = Filter::parse(Layer::Tap, "vlan").unwrap();
+    assert!(vlan.matches(&tagged));
+    far.attach_filter(vlan.program()).unwrap();
+    drain(&far);
+    let dropped = || far.interface().dropped().unwrap();
+    let before = dropped();
+    near.send(&tagged).unwrap();
+    while dropped() == before {
+        let nothing = far.recv_timeout(&mut buffer, Duration::from_millis(5));
+        assert!(nothing.unwrap_err().is_timed_out());
+    }
+    assert_eq!(drain(&far), [0; 0]);
 }
 
 fn filters_need_no_capability() {

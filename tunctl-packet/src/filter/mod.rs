@@ -49,6 +49,7 @@ use crate::bpf::{MAX_INSTRUCTIONS, Program};
 /// | `ip proto 47`, `ip6 proto gre`, `proto 47` | of this protocol, by number or name |
 /// | `ether proto 0x88cc` | of this type |
 /// | `ether host 02:00:00:00:00:01` | from or to this MAC address; on a tap |
+/// | `vlan`, `vlan 5 and udp port 53` | with a VLAN tag, or that of VLAN 5; what follows is behind the tag |
 /// | `ip multicast`, `ip6 multicast`, `ether multicast`, `ether broadcast` | to groups |
 /// | `less 128`, `greater 1000` | of at most, of at least so many bytes |
 ///
@@ -65,8 +66,10 @@ use crate::bpf::{MAX_INSTRUCTIONS, Program};
 ///
 /// - `and` and `or` bind equally, from left to right: `arp or udp and port 53` is `(arp or udp) and port 53`.
 ///   `not` binds closer: `not udp and port 53` is `(not udp) and port 53`.
-/// - A VLAN tag hides what is behind it. In a tagged frame only `ether host` and its kin find what they look
-///   for.
+/// - A VLAN tag hides what is behind it from every word but `ether host` and its kin. Behind `vlan`, the
+///   whole rest of the text is about what follows the tag, whatever joins them, and even if `vlan` is negated
+///   or in parentheses that end: `vlan or ip` looks for IPv4 behind a tag alone. So `ip or (vlan and ip)` is
+///   IPv4 with a tag or without, and `vlan 5 and vlan 6` is about two tags.
 /// - Of a fragmented IPv4 packet, only the first fragment has ports.
 /// - Extension headers of IPv6 hide what is behind them, except that `tcp` and its kin look behind one
 ///   fragment header. `port` does not.
@@ -77,7 +80,7 @@ use crate::bpf::{MAX_INSTRUCTIONS, Program};
 /// # What is left out
 ///
 /// Names of hosts, networks and services, because nothing is resolved: numbers stand for them. Arithmetic
-/// (`tcp[13] & 2 != 0`), `vlan`, `mpls`, `pppoes`, `gateway`, `protochain`, and the protocols that a tap
+/// (`tcp[13] & 2 != 0`), `mpls`, `pppoes`, `gateway`, `protochain`, and the protocols that a tap
 /// rarely sees. Octal numbers, numbers below 0x600 as a type of Ethernet, and addresses in fewer than four
 /// parts, except behind `net`. The types 0x809b and 0x80f3 are not looked for behind SNAP headers.
 ///
@@ -131,8 +134,8 @@ impl Filter {
 
     /// The same as a program, which keeps a matching packet whole.
     ///
-    /// A kernel's view of a packet may differ from its bytes: Linux takes the outer VLAN tag out of a frame
-    /// before it runs a program.
+    /// A kernel's view of a packet may differ from its bytes: Linux often takes the outer VLAN tag out of a
+    /// frame before it runs a program, so that `vlan` does not find it.
     #[must_use]
     pub fn program(&self) -> &Program {
         &self.program

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::condition::Condition;
 use super::error::FilterError;
-use super::primitive::{self, Direction};
+use super::primitive::{self, Direction, Link};
 use super::qualifiers::{Kind, Message, NO_FRAMES, Qualifiers};
 use super::value;
 use super::word::{Token, Word, words};
@@ -28,7 +28,7 @@ pub(super) fn parse(layer: Layer, text: &str) -> Result<Condition, FilterError> 
     if words.is_empty() {
         return Ok(Condition::Always);
     }
-    let mut parser = Parser { layer, text, words, next: 0, depth: 0, alternations: 0 };
+    let mut parser = Parser { link: Link::new(layer), text, words, next: 0, depth: 0, alternations: 0 };
     let (condition, _) = parser.expression(None, Operands::Any)?;
     match parser.peek() {
         None => Ok(condition),
@@ -37,7 +37,8 @@ pub(super) fn parse(layer: Layer, text: &str) -> Result<Condition, FilterError> 
 }
 
 struct Parser<'a> {
-    layer: Layer,
+    /// Where the headers are that the next words are about: `vlan` moves them.
+    link: Link,
     text: &'a str,
     words: Vec<Word<'a>>,
     next: usize,
@@ -171,6 +172,9 @@ impl<'a> Parser<'a> {
                 return Ok((condition(self.length()?), None));
             }
         }
+        if self.peek() == Some(Token::Name("vlan")) {
+            return Ok((self.vlan()?, None));
+        }
         let start = self.range();
         let protocol = self.protocol();
         if let Some(group) = self.group(protocol, &start)? {
@@ -253,15 +257,15 @@ impl<'a> Parser<'a> {
         }
         let range = start.start..self.range().end;
         self.next += 1;
-        let layer = self.layer;
-        Ok(Some(match (protocol, layer) {
+        let link = self.link;
+        Ok(Some(match (protocol, link.layer()) {
             (None | Some("ether"), Layer::Tun) => return Err(self.error(range, NO_FRAMES)),
             (None | Some("ether"), Layer::Tap) if is_broadcast => {
                 primitive::mac(Direction::Destination, [0xff; 6])
             }
             (None | Some("ether"), Layer::Tap) => primitive::ether_multicast(),
-            (Some("ip"), _) if !is_broadcast => primitive::ipv4_multicast(layer),
-            (Some("ip6"), _) if !is_broadcast => primitive::ipv6_multicast(layer),
+            (Some("ip"), _) if !is_broadcast => primitive::ipv4_multicast(link),
+            (Some("ip6"), _) if !is_broadcast => primitive::ipv6_multicast(link),
             (Some("ip"), _) => {
                 return Err(self.error(range, "the broadcast address depends on a netmask: use `dst host`"));
             }
@@ -271,17 +275,35 @@ impl<'a> Parser<'a> {
 
     /// A protocol's name that stands alone.
     fn abbreviation(&self, name: &str, range: Range<usize>) -> Result<Condition, FilterError> {
-        let layer = self.layer;
+        let link = self.link;
         Ok(match (name, value::named_ip_protocol(name)) {
-            ("ip", _) => primitive::ipv4(layer),
-            ("ip6", _) => primitive::ipv6(layer),
-            ("arp", _) => primitive::arp(layer),
-            ("rarp", _) => primitive::rarp(layer),
-            ("icmp" | "igmp" | "vrrp", Some(number)) => primitive::ipv4_protocol(layer, number),
-            ("icmp6", Some(number)) => primitive::ipv6_protocol(layer, number),
-            (_, Some(number)) => primitive::ip_protocol(layer, number),
+            ("ip", _) => primitive::ipv4(link),
+            ("ip6", _) => primitive::ipv6(link),
+            ("arp", _) => primitive::arp(link),
+            ("rarp", _) => primitive::rarp(link),
+            ("icmp" | "igmp" | "vrrp", Some(number)) => primitive::ipv4_protocol(link, number),
+            ("icmp6", Some(number)) => primitive::ipv6_protocol(link, number),
+            (_, Some(number)) => primitive::ip_protocol(link, number),
             _ => return Err(self.error(range, format!("`{name}` needs an address or a type behind it"))),
         })
+    }
+
+    /// `vlan`, with a number or without. What follows in the text is behind the tag, whatever joins it.
+    fn vlan(&mut self) -> Result<Condition, FilterError> {
+        let link = self.link;
+        if link.layer() == Layer::Tun {
+            return Err(self.error(self.range(), NO_FRAMES));
+        }
+        self.next += 1;
+        let id = match self.peek() {
+            Some(Token::Value(text)) => {
+                Some(value::vlan(text).map_err(|message| self.error(self.range(), message))?)
+            }
+            _ => None,
+        };
+        self.next += usize::from(id.is_some());
+        self.link = link.behind_tag();
+        Ok(primitive::vlan(link, id))
     }
 
     /// The number behind `less` or `greater`.
@@ -310,6 +332,6 @@ impl<'a> Parser<'a> {
         } else {
             None
         };
-        qualifiers.condition(self.layer, text, mask).map_err(|message| self.error(range, message))
+        qualifiers.condition(self.link, text, mask).map_err(|message| self.error(range, message))
     }
 }

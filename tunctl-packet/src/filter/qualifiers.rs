@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 
 use super::condition::Condition;
-use super::primitive::{self, Direction};
+use super::primitive::{self, Direction, Link};
 use super::value::{self, Net};
 use crate::Layer;
 
@@ -34,24 +34,19 @@ pub(super) const NO_FRAMES: &str = "the packets of a tun have no Ethernet header
 
 impl Qualifiers<'_> {
     /// What a value means with these qualifiers.
-    pub(super) fn condition(
-        self,
-        layer: Layer,
-        text: &str,
-        mask: Option<&str>,
-    ) -> Result<Condition, Message> {
+    pub(super) fn condition(self, link: Link, text: &str, mask: Option<&str>) -> Result<Condition, Message> {
         let Qualifiers { protocol, direction, kind } = self;
         match kind {
-            Kind::Host if protocol == Some("ether") => ether_host(layer, direction, text),
+            Kind::Host if protocol == Some("ether") => ether_host(link.layer(), direction, text),
             Kind::Host => match value::host(text) {
-                Some(net) => self.net(layer, net),
+                Some(net) => self.net(link, net),
                 None if value::mac(text).is_some() => Err("a MAC address needs `ether` in front".into()),
                 None if value::net(text).is_ok() => Err("a network needs `net` in front".into()),
                 None => Err(format!("`{text}` is no IP address; names are not resolved").into()),
             },
             Kind::Net => {
                 let net = mask.map_or_else(|| value::net(text), |mask| value::masked(text, mask))?;
-                self.net(layer, net)
+                self.net(link, net)
             }
             Kind::Port | Kind::PortRange => {
                 let protocol = match protocol {
@@ -65,13 +60,13 @@ impl Qualifiers<'_> {
                     Kind::Port => value::port(text).map(|port| port..=port)?,
                     _ => value::ports(text)?,
                 };
-                Ok(primitive::ports(layer, protocol, direction, &range))
+                Ok(primitive::ports(link, protocol, direction, &range))
             }
             Kind::Protocol => match protocol {
-                None => Ok(primitive::ip_protocol(layer, value::ip_protocol(text)?)),
-                Some("ip") => Ok(primitive::ipv4_protocol(layer, value::ip_protocol(text)?)),
-                Some("ip6") => Ok(primitive::ipv6_protocol(layer, value::ip_protocol(text)?)),
-                Some("ether") => Ok(primitive::ether_type(layer, value::ether_type(text)?)),
+                None => Ok(primitive::ip_protocol(link, value::ip_protocol(text)?)),
+                Some("ip") => Ok(primitive::ipv4_protocol(link, value::ip_protocol(text)?)),
+                Some("ip6") => Ok(primitive::ipv6_protocol(link, value::ip_protocol(text)?)),
+                Some("ether") => Ok(primitive::ether_type(link, value::ether_type(text)?)),
                 Some(name) => {
                     Err(format!("`{name}` has no protocols in it: use `ip`, `ip6` or `ether`").into())
                 }
@@ -80,18 +75,18 @@ impl Qualifiers<'_> {
     }
 
     /// An address or a network of IP. Of IPv4, also ARP and RARP carry addresses.
-    fn net(self, layer: Layer, net: Net) -> Result<Condition, Message> {
+    fn net(self, link: Link, net: Net) -> Result<Condition, Message> {
         let Qualifiers { protocol, direction, .. } = self;
-        let arp = |kind, address, mask| primitive::arp_net(layer, kind, direction, address, mask);
+        let arp = |kind, address, mask| primitive::arp_net(link, kind, direction, address, mask);
         Ok(match (net, protocol) {
-            (Net::V4(address, mask), Some("ip")) => primitive::ipv4_net(layer, direction, address, mask),
-            (Net::V4(address, mask), Some("arp")) => arp(primitive::arp(layer), address, mask),
-            (Net::V4(address, mask), Some("rarp")) => arp(primitive::rarp(layer), address, mask),
-            (Net::V4(address, mask), None) => primitive::ipv4_net(layer, direction, address, mask)
-                .or(arp(primitive::arp(layer), address, mask))
-                .or(arp(primitive::rarp(layer), address, mask)),
+            (Net::V4(address, mask), Some("ip")) => primitive::ipv4_net(link, direction, address, mask),
+            (Net::V4(address, mask), Some("arp")) => arp(primitive::arp(link), address, mask),
+            (Net::V4(address, mask), Some("rarp")) => arp(primitive::rarp(link), address, mask),
+            (Net::V4(address, mask), None) => primitive::ipv4_net(link, direction, address, mask)
+                .or(arp(primitive::arp(link), address, mask))
+                .or(arp(primitive::rarp(link), address, mask)),
             (Net::V6(address, mask), None | Some("ip6")) => {
-                primitive::ipv6_net(layer, direction, address, mask)
+                primitive::ipv6_net(link, direction, address, mask)
             }
             (Net::V4(..), Some("ip6")) => return Err("`ip6` has no IPv4 addresses".into()),
             (Net::V6(..), Some(name @ ("ip" | "arp" | "rarp"))) => {

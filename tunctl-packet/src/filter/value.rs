@@ -27,6 +27,9 @@ const ETHER_TYPES: &[(&str, u16)] = &[("ip", 0x0800), ("arp", 0x0806), ("rarp", 
 /// The least number that is a type, and not the length of an IEEE 802.3 frame.
 const LEAST_ETHER_TYPE: u16 = 0x0600;
 
+/// The largest number in a VLAN tag.
+const VLAN_MAX: u16 = 4095;
+
 /// The number of a protocol in IP that has this name.
 pub(super) fn named_ip_protocol(name: &str) -> Option<u8> {
     IP_PROTOCOLS.iter().find(|(known, _)| *known == name).map(|&(_, number)| number)
@@ -64,6 +67,14 @@ pub(super) fn number(text: &str) -> Option<u32> {
         None if text.len() > 1 && text.starts_with('0') => None,
         None => digits(text, 10),
     }
+}
+
+/// The number of a VLAN.
+pub(super) fn vlan(text: &str) -> Result<u16, Message> {
+    number(text)
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|number| *number <= VLAN_MAX)
+        .ok_or_else(|| format!("`{text}` is no VLAN: a number up to {VLAN_MAX}").into())
 }
 
 pub(super) fn port(text: &str) -> Result<u16, Message> {

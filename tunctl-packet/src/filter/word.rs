@@ -52,6 +52,7 @@ const NAMES: &[&str] = &[
     "src",
     "tcp",
     "udp",
+    "vlan",
     "vrrp",
 ];
 

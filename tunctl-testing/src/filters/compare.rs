@@ -18,6 +18,9 @@ const PACKETS: u64 = 1 << 32;
 /// ports.
 const LONGEST_HEADERS: usize = 14 + 60 + 4;
 
+/// As many come on top for each `vlan` in an expression.
+const TAG: usize = 4;
+
 /// What was compared.
 #[derive(Default)]
 struct Tally {
@@ -95,6 +98,7 @@ fn compare(tally: &mut Tally, layer: Layer, expression: &str, packets: &[Vec<u8>
     let theirs = Theirs {
         optimized: tcpdump::compile(layer, expression, true)?,
         plain: tcpdump::compile(layer, expression, false)?,
+        headers: LONGEST_HEADERS + TAG * expression.matches("vlan").count(),
     };
     let problem = match (ours, &theirs.plain) {
         (Ok(filter), Compiled::Program(_)) => {
@@ -118,6 +122,8 @@ fn compare(tally: &mut Tally, layer: Layer, expression: &str, packets: &[Vec<u8>
 struct Theirs {
     optimized: Compiled,
     plain: Compiled,
+    /// The bytes behind which they do not look.
+    headers: usize,
 }
 
 /// What becomes of a packet.
@@ -144,7 +150,7 @@ impl Theirs {
         match (optimized, plain) {
             (true, true) => Verdict::Keep,
             (false, false) => Verdict::Drop,
-            (_, plain) if packet.len() >= LONGEST_HEADERS => Verdict::Mistaken { plain },
+            (_, plain) if packet.len() >= self.headers => Verdict::Mistaken { plain },
             _ => Verdict::Either,
         }
     }

@@ -12,6 +12,9 @@ pub(crate) const MACS: &[[u8; 6]] =
     &[[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], [0x33, 0x33, 0, 0, 0, 1], [0xff; 6]];
 pub(crate) const PORTS: &[u16] = &[22, 53, 80, 443, 6000, 6001, 65535];
 pub(crate) const PROTOCOLS: &[u8] = &[1, 2, 6, 17, 44, 47, 50, 51, 58, 60, 103, 112, 132];
+/// The types of VLAN tags, and the numbers in them.
+pub(crate) const TAGS: &[u16] = &[0x8100, 0x88a8, 0x9100];
+pub(crate) const VLANS: &[u16] = &[0, 5, 7, 4095];
 pub(crate) const ETHER_TYPES: &[u16] =
     &[0x0800, 0x0806, 0x8035, 0x86dd, 0x88cc, 0x8100, 0x88a8, 0x8847, 0x8864, 0x0600, 0xffff];
 
@@ -70,7 +73,7 @@ impl Draw<'_> {
     }
 
     fn primitive(&mut self) -> String {
-        match self.random.below(20) {
+        match self.random.below(22) {
             0..=3 => self.abbreviation().to_owned(),
             4..=6 => self.hosts(),
             7..=8 => self.nets(),
@@ -80,6 +83,7 @@ impl Draw<'_> {
             16 => self.group().to_owned(),
             17 => format!("less {}", self.random.below(200)),
             18 => format!("greater {}", self.random.below(200)),
+            19..=20 if self.layer == Layer::Tap => self.vlan(),
             _ if self.layer == Layer::Tap => self.macs(),
             _ => self.ether_types(),
         }
@@ -187,6 +191,14 @@ impl Draw<'_> {
             octets.join(":")
         });
         format!("ether {direction}{}{values}", if direction.is_empty() { "host " } else { "" })
+    }
+
+    fn vlan(&mut self) -> String {
+        match self.random.below(3) {
+            0 => "vlan".to_owned(),
+            1 => format!("vlan {}", self.random.pick(VLANS)),
+            _ => format!("vlan {:#x}", self.random.pick(VLANS)),
+        }
     }
 
     /// One value, or some that have their qualifiers in common.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tunctl_core::Layer;
 
-use super::expressions::{ETHER_TYPES, HOSTS_V4, HOSTS_V6, MACS, PORTS, PROTOCOLS};
+use super::expressions::{ETHER_TYPES, HOSTS_V4, HOSTS_V6, MACS, PORTS, PROTOCOLS, TAGS, VLANS};
 use crate::differential::random::Random;
 
 /// The packets that kernels sent, and those that fuzzing found.
@@ -52,8 +52,10 @@ fn made(random: &mut Random, layer: Layer) -> Vec<u8> {
         return packet;
     }
     let mut frame = [*random.pick(MACS), *random.pick(MACS)].concat();
-    for _ in 0..*random.pick(&[0, 0, 0, 0, 0, 0, 1, 2]) {
-        frame.extend([0x81, 0x00, 0x00, 0x05]);
+    for _ in 0..*random.pick(&[0, 0, 0, 0, 0, 1, 1, 2, 3]) {
+        frame.extend(random.pick(TAGS).to_be_bytes());
+        let priority = if random.one_of(1, 2) { 0xe000 } else { 0 };
+        frame.extend((priority | random.pick(VLANS)).to_be_bytes());
     }
     let ether_type = if random.one_of(1, 10) { *random.pick(ETHER_TYPES) } else { ether_type };
     frame.extend(ether_type.to_be_bytes());
