@@ -20,6 +20,7 @@ expose!(
     echo_message,
     echo_reply,
     echo_responder,
+    expression,
     filter,
     framed,
     packet_info,

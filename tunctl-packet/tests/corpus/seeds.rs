@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use crate::properties::common::{
     self, fix_checksums, fragments_v4, fragments_v6, hex, offload_checksum, tcp,
 };
+use crate::properties::filter::WORDS;
 use crate::properties::repaired;
 use tunctl_packet::bpf::Instruction;
 use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Seed> {
         ("echo_message", messages()),
         ("echo_reply", requests()),
         ("echo_responder", sequences()),
+        ("expression", spelled()),
         ("filter", expressions()),
         ("framed", framed()),
         ("packet_info", packet_infos()),
@@ -57,7 +59,24 @@ fn expressions() -> Vec<Named> {
         ("frames", b"ether src 02:00:00:00:00:01 && ether dst ff-ff-ff-ff-ff-ff or ether multicast".to_vec()),
         ("groups", b"ip multicast or ip6 multicast and not broadcast".to_vec()),
         ("names", b"arp or rarp or icmp or icmp6 or igmp or pim or vrrp or ah or esp or sctp".to_vec()),
+        ("vlans", b"vlan 5 and udp or (not vlan and host 10.0.0.1)".to_vec()),
         ("lengths", b"less 100 and greater 20".to_vec()),
+    ]
+}
+
+/// Expressions of known words, each word as a byte.
+fn spelled() -> Vec<Named> {
+    let number = |word: &str| {
+        let at = WORDS.iter().position(|known| *known == word).unwrap();
+        u8::try_from(at + 1).unwrap()
+    };
+    let bytes = |text: &str| text.split(' ').map(number).collect::<Vec<_>>();
+    let packet = [&bytes("udp dst port 53")[..], &[0], &datagram(false, 53, b"query")].concat();
+    vec![
+        ("packet", packet),
+        ("hosts", bytes("src host 10.0.0.1 or fd77::1 and not ( ip6 dst net fd77::/63 )")),
+        ("nets", bytes("net 10/8 or arp net 10.0.0.2 mask 255.255.255.254 and proto \\tcp")),
+        ("vlans", bytes("ip or ( vlan 5 and portrange 6000-6010 ) and ether host 2:0:0:0:0:1")),
     ]
 }
 

@@ -9,17 +9,44 @@ use super::common::{TAP_ARP, TCP_SYN, UDP_V6, fragments_v4, hex};
 
 /// An expression, and behind a zero byte a packet.
 pub(crate) fn filter(bytes: &[u8]) {
+    let (text, packet) = split(bytes);
+    judge(&String::from_utf8_lossy(text), packet);
+}
+
+/// An expression with a byte for each of its [`WORDS`], and behind a zero byte a packet: so nearly every
+/// change of a byte makes another expression.
+pub(crate) fn expression(bytes: &[u8]) {
+    let (numbers, packet) = split(bytes);
+    let words = numbers.iter().map(|number| WORDS[usize::from(number - 1) % WORDS.len()]);
+    judge(&words.collect::<Vec<_>>().join(" "), packet);
+}
+
+/// The words of the language, and values of each kind.
+#[rustfmt::skip]
+pub(crate) const WORDS: &[&str] = &[
+    "and", "or", "not", "(", ")",
+    "ip", "ip6", "arp", "rarp", "tcp", "udp", "sctp", "icmp", "icmp6", "igmp", "pim", "vrrp", "ah", "esp",
+    "ether", "src", "dst", "host", "net", "port", "portrange", "proto", "mask", "vlan", "less", "greater",
+    "broadcast", "multicast",
+    "10.0.0.1", "10.0.0.2", "255.255.255.254", "10", "10/8", "fd77::1", "fd77::/63", "2:0:0:0:0:1",
+    "5", "53", "0x11", "6000-6010", "65535", "\\tcp", "\\ip6",
+];
+
+/// What stands in front of the first zero byte, and what behind it.
+fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     let zero = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    let text = String::from_utf8_lossy(&bytes[..zero]).into_owned();
-    let packet = bytes.get(zero + 1..).unwrap_or_default();
+    (&bytes[..zero], bytes.get(zero + 1..).unwrap_or_default())
+}
+
+fn judge(text: &str, packet: &[u8]) {
     for layer in [Layer::Tun, Layer::Tap] {
-        match Filter::parse(layer, &text) {
-            Ok(filter) => assert_agreement(&filter, &text, packet),
+        match Filter::parse(layer, text) {
+            Ok(filter) => assert_agreement(&filter, text, packet),
             Err(error) => {
                 let range = error.range();
                 assert!(text.get(range.clone()).is_some(), "{range:?} is not in {text:?}");
                 assert!(!error.message().is_empty() && !error.to_string().contains('\n'));
-                let marked = error.mark(&text);
+                let marked = error.mark(text);
                 let (shown, mark) = marked.split_once('\n').unwrap();
                 assert_eq!(shown.chars().count(), text.chars().count());
                 assert!(mark.ends_with('^') && mark.chars().count() <= shown.chars().count() + 1);
@@ -28,22 +55,35 @@ pub(crate) fn filter(bytes: &[u8]) {
     }
 }
 
-/// The tree and the program have the same verdict, and the opposite expression has the opposite one, unless
-/// the packet is cut off.
+/// The kernel's rules accept the program. The tree and the program have the same verdict, and the opposite
+/// expression has the opposite one, unless the packet is cut off.
 fn assert_agreement(filter: &Filter, text: &str, packet: &[u8]) {
     let program = filter.program();
-    assert!(program.instructions().len() <= MAX_INSTRUCTIONS);
-    let opposite = Filter::parse(filter.layer(), &format!("not ({text})")).ok();
+    assert_eq!(Program::new(program.instructions().to_vec()).as_ref(), Ok(program));
+    let parsed = |text: String| Filter::parse(filter.layer(), &text).ok();
+    let opposite = parsed(format!("not ({text})"));
+    // It cannot look behind a tag for a length, which is the whole frame's.
+    let in_vlan = parsed(format!("vlan 5 and ({text})"))
+        .filter(|filter| filter.layer() == Layer::Tap && !text.contains("less") && !text.contains("greater"));
     for packet in PACKETS.iter().map(Vec::as_slice).chain([packet]) {
         let matches = filter.matches(packet);
         assert_eq!(program.run(packet), if matches { u32::MAX } else { 0 });
         if let Some(opposite) = &opposite {
             assert!(!(matches && opposite.matches(packet)), "{text:?} and its opposite match");
         }
+        if let (Some(in_vlan), Some(tagged)) = (&in_vlan, with_tag(packet)) {
+            assert_eq!(in_vlan.matches(&tagged), matches, "{text:?} means something else in a VLAN");
+        }
     }
 }
 
-/// Packets that expressions are about, with and without a frame.
+/// The frame with a tag of VLAN 5, if it is one.
+fn with_tag(frame: &[u8]) -> Option<Vec<u8>> {
+    let (addresses, rest) = frame.split_at_checked(12)?;
+    Some([addresses, &[0x81, 0, 0, 5], rest].concat())
+}
+
+/// Packets that expressions are about, with and without a frame, and one in a VLAN.
 static PACKETS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut packets = vec![hex(TAP_ARP)];
     for whole in [hex(TCP_SYN), hex(UDP_V6), fragments_v4()[1].clone()] {
@@ -51,6 +91,7 @@ static PACKETS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         packets.push(ethernet_frame([2; 6], [4; 6], ether_type, &whole));
         packets.push(whole);
     }
+    packets.extend(with_tag(&packets[1]));
     packets
 });
 

@@ -11,7 +11,7 @@
 #[path = "../common/mod.rs"]
 pub(crate) mod common;
 mod echo;
-mod filter;
+pub(crate) mod filter;
 mod headers;
 mod layout;
 mod refusal;
@@ -20,7 +20,7 @@ mod view;
 mod vnet;
 
 pub(crate) use echo::{echo_message, echo_reply, echo_responder};
-pub(crate) use filter::{bpf, filter};
+pub(crate) use filter::{bpf, expression, filter};
 pub(crate) use headers::{address_family, framed, packet_info};
 pub(crate) use layout::repaired;
 pub(crate) use refusal::{reset, unreachable};
@@ -32,12 +32,13 @@ pub(crate) use vnet::vnet;
 pub(crate) type Property = fn(&[u8]);
 
 /// All properties, under the names of their fuzz targets and corpora.
-pub(crate) const ALL: [(&str, Property); 15] = [
+pub(crate) const ALL: [(&str, Property); 16] = [
     ("address_family", address_family),
     ("bpf", bpf),
     ("echo_message", echo_message),
     ("echo_reply", echo_reply),
     ("echo_responder", echo_responder),
+    ("expression", expression),
     ("filter", filter),
     ("framed", framed),
     ("packet_info", packet_info),
