@@ -34,6 +34,8 @@ const TUN: &[&str] = &[
     "address add fd77::1/64 dev t0",
 ];
 const TAP: &[&str] = &["tuntap add dev t0 mode tap", "link set t0 address 02:00:5e:10:00:01"];
+/// A persistent tap with packet information, so that `TUNGETIFF` says whether it has a filter.
+const TAP_WITH_INFO: &[&str] = &["tuntap add dev t0 mode tap pi"];
 const NOTHING: &[&str] = &[];
 
 const fn command(name: &'static str, before: &'static [&'static str], words: &'static str) -> Scenario {
@@ -71,6 +73,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     library("handle-properties", TUN),
     library("handle-addresses", TUN),
     library("handle-delete", TUN),
+    library("filters", TAP_WITH_INFO),
     library("adopt", TUN),
     library("destroy", TUN),
     library("observe", TUN),

@@ -1,14 +1,17 @@
 //! The library's operations, each as a program: what it does, and whether all of it succeeded.
 
 use std::io::{self, IoSlice, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tunctl_core::{
-    Adopt, CreateOptions, Error, EventWatcher, Events, Gid, Interface, InterfaceConfig, Interrupter, Queues,
-    Readiness, Result, State, TunBackend, TunDevice, Uid,
+    Adopt, CreateOptions, Error, EventWatcher, Events, Filters, Gid, Interface, InterfaceConfig, Interrupter,
+    Layer, MacFilter, Queues, Readiness, Result, State, TunBackend, TunDevice, Uid,
 };
-use tunctl_linux::{LinuxBackend, Namespace, Observer, netns};
+use tunctl_linux::{LinuxBackend, LinuxDevice, Namespace, Observer, netns};
+use tunctl_packet::Filter;
+use tunctl_sys::linux::{iff, tun};
 
 pub(crate) fn run(operation: &str) -> ExitCode {
     let outcome = match operation {
@@ -21,6 +24,7 @@ pub(crate) fn run(operation: &str) -> ExitCode {
         "handle-delete" => {
             LinuxBackend::new().interface(&name("t0")).and_then(|interface| interface.delete())
         }
+        "filters" => filters(),
         "adopt" => adopt(),
         "destroy" => destroy(),
         "observe" => observe(),
@@ -112,6 +116,34 @@ fn handle_addresses() -> Result<()> {
     let interface = LinuxBackend::new().interface(&name("t0"))?;
     let address = |text: &str| text.parse().expect("it is an address");
     interface.replace_addresses(&[address("10.1.1.2/24"), address("10.3.3.3/24"), address("fd78::1/64")])
+}
+
+/// Whether a tap has its filter is not among what iproute2 reports, so it is asked here, after each call.
+fn filters() -> Result<()> {
+    let device = LinuxBackend::new().open(&CreateOptions::tap().name("t0").packet_information(true))?;
+    let program = |text| Filter::parse(Layer::Tap, text).expect("it is an expression").program().clone();
+    let attached = device.attach_filter(&program("ip6"));
+    assert_eq!(attached.is_ok(), is_filtered(&device), "{attached:?}");
+    attached?;
+    // A second one may be lost with the first, or leave it.
+    device.attach_filter(&program("vlan 5 and arp"))?;
+    assert!(is_filtered(&device), "it was replaced");
+    let detached = device.detach_filter();
+    assert_eq!(detached.is_err(), is_filtered(&device), "{detached:?}");
+    detached?;
+    for filter in [Some(MacFilter::of([2; 6])), None] {
+        device.set_mac_filter(filter.as_ref())?;
+    }
+    device.set_filter_program(None)?;
+    device.set_steering_program(None)
+}
+
+/// Whether a tap with packet information has a classic program: then the driver leaves out `IFF_NOFILTER`,
+/// which is the same bit as `IFF_NO_PI`.
+fn is_filtered(device: &LinuxDevice) -> bool {
+    // At most one of two calls fails on purpose.
+    let request = tun::iff(device.as_fd()).or_else(|_| tun::iff(device.as_fd()));
+    request.expect("the driver answers").flags() & iff::NO_PI == 0
 }
 
 fn adopt() -> Result<()> {

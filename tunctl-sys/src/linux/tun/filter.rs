@@ -83,7 +83,8 @@ pub fn attach_filter(fd: impl DriverFd<TunDriver>, program: &[FilterInstruction]
         // attaching that queue would then report an error, although it is attached (`tun_attach`).
         Ok(_) => detach_filter(fd).map(|()| false),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(true),
-        Err(error) => Err(error),
+        // The driver has not forgotten the program. Without one, there is nothing to read again.
+        Err(error) => detach_filter(fd).and(Err(error)),
     }
 }
 
