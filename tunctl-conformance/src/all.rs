@@ -2,9 +2,9 @@
 
 use crate::{
     Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, filtering, gone,
-    indices, interface_handles, joining, lifetime, lookup, mac, mac_filtering, names, namespaces, offloads,
-    permission, persistence, queues, readiness, reading, refusal_order, renaming, replacing, segments,
-    statistics, steering, stopping, strangers, unasked, virtio_net, watching, writing,
+    indices, interface_handles, joining, lifetime, longer_headers, lookup, mac, mac_filtering, names,
+    namespaces, offloads, permission, persistence, queues, readiness, reading, refusal_order, renaming,
+    replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, watching, writing,
 };
 
 /// All cases, by subject.
@@ -34,6 +34,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         writing::cases(),
         virtio_net::cases(),
         segments::cases(),
+        longer_headers::cases(),
         statistics::cases(),
         readiness::cases(),
         stopping::cases(),

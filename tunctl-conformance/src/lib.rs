@@ -48,6 +48,7 @@ mod indices;
 mod interface_handles;
 mod joining;
 mod lifetime;
+mod longer_headers;
 mod lookup;
 mod mac;
 mod mac_filtering;

@@ -59,11 +59,16 @@ impl KernelProfile {
         ..Self::LINUX_6_12
     };
     /// Linux 6.17, the first with offloads of UDP tunnels.
-    pub const LINUX_6_17: Self =
-        Self { release: "6.17", proved_until: None, offloads: 0x1ff, ..Self::LINUX_6_12 };
+    pub const LINUX_6_17: Self = Self {
+        release: "6.17",
+        proved_until: None,
+        vnet_rules: VnetRules::LINUX_6_18,
+        offloads: 0x1ff,
+        ..Self::LINUX_6_12
+    };
     /// Linux 6.18: up to 6.18.44 at least.
     pub const LINUX_6_18: Self =
-        Self { release: "6.18", proved_until: Some([6, 18, 44]), offloads: 0x1ff, ..Self::LINUX_6_12 };
+        Self { release: "6.18", proved_until: Some([6, 18, 44]), ..Self::LINUX_6_17 };
     /// Linux 7.3: up to 7.3.4 at least. It decodes a packet to be segmented whose checksum is not left to it.
     pub const LINUX_7_3: Self = Self {
         release: "7.3",
@@ -225,6 +230,7 @@ mod tests {
             assert_eq!(profile.vnet_rules().checksum_behind_ip(), checksum, "{text}");
             assert_eq!(profile.exhausted(), exhausted, "{text}");
             assert_eq!(profile.offloads(), offloads, "{text}");
+            assert_eq!(profile.vnet_rules().tunnels(), offloads == 0x1ff, "{text}");
             let bounded = [KernelProfile::LINUX_6_12_117, KernelProfile::LINUX_7_3].contains(&profile);
             let decodes = profile == KernelProfile::LINUX_7_3;
             assert_eq!(profile.vnet_rules().decodes_segments(), decodes, "{text}");

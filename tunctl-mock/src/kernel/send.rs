@@ -145,11 +145,11 @@ impl NetDevice {
             require(length >= headers + header.len())?;
             copy(pieces, headers, &mut header);
             headers += header.len();
-            vnet_header = Some(vnet::parse(format, &header)?);
+            vnet_header = Some((vnet::parse(format, &header)?, format));
         }
         let packet = length - headers;
-        if let Some(header) = &vnet_header {
-            vnet::check_length(header, self.layer, packet, profile)?;
+        if let Some((header, format)) = &vnet_header {
+            vnet::check_length(header, *format, self.layer, packet, profile)?;
         }
         if self.layer == Layer::Tap {
             require(packet >= ETHERNET_HEADER)?;
@@ -157,8 +157,8 @@ impl NetDevice {
         if packet > MAX_PACKET {
             return Err(Unfit::TooLong);
         }
-        if let Some(header) = &vnet_header {
-            vnet::check(header, self.layer, packet, || gather(pieces, headers), profile)
+        if let Some((header, _)) = &vnet_header {
+            vnet::check(header, self.layer, &gather(pieces, headers), profile)
                 .map_err(|_| Unfit::WrongFrame)?;
         }
         // Without packet information, the IP version in the first four bits is all that says the protocol.

@@ -10,7 +10,8 @@ use crate::kernel::Result;
 /// The packet is malformed: the kernel refuses it with `EINVAL`.
 pub(super) struct Malformed;
 
-/// The header in front of a packet. What a longer one has beside the first ten bytes is not looked at.
+/// The header in front of a packet. Of a longer one, the kernel looks at the first ten bytes, and at the
+/// offsets in one of 24 bytes.
 pub(super) fn parse(format: VnetFormat, header: &[u8]) -> Result<VnetHeader, Malformed> {
     VnetHeader::parse(format, header).map(|(header, _)| header).map_err(|_| Malformed)
 }
@@ -19,26 +20,22 @@ pub(super) fn parse(format: VnetFormat, header: &[u8]) -> Result<VnetHeader, Mal
 /// These rules stand in `tunctl-packet`, where a program's own check has them too.
 pub(super) fn check_length(
     header: &VnetHeader,
+    format: VnetFormat,
     layer: Layer,
     packet: usize,
     profile: &KernelProfile,
 ) -> Result<(), Malformed> {
-    profile.vnet_rules().check_header_length(header, layer, packet).map_err(|_| Malformed)
+    let rules = profile.vnet_rules();
+    let counted = packet + rules.excess(format.length);
+    rules.check_header_length(header, layer, counted).map_err(|_| Malformed)
 }
 
-/// All rules for a header in front of a packet. The packet's bytes are asked for where the kernel decodes it.
+/// All other rules for a header in front of a packet.
 pub(super) fn check(
     header: &VnetHeader,
     layer: Layer,
-    length: usize,
-    packet: impl FnOnce() -> Vec<u8>,
+    packet: &[u8],
     profile: &KernelProfile,
 ) -> Result<(), Malformed> {
-    let rules = profile.vnet_rules();
-    let checked = if rules.decodes_segments() {
-        rules.check_packet(header, layer, &packet())
-    } else {
-        rules.check(header, layer, length)
-    };
-    checked.map_err(|_| Malformed)
+    profile.vnet_rules().check_contents(header, layer, packet).map_err(|_| Malformed)
 }

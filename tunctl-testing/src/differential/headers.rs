@@ -10,6 +10,7 @@ mod tally;
 use tunctl_conformance::{DeviceOf, Harness, Observation};
 use tunctl_core::{CreateOptions, InterfaceName, TunBackend, TunDevice};
 use tunctl_mock::KernelProfile;
+use tunctl_packet::header::HeaderKind;
 
 use crate::differential::pair::Pair;
 use crate::differential::random::Random;
@@ -73,8 +74,8 @@ fn verdicts<H: Harness>(harness: &H, drawn: &[(u64, Drawn)]) -> Vec<Verdict> {
     let mut tun = Sender::new(harness, CreateOptions::tun(), "tun0");
     let mut tap = Sender::new(harness, CreateOptions::tap(), "tap0");
     let verdicts = drawn.iter().map(|(_, drawn)| match drawn.layer {
-        tunctl_core::Layer::Tun => tun.send(drawn),
-        tunctl_core::Layer::Tap => tap.send(drawn),
+        tunctl_core::Layer::Tun => tun.send(harness, drawn),
+        tunctl_core::Layer::Tap => tap.send(harness, drawn),
     });
     let verdicts = verdicts.collect();
     // They go with their namespace, which costs no wait.
@@ -99,7 +100,11 @@ impl<H: Harness> Sender<H> {
         Self { device, observed: harness.observe(&name) }
     }
 
-    fn send(&mut self, drawn: &Drawn) -> Verdict {
+    fn send(&mut self, harness: &H, drawn: &Drawn) -> Verdict {
+        if self.device.header_kind() != HeaderKind::Vnet(drawn.format()) {
+            let set = harness.set_vnet_format(&mut self.device, drawn.format());
+            set.expect("both sides have headers").unwrap_or_else(|error| panic!("{error}"));
+        }
         let answer = Answer::of(self.device.try_send(&drawn.to_bytes()), Answer::Length);
         (answer, std::iter::from_fn(|| self.observed.take()).collect())
     }

@@ -10,10 +10,31 @@ use crate::{EtherType, Layer, Packet, ParseError, Protocol, Truncated};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GsoMismatch {
-    /// The packet is in a UDP tunnel, which this check does not decode, in a PPPoE session or behind MPLS
-    /// labels.
+    /// The packet is in a UDP tunnel, which this check does not decode or the kernel does not know, in a
+    /// PPPoE session or behind MPLS labels.
     #[error("packets in tunnels are not supported")]
     Unsupported,
+    /// The UDP tunnel is stated to be over IPv4 and over IPv6.
+    #[error("a tunnel is over IPv4 or over IPv6, not over both")]
+    TwoTunnels,
+    /// The kernel takes no packets of this type in a UDP tunnel.
+    #[error("{gso_type:?} does not go through a tunnel")]
+    TunnelType {
+        /// The type of segmentation.
+        gso_type: GsoType,
+    },
+    /// There is no room for the headers of a UDP tunnel between the stated offsets.
+    #[error(
+        "the headers of a tunnel do not begin at the bytes {outer_transport}, {inner_network} and {checksum_start}"
+    )]
+    TunnelPlace {
+        /// The offset of the outer transport's header.
+        outer_transport: u16,
+        /// The offset of the inner network's header.
+        inner_network: u16,
+        /// The offset of the inner transport's header, where the checksum starts.
+        checksum_start: u16,
+    },
     /// There is no type of segmentation with this number.
     #[error("there is no type of segmentation {number}")]
     UnknownType {
@@ -167,7 +188,7 @@ impl VnetHeader {
 
     /// Checks that the header describes the packet.
     fn check_description(&self, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
-        if self.is_tunneled_v4() || self.is_tunneled_v6() {
+        if self.is_tunneled() {
             return Err(GsoMismatch::Unsupported);
         }
         self.check_bounds(packet.len())?;

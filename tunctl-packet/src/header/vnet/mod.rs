@@ -5,6 +5,7 @@ mod format;
 mod gso;
 mod partial;
 mod rules;
+mod tunnel;
 
 pub use self::check::GsoMismatch;
 pub use self::format::{Endian, VnetFormat, VnetLength};
@@ -236,6 +237,11 @@ impl VnetHeader {
     #[doc(alias = "VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV6")]
     pub const fn is_tunneled_v6(&self) -> bool {
         self.gso & gso::TUNNEL_V6 != 0
+    }
+
+    /// Whether the packet to be segmented is in a UDP tunnel.
+    pub(crate) const fn is_tunneled(&self) -> bool {
+        self.is_tunneled_v4() || self.is_tunneled_v6()
     }
 
     /// The length of the packet's headers, including Ethernet's and the transport's, in bytes; 0 if unknown.

@@ -3,7 +3,7 @@
 use etherparse::ip_number;
 
 use super::partial::UDP_OFFSET;
-use super::{GsoMismatch, GsoType, VnetHeader};
+use super::{GsoMismatch, GsoType, VnetHeader, VnetLength, tunnel};
 use crate::ip::Ip;
 use crate::{EtherType, Layer, Protocol, Truncated};
 
@@ -12,11 +12,11 @@ pub(super) const TCP_OFFSET: u16 = 16;
 /// A segment size that has another meaning in the kernel (`GSO_BY_FRAGS`).
 pub(super) const BY_FRAGMENTS: u16 = 0xffff;
 /// The shortest network headers: IPv4 without options, IPv6 without extension headers.
-const IPV4_HEADER: u16 = 20;
-const IPV6_HEADER: u16 = 40;
+pub(super) const IPV4_HEADER: u16 = 20;
+pub(super) const IPV6_HEADER: u16 = 40;
 const TCP_HEADER: u16 = 20;
-const UDP_HEADER: u16 = 8;
-const ETHERNET_HEADER: u16 = 14;
+pub(super) const UDP_HEADER: u16 = 8;
+pub(super) const ETHERNET_HEADER: u16 = 14;
 /// The kernel stores where a checksum starts in 16 bits, from `NET_SKB_PAD` (64) bytes before the packet on,
 /// and reserves the last value (`skb_partial_csum_set`, Linux 6.18 on x86-64).
 const LAST_START: u16 = u16::MAX - 1 - 64;
@@ -46,6 +46,8 @@ const LAST_START: u16 = u16::MAX - 1 - 64;
 pub struct VnetRules {
     checksum_behind_ip: bool,
     udp_segments: Option<u16>,
+    tunnels: bool,
+    counts_unread: bool,
     decodes_segments: bool,
 }
 
@@ -65,13 +67,19 @@ impl Shape {
 
 impl VnetRules {
     /// The rules of Linux 6.1.
-    pub const LINUX_6_1: VnetRules =
-        VnetRules { checksum_behind_ip: false, udp_segments: None, decodes_segments: false };
+    pub const LINUX_6_1: VnetRules = VnetRules {
+        checksum_behind_ip: false,
+        udp_segments: None,
+        tunnels: false,
+        counts_unread: false,
+        decodes_segments: false,
+    };
     /// The rules of Linux 6.12.
     pub const LINUX_6_12: VnetRules =
-        VnetRules { checksum_behind_ip: true, udp_segments: Some(128), decodes_segments: false };
-    /// The rules of Linux 6.18.
-    pub const LINUX_6_18: VnetRules = VnetRules::LINUX_6_12;
+        VnetRules { checksum_behind_ip: true, udp_segments: Some(128), ..VnetRules::LINUX_6_1 };
+    /// The rules of Linux 6.18, and of 6.17.
+    pub const LINUX_6_18: VnetRules =
+        VnetRules { tunnels: true, counts_unread: true, ..VnetRules::LINUX_6_12 };
     /// The rules of Linux 7.3.
     pub const LINUX_7_3: VnetRules = VnetRules { decodes_segments: true, ..VnetRules::LINUX_6_18 };
 
@@ -88,20 +96,64 @@ impl VnetRules {
         self.udp_segments
     }
 
+    /// Whether the kernel takes packets to be segmented that are in a UDP tunnel.
+    #[must_use]
+    #[doc(alias = "TUN_F_UDP_TUNNEL_GSO")]
+    pub const fn tunnels(&self) -> bool {
+        self.tunnels
+    }
+
+    /// By how many bytes the stated length of headers may exceed the packet's length, in a header of this
+    /// length.
+    ///
+    /// Linux 6.18 compares it with all that it has not read yet (`__tun_vnet_hdr_get`). It reads ten bytes of
+    /// a header, and the whole one of 24 bytes, so that of one between, the rest counts as packet.
+    #[must_use]
+    pub const fn excess(&self, length: VnetLength) -> usize {
+        match length {
+            VnetLength::Buffers | VnetLength::Hash if self.counts_unread => {
+                length.bytes() - VnetLength::Basic.bytes()
+            }
+            _ => 0,
+        }
+    }
+
     /// Whether the kernel decodes a packet to be segmented whose checksum is not left to it.
     #[must_use]
     pub const fn decodes_segments(&self) -> bool {
         self.decodes_segments
     }
 
-    /// Checks a header in front of a packet: [`check`](Self::check), and where the kernel
-    /// [decodes](Self::decodes_segments) the packet, that the type of segmentation is for its transport.
+    /// Checks a header in front of a packet: [`check`](Self::check), and what the kernel looks at in the
+    /// packet itself. In a UDP tunnel, that is the version of IP that segments of UDP are in. Where the
+    /// kernel [decodes](Self::decodes_segments) the packet, the type of segmentation must be for its
+    /// transport.
     ///
     /// # Errors
     ///
-    /// Those of [`check`](Self::check); [`GsoMismatch::Malformed`]; [`GsoMismatch::Protocol`].
+    /// Those of [`check`](Self::check); [`GsoMismatch::TunnelPlace`]; [`GsoMismatch::Malformed`];
+    /// [`GsoMismatch::Protocol`].
     pub fn check_packet(&self, header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
-        self.check(header, layer, packet.len())?;
+        self.check_header_length(header, layer, packet.len())?;
+        self.check_contents(header, layer, packet)
+    }
+
+    /// The second part of [`check_packet`](Self::check_packet), by itself: what the kernel looks at when it
+    /// has a buffer for the packet. The first is [`check_header_length`](Self::check_header_length).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_packet`](Self::check_packet), but for [`GsoMismatch::HeaderLength`].
+    pub fn check_contents(
+        &self,
+        header: &VnetHeader,
+        layer: Layer,
+        packet: &[u8],
+    ) -> Result<(), GsoMismatch> {
+        self.check_rest(header, packet.len())?;
+        if header.is_tunneled() {
+            return tunnel::check_inner_version(header, packet);
+        }
         if !self.decodes_segments || header.gso_byte() == 0 || header.needs_checksum().is_some() {
             return Ok(());
         }
@@ -149,14 +201,25 @@ impl VnetRules {
     /// Checks a header in front of a packet of `length` bytes, as `__tun_vnet_hdr_get` and
     /// `__virtio_net_hdr_to_skb` do.
     ///
-    /// A header of 10 bytes has no fields for a UDP tunnel: a type that says so is
-    /// [not supported](GsoMismatch::Unsupported).
+    /// A header of less than 24 bytes has no fields for a UDP tunnel, whose offsets are then 0: a type that
+    /// says so is refused. One of 12 or 20 bytes may state a [longer](Self::excess) length of headers.
     ///
     /// # Errors
     ///
     /// [`GsoMismatch`], by cause.
     pub fn check(&self, header: &VnetHeader, layer: Layer, length: usize) -> Result<(), GsoMismatch> {
         self.check_header_length(header, layer, length)?;
+        self.check_rest(header, length)
+    }
+
+    /// What is left of [`check`](Self::check) behind the length of headers.
+    fn check_rest(&self, header: &VnetHeader, length: usize) -> Result<(), GsoMismatch> {
+        if header.is_tunneled() {
+            if !self.tunnels {
+                return Err(GsoMismatch::Unsupported);
+            }
+            tunnel::check(header)?;
+        }
         let shape = self.shape(header)?;
         let least_start = if self.checksum_behind_ip { shape.network_header } else { 0 };
         let start = match header.needs_checksum() {
@@ -234,7 +297,6 @@ impl VnetRules {
         };
         match gso_type {
             _ if header.gso_byte() == 0 => Ok(Shape::PLAIN),
-            _ if header.is_tunneled_v4() || header.is_tunneled_v6() => Err(GsoMismatch::Unsupported),
             GsoType::TcpV4 => Ok(tcp(IPV4_HEADER)),
             GsoType::TcpV6 => Ok(tcp(IPV6_HEADER)),
             GsoType::Udp => Ok(udp(None)),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tunctl_core::Layer;
-use tunctl_packet::header::{GsoType, VnetFormat, VnetHeader, VnetRules};
+use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength, VnetRules};
 
 use crate::differential::packets::{FAR, NEAR};
 use crate::differential::random::Random;
@@ -14,11 +14,12 @@ use crate::differential::seen::hex;
 pub(super) struct Drawn {
     pub(super) layer: Layer,
     pub(super) content: Content,
+    pub(super) length: VnetLength,
     pub(super) header: VnetHeader,
     pub(super) packet: Vec<u8>,
 }
 
-/// What a packet was made as; it may have been cut short since.
+/// What a packet was made as, in a tunnel the inner one; it may have been cut short since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     TcpInIpv4,
@@ -100,7 +101,8 @@ impl Kind {
     /// Whether a kernel with these rules takes any header of this type.
     pub(super) const fn is_ever_taken(self, rules: &VnetRules) -> bool {
         match self {
-            Self::UdpWithEcn | Self::Tunnel | Self::Unknown => false,
+            Self::UdpWithEcn | Self::Unknown => false,
+            Self::Tunnel => rules.tunnels(),
             Self::Udp => rules.udp_segments().is_some(),
             _ => true,
         }
@@ -115,7 +117,10 @@ impl Kind {
             Self::Udp => 5,
             Self::TcpWithEcn => *random.pick(&[0x81, 0x84]),
             Self::UdpWithEcn => 0x85,
-            Self::Tunnel => *random.pick(&[0x20, 0x40, 0x60, 0xa0]) | *random.pick(&[0, 1, 3, 4, 5]),
+            Self::Tunnel => {
+                *random.pick(&[0x20, 0x20, 0x20, 0x20, 0x40, 0x40, 0x40, 0x60, 0xa0, 0xc0])
+                    | *random.pick(&[0, 1, 1, 1, 1, 1, 3, 4, 4, 4, 5, 5, 5, 5, 6])
+            }
             Self::Unknown => *random.pick(&[2, 6, 7, 0x10, 0x1f, 0x80, 0x82]),
         }
     }
@@ -130,8 +135,12 @@ impl Drawn {
         }
     }
 
+    pub(super) const fn format(&self) -> VnetFormat {
+        VnetFormat::new(self.length, Endian::Native)
+    }
+
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let format = VnetFormat::default();
+        let format = self.format();
         let mut bytes = vec![0; format.length.bytes()];
         self.header.write(format, &mut bytes).expect("there is room for the header");
         bytes.extend(&self.packet);
@@ -141,9 +150,9 @@ impl Drawn {
 
 impl fmt::Debug for Drawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { layer, content, header, packet } = self;
+        let Self { layer, content, length, header, packet } = self;
         let start = &packet[..packet.len().min(128)];
-        write!(f, "{layer:?}, {content:?}, {} bytes: {}\n{header:?}", packet.len(), hex(start))
+        write!(f, "{layer:?}, {content:?}, {} bytes: {}\n{length:?}, {header:?}", packet.len(), hex(start))
     }
 }
 
@@ -151,20 +160,73 @@ impl fmt::Debug for Drawn {
 pub(super) fn next(random: &mut Random, rules: &VnetRules) -> Drawn {
     let layer = *random.pick(&[Layer::Tun, Layer::Tap]);
     let content = *random.pick(&Content::ALL);
-    // Types that are never taken prove little, and less often.
-    let weights = Kind::ALL.map(|kind| (if kind.is_ever_taken(rules) { 6 } else { 1 }, kind));
+    // Types that are never taken prove little, and less often. A tunnel has more that may be wrong.
+    let weights = Kind::ALL.map(|kind| match kind {
+        _ if !kind.is_ever_taken(rules) => (1, kind),
+        Kind::Tunnel => (8, kind),
+        _ => (6, kind),
+    });
     let kind = random.weighted(&weights).unwrap_or(Kind::Plain);
+    let length = length(random, kind);
+    let byte = kind.byte(random);
     let link = if layer == Layer::Tap { 14 } else { 0 };
-    let (mut packet, network) = packet(random, content);
+    let (mut packet, mut network) = packet(random, content);
+    let mut is_ipv6 = content.is_ipv6();
+    let mut tunnel = [0; 2];
+    if kind == Kind::Tunnel {
+        is_ipv6 = byte & 0x40 != 0;
+        let outer = outer_headers(is_ipv6, packet.len());
+        // The kernel expects an Ethernet header also on a tun, so that the true offsets are refused there.
+        let shift = if layer == Layer::Tun && random.one_of(5, 6) { 14 } else { 0 };
+        tunnel = [link + shift + outer.len() - OUTER_TRANSPORT, link + shift + outer.len()];
+        network += outer.len() + shift;
+        packet = [outer, packet].concat();
+    }
     if layer == Layer::Tap {
-        let ether_type = if content.is_ipv6() { [0x86, 0xdd] } else { [8, 0] };
+        let ether_type = if is_ipv6 { [0x86, 0xdd] } else { [8, 0] };
         packet = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 9], &ether_type, &packet].concat();
     }
     if random.one_of(1, 12) {
         packet.truncate(random.below(80));
     }
-    let header = header(random, kind, link + network, packet.len());
-    Drawn { layer, content, header, packet }
+    let header = header(random, byte, link + network, packet.len());
+    let [outer, inner] = tunnel.map(|at| if random.one_of(1, 16) { random.below(200) } else { at });
+    let header = match length {
+        VnetLength::Tunnel => header.with_tunnel_offsets(clamp(outer), clamp(inner)),
+        _ => header,
+    };
+    // Without a checksum to complete, no tunnel is taken.
+    let completes = kind == Kind::Tunnel && random.one_of(9, 10);
+    let header = header.with_flags(header.flags() | u8::from(completes));
+    Drawn { layer, content, length, header, packet }
+}
+
+/// The length of the header: for a tunnel mostly that which has its offsets.
+fn length(random: &mut Random, kind: Kind) -> VnetLength {
+    let is_long = kind == Kind::Tunnel && random.one_of(7, 8);
+    if is_long { VnetLength::Tunnel } else { *random.pick(&VnetLength::ALL) }
+}
+
+/// The headers of UDP, VXLAN and Ethernet between an outer IP header and an inner one.
+const OUTER_TRANSPORT: usize = 8 + 8 + 14;
+
+/// What stands in front of a packet in a tunnel: IP, UDP, VXLAN and Ethernet.
+fn outer_headers(is_ipv6: bool, inner: usize) -> Vec<u8> {
+    let number = |length: usize| u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+    let [high, low] = number(OUTER_TRANSPORT + inner);
+    let mut headers = if is_ipv6 {
+        let mut header = vec![0x60, 0, 0, 0, high, low, 17, 64];
+        for last in [2, 1] {
+            header.extend([0xfd, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        }
+        header
+    } else {
+        let [high, low] = number(20 + OUTER_TRANSPORT + inner);
+        [&[0x45, 0, high, low, 0, 0, 0, 0, 64, 17, 0, 0][..], &FAR, &NEAR].concat()
+    };
+    headers.extend([0x30, 0x39, 0x12, 0xb5, high, low, 0, 0, 8, 0, 0, 0, 0, 0, 7, 0]);
+    headers.extend([2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 7, 8, 0]);
+    headers
 }
 
 /// A packet, and the length of its network header.
@@ -222,9 +284,8 @@ fn network_header(random: &mut Random, content: Content, payload: usize) -> Vec<
 }
 
 /// A header for a packet of this length whose transport begins at `transport`.
-fn header(random: &mut Random, kind: Kind, transport: usize, length: usize) -> VnetHeader {
-    let byte = kind.byte(random);
-    let natural_offset = if matches!(byte & 0x7f, 1 | 4) { 16 } else { 6 };
+fn header(random: &mut Random, byte: u8, transport: usize, length: usize) -> VnetHeader {
+    let natural_offset = if matches!(byte & 0x1f, 1 | 4) { 16 } else { 6 };
     let transport_header = if natural_offset == 16 { 20 } else { 8 };
     let near = |edge: usize, random: &mut Random| clamp((edge + random.below(5)).saturating_sub(2));
     let any = |random: &mut Random| clamp(random.below(65_536));
@@ -256,8 +317,8 @@ fn header(random: &mut Random, kind: Kind, transport: usize, length: usize) -> V
         3..=5 => 0,
         _ => clamp(transport + transport_header),
     };
-    // 1: a checksum is to be completed; 2: it was checked.
-    let flags = *random.pick(&[0, 0, 1, 1, 1, 1, 1, 1, 2, 3, 4, 0x81]);
+    // 1: a checksum is to be completed; 2: it was checked; 8: also that of a tunnel's own UDP.
+    let flags = *random.pick(&[0, 0, 1, 1, 1, 1, 1, 1, 2, 3, 4, 9, 0x81]);
     let header = VnetHeader::default().with_checksum(start, offset).with_flags(flags).with_gso_byte(byte);
     header.with_segments(header.gso_type(), size).with_header_length(header_length)
 }

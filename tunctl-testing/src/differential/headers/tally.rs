@@ -104,8 +104,7 @@ mod tests {
     }
 
     fn by_the_rules(drawn: &Drawn) -> bool {
-        let length = drawn.packet.len();
-        VnetRules::LINUX_6_18.check(&drawn.header, drawn.layer, length).is_ok()
+        VnetRules::LINUX_6_18.check_packet(&drawn.header, drawn.layer, &drawn.packet).is_ok()
     }
 
     #[test]
