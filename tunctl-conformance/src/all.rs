@@ -3,7 +3,7 @@
 use crate::{
     Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, filtering, gone,
     indices, interface_handles, joining, lifetime, longer_headers, lookup, mac, mac_filtering, names,
-    namespaces, offloads, permission, persistence, queues, readiness, reading, refusal_order, renaming,
+    namespaces, napi, offloads, permission, persistence, queues, readiness, reading, refusal_order, renaming,
     replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, watching, writing,
 };
 
@@ -35,6 +35,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         virtio_net::cases(),
         segments::cases(),
         longer_headers::cases(),
+        napi::cases(),
         statistics::cases(),
         readiness::cases(),
         stopping::cases(),

@@ -61,6 +61,8 @@ pub enum Need {
     Namespace,
     /// Other users, so root of the machine.
     OtherUsers,
+    /// A capability that counts in the first user namespace alone, so root of the machine, and there.
+    FirstUserNamespace,
 }
 
 /// One behaviour that every backend must show.

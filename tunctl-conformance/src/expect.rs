@@ -84,6 +84,7 @@ pub(crate) mod errno {
     pub(crate) const ENODEV: i32 = 19;
     pub(crate) const EINVAL: i32 = 22;
     pub(crate) const EBADFD: i32 = 77;
+    pub(crate) const EMSGSIZE: i32 = 90;
     pub(crate) const EOPNOTSUPP: i32 = 95;
     pub(crate) const EADDRNOTAVAIL: i32 = 99;
     pub(crate) const ENOBUFS: i32 = 105;

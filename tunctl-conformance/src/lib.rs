@@ -55,6 +55,7 @@ mod mac_filtering;
 mod names;
 mod names_and_errnos;
 mod namespaces;
+mod napi;
 mod offloads;
 mod permission;
 mod persistence;

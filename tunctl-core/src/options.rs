@@ -187,6 +187,8 @@ impl CreateOptions {
     /// Whether packets from the program take the way of a network card's (NAPI): they are joined to longer
     /// ones (GRO), and handed on in batches. Off by default.
     ///
+    /// With it, a queue that is [out of service](crate::Queues::detach_queue) sends nothing: `NoQueue`.
+    ///
     /// # Platform
     ///
     /// Linux; `Unsupported` elsewhere, and where the running kernel does not know it.
@@ -197,6 +199,9 @@ impl CreateOptions {
 
     /// Whether the pieces of a vectored send become the pieces of the packet, which tests the system's own
     /// paths for such packets. It takes a tap, and includes [`napi`](Self::napi). Off by default.
+    ///
+    /// A frame then has at most 65,471 bytes and 18 pieces, else the errno is `EMSGSIZE`; none of those
+    /// behind the first one is empty or longer than 4,096 bytes, else the frame is malformed.
     ///
     /// # Platform
     ///

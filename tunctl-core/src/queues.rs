@@ -24,7 +24,8 @@ pub trait Queues: TunDevice {
     #[doc(alias = "IFF_ATTACH_QUEUE")]
     fn attach_queue(&self) -> Result<()>;
 
-    /// Takes the queue out of service: the packets in it are lost, and none come. The device still sends.
+    /// Takes the queue out of service: the packets in it are lost, and none come. The device still sends,
+    /// unless it has [`napi`](crate::CreateOptions::napi).
     ///
     /// # Errors
     ///

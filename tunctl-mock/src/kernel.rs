@@ -13,6 +13,7 @@
 //! | which queue a flow goes to (`tun_flow_update`, `tun_automq_select_queue`) | `flow.rs` |
 //! | filters of taps (`tun_attach_filter`, `run_filter`) | `filter.rs` |
 //! | packets from the program (`tun_get_user`) | `send.rs` |
+//! | frames from the program in fragments (`tun_napi_alloc_frags`) | `fragments.rs` |
 //! | virtio-net headers (`tun_vnet_hdr_get`, `virtio_net_hdr_to_skb`) | `vnet.rs` |
 //! | state, MTU, MAC address, name, namespace (`do_setlink`, `dev_change_name`) | `link.rs` |
 //! | what netlink reports unasked, and the carrier (`rtmsg_ifinfo`, `rtmsg_ifa`, `linkwatch_do_dev`) | `report.rs` |
@@ -28,6 +29,7 @@ mod address;
 mod attach;
 mod filter;
 mod flow;
+mod fragments;
 mod link;
 mod name;
 mod queue;
@@ -171,6 +173,9 @@ struct TunFile {
     /// `None` once the interface is deleted.
     interface: Option<InterfaceId>,
     detached: bool,
+    /// Whether packets from the program take the way of a network card's, and in fragments
+    /// (`tfile->napi_enabled`, `tfile->napi_frags_enabled`).
+    napi: CreateFlags,
     queue: Ring,
     /// The program that drops or cuts frames (`sk->sk_filter`).
     filter: Option<Program>,

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::{fs, io};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
@@ -95,15 +96,27 @@ pub fn conformance_cases() -> Vec<Case> {
 
 fn conformance_case(case: tunctl_conformance::Case<LinuxHarness>) -> Case {
     let name = format!("{}::{}", case.subject(), case.name());
+    let need = case.need();
     let ours = Case::new(name, move || {
+        if need == Need::FirstUserNamespace {
+            enter_without_user_namespace();
+        }
         if let Some(why) = case.run(&LinuxHarness::new()).not_applicable {
             skip(why);
         }
     });
-    match case.need() {
+    match need {
         Need::OtherUsers => ours.needs_root(),
+        Need::FirstUserNamespace => ours.needs_root().outside_namespace(),
         _ => ours,
     }
+}
+
+/// Enters a new network namespace, and stays in the first user namespace.
+fn enter_without_user_namespace() {
+    let entered = unshare(CloneFlags::CLONE_NEWNET);
+    entered.unwrap_or_else(|errno| panic!("enter a network namespace: {errno}"));
+    sysfs::mount_for_thread();
 }
 
 impl Harness for LinuxHarness {

@@ -33,6 +33,10 @@ pub(crate) fn send(errno: Errno, layer: Layer, headers: HeaderKind, length: usiz
             Reason::new(Cause::Down).with_remedy("Bring it up first, for instance by: ip link set NAME up.")
         }
         Errno::ENOBUFS => Reason::new(Cause::NoBuffers),
+        // `tun_get_user`, Linux 6.18. Without NAPI, such a queue can send.
+        Errno::EBUSY => Reason::new(Cause::NoQueue)
+            .with_detail("its queue is out of service, and so cannot send with NAPI")
+            .with_remedy("Attach the queue first."),
         Errno::EINVAL if length < least => {
             Reason::new(Cause::TooShort).with_detail(too_short(layer, headers, length)).with_remedy(
                 "A write is one whole packet, beginning with the headers that the device was created with.",

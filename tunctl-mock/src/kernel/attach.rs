@@ -57,7 +57,7 @@ impl Kernel {
             None if name.is_some_and(|name| is_loopback(&name)) => return Err(other_kind(wanted.flags)),
             None => self.register(wanted)?,
         };
-        let file = self.open_file(id)?;
+        let file = self.open_file(id, wanted.flags & (CreateFlags::NAPI | CreateFlags::NAPI_FRAGS))?;
         let device = self.interfaces.get_mut(&id).ok_or(NO_DEVICE)?;
         device.attached.push(file);
         // The first queue of an interface sets its headers, and switches the carrier on. A further queue
@@ -209,14 +209,14 @@ impl Kernel {
         index.get() != super::LOOPBACK_INDEX && !self.interfaces.values().any(taken)
     }
 
-    fn open_file(&mut self, id: InterfaceId) -> Result<FileId> {
+    fn open_file(&mut self, id: InterfaceId, napi: CreateFlags) -> Result<FileId> {
         let size = self.device(id).map_or(0, |device| device.link.queue_length);
         if size > MAX_RING_SIZE {
             return Err(Errno::ENOMEM.reason(Cause::Other));
         }
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let file =
-            Some(TunFile { interface: Some(id), detached: false, queue: Ring::new(size), filter: None });
+        let queue = Ring::new(size);
+        let file = Some(TunFile { interface: Some(id), detached: false, napi, queue, filter: None });
         match self.files.iter().position(Option::is_none) {
             Some(free) => {
                 self.files[free] = file;

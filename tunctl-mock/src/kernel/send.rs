@@ -9,7 +9,7 @@ use tunctl_packet::header::VnetFormat;
 use super::flow::Flow;
 use super::receive::ether_type;
 use super::vnet::Malformed;
-use super::{FileId, InterfaceId, Kernel, NetDevice, vnet};
+use super::{FileId, InterfaceId, Kernel, NetDevice, fragments, vnet};
 use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
 
@@ -23,6 +23,9 @@ pub(super) const ETHERNET_HEADER: usize = 14;
 /// and `MAX_SKB_FRAGS` pieces of 32 KiB. When its memory is in small pieces, the kernel refuses shorter ones.
 const MAX_PACKET: usize = (4 << 20) - 64 - 320 + 17 * (32 << 10);
 
+/// The way that packets take with NAPI ends with the queue's service (`tun_get_user`, Linux 6.18).
+const OUT_OF_SERVICE: Reason = Errno::EBUSY.reason(Cause::NoQueue);
+
 /// Why a packet is refused, in whatever state the interface is.
 enum Unfit {
     /// Before there is a buffer for it, which no counter shows.
@@ -34,6 +37,8 @@ enum Unfit {
     OtherProtocol,
     /// There is no buffer that long (`rx_dropped`).
     TooLong,
+    /// It cannot be put together from fragments (`rx_dropped`).
+    Fragments(fragments::Unfit),
 }
 
 impl From<Malformed> for Unfit {
@@ -55,11 +60,13 @@ impl Kernel {
     /// The program writes one packet (`tun_get_user`).
     pub(crate) fn send(&mut self, file: FileId, pieces: &[IoSlice<'_>]) -> Result<Sent> {
         let profile = self.profile;
+        let open = self.file(file).map(|open| (open.napi, open.detached));
+        let (napi, detached) = open.unwrap_or((CreateFlags::empty(), false));
         let device = self.attached_mut(file)?;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // `tun_get_user` looks at the state last, so a malformed packet is refused as such also while the
         // interface is down.
-        let headers = match device.check(pieces, &profile) {
+        let headers = match device.check(pieces, napi.contains(CreateFlags::NAPI_FRAGS), &profile) {
             Ok(headers) => headers,
             Err(unfit) => return Err(device.refuse(unfit, length)),
         };
@@ -67,9 +74,12 @@ impl Kernel {
             device.statistics.from_program.dropped += 1;
             return Err(Errno::EIO.reason(Cause::Down));
         }
+        if detached && napi.contains(CreateFlags::NAPI) {
+            return Err(OUT_OF_SERVICE);
+        }
         count(&mut device.statistics.from_program, length - headers);
         // To the kernel this is a packet that arrives: the MTU bounds what it sends, not what it receives. A
-        // detached queue can send too, since only its receiving side is out of service.
+        // detached queue can send too, since only its receiving side is out of service, but for NAPI.
         let (id, packet) = (device.id, gather(pieces, headers));
         self.steer(id, file, pieces, &packet);
         Ok(Sent { from: id, packet, length })
@@ -125,13 +135,23 @@ impl NetDevice {
                 counters.dropped += 1;
                 return Errno::ENOBUFS.reason(Cause::NoBuffers);
             }
+            Unfit::Fragments(fragments::Unfit::OddPiece) => counters.dropped += 1,
+            Unfit::Fragments(fragments::Unfit::TooLong) => {
+                counters.dropped += 1;
+                return Errno::EMSGSIZE.reason(Cause::Other);
+            }
         }
         let too_short = length < self.least_length();
         Errno::EINVAL.reason(if too_short { Cause::TooShort } else { Cause::MalformedPacket })
     }
 
     /// The rules in the order of `tun_get_user`. Returns the length of the headers in front of the packet.
-    fn check(&self, pieces: &[IoSlice<'_>], profile: &KernelProfile) -> Result<usize, Unfit> {
+    fn check(
+        &self,
+        pieces: &[IoSlice<'_>],
+        in_fragments: bool,
+        profile: &KernelProfile,
+    ) -> Result<usize, Unfit> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut headers = 0;
         if self.has_packet_information() {
@@ -154,7 +174,9 @@ impl NetDevice {
         if self.layer == Layer::Tap {
             require(packet >= ETHERNET_HEADER)?;
         }
-        if packet > MAX_PACKET {
+        if in_fragments {
+            fragments::check(pieces, headers, vnet_header.is_some()).map_err(Unfit::Fragments)?;
+        } else if packet > MAX_PACKET {
             return Err(Unfit::TooLong);
         }
         if let Some((header, _)) = &vnet_header {

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tunctl_conformance::Need;
 use tunctl_mock::conformance::MockHarness;
 
 use crate::differential::message::Message;
@@ -87,7 +88,9 @@ fn named_refusals() -> (BTreeSet<(String, String)>, Vec<String>) {
     let (mut named, mut failures) = (BTreeSet::new(), Vec::new());
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    for case in tunctl_conformance::cases::<MockHarness>() {
+    // The comparison is in another user namespace, and cannot meet what takes the first one.
+    let cases = tunctl_conformance::cases::<MockHarness>().into_iter();
+    for case in cases.filter(|case| case.need() != Need::FirstUserNamespace) {
         match catch_unwind(AssertUnwindSafe(|| case.run(&fresh_model()))) {
             Ok(outcome) => named.extend(
                 outcome

@@ -367,6 +367,12 @@ fn send_in_too_many_pieces() -> Error {
     refused(tun("tun0").try_send_vectored(&[IoSlice::new(&[0x45]); 1025]))
 }
 
+fn send_from_a_detached_queue() -> Error {
+    let device = create(multi().napi(true).up(), "tun0");
+    device.detach_queue().unwrap();
+    refused(device.send(&[0x45; 20]))
+}
+
 fn sending() -> Vec<Row> {
     const EINVAL: &[Errno] = &[Errno::EINVAL];
     let sending = |errnos, when, reason, provoke| here(Operation::Send, errnos, when, reason, provoke);
@@ -402,6 +408,12 @@ fn sending() -> Vec<Row> {
                 (packet[1], packet[10]) = (0x7f, 0x45);
                 send(CreateOptions::tun().vnet_header(true), &packet)
             },
+        ),
+        sending(
+            &[Errno::EBUSY],
+            "with NAPI, its queue is out of service",
+            (Cause::NoQueue, "Attach the queue first"),
+            send_from_a_detached_queue,
         ),
         sending(
             EINVAL,
