@@ -239,4 +239,12 @@ fn a_device_switches_the_carrier_without_the_capability<H: Harness>(harness: &H)
         refused_with(found.set_carrier(true), Cause::MissingCapability, errno::EPERM);
     });
     assert_carrier(harness, "tun0", false);
+    // What is lacking then is a queue in service, and not a capability.
+    let queue = create(harness, CreateOptions::tun().multi_queue(true), "many");
+    let Some(detached) = harness.set_queue(&queue, false) else { return not_applicable(NO_QUEUES) };
+    detached.unwrap();
+    queue.interface().set_carrier(false).unwrap();
+    harness.as_caller(4001, 4001, false, &mut || {
+        refused_with(queue.interface().set_carrier(true), Cause::NoQueue, errno::EPERM);
+    });
 }

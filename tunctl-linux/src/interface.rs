@@ -13,8 +13,8 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use tunctl_core::{
-    Changes, Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    Layer, MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
+    Cause, Changes, Error, Holders, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
+    InterfaceName, Layer, MacAddress, Mtu, Operation, Reason, Result, State, Statistics,
 };
 use tunctl_sys::linux::netlink::ifla;
 use tunctl_sys::linux::tun::{self, TunFile};
@@ -248,6 +248,10 @@ impl LinuxInterface {
         let context = self.netlink.caller();
         let reason = match (errno, operation) {
             (Errno::EACCES, Operation::AddAddress) => remedy::ipv6_is_off(&self.name),
+            // By a descriptor it takes no capability: the answer is the driver's (tun_net_change_carrier).
+            (Errno::EPERM, Operation::SetCarrier) if self.descriptor.upgrade().is_some() => {
+                Reason::new(Cause::NoQueue)
+            }
             _ => remedy::configure(errno, operation, &context),
         };
         self.named(reason.with_errno(errno as i32).of(operation))
