@@ -1,13 +1,16 @@
 //! The next operation of a sequence: at random, but with an eye on what is there, so that most meet an open
 //! device.
 
-use tunctl_core::{CreateFlags, Layer, MacFilter, Readiness, State};
+use tunctl_core::{CreateFlags, Layer, MacFilter, Offloads, Readiness, State};
 use tunctl_packet::Filter;
+use tunctl_packet::header::{VnetFormat, VnetLength};
 
 use crate::differential::interface_call::InterfaceCall;
 use crate::differential::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::differential::packets;
-use crate::differential::pools::{IDS, INDICES, NAMES, ODD_NAMES, OFFLOADS, PATTERNS, UNMAPPED, address};
+use crate::differential::pools::{
+    ENDIANS, IDS, INDICES, NAMES, ODD_NAMES, OFFLOADS, PATTERNS, UNMAPPED, VNET_LENGTHS, address,
+};
 use crate::differential::random::Random;
 use crate::differential::world::{Held, Known, View};
 use crate::programs;
@@ -89,7 +92,8 @@ fn crowd(random: &mut Random, view: &View, slot: usize) -> Option<Op> {
     Some(Op::Crowd { slot, flags: held.flags & !CreateFlags::TUN_EXCL.bits(), name })
 }
 
-/// A layer, and each of the others now and then.
+/// A layer, and each of the others now and then. Not `NAPI_FRAGS`: it takes the capability in the first user
+/// namespace, and the comparison is in another, where it has other users.
 fn flags(random: &mut Random) -> u16 {
     let mut flags = if random.one_of(1, 2) { CreateFlags::TUN } else { CreateFlags::TAP };
     for (flag, times) in [
@@ -98,6 +102,8 @@ fn flags(random: &mut Random) -> u16 {
         (CreateFlags::MULTI_QUEUE, 4),
         (CreateFlags::ONE_QUEUE, 1),
         (CreateFlags::TUN_EXCL, 1),
+        (CreateFlags::NAPI, 2),
+        (CreateFlags::NO_CARRIER, 1),
     ] {
         flags.set(flag, random.one_of(times, 10));
     }
@@ -138,10 +144,10 @@ fn device(random: &mut Random, view: &View) -> Op {
             Op::Send { slot, packet, cuts }
         }
         26..=47 => Op::Receive { slot, room: room(random, readable), patience: patience(random) },
-        48..=51 if flags.contains(CreateFlags::VNET_HDR) || random.one_of(1, 8) => match random.below(3) {
-            0 => Op::Offloads { slot },
-            _ => Op::SetOffloads { slot, offloads: *random.pick(OFFLOADS) },
-        },
+        48..=53 if flags.contains(CreateFlags::VNET_HDR) => {
+            offloads(random, slot, held.map_or(0, |held| held.vnet))
+        }
+        48..=51 if random.one_of(1, 8) => offloads(random, slot, 0),
         48..=54 => {
             let count = if random.one_of(1, 20) { 1023 + random.below(3) } else { random.below(4) };
             let rooms = (0..count).map(|_| room(random, readable) / 2).collect();
@@ -166,6 +172,23 @@ fn device(random: &mut Random, view: &View) -> Op {
         94..=95 => Op::HandOver { slot },
         96..=97 => Op::Close { slot },
         _ => Op::Destroy { slot },
+    }
+}
+
+/// Offloads and the header that says what is left to do, which now has so many bytes.
+fn offloads(random: &mut Random, slot: usize, vnet: usize) -> Op {
+    match random.below(4) {
+        0 => Op::Offloads { slot },
+        1 => {
+            let format = VnetFormat::new(*random.pick(VNET_LENGTHS), *random.pick(ENDIANS));
+            Op::SetVnetFormat { slot, format }
+        }
+        // Those of tunnels need the longest header.
+        _ if vnet == VnetLength::Tunnel.bytes() && random.one_of(1, 2) => Op::SetOffloads {
+            slot,
+            offloads: *random.pick(&[Offloads::UDP_TUNNEL, Offloads::UDP_TUNNEL_CHECKSUM]),
+        },
+        _ => Op::SetOffloads { slot, offloads: *random.pick(OFFLOADS) },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tunctl_core::{MacFilter, Offloads, Operation, Readiness};
 use tunctl_packet::bpf::Program;
+use tunctl_packet::header::VnetFormat;
 
 use crate::differential::interface_call::InterfaceCall;
 
@@ -87,6 +88,11 @@ pub(crate) enum Op {
     },
     Offloads {
         slot: usize,
+    },
+    /// Another virtio-net header, unless another device of the interface is open: that one would not know.
+    SetVnetFormat {
+        slot: usize,
+        format: VnetFormat,
     },
     /// `attach_filter`, or `detach_filter`.
     Filter {
@@ -213,6 +219,7 @@ impl Op {
             Self::Queue { attached: false, .. } => Operation::DetachQueue,
             Self::SetOffloads { .. } => Operation::SetOffloads,
             Self::Offloads { .. } => Operation::Inspect,
+            Self::SetVnetFormat { .. } => Operation::SetVnetFormat,
             Self::Filter { program: Some(_), .. } => Operation::AttachFilter,
             Self::Filter { program: None, .. } => Operation::DetachFilter,
             Self::MacFilter { .. } => Operation::SetMacFilter,
@@ -262,6 +269,7 @@ impl Op {
             | Self::Queue { slot, .. }
             | Self::SetOffloads { slot, .. }
             | Self::Offloads { slot }
+            | Self::SetVnetFormat { slot, .. }
             | Self::Filter { slot, .. }
             | Self::MacFilter { slot, .. }
             | Self::Reply { slot, .. }

@@ -32,7 +32,7 @@ pub(crate) fn to_send(random: &mut Random, flags: CreateFlags, vnet: usize) -> V
     }
     if flags.contains(CreateFlags::VNET_HDR) != confused {
         packet.extend(vnet_header(random, body.len()));
-        // What a longer header has more is not looked at.
+        // What a longer header has more is looked at in front of a packet in a tunnel.
         packet.extend(random.bytes(vnet.saturating_sub(10)));
     }
     packet.extend(body);

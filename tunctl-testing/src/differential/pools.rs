@@ -1,6 +1,7 @@
 //! The values that sequences are made of: few of each, so that they meet again.
 
 use tunctl_core::Offloads;
+use tunctl_packet::header::{Endian, VnetLength};
 
 use crate::differential::random::Random;
 
@@ -19,9 +20,22 @@ pub(crate) const ODD_NAMES: &[&str] = &["lo", "lo", "all", "default", "a:b", "x 
 /// never comes back.
 pub(crate) const ODD_NEW_NAMES: &[&str] = &["lo", "a:b", "x y", "..", "a%"];
 pub(crate) const PATTERNS: &[&str] = &["t%d", "a%d", "%d"];
-/// Not those of UDP tunnels, which need a longer header than the comparison uses.
-pub(crate) const OFFLOADS: &[Offloads] =
-    &[Offloads::NONE, Offloads::CHECKSUM, Offloads::TSO4, Offloads::TSO, Offloads::TSO_ECN, Offloads::USO];
+pub(crate) const OFFLOADS: &[Offloads] = &[
+    Offloads::NONE,
+    Offloads::CHECKSUM,
+    Offloads::TSO4,
+    Offloads::TSO,
+    Offloads::TSO_ECN,
+    Offloads::USO,
+    Offloads::UDP_TUNNEL,
+    Offloads::UDP_TUNNEL_CHECKSUM,
+];
+/// The longest one more often, which offloads of tunnels need.
+pub(crate) const VNET_LENGTHS: &[VnetLength] =
+    &[VnetLength::Basic, VnetLength::Buffers, VnetLength::Hash, VnetLength::Tunnel, VnetLength::Tunnel];
+/// Few kernels know the order of a machine that is not this one's.
+pub(crate) const ENDIANS: &[Endian] =
+    &[Endian::Native, Endian::Native, Endian::Native, Endian::Little, Endian::Big];
 /// That of `lo`, and some that a kernel does not come to by itself.
 pub(crate) const INDICES: &[u32] = &[1, 141, 4077];
 pub(crate) const IDS: &[u32] = &[0, 4001, 4002];

@@ -97,6 +97,10 @@ impl Writer {
                 self.line(&format!("let mut buffers = {rooms:?}.map(|room: usize| vec![0; room]);"));
                 self.call(op, answer);
             }
+            (Op::SetVnetFormat { slot, .. }, _) => {
+                self.line(&format!("let mut d{slot} = d{slot};"));
+                self.call(op, answer);
+            }
             _ => self.call(op, answer),
         }
     }

@@ -113,7 +113,7 @@ fn simpler(op: &Op) -> Vec<Op> {
 
 /// The optional flags that are set. (The layer is no option.)
 fn single_bits(flags: u16) -> impl Iterator<Item = u16> {
-    [0x0100, 0x2000, 0x4000, 0x8000].into_iter().filter(move |bit| flags & bit != 0)
+    [0x0010, 0x0040, 0x0100, 0x2000, 0x4000, 0x8000].into_iter().filter(move |bit| flags & bit != 0)
 }
 
 fn shorter(packet: &[u8]) -> Vec<Vec<u8>> {

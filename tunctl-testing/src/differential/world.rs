@@ -149,6 +149,7 @@ impl<H: Harness> World<H> {
                 None => Answer::Absent,
             },
             Op::Destroy { slot } => self.destroy(*slot),
+            Op::SetVnetFormat { slot, format } => self.set_vnet_format(*slot, *format),
             Op::Interface { on, call } => match self.interface(on) {
                 Ok(interface) => call.perform(&interface),
                 Err(answer) => answer,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use tunctl_core::{InterfaceName, MacFilter, NamePattern};
 use tunctl_packet::bpf::Program;
+use tunctl_packet::header::VnetFormat;
 
 use crate::differential::op::{On, Op, Patience, Verb};
 
@@ -54,6 +55,9 @@ pub(super) fn expression(op: &Op) -> String {
             let bits = offloads.bits();
             format!("harness.set_offloads(&d{slot}, Offloads::from_bits({bits:#x}).unwrap()).unwrap()")
         }
+        Op::SetVnetFormat { slot, format } => {
+            format!("harness.set_vnet_format(&mut d{slot}, {}).unwrap()", vnet_format(*format))
+        }
         Op::Offloads { slot } => format!("harness.offloads(&d{slot}).unwrap()"),
         Op::Filter { slot, program } => {
             let program = program.as_ref().map_or_else(|| "None".to_owned(), literal_program);
@@ -84,6 +88,10 @@ pub(super) fn expression(op: &Op) -> String {
 fn literal_program(program: &Program) -> String {
     let instructions = program.instructions();
     format!("Some(&{{ use tunctl_packet::bpf::*; Program::new(vec!{instructions:?}).unwrap() }})")
+}
+
+fn vnet_format(VnetFormat { length, endian }: VnetFormat) -> String {
+    format!("{{ use tunctl_packet::header::*; VnetFormat::new(VnetLength::{length:?}, Endian::{endian:?}) }}")
 }
 
 fn mac_filter(filter: &MacFilter) -> String {
@@ -153,6 +161,17 @@ fn array(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tunctl_packet::header::{Endian, VnetLength};
+
+    #[test]
+    fn another_header_is_told_whole() {
+        let format = VnetFormat::new(VnetLength::Tunnel, Endian::Little);
+        assert_eq!(
+            expression(&Op::SetVnetFormat { slot: 2, format }),
+            "harness.set_vnet_format(&mut d2, { use tunctl_packet::header::*; \
+             VnetFormat::new(VnetLength::Tunnel, Endian::Little) }).unwrap()"
+        );
+    }
 
     #[test]
     fn long_runs_of_bytes_are_told_in_short() {

@@ -9,6 +9,7 @@ use tunctl_core::{
     NamePattern, TunBackend, TunDevice, Uid,
 };
 use tunctl_packet::bpf::{Instruction, Program};
+use tunctl_packet::header::VnetFormat;
 
 use super::{Slot, World};
 use crate::differential::op::{Op, Patience, Verb};
@@ -89,6 +90,20 @@ impl<H: Harness> World<H> {
             }
             answer
         })
+    }
+
+    /// Not while another device of the interface is open, which would go on with the format that it knows.
+    pub(super) fn set_vnet_format(&mut self, slot: usize, format: VnetFormat) -> Answer {
+        let indices =
+            self.slots.each_ref().map(|slot| slot.as_ref().map(|slot| slot.device.interface().index()));
+        let is_alone = indices.iter().filter(|index| **index == indices[slot]).count() == 1;
+        let Some(Slot { device, .. }) = self.slots[slot].as_mut().filter(|_| is_alone) else {
+            return Answer::Absent;
+        };
+        match self.harness.set_vnet_format(device, format) {
+            Some(outcome) => Answer::of(outcome, |()| Answer::Done),
+            None => Answer::Absent,
+        }
     }
 
     pub(super) fn destroy(&mut self, slot: usize) -> Answer {
