@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use tunctl_core::{Cause, Operation, Reason, Result};
-use tunctl_sys::linux::inherited::{FIRST, take_tun};
+use tunctl_sys::exec::FIRST;
+use tunctl_sys::linux::inherited::take_tun;
 
 use crate::{errno, remedy};
 

@@ -10,6 +10,7 @@
 //! | [`linux`] | Linux: numbers and layouts (on every host), the calls (only there) |
 //! | [`bsd`] | the BSD systems and macOS: numbers and layouts (on every host), the calls (only there) |
 //! | `signal` | what the process does at a signal, on any Unix system |
+//! | `exec` | what a program is started with, on any Unix system |
 //!
 //! # Safety policy
 //!
@@ -27,6 +28,8 @@
 //!   `libc`'s own where it has them.
 
 pub mod bsd;
+#[cfg(unix)]
+pub mod exec;
 pub mod ioctl;
 pub mod linux;
 #[cfg(unix)]

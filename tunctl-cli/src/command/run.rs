@@ -10,7 +10,7 @@ use tunctl::{
     CreateFlags, CreateOptions, Interface, InterfaceConfig, InterfaceInfo, Layer, NamePattern, Native,
     NativeDevice, TunBackend, TunDevice,
 };
-use tunctl_sys::linux::inherited;
+use tunctl_sys::exec;
 
 use super::advice::patiently;
 use super::arguments::AddressArgument;
@@ -29,8 +29,8 @@ pub(super) struct Run {
     /// The interface, or a pattern such as vpn%d for a new one
     name: NamePattern,
     /// The number of the descriptor. With another one than 3, no variables are set
-    #[arg(long, value_name = "NUMBER", default_value_t = inherited::FIRST,
-        value_parser = clap::value_parser!(i32).range(i64::from(inherited::FIRST)..1024))]
+    #[arg(long, value_name = "NUMBER", default_value_t = exec::FIRST,
+        value_parser = clap::value_parser!(i32).range(i64::from(exec::FIRST)..1024))]
     fd: i32,
     #[command(flatten)]
     kind: Kind,
@@ -58,7 +58,7 @@ impl Run {
         let mut program = Command::new(&self.program[0]);
         program.args(&self.program[1..]);
         self.announce(&mut program, &device)?;
-        inherited::become_program(program, OwnedFd::from(device), self.fd, |error| {
+        exec::become_program(program, OwnedFd::from(device), self.fd, |error| {
             complain(&format_args!("run {}: {error}", self.program[0].display()));
             if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED }
         })
@@ -100,7 +100,7 @@ impl Run {
     /// number as it becomes the program.
     fn announce(&self, program: &mut Command, device: &NativeDevice) -> Outcome {
         let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
-        if self.fd != inherited::FIRST {
+        if self.fd != exec::FIRST {
             // Those of this process's own supervisor mean other descriptors.
             for variable in variables {
                 program.env_remove(variable);

@@ -1,4 +1,4 @@
-//! Descriptors that a program is started with, by number: taken over, and passed on. Manual page:
+//! Descriptors that a program is started with, by number, and that it takes over. Manual page:
 //! `sd_listen_fds(3)`.
 #![allow(
     unsafe_code,
@@ -7,17 +7,12 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{self, Command};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use super::tun::TunDriver;
+use crate::exec::FIRST;
 use crate::ioctl::Driver;
-
-/// The first descriptor that a supervisor passes on.
-#[doc(alias = "SD_LISTEN_FDS_START")]
-pub const FIRST: c_int = 3;
 
 /// Takes over a descriptor of the TUN driver with which the program was started, and makes it close-on-exec.
 ///
@@ -54,43 +49,10 @@ pub fn take_tun(number: c_int) -> io::Result<Option<OwnedFd>> {
     Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
-/// Becomes a program that starts with a descriptor of this number, [`FIRST`] or more; whatever this process
-/// has under that number is closed. No signal is blocked in it.
-///
-/// If it cannot be started, `failed` gets the error, and the process exits with the status that it returns.
-/// It may use no descriptor but the standard streams.
-#[doc(alias = "execve")]
-pub fn become_program(
-    mut command: Command,
-    fd: OwnedFd,
-    number: c_int,
-    failed: impl FnOnce(&io::Error) -> c_int,
-) -> ! {
-    let place = move || {
-        if number < FIRST {
-            return Err(io::Error::from_raw_os_error(libc::EBADF));
-        }
-        let placed = if fd.as_raw_fd() == number {
-            // SAFETY: the request takes an integer.
-            unsafe { libc::fcntl(number, libc::F_SETFD, 0) }
-        } else {
-            // SAFETY: dup2(2) takes integers. What it closes under the number is used by nobody afterwards:
-            // the process becomes another program, or calls `failed`, which uses none, and exits.
-            unsafe { libc::dup2(fd.as_raw_fd(), number) }
-        };
-        if placed < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    };
-    super::process::unblock_signals(&mut command);
-    // SAFETY: this runs in the process that calls exec below, and not between a fork and an exec. It makes
-    // one system call, allocates nothing and takes no lock.
-    unsafe { command.pre_exec(place) };
-    let error = command.exec();
-    process::exit(failed(&error))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::os::fd::AsRawFd;
 
     use super::*;
 

@@ -1,17 +1,10 @@
-//! Processes: a copy of this one, the programs that it starts, and the capabilities of a thread.
-#![allow(
-    unsafe_code,
-    reason = "fork(2), what runs between it and execve(2), and capset(2) have no safe wrappers"
-)]
+//! Processes: a copy of this one, and the capabilities of a thread.
+#![allow(unsafe_code, reason = "fork(2), what runs after it, and capset(2) have no safe wrappers")]
 
 use std::ffi::{c_int, c_long};
 use std::fs;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::Command;
-use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -67,28 +60,6 @@ pub fn generation() -> u32 {
         unsafe { libc::pthread_atfork(None, None, Some(count)) };
     });
     GENERATION.load(Ordering::Relaxed)
-}
-
-/// Makes a program start with no signal blocked, whichever signals the starting thread has blocked.
-///
-/// The standard library passes the signal mask on, and a program that does not expect one could not be
-/// interrupted.
-#[doc(alias = "sigprocmask")]
-pub fn unblock_signals(command: &mut Command) {
-    let unblock = || {
-        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: sigemptyset() writes one whole set, for which there is room at the address.
-        unsafe { libc::sigemptyset(none.as_mut_ptr()) };
-        // SAFETY: sigprocmask() reads the set, which is initialised above; as the third argument is null, it
-        // writes nothing.
-        match unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    };
-    // SAFETY: between fork and exec the closure makes two calls that POSIX lists as async-signal-safe, and
-    // reads errno; it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(unblock) };
 }
 
 /// The number of the capability to become any group.
@@ -211,6 +182,8 @@ pub fn is_same_file((pid, fd): (u32, c_int), (other_pid, other_fd): (u32, c_int)
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
 
     use super::*;
 

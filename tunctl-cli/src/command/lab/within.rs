@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tunctl::linux::LinuxDevice;
-use tunctl_sys::linux::process::unblock_signals;
+use tunctl_sys::exec::unblock_signals;
 use tunctl_sys::signal::set_default;
 
 use super::DEVICE;
