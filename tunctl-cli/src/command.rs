@@ -12,7 +12,6 @@ mod doctor;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod duration;
 mod ending;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod events;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod features;
@@ -32,7 +31,6 @@ mod output;
 mod packets;
 mod properties;
 mod reports;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod run;
 mod set;
 mod shortage;
@@ -108,11 +106,9 @@ enum Command {
     Features(features::Features),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Watch(watch::Watch),
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     Events(events::Events),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     Run(run::Run),
 }
 
@@ -164,11 +160,9 @@ fn run(arguments: Arguments) -> Outcome<ExitCode> {
         Command::Features(features) => features.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Watch(watch) => watch.run(backend)?,
-        #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Events(events) => events.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Lab(lab) => return lab.run(),
-        #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Run(run) => run.run(backend)?,
     }
     Ok(ExitCode::SUCCESS)

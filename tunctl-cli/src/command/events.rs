@@ -7,7 +7,6 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
-use tunctl::linux::LinuxWatcher;
 use tunctl::{
     EventWatcher, Events as _, InterfaceChange, InterfaceEvent, InterfaceName, Native, TunBackend,
     WatchedInterface,
@@ -68,7 +67,9 @@ fn print_line(event: &InterfaceEvent) -> io::Result<()> {
 
 /// Waits for an event or a signal, and for the reader of the output to leave: a program that prints rarely
 /// would otherwise stay for long.
-fn wait(watcher: &LinuxWatcher, signals: &Signals) -> Outcome {
+fn wait(watcher: &impl EventWatcher, signals: &Signals) -> Outcome {
+    /// A pipe without a reader: an error on Linux, and a hang-up on the other systems.
+    const NO_READER: PollFlags = PollFlags::POLLERR.union(PollFlags::POLLHUP);
     let output = io::stdout();
     let entry = |fd, events| PollFd::new(fd, events);
     let fds: [BorrowedFd<'_>; 3] = [watcher.as_fd(), signals.as_fd(), output.as_fd()];
@@ -77,10 +78,12 @@ fn wait(watcher: &LinuxWatcher, signals: &Signals) -> Outcome {
         entry(fds[1], PollFlags::POLLIN),
         entry(fds[2], PollFlags::empty()),
     ];
-    match poll(&mut fds, PollTimeout::NONE) {
-        Ok(_) if fds[2].revents().is_some_and(|events| events.contains(PollFlags::POLLERR)) => {
-            Err(Failure::Output(io::ErrorKind::BrokenPipe.into()))
-        }
+    let reports = |fd: &PollFd<'_>, what| fd.revents().is_some_and(|events| events.intersects(what));
+    // macOS polls no devices, and says so at once, each time.
+    let _ = poll(&mut fds[2..], PollTimeout::ZERO);
+    let polled = if reports(&fds[2], PollFlags::POLLNVAL) { 2 } else { 3 };
+    match poll(&mut fds[..polled], PollTimeout::NONE) {
+        Ok(_) if reports(&fds[2], NO_READER) => Err(Failure::Output(io::ErrorKind::BrokenPipe.into())),
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(Failure::Said(format!("wait for events: {errno}"))),
     }

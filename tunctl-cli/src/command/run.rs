@@ -16,14 +16,15 @@ use super::advice::patiently;
 use super::arguments::AddressArgument;
 use super::kind::Kind;
 use super::properties::Properties;
-use super::{Outcome, complain};
+use super::{Failure, Outcome, complain};
 
 /// Run a program with an open TUN/TAP interface
 ///
 /// The program gets an attached descriptor, and needs no privilege of its own to use it. An interface that
-/// exists is opened as it is; else a new one is made, which goes when the program ends. The descriptor is
-/// number 3, as systemd's LISTEN_FDS convention has it, and LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES say so.
-/// The exit status is that of the program; 127 if it was not found, 126 if it could not be started.
+/// exists is opened as it is; else a new one is made, which goes when the program ends (not on NetBSD,
+/// DragonFly and FreeBSD before 15: there it stays until it is deleted). The descriptor is number 3, as
+/// systemd's LISTEN_FDS convention has it, and LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES say so. The exit
+/// status is that of the program; 127 if it was not found, 126 if it could not be started.
 #[derive(Args)]
 pub(super) struct Run {
     /// The interface, or a pattern such as vpn%d for a new one
@@ -51,10 +52,19 @@ pub(super) struct Run {
 const NOT_FOUND: i32 = 127;
 const NOT_STARTED: i32 = 126;
 
+/// Whether the descriptor of a tap carries its frames. On macOS, they pass a packet filter.
+const TAPS_CAN_BE_HANDED_OVER: bool = cfg!(not(target_os = "macos"));
+
 impl Run {
     pub(super) fn run(self, backend: &Native) -> Outcome {
-        let existing = self.existing(backend);
-        let device = patiently(|| backend.open_or_create(&self.options(existing.as_ref())))?;
+        let options = self.options(self.existing(backend).as_ref());
+        if options.get_layer() == Layer::Tap && !TAPS_CAN_BE_HANDED_OVER {
+            let name = self.name;
+            return Err(Failure::Said(format!(
+                "run {name}: a tap of this system cannot be handed to a program. Make a tun (--tun)."
+            )));
+        }
+        let device = patiently(|| backend.open_or_create(&options))?;
         let mut program = Command::new(&self.program[0]);
         program.args(&self.program[1..]);
         self.announce(&mut program, &device)?;

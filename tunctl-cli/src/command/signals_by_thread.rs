@@ -28,6 +28,11 @@ impl Signals {
         })?;
         Ok(Self { told })
     }
+
+    /// Whether a signal has arrived.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.told.is_interrupted()
+    }
 }
 
 impl AsFd for Signals {
