@@ -34,7 +34,8 @@ use crate::system_handle::SystemHandle;
 /// # Platform
 ///
 /// Tuns with a peer are point-to-point, and macOS's tuns always are. On a point-to-point interface, an
-/// address without a peer gets itself as its peer, and adds no route to its network.
+/// address without a peer gets itself as its peer, and adds no route to its network. On macOS, what this
+/// computer then sends to that address goes to the program (`in_ifinit` makes a host route to the peer).
 pub struct BsdInterface<C> {
     system: Arc<SystemHandle<C>>,
     identity: Identity,

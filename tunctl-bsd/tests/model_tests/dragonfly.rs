@@ -94,9 +94,9 @@ fn what_is_longer_than_16384_is_not_written() {
     let tun = fixture.tun();
     fixture.set_flags("tun0", UP).unwrap();
     fixture.set(&tun, fixture.abi.requests.tun_set_head, 1).unwrap();
-    // The header counts.
-    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 16380]), Ok(16384));
-    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 16381]), Err(EIO));
+    // The header does not count.
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 16384]), Ok(16388));
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 16385]), Err(EIO));
     let tap = fixture.open("/dev/tap0");
     fixture.set_flags("tap0", UP).unwrap();
     assert_eq!(fixture.write(&tap, &[], &[0xff; 16385]), Err(EIO));

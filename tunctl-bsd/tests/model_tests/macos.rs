@@ -64,6 +64,22 @@ fn a_utun_takes_what_it_then_drops() {
 }
 
 #[test]
+fn one_packet_waits_at_the_socket_and_the_others_go_with_a_change_of_state() {
+    let fixture = fixture();
+    let tun = connect(&fixture, 1).unwrap();
+    let survivors = |fixture: &Fixture| {
+        assert!((0..5).all(|_| fixture.inject("utun0", V4)));
+        fixture.set_flags("utun0", 0).unwrap();
+        fixture.set_flags("utun0", UP).unwrap();
+        (0..).take_while(|_| fixture.read(&tun).is_ok()).count()
+    };
+    assert_eq!(survivors(&fixture), 1);
+    let set = |packets| fixture.set_pending_packets(&tun, packets).map_err(errno);
+    assert_eq!([set(0), set(3)], [Err(EINVAL), Ok(())]);
+    assert_eq!(survivors(&fixture), 3);
+}
+
+#[test]
 fn interfaces_are_neither_created_nor_destroyed_by_request() {
     let fixture = fixture();
     let _tun = connect(&fixture, 1).unwrap();
@@ -151,8 +167,9 @@ fn a_full_filter_drops_what_comes() {
 #[test]
 fn a_filter_sends_no_more_than_its_ethernet_does() {
     let (fixture, filter) = paired();
-    assert_eq!(fixture.write(&filter, &[], &[0xff; 1515]), Err(EMSGSIZE));
-    assert_eq!(fixture.write(&filter, &[], &[0xff; 13]), Err(EINVAL));
+    let tagged = [fixture.write(&filter, &[], &[0xff; 1518]), fixture.write(&filter, &[], &[0xff; 1519])];
+    assert_eq!((tagged, fixture.taken("feth0").is_some()), ([Ok(1518), Err(EMSGSIZE)], true));
+    assert_eq!((fixture.write(&filter, &[], &[0xff; 13]), fixture.taken("feth0")), (Ok(13), None));
     fixture.set_flags("feth1", 0).unwrap();
     assert_eq!(fixture.write(&filter, &[], FRAME), Err(ENETDOWN));
     fixture.set_flags("feth1", UP).unwrap();

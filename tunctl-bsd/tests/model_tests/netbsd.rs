@@ -1,8 +1,11 @@
 //! NetBSD.
 
+use std::io::IoSliceMut;
+
+use tunctl_bsd::Syscalls;
 use tunctl_sys::bsd::Name;
 
-use crate::fixture::{BROADCAST, FRAME, Fixture, MULTICAST, POINTOPOINT, UP, V4, V6, name, peered};
+use crate::fixture::{BROADCAST, FRAME, Fixture, MULTICAST, POINTOPOINT, UP, V4, V6, errno, name, peered};
 use crate::models::numbers::{
     EACCES, EAFNOSUPPORT, EAGAIN, EBUSY, EEXIST, EHOSTDOWN, EINVAL, EIO, ENOENT, ENXIO, EPERM,
 };
@@ -177,4 +180,37 @@ fn interfaces_are_not_renamed() {
     let _tun = fixture.tun();
     assert!(fixture.abi.rename.is_none());
     assert!(!fixture.rename_by_another("tun0", "vpn0"));
+}
+
+#[test]
+fn a_tun_that_was_deleted_comes_back_when_its_unit_is_opened_and_is_the_old_device_s() {
+    let fixture = fixture();
+    let tun = fixture.tun();
+    fixture.destroy_by_another("tun0").unwrap();
+    assert_eq!(fixture.opens("/dev/tun0"), Err(EBUSY));
+    assert!(fixture.report("tun0").is_some_and(|tun| tun.is_open));
+    assert_eq!(fixture.write(&tun, &[], V4), Ok(4));
+}
+
+#[test]
+fn a_tap_that_is_made_again_is_the_old_device_s() {
+    let fixture = fixture();
+    fixture.create("tap3").unwrap();
+    let tap = fixture.open("/dev/tap3");
+    fixture.destroy_by_another("tap3").unwrap();
+    assert_eq!(fixture.write(&tap, &[], FRAME), Err(ENXIO));
+    fixture.create("tap3").unwrap();
+    assert_eq!((fixture.write(&tap, &[], FRAME), fixture.opens("/dev/tap3")), (Ok(60), Err(EBUSY)));
+}
+
+#[test]
+fn whether_reads_wait_outlives_the_close() {
+    let fixture = fixture();
+    let tun = fixture.tun();
+    fixture.add_peer("tun0");
+    fixture.model.set_nonblocking(&tun).unwrap();
+    drop(tun);
+    let again = fixture.tun();
+    let read = fixture.model.read(&again, &mut [IoSliceMut::new(&mut [0; 100])]);
+    assert_eq!(read.map_err(errno), Err(EAGAIN));
 }

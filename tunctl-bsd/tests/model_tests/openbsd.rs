@@ -73,10 +73,12 @@ fn what_is_too_short_or_too_long_is_not_written() {
     let fixture = fixture();
     let tun = fixture.tun();
     assert_eq!(fixture.write(&tun, &[0, 0, 2], &[]), Err(EMSGSIZE));
-    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 16384]), Ok(16388));
-    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 16385]), Err(EMSGSIZE));
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 65536]), Ok(65540));
+    assert_eq!(fixture.write(&tun, &[0, 0, 0, 2], &[0x45; 65537]), Err(EMSGSIZE));
     let tap = fixture.open("/dev/tap0");
     assert_eq!(fixture.write(&tap, &[], &FRAME[..13]), Err(EMSGSIZE));
+    let longest = [fixture.write(&tap, &[], &[0xff; 65550]), fixture.write(&tap, &[], &[0xff; 65551])];
+    assert_eq!(longest, [Ok(65550), Err(EMSGSIZE)]);
     assert_eq!(fixture.write(&tap, &[], FRAME), Ok(60));
 }
 

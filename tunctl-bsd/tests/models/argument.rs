@@ -153,7 +153,8 @@ pub(crate) fn mac(argument: &[u8]) -> Result<[u8; 6], i32> {
 pub(crate) fn link_mac(argument: &[u8]) -> Result<[u8; 6], i32> {
     const ADDRESS: usize = 24;
     let [length, family, _, _, _, name, address, selector] = bytes::<8>(argument, ADDRESS)?;
-    // Source: the address must have the interface's length; one that is not made active changes nothing.
+    // Source: the address must have the interface's length; one that is not made active changes nothing
+    // (NetBSD's `link_control`).
     let is_active = number(argument, UNION)? & 0x4000 != 0;
     if (family, name, address, selector) != (AF_LINK, 0, 6, 0) || length < 14 || !is_active {
         return Err(EINVAL);

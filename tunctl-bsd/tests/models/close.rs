@@ -51,9 +51,10 @@ fn goes(system: System, interface: &Interface) -> bool {
         // Fact: units 0 to 3 stay. Source: above, what was not made by hand goes (`tunclose`, `tapclose`:
         // `TUN_MANUALMAKE`, `TAP_MANUALMAKE`).
         (System::DragonFly, _) => interface.unit >= 4 && interface.made != Made::Request,
-        // Source: a filter is not what it is bound to.
+        // Source: a filter is not what it is bound to (`bpfclose`).
         _ if interface.is_of_pair(system) => false,
-        // Fact: the socket is the interface. Source: so is the node of the extension's.
+        // Fact: the socket is the interface. Source: so is the node of the extension's
+        // (`tuntap_interface::cdev_close`).
         _ => true,
     }
 }
@@ -63,25 +64,27 @@ impl World {
     fn settle(&mut self, index: u32) {
         let system = self.system;
         let Some(interface) = self.indexed_mut(index) else { return };
-        // Source: a virtio-net header does not outlast its device. An address family in front does.
+        // Source: a virtio-net header does not outlast its device (`tundtor`). An address family in front
+        // does.
         interface.vnet = 0;
         let down = interface.flags & !(UP | RUNNING);
         let is_tap = interface.kind == Kind::Tap;
         let (flags, keeps_addresses) = match system {
             System::MacOs => return,
-            // Source: a tap whose LINK0 is set is left as it is.
+            // Source: a tap whose LINK0 is set is left as it is (`tundtor`).
             System::FreeBsd if is_tap && interface.flags & LINK0 != 0 => return,
             // Fact: addresses go if it was running.
             System::FreeBsd => (down, interface.flags & RUNNING == 0),
-            // Source: a tap of NetBSD is left as it is. Fact: a tun stays with its addresses, and UP is
-            // cleared.
+            // Source: a tap of NetBSD is left as it is (`tap_dev_close`). Fact: a tun stays with its
+            // addresses, and UP is cleared.
             System::NetBsd if is_tap => return,
             System::NetBsd => (interface.flags & !UP, true),
-            // Source: what was made by request keeps its addresses; a tap stays up, too.
+            // Source: what was made by request keeps its addresses (`tunclose`: TUN_MANUALMAKE); a tap stays
+            // up, too (`tapclose`: TAP_CLONE).
             System::DragonFly if interface.made == Made::Request && is_tap => return,
             System::DragonFly if interface.made == Made::Request => (down, true),
             System::DragonFly => (down, false),
-            // Source: OpenBSD's is down, and keeps its addresses.
+            // Source: OpenBSD's is down, and keeps its addresses (`tun_dev_close`).
             _ => (down, true),
         };
         self.set_flags(index, flags);

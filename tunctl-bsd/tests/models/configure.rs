@@ -177,6 +177,11 @@ impl World {
             return Err(EEXIST);
         }
         let index = self.make(kind, unit, Made::Request)?;
+        // Fact: of NetBSD's tap that was deleted under its device, the descriptor works on (asked of if_tap.c
+        // 1.84, whose `tap_dev_read` and others look the unit up).
+        if let Some(orphan) = self.orphan(kind, unit).filter(|_| self.system == System::NetBsd) {
+            self.take_over(index, orphan);
+        }
         Ok(self.indexed(index).map(|interface| interface.name.clone()).unwrap_or_default())
     }
 
@@ -197,8 +202,8 @@ impl World {
             // Source: `tun_clone_destroy` and `tap_clone_destroy`. Before the cloner was reworked, the driver
             // went on with memory that it had given back.
             (System::DragonFly, _) if is_open => return Err(EBUSY),
-            // Source: NetBSD and OpenBSD destroy it even while it is open; the open device then finds
-            // nothing.
+            // Source: NetBSD and OpenBSD destroy it even while it is open (`tun_clone_destroy`); the open
+            // device then finds nothing.
             _ => {}
         }
         self.remove(index);
@@ -252,9 +257,9 @@ pub(crate) fn mtus(system: System, kind: Kind) -> std::ops::RangeInclusive<u32> 
         // Fact: 576 to 1500, and 9000 for a tap. Assumed: nothing above, and no less than Ethernet's least.
         (System::NetBsd, Kind::Tun) => 576..=1500,
         (System::NetBsd, _) => 46..=9000,
-        // Fact: up to 16384. Source: no less than Ethernet's least.
+        // Fact: up to 16384. Source: no less than Ethernet's least (`tun_ioctl`: ETHERMIN, TUNMRU).
         (System::OpenBsd, _) => 46..=16384,
-        // Source: the sysctl net.link.fake.max_mtu, as it comes.
+        // Source: the sysctl net.link.fake.max_mtu, as it comes (`feth_clone_create`, `feth_ioctl`).
         (System::MacOs, Kind::Tap) => 72..=2048,
         // Source: `ether_ioctl`.
         (System::DragonFly, Kind::Tap) => 72..=1500,

@@ -28,6 +28,11 @@ pub(crate) struct Device {
     /// The program's ends, as long as these are descriptors of the model.
     program: Vec<Weak<UnixStream>>,
     packets: VecDeque<Vec<u8>>,
+    /// How many of them wait at the socket of a utun; the others are in the interface's queue.
+    pub(crate) at_socket: usize,
+    /// NetBSD: what the driver knows of it when its interface is deleted: whether packets have their address
+    /// family in front, and whether reads wait.
+    pub(crate) left: (bool, bool),
     /// The bytes in the program's end.
     tokens: usize,
     /// By what a descriptor of the program's end is recognised.
@@ -53,6 +58,9 @@ impl Device {
             system,
             program: vec![Arc::downgrade(&program)],
             packets: VecDeque::new(),
+            // Source: `utun_ctl_bind` (XNU 11417).
+            at_socket: 1,
+            left: (false, false),
             tokens: 0,
             identity: identity(&program)?,
             is_outside: false,
@@ -107,14 +115,19 @@ impl Device {
 
     /// What waits is lost.
     pub(crate) fn purge(&mut self) {
-        self.packets.clear();
+        self.keep(0);
+    }
+
+    /// What waits is lost, but the oldest.
+    pub(crate) fn keep(&mut self, most: usize) {
+        self.packets.truncate(most);
+        let surplus = self.tokens.saturating_sub(self.packets.len());
         let Some(program) = self.program.iter().find_map(Weak::upgrade) else { return };
-        let mut tokens = vec![0; self.tokens];
-        if self.tokens > 0 {
+        if surplus > 0 {
             // Another thread may just take one.
-            let _ = recv(program.as_raw_fd(), &mut tokens, MsgFlags::MSG_DONTWAIT);
+            let _ = recv(program.as_raw_fd(), &mut vec![0; surplus], MsgFlags::MSG_DONTWAIT);
         }
-        self.tokens = 0;
+        self.tokens -= surplus;
     }
 
     fn move_up(&mut self) {

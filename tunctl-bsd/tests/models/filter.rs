@@ -9,8 +9,9 @@ use super::numbers::{Ask, EACCES, EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENETDOWN, ENO
 use super::world::{Kind, World};
 
 const ETHERNET: usize = 14;
-/// Source: the header before each captured frame: the time, two lengths and its own length of 18; padded to
-/// four bytes.
+const VLAN_TAG: usize = 4;
+/// Source: the header before each captured frame (`bpf_hdr`): the time, two lengths and its own length of 18;
+/// padded to four bytes.
 const HEADER: usize = 18;
 const ALIGNMENT: usize = 4;
 /// Source: the sysctls `debug.bpf_bufsize` and `debug.bpf_maxbufsize`, as they come.
@@ -45,7 +46,7 @@ impl Filter {
         let most = self.length as usize;
         let fits = |buffer: &Vec<u8>| buffer.len().next_multiple_of(ALIGNMENT) + HEADER + frame.len() <= most;
         if !self.buffers.back().is_some_and(fits) {
-            // Source: there are two buffers.
+            // Source: there are two buffers (`ROTATE_BUFFERS`).
             if self.buffers.len() == 2 {
                 return None;
             }
@@ -75,7 +76,7 @@ impl World {
             () if number >= NODES => Err(ENOENT),
             // Fact: the nodes are root's.
             () if !self.root => Err(EACCES),
-            // Source: each opens once.
+            // Source: each opens once (`bpfopen`).
             () if in_use => Err(EBUSY),
             () => Ok(Filter {
                 number,
@@ -110,7 +111,7 @@ impl World {
         let filter = self.filter_mut(device).ok_or(ENXIO)?;
         match ask {
             Ask::SetNonblocking => return Ok(Some(number(argument, 0)? != 0)),
-            // Source: not once it is bound.
+            // Source: not once it is bound (`bpfioctl`: BIOCSBLEN).
             Ask::FilterSetLength if filter.is_bound => return Err(EINVAL),
             Ask::FilterSetLength => {
                 filter.length = number(argument, 0)?.clamp(32, GREATEST_LENGTH);
@@ -146,7 +147,7 @@ impl World {
             let interface = self.named(name).ok_or(ENXIO)?;
             match (interface.kind, interface.peer) {
                 (Kind::Tap, None) => Ok(interface.index),
-                // Source: one that is connected, to whatever.
+                // Source: one that is connected, to whatever (`feth_config`).
                 (Kind::Tap, Some(_)) => Err(EBUSY),
                 _ => Err(EINVAL),
             }
@@ -166,11 +167,11 @@ impl World {
     ) -> Result<(usize, bool), i32> {
         let is_there = self.of_device(device).is_some();
         let filter = self.filter_mut(device).ok_or(ENXIO)?;
-        // Source: nothing else is taken.
+        // Source: nothing else is taken (`bpfread`).
         if buffers.iter().map(|buffer| buffer.len()).sum::<usize>() != filter.length as usize {
             return Err(EINVAL);
         }
-        // Source: not bound, or to what has gone.
+        // Source: not bound, or to what has gone (`bpfread`).
         if !is_there {
             return Err(ENXIO);
         }
@@ -195,14 +196,16 @@ impl World {
         let (is_up, mtu, near) = (far.is_up(), far.mtu as usize, far.peer);
         match frame.len() {
             _ if !is_up => return Err(ENETDOWN),
-            0..ETHERNET => return Err(EINVAL),
-            length if length > mtu + ETHERNET => return Err(EMSGSIZE),
+            // Source: `bpfwrite`, `bpf_movein` of macOS 14 and later (XNU 11417): no minimum, and a VLAN tag
+            // more than the MTU. Up to 13: more than 2048 is EIO, and so is less than a header.
+            length if length > mtu + ETHERNET + VLAN_TAG => return Err(EMSGSIZE),
             _ => {}
         }
         let is_complete = self.filter_mut(device).is_some_and(|filter| filter.is_complete);
         assert!(is_complete, "a filter that writes source addresses is not modelled");
-        // Assumed: what arrives while it is down goes no further.
-        if let Some(near) = near.and_then(|near| self.indexed_mut(near)).filter(|near| near.is_up()) {
+        // Assumed: what arrives while it is down goes no further, and what is no frame neither.
+        let near = near.and_then(|near| self.indexed_mut(near));
+        if let Some(near) = near.filter(|near| near.is_up() && frame.len() >= ETHERNET) {
             near.taken.push_back(frame.to_vec());
         }
         Ok(frame.len())

@@ -126,7 +126,8 @@ const fn af_header_answer(system: System, af_header: bool) -> u32 {
     }
 }
 
-/// Source: OpenBSD revokes the descriptor of a destroyed interface; elsewhere the driver no longer finds it.
+/// Source: OpenBSD revokes the descriptor of a destroyed interface (`tun_clone_destroy`: `VOP_REVOKE`);
+/// elsewhere the driver no longer finds it (NetBSD's `tunioctl`).
 const fn gone(system: System) -> i32 {
     if matches!(system, System::OpenBsd) { EBADF } else { ENXIO }
 }
@@ -141,12 +142,12 @@ fn set_mode(system: System, interface: &mut Interface, mode: u32) -> Result<(), 
         _ if interface.is_up() => return Err(EBUSY),
         _ => {}
     }
-    // Source: NetBSD looks at two bits alone.
+    // Source: NetBSD looks at two bits alone (`tunioctl`: TUNSIFMODE).
     let looked_at = if matches!(system, System::NetBsd) { POINTOPOINT | BROADCAST } else { !MULTICAST };
     if !matches!(mode & looked_at, POINTOPOINT | BROADCAST) {
         return Err(EINVAL);
     }
-    // Source: DragonFly never takes multicast away.
+    // Source: DragonFly never takes multicast away (`tunioctl`: TUNSIFMODE).
     let multicast = if system == System::DragonFly { 0 } else { MULTICAST };
     interface.flags = (interface.flags & !(POINTOPOINT | BROADCAST | multicast)) | mode;
     Ok(())
@@ -158,11 +159,12 @@ fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u
     let is_wide = system == System::OpenBsd;
     let mtu = if is_wide { number(argument, 0)? } else { short(argument, 4)?.into() };
     let kind = if is_wide { short(argument, 4)? } else { argument::bytes::<1>(argument, 6)?[0].into() };
-    // Source: what it is can be said, not changed.
+    // Source: what it is can be said, not changed (`tunioctl`, `tun_dev_ioctl`: TUNSIFINFO).
     if kind != kind_number(system, interface.kind) {
         return Err(if is_wide { EINVAL } else { EPROTOTYPE });
     }
-    // Source: on FreeBSD another MTU is root's to set, as by SIOCSIFMTU; on others, whoever has it open may.
+    // Source: on FreeBSD another MTU is root's to set, as by SIOCSIFMTU (`tunioctl`, `ifhwioctl`); on others,
+    // whoever has it open may.
     if system == System::FreeBsd && mtu != interface.mtu && !root {
         return Err(EPERM);
     }
@@ -179,7 +181,7 @@ fn set_info(system: System, root: bool, interface: &mut Interface, argument: &[u
 }
 
 fn get_info(system: System, interface: &Interface, argument: &mut [u8]) -> Result<(), i32> {
-    // Source: OpenBSD has no others here.
+    // Source: OpenBSD has no others here (`tun_dev_ioctl`: TUNGIFINFO).
     let [low_flags, high_flags, ..] = (interface.flags & MODE).to_le_bytes();
     let kind = kind_number(system, interface.kind);
     argument.fill(0);

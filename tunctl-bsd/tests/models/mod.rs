@@ -2,8 +2,17 @@
 //! network stacks that the crate uses. They implement [`tunctl_bsd::Syscalls`] on any Unix.
 //!
 //! Each rule is where the system enforces it. *Fact*: known from headers or manuals, or observed. *Source*:
-//! read in the driver's source, in a copy from about 2020. *Assumed*: without evidence; a test that relies on
-//! it proves little.
+//! read in the named function. *Assumed*: without evidence; a test that relies on it proves little.
+//!
+//! Unless a comment says otherwise, the functions are those of these versions:
+//!
+//! | system | files |
+//! |---|---|
+//! | FreeBSD | `if_tuntap.c` of 14; of main, with TUNSTRANSIENT; `if_mib.c` |
+//! | NetBSD | `if_tun.c` 1.176 (of 2024), `if_tap.c` 1.127 (10); asked: 1.127 and 1.84 (7.99.34) |
+//! | OpenBSD | `if_tun.c` 1.252 |
+//! | DragonFly | `if_tun.c` and `if_tap.c` after the rework of `if_clone.c` (`TUN_MANUALMAKE`) |
+//! | macOS | XNU 11417.101.15: `if_utun.c`, `if_fake.c`, `bpf.c`, `dlil.c`; the extension is tuntaposx |
 //!
 //! Every test binary includes them by `#[path]`.
 #![allow(dead_code, unused_imports, reason = "several test binaries have these models, and each uses a part")]
@@ -52,7 +61,7 @@ impl Model {
         {
             let mut world = model.enter();
             world.third_party = true;
-            // Source: an address does not bring the interface up.
+            // Source: an address does not bring the interface up (`tuntap_interface::if_ioctl`).
             world.address_ups_tap = false;
         }
         model

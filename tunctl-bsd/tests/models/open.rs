@@ -13,6 +13,12 @@ enum Node {
 impl World {
     /// The interface that opening a node leads to, by its index.
     pub(crate) fn open(&mut self, path: &str) -> Result<u32, i32> {
+        if let Some(name) = self.doomed.take() {
+            let root = std::mem::replace(&mut self.root, true);
+            let destroyed = self.destroy(&name);
+            self.root = root;
+            destroyed?;
+        }
         let node = self.node(path)?;
         let mode = self.nodes.get(path).copied().unwrap_or(self.other_nodes);
         if mode == NodeMode::Missing || !self.has_node(&node) {
@@ -28,7 +34,7 @@ impl World {
             self.of_unit(kind, unit).map(|interface| (interface.index, interface.device.is_some()));
         let user_open = kind == Kind::Tap && self.user_open;
         // Fact: FreeBSD creates an interface for PRIV_NET_IFCREATE, or a tap if the sysctl allows it. Source:
-        // other callers find no node.
+        // other callers find no node (`tunclone`).
         if self.system == System::FreeBsd && existing.is_none() && !self.root && !user_open {
             return Err(ENOENT);
         }
@@ -42,7 +48,7 @@ impl World {
         let is_permitted = match self.system {
             // Fact: root, or for a tap the sysctl.
             System::DragonFly => user_open,
-            // Fact: there is a check at the open of a tun. Source: none at that of a tap.
+            // Fact: there is a check at the open of a tun. Source: none at that of a tap (`tap_cdev_open`).
             System::NetBsd => kind == Kind::Tap,
             _ => true,
         };
@@ -59,8 +65,35 @@ impl World {
             }
             None => self.make(kind, unit, Made::Open)?,
         };
+        // Fact: a tun of NetBSD that was deleted under its device comes back, and is that device's (asked of
+        // `tunopen`, if_tun.c 1.127).
+        if let Some(orphan) = self.orphan(kind, unit).filter(|_| self.system == System::NetBsd) {
+            self.take_over(index, orphan);
+            return Err(EBUSY);
+        }
         self.opened(index);
         Ok(index)
+    }
+
+    /// From now on the device of a deleted interface is that of another, with what it was set to
+    /// (`tun_recycle`; `tap_attach` does not keep it, and a tap has no address family in front).
+    pub(crate) fn take_over(&mut self, index: u32, device: u64) {
+        let left = self.devices.get(&device).map(|device| device.left).unwrap_or_default();
+        if let Some(interface) = self.indexed_mut(index) {
+            interface.device = Some(device);
+            if interface.kind == Kind::Tun {
+                (interface.af_header, interface.nonblocking) = left;
+            }
+        }
+    }
+
+    /// Source: OpenBSD's `tun_dev_close` gives the device up, and then destroys the interface by its name, so
+    /// that `tun_clone_destroy` revokes the node of whoever opens it in between (`if_tun.c` 1.252).
+    pub(crate) fn revoke_if_asked(&mut self, index: u32) {
+        if self.revocations > 0 {
+            self.revocations -= 1;
+            self.remove(index);
+        }
     }
 
     /// What opening does to an interface.
@@ -68,7 +101,7 @@ impl World {
         let system = self.system;
         let Some(interface) = self.indexed(index) else { return };
         let flags = match (system, interface.kind) {
-            // Source: a tap of FreeBSD runs once it is open.
+            // Source: a tap of FreeBSD runs once it is open (`tunopen`).
             (System::FreeBsd, Kind::Tap) => interface.flags | RUNNING,
             // Source: OpenBSD's are up once they are open (`tun_dev_open`), which its link state reports.
             (System::OpenBsd, _) => interface.flags | UP | RUNNING,
@@ -95,7 +128,7 @@ impl World {
     /// Which nodes there are.
     fn node(&self, path: &str) -> Result<Node, i32> {
         let name = path.strip_prefix("/dev/").ok_or(ENOENT)?;
-        // Source: on FreeBSD a renamed interface has a node of its new name, too.
+        // Source: on FreeBSD a renamed interface has a node of its new name, too (`tunrename`).
         let renamed = self.named(name).filter(|_| self.system == System::FreeBsd && self.loaded);
         if let Some(interface) = renamed.filter(|interface| interface.kind != Kind::Loopback) {
             return Ok(Node::Unit(interface.kind, interface.unit));
@@ -131,7 +164,7 @@ impl World {
             return Err(EPERM);
         }
         assert!(!self.third_party, "tuns of macOS's own beside those of the extension are not modelled");
-        // Source: XNU refuses units from 32768. Assumed: it counts as the names do.
+        // Source: XNU refuses units from 32768 (`utun_ctl_connect`). Assumed: it counts as the names do.
         if unit > 32768 {
             return Err(EINVAL);
         }

@@ -193,6 +193,16 @@ impl Model {
         self.enter().successor = Some(name.into());
     }
 
+    /// Another program, which is root, destroys an interface just before the next node is opened.
+    pub(crate) fn destroy_before_open(&self, name: &str) {
+        self.enter().doomed = Some(name.into());
+    }
+
+    /// OpenBSD: the next opens of a node meet the end of another program's close.
+    pub(crate) fn revoke_next_opens(&self, opens: u32) {
+        self.enter().revocations = opens;
+    }
+
     /// Another program, which is root, switches an interface on or off.
     pub(crate) fn set_up(&self, name: &str, up: bool) {
         let mut world = self.enter();

@@ -1,12 +1,17 @@
 //! Packets: to the program, and from it.
 
 use super::System;
+use super::device::Device;
 use super::numbers::{
     AF_INET, EAFNOSUPPORT, EHOSTDOWN, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENXIO, af_inet6,
 };
 use super::world::{Interface, Kind, World};
 
 const ETHERNET: usize = 14;
+/// Source: OpenBSD's `tun_dev_write` (`if_tun.c` 1.252) takes as much behind the header, MAXMCLBYTES.
+const MAXMCLBYTES: usize = 65536;
+/// Source: TUNMRU of DragonFly's `tunwrite` and TAPMRU of its `tapwrite`.
+const DRAGONFLY_MRU: usize = 16384;
 
 /// What becomes of what a program wrote.
 enum Written {
@@ -44,7 +49,8 @@ impl World {
             Some(device) if device.filter.is_some() => device.capture(&message),
             // The device is not open, or the driver does not carry packets yet.
             None => Err(EHOSTDOWN),
-            Some(device) if device.waiting() >= queue_length => Err(ENOBUFS),
+            // Source: on macOS as many more as the socket of a utun holds (`utun_start`, XNU 11417).
+            Some(device) if device.waiting() >= queue_length + at_socket(system, device) => Err(ENOBUFS),
             Some(device) => {
                 device.push(message);
                 Ok(())
@@ -60,7 +66,7 @@ impl World {
     /// Whether the driver lets a program read; the packets are at the socket.
     pub(crate) fn may_read(&self, device: u64) -> Result<(), i32> {
         let interface = self.of_device(device).ok_or(self.gone())?;
-        // Source: of macOS's extension, while it is down.
+        // Source: of macOS's extension, while it is down (`tuntap_interface::cdev_read`).
         if interface.third_party && !interface.is_up() {
             return Err(EIO);
         }
@@ -68,8 +74,8 @@ impl World {
         if self.is_ready(interface) { Ok(()) } else { Err(EHOSTDOWN) }
     }
 
-    /// What reading and writing say where the interface has gone. Source: OpenBSD takes the descriptor away,
-    /// and NetBSD's driver looks for the interface in vain.
+    /// What reading and writing say where the interface has gone. Source: OpenBSD takes the descriptor away
+    /// (`tun_clone_destroy`), and NetBSD's driver looks for the interface in vain (`tunread`, `tunwrite`).
     pub(crate) const fn gone(&self) -> i32 {
         if matches!(self.system, System::OpenBsd) { EIO } else { ENXIO }
     }
@@ -114,17 +120,17 @@ impl World {
     fn write_third_party(&mut self, device: u64, message: &[u8]) -> Result<usize, i32> {
         let system = self.system;
         let interface = self.of_device_mut(device).ok_or(ENXIO)?;
-        // Source: while it is down.
+        // Source: while it is down (`tuntap_interface::cdev_write`).
         if !interface.is_up() {
             return Err(EIO);
         }
         // Source: the driver copies in pieces until it has the MTU or more, and ignores the rest of the
-        // write. Assumed: pieces of 224 bytes.
+        // write (`tuntap_interface::cdev_write`). Assumed: pieces of 224 bytes.
         let most = (interface.mtu as usize).next_multiple_of(224);
         if message.len() > most {
             return Ok(most);
         }
-        // Source: a tun looks at the version.
+        // Source: a tun looks at the version (`tun_interface::if_demux`).
         let is_sound = match interface.kind {
             Kind::Tap => message.len() >= ETHERNET,
             _ => family(system, message).is_some(),
@@ -134,6 +140,11 @@ impl World {
         }
         Ok(message.len())
     }
+}
+
+/// How many packets wait somewhere else than in the interface's queue.
+fn at_socket(system: System, device: &Device) -> usize {
+    if system == System::MacOs { device.at_socket } else { 0 }
 }
 
 /// Whether a tun has the address family in front. Fact: OpenBSD's and macOS's always have.
@@ -153,7 +164,7 @@ fn front(system: System, interface: &Interface, packet: &[u8]) -> Result<Vec<u8>
     let family = family(system, packet).ok_or(EAFNOSUPPORT)?;
     match has_af_header(system, interface) {
         true => Ok(family.to_be_bytes().to_vec()),
-        // Source: macOS's extension goes by the version.
+        // Source: macOS's extension goes by the version (`tun_interface::if_demux`).
         false if interface.third_party => Ok(Vec::new()),
         // Fact: without it, IPv6 cannot be sent.
         false if family != AF_INET => Err(EAFNOSUPPORT),
@@ -173,8 +184,8 @@ fn family(system: System, packet: &[u8]) -> Option<u32> {
 fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Written, i32> {
     let header_length = if has_af_header(system, interface) { 4 } else { 0 };
     match system {
-        // Fact: EMSGSIZE, too short or too long. Source: the most is that of the MTU.
-        System::OpenBsd if message.len() < header_length || message.len() > 16384 + header_length => {
+        // Fact: EMSGSIZE, too short or too long.
+        System::OpenBsd if message.len() < header_length || message.len() > MAXMCLBYTES + header_length => {
             return Err(EMSGSIZE);
         }
         // Source: `utun_register_control` gives the socket that room. Assumed: the errno.
@@ -183,15 +194,15 @@ fn packet(system: System, interface: &Interface, message: &[u8]) -> Result<Writt
         System::MacOs if message.len() < header_length || message.len() > 65535 + header_length => {
             return Ok(Written::Nothing);
         }
-        // Fact: longer packets are EIO. Source: DragonFly counts the header, the others do not; NetBSD also
-        // refuses an empty packet.
+        // Fact: longer packets are EIO. Source: no driver counts the header, but DragonFly's did before its
+        // rework (`tunwrite`, at 017d03c); NetBSD also refuses an empty packet.
         System::FreeBsd if message.len() > 65535 + header_length => return Err(EIO),
-        System::DragonFly if message.len() > 16384 => return Err(EIO),
+        System::DragonFly if message.len() > DRAGONFLY_MRU + header_length => return Err(EIO),
         System::NetBsd if message.len() <= header_length || message.len() > 1500 + header_length => {
             return Err(EIO);
         }
         _ if message.is_empty() => return Ok(Written::Nothing),
-        // Source: half a header cannot be pulled up.
+        // Source: half a header cannot be pulled up (`tunwrite_l3`, `tunwrite`: `m_pullup`).
         _ if message.len() < header_length => return Err(ENOBUFS),
         _ => {}
     }
@@ -213,12 +224,12 @@ fn frame(system: System, interface: &Interface, message: &[u8]) -> Result<Writte
     let front = interface.vnet as usize;
     match system {
         // Fact: EMSGSIZE, too short or too long.
-        System::OpenBsd if message.len() < ETHERNET || message.len() > 16384 + ETHERNET => {
+        System::OpenBsd if message.len() < ETHERNET || message.len() > MAXMCLBYTES + ETHERNET => {
             return Err(EMSGSIZE);
         }
         // Fact: more than these is EIO.
         System::FreeBsd if message.len() > 65535 + front => return Err(EIO),
-        System::DragonFly if message.len() > 16384 => return Err(EIO),
+        System::DragonFly if message.len() > DRAGONFLY_MRU => return Err(EIO),
         _ if message.len() < front => return Err(EINVAL),
         _ => {}
     }

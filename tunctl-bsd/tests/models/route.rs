@@ -187,7 +187,8 @@ impl World {
         self.report(&message);
     }
 
-    /// Source: all but macOS announce interfaces that come and go, with both names of one that is renamed.
+    /// Source: all but macOS announce interfaces that come and go (`rt_ifannouncemsg`; OpenBSD's
+    /// `rtm_ifannounce`), with both names of one that is renamed.
     pub(crate) fn announce(&mut self, index: u32, name: &str, is_new: bool) {
         let (at_index, at_name, at_what) = match self.system {
             System::MacOs => return,

@@ -13,7 +13,7 @@ use super::configure;
 use super::device::{Device, identity};
 use super::numbers::{EAGAIN, EINVAL, ENOTSOCK, ENOTTY, UIO_MAXIOV};
 use super::route::{Route, scoped};
-use super::world::World;
+use super::world::{Kind, World};
 use super::{Handle, Model, System};
 
 fn error(errno: i32) -> io::Error {
@@ -55,6 +55,8 @@ impl Model {
         world.devices.insert(id, device);
         if let Some(interface) = world.indexed_mut(index) {
             interface.device = Some(id);
+            // Fact: that of NetBSD's driver outlives the close (asked of if_tun.c 1.127: TUN_NBIO; TAP_NBIO).
+            socket.set_nonblocking(interface.nonblocking)?;
         }
         Ok(Handle { world: Arc::clone(&self.world), device: id, socket: Some(socket) })
     }
@@ -65,6 +67,14 @@ impl World {
     fn name_of(&self, device: u64) -> String {
         let opened = || self.devices.get(&device).map(|device| device.path.clone());
         self.of_device(device).map(|interface| interface.name.clone()).or_else(opened).unwrap_or_default()
+    }
+
+    /// FIONBIO, which is the driver's on NetBSD.
+    fn note_nonblocking(&mut self, device: u64, nonblocking: bool) {
+        let keeps = self.system == System::NetBsd;
+        if let Some(interface) = self.of_device_mut(device).filter(|_| keeps) {
+            interface.nonblocking = nonblocking;
+        }
     }
 
     /// Notes a call to an open device.
@@ -89,7 +99,9 @@ impl Syscalls for Model {
             return Ok(handle);
         }
         let index = world.open(path).map_err(error)?;
-        self.handle(&mut world, path, index)
+        let handle = self.handle(&mut world, path, index)?;
+        world.revoke_if_asked(index);
+        Ok(handle)
     }
 
     fn duplicate(&self, handle: &Handle) -> io::Result<Handle> {
@@ -117,6 +129,12 @@ impl Syscalls for Model {
     fn unit(&self, handle: &Handle) -> io::Result<u32> {
         let mut world = self.enter();
         world.device_call("unit", handle.device, "")?;
+        // Source: FreeBSD's cloning node makes a node of the unit's (`tunclone`, if_tuntap.c of 14), whose
+        // name `fdevname` tells.
+        let cloned = world.of_device(handle.device).filter(|_| world.system == System::FreeBsd);
+        if let Some(interface) = cloned {
+            return Ok(interface.unit);
+        }
         // Fact: the minor number is that of the node, whatever has become of its interface.
         let path = world.devices.get(&handle.device).map(|device| device.path.clone()).unwrap_or_default();
         let digits = path.trim_start_matches(|letter: char| !letter.is_ascii_digit());
@@ -124,7 +142,9 @@ impl Syscalls for Model {
     }
 
     fn set_nonblocking(&self, handle: &Handle) -> io::Result<()> {
-        self.enter().device_call("nonblocking", handle.device, "")?;
+        let mut world = self.enter();
+        world.device_call("nonblocking", handle.device, "")?;
+        world.note_nonblocking(handle.device, true);
         handle.socket().set_nonblocking(true)
     }
 
@@ -133,7 +153,10 @@ impl Syscalls for Model {
         let call = world.ioctl_in_words(handle.device, request.opcode(), argument);
         world.trace.call(call).map_err(error)?;
         match world.ioctl(handle.device, request.opcode(), argument).map_err(error)? {
-            Some(nonblocking) => handle.socket().set_nonblocking(nonblocking),
+            Some(nonblocking) => {
+                world.note_nonblocking(handle.device, nonblocking);
+                handle.socket().set_nonblocking(nonblocking)
+            }
             None => Ok(()),
         }
     }
@@ -260,7 +283,7 @@ impl Syscalls for Model {
             let original_name = format!("{}{}", world.prefix(interface.kind), interface.unit);
             Some(ListedInterface {
                 name,
-                // Source: no other system keeps it.
+                // Source: `sysctl_ifdata` of if_mib.c; no other system keeps it.
                 original_name: if is_freebsd { Name::new(original_name.as_bytes())? } else { name },
                 index: interface.index,
                 // Fact: FreeBSD's `ifi_epoch`.
@@ -280,7 +303,8 @@ impl Syscalls for Model {
         let name = text(name);
         let mut world = self.enter();
         world.trace.call(format!("dropped {name}")).map_err(error)?;
-        // Fact: these count drops in the interface's statistics. Source: only a full queue counts.
+        // Fact: these count drops in the interface's statistics. Source: only a full queue counts (FreeBSD's
+        // `IFQ_HANDOFF`, OpenBSD's `ifq_enqueue`).
         let counts = matches!(world.system, System::FreeBsd | System::OpenBsd);
         Ok(world.named(&name).filter(|_| counts).map(|interface| interface.queue_drops))
     }

@@ -77,6 +77,10 @@ pub(crate) struct World {
     pub(crate) others_address: Option<std::net::IpAddr>,
     /// What another program makes as soon as a device was closed.
     pub(crate) successor: Option<String>,
+    /// What another program destroys before the next node is opened.
+    pub(crate) doomed: Option<String>,
+    /// How many of the next opens meet the end of another's close.
+    pub(crate) revocations: u32,
 }
 
 #[derive(Debug)]
@@ -99,6 +103,8 @@ pub(crate) struct Interface {
     pub(crate) transient: bool,
     /// FreeBSD: a caller of SIOCIFDESTROY waits for the last descriptor to close.
     pub(crate) dying: bool,
+    /// NetBSD: reads do not wait, whoever has it open.
+    pub(crate) nonblocking: bool,
     /// How many times an address was added since the driver last forgot.
     pub(crate) additions: u32,
     pub(crate) baudrate: u32,
@@ -139,11 +145,17 @@ impl World {
             loaded: true,
             nodes: HashMap::new(),
             other_nodes: NodeMode::Root,
-            // Fact: NetBSD's is longer.
-            queue_length: if system == System::NetBsd { 256 } else { 50 },
+            queue_length: match system {
+                // Fact: NetBSD's is longer.
+                System::NetBsd => 256,
+                // Source: XNU's `if_sndq_maxlen`, as it comes.
+                System::MacOs => 128,
+                _ => 50,
+            },
             // What the crate asks the systems for.
             route_room: 256 * 1024,
-            // Fact: a NetBSD tun needs an address. Source: a DragonFly tun is ready once it is open.
+            // Fact: a NetBSD tun needs an address. Source: a DragonFly tun is ready once it is open
+            // (`tunread`: TUN_READY).
             additions_until_ready: u32::from(system == System::NetBsd),
             tentative_for: 3,
             // Fact: NetBSD's `ether_ioctl` sets UP, for any family. Source: so do those of FreeBSD and
@@ -152,6 +164,8 @@ impl World {
             trace: Trace::default(),
             others_address: None,
             successor: None,
+            doomed: None,
+            revocations: 0,
         };
         let flags = UP | LOOPBACK | RUNNING | MULTICAST;
         world.push("lo0".into(), Kind::Loopback, 0, Made::Start, flags, 16384);
@@ -178,7 +192,7 @@ impl World {
             (Kind::Tap, _) => BROADCAST | MULTICAST,
             (_, System::MacOs) if self.third_party => POINTOPOINT | MULTICAST | RUNNING,
             (_, System::MacOs) => POINTOPOINT | MULTICAST | UP | RUNNING,
-            // Source: NetBSD's does no multicast, unless TUNSIFMODE says so.
+            // Source: NetBSD's does no multicast (`tunattach0`), unless TUNSIFMODE says so.
             (_, System::NetBsd) => POINTOPOINT,
             _ => POINTOPOINT | MULTICAST,
         };
@@ -210,7 +224,7 @@ impl World {
         self.clock += 1;
         let mac = (kind == Kind::Tap).then(|| {
             if self.system == System::MacOs && !self.third_party {
-                // Source: its name and its number.
+                // Source: its name and its number (`feth_clone_create`).
                 let [.., high, low] = unit.to_be_bytes();
                 return [b'f', b'e', b't', b'h', high, low];
             }
@@ -233,6 +247,7 @@ impl World {
             vnet: 0,
             transient: false,
             dying: false,
+            nonblocking: false,
             additions: 0,
             baudrate: 0,
             device: None,
@@ -295,6 +310,14 @@ impl World {
         self.interfaces.iter().find(|interface| interface.device == Some(device))
     }
 
+    /// NetBSD: the device that was opened by a node, and whose interface was deleted under it.
+    pub(crate) fn orphan(&self, kind: Kind, unit: u32) -> Option<u64> {
+        let node = format!("/dev/{}{unit}", self.prefix(kind));
+        let is_orphan =
+            |&(id, device): &(&u64, &Device)| device.path == node && self.of_device(*id).is_none();
+        self.devices.iter().find(is_orphan).map(|(&id, _)| id)
+    }
+
     pub(crate) fn of_device_mut(&mut self, device: u64) -> Option<&mut Interface> {
         self.interfaces.iter_mut().find(|interface| interface.device == Some(device))
     }
@@ -304,7 +327,7 @@ impl World {
         let Some(at) = self.interfaces.iter().position(|interface| interface.index == index) else { return };
         let gone = self.interfaces.remove(at);
         self.report_gone(&gone);
-        // Source: the other of a pair stays, connected to nothing.
+        // Source: the other of a pair stays, connected to nothing (`feth_clone_destroy`).
         if let Some(peer) = gone.peer.and_then(|peer| self.indexed_mut(peer)) {
             peer.peer = None;
         }
@@ -314,7 +337,10 @@ impl World {
                 // Source: `bpfdetach`; after it `filt_bpfread` is not ready.
                 (Some(filter), _) => filter.unbind(),
                 // Fact: a poll of a tun or a tap of NetBSD goes on (asked of if_tun.c 1.127, read in 1.176).
-                (None, System::NetBsd) => device.purge(),
+                (None, System::NetBsd) => {
+                    device.left = (gone.af_header, gone.nonblocking);
+                    device.purge();
+                }
                 // Source: OpenBSD's `tun_clone_destroy` takes the descriptor away and wakes who waits.
                 _ => device.hang_up(),
             }
@@ -343,11 +369,15 @@ impl World {
         self.report_interface(index);
         // Source: the queue that the driver reads from is the interface's, which FreeBSD's and DragonFly's
         // `if_unroute` (`if_qflush`) and NetBSD's `if_down` (`IFQ_PURGE`; asked) empty.
-        let purges = matches!(self.system, System::FreeBsd | System::NetBsd | System::DragonFly);
         let is_down = flags & UP == 0;
-        let device = device.filter(|_| purges && is_down).and_then(|device| self.devices.get_mut(&device));
-        if let Some(device) = device {
-            device.purge();
+        let is_utun = self.system == System::MacOs && !self.third_party;
+        let Some(device) = device.and_then(|device| self.devices.get_mut(&device)) else { return };
+        match self.system {
+            System::FreeBsd | System::NetBsd | System::DragonFly if is_down => device.purge(),
+            // Source: macOS's `if_updown` flushes the interface's queue both ways (`if_qflush_snd`). What is
+            // at the socket of a utun stays. A filter's frames are its own.
+            System::MacOs if is_utun && device.filter.is_none() => device.keep(device.at_socket),
+            _ => {}
         }
     }
 
@@ -373,7 +403,7 @@ impl World {
             (System::NetBsd | System::DragonFly, Kind::Tun) => {
                 interface.additions >= self.additions_until_ready
             }
-            // Source: a tap of NetBSD has to be up to be read.
+            // Source: a tap of NetBSD has to be up to be read (`tap_dev_read`).
             (System::NetBsd, Kind::Tap) => interface.is_up(),
             _ => true,
         }

@@ -139,7 +139,7 @@ fn a_frame_is_sent_in_one_call_whatever_its_pieces() {
     assert_eq!(tap.send_vectored(&pieces).unwrap(), 70);
     assert_eq!(fixture.written(), [frame.clone(), frame.clone()]);
     assert_eq!([fixture.taken("feth0"), fixture.taken("feth0")], [Some(frame.clone()), Some(frame)]);
-    let error = refused(tap.send(&vec![0xff; 1515]));
+    let error = refused(tap.send(&vec![0xff; 1519]));
     assert_eq!((error.cause(), error.raw_os_error()), (Cause::MalformedPacket, Some(40)));
     assert_eq!(refused(tap.send(&[0xff; 13])).cause(), Cause::TooShort);
 }

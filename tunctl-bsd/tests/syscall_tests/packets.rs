@@ -218,8 +218,8 @@ fn a_packet_that_is_too_long_is_refused() {
     for (system, most, errno) in [
         (System::FreeBsd, 65535, 5),
         (System::NetBsd, 1500, 5),
-        (System::OpenBsd, 16384, 40),
-        (System::DragonFly, 16380, 5),
+        (System::OpenBsd, 65536, 40),
+        (System::DragonFly, 16384, 5),
     ] {
         let (_rig, device) = up_tun(system);
         let packet = vec![0x45; most + 1];
