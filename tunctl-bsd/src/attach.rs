@@ -233,7 +233,7 @@ impl<C: Syscalls> BsdBackend<C> {
     /// Creates an interface with the first free unit.
     fn create_first_free(&self, plan: &AttachPlan<'_>) -> Result<BsdDevice<C>> {
         let mut last = None;
-        for unit in (plan.kind.first_unit..).take(ATTEMPTS) {
+        for unit in (0..).take(ATTEMPTS) {
             match self.create_unit(plan, unit) {
                 // The unit is in use, or another program took it first.
                 Err(error) if matches!(error.cause(), Cause::Exists | Cause::Busy) => last = Some(error),

@@ -228,9 +228,9 @@ impl<C: Syscalls> TunDevice for BsdDevice<C> {
 
     /// # Platform
     ///
-    /// On FreeBSD the kernel keeps or removes the interface. On NetBSD this program removes it when the last
-    /// device closes, unless it is persistent; a killed program leaves it. `Unsupported` on the other
-    /// systems.
+    /// On FreeBSD the kernel keeps or removes the interface. On NetBSD and DragonFly this program removes it
+    /// when the last device closes, unless it is persistent; a killed program leaves it. `Unsupported` on
+    /// OpenBSD and macOS.
     fn set_persist(&self, persistent: bool) -> Result<()> {
         let rules = self.system().rules;
         if !rules.sets_persistence {

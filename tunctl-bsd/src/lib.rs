@@ -13,7 +13,7 @@
 //! | FreeBSD | the kernel, when the last descriptor closes; before FreeBSD 15, this program after that | yes |
 //! | NetBSD | this program, after it closes the last descriptor | yes |
 //! | OpenBSD | the kernel, when the last descriptor closes | no |
-//! | DragonFly | this program, after it closes the last descriptor | no |
+//! | DragonFly | this program, after it closes the last descriptor | yes |
 //! | macOS | a tun: the kernel; a tap: this program | no |
 //!
 //! # Packets

@@ -39,8 +39,6 @@ pub(crate) struct Kind {
     pub(crate) prefix: &'static str,
     pub(crate) create_method: CreateMethod,
     pub(crate) remove_policy: RemovePolicy,
-    /// The first unit that does not exist from the start.
-    pub(crate) first_unit: u32,
     /// The request that returns the name of an open device. `None` where the node or the socket has the name.
     pub(crate) get_name: Option<Request>,
     /// The request that turns the AF header on. `None` for tuns that always have it, and for taps.
@@ -103,7 +101,6 @@ const fn tun(prefix: &'static str, create_method: CreateMethod, remove_policy: R
         prefix,
         create_method,
         remove_policy,
-        first_unit: 0,
         get_name: None,
         set_af_header: None,
         has_af_header: true,
@@ -189,17 +186,17 @@ pub(crate) const OPENBSD: Rules = Rules {
 pub(crate) const DRAGONFLY: Rules = Rules {
     system: System::DragonFly,
     abi: &bsd::dragonfly::ABI,
-    // Units 0 to 3 exist from the start and stay. The cloning node does not report which unit it picked.
+    // The cloning node does not report which unit it picked.
     tun: Kind {
-        first_unit: 4,
         set_af_header: bsd::dragonfly::ABI.requests.tun_set_head,
         ..tun("tun", CreateMethod::Request, RemovePolicy::ByRequest)
     },
-    tap: Kind { first_unit: 4, ..tap("tap", CreateMethod::Request, RemovePolicy::ByRequest) },
+    tap: tap("tap", CreateMethod::Request, RemovePolicy::ByRequest),
     third_party: &[],
     adds_addresses_twice: false,
     sets_mode: true,
-    sets_persistence: false,
+    // What SIOCIFCREATE has made stays, with its addresses (`TUN_MANUALMAKE`), until it is destroyed.
+    sets_persistence: true,
     // Tuns and taps have the same number for it.
     proofs: &[Proof::Name(bsd::dragonfly::ABI.requests.tun_name)],
     lists_original_names: false,

@@ -166,7 +166,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Platform
     ///
-    /// Linux, FreeBSD and NetBSD. The other systems cannot.
+    /// Linux, FreeBSD, NetBSD and DragonFly. OpenBSD and macOS cannot.
     #[doc(alias = "TUNSETPERSIST")]
     #[doc(alias = "IFF_PERSIST")]
     fn set_persist(&self, persistent: bool) -> Result<()> {

@@ -48,8 +48,8 @@ fn goes(system: System, interface: &Interface) -> bool {
         (System::NetBsd, _) => interface.made == Made::Open,
         // Fact: what open has made goes.
         (System::OpenBsd, _) => interface.made == Made::Open,
-        // Fact: units 0 to 3 stay. Source: above, what was not made by hand goes (`tunclose`, `tapclose`:
-        // `TUN_MANUALMAKE`, `TAP_MANUALMAKE`).
+        // Source: units 0 to 3 stay once they were opened; above, what was not made by hand goes (`tunopen`,
+        // `tunclose`, `tapclose`: TUN_MANUALMAKE, TAP_MANUALMAKE, TUN_PREALLOCATED_UNITS).
         (System::DragonFly, _) => interface.unit >= 4 && interface.made != Made::Request,
         // Source: a filter is not what it is bound to (`bpfclose`).
         _ if interface.is_of_pair(system) => false,

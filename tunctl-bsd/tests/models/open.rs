@@ -27,6 +27,9 @@ impl World {
         let (kind, unit) = match node {
             // Assumed: a cloning node creates a new interface, and never returns an existing one that is
             // closed.
+            // Source: the units with nodes are none of DragonFly's cloning node (`tunclone`,
+            // `devfs_clone_bitmap_get`).
+            Node::Any(kind) if self.system == System::DragonFly => (kind, self.free_unit_from(4, kind)),
             Node::Any(kind) => (kind, self.free_unit(kind)),
             Node::Unit(kind, unit) => (kind, unit),
         };
@@ -118,8 +121,9 @@ impl World {
             // Fact: without if_tuntap there is no node on FreeBSD. Assumed: DragonFly's are made alike.
             _ if !self.loaded => false,
             (System::MacOs, Node::Unit(_, unit)) => *unit < self.third_party_nodes,
-            // Source: DragonFly has nodes for units 0 to 3 and for existing interfaces; opening creates no
-            // other.
+            // Source: DragonFly has nodes for units 0 to 3, behind which there is nothing at first
+            // (`tunmodevent`, `tapmodevent`: TUN_PREALLOCATED_UNITS, TAP_PREALLOCATED_UNITS), and for
+            // existing interfaces; opening creates no other.
             (System::DragonFly, Node::Unit(kind, unit)) => *unit < 4 || self.of_unit(*kind, *unit).is_some(),
             _ => true,
         }

@@ -169,15 +169,6 @@ impl World {
         };
         let flags = UP | LOOPBACK | RUNNING | MULTICAST;
         world.push("lo0".into(), Kind::Loopback, 0, Made::Start, flags, 16384);
-        // Fact: units 0 to 3 of DragonFly always exist.
-        if system == System::DragonFly {
-            for (kind, unit) in
-                [Kind::Tun, Kind::Tap].into_iter().flat_map(|kind| (0..4).map(move |unit| (kind, unit)))
-            {
-                // Nothing else is there to have the name.
-                let _ = world.make(kind, unit, Made::Start);
-            }
-        }
         world
     }
 
@@ -298,11 +289,16 @@ impl World {
 
     /// The first unit that is free, and whose name is.
     pub(crate) fn free_unit(&self, kind: Kind) -> u32 {
+        self.free_unit_from(0, kind)
+    }
+
+    /// The same, of those from one on.
+    pub(crate) fn free_unit_from(&self, first: u32, kind: Kind) -> u32 {
         let is_free = |&unit: &u32| {
             self.of_unit(kind, unit).is_none()
                 && self.named(&format!("{}{unit}", self.prefix(kind))).is_none()
         };
-        (0..).find(is_free).unwrap_or(0)
+        (first..).find(is_free).unwrap_or(0)
     }
 
     /// The interface of an open device, unless it has gone.

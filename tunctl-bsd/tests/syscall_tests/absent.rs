@@ -35,9 +35,8 @@ fn an_operation_that_is_absent_is_unsupported_and_no_other() {
             is_absent(&fixture, Operation::Delete, || device.interface().delete()),
         ];
         let expected = match system {
-            System::FreeBsd => [true, true, false, false, false, false, false],
+            System::FreeBsd | System::DragonFly => [true, true, false, false, false, false, false],
             System::NetBsd => [true, true, false, false, true, false, false],
-            System::DragonFly => [true, true, true, true, false, false, false],
             _ => [true, true, true, true, true, false, false],
         };
         assert_eq!(absent, expected, "{system:?}");

@@ -1,5 +1,6 @@
 //! How interfaces end: by the kernel, or by a request after the last descriptor.
 
+use tunctl_bsd::Syscalls;
 use tunctl_core::{Cause, CreateOptions, Interface, Operation, TunBackend, TunDevice};
 
 use crate::fixture::{Fixture, SYSTEMS, address, named_tap, named_tun, others};
@@ -107,20 +108,23 @@ fn freebsd_keeps_and_ends_by_one_request() {
 }
 
 #[test]
-fn netbsd_keeps_by_not_destroying() {
-    let fixture = Fixture::new(System::NetBsd);
-    for device in [fixture.tun(), fixture.tap()] {
-        let name = device.name().unwrap().to_string();
-        let ((), calls) = fixture.calls_of(|| device.set_persist(true).unwrap());
-        assert_eq!(calls, ["interfaces"]);
-        let ((), calls) = fixture.calls_of(|| drop(device));
-        assert_eq!(calls, trace(&name, "close @"));
-        assert!(fixture.report(&name).is_some());
+fn netbsd_and_dragonfly_keep_by_not_destroying() {
+    for system in [System::NetBsd, System::DragonFly] {
+        let fixture = Fixture::new(system);
+        for device in [fixture.tun(), fixture.tap()] {
+            let name = device.name().unwrap().to_string();
+            device.interface().add_address(address("10.0.0.1/24")).unwrap();
+            let (kept, calls) = fixture.calls_of(|| device.set_persist(true));
+            assert_eq!((kept, calls), (Ok(()), vec!["interfaces".to_owned()]), "{system:?}");
+            let ((), calls) = fixture.calls_of(|| drop(device));
+            assert_eq!(calls, trace(&name, "close @"), "{system:?}");
+            assert!(fixture.report(&name).is_some() && fixture.addresses(&name).len() == 1, "{system:?}");
+        }
+        let tun = fixture.backend.open(&named_tun("tun0")).unwrap();
+        tun.set_persist(false).unwrap();
+        let ((), calls) = fixture.calls_of(|| drop(tun));
+        assert_eq!(calls, trace("tun0", "close @; list; configure SIOCIFDESTROY @"), "{system:?}");
     }
-    let tun = fixture.backend.open(&named_tun("tun0")).unwrap();
-    tun.set_persist(false).unwrap();
-    let ((), calls) = fixture.calls_of(|| drop(tun));
-    assert_eq!(calls, trace("tun0", "close @; list; configure SIOCIFDESTROY @"));
 }
 
 #[test]
@@ -176,7 +180,7 @@ fn a_renamed_interface_of_dragonfly_gets_its_first_name_back_and_is_destroyed_by
         device.interface().rename(&"vpn1".parse().unwrap()).unwrap();
         let ((), calls) =
             fixture.calls_of(|| if destroyed { device.destroy().unwrap() } else { drop(device) });
-        let expected = "close @; list; rename @ tun4; configure SIOCIFDESTROY tun4";
+        let expected = "close @; list; rename @ tun0; configure SIOCIFDESTROY tun0";
         assert_eq!(calls, trace("vpn1", expected));
         assert_eq!(others(&fixture), before);
     }
@@ -254,9 +258,12 @@ fn a_tap_of_dragonfly_that_goes_when_it_is_closed_is_deleted_by_that() {
 }
 
 #[test]
-fn what_dragonfly_always_has_cannot_be_destroyed_and_is_not_gone() {
+fn what_opening_a_node_of_dragonfly_has_made_cannot_be_destroyed_and_is_not_gone() {
     let fixture = Fixture::new(System::DragonFly);
     fixture.set_nodes(NodeMode::All);
+    for node in ["/dev/tun1", "/dev/tap1"] {
+        drop(fixture.model.open(node).unwrap());
+    }
     let tun = fixture.backend.open(&named_tun("tun1")).unwrap();
     let failed = tun.destroy().unwrap_err();
     assert_eq!((failed.error().cause(), failed.error().raw_os_error()), (Cause::Unsupported, Some(6)));

@@ -56,6 +56,7 @@ fn without_its_driver_netbsd_has_a_node_with_nothing_behind() {
 #[test]
 fn without_its_driver_dragonfly_makes_none() {
     let fixture = Fixture::new(System::DragonFly);
+    fixture.made_by_another("tap1");
     fixture.set_loaded(false);
     for (options, remedy) in
         [(CreateOptions::tun(), "kldload if_tun"), (CreateOptions::tap(), "kldload if_tap")]
@@ -101,6 +102,7 @@ fn a_closed_node_elsewhere_is_opened_by_root() {
         says(&error, Operation::Create, Cause::ClosedNode, 13, "owner or mode");
     }
     let fixture = Fixture::new(System::DragonFly);
+    fixture.made_by_another("tun1");
     fixture.set_caller(false);
     let error = refused(fixture.backend.open(&named_tun("tun1")));
     says(&error, Operation::Open, Cause::ClosedNode, 13, "as root");
@@ -109,6 +111,7 @@ fn a_closed_node_elsewhere_is_opened_by_root() {
 #[test]
 fn a_tap_of_dragonfly_is_opened_by_all_if_the_sysctl_says_so() {
     let fixture = Fixture::new(System::DragonFly);
+    fixture.made_by_another("tap1");
     fixture.set_nodes(NodeMode::All);
     fixture.set_caller(false);
     let error = refused(fixture.backend.open(&named_tap("tap1")));

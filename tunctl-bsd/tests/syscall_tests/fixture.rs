@@ -159,7 +159,6 @@ impl Fixture {
     pub(crate) fn tun_name(&self) -> &'static str {
         match self.system() {
             System::MacOs => "utun0",
-            System::DragonFly => "tun4",
             _ => "tun0",
         }
     }
@@ -168,7 +167,6 @@ impl Fixture {
     pub(crate) fn tap_name(&self) -> &'static str {
         match self.system() {
             System::MacOs => "feth0",
-            System::DragonFly => "tap4",
             _ => "tap0",
         }
     }

@@ -77,13 +77,13 @@ fn openbsd_opens_nodes_and_takes_down_what_they_brought_up() {
 }
 
 #[test]
-fn dragonfly_makes_everything_by_request_from_unit_4_on() {
+fn dragonfly_makes_everything_by_request() {
     let tun = "list; configure SIOCIFCREATE @; open /dev/@; list; ioctl TUNSIFHEAD 1; nonblocking @; list; \
                mtu?; flags?";
-    creates(System::DragonFly, &CreateOptions::tun(), "tun4", tun);
+    creates(System::DragonFly, &CreateOptions::tun(), "tun0", tun);
     creates(System::DragonFly, &named_tun("tun17"), "tun17", tun);
     let tap = "list; configure SIOCIFCREATE @; open /dev/@; list; nonblocking @; list; mtu?; flags?";
-    creates(System::DragonFly, &CreateOptions::tap(), "tap4", tap);
+    creates(System::DragonFly, &CreateOptions::tap(), "tap0", tap);
 }
 
 #[test]
@@ -110,9 +110,9 @@ fn a_name_of_ones_own_is_given_where_it_can_be() {
     creates(System::FreeBsd, &named_tun("vpn%d"), "vpn0", &format!("{made}; rename tun0 vpn0; list"));
     // A whole name is first looked for.
     creates(System::FreeBsd, &named_tun("vpn"), "vpn", &format!("list; {made}; rename tun0 vpn; list"));
-    let made = "list; configure SIOCIFCREATE tun4; open /dev/tun4; list; ioctl TUNSIFHEAD 1; \
-                nonblocking tun4; list; configure SIOCGIFMTU tun4; configure SIOCGIFFLAGS tun4";
-    creates(System::DragonFly, &named_tun("vpn%d"), "vpn0", &format!("{made}; rename tun4 vpn0; list"));
+    let made = "list; configure SIOCIFCREATE tun0; open /dev/tun0; list; ioctl TUNSIFHEAD 1; \
+                nonblocking tun0; list; configure SIOCGIFMTU tun0; configure SIOCGIFFLAGS tun0";
+    creates(System::DragonFly, &named_tun("vpn%d"), "vpn0", &format!("{made}; rename tun0 vpn0; list"));
 }
 
 #[test]
