@@ -96,6 +96,9 @@ impl<C: Syscalls> BsdBackend<C> {
             // FreeBSD's driver resets the length when the device closes, so the next opener is unaffected.
             device.request(request, VNET_HEADER_LENGTH).map_err(|error| failed(&error))?;
         }
+        if let CreateMethod::Socket { .. } = plan.kind.create_method {
+            device.make_room_at_socket().map_err(|error| failed(&error))?;
+        }
         device.make_nonblocking().map_err(|error| failed(&error))?;
         if is_new {
             // OpenBSD and macOS bring a new interface up at once. Here it starts down on every system.

@@ -61,6 +61,10 @@ impl<C: Syscalls> Channel<C> {
         syscalls.ioctl(self.handle(), request, argument)
     }
 
+    pub(crate) fn set_pending_packets(&self, syscalls: &C, packets: u32) -> io::Result<()> {
+        syscalls.set_pending_packets(self.handle(), packets)
+    }
+
     #[inline]
     pub(crate) fn read(&self, syscalls: &C, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {

@@ -32,6 +32,9 @@ const ETHERNET_HEADER_LENGTH: usize = 14;
 const MOST_PIECES: usize = 1024;
 /// The length of a virtio-net header without `num_buffers`, which is also Linux's default.
 pub(crate) const VNET_HEADER_LENGTH: i32 = 10;
+/// How many packets wait at the socket of a utun, whose buffer has 512 KiB (`utun_register_control`, XNU): as
+/// many of 8 KiB. What finds no room there is lost, while in the interface's queue it would wait.
+const PENDING_PACKETS: u32 = 64;
 const VNET_HEADER: usize = VNET_HEADER_LENGTH.unsigned_abs() as usize;
 
 /// An open TUN/TAP device of these systems.
@@ -65,6 +68,15 @@ impl<C: Syscalls> BsdDevice<C> {
 
     pub(crate) fn make_nonblocking(&self) -> io::Result<()> {
         self.channel.set_nonblocking(&self.system().syscalls)
+    }
+
+    /// Has the kernel keep more than one packet at the socket of a utun, as far as it can.
+    pub(crate) fn make_room_at_socket(&self) -> io::Result<()> {
+        match self.channel.set_pending_packets(&self.system().syscalls, PENDING_PACKETS) {
+            // An older kernel has no such option, and keeps one.
+            Err(error) if remedy::is_foreign(errno::of(&error)) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Records that the kernel removes the interface with its last descriptor.

@@ -108,6 +108,13 @@ pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     /// Those of `getsockopt(2)`.
     fn socket_name(&self, handle: &Self::Handle) -> io::Result<Name>;
 
+    /// Sets how many packets wait at such a socket itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of `setsockopt(2)`.
+    fn set_pending_packets(&self, handle: &Self::Handle, packets: u32) -> io::Result<()>;
+
     /// Reads one packet from a device, all captured frames from a packet filter, or one report from a routing
     /// socket.
     ///

@@ -166,6 +166,16 @@ impl Syscalls for Host {
         Err(errno::error(errno::EOPNOTSUPP))
     }
 
+    #[cfg(target_os = "macos")]
+    fn set_pending_packets(&self, handle: &OwnedFd, packets: u32) -> io::Result<()> {
+        calls::set_pending_packets(handle.as_fd(), packets)
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn set_pending_packets(&self, _: &OwnedFd, _: u32) -> io::Result<()> {
+        Err(errno::error(errno::EOPNOTSUPP))
+    }
+
     fn read(&self, handle: &OwnedFd, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(readv(handle, buffers)?)
     }

@@ -216,6 +216,19 @@ impl Syscalls for Model {
         Name::new(interface.name.as_bytes()).ok_or_else(|| error(EINVAL))
     }
 
+    fn set_pending_packets(&self, handle: &Handle, packets: u32) -> io::Result<()> {
+        let mut world = self.enter();
+        world.device_call("pending", handle.device, &format!(" {packets}"))?;
+        let is_utun = world.of_device(handle.device).is_some_and(|one| one.kind == Kind::Tun);
+        if world.system != System::MacOs || world.third_party || !is_utun {
+            return Err(error(ENOTSOCK));
+        }
+        // Source: `utun_ctl_setopt` (XNU 11417).
+        let device = world.devices.get_mut(&handle.device).filter(|_| packets > 0);
+        device.ok_or_else(|| error(EINVAL))?.at_socket = packets as usize;
+        Ok(())
+    }
+
     fn read(&self, handle: &Handle, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if buffers.len() > UIO_MAXIOV {
             return Err(error(EINVAL));

@@ -91,6 +91,10 @@ impl Syscalls for Recorder {
         self.model.socket_name(handle)
     }
 
+    fn set_pending_packets(&self, handle: &Handle, packets: u32) -> io::Result<()> {
+        self.model.set_pending_packets(handle, packets)
+    }
+
     fn read(&self, handle: &Handle, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.model.read(handle, buffers)
     }

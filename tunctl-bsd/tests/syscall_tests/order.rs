@@ -88,15 +88,15 @@ fn dragonfly_makes_everything_by_request() {
 
 #[test]
 fn macos_connects_a_socket_to_any_unit() {
-    let expected = "connect com.apple.net.utun_control 0; socket_name @; list; nonblocking @; list; mtu?; \
-                    flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8050";
+    let expected = "connect com.apple.net.utun_control 0; socket_name @; list; pending @ 64; nonblocking @; list; \
+                    mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8050";
     creates(System::MacOs, &CreateOptions::tun(), "utun0", expected);
     creates(System::MacOs, &named_tun("utun%d"), "utun0", expected);
 }
 
 #[test]
 fn macos_connects_to_the_unit_after_the_number() {
-    let rest = "list; nonblocking @; list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8050";
+    let rest = "list; pending @ 64; nonblocking @; list; mtu?; flags?; list; flags?; configure SIOCSIFFLAGS @ 0x8050";
     for (name, unit) in [("utun0", 1), ("utun7", 8)] {
         let expected = format!("list; connect com.apple.net.utun_control {unit}; {rest}");
         creates(System::MacOs, &named_tun(name), name, &expected);

@@ -281,3 +281,23 @@ fn flags_say_that_packets_are_bare() {
         fixture.backend.create(&CreateOptions::tap()).unwrap().interface().info().unwrap().options().unwrap();
     assert_eq!(options.get_flags(), CreateOptions::tap().get_flags());
 }
+
+/// Of a utun, only what is at its socket outlasts a change of its state.
+#[test]
+fn a_utun_keeps_64_packets_at_its_socket() {
+    let fixture = Fixture::new(System::MacOs);
+    let device = fixture.tun();
+    device.up(address("10.0.0.1/24")).unwrap();
+    for number in 0..70 {
+        assert!(fixture.inject("utun0", &[0x45, 0, 0, number]));
+    }
+    fixture.set_up("utun0", false);
+    fixture.set_up("utun0", true);
+    let mut packet = [0; 100];
+    let received: Vec<u8> =
+        (0..).map_while(|_| device.try_recv(&mut packet).ok().map(|_| packet[3])).collect();
+    assert_eq!(received, (0..64).collect::<Vec<u8>>());
+    // A kernel without the option has a utun, too.
+    fixture.fail("pending", 42);
+    assert_eq!(fixture.backend.create(&CreateOptions::tun()).map(drop), Ok(()));
+}

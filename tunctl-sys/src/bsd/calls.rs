@@ -214,7 +214,7 @@ const _: () = {
 };
 
 #[cfg(target_os = "macos")]
-pub use control::{connect_control, getsockopt_name, utun_socket};
+pub use control::{connect_control, getsockopt_name, set_pending_packets, utun_socket};
 #[cfg(target_os = "macos")]
 pub use pair::pair;
 
@@ -260,7 +260,7 @@ mod control {
     use crate::bsd::layout::NAME_SIZE;
     use crate::bsd::macos::{
         AF_SYS_CONTROL, AF_SYSTEM, CTLIOCGINFO, ControlInfo, SYSPROTO_CONTROL, SocketAddressControl,
-        UTUN_OPT_IFNAME,
+        UTUN_OPT_IFNAME, UTUN_OPT_MAX_PENDING_PACKETS,
     };
 
     const _: () = {
@@ -272,7 +272,8 @@ mod control {
     };
 
     /// Opens a socket of the kernel controls, from which [`connect_control`] makes a tun. It is
-    /// close-on-exec.
+    /// close-on-exec, but not from the first moment: a program that another thread starts meanwhile inherits
+    /// it, and keeps the tun.
     ///
     /// # Errors
     ///
@@ -308,6 +309,30 @@ mod control {
         // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes as the length
         // says, which are those of the array, and requires no alignment.
         let answer = unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr().cast(), LENGTH) };
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Sets how many packets wait at the socket of a tun. Without it, that is one (XNU's `utun_ctl_bind`);
+    /// the others wait in the interface's queue until it is read, one by one.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the number is 0. `ENOPROTOOPT`: the kernel has no such option.
+    #[doc(alias = "UTUN_OPT_MAX_PENDING_PACKETS")]
+    pub fn set_pending_packets(fd: BorrowedFd<'_>, packets: u32) -> io::Result<()> {
+        #[allow(clippy::cast_possible_truncation, reason = "4")]
+        const LENGTH: libc::socklen_t = size_of::<u32>() as libc::socklen_t;
+        // SAFETY: `fd` is open for the length of the borrow; the kernel reads as many bytes at the address as
+        // the length says, which are those of `packets`.
+        let answer = unsafe {
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                SYSPROTO_CONTROL,
+                UTUN_OPT_MAX_PENDING_PACKETS,
+                (&raw const packets).cast(),
+                LENGTH,
+            )
+        };
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 

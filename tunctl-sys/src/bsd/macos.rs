@@ -27,6 +27,8 @@ pub const AF_SYS_CONTROL: u16 = 2;
 pub const SYSPROTO_CONTROL: i32 = 2;
 /// The socket option that reports the interface's name.
 pub const UTUN_OPT_IFNAME: i32 = 2;
+/// The socket option with the number of packets that wait at the socket itself: `u_int32_t`.
+pub const UTUN_OPT_MAX_PENDING_PACKETS: i32 = 16;
 
 macro_rules! utun_control {
     () => {
@@ -261,6 +263,7 @@ table::table! {
     "AF_SYS_CONTROL" => AF_SYS_CONTROL => 2;
     "SYSPROTO_CONTROL" => SYSPROTO_CONTROL => 2;
     "UTUN_OPT_IFNAME" => UTUN_OPT_IFNAME => 2;
+    "UTUN_OPT_MAX_PENDING_PACKETS" => UTUN_OPT_MAX_PENDING_PACKETS => 16;
     concat!("__builtin_strcmp(UTUN_CONTROL_NAME, \"", utun_control!(), "\")") => 0 => 0;
     "ENOTSUP" => errno::EOPNOTSUPP => 45;
     "EOPNOTSUPP" => errno::EOPNOTSUPP_OF_MACOS => 102;
