@@ -45,9 +45,31 @@ impl<C: Syscalls> BsdBackend<C> {
             Some(found) if options.get_flags().contains(CreateFlags::TUN_EXCL) => {
                 Err(plan.error(self.taken(&found)))
             }
-            Some(found) => self.open_listed(&plan, &found),
+            Some(found) => match self.open_listed(&plan, &found) {
+                // It went in between, which is as if it had not been there.
+                Err(error) if error.cause() == Cause::NotFound && mode != AttachMode::Existing => {
+                    self.create_new(&AttachPlan::new(operation, self.system.rules, options)?)
+                }
+                outcome => outcome,
+            },
             None if mode == AttachMode::Existing => Err(plan.error(Cause::NotFound)),
             None => self.create_new(&AttachPlan::new(operation, self.system.rules, options)?),
+        }
+    }
+
+    /// Turns the open node or socket of a new interface into a device. A failure removes the interface again.
+    fn set_up_new(&self, plan: &AttachPlan<'_>, channel: Channel<C>, name: &Name) -> Result<BsdDevice<C>> {
+        match self.system.by_name(name.as_bytes()) {
+            Ok(Some(found)) => self.set_up_device(plan, channel, &found, true),
+            Ok(None) => Err(plan.error(lost())),
+            Err(error) => {
+                drop(channel);
+                if plan.kind.remove_policy != RemovePolicy::OnLastClose {
+                    // Report the first error.
+                    let _ = self.system.destroy(name);
+                }
+                Err(plan.failed(remedy::configure(errno::of(&error), plan.operation), &error))
+            }
         }
     }
 
@@ -58,35 +80,21 @@ impl<C: Syscalls> BsdBackend<C> {
         &self,
         plan: &AttachPlan<'_>,
         channel: Channel<C>,
-        name: &Name,
+        found: &ListedInterface,
         is_new: bool,
     ) -> Result<BsdDevice<C>> {
         let failed = |error: &io::Error| {
             let errno = errno::of(error);
             plan.failed(remedy::configure(errno, plan.operation), error)
         };
-        let remove_on_drop = is_new && plan.kind.remove_policy != RemovePolicy::OnLastClose;
-        let found = match self.system.by_name(name.as_bytes()) {
-            Ok(found) => found,
-            Err(error) => {
-                drop(channel);
-                if remove_on_drop {
-                    // Report the first error.
-                    let _ = self.system.destroy(name);
-                }
-                return Err(failed(&error));
-            }
-        };
-        let lost =
-            || plan.error(Reason::new(Cause::Gone).with_detail("it was removed as soon as it was opened"));
-        let found = found.ok_or_else(lost)?;
-        let interface = BsdInterface::new(self.system.clone(), &found, plan.kind).ok_or_else(lost)?;
+        let interface = BsdInterface::new(self.system.clone(), found, plan.kind);
+        let interface = interface.ok_or_else(|| plan.error(lost()))?;
         // From here on the guard removes a new interface if a step fails.
         let guard = InterfaceGuard::new(
             self.system.clone(),
             interface.identity().clone(),
             channel.was_bound(),
-            remove_on_drop,
+            is_new && plan.kind.remove_policy != RemovePolicy::OnLastClose,
         );
         let device = BsdDevice::new(channel, guard, interface, plan.vnet_header);
         if let Some(request) = plan.kind.set_af_header {
@@ -124,15 +132,20 @@ impl<C: Syscalls> BsdBackend<C> {
 
     /// Asks an open device for its interface name.
     fn name_of(&self, plan: &AttachPlan<'_>, handle: &C::Handle) -> io::Result<Name> {
-        match (plan.kind.create_method, plan.kind.get_name) {
-            (CreateMethod::Socket { .. }, ..) => self.system.syscalls.socket_name(handle),
-            (_, Some(request)) => {
-                let mut argument = request.zeroed();
-                self.system.syscalls.ioctl(handle, request, &mut argument)?;
-                self.system.rules.abi.interface_name(&argument).ok_or_else(|| errno::error(errno::EIO))
+        let request = match (plan.kind.create_method, plan.kind.get_name) {
+            (CreateMethod::Socket { .. }, ..) => return self.system.syscalls.socket_name(handle),
+            (_, request) => request.ok_or_else(|| errno::error(errno::EIO))?,
+        };
+        let mut argument = request.zeroed();
+        match self.system.syscalls.ioctl(handle, request, &mut argument) {
+            Ok(()) => self.system.rules.abi.interface_name(&argument),
+            // This kernel predates TUNGIFNAME (FreeBSD 13). The cloning node has made one of the interface's.
+            Err(error) if errno::of(&error) == errno::ENOTTY => {
+                Name::new(plan.kind.named(self.system.syscalls.unit(handle)?).as_bytes())
             }
-            (_, None) => Err(errno::error(errno::EIO)),
+            Err(error) => return Err(error),
         }
+        .ok_or_else(|| errno::error(errno::EIO))
     }
 
     /// Makes a call, and again for a moment as long as it fails with `errno`, if the plan is for one unit.
@@ -194,10 +207,10 @@ impl<C: Syscalls> BsdBackend<C> {
             }
             CreateMethod::Request => self.request_and_open(plan, &name, unit)?,
             CreateMethod::Pair(request) => {
-                return self.set_up_device(plan, self.create_pair(plan, request, &name)?, &name, true);
+                return self.set_up_new(plan, self.create_pair(plan, request, &name)?, &name);
             }
         };
-        self.set_up_device(plan, Channel::Direct(handle), &name, true)
+        self.set_up_new(plan, Channel::Direct(handle), &name)
     }
 
     /// Creates an interface by request and opens its node; if that fails, removes the interface.
@@ -230,7 +243,7 @@ impl<C: Syscalls> BsdBackend<C> {
             }
             plan.not_opened(&error)
         })?;
-        self.set_up_device(plan, Channel::Direct(handle), &name, true)
+        self.set_up_new(plan, Channel::Direct(handle), &name)
     }
 
     /// Creates an interface with the first free unit.
@@ -309,14 +322,18 @@ impl<C: Syscalls> BsdBackend<C> {
             // It exists because its creator still holds the socket or the far end.
             return Err(plan.error(Cause::Busy));
         }
-        let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
-        let opened = self.system.syscalls.open(&node);
-        let handle = opened.map_err(|error| plan.not_opened(&error))?;
-        self.set_up_device(plan, Channel::Direct(handle), &found.name, false)
+        match self.system.open_node(found).map_err(|error| plan.not_opened(&error))? {
+            Some((handle, found)) => self.set_up_device(plan, Channel::Direct(handle), &found, false),
+            None => Err(plan.error(Cause::NotFound)),
+        }
     }
 
     /// Returns why the name of this interface is not available.
     fn taken(&self, found: &ListedInterface) -> Cause {
         if self.kind_of(found).is_some() { Cause::Exists } else { Cause::NotATun }
     }
+}
+
+fn lost() -> Reason {
+    Reason::new(Cause::Gone).with_detail("it was removed as soon as it was opened")
 }

@@ -328,12 +328,12 @@ impl<C: Syscalls> Interface for BsdInterface<C> {
         self.check_privilege(Operation::Delete, &found.name, flags)?;
         let opened = match self.kind.create_method {
             CreateMethod::Socket { .. } => Err(errno::error(errno::EBUSY)),
-            CreateMethod::Pair(_) => Ok(()),
-            _ => {
-                let node = format!("/dev/{}", found.original_name.as_bytes().escape_ascii());
-                self.system.syscalls.open(&node).map(drop)
-            }
+            CreateMethod::Pair(_) => Ok(true),
+            _ => self.system.open_node(&found).map(|opened| opened.is_some()),
         };
+        if let Ok(false) = opened {
+            return Err(Error::new(Operation::Delete, Cause::Gone).with_name(self.name));
+        }
         if let Some(error) = opened.as_ref().err().filter(|error| errno::of(error) == errno::EBUSY) {
             return Err(self.refused(Operation::Delete, error));
         }

@@ -43,11 +43,11 @@ pub trait Syscalls: fmt::Debug + Send + Sync + 'static {
     /// The descriptor, if it is none of the system's.
     fn adopt(&self, fd: OwnedFd) -> Result<Self::Handle, OwnedFd>;
 
-    /// Returns the minor number of an open device node.
+    /// Returns the unit of an open device node: its minor number, or on FreeBSD the number in its name.
     ///
     /// # Errors
     ///
-    /// Those of `fstat(2)`; `ENOTTY` where minor numbers are no units.
+    /// Those of `fstat(2)`, or of `fdevname(3)`; `ENOTTY` where neither shows a unit.
     fn unit(&self, handle: &Self::Handle) -> io::Result<u32>;
 
     /// Makes reads and writes fail with `EAGAIN` instead of blocking.

@@ -1,13 +1,14 @@
 //! The system calls of the running system.
 
-use std::ffi::{CStr, OsStr};
-use std::fs::{File, OpenOptions};
+use std::ffi::CStr;
+#[cfg(not(target_os = "freebsd"))]
+use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+#[cfg(not(target_os = "freebsd"))]
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
@@ -98,6 +99,14 @@ impl Syscalls for Host {
         Ok(fd)
     }
 
+    #[cfg(target_os = "freebsd")]
+    fn unit(&self, handle: &OwnedFd) -> io::Result<u32> {
+        let name = calls::node_name(handle.as_fd())?;
+        let kind = crate::system::rules(SYSTEM).kind_of(name.as_bytes());
+        kind.and_then(|kind| kind.unit(name.as_bytes())).ok_or_else(|| errno::error(errno::ENOTTY))
+    }
+
+    #[cfg(not(target_os = "freebsd"))]
     fn unit(&self, handle: &OwnedFd) -> io::Result<u32> {
         let device = File::from(handle.try_clone()?).metadata()?.rdev();
         crate::system::rules(SYSTEM).abi.minor(device).ok_or_else(|| errno::error(errno::ENOTTY))
@@ -207,7 +216,7 @@ impl Syscalls for Host {
                     let Ok(index) = if_nametoindex(listed.interface_name.as_str()) else { continue };
                     all.push(ListedInterface {
                         name,
-                        original_name: original_name(&name),
+                        original_name: original_name(name, index),
                         index,
                         created: created.iter().find(|one| one.0 == name).map(|one| one.1),
                         mac: None,
@@ -228,12 +237,17 @@ impl Syscalls for Host {
     }
 }
 
-/// Returns the name at creation. After a rename, FreeBSD makes the node of the new name an alias of the old
-/// one.
-fn original_name(name: &Name) -> Name {
-    let node = std::fs::read_link(Path::new("/dev").join(OsStr::from_bytes(name.as_bytes())));
-    let target = node.ok().and_then(|target| Name::new(target.file_name()?.as_bytes()));
-    target.unwrap_or(*name)
+/// Returns the name at creation, by which alone a renamed interface shows what it is.
+#[cfg(target_os = "freebsd")]
+fn original_name(name: Name, index: u32) -> Name {
+    // If it has just gone, its name is as good as any.
+    calls::original_name(index).unwrap_or(name)
+}
+
+/// Returns the present name: the system keeps no other.
+#[cfg(not(target_os = "freebsd"))]
+const fn original_name(name: Name, _: u32) -> Name {
+    name
 }
 
 /// Returns the address of one list entry, if it is an IP address.

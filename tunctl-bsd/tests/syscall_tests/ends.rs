@@ -228,8 +228,8 @@ fn delete_asks_whether_a_program_has_it_and_then_destroys() {
         let ((), calls) = fixture.calls_of(|| interface.delete().unwrap());
         // To set the flags as they are takes the right to delete, and changes nothing.
         let expected = format!(
-            "list; configure SIOCGIFFLAGS @; configure SIOCSIFFLAGS @ {flags:#x}; open /dev/@; close @; \
-             configure SIOCIFDESTROY @"
+            "list; configure SIOCGIFFLAGS @; configure SIOCSIFFLAGS @ {flags:#x}; open /dev/@; list; \
+             close @; configure SIOCIFDESTROY @"
         );
         assert_eq!(calls, trace(name, &expected), "{system:?}");
         assert!(fixture.report(name).is_none(), "{system:?}");

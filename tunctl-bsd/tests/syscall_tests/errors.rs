@@ -200,6 +200,22 @@ fn a_unit_that_was_just_given_up_is_asked_for_again() {
 }
 
 #[test]
+fn an_older_freebsd_tells_by_the_node_which_tun_it_has_made() {
+    for (options, request, name) in [
+        (CreateOptions::tun(), "ioctl TUNGIFNAME", "tun0"),
+        (CreateOptions::tap(), "ioctl TAPGIFNAME", "tap0"),
+    ] {
+        let fixture = Fixture::new(System::FreeBsd);
+        for missing in [request, "ioctl TUNSTRANSIENT", "ioctl TAPSTRANSIENT"] {
+            fixture.fail_always(missing, 25);
+        }
+        let created = fixture.backend.create(&options).map(|device| device.name().unwrap().to_string());
+        // It was dropped.
+        assert_eq!((created, fixture.report(name)), (Ok(name.to_owned()), None));
+    }
+}
+
+#[test]
 fn a_unit_that_utun_has_not_is_refused_by_its_name() {
     let fixture = Fixture::new(System::MacOs);
     let error = create(&fixture, &named_tun("utun32768"));

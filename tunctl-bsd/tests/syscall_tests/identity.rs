@@ -3,7 +3,7 @@
 
 use tunctl_core::{Cause, Interface, Mtu, State, TunBackend, TunDevice};
 
-use crate::fixture::{Fixture, address, named_tap, named_tun};
+use crate::fixture::{Fixture, address, named_tap, named_tun, others, refused};
 use crate::models::System;
 
 /// A device whose interface another program has deleted, and a stranger that has its index.
@@ -128,4 +128,71 @@ fn what_another_descriptor_keeps_on_freebsd_is_busy_and_goes_with_it() {
     assert!(fixture.report("tun0").is_some());
     drop(other);
     assert!(fixture.report("tun0").is_none());
+}
+
+/// Another program destroys the interface between the look for it and the opening of its node, which makes
+/// another one of that unit.
+#[test]
+fn an_open_that_comes_too_late_leaves_no_interface() {
+    let fixture = Fixture::new(System::FreeBsd);
+    for name in ["tun7", "vpn7"] {
+        fixture.made_by_another("tun7");
+        if name != "tun7" {
+            assert!(fixture.rename_by_another("tun7", name));
+        }
+        fixture.destroy_before_open(name);
+        let (error, calls) = fixture.calls_of(|| refused(fixture.backend.open(&named_tun(name))));
+        assert_eq!((error.cause(), others(&fixture)), (Cause::NotFound, Vec::new()), "{name} {calls:?}");
+    }
+}
+
+#[test]
+fn an_older_freebsd_removes_by_request_what_a_late_open_has_made() {
+    let fixture = Fixture::new(System::FreeBsd);
+    fixture.fail_always("ioctl TUNSTRANSIENT", 25);
+    fixture.made_by_another("tun7");
+    fixture.destroy_before_open("tun7");
+    let (error, calls) = fixture.calls_of(|| refused(fixture.backend.open(&named_tun("tun7"))));
+    assert_eq!((error.cause(), others(&fixture)), (Cause::NotFound, Vec::new()), "{calls:?}");
+}
+
+#[test]
+fn a_delete_that_comes_too_late_leaves_no_interface() {
+    let fixture = Fixture::new(System::FreeBsd);
+    for name in ["tun7", "vpn7"] {
+        fixture.made_by_another("tun7");
+        if name != "tun7" {
+            assert!(fixture.rename_by_another("tun7", name));
+        }
+        let handle = fixture.backend_interface(name);
+        fixture.destroy_before_open(name);
+        let (outcome, calls) = fixture.calls_of(|| handle.delete());
+        assert_eq!(outcome.map_err(|error| error.cause()), Err(Cause::Gone), "{name} {calls:?}");
+        assert_eq!(others(&fixture), [], "{name} {calls:?}");
+    }
+}
+
+#[test]
+fn open_or_create_creates_what_went_in_between() {
+    let fixture = Fixture::new(System::FreeBsd);
+    fixture.made_by_another("tun7");
+    fixture.destroy_before_open("tun7");
+    let device = fixture.backend.open_or_create(&named_tun("tun7")).unwrap();
+    assert!(fixture.report("tun7").is_some_and(|report| report.is_open && report.transient));
+    drop(device);
+    assert_eq!(others(&fixture), []);
+}
+
+/// NetBSD brings such a tun back as its unit is opened, although that fails.
+#[test]
+fn a_unit_of_netbsd_that_was_deleted_under_its_device_is_busy_and_goes_with_that() {
+    let fixture = Fixture::new(System::NetBsd);
+    for (options, name) in [(named_tun("tun5"), "tun5"), (named_tap("tap5"), "tap5")] {
+        let device = fixture.backend.create(&options).unwrap();
+        fixture.destroy_by_another(name).unwrap();
+        let (error, calls) = fixture.calls_of(|| refused(fixture.backend.create(&options)));
+        assert_eq!(error.cause(), Cause::Busy, "{calls:?}");
+        drop(device);
+        assert_eq!(others(&fixture), [], "{name}");
+    }
 }

@@ -213,8 +213,13 @@ const _: () = {
     assert!(size_of::<native::SocketAddressLink>() == size_of::<libc::sockaddr_dl>());
 };
 
+#[cfg(target_os = "freebsd")]
+mod names;
+
 #[cfg(target_os = "macos")]
 pub use control::{connect_control, getsockopt_name, set_pending_packets, utun_socket};
+#[cfg(target_os = "freebsd")]
+pub use names::{node_name, original_name};
 #[cfg(target_os = "macos")]
 pub use pair::pair;
 

@@ -124,6 +124,17 @@ pub const TAPSVNETHDR: Opcode = iow(b't', 91, INT);
 /// `int`, filled in.
 pub const TAPGVNETHDR: Opcode = ior(b't', 94, INT);
 
+/// A name of `sysctl(3)`: the network.
+pub const CTL_NET: i32 = 4;
+/// Below it: interfaces.
+pub const PF_LINK: i32 = 18;
+/// Below it: what all kinds of interfaces have.
+pub const NETLINK_GENERIC: i32 = 0;
+/// Below it: a table, by the index of an interface.
+pub const IFMIB_IFDATA: i32 = 2;
+/// Of an interface in that table: its driver's name and its unit, which are its name at first.
+pub const IFDATA_DRIVERNAME: i32 = 3;
+
 /// `ifreq`: binds a descriptor of the packet filter to an interface.
 pub const BIOCSETIF: Opcode = iow(b'B', 108, size_of::<InterfaceRequest>());
 /// `u_int`: which packets a read returns: 0 for those that the interface has received, 2 for those that it
@@ -303,6 +314,11 @@ table::table! {
     "sizeof(((struct if_data *)0)->ifi_oqdrops)" => size_of::<u64>() => 8;
     "offsetof(struct if_data, __ifi_epoch)" => CREATED => 128;
     "sizeof(((struct if_data *)0)->__ifi_epoch)" => size_of::<u64>() => 8;
+    "CTL_NET" => CTL_NET => 4;
+    "PF_LINK" => PF_LINK => 18;
+    "NETLINK_GENERIC" => NETLINK_GENERIC => 0;
+    "IFMIB_IFDATA" => IFMIB_IFDATA => 2;
+    "IFDATA_DRIVERNAME" => IFDATA_DRIVERNAME => 3;
     "BIOCSETIF" => BIOCSETIF => 0x8020_426c;
     "BIOCSDIRECTION" => BIOCSDIRECTION => 0x8004_4277;
     "offsetof(struct bpf_hdr, bh_caplen)" => PACKET_HEADER.captured => 16;
