@@ -166,10 +166,34 @@ impl<C: Syscalls> BsdBackend<C> {
 
     /// Opens the node of a unit.
     ///
-    /// FreeBSD's `tun_destroy` takes the interface away before its node, which says `ENXIO` in between.
+    /// FreeBSD's `tun_destroy` takes the interface away before its node, which says `ENXIO` in between; so
+    /// does OpenBSD's `tun_dev_open` of an interface that is being destroyed.
     fn open_unit(&self, plan: &AttachPlan<'_>, unit: u32) -> io::Result<C::Handle> {
         let open = || self.system.syscalls.open(&plan.kind.node(unit));
-        if plan.system == System::FreeBsd { Self::insist(plan, errno::ENXIO, open) } else { open() }
+        match plan.system {
+            System::FreeBsd | System::OpenBsd => Self::insist(plan, errno::ENXIO, open),
+            _ => open(),
+        }
+    }
+
+    /// Creates an interface by opening the node of its unit.
+    ///
+    /// OpenBSD's `tun_dev_close` gives the device up before it destroys the interface, and that takes the
+    /// descriptor away from whoever has opened it in between (`tun_clone_destroy`). So what is gone at once
+    /// is opened again.
+    fn open_new(&self, plan: &AttachPlan<'_>, unit: u32, name: &Name) -> Result<BsdDevice<C>> {
+        let open = || {
+            let handle = self.open_unit(plan, unit).map_err(|error| plan.not_opened(&error))?;
+            self.set_up_new(plan, Channel::Direct(handle), name)
+        };
+        let tries = if plan.system == System::OpenBsd { TRIES } else { 1 };
+        for _ in 1..tries {
+            match open() {
+                Err(error) if error.is_gone() => thread::sleep(PAUSE),
+                outcome => return outcome,
+            }
+        }
+        open()
     }
 
     /// Creates the interface with this unit number.
@@ -191,9 +215,7 @@ impl<C: Syscalls> BsdBackend<C> {
             return Err(plan.error(Cause::Busy));
         }
         let handle = match plan.kind.create_method {
-            CreateMethod::OpenNode { .. } => {
-                self.open_unit(plan, unit).map_err(|error| plan.not_opened(&error))?
-            }
+            CreateMethod::OpenNode { .. } => return self.open_new(plan, unit, &name),
             CreateMethod::Socket { .. } if unit > LAST_UTUN => return Err(plan.refuse_name()),
             CreateMethod::Socket { control } => {
                 // A unit is taken until `utun_detached` (XNU), which comes after the close.

@@ -216,6 +216,19 @@ fn an_older_freebsd_tells_by_the_node_which_tun_it_has_made() {
 }
 
 #[test]
+fn an_open_of_openbsd_that_meets_anothers_close_is_tried_again() {
+    let fixture = Fixture::new(System::OpenBsd);
+    for options in [named_tun("tun5"), named_tap("tap5"), CreateOptions::tun(), CreateOptions::tap()] {
+        fixture.revoke_next_opens(2);
+        let created = fixture.backend.create(&options).map(|device| device.name().is_ok());
+        assert_eq!(created, Ok(true), "{options:?}");
+    }
+    // `tun_dev_open` meets one that is being destroyed.
+    fixture.fail("open", 6);
+    assert_eq!(fixture.backend.create(&named_tun("tun5")).map(drop), Ok(()));
+}
+
+#[test]
 fn a_unit_that_utun_has_not_is_refused_by_its_name() {
     let fixture = Fixture::new(System::MacOs);
     let error = create(&fixture, &named_tun("utun32768"));
