@@ -138,7 +138,15 @@ impl Harness for ModelHarness {
     }
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
-        self.model.inject(&text(name), packet)
+        let text = text(name);
+        let report = self.model.report(&text).filter(|report| report.kind == Kind::Tun);
+        let counts = matches!(self.model.system(), System::NetBsd | System::DragonFly);
+        // The packet filter counts the four bytes in front of a packet of a tun (`bpf_movein`).
+        if report.is_some_and(|report| self.from_outside && counts && packet.len() + 4 > report.mtu as usize)
+        {
+            return false;
+        }
+        self.model.inject(&text, packet)
     }
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {

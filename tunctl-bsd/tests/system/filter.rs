@@ -13,11 +13,20 @@ use tunctl_sys::bsd::{AF_INET, Name, Request};
 /// In front of a packet of a tun, to the filter: four bytes.
 const FAMILY: usize = 4;
 
+/// Whether a packet of a tun is to pass the filter as it is. The tuns of the BSDs take a family that says so
+/// (`pseudo_AF_HDRCMPLT`, `bpfwrite`) for the packet's (NetBSD's `tun_output`, asked; FreeBSD's `tunoutput`,
+/// DragonFly's `tunifoutput`, read). XNU's `bpfwrite` puts a second one in front without it.
+const TUNS_ARE_COMPLETE: bool = cfg!(target_os = "macos");
+
+/// Whether the filter leaves the four bytes of a tun to the program that reads them: NetBSD's `bpf_movein`
+/// and `tun_output` do not look at them, so that they stand in the queue as they were written.
+const FAMILY_REACHES_THE_PROGRAM: bool = cfg!(target_os = "netbsd");
+
 /// A packet filter at one interface.
 pub(crate) struct Filter {
     file: File,
     layer: Layer,
-    /// The address family is in the byte order of the host; on OpenBSD, of the network.
+    /// The address family is in the byte order of the host; on OpenBSD and NetBSD, of the network.
     host_order: bool,
     room: usize,
     waiting: VecDeque<Vec<u8>>,
@@ -35,16 +44,17 @@ impl Filter {
         let name = Name::new(name.as_bytes()).ok_or(ErrorKind::InvalidInput)?;
         calls::ioctl(file.as_fd(), ABI.bpf.set_interface, &mut ABI.ifreq(&name))?;
         set(ABI.bpf.set_immediate, 1)?;
-        set(ABI.bpf.set_header_complete, 1)?;
+        set(ABI.bpf.set_header_complete, u32::from(layer == Layer::Tap || TUNS_ARE_COMPLETE))?;
         set(ABI.bpf.set_direction, ABI.bpf.received_only)?;
         let room = set(ABI.bpf.buffer_length, 0)?;
-        let host_order = set(ABI.bpf.link_type, 0)? == DLT_NULL;
+        let host_order = set(ABI.bpf.link_type, 0)? == DLT_NULL && !FAMILY_REACHES_THE_PROGRAM;
         set(ABI.requests.set_nonblocking, 1)?;
         let room = usize::try_from(room).map_err(io::Error::other)?;
         Ok(Self { file, layer, host_order, room, waiting: VecDeque::new() })
     }
 
-    /// Has the system send a packet out of the interface; whether it did.
+    /// Has the system send a packet out of the interface; whether it did. To a tun of NetBSD or DragonFly, it
+    /// may be as long as the MTU less the four bytes, which count there (`bpf_movein`, `bpfwrite`).
     pub(crate) fn send(&mut self, packet: &[u8]) -> bool {
         let message = match self.layer {
             Layer::Tap => packet.to_vec(),

@@ -11,8 +11,7 @@ use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use std::os::fd::{AsFd, OwnedFd};
-use tunctl_bsd::native::Host;
-use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface};
+use tunctl_bsd::{BsdBackend, BsdDevice, BsdInterface, System};
 use tunctl_conformance::{Harness, Names, Observation, PollState, Profile};
 use tunctl_core::{
     Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, InterfaceAddress, InterfaceIndex,
@@ -21,17 +20,31 @@ use tunctl_core::{
 
 use crate::filter::Filter;
 use crate::ifconfig;
+use crate::quiet::Quiet;
 
 /// What the interfaces of the driver are called here, before their numbers.
 pub(crate) const PREFIXES: (&str, &str) =
     if cfg!(target_os = "macos") { ("utun", "feth") } else { ("tun", "tap") };
+
+/// The system that this runs on.
+const SYSTEM: System = if cfg!(target_os = "freebsd") {
+    System::FreeBsd
+} else if cfg!(target_os = "netbsd") {
+    System::NetBsd
+} else if cfg!(target_os = "openbsd") {
+    System::OpenBsd
+} else if cfg!(target_os = "dragonfly") {
+    System::DragonFly
+} else {
+    System::MacOs
+};
 
 /// How long a frame may take from one end of a pair to the other.
 const PASSAGE: Duration = Duration::from_millis(20);
 
 /// The system, with nothing of the driver's but what was there before.
 pub(crate) struct SystemHarness {
-    backend: BsdBackend<Host>,
+    backend: BsdBackend<Quiet>,
     before: Vec<String>,
     injectors: RefCell<HashMap<String, Filter>>,
     privileged: Cell<bool>,
@@ -40,7 +53,7 @@ pub(crate) struct SystemHarness {
 impl SystemHarness {
     pub(crate) fn new() -> Self {
         Self {
-            backend: BsdBackend::new(),
+            backend: BsdBackend::with_syscalls(SYSTEM, Quiet::default()),
             before: interfaces(),
             injectors: RefCell::default(),
             privileged: Cell::new(true),
@@ -141,9 +154,9 @@ impl SystemHarness {
 }
 
 impl Harness for SystemHarness {
-    type Backend = BsdBackend<Host>;
+    type Backend = BsdBackend<Quiet>;
 
-    fn backend(&self) -> &BsdBackend<Host> {
+    fn backend(&self) -> &BsdBackend<Quiet> {
         &self.backend
     }
 
@@ -241,7 +254,7 @@ impl Harness for SystemHarness {
         drop(back);
     }
 
-    fn poll_state(&self, device: &BsdDevice<Host>) -> PollState {
+    fn poll_state(&self, device: &BsdDevice<Quiet>) -> PollState {
         if cfg!(target_os = "macos") {
             // And one of the device's reads it there.
             sleep(PASSAGE);
@@ -260,19 +273,19 @@ impl Harness for SystemHarness {
         "lo0".parse().expect("it is a name")
     }
 
-    fn set_queue(&self, _: &BsdDevice<Host>, _: bool) -> Option<Result<()>> {
+    fn set_queue(&self, _: &BsdDevice<Quiet>, _: bool) -> Option<Result<()>> {
         None
     }
 
-    fn hand_over(&self, device: BsdDevice<Host>) -> Option<OwnedFd> {
+    fn hand_over(&self, device: BsdDevice<Quiet>) -> Option<OwnedFd> {
         Some(device.into())
     }
 
-    fn adopt(&self, fd: OwnedFd) -> Option<std::result::Result<BsdDevice<Host>, AdoptError>> {
+    fn adopt(&self, fd: OwnedFd) -> Option<std::result::Result<BsdDevice<Quiet>, AdoptError>> {
         Some(self.backend.adopt(fd))
     }
 
-    fn events(&self, of: Option<&BsdInterface<Host>>) -> Option<Result<Box<dyn EventWatcher>>> {
+    fn events(&self, of: Option<&BsdInterface<Quiet>>) -> Option<Result<Box<dyn EventWatcher>>> {
         let boxed = |watcher| Box::new(watcher) as Box<dyn EventWatcher>;
         Some(match of {
             Some(interface) => interface.events().map(boxed),

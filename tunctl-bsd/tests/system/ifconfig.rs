@@ -41,12 +41,9 @@ fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     words.next()
 }
 
-/// One that this computer has; `None` also of a link-local one, which these kernels make by themselves.
+/// One that this computer has.
 fn address(line: &str) -> Option<InterfaceAddress> {
     let (own, prefix) = ip(line.split_whitespace().nth(1)?)?;
-    if matches!(own, IpAddr::V6(own) if own.is_unicast_link_local()) {
-        return None;
-    }
     let prefix = prefix
         .or_else(|| after(line, "prefixlen")?.parse().ok())
         .or_else(|| after(line, "netmask").and_then(mask))
@@ -116,7 +113,8 @@ fn a_tun_of_freebsd_is_read() {
                 \tgroups: tun\n\
                 \tnd6 options=21<PERFORMNUD,AUTO_LINKLOCAL>\n\
                 \tOpened by PID 1234\n";
-    let addresses = ["10.1.1.1 peer 10.1.1.2/32", "10.2.1.1/24", "fd77::1 peer fd77::2/128"];
+    let link_local = "fe80::5a9c:fcff:fe10:1/64";
+    let addresses = ["10.1.1.1 peer 10.1.1.2/32", "10.2.1.1/24", link_local, "fd77::1 peer fd77::2/128"];
     expect(text, State::Up, 1400, None, &addresses);
 }
 
@@ -137,7 +135,8 @@ fn a_tap_of_netbsd_is_read() {
                 \tinet 10.1.1.1/24 broadcast 10.1.1.255 flags 0\n\
                 \tinet6 fe80::f00b:a4ff:fe01:203%tap10/64 flags 0 scopeid 0x3\n\
                 \tinet6 fd77::1/64 flags 0\n";
-    expect(text, State::Up, 9000, Some("f2:0b:a4:01:02:03"), &["10.1.1.1/24", "fd77::1/64"]);
+    let addresses = ["10.1.1.1/24", "fe80::f00b:a4ff:fe01:203/64", "fd77::1/64"];
+    expect(text, State::Up, 9000, Some("f2:0b:a4:01:02:03"), &addresses);
     let tun = "tun10: flags=0x11<UP,POINTOPOINT> mtu 1500\n\tinet 10.1.1.1/32 -> 10.1.1.2 flags 0\n";
     expect(tun, State::Up, 1500, None, &["10.1.1.1 peer 10.1.1.2/32"]);
 }
@@ -158,7 +157,7 @@ fn a_tun_of_macos_is_read() {
                 \tinet 10.1.1.1 --> 10.1.1.1 netmask 0xff000000\n\
                 \tinet6 fe80::aede:48ff:fe00:1122%utun9 prefixlen 64 scopeid 0x10\n\
                 \tnd6 options=201<PERFORMNUD,DAD>\n";
-    expect(text, State::Up, 1380, None, &["10.1.1.1/8"]);
+    expect(text, State::Up, 1380, None, &["10.1.1.1/8", "fe80::aede:48ff:fe00:1122/64"]);
 }
 
 fn what_is_no_interface_is_not_read() {

@@ -1,6 +1,7 @@
 //! The cases, one after the other.
 
 use std::env;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -64,12 +65,25 @@ fn obstacle() -> Option<String> {
     if !Uid::effective().is_root() {
         return Some("it needs root".to_owned());
     }
-    // DragonFly has some from the start, and macOS creates utuns itself; exceptions cover the affected cases.
-    if matches!(SYSTEM, "dragonfly" | "macos") {
+    // macOS creates utuns itself; exceptions cover the affected cases.
+    if SYSTEM == "macos" {
         return None;
+    }
+    if let Some(node) = missing_node() {
+        return Some(format!("{node} is missing, as others may be: {MAKE_NODES}"));
     }
     let there = harness::interfaces().into_iter().find(|name| harness::layer(name).is_some())?;
     Some(format!("{there} is there already, and the suite wants the driver to itself"))
+}
+
+/// NetBSD and OpenBSD have nodes on disk, for units 0 to 3. The suite's are higher.
+const MAKE_NODES: &str = "cd /dev && for i in $(jot 50 0); do sh MAKEDEV tun$i tap$i; done";
+
+fn missing_node() -> Option<String> {
+    let has_nodes_on_disk = matches!(SYSTEM, "netbsd" | "openbsd");
+    // Those of the lowest units that the suite has, and of the highest.
+    let nodes = [10, 49].into_iter().flat_map(|unit| ["tun", "tap"].map(|kind| format!("/dev/{kind}{unit}")));
+    nodes.filter(|_| has_nodes_on_disk).find(|node| !Path::new(node).exists())
 }
 
 /// The reasons once more, at the end.
