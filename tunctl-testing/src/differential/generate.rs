@@ -6,10 +6,10 @@ use tunctl_packet::Filter;
 use tunctl_packet::header::{VnetFormat, VnetLength};
 
 use crate::differential::interface_call::InterfaceCall;
-use crate::differential::op::{Caller, On, Op, Patience, SLOTS, System, Verb};
+use crate::differential::op::{Also, Caller, On, Op, Patience, SLOTS, System, Verb};
 use crate::differential::packets;
 use crate::differential::pools::{
-    ENDIANS, IDS, INDICES, NAMES, ODD_NAMES, OFFLOADS, PATTERNS, UNMAPPED, VNET_LENGTHS, address,
+    ENDIANS, IDS, INDICES, MTUS, NAMES, ODD_NAMES, OFFLOADS, PATTERNS, UNMAPPED, VNET_LENGTHS, address,
 };
 use crate::differential::random::Random;
 use crate::differential::world::{Held, Known, View};
@@ -68,7 +68,7 @@ fn attach_op(random: &mut Random, view: &View) -> Op {
             slot,
             flags: held.flags & !CreateFlags::TUN_EXCL.bits(),
             name: Some(name),
-            index: None,
+            also: None,
         };
     }
     let verb = *random.pick(&[Verb::Create, Verb::Create, Verb::Open, Verb::OpenOrCreate]);
@@ -79,10 +79,26 @@ fn attach_op(random: &mut Random, view: &View) -> Op {
         4..=7 => Some(existing(random, view)),
         _ => Some((*random.pick(NAMES)).to_owned()),
     };
-    // Where an interface was moved away, another one of its name and index would be taken for it, as the
-    // documentation says.
-    let index = (random.one_of(1, 10) && !view.moved).then(|| *random.pick(INDICES));
-    Op::Attach { verb, slot, flags: flags(random), name, index }
+    let flags = flags(random, view);
+    Op::Attach { verb, slot, flags, name, also: also(random, view, flags) }
+}
+
+/// What options say beside flags and name, now and then.
+fn also(random: &mut Random, view: &View, flags: u16) -> Option<Also> {
+    match random.below(40) {
+        // Where an interface was moved away, another one of its name and index would be taken for it, as the
+        // documentation says.
+        0..=3 => (!view.moved).then(|| Also::Index(*random.pick(INDICES))),
+        4 => Some(Also::Offloads(*random.pick(OFFLOADS))),
+        // It makes the header one of the options.
+        5 if flags & CreateFlags::VNET_HDR.bits() != 0 => Some(Also::VnetFormat(vnet_format(random))),
+        6 => Some(Also::Mtu(*random.pick(MTUS))),
+        _ => None,
+    }
+}
+
+fn vnet_format(random: &mut Random) -> VnetFormat {
+    VnetFormat::new(*random.pick(VNET_LENGTHS), *random.pick(ENDIANS))
 }
 
 /// More queues for a multi-queue interface that is open.
@@ -92,9 +108,9 @@ fn crowd(random: &mut Random, view: &View, slot: usize) -> Option<Op> {
     Some(Op::Crowd { slot, flags: held.flags & !CreateFlags::TUN_EXCL.bits(), name })
 }
 
-/// A layer, and each of the others now and then. Not `NAPI_FRAGS`: it takes the capability in the first user
-/// namespace, and the comparison is in another, where it has other users.
-fn flags(random: &mut Random) -> u16 {
+/// A layer, and each of the others now and then. `NAPI_FRAGS` only where it is refused: it takes the
+/// capability in the first user namespace, and the comparison is in another, where it has other users.
+fn flags(random: &mut Random, view: &View) -> u16 {
     let mut flags = if random.one_of(1, 2) { CreateFlags::TUN } else { CreateFlags::TAP };
     for (flag, times) in [
         (CreateFlags::NO_PI, 6),
@@ -106,6 +122,9 @@ fn flags(random: &mut Random) -> u16 {
         (CreateFlags::NO_CARRIER, 1),
     ] {
         flags.set(flag, random.one_of(times, 10));
+    }
+    if !view.capable && random.one_of(1, 10) {
+        flags.set(CreateFlags::NAPI | CreateFlags::NAPI_FRAGS, true);
     }
     flags.bits()
 }
@@ -153,7 +172,8 @@ fn device(random: &mut Random, view: &View) -> Op {
             let rooms = (0..count).map(|_| room(random, readable) / 2).collect();
             Op::ReceiveVectored { slot, rooms }
         }
-        55..=58 => {
+        55 => Op::Listen { slot, patience: patience(random) },
+        56..=58 => {
             let readiness = *random.pick(&[Readiness::Readable, Readiness::Writable]);
             Op::Wait { slot, readiness }
         }
@@ -179,10 +199,7 @@ fn device(random: &mut Random, view: &View) -> Op {
 fn offloads(random: &mut Random, slot: usize, vnet: usize) -> Op {
     match random.below(4) {
         0 => Op::Offloads { slot },
-        1 => {
-            let format = VnetFormat::new(*random.pick(VNET_LENGTHS), *random.pick(ENDIANS));
-            Op::SetVnetFormat { slot, format }
-        }
+        1 => Op::SetVnetFormat { slot, format: vnet_format(random) },
         // Those of tunnels need the longest header.
         _ if vnet == VnetLength::Tunnel.bytes() && random.one_of(1, 2) => Op::SetOffloads {
             slot,

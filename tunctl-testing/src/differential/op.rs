@@ -20,8 +20,7 @@ pub(crate) enum Op {
         slot: usize,
         flags: u16,
         name: Option<String>,
-        /// That of a new interface.
-        index: Option<u32>,
+        also: Option<Also>,
     },
     /// Opens queues of an interface until one is refused, and closes them again but one.
     Crowd {
@@ -61,6 +60,11 @@ pub(crate) enum Op {
     Wait {
         slot: usize,
         readiness: Readiness,
+    },
+    /// Watches the interface of the device, and waits for what there is to hear: nothing, or that it is gone.
+    Listen {
+        slot: usize,
+        patience: Patience,
     },
     Name {
         slot: usize,
@@ -133,6 +137,16 @@ pub(crate) enum Op {
     System(System),
     /// Everything that can be seen of all interfaces.
     Survey,
+}
+
+/// What options may say beside flags and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Also {
+    /// The index of a new interface.
+    Index(u32),
+    Offloads(Offloads),
+    VnetFormat(VnetFormat),
+    Mtu(u32),
 }
 
 /// In which of its forms a receive is called. None may wait, since nothing would come.
@@ -211,6 +225,7 @@ impl Op {
             Self::Send { .. } => Operation::Send,
             Self::Receive { .. } | Self::ReceiveVectored { .. } => Operation::Receive,
             Self::Wait { .. } => Operation::Wait,
+            Self::Listen { .. } => Operation::Watch,
             Self::Name { .. } => Operation::Name,
             Self::SetPersist { .. } => Operation::SetPersist,
             Self::SetOwner { .. } => Operation::SetOwner,
@@ -262,6 +277,7 @@ impl Op {
             | Self::Receive { slot, .. }
             | Self::ReceiveVectored { slot, .. }
             | Self::Wait { slot, .. }
+            | Self::Listen { slot, .. }
             | Self::Name { slot }
             | Self::SetPersist { slot, .. }
             | Self::SetOwner { slot, .. }

@@ -18,7 +18,7 @@ use crate::differential::worker::{fresh_model, is_real_root};
 use crate::profile::running_kernel;
 
 /// Cases after which every refusal that the conformance suite names must have occurred.
-const ENOUGH: u64 = 2000;
+const ENOUGH: u64 = 10_000;
 
 /// How often a log, which cannot be written over, is told how far the run is.
 const LOG: Duration = Duration::from_secs(60);

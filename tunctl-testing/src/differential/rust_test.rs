@@ -85,12 +85,11 @@ impl Writer {
             }
             (Op::Receive { room, patience, .. }, _) => {
                 self.line(&format!("let mut buffer = vec![0; {room}];"));
-                if let Patience::Interruptible { used } = patience {
-                    self.line("let stop = Interrupter::new().unwrap();");
-                    if *used {
-                        self.line("stop.interrupt();");
-                    }
-                }
+                self.interrupter(*patience);
+                self.call(op, answer);
+            }
+            (Op::Listen { patience, .. }, _) => {
+                self.interrupter(*patience);
                 self.call(op, answer);
             }
             (Op::ReceiveVectored { rooms, .. }, _) => {
@@ -234,6 +233,16 @@ impl Writer {
         }
     }
 
+    /// That which a call of this form may be ended by.
+    fn interrupter(&mut self, patience: Patience) {
+        if let Patience::Interruptible { used } = patience {
+            self.line("let stop = Interrupter::new().unwrap();");
+            if used {
+                self.line("stop.interrupt();");
+            }
+        }
+    }
+
     fn watch(&mut self, slot: usize, index: u32) {
         let Some(watches) = &mut self.watches else { return };
         if !watches.contains(&index) {
@@ -307,7 +316,7 @@ mod tests {
 
     fn create() -> (Op, Seen) {
         let op =
-            Op::Attach { verb: Verb::Create, slot: 1, flags: 0x1001, name: Some("a".into()), index: None };
+            Op::Attach { verb: Verb::Create, slot: 1, flags: 0x1001, name: Some("a".into()), also: None };
         let name = InterfaceName::new("a").unwrap();
         let index = InterfaceIndex::new(2).unwrap();
         let answer = Answer::Attached { name, index, flags: CreateFlags::TUN | CreateFlags::NO_PI };

@@ -85,12 +85,11 @@ fn simpler(op: &Op) -> Vec<Op> {
             let plainer = (*patience != Patience::None).then(|| with(*room, Patience::None));
             shorter.into_iter().chain(plainer).collect()
         }
-        Op::Attach { verb, slot, flags, name, index } => {
-            let with =
-                |flags, index| Op::Attach { verb: *verb, slot: *slot, flags, name: name.clone(), index };
-            let without_index = index.map(|_| with(*flags, None));
-            let fewer = single_bits(*flags).map(|bit| with(flags & !bit, *index));
-            without_index.into_iter().chain(fewer).collect()
+        Op::Attach { verb, slot, flags, name, also } => {
+            let with = |flags, also| Op::Attach { verb: *verb, slot: *slot, flags, name: name.clone(), also };
+            let plainer = also.map(|_| with(*flags, None));
+            let fewer = single_bits(*flags).map(|bit| with(flags & !bit, *also));
+            plainer.into_iter().chain(fewer).collect()
         }
         Op::Caller(caller) if *caller != Caller::ROOT => {
             let Caller { uid, gid, .. } = *caller;
@@ -138,7 +137,7 @@ mod tests {
     use crate::differential::op::{On, Verb};
 
     fn create(slot: usize, flags: u16) -> Op {
-        Op::Attach { verb: Verb::Create, slot, flags, name: Some("a".into()), index: None }
+        Op::Attach { verb: Verb::Create, slot, flags, name: Some("a".into()), also: None }
     }
 
     fn noise() -> Vec<Op> {

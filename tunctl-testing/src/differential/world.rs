@@ -138,8 +138,8 @@ impl<H: Harness> World<H> {
 
     fn perform(&mut self, op: &Op) -> Answer {
         match op {
-            Op::Attach { verb, slot, flags, name, index } => {
-                self.attach(*verb, *slot, options(*flags, name.as_deref(), *index))
+            Op::Attach { verb, slot, flags, name, also } => {
+                self.attach(*verb, *slot, options(*flags, name.as_deref(), *also))
             }
             Op::Crowd { slot, flags, name } => self.crowd(*slot, *flags, name),
             Op::Duplicate { from, to } => self.duplicate(*from, *to),

@@ -2,23 +2,22 @@
 
 use std::fmt::Write as _;
 
-use tunctl_core::{InterfaceName, MacFilter, NamePattern};
+use tunctl_core::{InterfaceName, MacFilter, NamePattern, Offloads};
 use tunctl_packet::bpf::Program;
 use tunctl_packet::header::VnetFormat;
 
-use crate::differential::op::{On, Op, Patience, Verb};
+use crate::differential::op::{Also, On, Op, Patience, Verb};
 
 /// The call that an operation is.
 pub(super) fn expression(op: &Op) -> String {
     match op {
-        Op::Attach { verb, flags, name, index, .. } => {
+        Op::Attach { verb, flags, name, also, .. } => {
             let verb = match verb {
                 Verb::Create => "create",
                 Verb::Open => "open",
                 Verb::OpenOrCreate => "open_or_create",
             };
-            let index = index.map(|index| format!(".index(InterfaceIndex::new({index}).unwrap())"));
-            let options = options(*flags, name.as_deref()) + &index.unwrap_or_default();
+            let options = options(*flags, name.as_deref()) + &also.map(said).unwrap_or_default();
             format!("backend.{verb}(&{options})")
         }
         Op::Duplicate { from, .. } => format!("d{from}.try_clone()"),
@@ -46,14 +45,22 @@ pub(super) fn expression(op: &Op) -> String {
         Op::Wait { slot, readiness } => {
             format!("d{slot}.wait(Readiness::{readiness:?}, Some(std::time::Duration::ZERO))")
         }
+        Op::Listen { slot, patience } => {
+            let next = match patience {
+                Patience::None => "try_next()",
+                Patience::NoTime => "next_until(Some(std::time::Duration::ZERO), None)",
+                Patience::Interruptible { .. } => "next_until(Some(std::time::Duration::ZERO), Some(&stop))",
+            };
+            let events = format!("harness.events(Some(d{slot}.interface())).unwrap()");
+            format!("{events}.and_then(|mut all| {{ while all.{next}?.is_some() {{}} Ok(()) }})")
+        }
         Op::Name { slot } => format!("d{slot}.name()"),
         Op::SetPersist { slot, on } => format!("d{slot}.set_persist({on})"),
         Op::SetOwner { slot, id } => format!("d{slot}.set_owner(Uid::new({id}).unwrap())"),
         Op::SetGroup { slot, id } => format!("d{slot}.set_group(Gid::new({id}).unwrap())"),
         Op::Queue { slot, attached } => format!("harness.set_queue(&d{slot}, {attached}).unwrap()"),
         Op::SetOffloads { slot, offloads } => {
-            let bits = offloads.bits();
-            format!("harness.set_offloads(&d{slot}, Offloads::from_bits({bits:#x}).unwrap()).unwrap()")
+            format!("harness.set_offloads(&d{slot}, {}).unwrap()", literal_offloads(*offloads))
         }
         Op::SetVnetFormat { slot, format } => {
             format!("harness.set_vnet_format(&mut d{slot}, {}).unwrap()", vnet_format(*format))
@@ -88,6 +95,20 @@ pub(super) fn expression(op: &Op) -> String {
 fn literal_program(program: &Program) -> String {
     let instructions = program.instructions();
     format!("Some(&{{ use tunctl_packet::bpf::*; Program::new(vec!{instructions:?}).unwrap() }})")
+}
+
+/// What options say beside flags and name.
+fn said(also: Also) -> String {
+    match also {
+        Also::Index(index) => format!(".index(InterfaceIndex::new({index}).unwrap())"),
+        Also::Offloads(offloads) => format!(".offloads({})", literal_offloads(offloads)),
+        Also::VnetFormat(format) => format!(".vnet_format({})", vnet_format(format)),
+        Also::Mtu(mtu) => format!(".mtu({mtu})"),
+    }
+}
+
+fn literal_offloads(offloads: Offloads) -> String {
+    format!("Offloads::from_bits({:#x}).unwrap()", offloads.bits())
 }
 
 fn vnet_format(VnetFormat { length, endian }: VnetFormat) -> String {

@@ -12,7 +12,7 @@ use tunctl_packet::bpf::{Instruction, Program};
 use tunctl_packet::header::VnetFormat;
 
 use super::{Slot, World};
-use crate::differential::op::{Op, Patience, Verb};
+use crate::differential::op::{Also, Op, Patience, Verb};
 use crate::differential::seen::{Answer, Refusal};
 
 /// More queues than any kernel gives an interface.
@@ -126,10 +126,17 @@ fn attached<D: TunDevice>(device: &D) -> Answer {
 
 /// What an operation asks for. Its text was checked when it was made, but for names that no user may choose,
 /// which are taken as if a kernel had reported them.
-pub(super) fn options(flags: u16, name: Option<&str>, index: Option<u32>) -> CreateOptions {
+pub(super) fn options(flags: u16, name: Option<&str>, also: Option<Also>) -> CreateOptions {
     let options = CreateOptions::from_bits(flags).unwrap_or_default();
-    let index = index.and_then(InterfaceIndex::new);
-    let options = index.into_iter().fold(options, CreateOptions::index);
+    let options = match also {
+        None => options,
+        Some(Also::Index(index)) => {
+            InterfaceIndex::new(index).into_iter().fold(options, CreateOptions::index)
+        }
+        Some(Also::Offloads(offloads)) => options.offloads(offloads),
+        Some(Also::VnetFormat(format)) => options.vnet_format(format),
+        Some(Also::Mtu(mtu)) => options.mtu(mtu),
+    };
     let pattern = |name: &str| {
         let raw = || InterfaceName::from_kernel(name.as_bytes()).map(NamePattern::from);
         NamePattern::new(name).or_else(|_| raw()).ok()
@@ -148,6 +155,7 @@ pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) ->
         Op::Receive { room, patience, .. } => receive(device, *room, *patience),
         Op::ReceiveVectored { rooms, .. } => receive_vectored(device, rooms),
         Op::Wait { readiness, .. } => Answer::of(device.wait(*readiness, Some(Duration::ZERO)), Answer::Bool),
+        Op::Listen { patience, .. } => listen(harness, device, *patience),
         Op::Name { .. } => Answer::of(device.name(), Answer::Name),
         Op::SetPersist { on, .. } => Answer::of(device.set_persist(*on), done),
         Op::SetOwner { id, .. } => match Uid::new(*id) {
@@ -234,6 +242,25 @@ fn receive_vectored<D: TunDevice>(device: &D, rooms: &[usize]) -> Answer {
     let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
     let outcome = device.try_recv_vectored(&mut slices);
     received_into(buffers.concat(), outcome)
+}
+
+/// What has happened before is compared elsewhere, and so are the events that come late.
+fn listen<H: Harness>(harness: &H, device: &DeviceOf<H>, patience: Patience) -> Answer {
+    let Some(watcher) = harness.events(Some(device.interface())) else { return Answer::Absent };
+    let heard = watcher.and_then(|mut watcher| {
+        let stop = Interrupter::new()?;
+        if matches!(patience, Patience::Interruptible { used: true }) {
+            stop.interrupt();
+        }
+        let mut next = || match patience {
+            Patience::None => watcher.try_next(),
+            Patience::NoTime => watcher.next_until(Some(Duration::ZERO), None),
+            Patience::Interruptible { .. } => watcher.next_until(Some(Duration::ZERO), Some(&stop)),
+        };
+        while next()?.is_some() {}
+        Ok(())
+    });
+    Answer::of(heard, |()| Answer::Done)
 }
 
 /// What a receive into these bytes, which were zeros, has made of them.
