@@ -110,9 +110,9 @@ pub(crate) fn bpf(bytes: &[u8]) {
             assert_eq!(program.instructions(), instructions);
             // A program remembers nothing.
             assert_eq!(program.run(bytes), program.run(bytes));
-            let reads_no_packet =
-                instructions.iter().all(|one| !matches!(one.code & 0xe7, 0x20 | 0x40 | 0x80 | 0xa1));
-            if reads_no_packet {
+            // A load (`BPF_LD`, `BPF_LDX`) is of a constant (`BPF_IMM`), memory (`BPF_MEM`), or the packet.
+            let reads_packet = |one: &Instruction| one.code & 7 <= 1 && !matches!(one.code & 0xe0, 0 | 0x60);
+            if !instructions.iter().any(reads_packet) {
                 assert_eq!(program.run(bytes), program.run(&[]));
             }
         }
