@@ -212,6 +212,8 @@ pub struct Profile {
     /// The longest queue that a program may ask for, in packets: a matter of netlink, and more than the
     /// system has memory for where it is not bounded.
     pub longest_queue: u32,
+    /// Whether a packet has room for few pages alone behind the headers whose length it states.
+    pub few_pages: bool,
     /// The most queues that an interface may have.
     pub most_queues: usize,
     /// Errnos are Linux's numbers; elsewhere the suite goes by causes alone.
@@ -246,6 +248,7 @@ impl Profile {
         tap_queue_length: 1000,
         queue_batch: 16,
         longest_queue: u32::MAX,
+        few_pages: false,
         most_queues: 256,
         linux_errnos: true,
         names: Names::Free,
@@ -276,6 +279,13 @@ impl Profile {
     #[must_use]
     pub const fn with_longest_queue(mut self, packets: u32) -> Self {
         self.longest_queue = packets;
+        self
+    }
+
+    /// With other room for a packet.
+    #[must_use]
+    pub const fn with_few_pages(mut self, few: bool) -> Self {
+        self.few_pages = few;
         self
     }
 

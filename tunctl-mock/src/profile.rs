@@ -24,6 +24,7 @@ pub struct KernelProfile {
     flags: CreateFlags,
     offloads: u32,
     longest_queue: u32,
+    few_pages: bool,
 }
 
 impl KernelProfile {
@@ -38,6 +39,7 @@ impl KernelProfile {
         flags: CreateFlags::NAPI.union(CreateFlags::NAPI_FRAGS).union(CreateFlags::NO_CARRIER),
         offloads: 0x1f,
         longest_queue: u32::MAX,
+        few_pages: true,
     };
     /// Linux 6.12, as in Debian 13: up to 6.12.107 at least.
     pub const LINUX_6_12: Self = Self {
@@ -47,6 +49,7 @@ impl KernelProfile {
         vnet_rules: VnetRules::LINUX_6_12,
         exhausted: Errno::EEXIST,
         offloads: 0x7f,
+        few_pages: false,
         ..Self::LINUX_6_1
     };
     /// Linux 6.12.117. At some release up to this one, a caller without privilege could no longer attach to
@@ -165,6 +168,13 @@ impl KernelProfile {
         self.longest_queue
     }
 
+    /// Whether a packet whose virtio-net header states the length of its headers has room for 17 pages behind
+    /// these (`tun_alloc_skb`, Linux 6.1). Since Linux 6.6, more of it is in one piece.
+    #[must_use]
+    pub const fn few_pages(&self) -> bool {
+        self.few_pages
+    }
+
     /// The same differences, for the conformance suite.
     #[cfg(feature = "conformance")]
     #[must_use]
@@ -175,6 +185,7 @@ impl KernelProfile {
             .with_vnet_rules(self.vnet_rules)
             .with_exhausted_errno(self.exhausted.number())
             .with_longest_queue(self.longest_queue)
+            .with_few_pages(self.few_pages)
     }
 
     /// The same profile with another rule for interfaces that have neither owner nor group.
@@ -234,6 +245,7 @@ mod tests {
             let bounded = [KernelProfile::LINUX_6_12_117, KernelProfile::LINUX_7_3].contains(&profile);
             let decodes = profile == KernelProfile::LINUX_7_3;
             assert_eq!(profile.vnet_rules().decodes_segments(), decodes, "{text}");
+            assert_eq!(profile.few_pages(), profile == KernelProfile::LINUX_6_1, "{text}");
             assert_eq!(profile.longest_queue(), if bounded { 32_767 } else { u32::MAX }, "{text}");
         }
     }

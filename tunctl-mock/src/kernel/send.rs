@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use tunctl_core::{Cause, Counters, CreateFlags, Layer, Reason, State};
 use tunctl_packet::EtherType;
-use tunctl_packet::header::VnetFormat;
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 
 use super::flow::Flow;
 use super::receive::ether_type;
@@ -21,7 +21,14 @@ pub(super) const ETHERNET_HEADER: usize = 14;
 /// The longest packet, without the headers in front, for which the kernel has a buffer (`tun_alloc_skb`,
 /// Linux 6.18 on x86-64): `KMALLOC_MAX_SIZE` bytes in one piece, less headroom and `struct skb_shared_info`,
 /// and `MAX_SKB_FRAGS` pieces of 32 KiB. When its memory is in small pieces, the kernel refuses shorter ones.
-const MAX_PACKET: usize = (4 << 20) - 64 - 320 + 17 * (32 << 10);
+const MAX_PACKET: usize = MAX_PIECE + 17 * (32 << 10);
+/// The longest piece.
+const MAX_PIECE: usize = (4 << 20) - 64 - 320;
+/// The pages behind the first piece, in Linux 6.1.
+const FEW_PAGES: usize = 17;
+const PAGE: usize = 4096;
+/// The longest first piece that has pages behind it (`SKB_MAX_HEAD`, Linux 6.1).
+const LONGEST_HEAD: usize = PAGE - 64 - 320;
 
 /// The way that packets take with NAPI ends with the queue's service (`tun_get_user`, Linux 6.18).
 const OUT_OF_SERVICE: Reason = Errno::EBUSY.reason(Cause::NoQueue);
@@ -37,6 +44,8 @@ enum Unfit {
     OtherProtocol,
     /// There is no buffer that long (`rx_dropped`).
     TooLong,
+    /// There are too many pages (`rx_dropped`).
+    ManyPages,
     /// It cannot be put together from fragments (`rx_dropped`).
     Fragments(fragments::Unfit),
 }
@@ -136,7 +145,7 @@ impl NetDevice {
                 return Errno::ENOBUFS.reason(Cause::NoBuffers);
             }
             Unfit::Fragments(fragments::Unfit::OddPiece) => counters.dropped += 1,
-            Unfit::Fragments(fragments::Unfit::TooLong) => {
+            Unfit::ManyPages | Unfit::Fragments(fragments::Unfit::TooLong) => {
                 counters.dropped += 1;
                 return Errno::EMSGSIZE.reason(Cause::Other);
             }
@@ -176,8 +185,8 @@ impl NetDevice {
         }
         if in_fragments {
             fragments::check(pieces, headers, vnet_header.is_some()).map_err(Unfit::Fragments)?;
-        } else if packet > MAX_PACKET {
-            return Err(Unfit::TooLong);
+        } else {
+            check_room(packet, vnet_header.as_ref().map(|(header, _)| header), profile)?;
         }
         if let Some((header, _)) = &vnet_header {
             vnet::check(header, self.layer, &gather(pieces, headers), profile)
@@ -215,6 +224,22 @@ impl NetDevice {
     /// The format of the virtio-net header, if packets have one.
     pub(crate) fn vnet_format(&self) -> Option<VnetFormat> {
         self.flags.contains(CreateFlags::VNET_HDR).then_some(self.vnet_format)
+    }
+}
+
+/// Whether the kernel has a buffer for a packet (`tun_alloc_skb`).
+fn check_room(packet: usize, header: Option<&VnetHeader>, profile: &KernelProfile) -> Result<(), Unfit> {
+    let up_to = |most| if packet > most { Err(Unfit::TooLong) } else { Ok(()) };
+    if !profile.few_pages() {
+        return up_to(MAX_PACKET);
+    }
+    // `tun_get_user`, Linux 6.1: the first piece has what the header states.
+    let checksum = header.and_then(VnetHeader::needs_checksum);
+    let behind = checksum.map_or(0, |(start, offset)| usize::from(start) + usize::from(offset) + 2);
+    match header.map_or(0, |header| usize::from(header.header_length())).max(behind) {
+        0 => up_to(MAX_PIECE),
+        stated if packet.saturating_sub(stated.min(LONGEST_HEAD)) > FEW_PAGES * PAGE => Err(Unfit::ManyPages),
+        _ => Ok(()),
     }
 }
 
