@@ -34,6 +34,7 @@ pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
         a_device_opened_without_the_capability_configures_once_it_is_adopted_with_it,
         without_the_capability_an_interface_elsewhere_is_unknown,
         without_the_capability_packets_are_offered_only_where_a_namesake_is_alike,
+        packets_are_offered_only_to_learn_what_no_right_tells,
     ];
     let as_others = as_others.into_iter().map(|case| case.needs(Need::OtherUsers));
     by_anyone.into_iter().chain(as_others).collect()
@@ -330,5 +331,31 @@ fn without_the_capability_packets_are_offered_only_where_a_namesake_is_alike<H: 
         assert_eq!(namesake.interface().statistics().unwrap().from_program.dropped, 0, "{what}");
         namesake.destroy().unwrap();
         drop(device);
+    }
+}
+
+/// With the right to ask for the interface's namespace, nothing has to be found out by packets. Over another
+/// namespace, root alone has it, too.
+fn packets_are_offered_only_to_learn_what_no_right_tells<H: Harness>(harness: &H) {
+    const CALLERS: [(u32, bool); 3] = [(4001, false), (4001, true), (0, true)];
+    for (moves, offered) in [(false, [5, 0, 0]), (true, [1, 1, 0])] {
+        for ((user, is_capable), offered) in CALLERS.into_iter().zip(offered) {
+            let Some(fd) = handed_over(harness, tun(harness, "tun0")) else { return };
+            let Some(elsewhere) = harness.backend_elsewhere() else { return not_applicable(NO_DESCRIPTORS) };
+            if moves {
+                harness.move_to_namespace(&name("tun0"));
+            }
+            let (mut fd, mut device) = (Some(fd), None);
+            harness.as_caller(user, user, is_capable, &mut || {
+                let adopted = adopted(harness, fd.take().unwrap());
+                assert_eq!(adopted.interface().info().is_ok(), !moves || user == 0, "{user}, {is_capable}");
+                device = Some(adopted);
+            });
+            let elsewhere = elsewhere.unwrap();
+            let backend = if moves { &elsewhere } else { harness.backend() };
+            let counted = backend.interface(&name("tun0")).unwrap().statistics().unwrap();
+            assert_eq!(counted.from_program.dropped, offered, "{user}, {is_capable}, moved: {moves}");
+            drop(device);
+        }
     }
 }
