@@ -1,6 +1,8 @@
 //! What a test can do to a program that watches interfaces.
 
+use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl_core::{Cause, EventWatcher, Events, Interface, InterfaceEvent, Operation, State, TunDevice};
@@ -110,4 +112,19 @@ fn watching_can_fail() {
     let last = watcher.by_ref().map(|event| event.unwrap().to_string()).last();
     assert_eq!(last.as_deref(), Some("vpn0: deleted"));
     assert_eq!(kernel.pending_faults(), 0);
+}
+
+#[test]
+fn a_dropped_watcher_leaves_no_descriptor_open() {
+    let kernel = MockBackend::new();
+    let watcher = kernel.events().unwrap();
+    let mut lent = UnixStream::from(watcher.as_fd().try_clone_to_owned().unwrap());
+    lent.set_nonblocking(true).unwrap();
+    let mut has_other_end = || {
+        let read = lent.read_to_end(&mut Vec::new());
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    assert!(has_other_end());
+    drop(watcher);
+    assert!(!has_other_end());
 }
