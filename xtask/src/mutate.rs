@@ -30,13 +30,16 @@ const FILES: &[&str] = &[
     "tunctl-mock/src/kernel/*.rs",
     "tunctl-mock/src/rig.rs",
     "tunctl-mock/src/rig/*.rs",
+    "tunctl-mock/src/adopt.rs",
     "tunctl-mock/src/backend.rs",
     "tunctl-mock/src/caller.rs",
     "tunctl-mock/src/device.rs",
     "tunctl-mock/src/interface.rs",
+    "tunctl-mock/src/offload.rs",
     "tunctl-mock/src/profile.rs",
     "tunctl-mock/src/system.rs",
     "tunctl-mock/src/target.rs",
+    "tunctl-mock/src/watcher.rs",
     "tunctl-mock/src/wiring.rs",
 ];
 
