@@ -90,7 +90,7 @@ fn a_failed_create_says_what_it_left() {
 fn a_holder_that_is_about_to_end_is_waited_for() {
     ip("tuntap add dev t0 mode tun");
     for words in ["create t0 --tun --mtu 1400", "set t0 --persist on", "watch t0 --attach --for 0.1"] {
-        let mut holder = Running::start("watch t0 --attach --for 0.3");
+        let mut holder = Running::start("watch t0 --attach --for 0.1");
         holder.complaint();
         tunctl(words).ok();
     }
