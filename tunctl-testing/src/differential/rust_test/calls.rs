@@ -88,7 +88,12 @@ pub(super) fn expression(op: &Op) -> String {
         Op::Move { on: On::Name(name) } => {
             format!("harness.move_by_handle(&backend.interface(&name({name:?})).unwrap()).unwrap()")
         }
-        Op::Crowd { .. } | Op::Close { .. } | Op::Reply { .. } | Op::Caller(_) | Op::System(_) | Op::Survey => "()".into(),
+        Op::Crowd { .. }
+        | Op::Close { .. }
+        | Op::Reply { .. }
+        | Op::Caller(_)
+        | Op::System(_)
+        | Op::Survey => "()".into(),
     }
 }
 
