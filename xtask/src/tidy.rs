@@ -23,7 +23,8 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-packet", below: &[] },
     Crate { name: "tunctl-core", below: &["tunctl-packet"] },
     Crate { name: "tunctl-conformance", below: &["tunctl-core", "tunctl-packet"] },
-    Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-packet", "tunctl-sys"] },
+    Crate { name: "tunctl-helper", below: &["tunctl-sys"] },
+    Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-helper", "tunctl-packet", "tunctl-sys"] },
     Crate { name: "tunctl-bsd", below: &["tunctl-core", "tunctl-packet", "tunctl-sys"] },
     Crate { name: "tunctl-mock", below: &["tunctl-core", "tunctl-packet", "tunctl-conformance"] },
     Crate { name: "tunctl-capture", below: &["tunctl-core", "tunctl-packet"] },
@@ -42,7 +43,7 @@ const CRATES: &[Crate] = &[
             "tunctl-tokio",
         ],
     },
-    Crate { name: "tunctl-cli", below: &["tunctl", "tunctl-sys"] },
+    Crate { name: "tunctl-cli", below: &["tunctl", "tunctl-helper", "tunctl-sys"] },
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
     Crate {
         name: "tunctl-testing",
