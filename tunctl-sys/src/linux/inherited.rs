@@ -1,4 +1,4 @@
-//! Descriptors that a program is started with, by number, and that it takes over. Manual page:
+//! Descriptors that a program is started with, by number: taken over, or closed. Manual page:
 //! `sd_listen_fds(3)`.
 #![allow(
     unsafe_code,
@@ -6,9 +6,9 @@
 )]
 
 use std::ffi::c_int;
-use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
 
 use super::tun::TunDriver;
 use crate::exec::FIRST;
@@ -47,6 +47,37 @@ pub fn take_tun(number: c_int) -> io::Result<Option<OwnedFd>> {
     // SAFETY: it is open and nobody's, as said above. From here on its flag says that it is somebody's, and
     // the lock keeps another thread from having seen it without.
     Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+/// Closes every descriptor with which the program was started, but the standard streams.
+///
+/// A descriptor that is close-on-exec stays: see [`take_tun`].
+///
+/// # Errors
+///
+/// `ENOENT`: there is no `/proc`, which lists the descriptors.
+#[doc(alias = "close_range")]
+pub fn close_all() -> io::Result<()> {
+    /// Closed without the list, so that there is room for the descriptor that reads it.
+    const ROOM: c_int = 8;
+    (FIRST..FIRST + ROOM).for_each(close);
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        numbers.extend(entry?.file_name().to_str().and_then(|number| number.parse::<c_int>().ok()));
+    }
+    numbers.into_iter().filter(|&number| number >= FIRST).for_each(close);
+    Ok(())
+}
+
+/// Closes a descriptor if the program was started with it.
+fn close(number: c_int) {
+    // SAFETY: the request takes no argument, and a number that is not open is an error.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+        // SAFETY: it has stayed open across execve(2), so no code of this program has opened it, and none has
+        // taken it over, which would have made it close-on-exec: nobody uses it.
+        unsafe { libc::close(number) };
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Processes: a copy of this one, and the capabilities of a thread.
 #![allow(unsafe_code, reason = "fork(2), what runs after it, and capset(2) have no safe wrappers")]
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{c_int, c_long, c_ulong};
 use std::fs;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -71,6 +72,8 @@ pub const CAP_NET_ADMIN: u32 = 12;
 /// The number of the capability to open raw and packet sockets.
 pub const CAP_NET_RAW: u32 = 13;
 
+/// The number of the capability to change the bounding set.
+pub const CAP_SETPCAP: u32 = 8;
 /// The number of the capability to enter namespaces, among much else.
 pub const CAP_SYS_ADMIN: u32 = 21;
 
@@ -160,6 +163,112 @@ pub fn set_capabilities(sets: CapabilitySets) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// The capabilities in the calling thread's bounding set, which no program that it starts can gain others
+/// than. The bits are those of [`CapabilitySets`].
+///
+/// # Errors
+///
+/// None that are known.
+#[doc(alias = "PR_CAPBSET_READ")]
+pub fn bounding_set() -> io::Result<u64> {
+    let mut set = 0;
+    for number in 0..64 {
+        // SAFETY: the request takes an integer.
+        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, number as c_ulong, NONE, NONE, NONE) } {
+            0 => {}
+            1.. => set |= 1 << number,
+            // There is no capability of this number, and none of a greater one.
+            _ => break,
+        }
+    }
+    Ok(set)
+}
+
+/// Takes a capability out of the calling thread's bounding set.
+///
+/// # Errors
+///
+/// `EPERM`: `CAP_SETPCAP` is not effective. `EINVAL`: there is no capability of this number.
+#[doc(alias = "PR_CAPBSET_DROP")]
+pub fn drop_from_bounding_set(capability: u32) -> io::Result<()> {
+    // SAFETY: the request takes an integer.
+    match unsafe { libc::prctl(libc::PR_CAPBSET_DROP, c_ulong::from(capability), NONE, NONE, NONE) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Empties the calling thread's ambient set, whose capabilities the programs that it starts would have.
+///
+/// # Errors
+///
+/// `EINVAL`: Linux is older than 4.3.
+#[doc(alias = "PR_CAP_AMBIENT_CLEAR_ALL")]
+pub fn clear_ambient_set() -> io::Result<()> {
+    let all = libc::PR_CAP_AMBIENT_CLEAR_ALL as c_ulong;
+    // SAFETY: the request takes integers.
+    match unsafe { libc::prctl(libc::PR_CAP_AMBIENT, all, NONE, NONE, NONE) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// An argument of prctl(2) that must be zero. As the function is variadic, it must have the width of a long.
+const NONE: c_ulong = 0;
+
+/// Makes the environment of the process empty, for this program and for the C library.
+///
+/// # Errors
+///
+/// `EINVAL`: the process has several threads, and another might read the environment.
+#[doc(alias = "clearenv")]
+pub fn clear_environment() -> io::Result<()> {
+    if fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: this thread is the only one, so no other reads the environment meanwhile. The texts themselves
+    // are not freed, so a pointer to one stays valid.
+    match unsafe { libc::clearenv() } {
+        0 => Ok(()),
+        _ => Err(io::Error::from_raw_os_error(libc::ENOMEM)),
+    }
+}
+
+/// Stops the interval timers of the process, which it may have inherited: `alarm(2)` and `setitimer(2)`
+/// outlive `execve(2)`.
+///
+/// # Errors
+///
+/// None that are known.
+#[doc(alias = "setitimer")]
+pub fn stop_timers() -> io::Result<()> {
+    const NEVER: libc::timeval = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let never = libc::itimerval { it_interval: NEVER, it_value: NEVER };
+    for timer in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+        // SAFETY: the call reads one initialised `itimerval`, which lives until it returns. As the third
+        // argument is null, it writes nothing.
+        if unsafe { libc::setitimer(timer, &raw const never, ptr::null_mut()) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Gives the process the usual share of the processor, if it may have it.
+///
+/// # Errors
+///
+/// `EACCES`: the process has a smaller share, and no right to a greater one.
+#[doc(alias = "setpriority")]
+#[doc(alias = "nice")]
+pub fn reset_priority() -> io::Result<()> {
+    // SAFETY: the call takes integers only.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Whether two descriptors, each of some process, refer to one open file: one is a duplicate of the other, or
 /// was inherited.
 ///
@@ -204,6 +313,26 @@ mod tests {
         // An effective capability must be permitted.
         let senseless = CapabilitySets { permitted: 0, effective: 1, ..sets };
         assert_eq!(set_capabilities(senseless).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
+
+    #[test]
+    fn the_bounding_set_is_the_one_of_the_status_file() {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let digits = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap();
+        assert_eq!(bounding_set().unwrap(), u64::from_str_radix(digits.trim(), 16).unwrap());
+        assert_eq!(drop_from_bounding_set(64).unwrap_err().kind(), drop_error());
+    }
+
+    /// What the kernel checks first is the right to change the set.
+    fn drop_error() -> io::ErrorKind {
+        let may = capabilities().unwrap().effective >> CAP_SETPCAP & 1 == 1;
+        if may { io::ErrorKind::InvalidInput } else { io::ErrorKind::PermissionDenied }
+    }
+
+    #[test]
+    fn with_other_threads_the_environment_stays() {
+        // The harness itself is another thread.
+        assert_eq!(clear_environment().unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 
     #[test]
