@@ -172,9 +172,9 @@ pub fn set_capabilities(sets: CapabilitySets) -> io::Result<()> {
 #[doc(alias = "PR_CAPBSET_READ")]
 pub fn bounding_set() -> io::Result<u64> {
     let mut set = 0;
-    for number in 0..64 {
+    for number in 0..64_u32 {
         // SAFETY: the request takes an integer.
-        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, number as c_ulong, NONE, NONE, NONE) } {
+        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, c_ulong::from(number), NONE, NONE, NONE) } {
             0 => {}
             1.. => set |= 1 << number,
             // There is no capability of this number, and none of a greater one.
