@@ -11,6 +11,7 @@ mod differential;
 mod faults;
 mod filters;
 mod fuzz;
+mod helper;
 mod kernels;
 mod link;
 mod linux_table;
@@ -50,6 +51,7 @@ cargo xtask TASK
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--since COMMIT] [--jobs N]
   fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
+  helper        build the privileged helper as it is installed: one static file
   bench         measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 
 The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         ["msrv"] => msrv::run(),
         ["link", options @ ..] => link::run(options),
         ["mutate", options @ ..] => mutate::run(options),
+        ["helper"] => helper::run(),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {

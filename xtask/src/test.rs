@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::tidy::{self, KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
 use crate::tool::Build;
-use crate::{Outcome, differential, filters, root};
+use crate::{Outcome, differential, filters, helper, root};
 
 /// What one stage did.
 #[derive(Default)]
@@ -51,6 +51,8 @@ pub(crate) fn run() -> Outcome {
     stage(&mut finished, &format!("{test}: {package}"), || tests(&["--package", package, "--test", test]));
     // Elsewhere these have no cases, and a stage that runs nothing would fail.
     if cfg!(target_os = "linux") {
+        // What the tests of the helper install.
+        stage(&mut finished, "helper", || helper::build().map(|_| Report { passed: 1, ..Report::default() }));
         for (package, test) in KERNEL_TESTS {
             stage(&mut finished, &format!("{test}: {package}"), || {
                 tests(&["--package", package, "--test", test])

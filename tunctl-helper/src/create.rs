@@ -1,0 +1,131 @@
+//! Makes the interface that a request wants.
+
+use std::io;
+
+use tunctl_sys::ioctl::DriverFile;
+use tunctl_sys::linux::tun::{self, TunDriver};
+use tunctl_sys::linux::{InterfaceRequest, NAME_SIZE, iff};
+
+use nix::errno::Errno;
+
+use crate::lock::Lock;
+use crate::netlink::{Link, Netlink};
+use crate::policy::{ALIAS, Grant, Rule, alias, decide, networks};
+use crate::protocol::{Granted, Refusal, Request, Step, name_field};
+use crate::rights::{refused, with_right};
+
+/// What was opened before the request was read, since nothing can be opened afterwards.
+#[derive(Debug)]
+pub(crate) struct Resources {
+    pub(crate) device: DriverFile<TunDriver>,
+    pub(crate) lock: DriverFile<TunDriver>,
+    pub(crate) netlink: Netlink,
+}
+
+/// Makes the interface. If anything fails, nothing is left of it as soon as the descriptor is closed.
+pub(crate) fn create(
+    resources: Resources,
+    candidates: &[(Rule, bool)],
+    uid: u32,
+    request: &Request,
+) -> Result<(DriverFile<TunDriver>, Granted), Refusal> {
+    let Resources { device, lock, mut netlink } = resources;
+    let grants = decide(candidates, request)?;
+    // Until the interface has its alias, by which the next request counts it.
+    let _lock = Lock::take(lock, uid)?;
+    let links = netlink.links().map_err(|error| refused(Step::List, &error))?;
+    check_routes(&mut netlink, &links, request)?;
+    let grant = choose(&grants, &links, uid)?;
+    let granted = attach(&device, grant, request, &mut netlink, uid)?;
+    configure(&mut netlink, &granted, request)?;
+    Ok((device, granted))
+}
+
+/// No address may take packets that go elsewhere now. Routes of interfaces that the helper has made do not
+/// count: they are its own addresses'.
+fn check_routes(netlink: &mut Netlink, links: &[Link], request: &Request) -> Result<(), Refusal> {
+    if request.addresses.iter().next().is_none() {
+        return Ok(());
+    }
+    let routes = netlink.routes().map_err(|error| refused(Step::List, &error))?;
+    let is_ours =
+        |index| links.iter().any(|link| link.index == index && link.alias.starts_with(ALIAS.as_bytes()));
+    let mut foreign = routes.iter().filter(|route| !is_ours(route.interface));
+    let is_covered = foreign.any(|route| networks(request).any(|wanted| wanted.overlaps(&route.destination)));
+    if is_covered { Err(Refusal::Routed) } else { Ok(()) }
+}
+
+/// The first rule by which the user has fewer interfaces than allowed.
+fn choose<'a>(grants: &[Grant<'a>], links: &[Link], uid: u32) -> Result<Grant<'a>, Refusal> {
+    let mut limit = 0;
+    for grant in grants {
+        let alias = alias(uid, grant.name);
+        let count = links.iter().filter(|link| link.alias == alias.as_bytes()).count();
+        limit = grant.rule.devices;
+        if count < usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Ok(*grant);
+        }
+    }
+    Err(Refusal::TooMany { limit })
+}
+
+/// Creates the interface, gives it to the user, and marks it as theirs.
+fn attach(
+    device: &DriverFile<TunDriver>,
+    grant: Grant<'_>,
+    request: &Request,
+    netlink: &mut Netlink,
+    uid: u32,
+) -> Result<Granted, Refusal> {
+    let first = grant.name.to_string();
+    let name = if request.name().is_empty() { first.as_bytes() } else { request.name() };
+    let mut wanted = InterfaceRequest::new(name, request.flags | iff::TUN_EXCL).ok_or(Refusal::Malformed)?;
+    with_right(Step::Create, || tun::set_iff(device, &mut wanted)).map_err(exists)?;
+    // The kernel has put the number into the name.
+    let name = name_field(wanted.name()).ok_or(Refusal::Malformed)?;
+    tun::set_owner(device, uid).map_err(|error| refused(Step::SetOwner, &error))?;
+    if let Some(mac) = request.mac {
+        tun::set_mac(device, mac).map_err(|error| refused(Step::SetMac, &error))?;
+    }
+    let index = index_of(device, netlink).map_err(|error| refused(Step::List, &error))?;
+    let alias = alias(uid, grant.name);
+    with_right(Step::Configure, || netlink.configure(index, &alias, request.mtu, request.queue_length))?;
+    Ok(Granted { index, name, flags: request.flags })
+}
+
+/// The index of the interface that the device is attached to. Its name is asked for again afterwards: if it
+/// was renamed meanwhile, the index may be another's that has taken the name.
+fn index_of(device: &DriverFile<TunDriver>, netlink: &mut Netlink) -> io::Result<u32> {
+    let name = tun::iff(device)?;
+    let index = netlink.links()?.iter().find(|link| link.name == name.name()).map(|link| link.index);
+    if tun::iff(device)?.name() == name.name() {
+        index.ok_or(Errno::ENODEV.into())
+    } else {
+        Err(Errno::EBUSY.into())
+    }
+}
+
+fn configure(netlink: &mut Netlink, granted: &Granted, request: &Request) -> Result<(), Refusal> {
+    for address in request.addresses.iter() {
+        with_right(Step::AddAddress, || netlink.add_address(granted.index, &address, request.without_dad))?;
+    }
+    if request.up {
+        with_right(Step::Up, || netlink.up(granted.index))?;
+    }
+    Ok(())
+}
+
+/// `TUN_EXCL` is refused as busy by a TUN/TAP interface of that name, and as invalid by another kind of
+/// interface: flags and name are valid here.
+fn exists(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Kernel { step: Step::Create, errno }
+            if matches!(Errno::from_raw(errno), Errno::EBUSY | Errno::EEXIST | Errno::EINVAL) =>
+        {
+            Refusal::Exists
+        }
+        other => other,
+    }
+}
+
+const _: () = assert!(NAME_SIZE == crate::protocol::NAME_SIZE);

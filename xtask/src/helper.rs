@@ -1,0 +1,41 @@
+//! `cargo xtask helper`: the privileged helper as it is installed.
+//!
+//! It is one file without a loader or libraries, so that nobody can have it load others: linked statically,
+//! which cargo does only for a target that is named, or else to procedural macros, too.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Outcome, root, target};
+
+const PROFILE: &str = "helper";
+
+pub(crate) fn run() -> Outcome {
+    let program = build()?;
+    println!("{}", program.strip_prefix(root()).unwrap_or(&program).display());
+    println!("install it as root: tunctl helper install --program FILE");
+    Ok(())
+}
+
+/// Builds it, and returns where it is.
+pub(crate) fn build() -> Outcome<PathBuf> {
+    let host = host()?;
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "tunctl-helper", "--profile", PROFILE, "--target", &host])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("run cargo: {error}"))?;
+    if !status.success() {
+        return Err("the helper was not built".into());
+    }
+    Ok(target().join(Path::new(&host)).join(PROFILE).join("tunctl-helper"))
+}
+
+/// The system that the compiler itself runs on.
+fn host() -> Outcome<String> {
+    let output = Command::new("rustc").arg("-vV").output().map_err(|error| format!("run rustc: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc does not say on what system it runs".into())
+}
