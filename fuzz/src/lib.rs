@@ -1,20 +1,23 @@
-//! tunctl-packet's properties, compiled once for all fuzz targets.
+//! The properties of tunctl-packet and of the helper, compiled once for all fuzz targets.
 
 #![forbid(unsafe_code)]
 
+#[path = "../../tunctl-helper/tests/properties/mod.rs"]
+mod helper;
 #[path = "../../tunctl-packet/tests/properties/mod.rs"]
-mod properties;
+mod packet;
 
 macro_rules! expose {
-    ($($name:ident),*) => {$(
+    ($properties:ident: $($name:ident),*) => {$(
         /// The property of this name: it panics if it doesn't hold for the bytes.
         pub fn $name(bytes: &[u8]) {
-            properties::$name(bytes);
+            $properties::$name(bytes);
         }
     )*};
 }
 
-expose!(
+expose!(helper: helper_policy, helper_request);
+expose!(packet:
     address_family,
     bpf,
     echo_message,

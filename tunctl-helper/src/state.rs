@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::libc::{SIGKILL, SIGSTOP};
+use nix::libc::{EACCES, EPERM, SIGALRM, SIGKILL, SIGSTOP};
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
@@ -34,27 +34,37 @@ pub fn is_asked() -> bool {
 /// The standard library has opened `/dev/null` for each of the standard streams that was closed, before
 /// `main`.
 pub(crate) fn reset() -> io::Result<()> {
+    // Already here, since a file of a file system in user space can keep its closing waiting.
+    limit_time()?;
+    raise_limits()?;
+    inherited::close_all()?;
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     drop(null);
-    inherited::close_all()?;
     process::clear_environment()?;
     umask(Mode::from_bits_truncate(0o077));
     reset_signals()?;
     process::stop_timers()?;
-    alarm::set(SECONDS);
-    reset_limits()?;
+    limit_time()?;
     chdir("/")?;
     match process::reset_priority() {
         // The caller has given itself a smaller share. That it waits longer is its own affair.
-        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EACCES | nix::libc::EPERM)) => {}
+        Err(error) if matches!(error.raw_os_error(), Some(EACCES | EPERM)) => {}
         outcome => outcome?,
     }
     set_dumpable(false)?;
     // The request may not have come yet.
     let flags = OFlag::from_bits_truncate(fcntl(io::stdin(), FcntlArg::F_GETFL)?);
     fcntl(io::stdin(), FcntlArg::F_SETFL(flags & !OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// From here on, the process ends after [`SECONDS`], whatever it waits for.
+fn limit_time() -> io::Result<()> {
+    signal::set_default(SIGALRM)?;
+    SigSet::empty().thread_set_mask()?;
+    alarm::set(SECONDS);
     Ok(())
 }
 
@@ -66,12 +76,11 @@ fn reset_signals() -> io::Result<()> {
             outcome => outcome?,
         }
     }
-    SigSet::empty().thread_set_mask()?;
     Ok(())
 }
 
 /// What the caller has lowered, as far as it can be raised again; and no core dump.
-fn reset_limits() -> Result<(), Errno> {
+fn raise_limits() -> Result<(), Errno> {
     for resource in
         [Resource::RLIMIT_NOFILE, Resource::RLIMIT_AS, Resource::RLIMIT_CPU, Resource::RLIMIT_FSIZE]
     {

@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: looks for bytes for which a parser or an answer of tunctl-packet does not hold.
+//! `cargo xtask fuzz`: looks for bytes for which a parser or an answer of tunctl-packet, or of the
+//! privileged helper, does not hold.
 //!
 //! cargo-fuzz builds the targets of `fuzz/`, and libFuzzer runs each for some time, from its committed corpus
 //! and from what earlier runs have found. What it finds stays in the target folder until `--keep` adds it to
@@ -58,7 +59,8 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 /// Builds the targets; returns the folder of their programs.
 fn build(target: Option<&str>) -> Outcome<PathBuf> {
     let tool = TOOL.provide()?;
-    let (triple, into) = (host()?, crate::cache().join("fuzz"));
+    // Build scripts would get the flags too if no target was named.
+    let (triple, into) = (tool::host()?, crate::cache().join("fuzz"));
     // The flags for coverage and for the sanitizer are unstable, not so what they do: a stable toolchain
     // comes with all of it, and lets them pass if told so. The address sanitizer costs speed; but only this
     // project's crates are known to have no unsafe code, not what they depend on. cargo-fuzz adds debug
@@ -77,14 +79,6 @@ fn build(target: Option<&str>) -> Outcome<PathBuf> {
     } else {
         Err("the fuzz targets were not built".into())
     }
-}
-
-/// The target that is this machine's: build scripts would get the flags too if none was named.
-fn host() -> Outcome<String> {
-    let told = Command::new("rustc").arg("-vV").output().map_err(|error| format!("run rustc: {error}"))?;
-    let told = String::from_utf8_lossy(&told.stdout);
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| "rustc doesn't tell its host".to_owned())
 }
 
 /// That libFuzzer can be compiled.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Outcome, root, target};
+use crate::{Outcome, root, target, tool};
 
 const PROFILE: &str = "helper";
 
@@ -19,7 +19,7 @@ pub(crate) fn run() -> Outcome {
 
 /// Builds it, and returns where it is.
 pub(crate) fn build() -> Outcome<PathBuf> {
-    let host = host()?;
+    let host = tool::host()?;
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "tunctl-helper", "--profile", PROFILE, "--target", &host])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
@@ -30,12 +30,4 @@ pub(crate) fn build() -> Outcome<PathBuf> {
         return Err("the helper was not built".into());
     }
     Ok(target().join(Path::new(&host)).join(PROFILE).join("tunctl-helper"))
-}
-
-/// The system that the compiler itself runs on.
-fn host() -> Outcome<String> {
-    let output = Command::new("rustc").arg("-vV").output().map_err(|error| format!("run rustc: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| "rustc does not say on what system it runs".into())
 }

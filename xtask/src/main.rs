@@ -50,7 +50,7 @@ cargo xtask TASK
   release       make the packages, and compare the libraries' public items with docs/api [--renew]
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--since COMMIT] [--jobs N]
-  fuzz          look for bytes for which tunctl-packet does not hold [--seconds N] [--target NAME] [--keep]
+  fuzz          look for bytes for which tunctl-packet or the helper does not hold [--seconds N] [--target NAME] [--keep]
   helper        build the privileged helper as it is installed: one static file
   bench         measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 

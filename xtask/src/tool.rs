@@ -66,6 +66,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("cargo {} failed", arguments.join(" "))) }
 }
 
+/// The target that is this machine's.
+pub(crate) fn host() -> Outcome<String> {
+    let told = Command::new("rustc").arg("-vV").output().map_err(|error| format!("run rustc: {error}"))?;
+    let told = String::from_utf8_lossy(&told.stdout);
+    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc doesn't tell its host".to_owned())
+}
+
 /// Whether that is the release which a program tells.
 fn is_release(release: &str, told: &str) -> bool {
     told.split_whitespace().next_back() == Some(release)

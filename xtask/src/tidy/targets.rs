@@ -20,6 +20,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
 /// Test binaries that need nothing of the system, by package.
 pub(crate) const PURE_TESTS: &[(&str, &[&str])] = &[
     ("tunctl-sys", &["signal_handler"]),
+    ("tunctl-helper", &["corpus"]),
     (
         "tunctl-packet",
         &[

@@ -1,0 +1,5 @@
+//! `helper_policy` of the helper's properties, on bytes that find new ways through the code.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tunctl_fuzz::helper_policy(bytes));
