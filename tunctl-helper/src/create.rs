@@ -13,6 +13,7 @@ use crate::netlink::{Link, Netlink};
 use crate::policy::{ALIAS, Grant, Rule, alias, decide, networks};
 use crate::protocol::{Granted, Refusal, Request, Step, name_field};
 use crate::rights::{refused, with_right};
+use crate::routers::Settings;
 
 /// What was opened before the request was read, since nothing can be opened afterwards.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Resources {
     pub(crate) device: DriverFile<TunDriver>,
     pub(crate) lock: DriverFile<TunDriver>,
     pub(crate) netlink: Netlink,
+    pub(crate) settings: Settings,
 }
 
 /// Makes the interface. If anything fails, nothing is left of it as soon as the descriptor is closed.
@@ -29,14 +31,14 @@ pub(crate) fn create(
     uid: u32,
     request: &Request,
 ) -> Result<(DriverFile<TunDriver>, Granted), Refusal> {
-    let Resources { device, lock, mut netlink } = resources;
+    let Resources { device, lock, mut netlink, settings } = resources;
     let grants = decide(candidates, request)?;
     // Until the interface has its alias, by which the next request counts it.
     let _lock = Lock::take(lock, uid)?;
     let links = netlink.links().map_err(|error| refused(Step::List, &error))?;
     check_routes(&mut netlink, &links, request)?;
     let grant = choose(&grants, &links, uid)?;
-    let granted = attach(&device, grant, request, &mut netlink, uid)?;
+    let granted = attach(&device, grant, request, (&mut netlink, &settings), uid)?;
     configure(&mut netlink, &granted, request)?;
     Ok((device, granted))
 }
@@ -74,7 +76,7 @@ fn attach(
     device: &DriverFile<TunDriver>,
     grant: Grant<'_>,
     request: &Request,
-    netlink: &mut Netlink,
+    (netlink, settings): (&mut Netlink, &Settings),
     uid: u32,
 ) -> Result<Granted, Refusal> {
     let first = grant.name.to_string();
@@ -87,6 +89,8 @@ fn attach(
     if let Some(mac) = request.mac {
         tun::set_mac(device, mac).map_err(|error| refused(Step::SetMac, &error))?;
     }
+    // While it is down, and before an MTU that takes its IPv6 away.
+    settings.ignore_routers(wanted.name())?;
     let index = index_of(device, netlink).map_err(|error| refused(Step::List, &error))?;
     let alias = alias(uid, grant.name);
     with_right(Step::Configure, || netlink.configure(index, &alias, request.mtu, request.queue_length))?;

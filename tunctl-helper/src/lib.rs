@@ -26,6 +26,8 @@ pub mod policy;
 #[cfg(feature = "program")]
 mod rights;
 #[cfg(feature = "program")]
+mod routers;
+#[cfg(feature = "program")]
 mod sandbox;
 #[cfg(feature = "program")]
 mod serve;

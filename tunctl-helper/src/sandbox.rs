@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
@@ -9,6 +10,8 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter,
 };
+
+use crate::routers::FLAGS;
 use tunctl_sys::linux::{SIOCSIFHWADDR, TUNGETIFF, TUNSETIFF, TUNSETOWNER};
 
 /// Calls with any arguments: sockets that are open, memory, waiting, the capability, the end.
@@ -36,13 +39,15 @@ const CALLS: [c_long; 17] = [
 const REQUESTS: [u32; 4] = [TUNSETIFF, TUNGETIFF, TUNSETOWNER, SIOCSIFHWADDR];
 
 /// From here on, any other call ends the process.
-pub(crate) fn enter() -> io::Result<()> {
-    let program = filter().map_err(io::Error::other)?;
+///
+/// Files can be opened in the folder of that descriptor alone, to be written.
+pub(crate) fn enter(settings: Option<RawFd>) -> io::Result<()> {
+    let program = filter(settings).map_err(io::Error::other)?;
     apply_filter(&program).map_err(|_| Errno::EINVAL)?;
     Ok(())
 }
 
-fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(settings: Option<RawFd>) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = CALLS.iter().map(|&call| (call, vec![])).collect();
     let requests = REQUESTS.iter().map(|&request| {
         let condition =
@@ -50,6 +55,14 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
         SeccompRule::new(vec![condition])
     });
     rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
+    if let Some(folder) = settings.and_then(|folder| u64::try_from(folder).ok()) {
+        let is = |argument, value| {
+            SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+        };
+        let flags = u64::try_from(FLAGS.bits()).unwrap_or_default();
+        rules.insert(libc::SYS_openat, vec![SeccompRule::new(vec![is(0, folder)?, is(2, flags)?])?]);
+        rules.insert(libc::SYS_write, Vec::new());
+    }
     let machine = TargetArch::try_from(std::env::consts::ARCH)?;
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, machine)?.try_into()
 }

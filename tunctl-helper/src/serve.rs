@@ -14,6 +14,7 @@ use crate::netlink::Netlink;
 use crate::policy::{Caller, Namespaces, Policy, PolicyError, Rule};
 use crate::protocol::{REQUEST_SIZE, Refusal, Reply, Request, Step};
 use crate::rights::{self, refused, with_right};
+use crate::routers::Settings;
 use crate::{sandbox, state};
 
 const NODE: &str = "/dev/net/tun";
@@ -25,7 +26,8 @@ const NODE: &str = "/dev/net/tun";
 /// Nobody could be answered: the other end is gone.
 pub fn serve() -> io::Result<()> {
     let prepared = prepare();
-    let sandboxed = sandbox::enter().map_err(|error| refused(Step::Prepare, &error));
+    let settings = prepared.as_ref().ok().and_then(|prepared| prepared.resources.settings.folder());
+    let sandboxed = sandbox::enter(settings).map_err(|error| refused(Step::Prepare, &error));
     // It is read in any case: a socket that is closed with unread data discards what was sent by it.
     let request = receive();
     let served = prepared.and_then(|Prepared { caller, candidates, resources }| {
@@ -63,7 +65,8 @@ fn prepare() -> Result<Prepared, Refusal> {
     }
     // The kernel asks whether the socket was opened with the right.
     let netlink = with_right(Step::Namespace, Netlink::open)?;
-    let resources = Resources { device: node()?, lock: node()?, netlink };
+    let settings = Settings::open().map_err(|error| refused(Step::Namespace, &error))?;
+    let resources = Resources { device: node()?, lock: node()?, netlink, settings };
     Ok(Prepared { caller, candidates, resources })
 }
 
