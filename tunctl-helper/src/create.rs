@@ -9,11 +9,16 @@ use tunctl_sys::linux::{InterfaceRequest, NAME_SIZE, iff};
 use nix::errno::Errno;
 
 use crate::lock::Lock;
-use crate::netlink::{Link, Netlink};
+use crate::netlink::{Link, Netlink, Route};
 use crate::policy::{ALIAS, Grant, Rule, alias, decide, networks};
 use crate::protocol::{Granted, Refusal, Request, Step, name_field};
 use crate::rights::{refused, with_right};
 use crate::routers::Settings;
+
+/// The kernel's defaults (`ether_setup`, `tun_net_initialize`, Linux 6.18).
+const MTU: u32 = 1500;
+const TUN_QUEUE_LENGTH: u32 = 500;
+const TAP_QUEUE_LENGTH: u32 = 1000;
 
 /// What was opened before the request was read, since nothing can be opened afterwards.
 #[derive(Debug)]
@@ -35,8 +40,11 @@ pub(crate) fn create(
     let grants = decide(candidates, request)?;
     // Until the interface has its alias, by which the next request counts it.
     let _lock = Lock::take(lock, uid)?;
+    // The routes first: an interface that another request makes meanwhile is then among the links, with its
+    // alias.
+    let routes = netlink.routes().map_err(|error| refused(Step::List, &error))?;
     let links = netlink.links().map_err(|error| refused(Step::List, &error))?;
-    check_routes(&mut netlink, &links, request)?;
+    check_routes(&routes, &links, request)?;
     let grant = choose(&grants, &links, uid)?;
     let granted = attach(&device, grant, request, (&mut netlink, &settings), uid)?;
     configure(&mut netlink, &granted, request)?;
@@ -45,11 +53,7 @@ pub(crate) fn create(
 
 /// No address may take packets that go elsewhere now. Routes of interfaces that the helper has made do not
 /// count: they are its own addresses'.
-fn check_routes(netlink: &mut Netlink, links: &[Link], request: &Request) -> Result<(), Refusal> {
-    if request.addresses.iter().next().is_none() {
-        return Ok(());
-    }
-    let routes = netlink.routes().map_err(|error| refused(Step::List, &error))?;
+fn check_routes(routes: &[Route], links: &[Link], request: &Request) -> Result<(), Refusal> {
     let is_ours =
         |index| links.iter().any(|link| link.index == index && link.alias.starts_with(ALIAS.as_bytes()));
     let mut foreign = routes.iter().filter(|route| !is_ours(route.interface));
@@ -89,19 +93,28 @@ fn attach(
     if let Some(mac) = request.mac {
         tun::set_mac(device, mac).map_err(|error| refused(Step::SetMac, &error))?;
     }
+    let index = index_of(device, netlink, uid).map_err(|error| refused(Step::List, &error))?;
     // While it is down, and before an MTU that takes its IPv6 away.
     settings.ignore_routers(wanted.name())?;
-    let index = index_of(device, netlink).map_err(|error| refused(Step::List, &error))?;
     let alias = alias(uid, grant.name);
-    with_right(Step::Configure, || netlink.configure(index, &alias, request.mtu, request.queue_length))?;
+    let Rule { mtu, queue_length, .. } = grant.rule;
+    let default = if request.flags & iff::TAP != 0 { TAP_QUEUE_LENGTH } else { TUN_QUEUE_LENGTH };
+    // What the request leaves out is the kernel's default, if the rule allows that.
+    let mtu = request.mtu.unwrap_or(MTU.clamp(*mtu.start(), *mtu.end()));
+    let queue_length = default.clamp(*queue_length.start(), *queue_length.end());
+    let queue_length = request.queue_length.unwrap_or(queue_length);
+    with_right(Step::Configure, || netlink.configure(index, &alias, mtu, queue_length))?;
     Ok(Granted { index, name, flags: request.flags })
 }
 
-/// The index of the interface that the device is attached to. Its name is asked for again afterwards: if it
-/// was renamed meanwhile, the index may be another's that has taken the name.
-fn index_of(device: &DriverFile<TunDriver>, netlink: &mut Netlink) -> io::Result<u32> {
+/// The index of the interface that the device is attached to, by its name and owner. The name is asked for
+/// again afterwards: root may have renamed it, or moved it to another namespace, and another may have the
+/// name.
+fn index_of(device: &DriverFile<TunDriver>, netlink: &mut Netlink, uid: u32) -> io::Result<u32> {
     let name = tun::iff(device)?;
-    let index = netlink.links()?.iter().find(|link| link.name == name.name()).map(|link| link.index);
+    let links = netlink.links()?;
+    let is_it = |link: &&Link| link.name == name.name() && link.owner == Some(uid);
+    let index = links.iter().find(is_it).map(|link| link.index);
     if tun::iff(device)?.name() == name.name() {
         index.ok_or(Errno::ENODEV.into())
     } else {

@@ -37,4 +37,4 @@ mod state;
 #[cfg(feature = "program")]
 pub use serve::serve;
 #[cfg(feature = "program")]
-pub use state::is_asked;
+pub use state::{is_asked, limit_time};

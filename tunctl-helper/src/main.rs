@@ -13,6 +13,9 @@ const UNASKED: u8 = 2;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn main() -> ExitCode {
+    if tunctl_helper::limit_time().is_err() {
+        return ExitCode::from(UNANSWERED);
+    }
     if !tunctl_helper::is_asked() {
         eprintln!(
             "tunctl-helper is started by programs that want a TUN/TAP interface: see `tunctl helper --help`"

@@ -16,7 +16,7 @@ use nix::libc::{
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, send, socket,
 };
-use tunctl_sys::linux::netlink::{LINK_HEADER_SIZE, LINK_UP, ifla, rtm};
+use tunctl_sys::linux::netlink::{LINK_HEADER_SIZE, LINK_UP, ifla, ifla_info, ifla_tun, rtm};
 
 use crate::policy::Network;
 use crate::protocol::Address;
@@ -46,6 +46,8 @@ pub struct Link {
     pub name: Vec<u8>,
     /// The text that describes it, if it has one.
     pub alias: Vec<u8>,
+    /// The user who owns it, if it is a TUN/TAP interface and has an owner.
+    pub owner: Option<u32>,
 }
 
 /// A route to a network.
@@ -100,16 +102,13 @@ impl Netlink {
         &mut self,
         index: u32,
         alias: &str,
-        mtu: Option<u32>,
-        queue_length: Option<u32>,
+        mtu: u32,
+        queue_length: u32,
     ) -> io::Result<()> {
         let mut message = Message::new(rtm::NEWLINK, &link_header(index, 0));
         message.attribute(ifla::IFALIAS, alias.as_bytes());
-        for (kind, value) in [(ifla::MTU, mtu), (ifla::TXQLEN, queue_length)] {
-            if let Some(value) = value {
-                message.attribute(kind, &value.to_ne_bytes());
-            }
-        }
+        message.attribute(ifla::MTU, &mtu.to_ne_bytes());
+        message.attribute(ifla::TXQLEN, &queue_length.to_ne_bytes());
         self.change(message, 0)
     }
 
@@ -270,9 +269,11 @@ fn split(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
 
 /// The attributes of a message.
 fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    /// A bit of the kind: the value has attributes.
+    const NESTED: u16 = 0x8000;
     std::iter::from_fn(move || {
         let length = usize::from(half(bytes, 0)?);
-        let kind = half(bytes, 2)?;
+        let kind = half(bytes, 2)? & !NESTED;
         let value = bytes.get(4..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((kind, value))
@@ -280,15 +281,26 @@ fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 fn link(body: &[u8]) -> Option<Link> {
-    let mut link = Link { index: word(body, 4)?, name: Vec::new(), alias: Vec::new() };
+    let mut link = Link { index: word(body, 4)?, name: Vec::new(), alias: Vec::new(), owner: None };
     for (kind, value) in attributes(body.get(LINK_HEADER_SIZE..)?) {
         match kind {
             ifla::IFNAME => link.name = without_nul(value).to_vec(),
             ifla::IFALIAS => link.alias = without_nul(value).to_vec(),
+            ifla::LINKINFO => link.owner = owner(value),
             _ => {}
         }
     }
     Some(link)
+}
+
+/// The owner, from what the kind of the interface says of it.
+fn owner(info: &[u8]) -> Option<u32> {
+    let of = |wanted| attributes(info).find(|&(kind, _)| kind == wanted).map(|(_, value)| value);
+    if without_nul(of(ifla_info::KIND)?) != b"tun" {
+        return None;
+    }
+    let owner = attributes(of(ifla_info::DATA)?).find(|&(kind, _)| kind == ifla_tun::OWNER);
+    owner.and_then(|(_, value)| word(value, 0))
 }
 
 fn without_nul(text: &[u8]) -> &[u8] {

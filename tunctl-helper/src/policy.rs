@@ -94,6 +94,7 @@ impl Policy {
     /// [`PolicyError`] says what is wrong with it.
     pub fn read() -> Result<Self, PolicyError> {
         let text = file::read(Path::new(PATH), file::MOST)?;
+        let text = String::from_utf8(text).map_err(|_| PolicyError::invalid("it is no UTF-8"))?;
         Self::parse(&text, &Etc::default())
     }
 

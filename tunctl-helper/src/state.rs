@@ -34,7 +34,6 @@ pub fn is_asked() -> bool {
 /// The standard library has opened `/dev/null` for each of the standard streams that was closed, before
 /// `main`.
 pub(crate) fn reset() -> io::Result<()> {
-    // Already here, since a file of a file system in user space can keep its closing waiting.
     limit_time()?;
     raise_limits()?;
     inherited::close_all()?;
@@ -60,8 +59,16 @@ pub(crate) fn reset() -> io::Result<()> {
     Ok(())
 }
 
-/// From here on, the process ends after [`SECONDS`], whatever it waits for.
-fn limit_time() -> io::Result<()> {
+/// From here on, the process ends after [`SECONDS`].
+///
+/// Two things last longer, and hold nothing that anybody else needs: to close an inherited file of a file
+/// system in user space, which the kernel does not interrupt; and a helper that root starts as the first
+/// process of a pid namespace, which the signal does not end.
+///
+/// # Errors
+///
+/// None that are known.
+pub fn limit_time() -> io::Result<()> {
     signal::set_default(SIGALRM)?;
     SigSet::empty().thread_set_mask()?;
     alarm::set(SECONDS);

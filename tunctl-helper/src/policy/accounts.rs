@@ -50,7 +50,8 @@ fn list<'a>(known: &'a OnceCell<String>, path: &str) -> Result<&'a str, PolicyEr
     if let Some(text) = known.get() {
         return Ok(text);
     }
-    let text = file::read(Path::new(path), MOST)?;
+    // Users may put what they like into the field for their names, in whatever encoding (`chfn`).
+    let text = String::from_utf8_lossy(&file::read(Path::new(path), MOST)?).into_owned();
     Ok(known.get_or_init(|| text))
 }
 

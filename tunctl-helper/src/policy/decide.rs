@@ -148,14 +148,16 @@ fn check<'a>(rule: &'a Rule, is_here: bool, request: &Request) -> Result<&'a Nam
     name.ok_or((3, Refusal::Name))
 }
 
-/// The networks that an interface reaches by its addresses: of each address the network of its prefix, and
-/// with a peer the address alone and the peer's network.
+/// The networks to which an interface gets routes by its addresses: of each address the network of its
+/// prefix. If there is a peer, IPv4 takes the prefix for the peer's, and IPv6 still for the address's own
+/// (`fib_add_ifaddr`, `inet6_addr_add`, Linux 6.18).
 pub fn networks(request: &Request) -> impl Iterator<Item = Network> + '_ {
     request.addresses.iter().flat_map(|address| {
-        let whole = if address.address.is_ipv4() { 32 } else { 128 };
+        let prefix_length = address.prefix_length;
         let (own, far) = match address.peer {
-            Some(peer) => (whole, Network::of(peer, address.prefix_length)),
-            None => (address.prefix_length, None),
+            None => (prefix_length, None),
+            Some(peer) if peer.is_ipv4() => (32, Network::of(peer, prefix_length)),
+            Some(peer) => (prefix_length, Network::of(peer, 128)),
         };
         Network::of(address.address, own).into_iter().chain(far)
     })
@@ -165,4 +167,110 @@ pub fn networks(request: &Request) -> impl Iterator<Item = Network> + '_ {
 #[must_use]
 pub fn alias(uid: u32, name: &NameRule) -> String {
     format!("{ALIAS}{uid} name {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::policy::{Accounts, PolicyError};
+    use crate::protocol::{Address, Addresses, name_field};
+
+    struct Nobody;
+
+    impl Accounts for Nobody {
+        fn user(&self, _: &str) -> Result<Option<u32>, PolicyError> {
+            Ok(None)
+        }
+
+        fn group(&self, _: &str) -> Result<Option<u32>, PolicyError> {
+            Ok(None)
+        }
+    }
+
+    fn request(name: &[u8]) -> Request {
+        Request {
+            flags: iff::TUN | iff::NO_PI,
+            name: name_field(name).unwrap(),
+            mtu: None,
+            queue_length: None,
+            mac: None,
+            addresses: Addresses::default(),
+            without_dad: false,
+            up: true,
+        }
+    }
+
+    fn with_address(address: &str, prefix_length: u8, peer: Option<&str>) -> Request {
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut request = request(b"vpn0");
+        let (address, peer) = (parse(address), peer.map(parse));
+        assert!(request.addresses.push(Address { address, prefix_length, peer }));
+        request
+    }
+
+    fn candidates(text: &str) -> Vec<(Rule, bool)> {
+        let policy = Policy::parse(text, &Nobody).unwrap();
+        policy.rules.into_iter().map(|rule| (rule, true)).collect()
+    }
+
+    fn refusal(candidates: &[(Rule, bool)], request: &Request) -> Option<Refusal> {
+        decide(candidates, request).err()
+    }
+
+    #[test]
+    fn the_networks_of_a_peer_are_those_to_which_the_kernel_makes_routes() {
+        let of = |request: &Request| networks(request).map(|network| network.to_string()).collect::<Vec<_>>();
+        assert_eq!(of(&with_address("10.8.0.1", 24, None)), ["10.8.0.0/24"]);
+        assert_eq!(of(&with_address("10.8.0.1", 24, Some("10.9.0.1"))), ["10.8.0.1/32", "10.9.0.0/24"]);
+        assert_eq!(of(&with_address("fd77::1", 48, Some("fd78::1"))), ["fd77::/48", "fd78::1/128"]);
+    }
+
+    #[test]
+    fn an_address_and_its_peer_are_in_the_ranges_with_their_whole_networks() {
+        let rules = candidates(
+            "[[rule]]\nuser = 7\nnames = ['vpn%d']\naddresses = ['10.8.0.0/16', 'fd77::/48', '2001:db8:1::5/128']\n",
+        );
+        for (address, prefix_length, peer) in [
+            ("10.8.0.1", 16, None),
+            ("10.8.0.1", 32, Some("10.8.0.2")),
+            ("fd77::1", 48, None),
+            ("2001:db8:1::5", 128, Some("fd77::1")),
+        ] {
+            assert_eq!(refusal(&rules, &with_address(address, prefix_length, peer)), None, "{address}");
+        }
+        for (address, prefix_length, peer) in [
+            ("10.8.0.1", 15, None),
+            ("10.9.0.1", 24, None),
+            ("10.8.0.1", 24, Some("10.9.0.1")),
+            ("10.9.0.1", 24, Some("10.8.0.1")),
+            ("fd77::1", 47, None),
+            ("2001:db8:1::5", 48, Some("fd77::1")),
+            ("fd77::1", 64, Some("2001:db8:1::6")),
+        ] {
+            let refused = refusal(&rules, &with_address(address, prefix_length, peer));
+            assert_eq!(refused, Some(Refusal::Address), "{address}/{prefix_length} {peer:?}");
+        }
+    }
+
+    #[test]
+    fn the_refusal_is_that_of_the_rule_that_allows_most() {
+        let rules = candidates(
+            "[[rule]]\nuser = 7\nnames = ['vpn%d']\n[[rule]]\nuser = 7\nnames = ['lab%d']\nlayers = ['tap']\n",
+        );
+        let of = |name: &[u8], flags| refusal(&rules, &Request { flags, ..request(name) });
+        assert_eq!(of(b"vpn0", iff::TUN), None);
+        assert_eq!(of(b"lab%d", iff::TAP), None);
+        assert_eq!(of(b"vpn0", iff::TAP), Some(Refusal::Name));
+        assert_eq!(refusal(&[], &request(b"vpn0")), Some(Refusal::NoRule));
+        let mut elsewhere = rules.clone();
+        elsewhere[0].1 = false;
+        assert_eq!(refusal(&elsewhere[..1], &request(b"vpn0")), Some(Refusal::Namespace));
+        let with = |mtu, queue_length| Request { mtu, queue_length, ..request(b"vpn0") };
+        assert_eq!(refusal(&rules, &with(Some(1501), None)), Some(Refusal::Mtu));
+        assert_eq!(refusal(&rules, &with(None, Some(1001))), Some(Refusal::QueueLength));
+        // Without a name, the first of the rule's.
+        assert_eq!(decide(&rules, &request(b"")).unwrap()[0].name.to_string(), "vpn%d");
+    }
 }

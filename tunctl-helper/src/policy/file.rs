@@ -20,13 +20,13 @@ pub(super) const MOST: u64 = 64 * 1024;
 /// of the group are the most that the list gives anybody.
 const WRITABLE: u32 = 0o022;
 
-/// The text of a file that only root can have written.
+/// The bytes of a file that only root can have written.
 ///
 /// # Errors
 ///
 /// Somebody else could have, or it is no regular file, has several names, is longer than `most` bytes, was
-/// changed while it was read, or is no UTF-8.
-pub(super) fn read(path: &Path, most: u64) -> Result<String, PolicyError> {
+/// changed while it was read.
+pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, PolicyError> {
     let (folder, name) = open_folder(path)?;
     let problem = |why| Err(PolicyError::Unsafe { path: path.to_owned(), why });
     let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path, most: u64) -> Result<String, PolicyError> {
     if !is_unchanged(&before, &status(path, &file)?) {
         return problem("was changed while it was read: try again");
     }
-    String::from_utf8(text).map_err(|_| PolicyError::invalid("it is no UTF-8"))
+    Ok(text)
 }
 
 /// What the file at a path is; the path itself leads through folders that only root can change.

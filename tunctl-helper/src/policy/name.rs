@@ -29,8 +29,8 @@ impl NameRule {
         if stem.is_empty() {
             return Err("a name needs letters, also in front of %d");
         }
-        if stem.len() + usize::from(is_numbered) > LONGEST {
-            return Err("a name has at most 15 bytes, and its number one or more of them");
+        if text.len() > LONGEST {
+            return Err("a name has at most 15 bytes, %d included");
         }
         if !stem.bytes().all(is_allowed) {
             return Err(
@@ -148,12 +148,12 @@ mod tests {
             "tunlock0000ffff",
             "vpn0%d",
             "abcdefghijklmnop",
-            "abcdefghijklmno%d",
+            "abcdefghijklmn%d",
             "vpn\0",
         ] {
             assert!(NameRule::parse(text).is_err(), "{text}");
         }
-        for text in ["vpn%d", "work0", "a", "abcdefghijklmno", "abcdefghijklmn%d", "lo%d", "br-lan.7"] {
+        for text in ["vpn%d", "work0", "a", "abcdefghijklmno", "abcdefghijklm%d", "lo%d", "br-lan.7"] {
             assert_eq!(NameRule::parse(text).unwrap().to_string(), text);
         }
     }

@@ -13,8 +13,10 @@ pub const NAME_SIZE: usize = tunctl_sys::linux::NAME_SIZE;
 pub const MAX_ADDRESSES: usize = 16;
 /// The bytes of a request.
 pub const REQUEST_SIZE: usize = ADDRESSES + MAX_ADDRESSES * ADDRESS_SIZE;
-/// The creation flags that a request may have: the layer, and what headers and queues the device has.
-pub const FLAGS: u16 = iff::TUN | iff::TAP | iff::MULTI_QUEUE | iff::NO_PI | iff::ONE_QUEUE | iff::VNET_HDR;
+/// The creation flags that a request may have: the layer, and what headers the device has.
+///
+/// Several queues are not among them: until such an interface has its owner, anybody may attach to it.
+pub const FLAGS: u16 = iff::TUN | iff::TAP | iff::NO_PI | iff::ONE_QUEUE | iff::VNET_HDR;
 
 // Where each part begins.
 const CREATION_FLAGS: usize = 8;
@@ -333,7 +335,13 @@ mod tests {
         ] {
             assert_eq!(changed(offset, value), Err(Malformed), "{what}");
         }
-        for flags in [0, iff::TUN | iff::TAP, iff::TUN | iff::NAPI, iff::TUN | iff::TUN_EXCL] {
+        for flags in [
+            0,
+            iff::TUN | iff::TAP,
+            iff::TUN | iff::NAPI,
+            iff::TUN | iff::MULTI_QUEUE,
+            iff::TUN | iff::TUN_EXCL,
+        ] {
             let other = Request { flags, ..request() };
             assert_eq!(Request::from_bytes(&other.to_bytes()), Err(Malformed), "{flags:#x}");
         }

@@ -51,7 +51,8 @@ pub fn take_tun(number: c_int) -> io::Result<Option<OwnedFd>> {
 
 /// Closes every descriptor with which the program was started, but the standard streams.
 ///
-/// A descriptor that is close-on-exec stays: see [`take_tun`].
+/// A descriptor that is close-on-exec stays: see [`take_tun`]. Call this first, and never in a program that
+/// has cleared that flag of a descriptor of its own: it could not be told from one that was inherited.
 ///
 /// # Errors
 ///

@@ -226,8 +226,9 @@ pub fn clear_environment() -> io::Result<()> {
     if fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    // SAFETY: this thread is the only one, so no other reads the environment meanwhile. The texts themselves
-    // are not freed, so a pointer to one stays valid.
+    // SAFETY: this thread is the only one, so no other reads the environment meanwhile. The C library may
+    // free the array of pointers to the texts; the standard library, through which Rust reads the
+    // environment, keeps no pointer into it.
     match unsafe { libc::clearenv() } {
         0 => Ok(()),
         _ => Err(io::Error::from_raw_os_error(libc::ENOMEM)),
