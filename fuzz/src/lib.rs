@@ -31,6 +31,7 @@ expose!(packet:
     packet_too_big,
     packet_tun,
     reset,
+    split,
     time_exceeded,
     unreachable,
     vnet

@@ -11,6 +11,7 @@
 //! | what a packet of the device starts with | [`Layer`] |
 //! | the four bytes in front of a packet when the device has packet information | [`header::PacketInfo`] |
 //! | the virtio-net header, with offloaded checksums and segmentation | [`header::VnetHeader`] |
+//! | to cut a large packet into those that it stands for, and to merge packets | [`offload`] |
 //! | the four bytes in front of a packet on BSD systems and macOS | [`header::AddressFamily`] |
 //! | addresses, ports and a line to print, as a sniffer would | [`Packet`] |
 //! | a packet with the device's headers, read or to be written | [`Framed`], [`header::HeaderKind`] |
@@ -74,6 +75,7 @@ mod framed;
 pub mod header;
 mod ip;
 mod layer;
+pub mod offload;
 mod reply;
 mod view;
 

@@ -16,6 +16,7 @@ mod headers;
 mod layout;
 mod refusal;
 mod router;
+mod split;
 mod view;
 mod vnet;
 
@@ -25,6 +26,7 @@ pub(crate) use headers::{address_family, framed, packet_info};
 pub(crate) use layout::repaired;
 pub(crate) use refusal::{reset, unreachable};
 pub(crate) use router::{packet_too_big, time_exceeded};
+pub(crate) use split::split;
 pub(crate) use view::{packet_tap, packet_tun};
 pub(crate) use vnet::vnet;
 
@@ -32,7 +34,7 @@ pub(crate) use vnet::vnet;
 pub(crate) type Property = fn(&[u8]);
 
 /// All properties, under the names of their fuzz targets and corpora.
-pub(crate) const ALL: [(&str, Property); 16] = [
+pub(crate) const ALL: [(&str, Property); 17] = [
     ("address_family", address_family),
     ("bpf", bpf),
     ("echo_message", echo_message),
@@ -46,6 +48,7 @@ pub(crate) const ALL: [(&str, Property); 16] = [
     ("packet_too_big", packet_too_big),
     ("packet_tun", packet_tun),
     ("reset", reset),
+    ("split", split),
     ("time_exceeded", time_exceeded),
     ("unreachable", unreachable),
     ("vnet", vnet),

@@ -24,8 +24,8 @@ pub(crate) const PURE_TESTS: &[(&str, &[&str])] = &[
     (
         "tunctl-packet",
         &[
-            "bpf", "build", "corpus", "filter", "headers", "hostile", "refusal", "reply", "router", "view",
-            "vnet",
+            "bpf", "build", "corpus", "filter", "headers", "hostile", "offload", "refusal", "reply",
+            "router", "view", "vnet",
         ],
     ),
     ("tunctl-bsd", &["conformance", "model_tests", "syscall_tests"]),

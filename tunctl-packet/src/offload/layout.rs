@@ -1,0 +1,90 @@
+//! Where the headers of a packet are that is to be cut, and whether it can be.
+
+use core::net::IpAddr;
+
+use etherparse::ip_number;
+
+use super::SplitError;
+use crate::header::{GsoType, VnetHeader};
+use crate::ip::{TCP_LENGTH, TRANSPORT_LENGTH};
+use crate::{Layer, Packet, Protocol};
+
+/// The offset of the checksum in TCP's header, and in UDP's.
+const TCP_CHECKSUM: u16 = 16;
+const UDP_CHECKSUM: u16 = 6;
+
+/// The transport of a packet that is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// Offsets in a packet, in bytes, and what does not change from one segment to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Where the IP header is.
+    pub(super) network: usize,
+    /// Where the transport's header is.
+    pub(super) transport: usize,
+    /// Where the payload begins.
+    pub(super) payload: usize,
+    pub(super) kind: Transport,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+}
+
+impl Transport {
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Tcp => ip_number::TCP.0,
+            Self::Udp => ip_number::UDP.0,
+        }
+    }
+
+    /// The header without options, in bytes.
+    pub(super) const fn least(self) -> usize {
+        match self {
+            Self::Tcp => TCP_LENGTH,
+            Self::Udp => TRANSPORT_LENGTH,
+        }
+    }
+
+    /// Where the checksum is, behind the beginning of the transport's header.
+    pub(super) const fn checksum(self) -> u16 {
+        match self {
+            Self::Tcp => TCP_CHECKSUM,
+            Self::Udp => UDP_CHECKSUM,
+        }
+    }
+}
+
+impl Layout {
+    /// Finds the headers of a packet that is to be cut, by the packet itself: the length that the virtio-net
+    /// header states is a hint, and may be that of the part which was contiguous in memory.
+    pub(super) fn of(header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<Self, SplitError> {
+        let view = Packet::parse(layer, packet)?;
+        let (gso_type, protocol) = (header.gso_type(), view.protocol());
+        let other = SplitError::Protocol { gso_type, protocol };
+        let ip = view.ip().ok_or(other)?;
+        if view.is_in_tunnel() {
+            return Err(SplitError::Tunnel);
+        }
+        let kind = match (gso_type, protocol) {
+            (GsoType::TcpV4 | GsoType::TcpV6, Protocol::Tcp) => Transport::Tcp,
+            (GsoType::UdpL4, Protocol::Udp) => Transport::Udp,
+            _ => return Err(other),
+        };
+        let network = view.network_offset();
+        if ip.fragment.is_some() {
+            return Err(SplitError::Fragment);
+        }
+        let of_transport = match kind {
+            Transport::Tcp => ip.tcp_header(),
+            Transport::Udp => ip.leading(TRANSPORT_LENGTH),
+        };
+        let transport = network + ip.upper_offset;
+        let payload = transport + of_transport.map_err(|error| error.behind(network))?.len();
+        Ok(Self { network, transport, payload, kind, source: ip.source, destination: ip.destination })
+    }
+}

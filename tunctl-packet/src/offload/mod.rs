@@ -1,0 +1,11 @@
+//! Segmentation offload in user space: one large packet becomes those that it stands for, and the other way
+//! round.
+
+mod checksum;
+mod coalesce;
+mod layout;
+mod split;
+
+pub use checksum::{Sum, checksum, sum};
+pub use coalesce::{Batch, Coalescer, Merged};
+pub use split::{Segments, SplitError};

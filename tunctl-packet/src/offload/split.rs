@@ -1,0 +1,366 @@
+//! Cuts a packet into the segments that it stands for, where it is.
+
+use super::checksum::{Sum, checksum, pseudo_header, sum as sum_of};
+use super::layout::{Layout, Transport};
+use crate::header::{ChecksumError, GsoType, VnetHeader};
+use crate::{Layer, ParseError, Protocol};
+
+/// TCP's flags that only the first, and only the last, of several segments has.
+const CWR: u8 = 0x80;
+const FIN_AND_PSH: u8 = 0x09;
+
+/// The longest packet of IPv4, and the longest payload of IPv6.
+const LONGEST: usize = 65_535;
+
+/// The most segments of a packet of UDP (`UDP_MAX_SEGMENTS`): 64 before Linux 6.9.
+const MOST_OF_UDP: usize = 128;
+
+/// A size that means something else to Linux (`GSO_BY_FRAGS`).
+const BY_FRAGMENTS: u16 = 0xffff;
+
+/// The reason why a packet was not cut. It is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SplitError {
+    /// The headers could not be decoded.
+    #[error("malformed: {0}")]
+    Malformed(#[from] ParseError),
+    /// The checksum that the packet lacks has no place in it.
+    #[error("{0}")]
+    Checksum(#[from] ChecksumError),
+    /// Packets of this type are not cut: they are fragments, or of a type without a name.
+    #[error("packets of the type {gso_type:?} are not cut into segments")]
+    Type {
+        /// The type of segmentation.
+        gso_type: GsoType,
+    },
+    /// The type of segmentation is for the other version of IP.
+    #[error("{gso_type:?} is for the other version of IP")]
+    Version {
+        /// The type of segmentation.
+        gso_type: GsoType,
+    },
+    /// The type of segmentation is for another transport.
+    #[error("{protocol} cannot be cut into {gso_type:?}")]
+    Protocol {
+        /// The type of segmentation.
+        gso_type: GsoType,
+        /// The packet's transport.
+        protocol: Protocol,
+    },
+    /// Explicit congestion notification is stated, but not for TCP.
+    #[error("explicit congestion notification goes with TCP, not with {gso_type:?}")]
+    Ecn {
+        /// The type of segmentation.
+        gso_type: GsoType,
+    },
+    /// The packet is a fragment.
+    #[error("a fragment cannot be cut into segments")]
+    Fragment,
+    /// The stated size of segments is none.
+    #[error("segments cannot have {size} bytes of payload")]
+    SegmentSize {
+        /// The stated size, in bytes.
+        size: u16,
+    },
+    /// Behind the headers is less than two segments have, though the packet states to be longer.
+    #[error("{payload} bytes of payload are not more than one segment")]
+    OneSegment {
+        /// The bytes behind the headers.
+        payload: usize,
+    },
+    /// The checksum is not left to the receiver, or not at its place in the transport's header.
+    #[error("the checksum to be completed is not the transport's")]
+    ChecksumPlace,
+    /// A packet of UDP would be cut into more segments than Linux makes.
+    #[error("{segments} segments are too many for UDP: at most {MOST_OF_UDP}")]
+    TooMany {
+        /// How many that would be.
+        segments: usize,
+    },
+    /// A segment would be longer than an IP packet can be.
+    #[error("a segment of {length} bytes would be too long")]
+    TooLong {
+        /// The segment's length, in bytes.
+        length: usize,
+    },
+    /// The packet is in a UDP tunnel.
+    #[error("packets in tunnels are not cut")]
+    Tunnel,
+}
+
+/// The segments of one packet, one after the other, in the packet's own bytes: the next one's headers are
+/// written over the payload of those before, so that no payload is moved.
+///
+/// ```
+/// use tunctl_packet::header::{GsoType, VnetHeader};
+/// use tunctl_packet::offload::{Segments, sum};
+/// use tunctl_packet::{Layer, Packet, udp_packet};
+///
+/// // What a device with offload receives: one datagram of 3,000 bytes that stands for three.
+/// let mut packet = udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, &[7; 3000])?;
+/// let header = VnetHeader::default().with_checksum(20, 6).with_segments(GsoType::UdpL4, 1200);
+///
+/// let mut segments = Segments::new(&header, Layer::Tun, &mut packet, sum)?;
+/// let mut lengths = Vec::new();
+/// while let Some(segment) = segments.next() {
+///     assert_eq!(Packet::parse(Layer::Tun, segment)?.destination_port(), Some(53));
+///     lengths.push(segment.len());
+/// }
+/// assert_eq!(lengths, [1228, 1228, 628]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Segments<'a> {
+    packet: &'a mut [u8],
+    layout: Option<Layout>,
+    sum: Sum,
+    /// The payload of each segment but the last, in bytes.
+    size: usize,
+    count: usize,
+    next: usize,
+    first: First,
+}
+
+/// What segments derive from the first one, whose headers are overwritten.
+#[derive(Clone, Copy, Debug, Default)]
+struct First {
+    identification: u16,
+    sequence: u32,
+    tcp_flags: u8,
+    /// The sum of the pseudo-header, without the length.
+    pseudo: u64,
+}
+
+impl<'a> Segments<'a> {
+    /// Begins to cut a packet that was read behind a virtio-net header. A packet that stands for itself alone
+    /// is its only segment, with its checksum completed.
+    ///
+    /// `sum` adds up bytes: [`sum`](super::sum), or a function for the processor at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`SplitError`], by cause; the packet is as it was.
+    #[doc(alias = "skb_gso_segment")]
+    #[doc(alias = "VIRTIO_NET_HDR_GSO_TCPV4")]
+    pub fn new(
+        header: &VnetHeader,
+        layer: Layer,
+        packet: &'a mut [u8],
+        sum: Sum,
+    ) -> Result<Self, SplitError> {
+        let whole =
+            |packet| Self { packet, layout: None, sum, size: 0, count: 1, next: 0, first: First::default() };
+        let gso_type = header.gso_type();
+        match gso_type {
+            _ if header.is_tunneled() => return Err(SplitError::Tunnel),
+            GsoType::TcpV4 | GsoType::TcpV6 => {}
+            GsoType::Udp | GsoType::Other(_) => return Err(SplitError::Type { gso_type }),
+            _ if header.has_ecn() => return Err(SplitError::Ecn { gso_type }),
+            GsoType::UdpL4 => {}
+            GsoType::None => {
+                header.complete_checksum(packet)?;
+                return Ok(whole(packet));
+            }
+        }
+        let size = header.segment_size();
+        if size == 0 || size == BY_FRAGMENTS {
+            return Err(SplitError::SegmentSize { size });
+        }
+        let kind = if gso_type == GsoType::UdpL4 { Transport::Udp } else { Transport::Tcp };
+        let size = usize::from(size);
+        match header.needs_checksum() {
+            Some((_, offset)) if offset != kind.checksum() => return Err(SplitError::ChecksumPlace),
+            None if kind == Transport::Udp => return Err(SplitError::ChecksumPlace),
+            Some((start, _)) if !has_room(gso_type, kind, packet.len(), usize::from(start)) => {
+                return Err(SplitError::ChecksumPlace);
+            }
+            // What fits into one segment is a plain packet, as the kernel has it (`__virtio_net_hdr_to_skb`,
+            // Linux 6.18): the header of TCP counts without its options.
+            Some((start, _)) if packet.len() <= usize::from(start) + kind.least() + size => {
+                header.complete_checksum(packet)?;
+                return Ok(whole(packet));
+            }
+            _ => {}
+        }
+        let layout = Layout::of(header, layer, packet)?;
+        if packet.len() <= layout.transport + kind.least() + size && header.needs_checksum().is_none() {
+            return Ok(whole(packet));
+        }
+        layout.check(header, packet.len(), size)?;
+        let first = First::of(header, &layout, packet);
+        let length = packet.len() - layout.payload;
+        Ok(Self { count: length.div_ceil(size), size, layout: Some(layout), first, ..whole(packet) })
+    }
+
+    /// How many segments are left.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.count - self.next
+    }
+
+    /// The next segment: a whole packet. It is there until the next one is asked for.
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Option<&[u8]> {
+        if self.next == self.count {
+            return None;
+        }
+        let index = self.next;
+        self.next += 1;
+        let Some(layout) = self.layout else {
+            return Some(self.packet);
+        };
+        let start = index * self.size;
+        if let Some(before) = start.checked_sub(self.size) {
+            // The headers of the segment before are the model. Where segments are shorter than headers, the
+            // two overlap.
+            self.packet.copy_within(before..before + layout.payload, start);
+        }
+        let is_last = self.next == self.count;
+        let end = if is_last { self.packet.len() } else { start + layout.payload + self.size };
+        let segment = self.packet.get_mut(start..end)?;
+        self.first.complete(&layout, segment, Place { index, is_last, offset: start }, self.sum);
+        Some(segment)
+    }
+}
+
+/// Whether there is room for a header of IP in front of the transport, and for the transport's header.
+fn has_room(gso_type: GsoType, kind: Transport, length: usize, start: usize) -> bool {
+    let ip = if gso_type == GsoType::TcpV6 { crate::ip::V6_LENGTH } else { crate::ip::V4_LENGTH };
+    start >= ip && start + kind.least() <= length
+}
+
+/// Which of the segments one is.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    is_last: bool,
+    /// How much payload is in those before, in bytes.
+    offset: usize,
+}
+
+impl Layout {
+    fn check(&self, header: &VnetHeader, length: usize, size: usize) -> Result<(), SplitError> {
+        let is_other = match header.gso_type() {
+            GsoType::TcpV4 => self.source.is_ipv6(),
+            GsoType::TcpV6 => self.source.is_ipv4(),
+            _ => false,
+        };
+        if is_other {
+            return Err(SplitError::Version { gso_type: header.gso_type() });
+        }
+        // A checksum of TCP that is complete is made anew for each segment.
+        if header.needs_checksum().is_some_and(|(start, _)| usize::from(start) != self.transport) {
+            return Err(SplitError::ChecksumPlace);
+        }
+        let payload = length.saturating_sub(self.payload);
+        if payload <= size {
+            return Err(SplitError::OneSegment { payload });
+        }
+        let segments = payload.div_ceil(size);
+        if self.kind == Transport::Udp && segments > MOST_OF_UDP {
+            return Err(SplitError::TooMany { segments });
+        }
+        // The lengths in the headers of the longest segment.
+        let ip = self.payload - self.network + payload.min(size);
+        let fixed = if self.source.is_ipv4() { 0 } else { crate::ip::V6_LENGTH };
+        if ip - fixed > LONGEST {
+            return Err(SplitError::TooLong { length: ip });
+        }
+        Ok(())
+    }
+}
+
+impl First {
+    fn of(header: &VnetHeader, layout: &Layout, packet: &[u8]) -> Self {
+        let &Layout { network, transport, kind, source, destination, .. } = layout;
+        let pseudo = match header.needs_checksum() {
+            // The sum of the pseudo-header is there already. It is not made anew, since a packet with other
+            // addresses than its sender has summed must not become a right one.
+            Some(_) => {
+                let length = match kind {
+                    Transport::Tcp => {
+                        u32::try_from(packet.len() - transport).unwrap_or_default().to_be_bytes()
+                    }
+                    Transport::Udp => {
+                        let [high, low] = at(packet, transport + 4);
+                        [0, 0, high, low]
+                    }
+                };
+                let stated: [u8; 2] = at(packet, transport + usize::from(kind.checksum()));
+                sum_of(&stated) + sum_of(&length.map(|byte| !byte))
+            }
+            None => pseudo_header(source, destination, kind.number()),
+        };
+        let tcp = |offset| if kind == Transport::Tcp { at(packet, transport + offset) } else { [0; 4] };
+        Self {
+            identification: u16::from_be_bytes(at(packet, network + 4)),
+            sequence: u32::from_be_bytes(tcp(4)),
+            tcp_flags: tcp(12)[1],
+            pseudo,
+        }
+    }
+
+    /// Writes into a segment's headers what it does not share with the others.
+    #[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
+    fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, sum: Sum) {
+        let &Layout { network, transport, kind, source, .. } = layout;
+        let length = segment.len();
+        if source.is_ipv4() {
+            put(segment, network + 2, half(length - network));
+            let identification = self.identification.wrapping_add(place.index as u16);
+            put(segment, network + 4, identification.to_be_bytes());
+            put(segment, network + 10, [0, 0]);
+            let own = sum_of(segment.get(network..header_end(segment, network)).unwrap_or_default());
+            put(segment, network + 10, checksum(own));
+        } else {
+            put(segment, network + 4, half(length - network - crate::ip::V6_LENGTH));
+        }
+        match kind {
+            Transport::Tcp => {
+                let sequence = self.sequence.wrapping_add(place.offset as u32);
+                put(segment, transport + 4, sequence.to_be_bytes());
+                let mut flags = self.tcp_flags;
+                if place.index > 0 {
+                    flags &= !CWR;
+                }
+                if !place.is_last {
+                    flags &= !FIN_AND_PSH;
+                }
+                put(segment, transport + 13, [flags]);
+            }
+            Transport::Udp => put(segment, transport + 4, half(length - transport)),
+        }
+        let checksum_place = transport + usize::from(kind.checksum());
+        put(segment, checksum_place, [0, 0]);
+        let pseudo = self.pseudo + sum_of(&half(length - transport));
+        let own = checksum(sum(segment.get(transport..).unwrap_or_default()) + pseudo);
+        // A datagram without a checksum has zero in its place.
+        let own = if kind == Transport::Udp && own == [0, 0] { [0xff, 0xff] } else { own };
+        put(segment, checksum_place, own);
+    }
+}
+
+/// A length as a header states it. Lengths were checked.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a length of more bits is that of a large packet, whose sum wraps"
+)]
+pub(super) fn half(length: usize) -> [u8; 2] {
+    (length as u16).to_be_bytes()
+}
+
+/// Where an IPv4 header ends that begins at an offset.
+fn header_end(packet: &[u8], network: usize) -> usize {
+    network + usize::from(packet.get(network).copied().unwrap_or_default() & 0x0f) * 4
+}
+
+pub(super) fn at<const N: usize>(packet: &[u8], offset: usize) -> [u8; N] {
+    packet.get(offset..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
+}
+
+pub(super) fn put<const N: usize>(packet: &mut [u8], offset: usize, bytes: [u8; N]) {
+    if let Some(place) = packet.get_mut(offset..).and_then(<[u8]>::first_chunk_mut) {
+        *place = bytes;
+    }
+}

@@ -1,0 +1,10 @@
+//! Segmentation offload in user space.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod coalesce;
+#[path = "../common/mod.rs"]
+mod common;
+mod large;
+mod split;
