@@ -48,6 +48,10 @@
 //!
 //! [`filters`] holds filter expressions to tcpdump's.
 //!
+//! # Segmentation
+//!
+//! [`oracle`] holds the segmentation of large packets to the kernel's.
+//!
 //! # Platform
 //!
 //! Linux. On another system the crate is empty.
@@ -65,6 +69,7 @@ pub mod filters;
 mod harness;
 mod ip;
 mod launcher;
+pub mod oracle;
 pub mod packets;
 mod process;
 mod profile;

@@ -17,6 +17,7 @@ mod link;
 mod linux_table;
 mod msrv;
 mod mutate;
+mod oracle;
 mod release;
 mod targets;
 mod test;
@@ -52,6 +53,7 @@ cargo xtask TASK
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--since COMMIT] [--jobs N]
   fuzz          look for bytes for which tunctl-packet or the helper does not hold [--seconds N] [--target NAME] [--keep]
   helper        build the privileged helper as it is installed: one static file
+  oracle        cut packets as the kernel does: the same segments? [--cases N] [--seed S] [--case C]
   bench         measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
 
 The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         ["link", options @ ..] => link::run(options),
         ["mutate", options @ ..] => mutate::run(options),
         ["helper"] => helper::run(),
+        ["oracle", options @ ..] => oracle::run(Build::Optimised, options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {

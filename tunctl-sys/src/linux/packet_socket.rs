@@ -207,6 +207,21 @@ pub fn open_to_send() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Opens a packet socket only for [`send_to`], whose packets begin with a virtio-net header of 10 bytes, in
+/// the host's byte order: what the header leaves to the device, the kernel does where the device cannot.
+///
+/// # Errors
+///
+/// `EPERM`: `CAP_NET_RAW` is missing.
+#[doc(alias = "PACKET_VNET_HDR")]
+pub fn open_with_vnet_header() -> io::Result<OwnedFd> {
+    /// From `<linux/if_packet.h>`; libc lacks it on some systems.
+    const PACKET_VNET_HDR: c_int = 15;
+    let socket = opening().open()?;
+    switch_on(socket.as_fd(), PACKET_VNET_HDR)?;
+    Ok(socket)
+}
+
 /// Sends a packet, including its link-layer header if there is one, out of the interface with this index. The
 /// kernel detects the protocol.
 ///

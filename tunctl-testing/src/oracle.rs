@@ -1,0 +1,45 @@
+//! Holds the segmentation of `tunctl-packet` to the kernel's.
+//!
+//! Random packets that stand for several are cut twice: by the library, and by the kernel. The kernel gets
+//! them through a packet socket with a virtio-net header, out of a device without offload, so that it has to
+//! cut them itself; its segments are read from the device. They must be the same bytes, and what the kernel
+//! refuses or drops, the library must refuse. Then the library merges the kernel's segments, and the kernel
+//! cuts what comes out: that must be the same segments again.
+//!
+//! A run fails if too few packets have some property, so that what it shows is known.
+//!
+//! # Platform
+//!
+//! Linux, in namespaces of its own.
+
+mod compare;
+mod draw;
+mod kernel;
+mod settings;
+
+use std::process::ExitCode;
+
+use settings::{HELP, Settings};
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let settings = match Settings::parse(std::env::args().skip(1)) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(why) => {
+            eprintln!("oracle: {why}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match compare::run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("oracle: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

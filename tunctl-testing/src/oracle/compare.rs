@@ -1,0 +1,227 @@
+//! Both cut each packet, and the pieces are compared.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tunctl_linux::netns;
+use tunctl_packet::Layer;
+use tunctl_packet::header::GsoType;
+use tunctl_packet::offload::{Coalescer, Segments, SplitError, sum};
+
+use crate::differential::random::Random;
+use crate::harness::silence;
+use crate::oracle::draw::{FAULTS, Large, PROPERTIES, draw};
+use crate::oracle::kernel::Kernel;
+use crate::oracle::settings::Settings;
+
+/// One in this many packets must have each property.
+const SHARE: u64 = 100;
+/// A run that is too short to say something about shares.
+const FEW: u64 = 2000;
+const REPORT: Duration = Duration::from_secs(30);
+
+/// What a run has seen.
+#[derive(Default)]
+struct Seen {
+    cut: u64,
+    refused: u64,
+    segments: u64,
+    eight_or_more: u64,
+    forty_or_more: u64,
+    /// Segments that were merged again, and into how many packets.
+    merged: u64,
+    merged_into: u64,
+    properties: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<&'static str, u64>,
+}
+
+pub(crate) fn run(settings: &Settings) -> Result<(), String> {
+    netns::enter_new().map_err(|error| error.to_string())?;
+    silence().map_err(|error| format!("/proc/sys/net: {error}"))?;
+    let mut kernel = Kernel::new()?;
+    let cases = settings.only.map_or(0..settings.cases, |case| case..case + 1);
+    let mut coalescers = [Layer::Tun, Layer::Tap].map(|layer| Coalescer::new(layer, settings.seed));
+    let (mut seen, started, mut reported) = (Seen::default(), Instant::now(), Instant::now());
+    for case in cases.clone() {
+        let large = draw(&mut Random::of_case(settings.seed, case));
+        let theirs = kernel.cut(large.layer, &large.header, &large.packet)?;
+        let ours = cut(&large);
+        if settings.only.is_some() {
+            println!("{large:?}\nours: {ours:?}\nthe kernel's: {theirs:?}");
+        }
+        judge(&large, &ours, &theirs)
+            .and_then(|()| seen.merge_again(&mut kernel, &mut coalescers, &large, &theirs))
+            .map_err(|why| describe(settings, case, &large, &why))?;
+        seen.note(&large, &theirs);
+        if reported.elapsed() > REPORT {
+            reported = Instant::now();
+            println!("{} of {} packets", case + 1, cases.end);
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "seed {}: {} packets cut into {} segments, {} refused; {:.0} packets a second",
+        settings.seed,
+        seen.cut,
+        seen.segments,
+        seen.refused,
+        (seen.cut + seen.refused) as f64 / seconds
+    );
+    if settings.only.is_none() && settings.cases >= FEW { seen.check() } else { Ok(()) }
+}
+
+fn cut(large: &Large) -> Result<Vec<Vec<u8>>, SplitError> {
+    let mut packet = large.packet.clone();
+    let mut segments = Segments::new(&large.header, large.layer, &mut packet, sum)?;
+    let mut found = Vec::new();
+    while let Some(segment) = segments.next() {
+        found.push(segment.to_vec());
+    }
+    Ok(found)
+}
+
+fn judge(large: &Large, ours: &Result<Vec<Vec<u8>>, SplitError>, theirs: &[Vec<u8>]) -> Result<(), String> {
+    match ours {
+        // A fragment has no transport that could be cut, and what is in a frame of IP is of that version. The
+        // kernel does not look (`inet_gso_segment`, `ipv6_gso_segment`, Linux 6.18).
+        Err(SplitError::Fragment) => Ok(()),
+        Err(_) if large.has_other_version() => Ok(()),
+        // Fragments of a datagram, which no device is given since Linux 4.14.
+        Err(SplitError::Type { gso_type: GsoType::Udp }) => Ok(()),
+        Err(_) if theirs.is_empty() => Ok(()),
+        Err(error) => Err(format!("the kernel made {} segments, and we none: {error}", theirs.len())),
+        // Behind a tag, a packet socket looks for the transport in the wrong place (`packet_parse_headers`).
+        Ok(_) if theirs.is_empty() && large.header.needs_checksum().is_none() && large.has("VLAN") => Ok(()),
+        Ok(_) if theirs.is_empty() => Err("the kernel refused it, and we did not".into()),
+        Ok(ours) if ours.len() != theirs.len() => {
+            Err(format!("we made {} segments, and the kernel {}", ours.len(), theirs.len()))
+        }
+        Ok(ours) => match ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs) {
+            None => Ok(()),
+            Some(index) => {
+                let (ours, theirs) = (&ours[index], &theirs[index]);
+                let at = ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs);
+                Err(format!(
+                    "segment {index} differs at byte {at:?}: ours has {} bytes, {}, the kernel's {}, {}",
+                    ours.len(),
+                    shown(ours),
+                    theirs.len(),
+                    shown(theirs)
+                ))
+            }
+        },
+    }
+}
+
+/// The headers, more or less.
+fn shown(packet: &[u8]) -> String {
+    packet.iter().take(120).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn describe(settings: &Settings, case: u64, large: &Large, why: &str) -> String {
+    format!(
+        "{why}\n{:?}, {:?}, {} bytes: {}\n{:?}\ncargo xtask oracle --seed {} --case {case}",
+        large.layer,
+        large.header,
+        large.packet.len(),
+        shown(&large.packet),
+        large.properties,
+        settings.seed
+    )
+}
+
+impl Seen {
+    /// Merges the kernel's segments, and has the kernel cut what comes out: that must be the same segments.
+    fn merge_again(
+        &mut self,
+        kernel: &mut Kernel,
+        coalescers: &mut [Coalescer; 2],
+        large: &Large,
+        segments: &[Vec<u8>],
+    ) -> Result<(), String> {
+        let [of_tun, of_tap] = coalescers;
+        let coalescer = if large.layer == Layer::Tun { of_tun } else { of_tap };
+        let mut arena = segments.concat();
+        let mut end = 0;
+        let place = |segment: &Vec<u8>| {
+            end += segment.len();
+            end - segment.len()..end
+        };
+        let ranges: Vec<_> = segments.iter().map(place).collect();
+        let mut batch = coalescer.merge(&mut arena, &ranges, sum);
+        let mut next = segments.iter();
+        while let Some(merged) = batch.next() {
+            let expected: Vec<_> = next.by_ref().take(merged.packets()).collect();
+            let bytes: Vec<u8> = merged.pieces().flatten().copied().collect();
+            if merged.packets() == 1 {
+                if &bytes != expected[0] {
+                    return Err("a packet that was not merged changed".into());
+                }
+                continue;
+            }
+            self.merged += merged.packets() as u64;
+            self.merged_into += 1;
+            let again = kernel.cut(large.layer, &merged.header(), &bytes)?;
+            if !again.iter().eq(expected) {
+                return Err(format!(
+                    "{} merged packets are cut into others: {:?}",
+                    merged.packets(),
+                    merged.header()
+                ));
+            }
+        }
+        if next.next().is_some() { Err("packets were lost".into()) } else { Ok(()) }
+    }
+
+    fn note(&mut self, large: &Large, segments: &[Vec<u8>]) {
+        let counts = if segments.is_empty() {
+            self.refused += 1;
+            &mut self.faults
+        } else {
+            self.cut += 1;
+            self.segments += segments.len() as u64;
+            self.eight_or_more += u64::from(segments.len() >= 8);
+            self.forty_or_more += u64::from(segments.len() >= 40);
+            &mut self.properties
+        };
+        let mut properties = large.properties.clone();
+        properties.sort_unstable();
+        properties.dedup();
+        for property in properties {
+            *counts.entry(property).or_default() += 1;
+        }
+    }
+
+    /// A run that has left something out proves nothing of it.
+    fn check(&self) -> Result<(), String> {
+        let mut missing = Vec::new();
+        for property in PROPERTIES {
+            let count = self.properties.get(property).copied().unwrap_or(0);
+            println!("{property:<32} {count:>8} cut");
+            if count * SHARE < self.cut {
+                missing.push(property);
+            }
+        }
+        for fault in FAULTS {
+            let count = self.faults.get(fault).copied().unwrap_or(0);
+            println!("{fault:<32} {count:>8} refused");
+            if count * SHARE < self.refused {
+                missing.push(fault);
+            }
+        }
+        println!("{:<32} {:>8} into {}", "merged again", self.merged, self.merged_into);
+        println!("{:<32} {:>8} cut", "8 segments or more", self.eight_or_more);
+        println!("{:<32} {:>8} cut", "40 segments or more", self.forty_or_more);
+        if self.eight_or_more * 2 < self.cut {
+            missing.push("8 segments or more");
+        }
+        if self.forty_or_more * 10 < self.cut {
+            missing.push("40 segments or more");
+        }
+        // Most are merged: what is alone, or has a flag that seals its flow, is not.
+        if self.merged * 2 < self.segments {
+            missing.push("segments that were merged again");
+        }
+        if missing.is_empty() { Ok(()) } else { Err(format!("too few packets had: {}", missing.join(", "))) }
+    }
+}

@@ -1,0 +1,313 @@
+//! Random packets that stand for several.
+
+use tunctl_packet::Layer;
+use tunctl_packet::header::{GsoType, VnetFormat, VnetHeader};
+
+use crate::differential::random::Random;
+
+/// A packet, the header in front of it, and what is special about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Large {
+    pub(crate) layer: Layer,
+    pub(crate) header: VnetHeader,
+    pub(crate) packet: Vec<u8>,
+    pub(crate) properties: Vec<&'static str>,
+}
+
+impl Large {
+    pub(crate) fn has(&self, property: &str) -> bool {
+        self.properties.contains(&property)
+    }
+
+    /// Whether it is of no version of IP, or in a frame of another one.
+    pub(crate) fn has_other_version(&self) -> bool {
+        let mut rest = match self.layer {
+            Layer::Tun => return !matches!(self.packet.first(), Some(0x40..0x50 | 0x60..0x70)),
+            Layer::Tap => self.packet.get(12..).unwrap_or_default(),
+        };
+        while let [0x81 | 0x88, 0 | 0xa8, _, _, inner @ ..] = rest {
+            rest = inner;
+        }
+        match rest {
+            [8, 0, first, ..] => first >> 4 != 4,
+            [0x86, 0xdd, first, ..] => first >> 4 != 6,
+            _ => false,
+        }
+    }
+}
+
+/// What at least one packet in a hundred of those that are cut has.
+pub(crate) const PROPERTIES: [&str; 19] = [
+    "tun",
+    "tap",
+    "VLAN",
+    "IPv4",
+    "IPv6",
+    "TCP",
+    "UDP",
+    "IPv4 options",
+    "extension headers",
+    "TCP options",
+    "ECN",
+    "CWR",
+    "FIN or PSH",
+    "no DF",
+    "wrapping numbers",
+    "odd segments",
+    "segments shorter than headers",
+    "one segment",
+    "another header length",
+];
+
+/// What at least one packet in a hundred of those that are refused has.
+pub(crate) const FAULTS: [&str; 4] = ["random header", "another field", "bytes changed", "cut off"];
+
+/// The packet of a case.
+pub(crate) fn draw(random: &mut Random) -> Large {
+    let mut large = Drawing::new(random).large(random);
+    if random.one_of(1, 5) {
+        spoil(&mut large, random);
+        // A packet socket refuses more, of whatever packet (`packet_snd`, Linux 6.18).
+        let most = u16::try_from(large.packet.len()).unwrap_or(u16::MAX);
+        large.header = large.header.with_header_length(large.header.header_length().min(most));
+    }
+    large
+}
+
+/// A packet that is being made, from the inside.
+struct Drawing {
+    v6: bool,
+    tcp: bool,
+    properties: Vec<&'static str>,
+}
+
+impl Drawing {
+    fn new(random: &mut Random) -> Self {
+        Self { v6: random.one_of(1, 2), tcp: random.one_of(2, 3), properties: Vec::new() }
+    }
+
+    fn has(&mut self, property: &'static str, holds: bool) -> bool {
+        if holds {
+            self.properties.push(property);
+        }
+        holds
+    }
+
+    fn large(mut self, random: &mut Random) -> Large {
+        let transport = self.transport(random);
+        let network = self.network(random);
+        let layer = if random.one_of(1, 2) { Layer::Tap } else { Layer::Tun };
+        let link = if layer == Layer::Tap { self.link(random) } else { Vec::new() };
+        let fixed = network.len() + transport.len();
+        let (size, payload) = self.payload(random, fixed);
+        let mut packet = [link.clone(), network, transport.clone(), payload].concat();
+        let start = link.len() + fixed - transport.len();
+        self.finish(&mut packet, link.len(), start);
+        let (v6, tcp) = (self.v6, self.tcp);
+        self.has("IPv6", v6);
+        self.has("IPv4", !v6);
+        self.has("TCP", tcp);
+        self.has("UDP", !tcp);
+        self.has("tap", layer == Layer::Tap);
+        self.has("tun", layer == Layer::Tun);
+        let gso_type = match (self.tcp, self.v6) {
+            (true, false) => GsoType::TcpV4,
+            (true, true) => GsoType::TcpV6,
+            (false, _) => GsoType::UdpL4,
+        };
+        let half = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let mut header = VnetHeader::default()
+            .with_segments(gso_type, half(size))
+            .with_checksum(half(start), if self.tcp { 16 } else { 6 })
+            .with_header_length(half(start + transport.len()));
+        if self.tcp && random.one_of(1, 4) {
+            header = header.with_ecn(true);
+            self.has("ECN", true);
+        }
+        if random.one_of(1, 8) {
+            // A hint, which may be that of what was contiguous in memory.
+            header = header.with_header_length(half(random.below(packet.len() + 1)));
+            self.has("another header length", true);
+        }
+        Large { layer, header, packet, properties: self.properties }
+    }
+
+    fn transport(&mut self, random: &mut Random) -> Vec<u8> {
+        let mut header = random.bytes(4);
+        if !self.tcp {
+            header.extend([0; 4]);
+            return header;
+        }
+        let sequence = if self.has("wrapping numbers", random.one_of(1, 10)) { 0xffff_ff00 } else { 7 };
+        let options = if random.one_of(1, 2) { random.below(11) * 4 } else { 0 };
+        self.has("TCP options", options > 0);
+        let flags = random.next().to_le_bytes()[0] & if random.one_of(1, 2) { 0x99 } else { 0x10 } | 0x10;
+        self.has("CWR", flags & 0x80 != 0);
+        self.has("FIN or PSH", flags & 9 != 0);
+        header.extend(u32::to_be_bytes(sequence));
+        header.extend(random.bytes(4));
+        header.extend([u8::try_from((20 + options) / 4 * 16).unwrap_or(0), flags, 1, 2, 0, 0, 0, 0]);
+        header.extend(random.bytes(options));
+        header
+    }
+
+    /// With zeros for lengths and sums.
+    fn network(&mut self, random: &mut Random) -> Vec<u8> {
+        let number = if self.tcp { 6 } else { 17 };
+        let [service, hops, id0, id1] = random.next().to_le_bytes()[..4].try_into().unwrap_or_default();
+        if self.v6 {
+            let chain = if self.has("extension headers", random.one_of(1, 5)) {
+                extension_headers(random, number)
+            } else {
+                (number, Vec::new())
+            };
+            let mut header = vec![0x60 | service >> 4, service << 4, 0, 0, 0, 0, chain.0, hops.max(1)];
+            for host in [1, 2] {
+                header.extend([0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host]);
+            }
+            header.extend(chain.1);
+            return header;
+        }
+        let options =
+            if self.has("IPv4 options", random.one_of(1, 6)) { (1 + random.below(10)) * 4 } else { 0 };
+        let identification =
+            if self.has("wrapping numbers", random.one_of(1, 10)) { [0xff, 0xfe] } else { [id0, id1] };
+        let fragments = if self.has("no DF", random.one_of(1, 3)) { 0 } else { 0x40 };
+        let words = u8::try_from((20 + options) / 4).unwrap_or(0);
+        let mut header = vec![0x40 | words, service, 0, 0];
+        header.extend(identification);
+        header.extend([fragments, 0, hops.max(1), number, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        // No operation: each one byte.
+        header.extend(vec![1; options]);
+        header
+    }
+
+    fn link(&mut self, random: &mut Random) -> Vec<u8> {
+        let mut header = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+        for _ in 0..if self.has("VLAN", random.one_of(1, 6)) { 1 + random.below(2) } else { 0 } {
+            header.extend([0x81, 0, 0, 7]);
+        }
+        header.extend(if self.v6 { [0x86, 0xdd] } else { [8, 0] });
+        header
+    }
+
+    /// The size of a segment, and the payload of them all.
+    fn payload(&mut self, random: &mut Random, headers: usize) -> (usize, Vec<u8>) {
+        let count = match random.below(20) {
+            0..2 => 1,
+            2..8 => 2 + random.below(6),
+            8..17 => 8 + random.below(32),
+            _ => 40 + random.below(100),
+        };
+        let longest = (65_535 - headers) / count;
+        let size = match random.below(4) {
+            0 => 1 + random.below(120),
+            1 => 1448,
+            2 => 1 + random.below(1500),
+            _ => 1 + random.below(9000),
+        };
+        let size = size.min(longest).max(1);
+        self.has("odd segments", size % 2 == 1);
+        self.has("segments shorter than headers", size < headers);
+        self.has("one segment", count == 1);
+        let last = 1 + random.below(size);
+        (size, random.bytes(size * (count - 1) + last))
+    }
+
+    /// Writes lengths, the sum of an IPv4 header, and that of the pseudo-header.
+    fn finish(&self, packet: &mut [u8], network: usize, transport: usize) {
+        let half = |number: usize| u16::try_from(number).unwrap_or(0).to_be_bytes();
+        let (all, length) = (packet.len(), packet.len() - transport);
+        let number = if self.tcp { 6 } else { 17 };
+        let addresses = if self.v6 { 8..40 } else { 12..20 };
+        if self.v6 {
+            packet[network + 4..network + 6].copy_from_slice(&half(all - network - 40));
+        } else {
+            packet[network + 2..network + 4].copy_from_slice(&half(all - network));
+            let sum = !folded(&packet[network..transport]);
+            packet[network + 10..network + 12].copy_from_slice(&sum.to_be_bytes());
+        }
+        if !self.tcp {
+            packet[transport + 4..transport + 6].copy_from_slice(&half(length));
+        }
+        let addresses = &packet[network + addresses.start..network + addresses.end];
+        let pseudo =
+            folded(&[addresses, &u32::try_from(length).unwrap_or(0).to_be_bytes(), &[0, number]].concat());
+        let place = transport + if self.tcp { 16 } else { 6 };
+        packet[place..place + 2].copy_from_slice(&pseudo.to_be_bytes());
+    }
+}
+
+/// One or two extension headers, and the number of the first.
+fn extension_headers(random: &mut Random, last: u8) -> (u8, Vec<u8>) {
+    const DESTINATION_OPTIONS: u8 = 60;
+    let mut chain = Vec::new();
+    let count = 1 + random.below(2);
+    for position in 0..count {
+        let eights = 1 + random.below(4);
+        let next = if position + 1 == count { last } else { DESTINATION_OPTIONS };
+        let mut header = vec![next, u8::try_from(eights - 1).unwrap_or(0), 1];
+        header.push(u8::try_from(eights * 8 - 4).unwrap_or(0));
+        header.resize(eights * 8, 0);
+        chain.extend(header);
+    }
+    (DESTINATION_OPTIONS, chain)
+}
+
+/// The sum of words, as RFC 1071 has it.
+fn folded(bytes: &[u8]) -> u16 {
+    let mut sum: u64 = 0;
+    for pair in bytes.chunks(2) {
+        sum += u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).unwrap_or(0)
+}
+
+/// Makes something wrong.
+fn spoil(large: &mut Large, random: &mut Random) {
+    let format = VnetFormat::default();
+    let length = large.packet.len();
+    match random.below(4) {
+        0 => {
+            let bytes = random.bytes(10);
+            if let Ok((header, _)) = VnetHeader::parse(format, &bytes) {
+                large.header = header;
+            }
+            large.properties.push("random header");
+        }
+        1 => {
+            let header = large.header;
+            let (start, offset) = header.needs_checksum().unwrap_or_default();
+            let number = u16::from_le_bytes([random.next().to_le_bytes()[0], 0]);
+            large.header = match random.below(8) {
+                0 => header.with_segments(header.gso_type(), 0),
+                1 => header.with_segments(header.gso_type(), u16::MAX),
+                2 => header.with_checksum(start.wrapping_add(number), offset),
+                3 => header.with_checksum(start, number),
+                4 => header.without_checksum(),
+                5 => header.with_segments(
+                    *random.pick(&[GsoType::TcpV4, GsoType::TcpV6, GsoType::UdpL4, GsoType::Udp]),
+                    100,
+                ),
+                6 => header.with_gso_byte(random.next().to_le_bytes()[0]),
+                _ => header.with_ecn(true),
+            };
+            large.properties.push("another field");
+        }
+        2 => {
+            // The headers' bytes, where it matters.
+            for _ in 0..1 + random.below(2) {
+                let at = random.below(length.min(100));
+                large.packet[at] = random.next().to_le_bytes()[0];
+            }
+            large.properties.push("bytes changed");
+        }
+        _ => {
+            large.packet.truncate(1 + random.below(length.min(120)));
+            large.properties.push("cut off");
+        }
+    }
+}
