@@ -19,15 +19,31 @@ pub(crate) fn run() -> Outcome {
 
 /// Builds it, and returns where it is.
 pub(crate) fn build() -> Outcome<PathBuf> {
-    let host = tool::host()?;
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "tunctl-helper", "--profile", PROFILE, "--target", &host])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .current_dir(root())
-        .status()
-        .map_err(|error| format!("run cargo: {error}"))?;
+    let status = command(root())?.status().map_err(|error| format!("run cargo: {error}"))?;
     if !status.success() {
         return Err("the helper was not built".into());
     }
-    Ok(target().join(Path::new(&host)).join(PROFILE).join("tunctl-helper"))
+    Ok(target().join(tool::host()?).join(PROFILE).join("tunctl-helper"))
+}
+
+/// The command that builds the helper of a checkout, in the target folder of that one.
+pub(crate) fn command(checkout: &Path) -> Outcome<Command> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "tunctl-helper",
+            "--profile",
+            PROFILE,
+            "--target",
+            &tool::host()?,
+        ])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .current_dir(checkout);
+    if checkout != root() {
+        command.env("CARGO_TARGET_DIR", checkout.join("target"));
+    }
+    Ok(command)
 }

@@ -7,6 +7,7 @@ mod apt;
 mod bench;
 mod ci;
 mod cross;
+mod defences;
 mod differential;
 mod faults;
 mod filters;
@@ -52,6 +53,7 @@ cargo xtask TASK
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
   mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--since COMMIT] [--jobs N]
   fuzz          look for bytes for which tunctl-packet or the helper does not hold [--seconds N] [--target NAME] [--keep]
+  defences      take each defence out of the helper: does its attack succeed then? [--test NAME]
   helper        build the privileged helper as it is installed: one static file
   oracle        cut packets as the kernel does: the same segments? [--cases N] [--seed S] [--case C]
   bench         measure recv and send against raw system calls and other libraries [--seconds N] [--json] [--mock]
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         ["mutate", options @ ..] => mutate::run(options),
         ["helper"] => helper::run(),
         ["oracle", options @ ..] => oracle::run(Build::Optimised, options),
+        ["defences", options @ ..] => defences::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {
