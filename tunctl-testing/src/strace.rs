@@ -162,8 +162,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// `None` for a line that is no call: a signal, the end.
-    fn parse(line: &str) -> Option<Self> {
+    /// A line of strace's output. `None` for a line that is no call: a signal, the end.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
         let (name, rest) = line.split_once('(')?;
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return None;
