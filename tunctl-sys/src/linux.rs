@@ -13,6 +13,8 @@ pub mod filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod inherited;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod io_uring;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod namespace;
 pub mod netlink;
 #[cfg(any(target_os = "linux", target_os = "android"))]
