@@ -11,6 +11,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-testing", "launcher"),
     ("tunctl-linux", "kernel"),
     ("tunctl-linux", "conformance"),
+    ("tunctl-helper", "attacks"),
     ("tunctl-mio", "adapter"),
     ("tunctl-tokio", "adapter"),
     ("tunctl-cli", "command"),
