@@ -2,13 +2,15 @@
 //!
 //! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
 //! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`], [`seccomp`],
-//! [`namespace`], [`inherited`], [`ethtool`] and [`elsewhere`], need Linux.
+//! [`namespace`], [`inherited`], [`ethtool`], [`file_capability`] and [`elsewhere`], need Linux.
 //! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod elsewhere;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod ethtool;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod file_capability;
 pub mod filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod inherited;
