@@ -15,6 +15,8 @@ mod ending;
 mod events;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod features;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod helper;
 mod kind;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod lab;
@@ -29,6 +31,8 @@ mod netns;
 mod output;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod policy;
 mod properties;
 mod reports;
 mod run;
@@ -80,6 +84,11 @@ impl Arguments {
             (Some(_), Command::Lab(_)) => {
                 Err(Failure::Usage("lab has a network namespace of its own: leave out --netns".into()))
             }
+            (Some(_), Command::Helper(_) | Command::Policy(_)) => Err(Failure::Usage(
+                "the helper works in the network namespace of the program that starts it: leave out --netns, or \
+                 run this command there (ip netns exec)"
+                    .into(),
+            )),
             (Some(netns), _) => Ok(netns::backend(netns)?),
         }
     }
@@ -110,6 +119,10 @@ enum Command {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
     Run(run::Run),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Helper(helper::Helper),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Policy(policy::Policy),
 }
 
 /// Why a subcommand failed.
@@ -164,6 +177,10 @@ fn run(arguments: Arguments) -> Outcome<ExitCode> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Lab(lab) => return lab.run(),
         Command::Run(run) => run.run(backend)?,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Command::Helper(helper) => return helper.run(),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Command::Policy(policy) => return policy.run(),
     }
     Ok(ExitCode::SUCCESS)
 }

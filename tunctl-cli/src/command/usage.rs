@@ -22,6 +22,17 @@ const SYNONYMS: [(&str, &[&str]); 10] = [
     ("watch", &["capture", "dump", "monitor", "sniff", "tcpdump"]),
 ];
 
+/// The same for the subcommands of subcommands.
+const OF_HELPER: [(&str, &[&str]); 3] = [
+    ("install", &["add", "setup", "enable", "update", "upgrade"]),
+    ("status", &["check", "show", "info", "doctor"]),
+    ("uninstall", &["remove", "rm", "delete", "del", "disable"]),
+];
+const OF_POLICY: [(&str, &[&str]); 2] = [
+    ("check", &["explain", "show", "list", "status", "test"]),
+    ("example", &["template", "sample", "new", "init"]),
+];
+
 /// The parsed command line. If it is wrong, the program ends here.
 pub(super) fn parse<P: Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| {
@@ -44,7 +55,15 @@ fn with_synonym(mut error: clap::Error) -> clap::Error {
         return error;
     }
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else { return error };
-    let meant = SYNONYMS.iter().find(|(_, words)| words.contains(&wrong.as_str()));
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let synonyms: &[(&str, &[&str])] = if usage.contains("tunctl helper") {
+        &OF_HELPER
+    } else if usage.contains("tunctl policy") {
+        &OF_POLICY
+    } else {
+        &SYNONYMS
+    };
+    let meant = synonyms.iter().find(|(_, words)| words.contains(&wrong.as_str()));
     if let Some(&(meant, _)) = meant {
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant.to_owned()]));
     }

@@ -7,6 +7,7 @@ mod delete;
 mod doctor;
 mod events;
 mod features;
+mod helper;
 mod lab;
 mod lab_command;
 mod lab_limits;
@@ -15,6 +16,7 @@ mod list_cost;
 mod messages;
 mod names;
 mod netns;
+mod policy;
 mod process;
 mod run;
 mod show;
@@ -46,6 +48,8 @@ pub(crate) fn main() -> ExitCode {
         delete::cases(),
         doctor::cases(),
         features::cases(),
+        helper::cases(),
+        policy::cases(),
         show::cases(),
         list_cost::cases(),
         usage::cases(),

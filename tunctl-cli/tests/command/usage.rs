@@ -168,13 +168,21 @@ fn unknown_words_are_refused() {
         ("create t1 --excl", "--exclusive"),
         ("list t0", "'t0'"),
         ("lab ping 10.77.0.2", "--"),
+        ("helper", "install"),
+        ("helper remove", "'uninstall'"),
+        ("helper install t0", "'t0'"),
+        ("policy", "example"),
+        ("policy show", "'check'"),
+        ("policy check alice bob", "'bob'"),
+        ("policy example --json", "'--json'"),
     ]);
 }
 
 fn help_is_there_for_everything() {
-    for verb in
-        ["create", "delete", "up", "down", "set", "show", "list", "doctor", "features", "watch", "lab"]
-    {
+    for verb in [
+        "create", "delete", "up", "down", "set", "show", "list", "doctor", "features", "watch", "lab",
+        "helper", "policy",
+    ] {
         for words in [format!("{verb} --help"), format!("{verb} -h"), format!("help {verb}")] {
             let printed = tunctl(&words).ok();
             assert!(printed.contains(&format!("Usage: tunctl {verb}")), "{words}: {printed}");
@@ -196,6 +204,12 @@ fn help_names_the_options_of_the_specification() {
         ("doctor", "--json"),
         ("features", "--json"),
         ("watch", "--filter --count --for --attach --json"),
+        ("helper", "install status uninstall"),
+        ("helper install", "--program --policy /usr/local/libexec /etc/tunctl/policy.toml"),
+        ("helper status", "--json"),
+        ("helper uninstall", "--policy"),
+        ("policy", "check example"),
+        ("policy check", "[USER] --json"),
         ("lab", "--count --for --backend --json auto kernel mock"),
     ] {
         let printed = tunctl(&format!("{verb} --help")).ok();
