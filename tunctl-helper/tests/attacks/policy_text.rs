@@ -18,6 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
         unknown_keys_and_values,
         ranges_that_no_policy_has,
         an_address_that_a_route_covers,
+        a_network_that_a_peer_hides,
         what_a_request_leaves_open,
         more_than_a_policy_may_say,
         names_that_end_or_begin_a_line,
@@ -242,6 +243,18 @@ fn an_address_that_a_route_covers(_: &World) {
     assert_eq!((first.granted(), asked("10.8.6.2", 24, None).granted()), ("vpn0".into(), "vpn1".into()));
     drop(first);
     ip("link delete host0");
+}
+
+/// With a peer, IPv6 still routes the network of the own address, and IPv4 that of the peer
+/// (`inet6_addr_add`, `fib_add_ifaddr`).
+fn a_network_that_a_peer_hides(world: &World) {
+    world.policy(USUAL.replace("\"fd77::/48\"", "\"fd77::/48\", \"2001:db8:1::5/128\", \"192.0.2.5/32\""));
+    let asked = |text, length, peer| ask(with_address(text, length, Some(peer)).to_bytes());
+    asked("2001:db8:1::5", 48, "fd77::1").is_refused(Refusal::Address);
+    asked("10.8.0.1", 24, "192.0.2.5").is_refused(Refusal::Address);
+    // Control: the networks that are routed are in the ranges.
+    assert_eq!(asked("2001:db8:1::5", 128, "fd77::1").granted(), "vpn0");
+    assert_eq!(asked("192.0.2.5", 24, "10.8.0.1").granted(), "vpn0");
 }
 
 /// What the kernel would give by itself, a rule may not allow.
