@@ -93,9 +93,12 @@ fn attach(
     if let Some(mac) = request.mac {
         tun::set_mac(device, mac).map_err(|error| refused(Step::SetMac, &error))?;
     }
-    let index = index_of(device, netlink, uid).map_err(|error| refused(Step::List, &error))?;
+    let failed = |error: io::Error| refused(Step::List, &error);
+    let current = tun::iff(device).map_err(failed)?;
+    let setting = settings.of(current.name())?;
+    let index = index_of(device, current.name(), netlink, uid).map_err(failed)?;
     // While it is down, and before an MTU that takes its IPv6 away.
-    settings.ignore_routers(wanted.name())?;
+    setting.ignore_routers()?;
     let alias = alias(uid, grant.name);
     let Rule { mtu, queue_length, .. } = grant.rule;
     let default = if request.flags & iff::TAP != 0 { TAP_QUEUE_LENGTH } else { TUN_QUEUE_LENGTH };
@@ -109,13 +112,12 @@ fn attach(
 
 /// The index of the interface that the device is attached to, by its name and owner. The name is asked for
 /// again afterwards: root may have renamed it, or moved it to another namespace, and another may have the
-/// name.
-fn index_of(device: &DriverFile<TunDriver>, netlink: &mut Netlink, uid: u32) -> io::Result<u32> {
-    let name = tun::iff(device)?;
+/// name, by which its setting was opened as well.
+fn index_of(device: &DriverFile<TunDriver>, name: &[u8], netlink: &mut Netlink, uid: u32) -> io::Result<u32> {
     let links = netlink.links()?;
-    let is_it = |link: &&Link| link.name == name.name() && link.owner == Some(uid);
+    let is_it = |link: &&Link| link.name == name && link.owner == Some(uid);
     let index = links.iter().find(is_it).map(|link| link.index);
-    if tun::iff(device)?.name() == name.name() {
+    if tun::iff(device)?.name() == name {
         index.ok_or(Errno::ENODEV.into())
     } else {
         Err(Errno::EBUSY.into())

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tunctl_sys::ioctl::DriverFile;
 
 use nix::errno::Errno;
@@ -20,7 +20,8 @@ use crate::rights::{refused, with_right};
 pub(crate) const PREFIX: &str = "tunlock";
 
 const PAUSE: Duration = Duration::from_millis(4);
-const ATTEMPTS: u32 = 750;
+/// Less than the program may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The lock of a user, until it is dropped.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ impl Lock {
         let name = format!("{PREFIX}{uid:08x}");
         let flags = iff::TUN | iff::NO_PI | iff::TUN_EXCL;
         let invalid = || refused(Step::Create, &Errno::EINVAL.into());
-        for _ in 0..ATTEMPTS {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
             let mut request = InterfaceRequest::new(name.as_bytes(), flags).ok_or_else(invalid)?;
             let taken = with_right(Step::Create, || match tun::set_iff(&node, &mut request) {
                 Err(error) if is_taken(&error) => Ok(false),

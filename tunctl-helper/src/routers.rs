@@ -42,16 +42,28 @@ impl Settings {
         self.0.as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// Has an interface ignore router advertisements. The kernel has given it its name, in which there is no
+    /// The setting of the interface that has a name now. The kernel has given the name, in which there is no
     /// slash.
-    pub(crate) fn ignore_routers(&self, name: &[u8]) -> Result<(), Refusal> {
-        let Some(folder) = &self.0 else { return Ok(()) };
+    pub(crate) fn of(&self, name: &[u8]) -> Result<Setting, Refusal> {
+        let Some(folder) = &self.0 else { return Ok(Setting(None)) };
         let path = [name, b"/accept_ra"].concat();
         with_right(Step::Configure, || match openat(folder, &*path, FLAGS, Mode::empty()) {
-            Ok(setting) => Ok(write(&setting, b"0").map(drop)?),
+            Ok(setting) => Ok(Setting(Some(setting))),
             // The interface has no IPv6.
-            Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOENT) => Ok(Setting(None)),
             Err(errno) => Err(errno.into()),
         })
+    }
+}
+
+/// The setting of one interface. It stays that interface's, whatever becomes of the name.
+#[derive(Debug)]
+pub(crate) struct Setting(Option<OwnedFd>);
+
+impl Setting {
+    /// Has the interface ignore router advertisements.
+    pub(crate) fn ignore_routers(self) -> Result<(), Refusal> {
+        let Some(setting) = &self.0 else { return Ok(()) };
+        with_right(Step::Configure, || Ok(write(setting, b"0").map(drop)?))
     }
 }
