@@ -2,7 +2,7 @@
 //!
 //! Numbers and layouts compile on every host, so that a test on one system can check those of another. Only
 //! the calls, in [`tun`], [`tun_probe`], [`netlink_socket`], [`packet_socket`], [`process`], [`seccomp`],
-//! [`namespace`], [`inherited`], [`ethtool`], [`file_capability`] and [`elsewhere`], need Linux.
+//! [`namespace`], [`inherited`], [`rights`], [`ethtool`], [`file_capability`] and [`elsewhere`], need Linux.
 //! Manual page: `netdevice(7)`; the kernel's own description: `Documentation/networking/tuntap.rst`.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -27,6 +27,8 @@ pub mod packet_socket;
 pub mod process;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod program;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod rights;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod seccomp;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -2,14 +2,15 @@
 
 use std::ffi::{c_int, c_long};
 use std::io;
-use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::{Step, errno};
+use crate::linux::rights::{self, Rights};
 
 /// The most descriptors that one child may open.
-pub const MOST: usize = 4;
+pub const MOST: usize = rights::MOST;
 
 /// Why a child opened nothing.
 #[derive(Debug)]
@@ -36,7 +37,6 @@ impl Failure {
 ///
 /// Of a step, with its place. Of the child: `EAGAIN` (a limit of processes), `ENOMEM`, `EMFILE`, `ENFILE`.
 /// `EINVAL`: the steps would open more than [`MOST`] descriptors.
-#[doc(alias = "SCM_RIGHTS")]
 pub fn in_child(steps: &[Step]) -> Result<Vec<OwnedFd>, Failure> {
     let opening = steps.iter().filter(|step| matches!(step, Step::Open { .. } | Step::Socket { .. }));
     if opening.count() > MOST {
@@ -116,71 +116,37 @@ impl Drop for Blocked {
     }
 }
 
-/// What the child says.
-#[repr(C)]
+/// What the child says: the step, and an errno that is 0 if all steps were taken.
 #[derive(Clone, Copy)]
 struct Report {
     step: u32,
-    /// 0 if all steps were taken.
     errno: c_int,
 }
 
-/// A message's descriptors, as the kernel lays them out.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Rights {
-    header: libc::cmsghdr,
-    fds: [c_int; MOST],
-}
+impl Report {
+    const SIZE: usize = 8;
 
-const _: () = {
-    // SAFETY: CMSG_LEN() only computes.
-    let header = unsafe { libc::CMSG_LEN(0) };
-    assert!(offset_of!(Rights, fds) == header as usize);
-};
-
-impl Rights {
-    /// The bytes of a message with that many descriptors.
-    const fn length(count: usize) -> usize {
-        offset_of!(Rights, fds) + count * size_of::<c_int>()
+    fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        bytes[..4].copy_from_slice(&self.step.to_ne_bytes());
+        bytes[4..].copy_from_slice(&self.errno.to_ne_bytes());
+        bytes
     }
-}
 
-/// A message of one report and of descriptors, to send it or to be filled in.
-fn message(part: &mut libc::iovec, rights: *mut Rights, length: usize) -> libc::msghdr {
-    // SAFETY: `msghdr` is integers and pointers, for which zeros are valid. Some C libraries add padding,
-    // which a literal could not name.
-    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    message.msg_iov = ptr::from_mut(part);
-    message.msg_iovlen = 1;
-    if length > 0 {
-        message.msg_control = rights.cast();
-        #[allow(clippy::cast_possible_truncation, reason = "its type differs between C libraries")]
-        let control_length = length as _;
-        message.msg_controllen = control_length;
+    fn from_bytes([a, b, c, d, e, f, g, h]: [u8; Self::SIZE]) -> Self {
+        Self { step: u32::from_ne_bytes([a, b, c, d]), errno: c_int::from_ne_bytes([e, f, g, h]) }
     }
-    message
-}
-
-fn part_of(report: *mut Report) -> libc::iovec {
-    libc::iovec { iov_base: report.cast(), iov_len: size_of::<Report>() }
 }
 
 /// The child: it takes the steps, passes on what they opened, and ends. It makes system calls alone.
 fn serve(socket: &OwnedFd, steps: &[Step]) -> ! {
     let mut report = Report { step: 0, errno: 0 };
-    // SAFETY: `Rights` is integers only, for which zeros are valid.
-    let mut rights: Rights = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut rights = Rights::none();
     let mut count = 0;
     for step in steps {
         match step.call() {
             Ok(None) => {}
-            Ok(Some(fd)) => {
-                if let Some(place) = rights.fds.get_mut(count) {
-                    *place = fd;
-                    count += 1;
-                }
-            }
+            Ok(Some(fd)) => count += usize::from(rights.put(count, fd)),
             Err(errno) => {
                 (report.errno, count) = (errno, 0);
                 break;
@@ -188,51 +154,28 @@ fn serve(socket: &OwnedFd, steps: &[Step]) -> ! {
         }
         report.step += 1;
     }
-    rights.header.cmsg_level = libc::SOL_SOCKET;
-    rights.header.cmsg_type = libc::SCM_RIGHTS;
-    let length = if count == 0 { 0 } else { Rights::length(count) };
-    #[allow(clippy::cast_possible_truncation, reason = "its type differs between C libraries")]
-    let control_length = length as _;
-    rights.header.cmsg_len = control_length;
-    let mut part = part_of(&raw mut report);
-    let message = message(&mut part, &raw mut rights, length);
-    // SAFETY: the message points to one report and to one control message, each with its length; both are
-    // initialised and live until the call returns, and the kernel only reads them.
-    unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    rights::send(socket.as_fd(), &report.to_bytes(), &mut rights, count);
     // SAFETY: _exit() takes an integer and does not return; it runs no code of the process.
     unsafe { libc::_exit(0) }
 }
 
 fn receive(socket: &OwnedFd) -> Result<Vec<OwnedFd>, Failure> {
-    let mut report = Report { step: 0, errno: 0 };
-    // SAFETY: `Rights` is integers only, for which zeros are valid.
-    let mut rights: Rights = unsafe { MaybeUninit::zeroed().assume_init() };
-    let mut part = part_of(&raw mut report);
-    let mut message = message(&mut part, &raw mut rights, size_of::<Rights>());
-    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
-    // SAFETY: the message points to room for one report and for control messages, each with its length; both
-    // are exclusively borrowed until the call returns, any bytes are valid in them, and the kernel writes no
-    // more than these lengths.
-    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
-    let came = (rights.header.cmsg_level, rights.header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
-    #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-    let length = rights.header.cmsg_len as usize;
-    let count = if came { length.saturating_sub(Rights::length(0)) / size_of::<c_int>() } else { 0 };
-    let own = |&fd: &c_int| {
-        // SAFETY: the kernel has opened the descriptor for this process, and nothing else owns it.
-        unsafe { OwnedFd::from_raw_fd(fd) }
+    let mut bytes = [0; Report::SIZE];
+    let received = match rights::receive(socket.as_fd(), &mut bytes) {
+        Ok(received) if received.length == Report::SIZE => received,
+        _ => {
+            return Err(Failure::early(io::Error::other(
+                "the child that was to enter a namespace was killed",
+            )));
+        }
     };
-    let opened = rights.fds.iter().take(count).map(own).collect();
-    if usize::try_from(received) != Ok(size_of::<Report>()) {
-        return Err(Failure::early(io::Error::other("the child that was to enter a namespace was killed")));
-    }
+    let report = Report::from_bytes(bytes);
     if report.errno != 0 {
         let error = io::Error::from_raw_os_error(report.errno);
         return Err(Failure { step: usize::try_from(report.step).ok(), error });
     }
-    // `scm_detach_fds` leaves out what finds no number in this process.
-    if message.msg_flags & libc::MSG_CTRUNC != 0 {
+    if received.lacks_descriptors {
         return Err(Failure::early(io::Error::from_raw_os_error(libc::EMFILE)));
     }
-    Ok(opened)
+    Ok(received.descriptors)
 }
