@@ -6,11 +6,12 @@ mod plan;
 
 use crate::config::Snapshot;
 use crate::{
-    AttachMode, CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo,
-    Operation, Result, TunDevice, Uid,
+    CreateOptions, Error, Gid, Interface, InterfaceAddress, InterfaceConfig, InterfaceInfo, Operation,
+    Result, TunDevice, Uid,
 };
 
 pub use changes::Changes;
+pub(crate) use plan::check_ipv6;
 
 /// Makes an interface what `config` names. On failure, it is what it was before, or the error says in what it
 /// is not.
@@ -100,11 +101,11 @@ fn differences(now: &Snapshot, before: &Snapshot) -> Vec<String> {
 
 /// Makes the interface of a device what its options name, owner, group and persistence included. On failure,
 /// it is what it was before, or the error says in what it is not. `info` is what it is like, if that is
-/// known.
+/// known. Whether it `is_bare`, new and without addresses, the backend knows.
 pub(crate) fn configure<D: TunDevice>(
     device: &D,
     options: &CreateOptions,
-    mode: AttachMode,
+    is_bare: bool,
     info: Option<InterfaceInfo>,
 ) -> Result<()> {
     let (owner, group, persistent) = (options.get_owner(), options.get_group(), options.get_persistent());
@@ -114,9 +115,10 @@ pub(crate) fn configure<D: TunDevice>(
     }
     let interface = device.interface();
     let info = info.map_or_else(|| interface.info(), Ok)?;
-    let before = match mode {
-        AttachMode::New => Snapshot::of_new(info, interface, config)?,
-        AttachMode::Existing | AttachMode::Any => Snapshot::with_info(info, interface, config)?,
+    let before = if is_bare {
+        Snapshot::of_new(info, interface, config)?
+    } else {
+        Snapshot::with_info(info, interface, config)?
     };
     let done = apply_to(interface, config, &before).and_then(|()| {
         // The last ones, since an owner or a group cannot be taken back to nobody.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::apply::configure;
+use crate::apply::{check_ipv6, configure};
 use crate::{
     Capabilities, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceInfo, InterfaceName,
     InvalidOptions, Operation, Result, TunDevice,
@@ -140,6 +140,13 @@ pub trait TunBackend: fmt::Debug + Send + Sync {
         Ok((self.attach(mode, options)?, None))
     }
 
+    /// Whether a new interface has properties of the options already when [`attach`](Self::attach) returns.
+    /// [`create`](Self::create) then asks what it is like, and changes what differs. No backend that
+    /// configures interfaces itself has a reason to.
+    fn attaches_configured(&self) -> bool {
+        false
+    }
+
     /// Finds all TUN/TAP interfaces, in the order of their indices, without attaching to them.
     ///
     /// # Errors
@@ -271,13 +278,15 @@ fn attach_and_configure<B: TunBackend + ?Sized>(
     if let Some(contradiction) = options.contradiction() {
         return Err(named(Error::from(contradiction).with_operation(mode.operation()), options));
     }
+    check_ipv6(options.get_config()).map_err(|error| named(error, options))?;
     let (device, info) = backend.attach_with_info(mode, options)?;
     let index = device.interface().index();
     if options.get_index().is_some_and(|wanted| wanted != index) {
         let invalid = Error::from(InvalidOptions::OtherIndex { index });
         return Err(named(invalid.with_operation(mode.operation()), options));
     }
-    match configure(&device, options, mode, info) {
+    let is_bare = mode == AttachMode::New && !backend.attaches_configured();
+    match configure(&device, options, is_bare, info) {
         Ok(()) => Ok(device),
         Err(error) => {
             let interface = device.interface().clone();

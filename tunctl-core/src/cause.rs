@@ -155,6 +155,14 @@ causes! {
     Interrupted = "the wait was interrupted", Other;
     /// The process, or the whole system, has reached its limit of open files.
     TooManyOpenFiles = "too many files are open", QuotaExceeded, "Raise the limit (ulimit -n), or close some files.";
+    /// The privileged helper, which creates interfaces for programs without the right to, is not installed.
+    MissingHelper = "tunctl-helper is not installed", NotFound, "Install it: sudo tunctl helper install.";
+    /// The policy of the privileged helper does not let this user have such an interface.
+    ForbiddenByPolicy = "the policy of tunctl-helper does not allow it", PermissionDenied,
+        "`tunctl policy check` shows what you may create.";
+    /// The privileged helper cannot serve this program: it does not start, does not answer, or answers what
+    /// it should not.
+    UnusableHelper = "tunctl-helper cannot be used", Other;
     /// The system refuses new namespaces to this user.
     NamespacesRefused = "new user and network namespaces are refused here", PermissionDenied;
     /// A process with several threads cannot enter a user namespace.

@@ -1,6 +1,6 @@
 //! What an interface is to be like, what it is like, and the steps from one to the other.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use crate::{
     Cause, Error, Interface, InterfaceAddress, InterfaceInfo, InterfaceName, MacAddress, Mtu, Operation,
@@ -175,6 +175,48 @@ impl InterfaceConfig {
     pub const fn state(mut self, state: State) -> Self {
         self.state = Some(state);
         self
+    }
+
+    /// The MTU; `None` if it is not named, as for all getters.
+    #[must_use]
+    pub const fn get_mtu(&self) -> Option<Mtu> {
+        self.mtu
+    }
+
+    /// The MAC address.
+    #[must_use]
+    pub const fn get_mac(&self) -> Option<MacAddress> {
+        self.mac
+    }
+
+    /// How many packets wait for the program at most.
+    #[must_use]
+    pub const fn get_queue_length(&self) -> Option<u32> {
+        self.queue_length
+    }
+
+    /// Up or down.
+    #[must_use]
+    pub const fn get_state(&self) -> Option<State> {
+        self.state
+    }
+
+    /// The description.
+    #[must_use]
+    pub fn get_description(&self) -> Option<&CStr> {
+        self.description.as_deref()
+    }
+
+    /// The addresses that it is to have, in order.
+    #[must_use]
+    pub fn get_addresses(&self) -> &[InterfaceAddress] {
+        &self.present
+    }
+
+    /// Whether its new IPv6 addresses are added without duplicate address detection.
+    #[must_use]
+    pub const fn get_without_dad(&self) -> bool {
+        self.without_dad
     }
 
     /// Parses a value and stores it, or keeps why it is wrong.

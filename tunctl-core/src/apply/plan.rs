@@ -47,11 +47,8 @@ fn ipv6_to_drop(
     let is_ipv6 = |address: &InterfaceAddress| address.address().is_ipv6();
     let mtu = config.mtu.unwrap_or(info.mtu);
     let mut lost = Vec::new();
+    check_ipv6(config)?;
     if !mtu.carries_ipv6() {
-        let wanted = config.present.iter().copied().find(is_ipv6);
-        if let (Some(wanted), Some(_)) = (wanted, config.mtu) {
-            return Err(too_small_for(mtu, wanted));
-        }
         let goes_anyway = |held: &InterfaceAddress| {
             config.replaces || config.absent.iter().any(|absent| absent.same_as(held))
         };
@@ -70,6 +67,16 @@ fn ipv6_to_drop(
         }
     }
     Ok(lost.into_iter())
+}
+
+/// A configuration contradicts itself if it names an MTU with which no interface keeps an IPv6 address that
+/// it names as well.
+pub(crate) fn check_ipv6(config: &InterfaceConfig) -> Result<()> {
+    let wanted = config.present.iter().copied().find(|address| address.address().is_ipv6());
+    match (config.mtu, wanted) {
+        (Some(mtu), Some(wanted)) if !mtu.carries_ipv6() => Err(too_small_for(mtu, wanted)),
+        _ => Ok(()),
+    }
 }
 
 fn too_small_for(mtu: Mtu, address: InterfaceAddress) -> Error {
