@@ -124,12 +124,14 @@ fn index_of(device: &DriverFile<TunDriver>, name: &[u8], netlink: &mut Netlink, 
     }
 }
 
+/// Up comes first: the kernel never adds the route to an IPv6 peer if the interface was down when the address
+/// was added.
 fn configure(netlink: &mut Netlink, granted: &Granted, request: &Request) -> Result<(), Refusal> {
-    for address in request.addresses.iter() {
-        with_right(Step::AddAddress, || netlink.add_address(granted.index, &address, request.without_dad))?;
-    }
     if request.up {
         with_right(Step::Up, || netlink.up(granted.index))?;
+    }
+    for address in request.addresses.iter() {
+        with_right(Step::AddAddress, || netlink.add_address(granted.index, &address, request.without_dad))?;
     }
     Ok(())
 }

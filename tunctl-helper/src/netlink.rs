@@ -4,14 +4,14 @@
 //! four messages.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc::{
-    AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_F_NODAD, IFA_LOCAL, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP,
-    NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, RTA_DST, RTA_OIF, RTM_GETLINK,
-    RTM_GETROUTE,
+    AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_BROADCAST, IFA_F_NODAD, IFA_LOCAL, NLM_F_ACK,
+    NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, RTA_DST,
+    RTA_OIF, RTM_GETLINK, RTM_GETROUTE,
 };
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, send, socket,
@@ -132,6 +132,9 @@ impl Netlink {
         // The attribute called "address" is the far end, which without a peer is the address itself.
         message.ip(IFA_LOCAL, address.address);
         message.ip(IFA_ADDRESS, address.peer.unwrap_or(address.address));
+        if let Some(broadcast) = broadcast(address) {
+            message.ip(IFA_BROADCAST, broadcast.into());
+        }
         self.change(message, NLM_F_CREATE | NLM_F_EXCL)
     }
 
@@ -338,6 +341,17 @@ fn link_header(index: u32, up: u32) -> [u8; LINK_HEADER_SIZE] {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are 2 and 10")]
 const fn family(address: IpAddr) -> u8 {
     if address.is_ipv4() { AF_INET as u8 } else { AF_INET6 as u8 }
+}
+
+/// The last address of the network, where it has one to spare: as the rest of tunctl gives it, since the
+/// kernel gives none by itself.
+fn broadcast(address: &Address) -> Option<Ipv4Addr> {
+    match (address.address, address.peer) {
+        (IpAddr::V4(own), None) if address.prefix_length <= 30 => {
+            Some(Ipv4Addr::from_bits(own.to_bits() | (u32::MAX >> address.prefix_length)))
+        }
+        _ => None,
+    }
 }
 
 /// What an acknowledgement, or the end of a list, says.
