@@ -87,6 +87,12 @@ pub trait Harness {
     /// Another program, which may, switches an interface of this namespace on or off.
     fn set_up(&self, name: &InterfaceName, up: bool);
 
+    /// Another program, which may, adds an address to an interface of this namespace. It is asked of a
+    /// harness whose backend cannot.
+    fn add_address(&self, name: &InterfaceName, address: InterfaceAddress) {
+        panic!("the backend gives {name} the address {address} itself");
+    }
+
     /// Another program, which may, switches the carrier of an interface of this namespace; whether the system
     /// permitted it. `None` if interfaces have no carrier to switch.
     fn set_carrier(&self, _name: &InterfaceName, _on: bool) -> Option<bool> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use tunctl_core::{
-    Adopt, AdoptError, Cause, CreateFlags, Error, InterfaceInfo, InterfaceName, Layer, Operation, Reason,
+    Adopt, AdoptError, Cause, CreateFlags, Error, InterfaceInfo, InterfaceName, Layer, Operation, Reason, Uid,
 };
 use tunctl_packet::header::{HeaderKind, VnetFormat};
 use tunctl_sys::linux::iff;
@@ -17,7 +17,7 @@ use tunctl_sys::linux::tun_probe::offer_unreadable;
 
 use crate::attach::attached_link;
 use crate::errno;
-use crate::netlink::Netlink;
+use crate::netlink::{Link, Netlink};
 use crate::offload;
 use crate::opener::Opener;
 use crate::{LinuxBackend, LinuxDevice, LinuxInterface, Namespace, remedy};
@@ -39,7 +39,7 @@ impl Adopt for LinuxBackend {
     fn adopt(&self, fd: OwnedFd) -> Result<LinuxDevice, AdoptError> {
         let file = TunFile::new(fd)
             .map_err(|(fd, error)| AdoptError::new(refused(&error).of(Operation::Adopt), fd))?;
-        match Adoption::of(&file, self.opener()) {
+        match Adoption::of(&file, self.opener(), Proof::Counters) {
             Ok(Adoption { interface, flags, headers }) => {
                 Ok(LinuxDevice::new(file, interface, flags, headers))
             }
@@ -54,22 +54,33 @@ impl Adopt for LinuxBackend {
 /// Why a descriptor cannot be adopted, and the interface's name as far as it is known.
 type Refusal = (Reason, Option<InterfaceName>);
 
+/// How an interface is shown to be the one that a descriptor is attached to, if the kernel does not say so
+/// for lack of a right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Proof {
+    /// It counts packets that the driver refuses on the descriptor. Nothing else changes.
+    Counters,
+    /// It belongs to this user, and to root for a moment if the descriptor says so. Root may attach to it in
+    /// any case. Nothing is counted, which is for an interface that nobody else has used yet.
+    Owner(Uid),
+}
+
 /// What is known of a descriptor that can be adopted.
-struct Adoption {
-    interface: LinuxInterface,
-    flags: CreateFlags,
-    headers: HeaderKind,
+pub(crate) struct Adoption {
+    pub(crate) interface: LinuxInterface,
+    pub(crate) flags: CreateFlags,
+    pub(crate) headers: HeaderKind,
 }
 
 impl Adoption {
     /// Asks the driver first. The packets that show the rest must not wait for room, so the descriptor's own
     /// flags come before them; if it cannot be adopted after all, it gets back those that it had.
-    fn of(fd: &TunFile, opener: &Opener) -> Result<Self, Refusal> {
+    pub(crate) fn of(fd: &TunFile, opener: &Opener, proof: Proof) -> Result<Self, Refusal> {
         let seen = Seen::of(fd).map_err(|reason| (reason, None))?;
         let refuse = |reason: Reason| (reason, Some(seen.name));
         let format = seen.vnet_format(fd).map_err(refuse)?;
         let before = set_flags(fd).map_err(|errno| refuse(with_errno(errno, remedy::from_errno(errno))))?;
-        Self::of_seen(&seen, format, fd, opener).map_err(|reason| {
+        Self::of_seen(&seen, format, fd, opener, proof).map_err(|reason| {
             // Nothing forbids to set what was set before.
             let _ = fcntl(fd, FcntlArg::F_SETFL(before.0));
             let _ = fcntl(fd, FcntlArg::F_SETFD(before.1));
@@ -82,8 +93,9 @@ impl Adoption {
         format: Option<VnetFormat>,
         fd: &TunFile,
         opener: &Opener,
+        proof: Proof,
     ) -> Result<Self, Reason> {
-        let (interface, has_packet_info) = match seen.locate(fd, opener) {
+        let (interface, has_packet_info) = match seen.locate(fd, opener, proof) {
             Ok((netlink, info)) => {
                 (LinuxInterface::new(netlink, &info), !info.flags.contains(CreateFlags::NO_PI))
             }
@@ -152,7 +164,12 @@ impl Seen {
     }
 
     /// Finds the interface, and a socket that can configure it.
-    fn locate(&self, fd: &TunFile, opener: &Opener) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
+    fn locate(
+        &self,
+        fd: &TunFile,
+        opener: &Opener,
+        proof: Proof,
+    ) -> Result<(Arc<Netlink>, InterfaceInfo), Reason> {
         let proven = match tun::device_namespace(fd) {
             Ok(namespace) => Some(namespace),
             Err(error) => match errno::of(&error) {
@@ -171,18 +188,23 @@ impl Seen {
         let opener = elsewhere.as_ref().unwrap_or(opener);
         let netlink = Netlink::open(opener).map_err(remedy::unknown_without_netlink)?;
         let info = attached_link(fd, self.name, &netlink).map_err(|error| remedy::unknown_after(&error))?;
-        let found = info.filter(|info| is_proven || self.is_proven(fd, &netlink, info));
+        let found = info.filter(|info| is_proven || self.is_proven(fd, &netlink, info, proof));
         found.map(|info| (netlink, info)).ok_or_else(remedy::unknown_elsewhere)
     }
 
-    /// Whether an interface of the same name is the one that the descriptor is attached to: if it is, it
-    /// counts the packets that the driver refuses on the descriptor.
-    fn is_proven(&self, fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo) -> bool {
+    /// Whether an interface of the same name is the one that the descriptor is attached to.
+    fn is_proven(&self, fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo, proof: Proof) -> bool {
         let theirs = info.flags - CreateFlags::NO_PI;
         // Netlink does not report the others.
         let ours = self.flags - CreateFlags::ONE_QUEUE - CreateFlags::OPTIONAL;
         let is_alike = (info.layer, theirs, info.persistent) == (self.layer, ours, self.persistent);
-        is_alike && [2, 3].into_iter().all(|packets| counts(fd, netlink, info, packets))
+        is_alike
+            && match proof {
+                Proof::Owner(owner) if info.owner == Some(owner) && owner != ROOT => {
+                    changes_owner(fd, netlink, info, owner)
+                }
+                _ => [2, 3].into_iter().all(|packets| counts(fd, netlink, info, packets)),
+            }
     }
 }
 
@@ -210,6 +232,22 @@ fn counts(fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo, packets: u64) -
         }
     }
     false
+}
+
+const ROOT: Uid = match Uid::new(0) {
+    Some(root) => root,
+    None => unreachable!(),
+};
+
+/// Whether an interface has the owner that is set by a descriptor. In a user namespace without root, none
+/// other can be set.
+fn changes_owner(fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo, owner: Uid) -> bool {
+    let has = |owner: Uid| {
+        tun::set_owner(fd, owner.get()).is_ok()
+            && matches!(netlink.link_by_index(info.index), Ok(Some(Link::Tun(now))) if now.owner == Some(owner))
+    };
+    // It gets its owner back, whatever is seen.
+    [has(ROOT), has(owner)] == [true; 2]
 }
 
 /// Makes the descriptor close-on-exec, and its open file non-blocking. Returns what they were.

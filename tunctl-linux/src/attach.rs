@@ -160,17 +160,7 @@ impl<'a> Attach<'a> {
 
     /// Sets format and offloads of a new interface, or of one that nobody else has open.
     fn set_header(&self, fd: &TunFile) -> Result<()> {
-        let format = self.options.get_vnet_format().unwrap_or_default();
-        let failed = |error: io::Error, reason: Reason| self.fail_with(errno::of(&error), reason);
-        offload::set_format(fd, format).map_err(|error| {
-            let errno = errno::of(&error);
-            failed(error, offload::format_refused(errno, format))
-        })?;
-        let offloads = self.options.get_offloads().unwrap_or_default();
-        tun::set_offload(fd, offloads.bits()).map_err(|error| {
-            let errno = errno::of(&error);
-            failed(error, offload::offloads_refused(errno, offloads))
-        })
+        offload::set_header(fd, self.options).map_err(|(errno, reason)| self.fail_with(errno, reason))
     }
 
     /// Opens the node and attaches the descriptor by `TUNSETIFF`, which answers with the name.

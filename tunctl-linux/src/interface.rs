@@ -131,7 +131,7 @@ impl LinuxInterface {
     /// Waits until the kernel takes packets to a new IPv6 address, which it arranges in the background, most
     /// often within a millisecond: those that come earlier are dropped, and the first answer to a program
     /// that has just set up its interface would be among them.
-    fn settle(&self, address: InterfaceAddress, detection: DuplicateDetection) {
+    pub(crate) fn settle(&self, address: InterfaceAddress, detection: DuplicateDetection) {
         let (IpAddr::V6(address), DuplicateDetection::Off) = (address.address(), detection) else { return };
         let mut pause = Duration::from_micros(50);
         while pause < SETTLED && !self.netlink.is_local(address).unwrap_or(true) {

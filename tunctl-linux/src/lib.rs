@@ -11,6 +11,9 @@
 //! # Ok::<(), tunctl_core::Error>(())
 //! ```
 //!
+//! A program without privilege uses [`HelperBackend`]: a privileged helper creates its interfaces, as far as
+//! a policy allows.
+//!
 //! What Linux has beyond the traits is on the types of this crate: who holds an interface
 //! ([`LinuxInterface::holders`]), all interfaces at once ([`LinuxBackend::survey`]), what passes one
 //! ([`Observer`]), other network namespaces ([`Namespace`]), one that the whole process enters
@@ -38,6 +41,7 @@ mod diagnose;
 mod errno;
 mod features;
 mod filters;
+mod helper;
 mod holders;
 mod inherited;
 mod interface;
@@ -61,6 +65,7 @@ pub use backend::LinuxBackend;
 pub use device::LinuxDevice;
 pub use diagnose::in_container;
 pub use features::{Feature, Features, Presence};
+pub use helper::{HelperBackend, HelperDevice, HelperInterface};
 pub use inherited::inherited;
 pub use interface::LinuxInterface;
 pub use namespace::Namespace;

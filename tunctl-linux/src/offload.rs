@@ -3,7 +3,9 @@
 use std::io;
 
 use nix::errno::Errno;
-use tunctl_core::{Cause, InterfaceName, Offload, Offloads, Operation, Reason, Result, TunDevice};
+use tunctl_core::{
+    Cause, CreateOptions, InterfaceName, Offload, Offloads, Operation, Reason, Result, TunDevice,
+};
 use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 use tunctl_sys::linux::ethtool::ActiveFeatures;
 use tunctl_sys::linux::tun::{self, TunFile, VnetOrder};
@@ -50,7 +52,7 @@ fn features_of(name: &InterfaceName, netlink: &Netlink) -> io::Result<ActiveFeat
 
 /// Sets the format of the virtio-net header of all packets of the interface. The byte order comes first,
 /// since a kernel may not know it.
-pub(crate) fn set_format(fd: &TunFile, format: VnetFormat) -> io::Result<()> {
+fn set_format(fd: &TunFile, format: VnetFormat) -> io::Result<()> {
     match format.endian {
         Endian::Native => tun::set_vnet_header_native(fd)?,
         Endian::Little => tun::set_vnet_little_endian(fd, true)?,
@@ -64,6 +66,19 @@ pub(crate) fn set_format(fd: &TunFile, format: VnetFormat) -> io::Result<()> {
     }
     let bytes = i32::try_from(format.length.bytes()).unwrap_or(i32::MAX);
     tun::set_vnet_header_size(fd, bytes)
+}
+
+/// Sets format and offloads as the options have them. Of a refusal: its errno and its reason.
+pub(crate) fn set_header(fd: &TunFile, options: &CreateOptions) -> Result<(), (Errno, Reason)> {
+    let refused = |error: &io::Error, explain: &dyn Fn(Errno) -> Reason| {
+        let errno = errno::of(error);
+        (errno, explain(errno))
+    };
+    let format = options.get_vnet_format().unwrap_or_default();
+    set_format(fd, format).map_err(|error| refused(&error, &|errno| format_refused(errno, format)))?;
+    let offloads = options.get_offloads().unwrap_or_default();
+    tun::set_offload(fd, offloads.bits())
+        .map_err(|error| refused(&error, &|errno| offloads_refused(errno, offloads)))
 }
 
 /// The format of the virtio-net header of all packets of the interface; the length as an error, if it is none
@@ -80,7 +95,7 @@ pub(crate) fn format_of(fd: &TunFile) -> io::Result<Result<VnetFormat, i32>> {
 }
 
 /// Why the kernel refuses a format.
-pub(crate) fn format_refused(errno: Errno, format: VnetFormat) -> Reason {
+fn format_refused(errno: Errno, format: VnetFormat) -> Reason {
     match errno {
         Errno::EINVAL => Reason::new(Cause::InvalidValue)
             .with_detail(format!("this kernel knows no {:?} endian virtio-net header", format.endian))
@@ -90,7 +105,7 @@ pub(crate) fn format_refused(errno: Errno, format: VnetFormat) -> Reason {
 }
 
 /// Why the kernel refuses offloads.
-pub(crate) fn offloads_refused(errno: Errno, offloads: Offloads) -> Reason {
+fn offloads_refused(errno: Errno, offloads: Offloads) -> Reason {
     match errno {
         Errno::EINVAL => Reason::new(Cause::InvalidValue)
             .with_detail(format!("this kernel does not know all of these offloads: {offloads}"))

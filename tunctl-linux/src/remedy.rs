@@ -5,6 +5,7 @@
 //! name a command of Linux.
 
 mod adopt;
+mod helper;
 mod namespace;
 mod node;
 mod packet;
@@ -21,6 +22,7 @@ use crate::netlink::Link;
 pub(crate) use adopt::{
     adopt, unknown_after, unknown_elsewhere, unknown_header_size, unknown_without_netlink,
 };
+pub(crate) use helper::{Helped, helper_refused, unusable_helper};
 use namespace::may_not_move;
 pub(crate) use namespace::{
     may_not_enter, no_namespace_at, no_namespace_of, no_thread_enters, not_a_namespace,

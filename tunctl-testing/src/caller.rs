@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
-use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setegid, seteuid, setgroups};
+use nix::unistd::{
+    Gid, Uid, getegid, geteuid, getgid, getgroups, getuid, setegid, seteuid, setgroups, setresgid, setresuid,
+};
 use tunctl_sys::linux::process::{CAP_NET_ADMIN, CapabilitySets, capabilities, set_capabilities};
 
 const NET_ADMIN: u64 = 1 << CAP_NET_ADMIN;
@@ -33,6 +35,40 @@ pub fn as_root<T>(work: impl FnOnce() -> T) -> T {
     let (mut work, mut done) = (Some(work), None);
     as_caller(0, 0, true, &mut || done = work.take().map(|work| work()));
     done.expect("the work was done")
+}
+
+/// Becomes this user, with this group alone and no capability in effect. What the process starts from now on
+/// is that user's in every respect, and [`as_root`] still works: the saved ids stay root's.
+pub fn become_user(uid: u32, gid: u32) {
+    let become_it = || {
+        setgroups(&[])?;
+        setresgid(Gid::from_raw(gid), Gid::from_raw(gid), Gid::from_raw(0))?;
+        // This takes the effective capabilities away, and leaves the permitted ones.
+        setresuid(Uid::from_raw(uid), Uid::from_raw(uid), Uid::from_raw(0))?;
+        // As in `assume`.
+        set_dumpable(true)
+    };
+    become_it().unwrap_or_else(|errno| panic!("become uid {uid}, gid {gid}: {errno}"));
+}
+
+/// Does something as another user in every respect, as [`become_user`] does; afterwards, or when it panics,
+/// the process is as it was.
+pub fn as_other_user(uid: u32, gid: u32, work: &mut dyn FnMut()) {
+    let (user, group) = (getuid(), getgid());
+    let before = Identity::current();
+    seteuid(Uid::from_raw(0)).unwrap_or_else(|errno| panic!("become root: {errno}"));
+    become_user(uid, gid);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    let back = || {
+        seteuid(Uid::from_raw(0))?;
+        setresgid(group, Gid::from_raw(0), Gid::from_raw(0))?;
+        setresuid(user, Uid::from_raw(0), Uid::from_raw(0))
+    };
+    back().unwrap_or_else(|errno| panic!("become {user} again: {errno}"));
+    before.assume();
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
 }
 
 /// Who one is.

@@ -201,28 +201,17 @@ impl Harness for LinuxHarness {
         as_root(|| rtnetlink::set_up(name, up));
     }
 
+    fn add_address(&self, name: &InterfaceName, address: InterfaceAddress) {
+        as_root(|| rtnetlink::add_address(name, address));
+    }
+
     fn set_carrier(&self, name: &InterfaceName, on: bool) -> Option<bool> {
         Some(as_root(|| rtnetlink::set_carrier(name, on)))
     }
 
     /// The switches of the interface itself: those of the namespace stay as [`LinuxHarness::new`] sets them.
     fn look_for_routers(&self, name: &InterfaceName) -> bool {
-        rtnetlink::set_up(name, true);
-        // A tun has no MAC address, of which an address could be made: the kernel draws one at random.
-        let mode = if sysfs::report(name).is_some_and(|info| info.mac.is_some()) { "0" } else { "3" };
-        // The last one has the interface get its address, from which the kernel asks.
-        for (switch, value) in [
-            ("accept_ra", "1"),
-            ("router_solicitations", "1"),
-            ("dad_transmits", "1"),
-            ("addr_gen_mode", mode),
-        ] {
-            match fs::write(format!("/proc/sys/net/ipv6/conf/{name}/{switch}"), value) {
-                // IPv6 is off, there or everywhere.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                outcome => outcome.unwrap_or_else(|error| panic!("{switch} of {name}: {error}")),
-            }
-        }
+        as_root(|| look_for_routers(name));
         true
     }
 
@@ -320,6 +309,23 @@ impl Harness for LinuxHarness {
                 self.move_by_handle(device.interface())
             }
             _ => None,
+        }
+    }
+}
+
+/// Switches on what the namespace has switched off, for this interface alone.
+fn look_for_routers(name: &InterfaceName) {
+    rtnetlink::set_up(name, true);
+    // A tun has no MAC address, of which an address could be made: the kernel draws one at random.
+    let mode = if sysfs::report(name).is_some_and(|info| info.mac.is_some()) { "0" } else { "3" };
+    // The last one has the interface get its address, from which the kernel asks.
+    for (switch, value) in
+        [("accept_ra", "1"), ("router_solicitations", "1"), ("dad_transmits", "1"), ("addr_gen_mode", mode)]
+    {
+        match fs::write(format!("/proc/sys/net/ipv6/conf/{name}/{switch}"), value) {
+            // IPv6 is off, there or everywhere.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            outcome => outcome.unwrap_or_else(|error| panic!("{switch} of {name}: {error}")),
         }
     }
 }

@@ -27,12 +27,15 @@ const RTM_GETADDR: u16 = 22;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
+const NLM_F_EXCL: u16 = 0x200;
+const NLM_F_CREATE: u16 = 0x400;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_CARRIER: u16 = 33;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
+const IFA_F_NODAD: u8 = 2;
 const IFF_UP: u32 = 1;
 /// `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -70,6 +73,25 @@ pub fn set_up(name: &InterfaceName, up: bool) {
     let flags = if up { IFF_UP } else { 0 };
     change(RTM_NEWLINK, &link(index(name), flags, IFF_UP))
         .unwrap_or_else(|errno| panic!("switch {name}: {errno}"));
+}
+
+/// Adds an address to an interface; one of IPv6 without asking whether another has it.
+pub fn add_address(name: &InterfaceName, address: InterfaceAddress) {
+    let family: u8 = if address.address().is_ipv4() { 2 } else { 10 };
+    // `struct ifaddrmsg`: family, prefix, flags, scope, index.
+    let mut request = vec![family, address.prefix_length(), IFA_F_NODAD, 0];
+    request.extend(index(name).to_ne_bytes());
+    let bytes = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    attach(&mut request, IFA_LOCAL, &bytes(address.address()));
+    attach(&mut request, IFA_ADDRESS, &bytes(address.peer().unwrap_or(address.address())));
+    if let Some(broadcast) = address.broadcast() {
+        attach(&mut request, IFA_BROADCAST, &broadcast.octets());
+    }
+    exchange(RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &request)
+        .unwrap_or_else(|errno| panic!("give {name} the address {address}: {errno}"));
 }
 
 /// Whether an interface has a carrier, which a driver reports also while the interface is down.

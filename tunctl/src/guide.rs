@@ -231,6 +231,29 @@
 //! The repository's example `handover` is both programs. `tunctl run vpn0 -- PROGRAM` is a supervisor that
 //! passes the descriptor on as systemd does; on Linux, `tunctl::linux::inherited()` takes it over.
 //!
+//! # An interface for an unprivileged program
+//!
+//! Where root has installed the privileged helper (`sudo tunctl helper install`), and its policy allows it, a
+//! program needs no right to create an interface. On Linux:
+//!
+//! ```no_run
+//! # #[cfg(target_os = "linux")] {
+//! use tunctl::linux::HelperBackend;
+//! use tunctl::prelude::*;
+//!
+//! let options = CreateOptions::tun().name("vpn%d").mtu(1420).address("10.8.0.2/24").up();
+//! let tun = HelperBackend::new().create(&options)?;
+//! let mut packet = [0; 1500];
+//! let length = tun.recv(&mut packet)?;
+//! # let _ = length;
+//! # }
+//! # Ok::<(), tunctl::Error>(())
+//! ```
+//!
+//! It is a backend as any other. But MTU, addresses, queue length and state are decided by the options: to
+//! change them afterwards takes a right, so that the operations are absent from its `capabilities()`. An
+//! error says what the policy does not allow, and `tunctl policy check` shows what it does.
+//!
 //! # Async
 //!
 //! With the feature `tokio`:

@@ -36,7 +36,7 @@
 //! | use IPv6 | as IPv4: `.address("fd77::1/64")`. The MTU must be 1280 or more |
 //! | change the MTU, the MAC address, the name, … of an interface | [`Interface::apply`], all or nothing |
 //! | keep an interface when my program ends; let a user open it | [`CreateOptions::persistent`], [`CreateOptions::owner`] |
-//! | run without root | have root make a persistent interface with an owner; or `setcap`, as the error says |
+//! | run without root | [guide](guide#an-interface-for-an-unprivileged-program), `tunctl::linux::HelperBackend`; have root make a persistent interface with an owner; or `setcap`, as the error says |
 //! | look into packets, answer a ping, make an ICMP error | [`packet`] |
 //! | capture what passes, for Wireshark | [`tunctl::capture`](capture/index.html); an interface of another program's: `tunctl::linux::Observer` |
 //! | write a backend of my own | [`TunBackend`](TunBackend#a-whole-backend) |

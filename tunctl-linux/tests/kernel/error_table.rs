@@ -3,6 +3,7 @@
 
 mod beyond;
 mod device;
+mod helper;
 mod interface;
 mod places;
 
@@ -78,7 +79,10 @@ fn here(
 }
 
 fn rows() -> Vec<Row> {
-    [places::rows(), device::rows(), interface::rows(), beyond::rows()].into_iter().flatten().collect()
+    [places::rows(), device::rows(), interface::rows(), helper::rows(), beyond::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Provokes the error of a row, and compares.
