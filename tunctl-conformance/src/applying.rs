@@ -14,6 +14,7 @@ use tunctl_core::{
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     let mut cases = suite![Configuration:
         a_new_interface_is_what_its_options_name,
+        a_new_interface_has_the_other_ends_that_its_options_name,
         a_new_interface_is_persistent_if_its_options_say_so,
         a_new_interface_may_be_up_without_an_address,
         the_first_wrong_option_is_reported_and_nothing_is_made,
@@ -73,6 +74,15 @@ fn a_new_interface_is_what_its_options_name<H: Harness>(harness: &H) {
     let (info, addresses) = reported(harness, "tap0");
     assert_eq!((info.mtu.get(), info.mac, info.state), (1400, Some(mac(7)), State::Up));
     assert_eq!(addresses, ["10.1.1.1/24", "fd77::1/64"]);
+}
+
+fn a_new_interface_has_the_other_ends_that_its_options_name<H: Harness>(harness: &H) {
+    let wanted = ["10.1.1.1 peer 10.1.1.2/32", "fd77::1 peer fd77::2/128"];
+    let options = wanted.into_iter().fold(CreateOptions::tun(), CreateOptions::address);
+    let device = create(harness, options.up(), "tun0");
+    assert_eq!(reported(harness, "tun0").1, wanted);
+    let told = device.interface().addresses().unwrap();
+    assert!(wanted.iter().all(|text| told.contains(&address(text))), "{told:?}");
 }
 
 fn a_new_interface_is_persistent_if_its_options_say_so<H: Harness>(harness: &H) {

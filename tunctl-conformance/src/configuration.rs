@@ -2,7 +2,8 @@
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    address, create, errno, ipv4, name, open, persistent, received, refused_with, report, tap, tun, up,
+    address, bring_up, create, errno, ipv4, name, open, persistent, received, refused_with, report, tap, tun,
+    up,
 };
 use crate::{DeviceOf, Harness};
 use tunctl_core::{Cause, CreateOptions, Interface, InterfaceInfo, Mtu, State, TunBackend, TunDevice};
@@ -99,7 +100,7 @@ fn with_state(info: &InterfaceInfo, state: State) -> InterfaceInfo {
 fn the_state_is_the_interfaces_and_not_the_devices<H: Harness>(harness: &H) {
     let device = tun(harness, "tun0");
     device.set_persist(true).unwrap();
-    device.up(address("10.1.1.1/24")).unwrap();
+    bring_up(harness, &device, address("10.1.1.1/24"));
     drop(device);
     assert_eq!(state(harness, "tun0"), State::Up);
     let device = open(harness, CreateOptions::tun(), "tun0").unwrap();
@@ -203,9 +204,8 @@ fn an_mtu_changes_while_up_and_survives_down<H: Harness>(harness: &H) {
 }
 
 fn an_mtu_survives_the_last_device_of_a_persistent_interface<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
+    let device = create(harness, CreateOptions::tun().mtu(1400), "tun0");
     device.set_persist(true).unwrap();
-    device.interface().set_mtu(mtu(1400)).unwrap();
     drop(device);
     assert_eq!(report(harness, "tun0").mtu, mtu(1400));
     let device = open(harness, CreateOptions::tun(), "tun0").unwrap();
@@ -237,11 +237,11 @@ fn what_is_said_of_an_interface_is_what_the_system_reports<H: Harness>(harness: 
     for (position, layer) in [CreateOptions::tun(), CreateOptions::tap()].into_iter().enumerate() {
         for bits in 0..8_u8 {
             let options = layer.clone().packet_information(bits & 1 != 0).vnet_header(bits & 2 != 0);
-            let text = format!("if{position}{bits}");
+            let text = format!("if{}{bits}", position + 1);
+            let options = options.mtu(1400 + u32::from(bits));
             let device = create(harness, options.multi_queue(bits & 4 != 0), &text);
             assert_told(harness, &text);
-            device.up(address("10.1.1.1/24")).unwrap();
-            device.interface().set_mtu(mtu(1400 + u32::from(bits))).unwrap();
+            bring_up(harness, &device, address("10.1.1.1/24"));
             device.set_persist(true).unwrap();
             assert_told(harness, &text);
             drop(device);

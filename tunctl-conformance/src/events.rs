@@ -10,7 +10,8 @@ use tunctl_core::{
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    address, errno, mac, name, not_applicable, open, persistent, refused, refused_with, tap, tun, uid, up,
+    address, create, errno, mac, name, not_applicable, open, persistent, refused, refused_with, tap, tun,
+    uid, up,
 };
 use crate::{Harness, InterfaceOf};
 
@@ -200,10 +201,9 @@ fn an_address_that_goes_takes_the_others_of_its_network_before_it<H: Harness>(ha
 }
 
 fn a_deletion_is_the_last_event<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    for text in ["10.77.0.1/24", "10.77.0.2/24", "fd77::1/64", "fd77::2/64"] {
-        device.interface().add_address(address(text)).unwrap();
-    }
+    let addresses = ["10.77.0.1/24", "10.77.0.2/24", "fd77::1/64", "fd77::2/64"];
+    let device =
+        create(harness, addresses.into_iter().fold(CreateOptions::tun(), CreateOptions::address), "tun0");
     let Some(mut watcher) = watch(harness, Some(device.interface())) else { return };
     harness.delete(&name("tun0"));
     let expected = [
@@ -218,12 +218,10 @@ fn a_deletion_is_the_last_event<H: Harness>(harness: &H) {
 }
 
 fn going_down_is_reported_before_a_deletion_and_addresses_in_between<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tun(), "tun0");
-    for text in ["10.77.0.1/24", "fd77::1/64"] {
-        device.interface().add_address(address(text)).unwrap();
-    }
+    let options = CreateOptions::tun().address("10.77.0.1/24").address("fd77::1/64");
+    let device = up(harness, options, "tun0");
     let Some(mut watcher) = watch(harness, Some(device.interface())) else { return };
-    device.interface().delete().unwrap();
+    harness.delete(&name("tun0"));
     assert_eq!(changes(&mut watcher), [Down, removed("fd77::1/64"), removed("10.77.0.1/24"), Deleted]);
     assert_ended(&mut watcher);
 }
@@ -238,8 +236,7 @@ fn closing_the_last_device_is_a_deletion<H: Harness>(harness: &H) {
 }
 
 fn a_move_is_the_last_event<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tun(), "tun0");
-    device.interface().add_address(address("10.77.0.1/24")).unwrap();
+    let device = up(harness, CreateOptions::tun().address("10.77.0.1/24"), "tun0");
     let Some(mut own) = watch(harness, Some(device.interface())) else { return };
     let Some(mut all) = watch(harness, None) else { return };
     harness.move_to_namespace(&name("tun0"));

@@ -138,6 +138,19 @@ pub(crate) fn up<H: Harness>(harness: &H, options: CreateOptions, text: &str) ->
     device
 }
 
+/// Brings the interface of a device up with an address, where a case is about something else: by the backend,
+/// or by another program if the backend cannot.
+#[track_caller]
+pub(crate) fn bring_up<H: Harness>(harness: &H, device: &DeviceOf<H>, address: InterfaceAddress) {
+    let capabilities = harness.backend().capabilities();
+    if capabilities.supports(Operation::Up) && capabilities.supports(Operation::AddAddress) {
+        return device.up(address).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let name = device.name().unwrap_or_else(|error| panic!("{error}"));
+    harness.set_up(&name, true);
+    harness.add_address(&name, address);
+}
+
 pub(crate) fn open<H: Harness>(
     harness: &H,
     options: CreateOptions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    address, create, errno, exists, gid, ipv4, name, open, persistent, refused_with, report,
+    address, bring_up, create, errno, exists, gid, ipv4, name, open, persistent, refused_with, report,
 };
 use crate::expect::{tap, tun, uid};
 use crate::{Harness, InterfaceOf, refused};
@@ -53,7 +53,7 @@ fn a_deleted_interface_is_gone_for_its_device<H: Harness>(harness: &H) {
 
 fn a_deleted_interface_is_gone_for_reading_and_writing<H: Harness>(harness: &H) {
     let device = tun(harness, "tun0");
-    device.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
     harness.delete(&name("tun0"));
     let mut buffer = [0; 100];
     let packet = ipv4(28);
@@ -218,7 +218,7 @@ fn a_handle_follows_its_interface_through_close_and_rename<H: Harness>(harness: 
 fn a_renamed_interface_works_on_for_its_device<H: Harness>(harness: &H) {
     let device = tun(harness, "before");
     assert!(harness.rename(&name("before"), &name("after")));
-    device.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
     assert_eq!(report(harness, "after").state, State::Up);
     let mut seen = harness.observe(&name("after"));
     assert_eq!(device.try_send(&ipv4(28)).unwrap(), 28);
@@ -233,7 +233,7 @@ fn a_renamed_interface_works_on_for_its_device<H: Harness>(harness: &H) {
 
 fn a_moved_interface_keeps_its_device_and_goes_down<H: Harness>(harness: &H) {
     let device = tun(harness, "mover");
-    device.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
     harness.move_to_namespace(&name("mover"));
     assert!(!exists(harness, "mover"));
     assert_eq!(harness.report_elsewhere(&name("mover")).unwrap().state, State::Down);

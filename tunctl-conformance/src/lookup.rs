@@ -86,10 +86,10 @@ fn looking_attaches_to_nothing<H: Harness>(harness: &H) {
 }
 
 fn what_the_backend_says_of_an_interface_is_what_the_system_says<H: Harness>(harness: &H) {
-    let device = create(harness, CreateOptions::tap().packet_information(true).vnet_header(true), "tap0");
+    let options = CreateOptions::tap().packet_information(true).vnet_header(true);
+    let device = create(harness, options.mtu(1400), "tap0");
     device.set_persist(true).unwrap();
     device.set_owner(uid(0)).unwrap();
-    device.interface().set_mtu("1400".parse().unwrap()).unwrap();
     harness.set_up(&name("tap0"), true);
     let said = device.interface().info().unwrap();
     let mut reported = report(harness, "tap0");

@@ -71,7 +71,7 @@ fn a_mac_address_is_set_while_the_interface_is_up<H: Harness>(harness: &H) {
     device.interface().set_mac(mac(1)).unwrap();
     let after = report(harness, "tap0");
     assert_eq!((after.mac, after.state), (Some(mac(1)), State::Up));
-    device.down().unwrap();
+    harness.set_up(&name("tap0"), false);
     assert_eq!(reported(harness, "tap0"), Some(mac(1)));
 }
 
@@ -120,9 +120,7 @@ fn a_mac_address_survives_the_last_device_of_a_persistent_interface<H: Harness>(
 }
 
 fn a_new_mac_address_leaves_everything_else<H: Harness>(harness: &H) {
-    let device = up(harness, CreateOptions::tap(), "tap0");
-    device.interface().set_mtu("1400".parse().unwrap()).unwrap();
-    device.interface().add_address("10.77.0.1/24".parse().unwrap()).unwrap();
+    let device = up(harness, CreateOptions::tap().mtu(1400).address("10.77.0.1/24"), "tap0");
     let mut expected = report(harness, "tap0");
     let addresses = harness.reported_addresses(&name("tap0"));
     device.interface().set_mac(mac(4)).unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    address, create, errno, exists, gid, given_back, ipv4, name, named, open, persistent, refused_with,
-    report, tap, tun, uid,
+    address, bring_up, create, errno, exists, gid, given_back, ipv4, name, named, open, persistent,
+    refused_with, report, tap, tun, uid,
 };
 use crate::{Harness, Need, refused};
 use tunctl_core::{
@@ -269,7 +269,7 @@ fn without_the_capability_nothing_is_deleted<H: Harness>(harness: &H) {
 fn without_the_capability_everything_is_listed<H: Harness>(harness: &H) {
     mine(harness);
     let held = tap(harness, "held");
-    held.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &held, address("10.77.0.1/24"));
     as_user(harness, 4003, 4003, || {
         let listed = harness.backend().interfaces().unwrap();
         assert_eq!(listed.len(), 2);

@@ -2,8 +2,8 @@
 
 use crate::case::{Case, suite};
 use crate::expect::{
-    address, create, errno, exists, gid, ipv4, name, named, open, persistent, refused_with, report, tap, tun,
-    uid,
+    address, bring_up, create, errno, exists, gid, ipv4, name, named, open, persistent, refused_with, report,
+    tap, tun, uid,
 };
 use crate::{Harness, refused};
 use tunctl_core::{
@@ -121,11 +121,10 @@ fn kept<H: Harness>(harness: &H, text: &str) -> InterfaceInfo {
 
 fn everything_that_the_system_reports_survives_a_close<H: Harness>(harness: &H) {
     let options = CreateOptions::tap().multi_queue(true).packet_information(true).vnet_header(true);
-    let device = create(harness, options, "tap0");
+    let device = create(harness, options.mtu(1400), "tap0");
     device.set_persist(true).unwrap();
     device.set_owner(uid(0)).unwrap();
-    device.interface().set_mtu("1400".parse().unwrap()).unwrap();
-    device.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
     let before = kept(harness, "tap0");
     assert_eq!((before.mtu.get(), before.owner, before.state), (1400, Some(uid(0)), State::Up));
     drop(device);
@@ -151,7 +150,7 @@ fn owner_and_group_survive_a_close_and_are_replaced_not_removed<H: Harness>(harn
 fn an_interface_that_is_up_stays_up_without_devices<H: Harness>(harness: &H) {
     let device = tun(harness, "tun0");
     device.set_persist(true).unwrap();
-    device.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
     drop(device);
     assert_eq!(report(harness, "tun0").state, State::Up);
     let device = open(harness, CreateOptions::tun(), "tun0").unwrap();
@@ -161,8 +160,8 @@ fn an_interface_that_is_up_stays_up_without_devices<H: Harness>(harness: &H) {
 fn an_interface_that_is_down_stays_down_without_devices<H: Harness>(harness: &H) {
     let device = tun(harness, "tun0");
     device.set_persist(true).unwrap();
-    device.up(address("10.77.0.1/24")).unwrap();
-    device.down().unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
+    harness.set_up(&name("tun0"), false);
     drop(device);
     assert_eq!(report(harness, "tun0").state, State::Down);
     assert_eq!(harness.reported_addresses(&name("tun0")).len(), 1);
@@ -172,12 +171,9 @@ fn an_interface_that_is_down_stays_down_without_devices<H: Harness>(harness: &H)
 
 fn addresses_survive_a_close<H: Harness>(harness: &H) {
     let wanted = ["10.77.0.1/24", "10.78.0.1 peer 10.78.0.2/32", "fd77::1/64"].map(address);
-    let device = tun(harness, "tun0");
+    let options = wanted.into_iter().fold(CreateOptions::tun(), CreateOptions::address);
+    let device = create(harness, options.up(), "tun0");
     device.set_persist(true).unwrap();
-    harness.set_up(&name("tun0"), true);
-    for address in wanted {
-        assert!(device.interface().add_address(address).unwrap());
-    }
     drop(device);
     let left = harness.reported_addresses(&name("tun0"));
     assert_eq!(left.len(), wanted.len());

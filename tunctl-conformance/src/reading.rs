@@ -7,7 +7,7 @@ use tunctl_packet::{EtherType, PacketInfo};
 use crate::Harness;
 use crate::case::{Case, suite};
 use crate::expect::{assert_empty, errno, frame, ipv4, ipv6, name, received, refused_with, up};
-use tunctl_core::{Cause, CreateOptions, Interface, TunDevice};
+use tunctl_core::{Cause, CreateOptions, TunDevice};
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Reading:
@@ -73,12 +73,10 @@ fn a_tap_receives_a_frame_byte_for_byte<H: Harness>(harness: &H) {
 }
 
 fn a_packet_may_be_as_long_as_the_greatest_mtu<H: Harness>(harness: &H) {
-    let tun = up(harness, CreateOptions::tun(), "tun0");
-    tun.interface().set_mtu("65535".parse().unwrap()).unwrap();
+    let tun = up(harness, CreateOptions::tun().mtu(65535), "tun0");
     inject(harness, "tun0", &ipv4(65535));
     assert_eq!(received(&tun), ipv4(65535));
-    let tap = up(harness, CreateOptions::tap(), "tap0");
-    tap.interface().set_mtu("65521".parse().unwrap()).unwrap();
+    let tap = up(harness, CreateOptions::tap().mtu(65521), "tap0");
     let frame = frame(0x0800, &ipv4(65521));
     inject(harness, "tap0", &frame);
     assert_eq!(received(&tap), frame);

@@ -219,8 +219,7 @@ fn a_packet_lost_for_lack_of_room_for_headers_is_in_no_counter<H: Harness>(harne
 
 fn what_finds_no_room_in_a_queue_is_dropped<H: Harness>(harness: &H) {
     if counts(harness) {
-        let device = up(harness, CreateOptions::tun(), "tun0");
-        device.interface().set_queue_length(2).unwrap();
+        let device = up(harness, CreateOptions::tun().queue_length(2), "tun0");
         for _ in 0..5 {
             harness.inject(&name("tun0"), &ipv4(20));
         }

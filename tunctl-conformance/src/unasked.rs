@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::case::{Case, suite};
-use crate::expect::{mac, name, not_applicable, refused, tap, tun};
+use crate::expect::{create, mac, name, not_applicable, refused, tap, tun};
 use crate::{DeviceOf, Harness};
-use tunctl_core::{Cause, Interface, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Interface, TunDevice};
 
 pub(crate) fn cases<H: Harness>() -> Vec<Case<H>> {
     suite![Reading:
@@ -98,8 +98,7 @@ fn on_a_tap_the_system_claims_an_address_and_looks_for_routers<H: Harness>(harne
 }
 
 fn with_an_mtu_too_small_for_ipv6_the_system_looks_for_no_routers<H: Harness>(harness: &H) {
-    let device = tun(harness, "tun0");
-    device.interface().set_mtu("1279".parse().unwrap()).unwrap();
+    let device = create(harness, CreateOptions::tun().mtu(1279), "tun0");
     if !harness.look_for_routers(&name("tun0")) {
         return not_applicable(NO_SWITCH);
     }

@@ -9,7 +9,7 @@ use tunctl_core::{
 
 use crate::case::{Case, suite};
 use crate::events::{NO_EVENTS, assert_ended, changes, watch};
-use crate::expect::{address, create, name, not_applicable, refused, report, tap, tun};
+use crate::expect::{address, bring_up, create, name, not_applicable, refused, report, tap, tun};
 use crate::{Harness, InterfaceOf, Need};
 
 use InterfaceChange::{Deleted, Down, Up};
@@ -46,7 +46,7 @@ fn a_watcher_that_does_not_keep_up_gets_the_present_state<H: Harness>(harness: &
     let Some(mut own) = watch(harness, Some(interface)) else { return };
     let Some(mut all) = watch(harness, None) else { return };
     flood::<H>(interface);
-    device.up(address("10.77.0.1/24")).unwrap();
+    bring_up(harness, &device, address("10.77.0.1/24"));
     let _other = tap(harness, "tap0");
     for (watcher, count) in [(&mut own, 1), (&mut all, 2)] {
         assert_eq!(watcher.wait(Some(Duration::ZERO), None).unwrap(), WaitOutcome::Ready);

@@ -14,6 +14,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-helper", "attacks"),
     ("tunctl-mio", "adapter"),
     ("tunctl-tokio", "adapter"),
+    ("tunctl-helper", "conformance"),
     ("tunctl-cli", "command"),
     ("tunctl", "examples"),
 ];
