@@ -16,6 +16,11 @@ mod events;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod features;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod helped;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "command/no_helper.rs"]
+mod helped;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod helper;
 mod kind;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -93,6 +98,18 @@ impl Arguments {
         }
     }
 
+    /// Whether that is another network namespace than the caller's.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const fn is_elsewhere(&self) -> bool {
+        self.netns.is_some()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[allow(clippy::unused_self, reason = "elsewhere there is a choice")]
+    const fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere there is a choice")]
     fn backend(&self) -> Outcome<Native> {
@@ -159,8 +176,9 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Outcome<ExitCode> {
     let backend = &arguments.backend()?;
+    let elsewhere = arguments.is_elsewhere();
     match arguments.command {
-        Command::Create(create) => create.run(backend)?,
+        Command::Create(create) => create.run(backend, elsewhere)?,
         Command::Delete(delete) => return Ok(delete.run(backend)),
         Command::Up(up) => up.run(backend)?,
         Command::Down(down) => down.run(backend)?,
@@ -168,7 +186,7 @@ fn run(arguments: Arguments) -> Outcome<ExitCode> {
         Command::Show(show) => show.run(backend)?,
         Command::List(list) => list.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Command::Doctor(doctor) => return doctor.run(backend, arguments.netns.is_some()),
+        Command::Doctor(doctor) => return doctor.run(backend, elsewhere),
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Features(features) => features.run(backend)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]

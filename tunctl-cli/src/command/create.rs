@@ -17,12 +17,15 @@ use super::arguments::{AddressArgument, group, index, user, with};
 use super::kind::Kind;
 use super::properties::Properties;
 use super::signals::Signals;
-use super::{Failure, Outcome, note, output, output_advice, reports};
+use super::{Failure, Outcome, helped, note, output, output_advice, reports};
 
 /// Create a persistent TUN/TAP interface, and print its name
 ///
 /// The interface stays until it is deleted, and programs can open it by its name. If it already exists and no
 /// program has it open, it gets the properties specified here, packet headers included, and keeps the others.
+///
+/// On Linux, a user without the right to create one gets it from the privileged helper, if that is installed
+/// and its policy allows it: see "tunctl helper --help" and "tunctl policy check".
 #[derive(Args)]
 pub(super) struct Create {
     /// Its name, or a pattern such as vpn%d, which takes the first free number; without it, the kernel
@@ -82,15 +85,39 @@ fn with_rest(error: Error, rest: &str) -> Failure {
     }
 }
 
+/// Where interfaces are created.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    backend: &'a Native,
+    /// Whether it is another network namespace than the caller's.
+    elsewhere: bool,
+}
+
+impl Place<'_> {
+    fn create(self, options: &CreateOptions) -> tunctl::Result<NativeDevice> {
+        helped::create(self.backend, options, self.elsewhere)
+    }
+
+    /// The failure to create an interface.
+    fn refused(self, error: Error) -> Failure {
+        match with_rest(error, NOTHING_LEFT) {
+            Failure::Tun(error) => Failure::Said(helped::message(&error, self.elsewhere)),
+            other => other,
+        }
+    }
+}
+
 impl Create {
-    pub(super) fn run(self, backend: &Native) -> Outcome {
+    /// `elsewhere`: the backend is in another network namespace than the caller.
+    pub(super) fn run(self, backend: &Native, elsewhere: bool) -> Outcome {
         let options = self.options()?;
-        if self.hold { self.hold(backend, &options) } else { self.leave(backend, &options.persistent(true)) }
+        let place = Place { backend, elsewhere };
+        if self.hold { self.hold(place, &options) } else { self.leave(place, &options.persistent(true)) }
     }
 
     /// Leaves a persistent interface behind.
-    fn leave(&self, backend: &Native, options: &CreateOptions) -> Outcome {
-        let (device, is_new) = self.open(backend, options)?;
+    fn leave(&self, place: Place<'_>, options: &CreateOptions) -> Outcome {
+        let (device, is_new) = self.open(place, options)?;
         let (name, interface) = (name_of(&device), device.interface().clone());
         // Dropped first, so that the report does not list this program as a holder.
         drop(device);
@@ -102,9 +129,9 @@ impl Create {
     }
 
     /// Holds the interface until a signal arrives or the interface is deleted.
-    fn hold(&self, backend: &Native, options: &CreateOptions) -> Outcome {
+    fn hold(&self, place: Place<'_>, options: &CreateOptions) -> Outcome {
         let signals = Signals::catch()?;
-        let device = backend.create(options).map_err(|error| with_rest(error, NOTHING_LEFT))?;
+        let device = place.create(options).map_err(|error| place.refused(error))?;
         let name = name_of(&device);
         // The interface goes with the device.
         self.print(device.interface()).map_err(|failure| unnamed(failure, &name, Ok(())))?;
@@ -126,13 +153,13 @@ impl Create {
     }
 
     /// The device, and whether its interface is new.
-    fn open(&self, backend: &Native, options: &CreateOptions) -> Outcome<(NativeDevice, bool)> {
-        match backend.create(options) {
+    fn open(&self, place: Place<'_>, options: &CreateOptions) -> Outcome<(NativeDevice, bool)> {
+        match place.create(options) {
             Err(error) if error.cause() == Cause::Exists && !self.exclusive => {
-                let opened = patiently(|| backend.open_or_create(options));
+                let opened = patiently(|| place.backend.open_or_create(options));
                 Ok((opened.map_err(|error| with_rest(error, AS_IT_WAS))?, false))
             }
-            created => Ok((created.map_err(|error| with_rest(error, NOTHING_LEFT))?, true)),
+            created => Ok((created.map_err(|error| place.refused(error))?, true)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `tunctl helper`, on a machine whose `/etc` and `/usr/local` are the case's own.
 
 mod faults;
+mod granted;
 mod machine;
 mod refused;
 
@@ -28,7 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(without_root_nothing_is_changed),
     ];
     let cases = cases.map(|case| case.needs_root().outside_namespace());
-    [&cases[..], &refused::cases(), &faults::cases()].concat()
+    [&cases[..], &refused::cases(), &faults::cases(), &granted::cases()].concat()
 }
 
 fn mode(path: &str) -> u32 {

@@ -2,7 +2,7 @@
 //! machine of the case is like. That the helper decides alike is tested where the helper is.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use nix::mount::{MsFlags, mount};
@@ -313,6 +313,12 @@ fn what_the_caller_lacks_is_said() {
     mount(Some(CLOSED_NODE), OPEN_NODE, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
     let report = with(&[], &[]);
     assert!(report["reasons"][0].as_str().unwrap().contains(OPEN_NODE), "{report}");
+    // That shows for others, too.
+    assert_reason("alice", "sudo chmod 0666 /dev/net/tun");
+    chown(OPEN_NODE, None, Some(2000)).unwrap();
+    fs::set_permissions(OPEN_NODE, PermissionsExt::from_mode(0o660)).unwrap();
+    assert_reason("alice", "0660");
+    assert_eq!(check("bob")["allowed"], true);
 }
 
 fn users_that_there_are_not_are_refused() {

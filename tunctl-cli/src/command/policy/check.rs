@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -82,8 +83,9 @@ impl Check {
         if let Some(problem) = &status.helper.problem {
             reasons.insert(0, format!("the helper: {problem}"));
         }
-        if self.user.is_none() {
-            reasons.extend(own_obstacles());
+        match self.user {
+            Some(_) => reasons.extend(closed_node(&user)),
+            None => reasons.extend(own_obstacles()),
         }
         let Status { helper, policy } = status;
         Ok(Report { allowed: reasons.is_empty(), reasons, user, helper, policy, rules })
@@ -131,6 +133,26 @@ fn reasons(policy: &Result<policy::Policy, PolicyError>, rules: &[RuleReport]) -
         Ok(_) => return Vec::new(),
     };
     vec![reason]
+}
+
+/// That another user may not open the driver's node, as far as its mode shows. The helper opens it as the
+/// user.
+fn closed_node(user: &Account) -> Option<String> {
+    const OPENED: u32 = 0o6;
+    let native = tunctl::native();
+    let node = fs::metadata(native.node()).ok()?;
+    let class = if user.uid == node.uid() {
+        6
+    } else if user.groups.iter().any(|group| group.gid == node.gid()) {
+        3
+    } else {
+        0
+    };
+    let mode = node.mode() & 0o777;
+    let shown = native.node().display();
+    (mode >> class & OPENED != OPENED).then(|| {
+        format!("the mode of {shown} ({mode:04o}) does not let this user open it: sudo chmod 0666 {shown}")
+    })
 }
 
 /// What keeps the helper from gaining its right if this process starts it, and from using it.
