@@ -146,6 +146,11 @@ pub mod prelude {
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The example of the page about privileges, compiled.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../../docs/privileges.md")]
+struct Privileges;
+
 /// The testing guide's examples, run.
 #[cfg(all(doctest, target_os = "linux", feature = "proptest"))]
 #[doc = include_str!("../../docs/testing.md")]

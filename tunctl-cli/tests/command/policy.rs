@@ -342,7 +342,10 @@ fn the_example_allows_nothing_and_shows_a_rule_that_is_accepted() {
     assert_reason("alice", "no rule");
     let from = example.find("# [[rule]]").unwrap();
     let rule: Vec<_> = example[from..].lines().map(|line| line.trim_start_matches("# ")).collect();
-    fs::write(POLICY, rule.join("\n")).unwrap();
+    let rule = rule.join("\n");
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/privileges.md");
+    assert!(fs::read_to_string(document).unwrap().contains(&format!("```toml\n{rule}\n```")), "{rule}");
+    fs::write(POLICY, rule).unwrap();
     let alice = check("alice");
     assert_eq!((&alice["allowed"], &alice["rules"][0]["names"][0]["devices"]), (&json!(true), &json!(2)));
 }
