@@ -100,11 +100,16 @@ impl Condition {
     /// What it is for every packet that is long enough, as far as that is evident.
     pub(super) fn constant(&self) -> Option<bool> {
         let joined = |parts: &[Condition], decisive: bool| {
-            let constants = || parts.iter().map(Condition::constant);
-            if constants().any(|constant| constant == Some(decisive)) {
-                return Some(decisive);
+            let mut joined = Some(!decisive);
+            // A second pass over the parts would double the time with each level of the tree.
+            for part in parts {
+                match part.constant() {
+                    None => joined = None,
+                    Some(constant) if constant == decisive => return Some(decisive),
+                    Some(_) => {}
+                }
             }
-            constants().all(|constant| constant == Some(!decisive)).then_some(!decisive)
+            joined
         };
         match self {
             Condition::Always => Some(true),

@@ -116,8 +116,13 @@ fn nesting_has_a_limit_and_a_row_of_negations_has_none() {
     assert!(Filter::parse(Layer::Tun, &nested(32)).is_ok());
     assert!(Filter::parse(Layer::Tun, &nested(33)).unwrap_err().message().contains("parentheses"));
     assert!(both(&format!("{}udp", "!".repeat(1000)), &udp("10.0.0.1:1", "10.0.0.2:2")));
-    let alternating = "ip or ip and ".repeat(300) + "ip";
-    assert!(Filter::parse(Layer::Tun, &alternating).unwrap_err().message().contains("alternate"));
+    // The tree is as deep as `and` and `or` alternate often.
+    let alternating = |times| {
+        let joined = (0..=times).map(|n| if n % 2 == 0 { "ip or " } else { "ip and " });
+        joined.collect::<String>() + "ip"
+    };
+    assert!(both(&alternating(512), &udp("10.0.0.1:1", "10.0.0.2:2")));
+    assert!(Filter::parse(Layer::Tun, &alternating(513)).unwrap_err().message().contains("alternate"));
     assert!(Filter::parse(Layer::Tun, &"ip ".repeat(5000)).unwrap_err().message().contains("too long"));
 }
 
