@@ -150,6 +150,25 @@ fn what_a_kernel_refuses_is_refused_and_where() {
 }
 
 #[test]
+fn the_codes_are_those_that_linux_allows() {
+    // As the table in chk_code_allowed (Linux 6.18) has them: with a constant, and with X.
+    let calculations = [0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x90, 0xa0];
+    let mut allowed: Vec<u16> = calculations.iter().flat_map(|code| [code | 0x04, code | 0x0c]).collect();
+    allowed.extend([0x10, 0x20, 0x30, 0x40].iter().flat_map(|code| [code | 0x05, code | 0x0d]));
+    // neg, ja; ret #k, ret a; tax, txa.
+    allowed.extend([0x84, 0x05, 0x06, 0x16, 0x07, 0x87]);
+    // ld: of the packet, of the packet from X on, a constant, memory, the length; ldx; st, stx.
+    allowed.extend([0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0x00, 0x60, 0x80]);
+    allowed.extend([0x01, 0x61, 0x81, 0xb1, 0x02, 0x03]);
+    for code in 0..=u16::MAX {
+        // Each operation accepts the operand 1: M[1] is stored, and a jump has two instructions behind it.
+        let found = mistake(&[statement(0x02, 1), statement(code, 1), statement(RET_K, 0)]);
+        let expected = (!allowed.contains(&code)).then_some((1, Problem::UnknownCode));
+        assert_eq!(found, expected, "{code:#x}");
+    }
+}
+
+#[test]
 fn a_jump_reaches_the_last_instruction_and_no_further() {
     assert_eq!(mistake(&[jump(0x15, 0, 0, 0)]), None);
     assert_eq!(mistake(&[jump(0x15, 1, 0, 0)]), Some((0, Problem::JumpTooFar)));
@@ -157,6 +176,10 @@ fn a_jump_reaches_the_last_instruction_and_no_further() {
     assert_eq!(mistake(&[statement(0x05, 0)]), None);
     assert_eq!(mistake(&[statement(0x05, 1)]), Some((0, Problem::JumpTooFar)));
     assert_eq!(mistake(&[statement(0x05, u32::MAX)]), Some((0, Problem::JumpTooFar)));
+    // It is the instructions behind the jump that count.
+    let behind = [statement(0x00, 0), statement(0x00, 0)];
+    assert_eq!(mistake(&[&behind[..], &[statement(0x05, 0)]].concat()), None);
+    assert_eq!(mistake(&[&behind[..], &[statement(0x05, 1)]].concat()), Some((2, Problem::JumpTooFar)));
 }
 
 #[test]
@@ -171,6 +194,10 @@ fn memory_is_stored_on_every_way_to_a_load() {
     // Both branches store.
     let both = [jump(0x15, 0, 2, 0), store, statement(0x05, 1), store, load];
     assert_eq!(mistake(&both), None);
+    // A jump passes by the store.
+    assert_eq!(mistake(&[statement(0x05, 1), store, load]), Some((2, Problem::NotStored)));
+    // Nothing reaches the load.
+    assert_eq!(mistake(&[statement(0x05, 1), load]), None);
     // The kernel takes a return for a step that leads on.
     assert_eq!(mistake(&[statement(RET_K, 0), load]), Some((1, Problem::NotStored)));
 }
