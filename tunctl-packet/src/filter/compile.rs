@@ -8,8 +8,8 @@ use crate::bpf::{Comparison, Instruction, Size, code};
 /// What a program returns to keep the whole packet.
 const WHOLE: u32 = u32::MAX;
 
-/// The most instructions that a conditional jump skips, less one for a jump that is put in between.
-const NEAR: usize = u8::MAX as usize - 1;
+/// The most instructions that a conditional jump skips.
+const NEAR: usize = u8::MAX as usize;
 
 /// Compiles the tree to instructions that keep a packet, or drop it.
 pub(super) fn instructions(condition: &Condition) -> Vec<Instruction> {
@@ -87,6 +87,8 @@ impl Code {
     }
 
     fn test(&mut self, test: &Test, yes: Label, no: Label) -> Label {
+        // One of the two is the next instruction, or both are the same: so a jump that is put in between for
+        // the second does not put the first out of reach.
         let (yes, no) = (self.near(yes), self.near(no));
         let [jt, jf] = [yes, no].map(|target| u8::try_from(self.skipped(target)).unwrap_or(u8::MAX));
         let code = code::JMP | code::K | of_comparison(test.comparison);

@@ -3,7 +3,7 @@
 use tunctl_packet::bpf::{Instruction, MAX_INSTRUCTIONS};
 use tunctl_packet::{EtherType, Filter, Layer, ethernet_frame};
 
-use super::{MAC_1, MAC_2, both, udp};
+use super::{MAC_1, MAC_2, both, matches, udp};
 
 #[test]
 fn an_error_says_where_and_what() {
@@ -108,6 +108,48 @@ fn a_long_expression_has_jumps_that_reach_its_end() {
     }
     let error = Filter::parse(Layer::Tap, &expression(1000)).unwrap_err();
     assert!(error.message().ends_with("and a program has at most 4096"), "{error}");
+}
+
+#[test]
+fn every_jump_leads_where_it_should() {
+    let is_jump = |instruction: &&Instruction| instruction.code == 0x05;
+    // Tests of two instructions each, and at the end perhaps one of three, so that the distance to the return
+    // is each number up to 260, and more. Only the first is true, and leads there.
+    for (count, tail) in (1..=140).flat_map(|count| [(count, ""), (count, " or ip")]) {
+        let tests: Vec<_> = (1..=count).rev().map(|length| format!("less {length}")).collect();
+        let filter = Filter::parse(Layer::Tun, &(tests.join(" or ") + tail)).unwrap();
+        for length in [count, count + 1] {
+            let packet = vec![0; length];
+            assert_eq!(filter.program().run(&packet) != 0, length == count, "{count}{tail}");
+            assert_eq!(filter.matches(&packet), length == count, "{count}{tail}");
+        }
+        let skipped = 2 * (count - 1) + if tail.is_empty() { 0 } else { 3 };
+        let jumps = filter.program().instructions().iter().filter(is_jump).count();
+        assert_eq!(jumps, usize::from(skipped > 255), "{count}{tail}");
+    }
+    // What is true without a test makes both ways of the tests before it lead to the same place.
+    let tests = vec!["less 1"; 140].join(" or ");
+    assert!(matches(Layer::Tun, &format!("{tests} or not arp or {tests}"), &[0; 2]));
+    // Runs of tests joined by `or`, and by `and`: a packet of n bytes is decided by the nth test, which keeps
+    // or drops it. So both returns are far from most of the tests.
+    let (mut expression, mut keeps) = (String::new(), vec![]);
+    for length in 0..640 {
+        let is_kept = length / 20 % 2 == 0;
+        if length % 20 == 0 && length > 0 {
+            expression.push('(');
+        }
+        expression +=
+            &if is_kept { format!("less {length} or ") } else { format!("greater {} and ", length + 1) };
+        keeps.push(is_kept);
+    }
+    let filter = Filter::parse(Layer::Tun, &(expression + "ip" + &")".repeat(31))).unwrap();
+    for (length, is_kept) in keeps.into_iter().enumerate() {
+        let packet = vec![0; length];
+        assert_eq!(filter.program().run(&packet) != 0, is_kept, "{length}");
+        assert_eq!(filter.matches(&packet), is_kept, "{length}");
+    }
+    let jumps = filter.program().instructions().iter().filter(is_jump).count();
+    assert_eq!(jumps, 8, "each leads the tests of 255 instructions to one of two returns");
 }
 
 #[test]
