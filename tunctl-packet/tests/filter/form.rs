@@ -90,6 +90,32 @@ fn a_place_is_shown_in_characters() {
     assert_eq!(error.mark(expression), "host ä or prt 80\n     ^");
     let error = Filter::parse(Layer::Tun, "tcp and ").unwrap_err();
     assert_eq!(error.mark("tcp and "), "tcp and \n        ^");
+    // A control character, and a line separator, which is none.
+    let expression = "\u{1b}\u{2028}tcp";
+    let error = Filter::parse(Layer::Tun, expression).unwrap_err();
+    assert_eq!(error.mark(expression), "  tcp\n^");
+}
+
+#[test]
+fn what_no_packet_can_match_is_refused() {
+    // `arp` is never true on a tun. What it is joined with may decide, or not.
+    for never in [
+        "arp",
+        "ip and arp",
+        "(ip and arp) or (tcp and arp)",
+        "not (ip or not arp)",
+        "not ((ip or not arp) and (tcp or not arp))",
+    ] {
+        let error = Filter::parse(Layer::Tun, never).expect_err(never);
+        assert_eq!((error.message(), error.range()), ("no packet of a tun matches", 0..never.len()));
+    }
+    let packet = udp("10.0.0.1:1", "10.0.0.2:2");
+    for always in ["not (ip and arp)", "tcp or not arp", "(ip or not arp) and (tcp or not arp)"] {
+        assert!(matches(Layer::Tun, always, &packet), "{always}");
+    }
+    for depends in ["(ip and arp) or udp", "(tcp or not arp) and udp", "not (ip and arp) and udp"] {
+        assert!(matches(Layer::Tun, depends, &packet), "{depends}");
+    }
 }
 
 #[test]
@@ -163,6 +189,7 @@ fn nesting_has_a_limit_and_a_row_of_negations_has_none() {
         let joined = (0..=times).map(|n| if n % 2 == 0 { "ip or " } else { "ip and " });
         joined.collect::<String>() + "ip"
     };
+    assert!(Filter::parse(Layer::Tun, &vec![nested(32); 2].join(" or ")).is_ok());
     assert!(both(&alternating(512), &udp("10.0.0.1:1", "10.0.0.2:2")));
     assert!(Filter::parse(Layer::Tun, &alternating(513)).unwrap_err().message().contains("alternate"));
     assert!(Filter::parse(Layer::Tun, &"ip ".repeat(5000)).unwrap_err().message().contains("too long"));
