@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod form;
+mod words;
 
 use common::{TAP_ARP, TCP_SYN, UDP_V6, fragments_v4, fragments_v6, hex};
 use tunctl_packet::{EtherType, Filter, Layer, ethernet_frame, ping_packet, udp_packet};
