@@ -269,6 +269,9 @@ impl<'a> Parser<'a> {
             (Some("ip"), _) => {
                 return Err(self.error(range, "the broadcast address depends on a netmask: use `dst host`"));
             }
+            (Some("ip6"), _) => {
+                return Err(self.error(range, "`ip6` has no broadcast: use `ip6 multicast`"));
+            }
             _ => return Err(self.error(range, "only `ether`, `ip` and `ip6` have groups")),
         }))
     }

@@ -55,6 +55,7 @@ fn an_error_says_where_and_what() {
         (Layer::Tun, "ether host 2:0:0:0:0:1", 11..22, "the packets of a tun have no Ethernet header"),
         (Layer::Tun, "ip or ether multicast", 6..21, "the packets of a tun have no Ethernet header"),
         (Layer::Tap, "ip broadcast", 0..12, "the broadcast address depends on a netmask: use `dst host`"),
+        (Layer::Tap, "ip6 broadcast", 0..13, "`ip6` has no broadcast: use `ip6 multicast`"),
         (Layer::Tap, "arp multicast", 0..13, "only `ether`, `ip` and `ip6` have groups"),
         (Layer::Tap, "vlan 4096", 5..9, "`4096` is no VLAN: a number up to 4095"),
         (Layer::Tap, "ip and vlan ten", 12..15, "`ten` is no VLAN: a number up to 4095"),
