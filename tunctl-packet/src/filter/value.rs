@@ -59,7 +59,8 @@ pub(super) fn ether_type(text: &str) -> Result<u16, Message> {
 /// A decimal or hexadecimal number. One that begins with a zero is octal elsewhere, so it is none here.
 pub(super) fn number(text: &str) -> Option<u32> {
     let digits = |text: &str, radix| {
-        let all_are = !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
+        // A sign, which `from_str_radix` takes, is no digit.
+        let all_are = text.chars().all(|c| c.is_digit(radix));
         if all_are { u32::from_str_radix(text, radix).ok() } else { None }
     };
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
