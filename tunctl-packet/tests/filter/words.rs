@@ -123,7 +123,9 @@ fn a_number_is_decimal_or_hexadecimal() {
         &["port 0", "port 0x35", "port 0X35", "port 0x0035", "dst portrange 0x30-53"],
         &["port 35"],
     );
-    for number in ["+53", "-53", "053", "00", "0x", "0x+35", "0x3g", "5 3", "65536", "4294967349", ""] {
+    for number in
+        ["+53", "-53", "053", "00", "0x", "0x+35", "0x3g", "5 3", "50-60", "65536", "4294967349", ""]
+    {
         assert!(Filter::parse(Layer::Tun, &format!("port {number}")).is_err(), "{number}");
     }
     check_refused(
