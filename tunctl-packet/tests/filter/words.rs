@@ -65,6 +65,35 @@ fn the_name_of_a_protocol_is_a_number_in_one_version_of_ip_or_in_both() {
 }
 
 #[test]
+fn tcp_udp_and_sctp_have_ports() {
+    for packet in headers(0) {
+        let (protocol_at, length) = if packet[0] == 0x45 { (9, 20) } else { (6, 40) };
+        let with_ports = |protocol| {
+            let mut packet = [&packet[..length], &[0, 53, 0x12, 0x34]].concat();
+            packet[protocol_at] = protocol;
+            packet
+        };
+        for (name, number) in [("sctp", 132), ("tcp", 6), ("udp", 17)] {
+            let others = ["sctp", "tcp", "udp"].into_iter().filter(|other| *other != name);
+            let others: Vec<_> = others.map(|other| format!("{other} port 53")).collect();
+            let others: Vec<_> = others.iter().map(String::as_str).collect();
+            check(&with_ports(number), &["port 53", &format!("{name} src port 53")], &others);
+        }
+        for number in [1, 5, 7, 16, 18, 131, 133] {
+            check(&with_ports(number), &[], &["port 53", "port 4660"]);
+        }
+    }
+}
+
+#[test]
+fn the_version_of_ip_is_in_four_bits() {
+    let [mut v4, mut v6] = headers(17);
+    (v4[0], v6[0]) = (0x4f, 0x6f);
+    check(&v4, &["ip"], &["ip6"]);
+    check(&v6, &["ip6"], &["ip"]);
+}
+
+#[test]
 fn the_name_of_a_type_is_a_number_of_ethernet() {
     for (name, number) in [("ip", 0x0800), ("arp", 0x0806), ("rarp", 0x8035), ("ip6", 0x86dd)] {
         let [frame, next] =
@@ -101,6 +130,8 @@ fn a_group_is_not_everybody() {
     let to = |address| ethernet_frame(MAC_1, address, EtherType(0x88cc), &[]);
     let (group, everybody) = (["ether multicast", "multicast"], ["ether broadcast", "broadcast"]);
     check_frame(&to([0x33, 0x33, 0, 0, 0, 1]), &group, &everybody);
+    check_frame(&to([1, 0, 0x5e, 0, 0, 1]), &group, &everybody);
+    check_frame(&to([2, 1, 1, 1, 1, 1]), &[], &group);
     check_frame(&to([0xff; 6]), &[group, everybody].concat(), &[]);
     check_frame(&to(MAC_2), &[], &[group, everybody].concat());
 
@@ -199,6 +230,12 @@ fn a_network_has_one_of_three_forms() {
         &["net 10", "net 10.1", "net 10.1.2", "net 10.1.2.3", "net 10.1/16", "net 10.0/15"],
         &["net 11", "net 10.2", "net 10.1.3", "net 10.1.2.4", "net 10.2/15", "net 10.0.0.0"],
     );
+    // The prefix is as long as the octets that are written.
+    for (last, network) in
+        [("10.255.255.255", "net 10"), ("10.1.255.255", "net 10.1"), ("10.1.2.255", "net 10.1.2")]
+    {
+        check(&udp(&format!("{last}:1"), "192.168.1.9:2"), &[network], &[]);
+    }
     check_refused(
         &["net 256", "net 10.", "net 010", "net 10.1.2.3.4", "net 10.1.2.3.4/8", "net x/8", "net /8"],
         "is no network: write it as `10.0.0.0/8` or `fd77::/16`",
