@@ -51,7 +51,8 @@ cargo xtask TASK
   msrv          compile the libraries with the oldest Rust that they promise to compile with
   release       make the packages, and compare the libraries' public items with docs/api [--renew]
   link          link the command for FreeBSD, NetBSD, OpenBSD and macOS [--target T]...
-  mutate        change the mock's model in every place: does a test notice? [--file GLOB]... [--since COMMIT] [--jobs N]
+  mutate        change the mock's model, the filters and classic BPF in every place: does a test notice?
+                [--file GLOB]... [--since COMMIT] [--jobs N]
   fuzz          look for bytes for which tunctl-packet or the helper does not hold [--seconds N] [--target NAME] [--keep]
   defences      take each defence out of the helper: does its attack succeed then? [--test NAME]
   helper        build the privileged helper as it is installed: one static file

@@ -27,6 +27,14 @@ impl Fates {
         Ok(Self { caught, endless, unviable, missed })
     }
 
+    /// Adds those of other files.
+    pub(super) fn append(&mut self, other: Self) {
+        self.caught.extend(other.caught);
+        self.endless.extend(other.endless);
+        self.unviable.extend(other.unviable);
+        self.missed.extend(other.missed);
+    }
+
     /// Those that survived and are not on the list.
     pub(super) fn doubtful(&self, reviewed: &[Reviewed]) -> Vec<&Mutant> {
         self.missed.iter().filter(|mutant| !is_on(reviewed, mutant)).collect()
@@ -59,7 +67,7 @@ fn is_on(reviewed: &[Reviewed], mutant: &Mutant) -> bool {
 /// Tells what became of them, and holds the survivors to the list.
 pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Outcome {
     if fates.all().next().is_none() {
-        return Err("no such file of the model, or nothing to change in it: no mutant was tried".into());
+        return Err("no such file, or nothing to change in it: no mutant was tried".into());
     }
     let unexpected = fates.doubtful(reviewed);
     // A run of some files says nothing of the others.
