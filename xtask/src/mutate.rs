@@ -16,7 +16,7 @@ use std::process::Command;
 
 use crate::tool::{self, Tool};
 use crate::{Outcome, root};
-use fates::Fates;
+use fates::{Extent, Fates};
 use mutant::Mutant;
 use reviewed::Reviewed;
 
@@ -79,7 +79,11 @@ const LIMIT: &str = "30";
 /// judges what survives.
 pub(crate) fn run(options: &[&str]) -> Outcome {
     let Options { files, since, jobs } = Options::parse(options)?;
-    let whole = files.is_empty() && since.is_none();
+    let extent = match (&files[..], since) {
+        (_, Some(_)) => Extent::Changes,
+        ([], None) => Extent::Whole,
+        _ => Extent::Files,
+    };
     let reviewed = reviewed::read()?;
     let folder = tool::folder("mutants");
     let tool = TOOL.provide()?;
@@ -90,7 +94,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
         let run = Run { tool: &tool, scope, files, diff: diff.as_deref() };
         fates.append(run.fates(&reviewed, jobs, &folder.join(scope.package))?);
     }
-    fates::conclude(&fates, &reviewed, whole)
+    fates::conclude(&fates, &reviewed, extent)
 }
 
 /// What all runs of cargo-mutants for a scope have in common.

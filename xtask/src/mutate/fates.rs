@@ -16,6 +16,17 @@ pub(super) struct Fates {
     missed: Vec<Mutant>,
 }
 
+/// Which mutants were tried.
+#[derive(Clone, Copy)]
+pub(super) enum Extent {
+    /// All.
+    Whole,
+    /// All of some files.
+    Files,
+    /// Those of changed lines.
+    Changes,
+}
+
 impl Fates {
     pub(super) fn read(folder: &Path) -> Outcome<Self> {
         let read = |file: &str| {
@@ -65,13 +76,17 @@ fn is_on(reviewed: &[Reviewed], mutant: &Mutant) -> bool {
 }
 
 /// Tells what became of them, and holds the survivors to the list.
-pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], whole: bool) -> Outcome {
+pub(super) fn conclude(fates: &Fates, reviewed: &[Reviewed], extent: Extent) -> Outcome {
     if fates.all().next().is_none() {
         return Err("no such file, or nothing to change in it: no mutant was tried".into());
     }
     let unexpected = fates.doubtful(reviewed);
-    // A run of some files says nothing of the others.
-    let was_run = |file: &str| whole || fates.all().any(|mutant| mutant.file() == file);
+    // A run of some files says nothing of the others, and one of some lines nothing of the rest of a file.
+    let was_run = |file: &str| match extent {
+        Extent::Whole => true,
+        Extent::Files => fates.all().any(|mutant| mutant.file() == file),
+        Extent::Changes => false,
+    };
     let survives = |entry: &Reviewed| fates.missed.iter().any(|mutant| mutant.name == entry.mutant);
     let stale: Vec<_> = reviewed.iter().filter(|entry| was_run(entry.file()) && !survives(entry)).collect();
 
@@ -117,12 +132,13 @@ mod tests {
     fn survivors_and_the_list_must_agree() {
         let list = reviewed::parse("a/x.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
         assert_eq!(list.len(), 1);
-        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &list, true).is_ok());
-        assert!(conclude(&fates(""), &list, false).is_err(), "stale");
-        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &[], false).is_err(), "missed");
+        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &list, Extent::Whole).is_ok());
+        assert!(conclude(&fates(""), &list, Extent::Files).is_err(), "stale");
+        assert!(conclude(&fates(""), &list, Extent::Changes).is_ok(), "not tried");
+        assert!(conclude(&fates("a/x.rs:9:9: replace + with -\n"), &[], Extent::Files).is_err(), "missed");
         let elsewhere = reviewed::parse("b.rs: replace + with -\n    It is the same.\n").unwrap_or_default();
-        assert!(conclude(&fates(""), &elsewhere, false).is_ok(), "its file was not run");
-        assert!(conclude(&fates(""), &elsewhere, true).is_err(), "its file is gone");
+        assert!(conclude(&fates(""), &elsewhere, Extent::Files).is_ok(), "its file was not run");
+        assert!(conclude(&fates(""), &elsewhere, Extent::Whole).is_err(), "its file is gone");
     }
 
     #[test]
@@ -137,6 +153,6 @@ mod tests {
 
     #[test]
     fn to_have_tried_nothing_is_no_success() {
-        assert!(conclude(&Fates::default(), &[], false).is_err());
+        assert!(conclude(&Fates::default(), &[], Extent::Files).is_err());
     }
 }
