@@ -74,7 +74,8 @@ impl HelperHarness {
 /// The helper that `cargo xtask helper` has built, beside the one that cargo builds for tests: that one has a
 /// loader and libraries, and makes calls of a debugger's, which the helper's own sandbox refuses. Or another
 /// one by this variable. If there is none, the case is skipped; one that is older than its sources fails it.
-fn built_helper(beside: &Path) -> PathBuf {
+#[must_use]
+pub fn built_helper(beside: &Path) -> PathBuf {
     if let Some(path) = std::env::var_os("TUNCTL_HELPER_UNDER_TEST") {
         return path.into();
     }

@@ -88,7 +88,7 @@ pub use case::{Case, name, on_both};
 pub use child::{CLOSED_NODE, DRIVERLESS_NODE, OPEN_NODE, mount_nodes};
 pub use elsewhere::OtherNamespace;
 pub use harness::{LinuxHarness, conformance_cases, poll_state};
-pub use helper::{HelperHarness, grant, helper_conformance_cases, install_helper};
+pub use helper::{HelperHarness, built_helper, grant, helper_conformance_cases, install_helper};
 pub use ip::{addresses, driver_report, exists, has_flag, ip, ip_json, link, links, others};
 pub use process::{Background, entry, finish};
 pub use skip::skip;
