@@ -15,7 +15,7 @@ use nix::unistd::{alarm, chdir, dup2_stderr, dup2_stdout};
 use tunctl_sys::linux::{inherited, process};
 use tunctl_sys::signal;
 
-/// The most seconds that the program runs.
+/// How long the program may take.
 const SECONDS: u32 = 10;
 
 /// The greatest number of a signal.
@@ -59,7 +59,7 @@ pub(crate) fn reset() -> io::Result<()> {
     Ok(())
 }
 
-/// From here on, the process ends after [`SECONDS`].
+/// From here on, the process ends after ten seconds.
 ///
 /// Two things last longer, and hold nothing that anybody else needs: to close an inherited file of a file
 /// system in user space, which the kernel does not interrupt; and a helper that root starts as the first
