@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::tidy::{self, KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
 use crate::tool::Build;
-use crate::{Outcome, differential, filters, helper, root};
+use crate::{Outcome, differential, filters, helper, oracle, root};
 
 /// What one stage did.
 #[derive(Default)]
@@ -59,6 +59,7 @@ pub(crate) fn run() -> Outcome {
             });
         }
         stage(&mut finished, "differential", compare_with_kernel);
+        stage(&mut finished, "oracle", cut_as_the_kernel_does);
         stage(&mut finished, "filters", compare_with_tcpdump);
     }
     conclude(&finished)
@@ -77,6 +78,19 @@ fn compare_with_kernel() -> Outcome<Report> {
     for seed in [SAME, &fresh] {
         println!("cargo xtask differential --cases {SEQUENCES} --seed {seed}");
         differential::run(Build::AsTests, &["--cases", SEQUENCES, "--seed", seed])?;
+    }
+    Ok(Report { passed: 2, ..Report::default() })
+}
+
+/// Random packets that the kernel cuts as well: some that are always the same, and other ones each time.
+fn cut_as_the_kernel_does() -> Outcome<Report> {
+    if let Some(why) = differential::obstacle() {
+        return skipped("oracle", why);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for seed in ["1", &now.as_secs().to_string()] {
+        println!("cargo xtask oracle --cases 50000 --seed {seed}");
+        oracle::run(Build::AsTests, &["--cases", "50000", "--seed", seed])?;
     }
     Ok(Report { passed: 2, ..Report::default() })
 }

@@ -152,7 +152,7 @@ impl Seen {
         let mut next = segments.iter();
         while let Some(merged) = batch.next() {
             let expected: Vec<_> = next.by_ref().take(merged.packets()).collect();
-            let bytes: Vec<u8> = merged.pieces().flatten().copied().collect();
+            let bytes = merged.pieces().collect::<Vec<_>>().concat();
             if merged.packets() == 1 {
                 if &bytes != expected[0] {
                     return Err("a packet that was not merged changed".into());

@@ -211,7 +211,7 @@ impl Drawing {
         self.has("segments shorter than headers", size < headers);
         self.has("one segment", count == 1);
         let last = 1 + random.below(size);
-        (size, random.bytes(size * (count - 1) + last))
+        (size, filled(random, size * (count - 1) + last))
     }
 
     /// Writes lengths, the sum of an IPv4 header, and that of the pseudo-header.
@@ -236,6 +236,14 @@ impl Drawing {
         let place = transport + if self.tcp { 16 } else { 6 };
         packet[place..place + 2].copy_from_slice(&pseudo.to_be_bytes());
     }
+}
+
+/// Random bytes, which repeat after a prime number, so that no two segments are alike.
+fn filled(random: &mut Random, length: usize) -> Vec<u8> {
+    const PERIOD: usize = 1021;
+    let mut bytes = random.bytes(PERIOD.min(length)).repeat(length.div_ceil(PERIOD));
+    bytes.truncate(length);
+    bytes
 }
 
 /// One or two extension headers, and the number of the first.
