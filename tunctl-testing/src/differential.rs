@@ -44,30 +44,15 @@ use std::process::ExitCode;
 
 use settings::{HELP, Settings};
 
+use crate::campaign;
+
 /// Runs what the command line asks for, or, in a process that was started as a worker, the worker's share of
 /// it.
 #[must_use]
 pub fn main() -> ExitCode {
-    let settings = match Settings::parse(std::env::args().skip(1)) {
-        Ok(Some(settings)) => settings,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("differential: {why}\n\n{HELP}");
-            return ExitCode::from(2);
-        }
+    let run = |settings: &Settings| match settings.worker {
+        Some(number) => worker::run(settings, number),
+        None => parent::run(settings),
     };
-    let outcome = match settings.worker {
-        Some(number) => worker::run(&settings, number),
-        None => parent::run(&settings),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("differential: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    campaign::main("differential", HELP, |words| Settings::parse(words), run)
 }

@@ -60,6 +60,7 @@
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a case fails")]
 
 pub mod caller;
+mod campaign;
 mod case;
 mod child;
 pub mod differential;

@@ -21,25 +21,10 @@ use std::process::ExitCode;
 
 use settings::{HELP, Settings};
 
+use crate::campaign;
+
 /// Runs what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    let settings = match Settings::parse(std::env::args().skip(1)) {
-        Ok(Some(settings)) => settings,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("oracle: {why}\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    };
-    match compare::run(&settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("oracle: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    campaign::main("oracle", HELP, |words| Settings::parse(words), compare::run)
 }
