@@ -63,7 +63,11 @@ fn report(run: &Run) -> Value {
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:#?}"));
     let is_allowed = printed["allowed"] == json!(true);
     assert_eq!(run.status.code(), Some(i32::from(!is_allowed)), "{run:#?}");
-    assert_eq!(run.stderr.contains("may not create interfaces here"), !is_allowed, "{run:#?}");
+    assert_eq!(
+        run.stderr.contains("may not create interfaces here through the helper"),
+        !is_allowed,
+        "{run:#?}"
+    );
     assert_eq!(printed["reasons"].as_array().unwrap().is_empty(), is_allowed, "{printed}");
     for reason in printed["reasons"].as_array().unwrap() {
         assert!(run.stderr.contains(reason.as_str().unwrap()), "{run:#?}");

@@ -61,7 +61,9 @@ impl Check {
         }
         let user = report.user.shown();
         let reasons = report.reasons.join("; ");
-        complain(&Escaped::new(&format!("{user} may not create interfaces here: {reasons}")));
+        complain(&Escaped::new(&format!(
+            "{user} may not create interfaces here through the helper: {reasons}"
+        )));
         Ok(ExitCode::FAILURE)
     }
 
