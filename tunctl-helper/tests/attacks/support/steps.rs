@@ -41,7 +41,16 @@ pub(crate) fn steps(request: &[u8]) -> Vec<Step> {
     let steps: Vec<_> =
         numbered.filter(|step| !["execve", "exit_group"].contains(&&*step.call.name)).collect();
     assert!(steps.len() > 20, "strace shows few steps: {steps:?}");
-    steps
+    without_repetitions(steps)
+}
+
+/// Without the signals between the first and the last that are reset one after the other: nothing else
+/// happens between them.
+fn without_repetitions(steps: Vec<Step>) -> Vec<Step> {
+    let is_signal = |index: usize| steps.get(index).is_some_and(|step| step.call.name == "rt_sigaction");
+    let is_between = |index: usize| index > 0 && (index - 1..=index + 1).all(is_signal);
+    let kept = (0..steps.len()).filter(|&index| !is_between(index));
+    kept.map(|index| steps[index].clone()).collect()
 }
 
 /// The steps of the helper's own code: those from its first look at the policy on.
