@@ -245,7 +245,8 @@ pub fn clear_environment() -> io::Result<()> {
 pub fn stop_timers() -> io::Result<()> {
     const NEVER: libc::timeval = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let never = libc::itimerval { it_interval: NEVER, it_value: NEVER };
-    for timer in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+    // ITIMER_REAL, ITIMER_VIRTUAL and ITIMER_PROF, from <linux/time.h>; libc lacks them on Android.
+    for timer in [0, 1, 2] {
         // SAFETY: the call reads one initialised `itimerval`, which lives until it returns. As the third
         // argument is null, it writes nothing.
         if unsafe { libc::setitimer(timer, &raw const never, ptr::null_mut()) } < 0 {
