@@ -2,11 +2,10 @@
 
 use std::{fs, io};
 
-use nix::sys::prctl::{get_no_new_privs, set_no_new_privs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use tunctl_sys::linux::process::{
     CAP_NET_ADMIN, CAP_SETPCAP, CapabilitySets, bounding_set, capabilities, clear_ambient_set,
-    drop_from_bounding_set, set_capabilities,
+    drop_from_bounding_set, forbid_new_privileges, has_no_new_privileges, set_capabilities,
 };
 
 use crate::protocol::{Refusal, Step};
@@ -18,7 +17,7 @@ pub(crate) fn missing() -> io::Result<Option<Refusal>> {
     if capabilities()?.permitted & NET_ADMIN != 0 {
         return Ok(None);
     }
-    let refusal = if get_no_new_privs()? {
+    let refusal = if has_no_new_privileges()? {
         Refusal::NoNewPrivileges
     } else if bounding_set()? & NET_ADMIN == 0 {
         Refusal::BoundingSet
@@ -54,8 +53,7 @@ pub(crate) fn give_up_others() -> io::Result<()> {
         }
     }
     set_effective(0)?;
-    set_no_new_privs()?;
-    Ok(())
+    forbid_new_privileges()
 }
 
 fn set_effective(effective: u64) -> io::Result<()> {

@@ -6,7 +6,6 @@ use std::os::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc::{EACCES, EPERM, SIGALRM, SIGKILL, SIGSTOP};
-use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::sys::socket::{SockType, UnixAddr, getsockname, getsockopt, sockopt};
@@ -52,7 +51,7 @@ pub(crate) fn reset() -> io::Result<()> {
         Err(error) if matches!(error.raw_os_error(), Some(EACCES | EPERM)) => {}
         outcome => outcome?,
     }
-    set_dumpable(false)?;
+    process::forbid_dumps()?;
     // The request may not have come yet.
     let flags = OFlag::from_bits_truncate(fcntl(io::stdin(), FcntlArg::F_GETFL)?);
     fcntl(io::stdin(), FcntlArg::F_SETFL(flags & !OFlag::O_NONBLOCK))?;

@@ -213,6 +213,46 @@ pub fn clear_ambient_set() -> io::Result<()> {
     }
 }
 
+/// Whether no program that the calling thread starts gains a right from its file.
+///
+/// # Errors
+///
+/// None that are known.
+#[doc(alias = "PR_GET_NO_NEW_PRIVS")]
+pub fn has_no_new_privileges() -> io::Result<bool> {
+    prctl(libc::PR_GET_NO_NEW_PRIVS, 0).map(|set| set != 0)
+}
+
+/// Has no program that the calling thread starts gain a right from its file. There is no way back.
+///
+/// # Errors
+///
+/// None that are known.
+#[doc(alias = "PR_SET_NO_NEW_PRIVS")]
+pub fn forbid_new_privileges() -> io::Result<()> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map(drop)
+}
+
+/// Keeps other processes of the user from tracing this one and from reading its memory, and the kernel from
+/// writing it to a file.
+///
+/// # Errors
+///
+/// None that are known.
+#[doc(alias = "PR_SET_DUMPABLE")]
+pub fn forbid_dumps() -> io::Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, 0).map(drop)
+}
+
+/// A request with one integer.
+fn prctl(request: c_int, argument: c_ulong) -> io::Result<c_int> {
+    // SAFETY: this is private, and the callers' requests take integers.
+    match unsafe { libc::prctl(request, argument, NONE, NONE, NONE) } {
+        answer if answer < 0 => Err(io::Error::last_os_error()),
+        answer => Ok(answer),
+    }
+}
+
 /// An argument of prctl(2) that must be zero. As the function is variadic, it must have the width of a long.
 const NONE: c_ulong = 0;
 
