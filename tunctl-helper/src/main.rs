@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 /// The status if nobody can be answered.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const UNANSWERED: u8 = 1;
 /// The status if nobody asks.
 const UNASKED: u8 = 2;
