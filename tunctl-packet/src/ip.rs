@@ -51,6 +51,24 @@ pub(crate) struct Fragment {
     pub(crate) identification: u32,
 }
 
+/// Where a packet ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// Where its header says.
+    Stated,
+    /// Where the bytes end.
+    OfBytes,
+}
+
+impl End {
+    fn of(self, stated: usize, bytes: &[u8]) -> usize {
+        match self {
+            End::Stated => stated,
+            End::OfBytes => bytes.len(),
+        }
+    }
+}
+
 impl Fragment {
     /// `None` for a whole datagram, which an IPv6 "atomic fragment" (RFC 6946) also is.
     fn new(offset: u16, more: bool, identification: u32) -> Option<Fragment> {
@@ -65,21 +83,35 @@ impl<'a> Ip<'a> {
     ///
     /// If there is no IP header: the version is neither 4 nor 6, or the fixed part of the header is cut off.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        Ip::parse_up_to(bytes, End::Stated)
+    }
+
+    /// Decodes a packet that ends where the bytes do, whatever length its header states: that of a packet
+    /// which stands for several is replaced in each of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_whole(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        Ip::parse_up_to(bytes, End::OfBytes)
+    }
+
+    fn parse_up_to(bytes: &'a [u8], end: End) -> Result<Ip<'a>, ParseError> {
         match bytes.first() {
             None => Err(truncated(V4_LENGTH, 0)),
-            Some(first) if first >> 4 == 4 => Ip::parse_v4(bytes),
-            Some(first) if first >> 4 == 6 => Ip::parse_v6(bytes),
+            Some(first) if first >> 4 == 4 => Ip::parse_v4(bytes, end),
+            Some(first) if first >> 4 == 6 => Ip::parse_v6(bytes, end),
             Some(&first_byte) => Err(ParseError::NotIp { first_byte }),
         }
     }
 
-    fn parse_v4(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+    fn parse_v4(bytes: &'a [u8], end: End) -> Result<Ip<'a>, ParseError> {
         let Some(fixed) = bytes.first_chunk::<V4_LENGTH>() else {
             return Err(truncated(V4_LENGTH, bytes.len()));
         };
         let &[first, _, l0, l1, i0, i1, f0, f1, _, number, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = fixed;
         let header = usize::from(first & 0x0f) * 4;
-        let stated = usize::from(u16::from_be_bytes([l0, l1]));
+        let stated = end.of(usize::from(u16::from_be_bytes([l0, l1])), bytes);
         let identification = u32::from(u16::from_be_bytes([i0, i1]));
         let flags_and_offset = u16::from_be_bytes([f0, f1]);
         let (more, offset) = (flags_and_offset & 0x2000 != 0, (flags_and_offset & 0x1fff) << 3);
@@ -119,7 +151,7 @@ impl<'a> Ip<'a> {
         }
     }
 
-    fn parse_v6(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+    fn parse_v6(bytes: &'a [u8], end: End) -> Result<Ip<'a>, ParseError> {
         let Some((&[_, _, _, _, l0, l1, number, _], [source, destination], rest)) = split_v6(bytes) else {
             return Err(truncated(V6_LENGTH, bytes.len()));
         };
@@ -136,11 +168,12 @@ impl<'a> Ip<'a> {
             complete: true,
             fault: None,
         };
-        if payload == 0 && !rest.is_empty() {
+        let stated = end.of(V6_LENGTH + payload, bytes);
+        if stated == V6_LENGTH && !rest.is_empty() {
             // A jumbogram (RFC 2675), or a packet whose length field the hardware was to fill in.
-            ip.fault = Some(ParseError::Length { header: "IPv6 packet", stated: V6_LENGTH });
+            ip.fault = Some(ParseError::Length { header: "IPv6 packet", stated });
         } else {
-            ip.bound(bytes, V6_LENGTH + payload, "IPv6 packet");
+            ip.bound(bytes, stated, "IPv6 packet");
         }
         ip.walk_extensions(&[
             ip_number::IPV6_HOP_BY_HOP,

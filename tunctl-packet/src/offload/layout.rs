@@ -6,7 +6,7 @@ use etherparse::ip_number;
 
 use super::SplitError;
 use crate::header::{GsoType, VnetHeader};
-use crate::ip::{TCP_LENGTH, TRANSPORT_LENGTH};
+use crate::ip::{Ip, TCP_LENGTH, TRANSPORT_LENGTH};
 use crate::{Layer, Packet, Protocol};
 
 /// The offset of the checksum in TCP's header, and in UDP's.
@@ -64,18 +64,22 @@ impl Layout {
     /// header states is a hint, and may be that of the part which was contiguous in memory.
     pub(super) fn of(header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<Self, SplitError> {
         let view = Packet::parse(layer, packet)?;
-        let (gso_type, protocol) = (header.gso_type(), view.protocol());
-        let other = SplitError::Protocol { gso_type, protocol };
-        let ip = view.ip().ok_or(other)?;
+        let gso_type = header.gso_type();
+        if view.ip().is_none() {
+            return Err(SplitError::Protocol { gso_type, protocol: view.protocol() });
+        }
         if view.is_in_tunnel() {
             return Err(SplitError::Tunnel);
         }
+        let network = view.network_offset();
+        let ip = Ip::parse_whole(packet.get(network..).unwrap_or_default())?;
+        let protocol = Protocol::of_ip(ip.number.0, ip.source.is_ipv4());
+        let other = SplitError::Protocol { gso_type, protocol };
         let kind = match (gso_type, protocol) {
             (GsoType::TcpV4 | GsoType::TcpV6, Protocol::Tcp) => Transport::Tcp,
             (GsoType::UdpL4, Protocol::Udp) => Transport::Udp,
             _ => return Err(other),
         };
-        let network = view.network_offset();
         if ip.fragment.is_some() {
             return Err(SplitError::Fragment);
         }

@@ -73,6 +73,18 @@ fn the_stated_length_of_headers_is_a_hint() {
 }
 
 #[test]
+fn the_stated_length_of_the_packet_is_not_read() {
+    for large in kinds() {
+        for stated in [0_u16, 1, 15, 19, 20, 39, 1000, u16::MAX] {
+            let mut packet = large.packet();
+            let at = if large.v6 { 4 } else { 2 };
+            packet[at..at + 2].copy_from_slice(&stated.to_be_bytes());
+            assert!(cut(&large.header(), Layer::Tun, &packet) == Ok(large.segments()), "{stated}");
+        }
+    }
+}
+
+#[test]
 fn a_checksum_elsewhere_than_the_transports_is_refused() {
     for large in kinds() {
         let (start, offset) = large.header().needs_checksum().unwrap();

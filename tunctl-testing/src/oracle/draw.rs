@@ -37,7 +37,7 @@ impl Large {
 }
 
 /// What at least one packet in a hundred of those that are cut has.
-pub(crate) const PROPERTIES: [&str; 19] = [
+pub(crate) const PROPERTIES: [&str; 20] = [
     "tun",
     "tap",
     "VLAN",
@@ -57,6 +57,7 @@ pub(crate) const PROPERTIES: [&str; 19] = [
     "segments shorter than headers",
     "one segment",
     "another header length",
+    "another stated length",
 ];
 
 /// What at least one packet in a hundred of those that are refused has.
@@ -103,6 +104,13 @@ impl Drawing {
         let mut packet = [link.clone(), network, transport.clone(), payload].concat();
         let start = link.len() + fixed - transport.len();
         self.finish(&mut packet, link.len(), start);
+        if self.has("another stated length", random.one_of(1, 16)) {
+            // Each segment has its own: that of the packet is not read.
+            let at = link.len() + if self.v6 { 4 } else { 2 };
+            let bound = if random.one_of(1, 2) { 120 } else { 65_536 };
+            let stated = u16::try_from(random.below(bound)).unwrap_or_default();
+            packet[at..at + 2].copy_from_slice(&stated.to_be_bytes());
+        }
         let (v6, tcp) = (self.v6, self.tcp);
         self.has("IPv6", v6);
         self.has("IPv4", !v6);
