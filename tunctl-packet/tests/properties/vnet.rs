@@ -75,8 +75,8 @@ fn assert_completes(header: &VnetHeader, packet: &[u8]) {
             assert_eq!((&completed[..at], &completed[at + 2..]), (&packet[..at], &packet[at + 2..]));
             // Without what stood in its place, all that it covers adds up to nothing.
             let stood = u16::from_be_bytes([packet[at], packet[at + 1]]);
-            assert_eq!(checksum(&completed[start..]) % 0xffff, stood % 0xffff);
-            assert!(offset != 6 || completed[at..at + 2] != [0, 0]);
+            assert!(offset % 2 == 1 || checksum(&completed[start..]) % 0xffff == stood % 0xffff);
+            assert_ne!(completed[at..at + 2], [0, 0]);
         }
         Err(why) => {
             assert_eq!(completed, packet);
@@ -84,7 +84,6 @@ fn assert_completes(header: &VnetHeader, packet: &[u8]) {
                 ChecksumError::OutOfPacket { length, .. } => {
                     assert!(length == packet.len() && at + 2 > length);
                 }
-                ChecksumError::OddOffset { .. } => assert!(offset % 2 == 1 && at + 2 <= packet.len()),
                 other => panic!("{other}"),
             }
         }
@@ -102,7 +101,7 @@ fn assert_checks(header: &VnetHeader, layer: Layer, packet: &[u8]) {
     assert!(!header.is_tunneled_v4() && !header.is_tunneled_v6());
     let completed = header.complete_checksum(&mut packet.to_vec());
     match header.gso_type() {
-        GsoType::None => assert!(!matches!(completed, Err(ChecksumError::OutOfPacket { .. }))),
+        GsoType::None => assert!(completed.is_ok()),
         kind => {
             assert_eq!((completed, header.check(layer, &packet[..1]).is_err()), (Ok(true), true));
             assert!(header.segment_size() > 0 && !matches!(kind, GsoType::Other(_)));

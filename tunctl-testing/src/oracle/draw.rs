@@ -2,6 +2,7 @@
 
 use tunctl_packet::Layer;
 use tunctl_packet::header::{GsoType, VnetFormat, VnetHeader};
+use tunctl_packet::offload::{Segments, sum};
 
 use crate::differential::random::Random;
 
@@ -31,13 +32,15 @@ impl Large {
         match rest {
             [8, 0, first, ..] => first >> 4 != 4,
             [0x86, 0xdd, first, ..] => first >> 4 != 6,
+            // A packet socket goes by the type of segmentation then (`virtio_net_hdr_set_proto`).
+            [0, 0, ..] => true,
             _ => false,
         }
     }
 }
 
 /// What at least one packet in a hundred of those that are cut has.
-pub(crate) const PROPERTIES: [&str; 20] = [
+pub(crate) const PROPERTIES: [&str; 21] = [
     "tun",
     "tap",
     "VLAN",
@@ -58,6 +61,7 @@ pub(crate) const PROPERTIES: [&str; 20] = [
     "one segment",
     "another header length",
     "another stated length",
+    "zero checksum",
 ];
 
 /// What at least one packet in a hundred of those that are refused has.
@@ -66,6 +70,9 @@ pub(crate) const FAULTS: [&str; 4] = ["random header", "another field", "bytes c
 /// The packet of a case.
 pub(crate) fn draw(random: &mut Random) -> Large {
     let mut large = Drawing::new(random).large(random);
+    if random.one_of(1, 32) {
+        sum_up_to_zero(&mut large);
+    }
     if random.one_of(1, 5) {
         spoil(&mut large, random);
         // A packet socket refuses more, of whatever packet (`packet_snd`, Linux 6.18).
@@ -280,6 +287,23 @@ fn folded(bytes: &[u8]) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     u16::try_from(sum).unwrap_or(0)
+}
+
+/// Changes the payload so that the first segment's checksum is zero.
+fn sum_up_to_zero(large: &mut Large) {
+    let Some((start, offset)) = large.header.needs_checksum() else { return };
+    let (start, place) = (usize::from(start), usize::from(start + offset));
+    let mut packet = large.packet.clone();
+    let first = Segments::new(&large.header, large.layer, &mut packet, sum).ok();
+    let Some(first) = first.and_then(|mut segments| segments.next().map(<[u8]>::to_vec)) else { return };
+    // Both transports have headers of an even length.
+    let payload = start + if large.has("TCP") { usize::from(first[start + 12] >> 4) * 4 } else { 8 };
+    if first.len() < payload + 2 {
+        return;
+    }
+    let word = folded(&[&first[payload..payload + 2], &first[place..place + 2]].concat());
+    large.packet[payload..payload + 2].copy_from_slice(&word.to_be_bytes());
+    large.properties.push("zero checksum");
 }
 
 /// Makes something wrong.

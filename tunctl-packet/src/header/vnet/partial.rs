@@ -4,9 +4,11 @@ use super::VnetHeader;
 use crate::checksum;
 use crate::header::Truncated;
 
-/// The offset of the checksum in the header of UDP and UDP-Lite. In only these, a checksum of zero means that
-/// there is none.
+/// The offset of the checksum in the header of UDP and UDP-Lite.
 pub(super) const UDP_OFFSET: u16 = 6;
+
+/// The other form of zero (`CSUM_MANGLED_0`), which the kernel writes for every transport.
+const NOT_ZERO: [u8; 2] = [0xff, 0xff];
 
 /// The reason why a checksum could not be completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -25,20 +27,15 @@ pub enum ChecksumError {
         /// The packet's length, in bytes.
         length: usize,
     },
-    /// The checksum would cross two of the words that it sums, so it could never be right.
-    #[error("the checksum belongs {offset} bytes behind its start, which is an odd number")]
-    OddOffset {
-        /// The offset of the checksum behind its start.
-        offset: u16,
-    },
 }
 
 impl VnetHeader {
     /// Computes the checksum that the packet lacks, and stores it; returns whether the packet lacked one.
     ///
     /// `packet` is the packet behind the header. It must be whole, because the checksum covers all bytes up
-    /// to its end. Ethernet's padding is zero and does not change the sum. A UDP checksum of zero is stored
-    /// as 0xffff, because zero means that there is none (RFC 768).
+    /// to its end. Ethernet's padding is zero and does not change the sum. A checksum of zero is stored as
+    /// 0xffff, which is the same number: in UDP, zero means that there is none (RFC 768). As the kernel does
+    /// it, the place is not judged: at an odd offset, a checksum covers itself and is right for nobody.
     ///
     /// The header stays unchanged. [`without_checksum`](Self::without_checksum) is the header of the
     /// completed packet.
@@ -73,10 +70,7 @@ impl VnetHeader {
         let sum = checksum::of(covered);
         let place = covered.get_mut(usize::from(offset)..).and_then(<[u8]>::first_chunk_mut);
         let place: &mut [u8; 2] = place.ok_or(out)?;
-        if offset % 2 != 0 {
-            return Err(ChecksumError::OddOffset { offset });
-        }
-        *place = if offset == UDP_OFFSET && sum == [0, 0] { [0xff, 0xff] } else { sum };
+        *place = if sum == [0, 0] { NOT_ZERO } else { sum };
         Ok(true)
     }
 }
