@@ -8,4 +8,4 @@ mod split;
 
 pub use checksum::{Sum, checksum, sum};
 pub use coalesce::{Batch, Coalescer, Merged};
-pub use split::{Segments, SplitError};
+pub use split::{Cut, Segments, SplitError};

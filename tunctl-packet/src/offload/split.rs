@@ -113,6 +113,14 @@ pub enum SplitError {
 #[derive(Debug)]
 pub struct Segments<'a> {
     packet: &'a mut [u8],
+    cut: Cut,
+}
+
+/// As [`Segments`], for a packet that stays where it is: each call is given the same bytes again.
+///
+/// It borrows nothing, so that it can stand beside the buffer that the packet is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
     layout: Option<Layout>,
     sum: Sum,
     /// The payload of each segment but the last, in bytes.
@@ -149,8 +157,31 @@ impl<'a> Segments<'a> {
         packet: &'a mut [u8],
         sum: Sum,
     ) -> Result<Self, SplitError> {
-        let whole =
-            |packet| Self { packet, layout: None, sum, size: 0, count: 1, next: 0, first: First::default() };
+        let cut = Cut::new(header, layer, packet, sum)?;
+        Ok(Self { packet, cut })
+    }
+
+    /// How many segments are left.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.cut.left()
+    }
+
+    /// The next segment: a whole packet. It is there until the next one is asked for.
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Option<&[u8]> {
+        self.cut.next(self.packet)
+    }
+}
+
+impl Cut {
+    /// Begins to cut a packet, as [`Segments::new`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`SplitError`], by cause; the packet is as it was.
+    pub fn new(header: &VnetHeader, layer: Layer, packet: &mut [u8], sum: Sum) -> Result<Self, SplitError> {
+        let whole = Self { layout: None, sum, size: 0, count: 1, next: 0, first: First::default() };
         let gso_type = header.gso_type();
         match gso_type {
             _ if header.is_tunneled() => return Err(SplitError::Tunnel),
@@ -160,7 +191,7 @@ impl<'a> Segments<'a> {
             GsoType::UdpL4 => {}
             GsoType::None => {
                 header.complete_checksum(packet)?;
-                return Ok(whole(packet));
+                return Ok(whole);
             }
         }
         let size = header.segment_size();
@@ -179,18 +210,18 @@ impl<'a> Segments<'a> {
             // Linux 6.18): the header of TCP counts without its options.
             Some((start, _)) if packet.len() <= usize::from(start) + kind.least() + size => {
                 header.complete_checksum(packet)?;
-                return Ok(whole(packet));
+                return Ok(whole);
             }
             _ => {}
         }
         let layout = Layout::of(header, layer, packet)?;
         if packet.len() <= layout.transport + kind.least() + size && header.needs_checksum().is_none() {
-            return Ok(whole(packet));
+            return Ok(whole);
         }
         layout.check(header, packet.len(), size)?;
         let first = First::of(header, &layout, packet);
         let length = packet.len() - layout.payload;
-        Ok(Self { count: length.div_ceil(size), size, layout: Some(layout), first, ..whole(packet) })
+        Ok(Self { count: length.div_ceil(size), size, layout: Some(layout), first, ..whole })
     }
 
     /// How many segments are left.
@@ -199,26 +230,25 @@ impl<'a> Segments<'a> {
         self.count - self.next
     }
 
-    /// The next segment: a whole packet. It is there until the next one is asked for.
-    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
-    pub fn next(&mut self) -> Option<&[u8]> {
+    /// The next segment of the packet that this was made of, which is there until the next one is asked for.
+    pub fn next<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
         if self.next == self.count {
             return None;
         }
         let index = self.next;
         self.next += 1;
         let Some(layout) = self.layout else {
-            return Some(self.packet);
+            return Some(packet);
         };
         let start = index * self.size;
         if let Some(before) = start.checked_sub(self.size) {
             // The headers of the segment before are the model. Where segments are shorter than headers, the
             // two overlap.
-            self.packet.copy_within(before..before + layout.payload, start);
+            packet.copy_within(before..before + layout.payload, start);
         }
         let is_last = self.next == self.count;
-        let end = if is_last { self.packet.len() } else { start + layout.payload + self.size };
-        let segment = self.packet.get_mut(start..end)?;
+        let end = if is_last { packet.len() } else { start + layout.payload + self.size };
+        let segment = packet.get_mut(start..end)?;
         self.first.complete(&layout, segment, Place { index, is_last, offset: start }, self.sum);
         Some(segment)
     }
