@@ -1,15 +1,18 @@
 //! The device: one open descriptor, attached to one queue of an interface.
 
+mod waiting;
+
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tunctl_packet::header::HeaderKind;
+use self::waiting::{patient, waiting};
+use tunctl_packet::header::{HeaderKind, VnetFormat};
 
 use crate::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
-    Layer, Operation, Result, Uid, WaitOutcome,
+    Layer, Offloads, Operation, Result, Uid, WaitOutcome,
 };
 
 /// What to wait for.
@@ -205,6 +208,63 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         Err(Error::new(Operation::SetGroup, Cause::Unsupported))
     }
 
+    /// Which packets that are not finished the system hands over now, each behind a virtio-net header. Another
+    /// program may have changed them on the interface, as by `ethtool -K`.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`; `UnknownInterface` of an adopted device.
+    ///
+    /// # Platform
+    ///
+    /// Linux. The packets of the other systems are always finished.
+    #[doc(alias = "ETHTOOL_GFEATURES")]
+    fn offloads(&self) -> Result<Offloads> {
+        Ok(Offloads::NONE)
+    }
+
+    /// Sets which packets that are not finished the program takes, for all queues of the interface. The
+    /// system finishes all others before it hands them over.
+    ///
+    /// [`CreateOptions::offloads`](crate::CreateOptions::offloads) sets them for a new device. They belong to
+    /// the interface: all its queues share them, and on a persistent one they outlive the device, until
+    /// [`open`](crate::TunBackend::open) sets them anew where it attaches the first queue.
+    ///
+    /// # Errors
+    ///
+    /// `NoVnetHeader`: the device has no virtio-net header, which says what is left to do. `InvalidValue`:
+    /// the system does not know one of them. `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. The other systems cannot.
+    #[doc(alias = "TUNSETOFFLOAD")]
+    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
+        let _ = offloads;
+        Err(Error::new(Operation::SetOffloads, Cause::Unsupported))
+    }
+
+    /// Sets length and byte order of the virtio-net header, for all queues of the interface. Afterwards
+    /// [`header_kind`](Self::header_kind) of this device says so. Other devices of the interface do not know:
+    /// set the same for each, before packets come.
+    ///
+    /// # Errors
+    ///
+    /// `NoVnetHeader`: the device has no virtio-net header. `InvalidValue`: the system does not know the byte
+    /// order, which is the case for that of a foreign machine in most kernels; or offloads of UDP tunnels are
+    /// in force, which need 24 bytes. `Gone`; `Unsupported`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. The other systems cannot.
+    #[doc(alias = "TUNSETVNETHDRSZ")]
+    #[doc(alias = "TUNSETVNETLE")]
+    #[doc(alias = "TUNSETVNETBE")]
+    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
+        let _ = format;
+        Err(Error::new(Operation::SetVnetFormat, Cause::Unsupported))
+    }
+
     /// Destroys the interface, persistent or not: after success it is gone.
     ///
     /// # Errors
@@ -349,50 +409,5 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     /// Those of [`Interface::down`].
     fn down(&self) -> Result<()> {
         self.interface().down()
-    }
-}
-
-/// Tries first and waits only when there is nothing: a packet that is there costs no `poll`.
-#[inline]
-fn waiting<D: TunDevice>(
-    device: &D,
-    readiness: Readiness,
-    mut attempt: impl FnMut() -> Result<usize>,
-) -> Result<usize> {
-    loop {
-        match attempt() {
-            Err(error) if error.is_would_block() => device.wait(readiness, None)?,
-            outcome => return outcome,
-        };
-    }
-}
-
-/// Tries to receive until there is a packet, the time has passed or the interrupter is used.
-fn patient<D: TunDevice>(
-    device: &D,
-    timeout: Option<Duration>,
-    interrupter: Option<&Interrupter>,
-    mut attempt: impl FnMut() -> Result<usize>,
-) -> Result<usize> {
-    let ended = |cause| Err(Error::new(Operation::Receive, cause));
-    let mut deadline = None;
-    loop {
-        if interrupter.is_some_and(Interrupter::is_interrupted) {
-            return ended(Cause::Interrupted);
-        }
-        match attempt() {
-            Err(error) if error.is_would_block() => {}
-            outcome => return outcome,
-        }
-        // Another reader may take the packet that ended the wait, so the next wait takes only the time that
-        // is left. A deadline past `Instant`'s range means no deadline.
-        let now = timeout.map(|_| Instant::now());
-        let until = *deadline.get_or_insert_with(|| now?.checked_add(timeout?));
-        let left = until.and_then(|until| Some(until.saturating_duration_since(now?)));
-        match device.wait_until(Readiness::Readable, left, interrupter)? {
-            WaitOutcome::Ready => {}
-            WaitOutcome::TimedOut => return ended(Cause::TimedOut),
-            WaitOutcome::Interrupted => return ended(Cause::Interrupted),
-        }
     }
 }

@@ -80,7 +80,7 @@ pub use mac_filter::{InvalidMacFilter, MacFilter};
 pub use mtu::{InvalidMtu, Mtu};
 pub use name::{InterfaceName, InvalidName, NamePattern};
 pub use namespaces::Namespaces;
-pub use offload::{Offload, Offloads};
+pub use offload::Offloads;
 pub use operation::Operation;
 pub use options::CreateOptions;
 pub use queues::Queues;

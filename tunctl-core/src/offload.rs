@@ -4,9 +4,7 @@
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 
-use tunctl_packet::header::{VnetFormat, VnetLength};
-
-use crate::{Result, TunDevice};
+use tunctl_packet::header::VnetLength;
 
 /// What a program takes over of the work on a packet: its checksum, and its division into segments.
 ///
@@ -177,53 +175,6 @@ impl fmt::Debug for Offloads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Offloads({self})")
     }
-}
-
-/// A device that may hand over packets which are not finished, each behind a virtio-net header.
-///
-/// [`CreateOptions`](crate::CreateOptions) says both for a new device: the format of the header, and the
-/// offloads. These methods are for a device whose options another program chose, as that of a
-/// [descriptor](crate::Adopt) that a virtual machine monitor gets, and for changes on the way.
-///
-/// Both belong to the interface: all its queues share them, and they outlive the device on a persistent one.
-/// [`open`](crate::TunBackend::open) sets them anew where it attaches the first queue.
-///
-/// # Platform
-///
-/// Linux, and models of it.
-pub trait Offload: TunDevice {
-    /// Sets which packets that are not finished the program takes, for all queues of the interface. The
-    /// system finishes all others before it hands them over.
-    ///
-    /// # Errors
-    ///
-    /// `NoVnetHeader`: the device has no virtio-net header, which says what is left to do. `InvalidValue`:
-    /// the system does not know one of them. `Gone`.
-    #[doc(alias = "TUNSETOFFLOAD")]
-    fn set_offloads(&self, offloads: Offloads) -> Result<()>;
-
-    /// Which packets that are not finished the system hands over now. Another program may have changed them
-    /// on the interface, as by `ethtool -K`.
-    ///
-    /// # Errors
-    ///
-    /// `Gone`; `UnknownInterface` of an adopted device.
-    #[doc(alias = "ETHTOOL_GFEATURES")]
-    fn offloads(&self) -> Result<Offloads>;
-
-    /// Sets length and byte order of the virtio-net header, for all queues of the interface. Afterwards
-    /// [`header_kind`](TunDevice::header_kind) of this device says so. Other devices of the interface do not
-    /// know: set the same for each, before packets come.
-    ///
-    /// # Errors
-    ///
-    /// `NoVnetHeader`: the device has no virtio-net header. `InvalidValue`: the system does not know the byte
-    /// order, which is the case for that of a foreign machine in most kernels; or offloads of UDP tunnels are
-    /// in force, which need 24 bytes. `Gone`.
-    #[doc(alias = "TUNSETVNETHDRSZ")]
-    #[doc(alias = "TUNSETVNETLE")]
-    #[doc(alias = "TUNSETVNETBE")]
-    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()>;
 }
 
 #[cfg(test)]

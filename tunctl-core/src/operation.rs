@@ -72,9 +72,9 @@ operations! {
     SetFilterProgram = "set filter program of",
     /// Having an eBPF program choose the queue of a packet, on backends that can.
     SetSteeringProgram = "set steering program of",
-    /// [`Offload::set_offloads`](crate::Offload::set_offloads).
+    /// [`TunDevice::set_offloads`](crate::TunDevice::set_offloads).
     SetOffloads = "set offloads of",
-    /// [`Offload::set_vnet_format`](crate::Offload::set_vnet_format).
+    /// [`TunDevice::set_vnet_format`](crate::TunDevice::set_vnet_format).
     SetVnetFormat = "set virtio-net header of",
     /// [`TunDevice::recv`](crate::TunDevice::recv) and its other forms.
     Receive = "receive from",

@@ -155,7 +155,8 @@ impl CreateOptions {
         self.vnet_header(true)
     }
 
-    /// Which packets that are not finished the program takes; see [`Offload`](crate::Offload). None by
+    /// Which packets that are not finished the program takes; see
+    /// [`TunDevice::set_offloads`](crate::TunDevice::set_offloads). None by
     /// default. It needs a virtio-net header, which says what is left to do: without one it is
     /// `InvalidOptions`.
     ///

@@ -10,9 +10,9 @@ use nix::errno::Errno;
 use nix::sys::uio::{readv, writev};
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceInfo, InterfaceName, Interrupter,
-    Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
+    Offloads, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
-use tunctl_packet::header::HeaderKind;
+use tunctl_packet::header::{HeaderKind, VnetFormat};
 use tunctl_sys::linux::tun::{self, TunFile};
 
 use crate::attach::attached_name;
@@ -353,6 +353,18 @@ impl TunDevice for LinuxDevice {
 
     fn set_group(&self, group: Gid) -> Result<()> {
         self.configured(Operation::SetGroup, tun::set_group(&*self.fd, group.get()))
+    }
+
+    fn offloads(&self) -> Result<Offloads> {
+        self.offloads_of(Operation::Inspect)
+    }
+
+    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
+        self.choose_offloads(offloads)
+    }
+
+    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
+        self.choose_vnet_format(format)
     }
 
     fn try_clone(&self) -> Result<Self> {

@@ -3,9 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
-use tunctl_core::{
-    Cause, CreateOptions, InterfaceName, Offload, Offloads, Operation, Reason, Result, TunDevice,
-};
+use tunctl_core::{Cause, CreateOptions, InterfaceName, Offloads, Operation, Reason, Result, TunDevice};
 use tunctl_packet::header::{Endian, HeaderKind, VnetFormat, VnetLength};
 use tunctl_sys::linux::ethtool::ActiveFeatures;
 use tunctl_sys::linux::tun::{self, TunFile, VnetOrder};
@@ -123,7 +121,7 @@ impl LinuxDevice {
         }
     }
 
-    fn offloads_of(&self, operation: Operation) -> Result<Offloads> {
+    pub(crate) fn offloads_of(&self, operation: Operation) -> Result<Offloads> {
         // In another namespace, an interface of the same name may be a stranger.
         self.interface().report(operation)?;
         active(self.file(), self.interface().netlink())
@@ -148,8 +146,9 @@ impl LinuxDevice {
     }
 }
 
-impl Offload for LinuxDevice {
-    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
+/// The device's own methods of these names, for [`TunDevice`].
+impl LinuxDevice {
+    pub(crate) fn choose_offloads(&self, offloads: Offloads) -> Result<()> {
         const OPERATION: Operation = Operation::SetOffloads;
         if !offloads.fit(self.vnet_format(OPERATION)?.length) {
             return Err(self.without_room(OPERATION));
@@ -158,11 +157,7 @@ impl Offload for LinuxDevice {
             .map_err(|error| self.refused(OPERATION, &error, |errno| offloads_refused(errno, offloads)))
     }
 
-    fn offloads(&self) -> Result<Offloads> {
-        self.offloads_of(Operation::Inspect)
-    }
-
-    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
+    pub(crate) fn choose_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
         const OPERATION: Operation = Operation::SetVnetFormat;
         self.vnet_format(OPERATION)?;
         // Where they cannot be learnt, whoever set them has to know.

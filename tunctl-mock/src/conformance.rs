@@ -7,7 +7,7 @@ use std::time::Duration;
 use tunctl_conformance::{DeviceOf, Harness, Observation, PollState, Profile};
 use tunctl_core::{
     Adopt, AdoptError, CreateFlags, Error, EventWatcher, Events, Filters, InterfaceAddress, InterfaceIndex,
-    InterfaceInfo, InterfaceName, Layer, MacFilter, Namespaces, Offload, Offloads, Operation, Queues, State,
+    InterfaceInfo, InterfaceName, Layer, MacFilter, Namespaces, Offloads, Operation, Queues, State,
     Statistics, TunBackend, TunDevice,
 };
 use tunctl_packet::bpf::Program;

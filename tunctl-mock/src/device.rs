@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use tunctl_core::{
     Cause, CreateFlags, DestroyError, Error, Filters, Gid, Holder, InterfaceName, Interrupter, MacFilter,
-    Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
+    Offloads, Operation, Queues, Readiness, Reason, Result, TunDevice, Uid, WaitOutcome,
 };
 
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::HeaderKind;
+use tunctl_packet::header::{HeaderKind, VnetFormat};
 
 use crate::Errno;
 use crate::interface::MockInterface;
@@ -378,6 +378,18 @@ impl TunDevice for MockDevice {
 
     fn set_group(&self, group: Gid) -> Result<()> {
         self.apply(Operation::SetGroup, |kernel, file| kernel.set_group(file, group))
+    }
+
+    fn offloads(&self) -> Result<Offloads> {
+        self.offloads_now()
+    }
+
+    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
+        self.choose_offloads(offloads)
+    }
+
+    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
+        self.choose_vnet_format(format)
     }
 
     fn try_clone(&self) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! Offloads, and the format of the virtio-net header, as the Linux backend sets them.
 
-use tunctl_core::{Cause, CreateOptions, Interface, Offload, Offloads, Operation, Reason, Result, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Interface, Offloads, Operation, Reason, Result, TunDevice};
 use tunctl_packet::header::{Endian, HeaderKind, VnetFormat};
 
 use crate::MockDevice;
@@ -55,8 +55,9 @@ impl MockDevice {
     }
 }
 
-impl Offload for MockDevice {
-    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
+/// The device's own methods of these names, for [`TunDevice`].
+impl MockDevice {
+    pub(crate) fn choose_offloads(&self, offloads: Offloads) -> Result<()> {
         let format = self.vnet_format(Operation::SetOffloads)?;
         if !offloads.fit(format.length) {
             return Err(self.without_room(Operation::SetOffloads));
@@ -64,7 +65,7 @@ impl Offload for MockDevice {
         self.apply(Operation::SetOffloads, |kernel, file| kernel.set_offloads(file, offloads))
     }
 
-    fn offloads(&self) -> Result<Offloads> {
+    pub(crate) fn offloads_now(&self) -> Result<Offloads> {
         // The Linux backend asks first whether the interface is here.
         self.interface().info()?;
         let world = self.world().lock();
@@ -72,9 +73,9 @@ impl Offload for MockDevice {
         offloads.map_err(|reason| self.error(&world, Operation::Inspect, reason))
     }
 
-    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
+    pub(crate) fn choose_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
         self.vnet_format(Operation::SetVnetFormat)?;
-        if self.offloads().is_ok_and(|offloads| !offloads.fit(format.length)) {
+        if self.offloads_now().is_ok_and(|offloads| !offloads.fit(format.length)) {
             return Err(self.without_room(Operation::SetVnetFormat));
         }
         self.apply(Operation::SetVnetFormat, |kernel, file| kernel.set_vnet_format(file, format))?;

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use tunctl_conformance::{DeviceOf, Harness, Need, Observation, PollState, Profile};
 use tunctl_core::{
     Adopt, AdoptError, Cause, CreateFlags, CreateOptions, Error, EventWatcher, Events, Filters,
-    InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, MacFilter, Namespaces, Offload, Offloads,
+    InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName, MacFilter, Namespaces, Offloads,
     Operation, Queues, Result, Statistics, TunBackend, TunDevice,
 };
 use tunctl_linux::{LinkType, LinuxBackend, LinuxInterface, Namespace, Observer, netns};

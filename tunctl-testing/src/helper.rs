@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
 use tunctl_core::{
     Adopt, AdoptError, Error, EventWatcher, Events, Filters, InterfaceAddress, InterfaceIndex, InterfaceInfo,
-    InterfaceName, MacFilter, Offload, Offloads, Operation, Result, Statistics, TunBackend,
+    InterfaceName, MacFilter, Offloads, Operation, Result, Statistics, TunBackend, TunDevice,
 };
 use tunctl_linux::{HelperBackend, LinkType};
 use tunctl_packet::bpf::Program;

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tunctl_core::{
-    CreateFlags, DestroyError, Filters, Gid, InterfaceName, Interrupter, MacFilter, Offload, Offloads,
-    Readiness, Result, TunDevice, Uid, WaitOutcome,
+    CreateFlags, DestroyError, Filters, Gid, InterfaceName, Interrupter, MacFilter, Offloads, Readiness,
+    Result, TunDevice, Uid, WaitOutcome,
 };
 use tunctl_packet::bpf::Program;
 use tunctl_packet::header::{HeaderKind, VnetFormat};
@@ -112,6 +112,18 @@ impl TunDevice for HelperDevice {
         self.linux.set_group(group)
     }
 
+    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
+        self.linux.set_offloads(offloads)
+    }
+
+    fn offloads(&self) -> Result<Offloads> {
+        self.linux.offloads()
+    }
+
+    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
+        self.linux.set_vnet_format(format)
+    }
+
     fn try_clone(&self) -> Result<Self> {
         self.linux.try_clone().map(Self::new)
     }
@@ -136,19 +148,5 @@ impl Filters for HelperDevice {
 
     fn set_mac_filter(&self, filter: Option<&MacFilter>) -> Result<()> {
         self.linux.set_mac_filter(filter)
-    }
-}
-
-impl Offload for HelperDevice {
-    fn set_offloads(&self, offloads: Offloads) -> Result<()> {
-        self.linux.set_offloads(offloads)
-    }
-
-    fn offloads(&self) -> Result<Offloads> {
-        self.linux.offloads()
-    }
-
-    fn set_vnet_format(&mut self, format: VnetFormat) -> Result<()> {
-        self.linux.set_vnet_format(format)
     }
 }

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use tunctl_core::{
     Cause, CreateFlags, CreateOptions, Error, Events, Filters, Gid, Interface, InterfaceConfig,
-    InterfaceIndex, Offload, Offloads, Operation, State, TunBackend, TunDevice, Uid,
+    InterfaceIndex, Offloads, Operation, State, TunBackend, TunDevice, Uid,
 };
 use tunctl_linux::{HelperBackend, LinkType, LinuxBackend, LinuxDevice, Namespace, Observer};
 use tunctl_packet::header::VnetFormat;

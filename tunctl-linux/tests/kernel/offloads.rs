@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::UdpGsoSegment;
-use tunctl_core::{CreateOptions, Offload, Offloads, TunDevice};
+use tunctl_core::{CreateOptions, Offloads, TunDevice};
 use tunctl_linux::LinuxDevice;
 use tunctl_packet::Packet;
 use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};

@@ -1,6 +1,6 @@
 //! The credentials of the program under test.
 
-use tunctl_core::{Cause, CreateOptions, Interface, Offload, Offloads, TunBackend, TunDevice, Uid};
+use tunctl_core::{Cause, CreateOptions, Interface, Offloads, TunBackend, TunDevice, Uid};
 use tunctl_mock::{Caller, KernelProfile, MockBackend};
 use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use tunctl_core::{
-    Cause, CreateOptions, Error, Filters, Gid, Interrupter, Offload, Offloads, Operation, Queues, TunBackend,
+    Cause, CreateOptions, Error, Filters, Gid, Interrupter, Offloads, Operation, Queues, TunBackend,
     TunDevice, Uid,
 };
 use tunctl_linux::LinuxDevice;
