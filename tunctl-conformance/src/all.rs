@@ -1,8 +1,8 @@
 //! The list of all cases.
 
 use crate::{
-    Case, Harness, addresses, adopting, applying, buffers, carrier, configuration, events, filtering, gone,
-    indices, interface_handles, joining, lifetime, longer_headers, lookup, mac, mac_filtering, names,
+    Case, Harness, addresses, adopting, applying, buffers, bulk, carrier, configuration, events, filtering,
+    gone, indices, interface_handles, joining, lifetime, longer_headers, lookup, mac, mac_filtering, names,
     namespaces, napi, offloads, permission, persistence, queues, readiness, reading, refusal_order, renaming,
     replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, watching, writing,
 };
@@ -33,6 +33,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         unasked::cases(),
         writing::cases(),
         virtio_net::cases(),
+        bulk::cases(),
         segments::cases(),
         longer_headers::cases(),
         napi::cases(),

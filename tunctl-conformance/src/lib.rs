@@ -36,6 +36,7 @@ mod adopting;
 mod all;
 mod applying;
 mod buffers;
+mod bulk;
 mod carrier;
 mod case;
 mod configuration;

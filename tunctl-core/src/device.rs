@@ -1,6 +1,6 @@
 //! The device: one open descriptor, attached to one queue of an interface.
 
-mod waiting;
+pub(crate) mod waiting;
 
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
@@ -10,9 +10,10 @@ use std::time::Duration;
 use self::waiting::{patient, waiting};
 use tunctl_packet::header::{HeaderKind, VnetFormat};
 
+use crate::bulk::GivenBack;
 use crate::{
-    Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName, Interrupter,
-    Layer, Offloads, Operation, Result, Uid, WaitOutcome,
+    Bulk, Cause, CreateFlags, DestroyError, Error, Gid, Interface, InterfaceAddress, InterfaceName,
+    Interrupter, Layer, Offloads, Operation, Result, Uid, WaitOutcome,
 };
 
 /// What to wait for.
@@ -208,8 +209,8 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         Err(Error::new(Operation::SetGroup, Cause::Unsupported))
     }
 
-    /// Which packets that are not finished the system hands over now, each behind a virtio-net header. Another
-    /// program may have changed them on the interface, as by `ethtool -K`.
+    /// Which packets that are not finished the system hands over now, each behind a virtio-net header.
+    /// Another program may have changed them on the interface, as by `ethtool -K`.
     ///
     /// # Errors
     ///
@@ -242,6 +243,17 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
     fn set_offloads(&self, offloads: Offloads) -> Result<()> {
         let _ = offloads;
         Err(Error::new(Operation::SetOffloads, Cause::Unsupported))
+    }
+
+    /// Turns segmentation offload on where the system has it, for [`Bulk`] I/O: many packets a call.
+    ///
+    /// # Errors
+    ///
+    /// `Busy`: the interface has other queues; [`Bulk::of_queues`] takes them all. `Gone`. The error gives
+    /// the device back.
+    #[doc(alias = "TUNSETOFFLOAD")]
+    fn into_bulk(self) -> Result<Bulk<Self>, GivenBack<Self>> {
+        Bulk::of_one(self)
     }
 
     /// Sets length and byte order of the virtio-net header, for all queues of the interface. Afterwards

@@ -128,7 +128,8 @@ fn without_the_flag_nothing_happens() {
 
 #[test]
 fn no_checksum_is_zero() {
-    // Nothing but ones: the sum is 0xffff, its complement zero. The kernel writes the other zero, also for TCP.
+    // Nothing but ones: the sum is 0xffff, its complement zero. The kernel writes the other zero, also for
+    // TCP.
     for offset in [6, 16] {
         let mut packet = [0xff; 40];
         VnetHeader::default().with_checksum(20, offset).complete_checksum(&mut packet).unwrap();

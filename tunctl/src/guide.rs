@@ -196,6 +196,33 @@
 //! [`Interrupter`](crate::Interrupter); [`try_next`](crate::EventWatcher::try_next) never waits. In tasks:
 //! [`tunctl::tokio::AsyncEvents`](../tokio/struct.AsyncEvents.html).
 //!
+//! # Many packets a call
+//!
+//! A system with segmentation offload hands over up to 64 KiB in one call, and takes as many. The program
+//! sees packets of the MTU's size all the same. On a device without offload, each call is for one packet.
+//!
+//! ```no_run
+//! # use tunctl::prelude::*;
+//! # fn main() -> Result<()> {
+//! let tun = tunctl::native().create(&CreateOptions::tun().vnet_header(true).address("10.1.1.1/24").up())?;
+//! let bulk = tun.into_bulk()?;
+//! let (mut received, mut sent) = (bulk.recv_batch(), bulk.send_batch());
+//! loop {
+//!     bulk.recv(&mut received)?;
+//!     while let Some(packet) = received.next() {
+//!         sent.push(packet)?; // turns each packet around
+//!     }
+//!     bulk.send(&mut sent)?;
+//! #   if sent.is_empty() { break }
+//! }
+//! let tun = bulk.into_device()?;
+//! # drop(tun);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All queues of an interface are converted together: [`Bulk::of_queues`](crate::Bulk::of_queues).
+//!
 //! # A queue for each thread
 //!
 //! ```

@@ -46,7 +46,8 @@
 //! | hear of changes: up, down, an address, deleted, … | [guide](guide#what-happens-to-an-interface), [`Events`] |
 //! | work in another network namespace | [guide](guide#another-network-namespace) |
 //! | open an interface in one program, and use it in another without any right | [guide](guide#open-here-use-there), [`Adopt`] |
-//! | take packets with unfinished checksums or in segments (offload), as a virtual machine does | [`CreateOptions::offloads`], [`TunDevice::set_offloads`]; cutting and joining them: not yet |
+//! | take packets with unfinished checksums or in segments (offload), as a virtual machine does | [`CreateOptions::offloads`], [`TunDevice::set_offloads`] |
+//! | send and receive many packets a call, with segmentation offload | [guide](guide#many-packets-a-call), [`Bulk`] |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
 //! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`:
@@ -133,7 +134,7 @@ pub use tunctl_linux::native::*;
 /// the crates.
 pub mod prelude {
     pub use tunctl_core::{
-        Adopt, Cause, CreateOptions, Error, EventWatcher, Events, Filters, Gid, Holder, Interface,
+        Adopt, Bulk, Cause, CreateOptions, Error, EventWatcher, Events, Filters, Gid, Holder, Interface,
         InterfaceAddress, InterfaceChange, InterfaceConfig, InterfaceEvent, InterfaceInfo, InterfaceName,
         Interrupter, Layer, MacAddress, MacFilter, Mtu, NamePattern, Namespaces, Offloads, Operation, Queues,
         Readiness, Result, State, TunBackend, TunDevice, Uid, WaitOutcome,

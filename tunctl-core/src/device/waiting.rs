@@ -7,11 +7,11 @@ use crate::{Cause, Error, Interrupter, Operation, Result, WaitOutcome};
 
 /// Tries first and waits only when there is nothing: a packet that is there costs no `poll`.
 #[inline]
-pub(super) fn waiting<D: TunDevice>(
+pub(crate) fn waiting<D: TunDevice, T>(
     device: &D,
     readiness: Readiness,
-    mut attempt: impl FnMut() -> Result<usize>,
-) -> Result<usize> {
+    mut attempt: impl FnMut() -> Result<T>,
+) -> Result<T> {
     loop {
         match attempt() {
             Err(error) if error.is_would_block() => device.wait(readiness, None)?,
@@ -21,12 +21,12 @@ pub(super) fn waiting<D: TunDevice>(
 }
 
 /// Tries to receive until there is a packet, the time has passed or the interrupter is used.
-pub(super) fn patient<D: TunDevice>(
+pub(crate) fn patient<D: TunDevice, T>(
     device: &D,
     timeout: Option<Duration>,
     interrupter: Option<&Interrupter>,
-    mut attempt: impl FnMut() -> Result<usize>,
-) -> Result<usize> {
+    mut attempt: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let ended = |cause| Err(Error::new(Operation::Receive, cause));
     let mut deadline = None;
     loop {

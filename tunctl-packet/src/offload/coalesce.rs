@@ -266,6 +266,15 @@ impl<'a> Merged<'a> {
         self.run.count as usize
     }
 
+    /// Which packets of the batch these are: their numbers, in order, counted from zero.
+    pub fn indices(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let &Self { links, run, .. } = self;
+        core::iter::successors(Some(run.first), |&index| {
+            links.get(index as usize).map(|link| link.next).filter(|&next| next != NONE)
+        })
+        .map(|index| index as usize)
+    }
+
     /// Its bytes: the first packet, then the payload of each of the others.
     pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let &Self { arena, links, run, start, .. } = self;

@@ -1,0 +1,41 @@
+//! What bulk I/O counts.
+
+/// What was received, since the batch was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecvStatistics {
+    /// Calls that received something.
+    pub calls: u64,
+    /// Packets that were asked for, after cutting.
+    pub packets: u64,
+    /// Of the calls, those that received a packet which stands for several.
+    pub large: u64,
+    /// Packets that could not be cut, or were shorter than their headers, and are lost.
+    pub lost: u64,
+}
+
+/// What was sent, since the batch was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendStatistics {
+    /// Calls that sent something.
+    pub calls: u64,
+    /// Packets that were sent, each counted by itself.
+    pub packets: u64,
+    /// Of these packets, those that left merged with others.
+    pub merged: u64,
+    /// Packets that the system refused, and are lost.
+    pub lost: u64,
+    /// Merged packets that the system refused, and that were sent one by one instead.
+    pub refused_merged: u64,
+}
+
+impl SendStatistics {
+    /// Counts the packets of one call.
+    pub(super) fn sent(&mut self, packets: usize) {
+        let packets = packets as u64;
+        self.calls += 1;
+        self.packets += packets;
+        self.merged += if packets > 1 { packets } else { 0 };
+    }
+}
