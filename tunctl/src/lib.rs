@@ -38,6 +38,7 @@
 //! | keep an interface when my program ends; let a user open it | [`CreateOptions::persistent`], [`CreateOptions::owner`] |
 //! | run without root | [guide](guide#an-interface-for-an-unprivileged-program), `tunctl::linux::HelperBackend`; have root make a persistent interface with an owner; or `setcap`, as the error says |
 //! | look into packets, answer a ping, make an ICMP error | [`packet`] |
+//! | join two interfaces; lose, delay and reorder packets for a test | [`tunctl::pump`](pump/index.html) |
 //! | capture what passes, for Wireshark | [`tunctl::capture`](capture/index.html); an interface of another program's: `tunctl::linux::Observer` |
 //! | write a backend of my own | [`TunBackend`](TunBackend#a-whole-backend) |
 //! | set routes or DNS | not here: a crate such as `rtnetlink`, with [`interface().index()`](Interface::index) |
@@ -68,6 +69,7 @@
 //! | `capture` | no | [`tunctl::capture`](capture/index.html): what passes a device, recorded to pcapng and replayed |
 //! | `mio` | no | [`tunctl::mio`](mio/index.html): devices in event loops of mio's |
 //! | `tokio` | no | [`tunctl::tokio`](tokio/index.html): devices in tasks |
+//! | `pump` | no | [`tunctl::pump`](pump/index.html): a wire between two interfaces, with loss and delay |
 //! | `stream` | no | `tokio`, and packets as streams and sinks |
 //! | `proptest` | no | `mock`, and `tunctl::mock::strategy`: packets, names and events for property tests |
 //!
@@ -108,6 +110,10 @@ pub use tunctl_mock as mock;
 /// Packets as bytes: headers, a decoded view, replies.
 #[doc(inline)]
 pub use tunctl_packet as packet;
+/// A wire between two interfaces.
+#[cfg(feature = "pump")]
+#[doc(inline)]
+pub use tunctl_pump as pump;
 /// Devices in tokio's tasks.
 #[cfg(feature = "tokio")]
 #[doc(inline)]

@@ -30,6 +30,7 @@ const CRATES: &[Crate] = &[
     Crate { name: "tunctl-capture", below: &["tunctl-core", "tunctl-packet"] },
     Crate { name: "tunctl-mio", below: &["tunctl-core"] },
     Crate { name: "tunctl-tokio", below: &["tunctl-core"] },
+    Crate { name: "tunctl-pump", below: &["tunctl-core"] },
     Crate {
         name: "tunctl",
         below: &[
@@ -41,6 +42,7 @@ const CRATES: &[Crate] = &[
             "tunctl-capture",
             "tunctl-mio",
             "tunctl-tokio",
+            "tunctl-pump",
         ],
     },
     Crate { name: "tunctl-cli", below: &["tunctl", "tunctl-helper", "tunctl-sys"] },

@@ -230,6 +230,15 @@ impl<D: TunDevice> Bulk<D> {
         self.device.try_send(large.with_headers())
     }
 
+    /// As [`try_send_large`](Self::try_send_large), waiting for room if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TunDevice::try_send`] but `WouldBlock`.
+    pub fn send_large(&self, large: &Large<'_>) -> Result<usize> {
+        self.device.send(large.with_headers())
+    }
+
     /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, and returns what
     /// ended the wait.
     ///

@@ -100,7 +100,7 @@ impl SendBatch {
                 self.arena.resize(end, 0);
             }
         }
-        if self.packets.len() == MOST_PACKETS || end > self.arena.len() {
+        if self.is_full_for(most) {
             return Err(BatchFull { length: most });
         }
         let room = self.arena.get_mut(start..end).unwrap_or_default();
@@ -108,6 +108,22 @@ impl SendBatch {
         self.used = start + length;
         self.packets.push(start..self.used);
         Ok(self.arena.get_mut(start..start + length).unwrap_or_default())
+    }
+
+    /// Whether there is no room for a packet of this length.
+    #[must_use]
+    pub fn is_full_for(&self, length: usize) -> bool {
+        let end = self.used + self.kind.length() + length;
+        !self.packets.is_empty() && (self.packets.len() == MOST_PACKETS || end > self.arena.len())
+    }
+
+    /// Takes the packet back that was added last; returns whether there was one.
+    pub fn pop(&mut self) -> bool {
+        let last = self.packets.pop();
+        if let Some(range) = &last {
+            self.used = range.start - self.kind.length();
+        }
+        last.is_some()
     }
 
     /// How many packets are in the batch.

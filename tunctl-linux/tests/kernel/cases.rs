@@ -30,6 +30,7 @@ mod owner;
 mod packet_info;
 mod permission;
 mod persistent;
+mod pump;
 mod queues;
 mod rivals;
 mod sharing;
@@ -52,6 +53,7 @@ pub(crate) fn main() -> ExitCode {
         // First the slow one, so that the others run beside it.
         leaks::cases(),
         helper::cases(),
+        pump::cases(),
         rivals::cases(),
         answers::cases(),
         undo::cases(),

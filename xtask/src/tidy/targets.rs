@@ -32,6 +32,7 @@ pub(crate) const PURE_TESTS: &[(&str, &[&str])] = &[
     ),
     ("tunctl-bsd", &["conformance", "model_tests", "syscall_tests"]),
     ("tunctl-mock", &["conformance", "mock"]),
+    ("tunctl-pump", &["pump"]),
 ];
 
 /// The one that is at work where there is no kernel of Linux's. On Linux it has little to do.
