@@ -9,6 +9,7 @@
 //! | [`ioctl`] | the typed seam: each request is declared once, with its argument, direction and driver |
 //! | [`linux`] | Linux: numbers and layouts (on every host), the calls (only there) |
 //! | [`bsd`] | the BSD systems and macOS: numbers and layouts (on every host), the calls (only there) |
+//! | [`checksum`] | a loop over bytes, compiled for the processor at hand |
 //! | `signal` | what the process does at a signal, on any Unix system |
 //! | `exec` | what a program is started with, on any Unix system |
 //!
@@ -28,6 +29,7 @@
 //!   `libc`'s own where it has them.
 
 pub mod bsd;
+pub mod checksum;
 #[cfg(unix)]
 pub mod exec;
 pub mod ioctl;
