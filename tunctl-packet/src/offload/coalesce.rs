@@ -1,30 +1,24 @@
 //! Merges packets of a flow into one that stands for all of them.
 
+mod batch;
 mod flows;
+mod run;
 mod segment;
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
+pub use self::batch::{Batch, Merged};
 use self::flows::Flows;
-use self::segment::{Packet, Segment};
+use self::run::Run;
+use self::segment::{Fitness, Packet, Segment};
 use super::Sum;
-use super::checksum::{checksum, fold, sum as sum_of};
-use super::layout::Transport;
-use super::split::{half, put};
 use crate::Layer;
-use crate::header::{GsoType, VnetHeader};
-
-/// The longest packet of IP.
-const LONGEST: usize = 65_535;
-
-/// The most segments of UDP that each kernel takes: 128 from Linux 6.9 on.
-const UDP_SEGMENTS: usize = 64;
 
 /// The flag of TCP that ends a run, and stays on its end.
 const PSH: u8 = 0x08;
 
-/// No packet.
+/// No packet, and no run.
 const NONE: u32 = u32::MAX;
 
 /// Merges the packets of a batch, each flow by itself, in both directions at once.
@@ -58,33 +52,55 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Coalescer {
     layer: Layer,
+    merging: Merging,
     flows: Flows,
     runs: Vec<Run>,
-    /// For each packet, the one behind it in its run, and where its payload is.
+    /// For each packet, where it is, and the one behind it in its run.
     links: Vec<Link>,
+    /// The run that the last packet is in.
+    last: u32,
+    /// The same, if the one before it is in the same one: then the next one probably is, too.
+    expected: u32,
+    counts: MergeCounts,
+}
+
+/// The transports that are merged.
+#[derive(Clone, Copy, Debug)]
+struct Merging {
+    tcp: bool,
+    udp: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
+    start: usize,
+    end: usize,
     next: u32,
-    payload: u32,
-    end: u32,
 }
 
-/// Packets that follow one another in a flow.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    first: u32,
-    last: u32,
-    count: u32,
-    /// The payload of all of them, in bytes.
-    payload: u32,
-    /// The first one's; `None` if it is nothing that is ever merged.
-    segment: Option<Segment>,
-    /// Whether nothing may follow.
-    is_closed: bool,
-    /// Whether the last one has TCP's PSH.
-    pushes: bool,
+/// What became of the packets of a batch.
+///
+/// `packets - runs` writes were saved. The other counters tell why it was not more: each counts packets that
+/// began a run instead of being merged with those before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MergeCounts {
+    /// The packets of the batch.
+    pub packets: usize,
+    /// The packets that are to be sent instead.
+    pub runs: usize,
+    /// Neither TCP nor UDP, or a fragment, or behind extension headers; or their transport is not merged.
+    pub other: usize,
+    /// A length or a checksum was wrong.
+    pub wrong: usize,
+    /// TCP without payload or with flags such as SYN, UDP without payload or without a checksum, or IPv4 with
+    /// options.
+    pub alone: usize,
+    /// Their flow was known, and they did not continue it: a gap, other headers, a longer packet; or those
+    /// before were full, or at an end.
+    pub apart: usize,
+    /// The table had no room left: their flow took the place of another.
+    pub evicting: usize,
 }
 
 impl Coalescer {
@@ -92,7 +108,22 @@ impl Coalescer {
     /// could choose flows that get in each other's way.
     #[must_use]
     pub fn new(layer: Layer, key: u64) -> Self {
-        Self { layer, flows: Flows::new(key), runs: Vec::new(), links: Vec::new() }
+        Self {
+            layer,
+            merging: Merging { tcp: true, udp: true },
+            flows: Flows::new(key),
+            runs: Vec::new(),
+            links: Vec::new(),
+            last: NONE,
+            expected: NONE,
+            counts: MergeCounts::default(),
+        }
+    }
+
+    /// Chooses the transports that are merged; at first, both are. Packets of others leave as they are, for a
+    /// system that refuses merged ones.
+    pub fn set_merging(&mut self, tcp: bool, udp: bool) {
+        self.merging = Merging { tcp, udp };
     }
 
     /// Merges the packets of a batch. They are these parts of the arena, in this order; a part that is not in
@@ -102,188 +133,82 @@ impl Coalescer {
     pub fn merge<'a>(&'a mut self, arena: &'a mut [u8], packets: &[Range<usize>], sum: Sum) -> Batch<'a> {
         self.runs.clear();
         self.links.clear();
+        self.links.reserve(packets.len());
         self.flows.begin();
-        for range in packets {
+        (self.last, self.expected) = (NONE, NONE);
+        self.counts = MergeCounts::default();
+        for (index, range) in (0..NONE).zip(packets) {
             let bytes = arena.get(range.clone()).unwrap_or_default();
-            let packet = Packet::parse(self.layer, bytes, sum);
-            self.add(arena, range, packet);
-        }
-        Batch { arena, links: &self.links, runs: self.runs.iter() }
-    }
-
-    /// Puts the next packet into a run: one that is there, or a new one.
-    fn add(&mut self, arena: &[u8], range: &Range<usize>, packet: Packet) {
-        let segment = if let Packet::OfFlow(segment) = packet { Some(segment) } else { None };
-        let number = |number: usize| u32::try_from(number).unwrap_or(NONE);
-        let index = number(self.links.len());
-        let payload = range.start + segment.map_or(0, |segment| segment.payload);
-        self.links.push(Link { next: NONE, payload: number(payload), end: number(range.end) });
-        let bytes = arena.get(range.clone()).unwrap_or_default();
-        let run = Run {
-            first: index,
-            last: index,
-            count: 1,
-            payload: segment.map_or(0, |segment| number(segment.length())),
-            segment,
-            is_closed: segment.is_none_or(|segment| segment.ends),
-            pushes: segment.is_some_and(|segment| segment.pushes),
-        };
-        let Some(segment) = segment else {
-            if let Packet::OfUnknownFlow = packet {
-                // It may be one of any flow, and nothing may overtake it.
-                self.flows.begin();
-            }
-            return self.runs.push(run);
-        };
-        let (runs, links) = (&self.runs, &self.links);
-        let first_of = |run: u32| {
-            let run = runs.get(run as usize)?;
-            let start = links.get(run.first as usize)?;
-            let segment = run.segment?;
-            let start = (start.payload as usize).checked_sub(segment.payload)?;
-            Some((segment, arena.get(start..)?))
-        };
-        let place = self.flows.find(segment.hash(bytes, self.flows.key()), |run| {
-            first_of(run).is_some_and(|(first, its)| segment.has_flow_of(bytes, &first, its))
-        });
-        let known = self.flows.get(place).and_then(|run| Some((run, first_of(run)?)));
-        if let Some((known, (first, its))) = known {
-            let follows = runs.get(known as usize).is_some_and(|run| {
-                run.takes(&segment) && segment.follows(bytes, &first, its, run.payload, run.count)
-            });
-            if follows {
-                return self.append(known, index, &segment);
+            self.links.push(Link { start: range.start, end: range.end, next: NONE });
+            if !self.append(self.expected, arena, bytes, index, sum) {
+                self.add(arena, bytes, index, sum);
             }
         }
-        self.flows.set(place, number(self.runs.len()));
-        self.runs.push(run);
+        self.counts.packets = self.links.len();
+        self.counts.runs = self.runs.len();
+        let (links, runs) = (&self.links, self.runs.iter());
+        Batch { arena, links, runs, given: None, counts: self.counts }
     }
 
-    fn append(&mut self, run: u32, index: u32, segment: &Segment) {
-        let Some(run) = self.runs.get_mut(run as usize) else { return };
-        if let Some(last) = self.links.get_mut(run.last as usize) {
-            last.next = index;
+    /// Puts the next packet into a run that is there, or a new one. It is not in the expected one.
+    #[inline(never)]
+    fn add(&mut self, arena: &[u8], bytes: &[u8], index: u32, sum: Sum) {
+        // There are no more runs than packets.
+        let new = u32::try_from(self.runs.len()).unwrap_or(NONE);
+        match Packet::parse(self.layer, self.merging, bytes) {
+            Packet::OfFlow(place) => {
+                let found = self.flows.find(place.hash(bytes, self.flows.key()));
+                let is_again = found.run == Some(self.last);
+                if let Some(run) = found.run.filter(|run| *run != self.expected) {
+                    if self.append(run, arena, bytes, index, sum) {
+                        self.expected = if is_again { run } else { NONE };
+                        self.last = run;
+                        return;
+                    }
+                }
+                let segment = place.segment(bytes, sum);
+                match segment.fitness {
+                    Fitness::Wrong => self.counts.wrong += 1,
+                    Fitness::Alone => self.counts.alone += 1,
+                    Fitness::Fit => self.counts.apart += usize::from(found.run.is_some()),
+                }
+                self.counts.evicting += usize::from(found.evicts);
+                self.flows.set(found, new);
+                self.expected = if is_again { new } else { NONE };
+                self.last = new;
+                self.runs.push(Run::new(index, Some(segment)));
+            }
+            packet => {
+                if let Packet::OfUnknownFlow = packet {
+                    // It may be one of any flow, and nothing may overtake it.
+                    self.flows.begin();
+                    (self.last, self.expected) = (NONE, NONE);
+                }
+                self.counts.other += 1;
+                self.runs.push(Run::new(index, None));
+            }
         }
-        let size = run.segment.map_or(0, |first| first.length());
-        run.last = index;
-        run.count += 1;
-        run.payload += u32::try_from(segment.length()).unwrap_or(0);
-        run.pushes = segment.pushes;
-        run.is_closed = segment.ends || segment.length() < size;
     }
-}
 
-impl Run {
-    /// Whether there is room for another packet.
-    fn takes(&self, segment: &Segment) -> bool {
-        let Some(first) = self.segment else { return false };
-        let total = first.payload - first.network + self.payload as usize + segment.length();
-        let most = if first.kind == Transport::Udp { UDP_SEGMENTS } else { usize::MAX };
-        !self.is_closed && total <= LONGEST && (self.count as usize) < most
+    /// Adds a packet to a run, if it follows.
+    #[inline(always)]
+    fn append(&mut self, run: u32, arena: &[u8], bytes: &[u8], index: u32, sum: Sum) -> bool {
+        let known = self.first_of(run, arena).filter(|(run, ..)| !run.is_closed);
+        let Some((of, first, its)) = known else { return false };
+        let next = first.next(its, bytes, (of.payload, of.count), sum).filter(|next| of.takes(next));
+        let (Some(next), Some(run)) = (next, self.runs.get_mut(run as usize)) else { return false };
+        let before = run.append(index, &next);
+        if let Some(before) = self.links.get_mut(before as usize) {
+            before.next = index;
+        }
+        true
     }
-}
 
-/// The packets of a batch, merged: first the run whose first packet came first.
-#[derive(Debug)]
-pub struct Batch<'a> {
-    arena: &'a mut [u8],
-    links: &'a [Link],
-    runs: core::slice::Iter<'a, Run>,
-}
-
-/// A packet to be sent, which stands for one or several.
-#[derive(Clone, Copy, Debug)]
-pub struct Merged<'a> {
-    arena: &'a [u8],
-    links: &'a [Link],
-    run: &'a Run,
-    header: VnetHeader,
-    start: usize,
-}
-
-impl Batch<'_> {
-    /// The next packet to send.
-    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
-    pub fn next(&mut self) -> Option<Merged<'_>> {
-        let run = self.runs.next()?;
+    /// A run, and its first packet.
+    #[inline]
+    fn first_of<'a>(&'a self, run: u32, arena: &'a [u8]) -> Option<(&'a Run, &'a Segment, &'a [u8])> {
+        let run = self.runs.get(run as usize)?;
         let link = self.links.get(run.first as usize)?;
-        let start = (link.payload as usize).checked_sub(run.segment.map_or(0, |segment| segment.payload))?;
-        let header = match run.segment {
-            Some(segment) if run.count > 1 => run.finish(&segment, self.arena.get_mut(start..)?),
-            _ => VnetHeader::default(),
-        };
-        Some(Merged { arena: self.arena, links: self.links, run, header, start })
-    }
-}
-
-impl Run {
-    /// Writes into the first packet's headers what they say of all.
-    fn finish(&self, segment: &Segment, packet: &mut [u8]) -> VnetHeader {
-        let &Segment { network, transport, payload, kind, is_v6, .. } = segment;
-        let length = payload + self.payload as usize;
-        if is_v6 {
-            put(packet, network + 4, half(length - network - crate::ip::V6_LENGTH));
-        } else {
-            put(packet, network + 2, half(length - network));
-            put(packet, network + 10, [0, 0]);
-            let own = sum_of(packet.get(network..transport).unwrap_or_default());
-            put(packet, network + 10, checksum(own));
-        }
-        match kind {
-            Transport::Udp => put(packet, transport + 4, half(length - transport)),
-            Transport::Tcp if self.pushes => {
-                let flags = packet.get(transport + 13).copied().unwrap_or_default();
-                put(packet, transport + 13, [flags | PSH]);
-            }
-            Transport::Tcp => {}
-        }
-        let covered = u32::try_from(length - transport).unwrap_or_default();
-        let pseudo = segment.pseudo_header(packet) + sum_of(&covered.to_be_bytes());
-        put(packet, transport + usize::from(kind.checksum()), fold(pseudo).to_ne_bytes());
-        let gso_type = match (kind, is_v6) {
-            (Transport::Udp, _) => GsoType::UdpL4,
-            (Transport::Tcp, false) => GsoType::TcpV4,
-            (Transport::Tcp, true) => GsoType::TcpV6,
-        };
-        let short = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        VnetHeader::default()
-            .with_segments(gso_type, short(segment.length()))
-            .with_checksum(short(transport), kind.checksum())
-            .with_header_length(short(payload))
-    }
-}
-
-impl<'a> Merged<'a> {
-    /// What the virtio-net header in front of it says.
-    #[must_use]
-    pub const fn header(&self) -> VnetHeader {
-        self.header
-    }
-
-    /// How many packets of the batch it stands for.
-    #[must_use]
-    pub const fn packets(&self) -> usize {
-        self.run.count as usize
-    }
-
-    /// Which packets of the batch these are: their numbers, in order, counted from zero.
-    pub fn indices(&self) -> impl Iterator<Item = usize> + use<'a> {
-        let &Self { links, run, .. } = self;
-        core::iter::successors(Some(run.first), |&index| {
-            links.get(index as usize).map(|link| link.next).filter(|&next| next != NONE)
-        })
-        .map(|index| index as usize)
-    }
-
-    /// Its bytes: the first packet, then the payload of each of the others.
-    pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let &Self { arena, links, run, start, .. } = self;
-        let mut next = Some((run.first, start));
-        core::iter::from_fn(move || {
-            let (index, start) = next?;
-            let link = links.get(index as usize)?;
-            next = links.get(link.next as usize).map(|its| (link.next, its.payload as usize));
-            arena.get(start..link.end as usize)
-        })
+        Some((run, run.segment.as_ref()?, arena.get(link.start..)?))
     }
 }

@@ -7,5 +7,5 @@ mod layout;
 mod split;
 
 pub use checksum::{Sum, checksum, sum};
-pub use coalesce::{Batch, Coalescer, Merged};
+pub use coalesce::{Batch, Coalescer, MergeCounts, Merged};
 pub use split::{Cut, Segments, SplitError};

@@ -55,7 +55,7 @@ fn tun(packets: &[Vec<u8>]) -> Vec<usize> {
     counts(Layer::Tun, packets)
 }
 
-fn kinds() -> impl Iterator<Item = Large> {
+pub(crate) fn kinds() -> impl Iterator<Item = Large> {
     [(false, false), (false, true), (true, false), (true, true)]
         .into_iter()
         .map(|(v6, tcp)| Large::new(v6, tcp, 4000, 1000))
@@ -295,7 +295,7 @@ fn merge_of(packets: &[Vec<u8>]) -> Vec<(usize, Option<Vec<u8>>)> {
 }
 
 /// A flow among many, by its number.
-fn flow(number: usize, large: &Large) -> Vec<Vec<u8>> {
+pub(crate) fn flow(number: usize, large: &Large) -> Vec<Vec<u8>> {
     let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
     let mut packets = large.segments();
     for packet in &mut packets {
@@ -341,32 +341,43 @@ fn spoiled() -> impl Strategy<Value = Spoiled> {
     (0..5_usize, change).prop_map(|(flow, change)| Spoiled { flow, change })
 }
 
-proptest! {
-    #[test]
-    fn merged_packets_are_cut_into_the_same_ones_in_order(
-        sizes in vec((1..200_u16, 0..3_usize), 5),
-        turns in vec(spoiled(), 1..120),
-    ) {
-        let flows: Vec<_> = sizes.iter().enumerate().map(|(number, &(size, options))| {
+/// Batches of packets of five flows, some of them spoiled.
+pub(crate) fn batches() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    (vec((1..200_u16, 0..3_usize), 5), vec(spoiled(), 1..120))
+        .prop_map(|(sizes, turns)| batch(&sizes, &turns))
+}
+
+fn batch(sizes: &[(u16, usize)], turns: &[Spoiled]) -> Vec<Vec<u8>> {
+    let flows: Vec<_> = sizes
+        .iter()
+        .enumerate()
+        .map(|(number, &(size, options))| {
             let tcp = number % 2 == 0;
             let tcp_options = if tcp { vec![1; options * 4] } else { Vec::new() };
             let large = Large { tcp_options, ..Large::new(number < 2, tcp, 120 * usize::from(size), size) };
             flow(number, &large)
-        }).collect();
-        let mut next = [0; 5];
-        let mut packets = Vec::new();
-        for turn in &turns {
-            let mut packet = flows[turn.flow][next[turn.flow]].clone();
-            next[turn.flow] += 1;
-            if let Some((at, value, right)) = &turn.change {
-                let end = packet.len().min(80);
-                packet[at.index(end)] ^= value;
-                if *right && Packet::parse(Layer::Tun, &packet).is_ok_and(|packet| !packet.is_fragment()) {
-                    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fix_checksums(&mut packet)));
-                }
+        })
+        .collect();
+    let mut next = [0; 5];
+    let mut packets = Vec::new();
+    for turn in turns {
+        let mut packet = flows[turn.flow][next[turn.flow]].clone();
+        next[turn.flow] += 1;
+        if let Some((at, value, right)) = &turn.change {
+            let end = packet.len().min(80);
+            packet[at.index(end)] ^= value;
+            if *right && Packet::parse(Layer::Tun, &packet).is_ok_and(|packet| !packet.is_fragment()) {
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fix_checksums(&mut packet)));
             }
-            packets.push(packet);
         }
+        packets.push(packet);
+    }
+    packets
+}
+
+proptest! {
+    #[test]
+    fn merged_packets_are_cut_into_the_same_ones_in_order(packets in batches()) {
         let cut: Vec<Vec<u8>> = merge(Layer::Tun, &packets).into_iter().flat_map(|out| out.cut).collect();
         // Each packet came out, once, as it was; but for identifications that do not matter.
         let plain = |packet: &Vec<u8>| {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod batch;
 mod coalesce;
 #[path = "../common/mod.rs"]
 mod common;

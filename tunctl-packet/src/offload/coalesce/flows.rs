@@ -29,12 +29,15 @@ struct Slot {
 pub(super) struct Place {
     slot: usize,
     hash: u32,
-    is_known: bool,
+    /// The run that is there, if it is one of a flow with this hash.
+    pub(super) run: Option<u32>,
+    /// Whether another flow loses the place.
+    pub(super) evicts: bool,
 }
 
 impl Flows {
     pub(super) fn new(key: u64) -> Self {
-        Self { slots: vec![Slot::default(); SLOTS].into_boxed_slice(), batch: 0, key }
+        Self { slots: vec![Slot::default(); SLOTS].into_boxed_slice(), batch: 0, key: spread(key) }
     }
 
     pub(super) const fn key(&self) -> u64 {
@@ -50,29 +53,24 @@ impl Flows {
         }
     }
 
-    /// The place of a flow: where it is, or where it will be.
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Place {
+    /// The place of a flow: where it is, or where it will be. Seldom, it is that of another flow with the same
+    /// hash; whose run is there decides.
+    #[inline(always)]
+    pub(super) fn find(&self, hash: u64) -> Place {
         let [high, low] =
             [hash >> 32, hash & 0xffff_ffff].map(|half| u32::try_from(half).unwrap_or_default());
         let first = low as usize % SLOTS;
+        let mut place = Place { slot: first, hash: high, run: None, evicts: false };
         for probe in 0..PROBES {
-            let place = (first + probe) % SLOTS;
-            match self.slots.get(place) {
-                Some(slot) if slot.batch == self.batch => {
-                    if slot.hash == high && is_it(slot.run) {
-                        return Place { slot: place, hash: high, is_known: true };
-                    }
-                }
-                _ => return Place { slot: place, hash: high, is_known: false },
+            place.slot = (first + probe) % SLOTS;
+            match self.slots.get(place.slot) {
+                Some(slot) if slot.batch != self.batch => return place,
+                Some(slot) if slot.hash == high => return Place { run: Some(slot.run), ..place },
+                _ => {}
             }
         }
         // Another flow makes room: that of the first place, whichever it is.
-        Place { slot: first, hash: high, is_known: false }
-    }
-
-    /// The run of a flow that was found.
-    pub(super) fn get(&self, place: Place) -> Option<u32> {
-        if place.is_known { self.slots.get(place.slot).map(|slot| slot.run) } else { None }
+        Place { slot: first, evicts: true, ..place }
     }
 
     pub(super) fn set(&mut self, place: Place, run: u32) {
@@ -80,4 +78,11 @@ impl Flows {
             *slot = Slot { batch: self.batch, hash: place.hash, run };
         }
     }
+}
+
+/// Spreads the bits of a key over all others (the last step of Murmur's third hash).
+const fn spread(key: u64) -> u64 {
+    let key = (key ^ (key >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let key = (key ^ (key >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    key ^ (key >> 33)
 }

@@ -1,40 +1,58 @@
 //! A packet that may be merged.
 
-use super::PSH;
+use super::{Merging, PSH};
 use crate::Layer;
-use crate::ip::{TRANSPORT_LENGTH, V4_LENGTH, V6_LENGTH};
+use crate::ip::{TCP_LENGTH, V4_LENGTH, V6_LENGTH};
 use crate::offload::Sum;
-use crate::offload::checksum::{fold, sum as sum_of};
+use crate::offload::checksum::{fold, sum_of_few};
 use crate::offload::layout::Transport;
 use crate::offload::split::{at, half};
 
+/// Version 4, and a header without options.
+const PLAIN_V4: u8 = 0x45;
 /// Don't Fragment.
 const DF: u8 = 0x40;
-/// TCP's flags that a merged packet may have: ACK, PSH and ECE. All others seal their flow.
-const MERGED_FLAGS: u8 = 0x10 | PSH | 0x40;
 const ACK: u8 = 0x10;
+/// Two ports, in bytes.
+const PORTS: usize = 4;
+/// TCP's flags that a merged packet may have: ACK, PSH and ECE. All others seal their flow.
+const MERGED_FLAGS: u8 = ACK | PSH | 0x40;
 
-/// Where its headers are, in bytes from its beginning, and what decides whether others may follow.
+/// Where its headers are, and what decides whether others may follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
-    pub(super) network: usize,
-    pub(super) transport: usize,
-    pub(super) payload: usize,
-    end: usize,
+    pub(super) place: Place,
+    payload: u16,
+    /// The payload, in bytes.
+    pub(super) length: u16,
+    pub(super) fitness: Fitness,
+    pub(super) pushes: bool,
+}
+
+/// Where the headers are, in bytes from the packet's beginning, and of which protocols they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    network: u16,
+    transport: u16,
     pub(super) kind: Transport,
     pub(super) is_v6: bool,
-    /// Whether nothing may be merged behind it, nor it behind others unless it only pushes.
-    pub(super) ends: bool,
-    /// Whether it may not be merged behind others either.
-    stands_alone: bool,
-    pub(super) pushes: bool,
+}
+
+/// Whether a packet may be merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fitness {
+    Fit,
+    /// It stands for itself alone: by its flags or options, or since it has no payload or no checksum.
+    Alone,
+    /// A length or a checksum is wrong.
+    Wrong,
 }
 
 /// What a packet is to those around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Packet {
     /// One of a flow, which is told by its ports.
-    OfFlow(Segment),
+    OfFlow(Place),
     /// One of a flow that is not told: a fragment, or TCP or UDP behind extension headers.
     OfUnknownFlow,
     /// One of no flow that is ever merged.
@@ -42,209 +60,283 @@ pub(super) enum Packet {
 }
 
 impl Packet {
-    pub(super) fn parse(layer: Layer, bytes: &[u8], sum: Sum) -> Self {
-        match Ip::parse(layer, bytes) {
-            Some(ip) if ip.is_fragment || is_extension_header(&ip) => Self::OfUnknownFlow,
-            Some(ip) => match ip.number {
-                6 | 17 => Segment::of(&ip, bytes, sum).map_or(Self::OfUnknownFlow, Self::OfFlow),
-                _ => Self::Other,
-            },
-            None => Self::Other,
+    #[inline(always)]
+    pub(super) fn parse(layer: Layer, merging: Merging, bytes: &[u8]) -> Self {
+        let network = match layer {
+            Layer::Tun => Some(0),
+            Layer::Tap => network(bytes),
+        };
+        let Some((network, ip)) = network.and_then(|network| Some((network, bytes.get(network..)?))) else {
+            return Self::Other;
+        };
+        let (number, header, is_v6) = match ip.first() {
+            Some(first) if first >> 4 == 4 => {
+                let Some(fixed) = ip.first_chunk::<V4_LENGTH>() else { return Self::Other };
+                if fixed[6] & !DF != 0 || fixed[7] != 0 {
+                    return Self::OfUnknownFlow;
+                }
+                (fixed[9], usize::from(first & 0x0f) * 4, false)
+            }
+            Some(first) if first >> 4 == 6 => {
+                let Some(fixed) = ip.first_chunk::<V6_LENGTH>() else { return Self::Other };
+                // Hop-by-hop options, routing, fragments, authentication and destination options.
+                if matches!(fixed[6], 0 | 43 | 44 | 51 | 60) {
+                    return Self::OfUnknownFlow;
+                }
+                (fixed[6], V6_LENGTH, true)
+            }
+            _ => return Self::Other,
+        };
+        let kind = match number {
+            6 if merging.tcp => Transport::Tcp,
+            17 if merging.udp => Transport::Udp,
+            _ => return Self::Other,
+        };
+        match (u16::try_from(network), u16::try_from(network + header)) {
+            (Ok(network), Ok(transport)) if bytes.len() >= usize::from(transport) + PORTS => {
+                Self::OfFlow(Place { network, transport, kind, is_v6 })
+            }
+            _ => Self::OfUnknownFlow,
         }
     }
 }
 
-/// The header of IP, as far as merging depends on it.
-struct Ip {
-    network: usize,
-    transport: usize,
-    is_v6: bool,
-    number: u8,
-    is_fragment: bool,
-    /// Whether the header's own checksum is right, and the packet ends where it says.
-    is_sound: bool,
+/// Whether packets of a run may have this header, and it states this length.
+#[inline(always)]
+fn check_v4(header: &[u8; V4_LENGTH], length: usize) -> Result<(), Fitness> {
+    if header[0] != PLAIN_V4 {
+        // With options, the system merges nothing either (`inet_gro_receive`, Linux 6.18).
+        return Err(Fitness::Alone);
+    }
+    let stated = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let is_right = stated == length && fold(sum_of_few(header)) == u16::MAX;
+    if is_right { Ok(()) } else { Err(Fitness::Wrong) }
 }
 
-/// Hop-by-hop options, routing, fragments, authentication and destination options.
-fn is_extension_header(ip: &Ip) -> bool {
-    ip.is_v6 && matches!(ip.number, 0 | 43 | 44 | 51 | 60)
+/// The same for IPv6.
+#[inline(always)]
+fn check_v6(header: &[u8; V6_LENGTH], length: usize) -> Result<(), Fitness> {
+    let stated = V6_LENGTH + usize::from(u16::from_be_bytes([header[4], header[5]]));
+    if stated == length { Ok(()) } else { Err(Fitness::Wrong) }
 }
 
-impl Ip {
-    fn parse(layer: Layer, bytes: &[u8]) -> Option<Self> {
-        let network = match layer {
-            Layer::Tun => 0,
-            Layer::Tap => network(bytes)?,
-        };
-        let ip = bytes.get(network..)?;
-        let first = *ip.first()?;
-        match first >> 4 {
-            4 => {
-                let header = usize::from(first & 0x0f) * 4;
-                let fixed = ip.first_chunk::<V4_LENGTH>()?;
-                let length = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
-                let own = ip.get(..header)?;
-                Some(Self {
-                    network,
-                    transport: network + header,
-                    is_v6: false,
-                    number: fixed[9],
-                    is_fragment: fixed[6] & !DF != 0 || fixed[7] != 0,
-                    is_sound: header >= V4_LENGTH && fold(sum_of(own)) == u16::MAX && length == ip.len(),
-                })
+impl Place {
+    /// The packet that has its headers there, to be the first of a run.
+    pub(super) fn segment(self, bytes: &[u8], sum: Sum) -> Segment {
+        match self.check(bytes, sum) {
+            Ok((payload, flags)) => {
+                // A sound packet is no longer than IP allows.
+                let length = u16::try_from(bytes.len() - usize::from(payload)).unwrap_or_default();
+                let merges = length > 0 && flags & !MERGED_FLAGS == 0 && flags & ACK != 0;
+                let fitness = if merges { Fitness::Fit } else { Fitness::Alone };
+                Segment { place: self, payload, length, fitness, pushes: flags & PSH != 0 }
             }
-            6 => {
-                let fixed = ip.first_chunk::<V6_LENGTH>()?;
-                let length = usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
-                Some(Self {
-                    network,
-                    transport: network + V6_LENGTH,
-                    is_v6: true,
-                    number: fixed[6],
-                    is_fragment: false,
-                    is_sound: V6_LENGTH + length == ip.len(),
-                })
-            }
-            _ => None,
+            Err(fitness) => Segment { place: self, payload: 0, length: 0, fitness, pushes: false },
         }
+    }
+
+    /// Where the payload is, and TCP's flags: ACK alone for UDP.
+    fn check(&self, bytes: &[u8], sum: Sum) -> Result<(u16, u8), Fitness> {
+        self.check_network(bytes)?;
+        let upper = bytes.get(self.transport()..).unwrap_or_default();
+        let (header, flags) = match self.kind {
+            Transport::Tcp => {
+                let [offset, flags] = at(upper, 12);
+                (u16::from(offset >> 4) * 4, flags)
+            }
+            Transport::Udp => (8, ACK),
+        };
+        let fits = usize::from(header) >= self.kind.least() && usize::from(header) <= upper.len();
+        let (true, Some(payload)) = (fits, self.transport.checked_add(header)) else {
+            return Err(Fitness::Wrong);
+        };
+        self.check_transport(bytes, upper, sum)?;
+        Ok((payload, flags))
+    }
+
+    /// Whether the packet ends where IP says, with a header that packets of a run may have.
+    fn check_network(&self, bytes: &[u8]) -> Result<(), Fitness> {
+        let ip = bytes.get(self.network()..).unwrap_or_default();
+        if self.is_v6 { check_v6(&at(ip, 0), ip.len()) } else { check_v4(&at(ip, 0), ip.len()) }
+    }
+
+    /// Whether there is a checksum, and it is right, as is UDP's length.
+    #[inline(always)]
+    fn check_transport(&self, bytes: &[u8], upper: &[u8], sum: Sum) -> Result<(), Fitness> {
+        if self.kind == Transport::Udp {
+            if at(upper, 4) != half(upper.len()) {
+                return Err(Fitness::Wrong);
+            }
+            if at(upper, 6) == [0, 0] {
+                // It would not be cut again (`udp_gro_receive`, Linux 6.18).
+                return Err(Fitness::Alone);
+            }
+        }
+        if self.has_right_checksum(bytes, upper.len(), sum) { Ok(()) } else { Err(Fitness::Wrong) }
+    }
+
+    /// Whether the checksum of the transport is right. The addresses that it covers are right in front of the
+    /// transport.
+    #[inline(always)]
+    fn has_right_checksum(&self, bytes: &[u8], upper: usize, sum: Sum) -> bool {
+        let covered = bytes.get(usize::from(self.addresses())..).unwrap_or_default();
+        fold(sum(covered) + self.rest_of_pseudo_header(upper)) == u16::MAX
+    }
+
+    /// The sum of what the pseudo-header has beside the addresses: protocol and length.
+    fn rest_of_pseudo_header(&self, length: usize) -> u64 {
+        let length = u32::try_from(length).unwrap_or_default();
+        sum_of_few(&length.to_be_bytes()) + sum_of_few(&[0, self.kind.number()])
+    }
+
+    /// The sum of the pseudo-header of a transport of this length.
+    pub(super) fn pseudo_header(&self, packet: &[u8], length: usize) -> u64 {
+        let addresses = usize::from(self.addresses())..usize::from(self.transport);
+        sum_of_few(packet.get(addresses).unwrap_or_default()) + self.rest_of_pseudo_header(length)
+    }
+
+    /// Where the addresses are.
+    const fn addresses(&self) -> u16 {
+        self.network + if self.is_v6 { 8 } else { 12 }
+    }
+
+    pub(super) fn network(&self) -> usize {
+        usize::from(self.network)
+    }
+
+    pub(super) fn transport(&self) -> usize {
+        usize::from(self.transport)
+    }
+
+    fn ports(&self, packet: &[u8]) -> [u8; 4] {
+        at(packet, self.transport())
+    }
+
+    /// A hash of addresses, ports and protocol.
+    #[inline(always)]
+    pub(super) fn hash(&self, packet: &[u8], key: u64) -> u64 {
+        let ports = u32::from_ne_bytes(self.ports(packet));
+        let rest = u64::from(ports) | u64::from(self.kind.number()) << 32;
+        let word = |number: usize| u64::from_ne_bytes(at(packet, usize::from(self.addresses()) + 8 * number));
+        let other_key = key.rotate_left(32);
+        let addresses = if self.is_v6 {
+            mix(word(0) ^ key, word(1) ^ other_key) ^ mix(word(2) ^ other_key, word(3) ^ key)
+        } else {
+            word(0)
+        };
+        mix(addresses ^ key, rest ^ other_key)
     }
 }
 
 impl Segment {
-    /// `None`: the packet ends before its ports.
-    fn of(ip: &Ip, bytes: &[u8], sum: Sum) -> Option<Self> {
-        let kind = if ip.number == Transport::Tcp.number() { Transport::Tcp } else { Transport::Udp };
-        let upper = bytes.get(ip.transport..)?;
-        upper.first_chunk::<4>()?;
-        let mut segment = Self {
-            network: ip.network,
-            transport: ip.transport,
-            payload: bytes.len(),
-            end: bytes.len(),
-            kind,
-            is_v6: ip.is_v6,
-            ends: true,
-            stands_alone: true,
-            pushes: false,
-        };
-        let header = match kind {
-            Transport::Tcp => usize::from(at::<1>(upper, 12)[0] >> 4) * 4,
-            Transport::Udp => TRANSPORT_LENGTH,
-        };
-        if !ip.is_sound
-            || header < kind.least()
-            || header > upper.len()
-            || !segment.is_right(bytes, upper, sum)
-        {
-            return Some(segment);
+    pub(super) fn payload(&self) -> usize {
+        usize::from(self.payload)
+    }
+
+    /// The headers from IP on, in bytes.
+    pub(super) const fn headers(&self) -> u16 {
+        self.payload - self.place.network
+    }
+
+    /// The next packet, if it would be cut off again from one that this packet begins, and that has so much
+    /// payload, of so many packets, before it. If so, it is of the same flow, and may be merged as this one.
+    #[inline(always)]
+    pub(super) fn next(&self, own: &[u8], bytes: &[u8], before: (u32, u32), sum: Sum) -> Option<Self> {
+        let (payload, count) = before;
+        let &Self { place, length, .. } = self;
+        let next = u16::try_from(bytes.len().checked_sub(self.payload())?).ok()?;
+        if next == 0 || next > length {
+            return None;
         }
-        let flags = if kind == Transport::Tcp { at::<1>(upper, 13)[0] } else { ACK };
-        segment.payload = ip.transport + header;
-        segment.stands_alone = header == upper.len() || flags & !MERGED_FLAGS != 0 || flags & ACK == 0;
-        segment.pushes = flags & PSH != 0;
-        segment.ends = segment.stands_alone || segment.pushes;
-        Some(segment)
-    }
-
-    /// Whether the transport has a checksum, and it is right. A datagram without one would not be cut again
-    /// (`udp_gro_receive`, Linux 6.18).
-    fn is_right(&self, bytes: &[u8], upper: &[u8], sum: Sum) -> bool {
-        let covered = u32::try_from(upper.len()).unwrap_or_default();
-        if self.kind == Transport::Udp && (at(upper, 6) == [0, 0] || at(upper, 4) != half(upper.len())) {
-            return false;
-        }
-        let all = self.pseudo_header(bytes) + sum_of(&covered.to_be_bytes()) + sum(upper);
-        fold(all) == u16::MAX
-    }
-
-    /// The payload, in bytes.
-    pub(super) const fn length(&self) -> usize {
-        self.end - self.payload
-    }
-
-    /// The sum of addresses and protocol.
-    pub(super) fn pseudo_header(&self, packet: &[u8]) -> u64 {
-        sum_of(self.addresses(packet)) + sum_of(&[0, self.kind.number()])
-    }
-
-    fn addresses<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
-        let (from, to) = if self.is_v6 { (8, V6_LENGTH) } else { (12, V4_LENGTH) };
-        packet.get(self.network + from..self.network + to).unwrap_or_default()
-    }
-
-    fn ports(&self, packet: &[u8]) -> [u8; 4] {
-        at(packet, self.transport)
-    }
-
-    /// A hash of addresses, ports and protocol.
-    pub(super) fn hash(&self, packet: &[u8], key: u64) -> u64 {
-        let mut hash = key ^ u64::from(self.kind.number());
-        for word in self.addresses(packet).chunks_exact(4).chain([&self.ports(packet)[..]]) {
-            hash = mix(hash ^ u64::from(u32::from_ne_bytes(at(word, 0))));
-        }
-        hash
-    }
-
-    /// Whether both are of one flow, in one direction.
-    pub(super) fn has_flow_of(&self, packet: &[u8], first: &Self, its: &[u8]) -> bool {
-        self.kind == first.kind
-            && self.is_v6 == first.is_v6
-            && self.ports(packet) == first.ports(its)
-            && self.addresses(packet) == first.addresses(its)
-    }
-
-    /// Whether this packet, merged with a run of its flow, would be cut into the same packets again.
-    pub(super) fn follows(&self, packet: &[u8], first: &Self, its: &[u8], payload: u32, count: u32) -> bool {
-        let is_in_place =
-            (self.network, self.transport, self.payload) == (first.network, first.transport, first.payload);
-        if self.stands_alone || !is_in_place || self.length() > first.length() {
-            return false;
-        }
-        let same = |from: usize, to: usize| packet.get(from..to) == its.get(from..to);
-        let is_same_network = if self.is_v6 {
-            // All but the length.
-            same(0, self.network + 4) && same(self.network + 6, self.transport)
-        } else {
-            // All but length, identification and checksum.
-            let network = self.network;
-            same(0, network + 2)
-                && same(network + 6, network + 10)
-                && same(network + 12, self.transport)
-                && self.is_next_identification(packet, its, count)
-        };
-        is_same_network
-            && match self.kind {
-                Transport::Udp => true,
-                Transport::Tcp => {
-                    self.is_next_sequence(packet, its, payload) && self.has_same_tcp(packet, its)
+        let (network, transport) = (place.network(), place.transport());
+        let (ip, upper) = (bytes.get(network..)?, bytes.get(transport..)?);
+        let pushes = match place.kind {
+            Transport::Udp if place.ports(bytes) != place.ports(own) => return None,
+            Transport::Udp => false,
+            Transport::Tcp => {
+                let (header, first) = (upper.first_chunk()?, own.get(transport..)?.first_chunk()?);
+                let options = transport + TCP_LENGTH..self.payload();
+                if !is_same_tcp(header, first, payload)
+                    || !are_same_options(bytes.get(options.clone())?, own.get(options)?)
+                {
+                    return None;
                 }
+                header[13] & PSH != 0
             }
+        };
+        if place.is_v6 {
+            let (header, first) = (ip.first_chunk()?, own.get(network..)?.first_chunk()?);
+            if !is_same_v6(header, first) || check_v6(header, ip.len()).is_err() {
+                return None;
+            }
+        } else {
+            let (header, first) = (ip.first_chunk()?, own.get(network..)?.first_chunk()?);
+            if !is_same_v4(header, first, count) || check_v4(header, ip.len()).is_err() {
+                return None;
+            }
+        }
+        if network > 0 && bytes.get(..network) != own.get(..network) {
+            return None;
+        }
+        place.check_transport(bytes, upper, sum).ok()?;
+        Some(Self { length: next, pushes, ..*self })
     }
+}
 
-    /// Of packets that may be fragmented, the system numbers those that it cuts one after the other.
-    fn is_next_identification(&self, packet: &[u8], its: &[u8], count: u32) -> bool {
-        let [own, first] = [packet, its].map(|bytes| u16::from_be_bytes(at(bytes, self.network + 4)));
-        let may_be_fragmented = packet.get(self.network + 6).is_some_and(|flags| flags & DF == 0);
-        let count = u16::try_from(count).unwrap_or_default();
-        !may_be_fragmented || own == first.wrapping_add(count)
-    }
+/// Whether IPv4's headers differ in nothing but length, checksum, and an identification that is the next, as
+/// the system numbers packets that it cuts. Where they may not be fragmented, any identification will do.
+#[inline(always)]
+fn is_same_v4(own: &[u8; V4_LENGTH], first: &[u8; V4_LENGTH], count: u32) -> bool {
+    let identification = |header: &_| u16::from_be_bytes(at(header, 4));
+    // A run is shorter than identifications are many.
+    let next = identification(first).wrapping_add(u16::try_from(count).unwrap_or_default());
+    let version_and_service = |header: &_| at::<2>(header, 0);
+    let fragment_to_protocol = |header: &_| at::<4>(header, 6);
+    let addresses = |header: &_| at::<8>(header, 12);
+    version_and_service(own) == version_and_service(first)
+        && fragment_to_protocol(own) == fragment_to_protocol(first)
+        && addresses(own) == addresses(first)
+        && (own[6] & DF != 0 || identification(own) == next)
+}
 
-    fn is_next_sequence(&self, packet: &[u8], its: &[u8], payload: u32) -> bool {
-        let [own, first] = [packet, its].map(|bytes| u32::from_be_bytes(at(bytes, self.transport + 4)));
-        own == first.wrapping_add(payload)
-    }
+/// Whether IPv6's headers differ in nothing but the length.
+#[inline(always)]
+fn is_same_v6(own: &[u8; V6_LENGTH], first: &[u8; V6_LENGTH]) -> bool {
+    let version_to_label = |header: &_| at::<4>(header, 0);
+    let number_and_limit = |header: &_| at::<2>(header, 6);
+    let addresses = |header: &_| at::<32>(header, 8);
+    version_to_label(own) == version_to_label(first)
+        && number_and_limit(own) == number_and_limit(first)
+        && addresses(own) == addresses(first)
+}
 
-    /// Whether TCP's headers are the same but for sequence number, PSH and checksum: acknowledgement, window
-    /// and options.
-    fn has_same_tcp(&self, packet: &[u8], its: &[u8]) -> bool {
-        let transport = self.transport;
-        let same = |from: usize, to: usize| packet.get(from..to) == its.get(from..to);
-        let [own, first]: [[u8; 1]; 2] = [at(packet, transport + 13), at(its, transport + 13)];
-        same(transport + 8, transport + 13)
-            && (own[0] ^ first[0]) & !PSH == 0
-            && same(transport + 14, transport + 16)
-            && same(transport + 18, self.payload)
+/// Whether TCP's headers differ in nothing but PSH, checksum, and a sequence number that is behind so much
+/// payload.
+#[inline(always)]
+fn is_same_tcp(own: &[u8; TCP_LENGTH], first: &[u8; TCP_LENGTH], payload: u32) -> bool {
+    let sequence = |header: &_| u32::from_be_bytes(at(header, 4));
+    let ports = |header: &_| at::<4>(header, 0);
+    let but_psh = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, !PSH, 0xff, 0xff]);
+    let acknowledgement_to_window = |header: &_| u64::from_ne_bytes(at(header, 8)) & but_psh;
+    let urgent = |header: &_| at::<2>(header, 18);
+    ports(own) == ports(first)
+        && sequence(own) == sequence(first).wrapping_add(payload)
+        && acknowledgement_to_window(own) == acknowledgement_to_window(first)
+        && urgent(own) == urgent(first)
+}
+
+/// Whether TCP's options are the same, which are whole words. They are too few for a call of `memcmp`.
+#[inline(always)]
+fn are_same_options(mut own: &[u8], mut first: &[u8]) -> bool {
+    while let (Some((one, behind)), Some((other, behind_other))) =
+        (own.split_first_chunk::<4>(), first.split_first_chunk::<4>())
+    {
+        if one != other {
+            return false;
+        }
+        (own, first) = (behind, behind_other);
     }
+    true
 }
 
 /// Where IP begins in a frame, behind VLAN tags; `None` if it has something else.
@@ -259,9 +351,9 @@ fn network(frame: &[u8]) -> Option<usize> {
     }
 }
 
-/// Spreads the bits of a word over all others (the last step of Murmur's third hash).
-const fn mix(word: u64) -> u64 {
-    let word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    word ^ (word >> 33)
+/// Spreads the bits of two words, in which there is a key that nobody knows, over one.
+#[allow(clippy::cast_possible_truncation, reason = "the half that is cut off is added")]
+const fn mix(one: u64, other: u64) -> u64 {
+    let product = (one as u128) * (other as u128);
+    (product as u64) ^ ((product >> 64) as u64)
 }

@@ -1,0 +1,125 @@
+//! What is to be sent of a batch.
+
+use super::run::{Kept, Run};
+use super::segment::Segment;
+use super::{Link, MergeCounts};
+use crate::header::VnetHeader;
+
+/// The packets of a batch, merged: first the run whose first packet came first.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    pub(super) arena: &'a mut [u8],
+    pub(super) links: &'a [Link],
+    pub(super) runs: core::slice::Iter<'a, Run>,
+    /// The run that was given last, and what its first packet had in its headers.
+    pub(super) given: Option<(&'a Run, Option<Kept>)>,
+    pub(super) counts: MergeCounts,
+}
+
+/// A packet to be sent, which stands for one or several.
+#[derive(Clone, Copy, Debug)]
+pub struct Merged<'a> {
+    arena: &'a [u8],
+    links: &'a [Link],
+    run: &'a Run,
+    header: VnetHeader,
+}
+
+impl Batch<'_> {
+    /// The next packet to send.
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Option<Merged<'_>> {
+        let run = self.runs.next()?;
+        let mut header = VnetHeader::default();
+        self.given = Some((run, None));
+        if let Some((segment, packet)) = first_packet(self.arena, self.links, run) {
+            let (of_all, kept) = run.finish(segment, packet);
+            header = of_all;
+            self.given = Some((run, Some(kept)));
+        }
+        Some(Merged { arena: self.arena, links: self.links, run, header })
+    }
+
+    /// Takes the last packet to send apart again, for a system that refuses it: the packets that it stands
+    /// for, each whole and as it was. Its first one gets its own headers back.
+    ///
+    /// ```
+    /// use tunctl_packet::offload::{Coalescer, sum};
+    /// use tunctl_packet::{Layer, udp_packet};
+    ///
+    /// let (from, to) = ("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?);
+    /// let one = udp_packet(from, to, &[1; 1000])?;
+    /// let two = udp_packet(from, to, &[2; 700])?;
+    /// let mut arena = [one.clone(), two.clone()].concat();
+    ///
+    /// let mut coalescer = Coalescer::new(Layer::Tun, 0x5eed);
+    /// let mut batch = coalescer.merge(&mut arena, &[0..1028, 1028..1756], sum);
+    /// assert_eq!(batch.next().ok_or("nothing")?.packets(), 2);
+    /// // The write fails. So the packets are written one by one, with empty virtio-net headers.
+    /// assert_eq!(batch.undo().collect::<Vec<_>>(), [&one[..], &two[..]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn undo(&mut self) -> impl Iterator<Item = &[u8]> {
+        let run = self.given.map(|(run, kept)| {
+            if let (Some(kept), Some((segment, packet))) = (kept, first_packet(self.arena, self.links, run)) {
+                kept.restore(segment, packet);
+            }
+            run
+        });
+        let arena = &*self.arena;
+        links_of(self.links, run).map(|link| arena.get(link.start..link.end).unwrap_or_default())
+    }
+
+    /// What became of the packets of the batch.
+    #[must_use]
+    pub const fn counts(&self) -> MergeCounts {
+        self.counts
+    }
+}
+
+impl<'a> Merged<'a> {
+    /// What the virtio-net header in front of it says.
+    #[must_use]
+    pub const fn header(&self) -> VnetHeader {
+        self.header
+    }
+
+    /// How many packets of the batch it stands for: at most 1,000.
+    #[must_use]
+    pub const fn packets(&self) -> usize {
+        self.run.count as usize
+    }
+
+    /// Its bytes: the first packet, then the payload of each of the others.
+    pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let &Self { arena, links, run, .. } = self;
+        let headers = run.segment.map_or(0, |segment| segment.payload());
+        let mut skipped = 0;
+        links_of(links, Some(run)).map(move |link| {
+            let start = link.start + skipped;
+            skipped = headers;
+            arena.get(start..link.end).unwrap_or_default()
+        })
+    }
+}
+
+/// The first packet of a run of several.
+fn first_packet<'a, 'b>(
+    arena: &'a mut [u8],
+    links: &[Link],
+    run: &'b Run,
+) -> Option<(&'b Segment, &'a mut [u8])> {
+    let segment = run.segment.as_ref().filter(|_| run.count > 1)?;
+    let link = links.get(run.first as usize)?;
+    Some((segment, arena.get_mut(link.start..link.end)?))
+}
+
+/// Where the packets of a run are.
+fn links_of<'a>(links: &'a [Link], run: Option<&Run>) -> impl Iterator<Item = &'a Link> + use<'a> {
+    let mut next = run.and_then(|run| links.get(run.first as usize));
+    core::iter::from_fn(move || {
+        let link = next?;
+        next = links.get(link.next as usize);
+        Some(link)
+    })
+}
