@@ -64,8 +64,8 @@ mod processor {
         if bytes.len() < FEW {
             return S::sum(bytes);
         }
-        // SAFETY: the processor has AVX2, which is all that the callee asks for: this function is private, and
-        // `fastest`, which alone gives it out, has found AVX2 before. A processor does not lose it.
+        // SAFETY: the processor has AVX2, which is all that the callee asks for. This function is private,
+        // and `fastest`, which alone gives it out, has found AVX2 before. A processor does not lose it.
         unsafe { avx2::<S>(bytes) }
     }
 
