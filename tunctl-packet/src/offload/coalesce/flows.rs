@@ -53,8 +53,8 @@ impl Flows {
         }
     }
 
-    /// The place of a flow: where it is, or where it will be. Seldom, it is that of another flow with the same
-    /// hash; whose run is there decides.
+    /// The place of a flow: where it is, or where it will be. Seldom, it is that of another flow with the
+    /// same hash.
     #[inline(always)]
     pub(super) fn find(&self, hash: u64) -> Place {
         let [high, low] =
