@@ -1,42 +1,44 @@
-//! Measures what one `recv` and one `send` cost: raw system calls, ours, and other libraries, side by side.
+//! Measures ours beside other libraries, and beside what the kernel takes without any.
 //!
-//! It measures, it doesn't judge: the exit status is 0 whether or not the goal is met, and 1 if something
-//! could not be measured.
+//! It measures, it doesn't judge: the exit status is 0 whether or not a goal is met, and 1 if something could
+//! not be measured.
 
 #![forbid(unsafe_code)]
 
-mod devices;
-mod figures;
-mod methods;
-mod mock;
-mod raw;
-mod report;
-mod rounds;
-mod soak;
+mod chart;
+mod compare;
+mod results;
+mod sections;
 mod statistics;
-mod task;
-mod traffic;
 
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::devices::Devices;
-use crate::figures::Figures;
+use crate::sections::packets::{mock, soak};
+use crate::sections::{ALL, Section};
 
 const HELP: &str = "\
-cargo xtask bench [--seconds N] [--json | --soak] [--mock]
+cargo xtask bench [--section NAME]... [--seconds N]
+cargo xtask bench --mock | --soak | --mock --soak [--seconds N]
 
-  --seconds N  measure for so long (20)
-  --mock       measure the mock instead, which needs no namespace
-  --soak       active mode with more packets than its consumer takes: is each of them accounted for?
-  --json       one JSON object a line on standard output; the table then goes to standard error
+  --section NAME  measure this section only; all of them, if none is named
+  --seconds N     measure each section for so long (20)
+  --mock          measure the mock instead, which needs no namespace
+  --soak          active mode with more packets than its consumer takes: is each of them accounted for?
 
-Measures recv and send of one packet a call, on TUN interfaces in a new user and network namespace.
+The tables go to standard output, the figures to target/bench/latest.json, and a chart of the ratios to
+target/bench/latest.svg.
+
+Sections:
 ";
+
+/// Where the results are left, from the root of the workspace.
+const RESULTS: &str = "target/bench";
 
 struct Options {
     time: Duration,
-    json: bool,
+    sections: Vec<&'static Section>,
     mock: bool,
     soak: bool,
 }
@@ -44,12 +46,16 @@ struct Options {
 impl Options {
     /// `None`: they are not understood, or ask for help.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self { time: Duration::from_secs(20), json: false, mock: false, soak: false };
+        let time = Duration::from_secs(20);
+        let mut options = Self { time, sections: Vec::new(), mock: false, soak: false };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--json" => options.json = true,
                 "--mock" => options.mock = true,
                 "--soak" => options.soak = true,
+                "--section" => {
+                    let name = arguments.next()?;
+                    options.sections.push(ALL.iter().find(|section| section.name == name)?);
+                }
                 "--seconds" => {
                     let seconds = arguments.next()?.parse().ok()?;
                     options.time = Duration::try_from_secs_f64(seconds).ok()?;
@@ -57,19 +63,28 @@ impl Options {
                 _ => return None,
             }
         }
-        // Of the mock, and of a soak, there is text only.
-        (!(options.json && (options.mock || options.soak))).then_some(options)
+        let is_whole = options.sections.is_empty();
+        if is_whole {
+            options.sections = ALL.iter().collect();
+        }
+        // The mock and a soak have no sections.
+        (is_whole || !(options.mock || options.soak)).then_some(options)
     }
+}
+
+fn help() -> String {
+    let sections = ALL.iter().map(|section| format!("  {:<14}{}\n", section.name, section.about));
+    sections.fold(HELP.to_owned(), |help, line| help + &line)
 }
 
 fn main() -> ExitCode {
     let arguments = || std::env::args().skip(1);
     if arguments().any(|argument| argument == "--help" || argument == "-h") {
-        print!("{HELP}");
+        print!("{}", help());
         return ExitCode::SUCCESS;
     }
     let Some(options) = Options::parse(arguments()) else {
-        eprint!("{HELP}");
+        eprint!("{}", help());
         return ExitCode::from(2);
     };
     match run(&options) {
@@ -87,50 +102,54 @@ fn run(options: &Options) -> Result<(), String> {
         println!("{}", run(options.time)?);
         return Ok(());
     }
-    tunctl_linux::netns::enter_new().map_err(|error| error.to_string())?;
-    traffic::settle_namespace();
+    if options.soak || options.sections.iter().any(|section| section.has_interfaces) {
+        tunctl_linux::netns::enter_new().map_err(|error| error.to_string())?;
+    }
     if options.soak {
         println!("{}", soak::kernel(options.time)?);
         return Ok(());
     }
-    let devices = Devices::open()?;
-    let subjects = devices.subjects();
-    eprintln!("measuring for {:?} …", options.time);
-    let measurement = rounds::run(&subjects, options.time).map_err(|error| {
-        format!("{error}. Try again on a quieter machine; if it stays so, strace shows what the calls do.")
-    })?;
-    let figures = Figures::new(&subjects, &measurement).ok_or("nothing was measured")?;
-    let text = report::text(&figures, &measurement);
-    if options.json {
-        eprintln!("{text}");
-        for line in report::json(&figures, &measurement) {
-            println!("{line}");
-        }
-    } else {
-        println!("{text}");
+    let mut measured = Vec::new();
+    for section in &options.sections {
+        eprintln!("{}: measuring for {:?} …", section.name, options.time);
+        let rows = (section.run)(options.time)?;
+        println!("{}", results::table(section.name, &rows));
+        measured.push((section.name, rows));
     }
-    Ok(())
+    let all = || measured.iter().flat_map(|(section, rows)| rows.iter().map(move |row| (*section, row)));
+    let list: Vec<_> = all().map(|(section, row)| results::json(section, row)).collect();
+    write("latest.json", &format!("{:#}\n", serde_json::Value::from(list)))?;
+    write("latest.svg", &chart::of(all()))
+}
+
+fn write(name: &str, text: &str) -> Result<(), String> {
+    let path = format!("{RESULTS}/{name}");
+    fs::create_dir_all(RESULTS)
+        .and_then(|()| fs::write(&path, text))
+        .map_err(|error| format!("write {path}: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Option<(f64, bool)> {
+    fn parse(arguments: &[&str]) -> Option<(f64, Vec<&'static str>)> {
         let options = Options::parse(arguments.iter().map(ToString::to_string))?;
-        Some((options.time.as_secs_f64(), options.json))
+        let sections = options.sections.iter().map(|section| section.name);
+        Some((options.time.as_secs_f64(), sections.collect()))
     }
 
     #[test]
     fn options_are_understood_or_refused() {
-        assert_eq!(parse(&[]), Some((20.0, false)));
-        assert_eq!(parse(&["--json", "--seconds", "2.5"]), Some((2.5, true)));
+        let all: Vec<_> = ALL.iter().map(|section| section.name).collect();
+        assert_eq!(parse(&[]), Some((20.0, all)));
+        assert_eq!(parse(&["--section", "flows", "--seconds", "2.5"]), Some((2.5, vec!["flows"])));
         for wrong in [
             &["--seconds"][..],
-            &["--mock", "--json"],
-            &["--soak", "--json"],
             &["--seconds", "-1"],
             &["--seconds", "x"],
+            &["--section", "x"],
+            &["--section", "flows", "--mock"],
             &["20"],
         ] {
             assert_eq!(parse(wrong), None);

@@ -9,6 +9,11 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Of what is always the same.
+    pub(crate) const fn constant(value: f64) -> Self {
+        Self { p10: value, median: value, p90: value }
+    }
+
     /// `None` without samples.
     pub(crate) fn of(samples: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut samples: Vec<f64> = samples.into_iter().collect();

@@ -10,7 +10,7 @@ use tunctl_core::{CreateOptions, Interface, State, TunBackend, TunDevice};
 use tunctl_linux::LinuxBackend;
 use tunctl_mock::MockBackend;
 
-use crate::traffic::KernelSide;
+use super::traffic::KernelSide;
 
 /// Packets that are sent, and that the consumer takes, in a millisecond.
 const OFFERED: u64 = 200;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tunctl_core::TunDevice;
 use tunctl_linux::LinuxDevice;
 
-use crate::raw;
+use super::raw;
 
 /// One way to receive a packet, and one to send it.
 pub(crate) trait Method {

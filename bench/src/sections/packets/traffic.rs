@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::raw;
+use super::raw;
 
 /// The IPv4 and UDP headers in front of a payload.
 const HEADERS: usize = 20 + 8;

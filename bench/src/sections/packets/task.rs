@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 use tunctl_linux::LinuxDevice;
 use tunctl_tokio::AsyncDevice;
 
-use crate::methods::{Names, Timed, Timing};
+use super::methods::{Names, Timed, Timing};
 
 /// A device in a runtime of one thread.
 pub(crate) struct Task {

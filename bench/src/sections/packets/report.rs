@@ -1,16 +1,13 @@
-//! What was measured, for a person and for programs.
+//! What was measured, for a person.
 
 use std::fs;
 
-use serde_json::{Value, json};
-
-use crate::devices::Role;
-use crate::figures::{Figure, Figures, GOALS};
-use crate::rounds::{CASES, Direction, Measurement};
-use crate::statistics::Summary;
+use super::devices::Role;
+use super::figures::{Figure, Figures, GOALS};
+use super::rounds::{CASES, Direction, Measurement};
 
 /// What was locked is what was built.
-const LOCK: &str = include_str!("../Cargo.lock");
+const LOCK: &str = include_str!("../../../Cargo.lock");
 /// What is compared, and the package that it is of.
 const LIBRARIES: [(&str, &str); 3] =
     [("tunctl", "tunctl-linux"), ("tun-rs", "tun-rs"), ("tappers", "tappers")];
@@ -78,52 +75,6 @@ fn table(figures: &Figures, direction: Direction) -> String {
 fn cells(Figure { cost, ratio, .. }: &Figure) -> String {
     let ratio = ratio.map_or_else(String::new, |ratio| format!("{:.3}", ratio.median));
     format!("{:>12.0}{:>8.0}{:>8.0}{ratio:>8}", cost.p10, cost.median, cost.p90)
-}
-
-/// For programs: the machine, the figures and the goal, one object each.
-pub(crate) fn json(figures: &Figures, measurement: &Measurement) -> Vec<Value> {
-    let versions = LIBRARIES.map(|(name, package)| (name.to_owned(), json!(locked_version(package))));
-    let (least, greatest) = figures.noise;
-    let mut lines = vec![json!({
-        "type": "run",
-        "kernel": kernel(),
-        "processor": processor(),
-        "versions": Value::Object(versions.into_iter().collect()),
-        "rounds": measurement.rounds,
-        "void_batches": measurement.repeated,
-        "noise": { "least": least, "greatest": greatest },
-    })];
-    lines.extend(figures.all.iter().map(|figure| {
-        json!({
-            "type": "figure",
-            "direction": figure.case.direction.to_string(),
-            "bytes": figure.case.size,
-            "call": figure.call,
-            "interface": figure.interface,
-            "nanoseconds": rounded(figure.cost, 1),
-            "ratio": figure.ratio.map(|ratio| rounded(ratio, 4)),
-        })
-    }));
-    lines.extend(GOALS.iter().filter_map(|goal| {
-        let (ratio, case) = figures.worst(goal)?;
-        Some(json!({
-            "type": "goal",
-            "of": goal.of,
-            "limit": goal.limit,
-            "met": ratio <= goal.limit,
-            "worst": ratio,
-            "direction": case.direction.to_string(),
-            "bytes": case.size,
-        }))
-    }));
-    lines
-}
-
-/// With as many decimal places as mean something.
-fn rounded(Summary { p10, median, p90 }: Summary, places: i32) -> Value {
-    let scale = 10_f64.powi(places);
-    let [p10, median, p90] = [p10, median, p90].map(|value| (value * scale).round() / scale);
-    json!({ "p10": p10, "median": median, "p90": p90 })
 }
 
 fn kernel() -> String {

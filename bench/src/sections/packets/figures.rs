@@ -1,7 +1,8 @@
 //! From samples to figures.
 
-use crate::devices::{Role, Subject};
-use crate::rounds::{Case, Measured, Measurement};
+use super::devices::{Role, Subject};
+use super::rounds::{Case, Measured, Measurement};
+use crate::results::{self, Row};
 use crate::statistics::{Summary, ratios};
 
 /// The goals for ours: what they are of, and how many times the cost of a raw call it may be.
@@ -73,6 +74,27 @@ impl Figures {
             }
         }
         Some(figures)
+    }
+
+    /// Ours, beside raw calls on the same interface.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let goal = |role| GOALS.iter().find(|goal| goal.role == role);
+        let rows = self.all.iter().filter_map(|figure| {
+            let goal = results::Goal::AtMost(goal(figure.role)?.limit);
+            let raw = self.all.iter().find(|raw| {
+                raw.role == Role::Raw && raw.case == figure.case && raw.interface == figure.interface
+            })?;
+            Some(Row {
+                case: format!("{}, {} bytes", figure.call, figure.case.size),
+                unit: "ns",
+                ours: figure.cost,
+                reference: raw.cost,
+                reference_name: "raw",
+                ratio: figure.ratio?,
+                goal: Some(goal),
+            })
+        });
+        rows.collect()
     }
 
     /// Our ratio farthest from a goal, and its case.

@@ -9,9 +9,9 @@ use tunctl_core::{
 };
 use tunctl_linux::{LinuxBackend, LinuxDevice};
 
-use crate::methods::{Names, Raw, Tappers, Timed, TunRs, Tunctl, TunctlVectored};
-use crate::task::Task;
-use crate::traffic::KernelSide;
+use super::methods::{Names, Raw, Tappers, Timed, TunRs, Tunctl, TunctlVectored};
+use super::task::Task;
+use super::traffic::KernelSide;
 
 const MTU: u32 = 1500;
 

@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
-use crate::devices::Subject;
-use crate::methods::Timing;
-use crate::traffic::{Counted, discard_queue, readable};
+use super::devices::Subject;
+use super::methods::Timing;
+use super::traffic::{Counted, discard_queue, readable};
 
 /// Packets of a batch, which is what one sample is made of.
 const BATCH: usize = 400;
