@@ -21,7 +21,7 @@ pub(crate) use targets::{KERNEL_TESTS, NATIVE_TEST, PURE_TESTS};
 const CRATES: &[Crate] = &[
     Crate { name: "tunctl-sys", below: &[] },
     Crate { name: "tunctl-packet", below: &[] },
-    Crate { name: "tunctl-core", below: &["tunctl-packet"] },
+    Crate { name: "tunctl-core", below: &["tunctl-packet", "tunctl-sys"] },
     Crate { name: "tunctl-conformance", below: &["tunctl-core", "tunctl-packet"] },
     Crate { name: "tunctl-helper", below: &["tunctl-sys"] },
     Crate { name: "tunctl-linux", below: &["tunctl-core", "tunctl-helper", "tunctl-packet", "tunctl-sys"] },

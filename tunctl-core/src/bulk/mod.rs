@@ -4,7 +4,10 @@ mod given_back;
 mod queues;
 mod recv;
 mod send;
+mod sending;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -262,7 +265,16 @@ impl<D: TunDevice> AsFd for Bulk<D> {
     }
 }
 
-/// The way to add up bytes.
-fn sum() -> Sum {
-    tunctl_packet::offload::sum
+/// The way to add up bytes that is fastest on this processor.
+fn fastest_sum() -> Sum {
+    struct Internet;
+
+    impl tunctl_sys::checksum::Sum for Internet {
+        #[inline(always)]
+        fn sum(bytes: &[u8]) -> u64 {
+            tunctl_packet::offload::sum(bytes)
+        }
+    }
+
+    tunctl_sys::checksum::fastest::<Internet>()
 }

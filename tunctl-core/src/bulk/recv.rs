@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use tunctl_packet::Layer;
 use tunctl_packet::header::{HeaderKind, VnetHeader};
-use tunctl_packet::offload::{Cut, SplitError};
+use tunctl_packet::offload::{Cut, SplitError, Sum};
 
 use super::statistics::RecvStatistics;
 use crate::Result;
@@ -31,6 +31,7 @@ pub struct RecvBatch {
     entries: Vec<Range<usize>>,
     next: usize,
     cut: Option<(Cut, Range<usize>)>,
+    sum: Sum,
     statistics: RecvStatistics,
 }
 
@@ -51,6 +52,7 @@ impl RecvBatch {
             entries: Vec::with_capacity(MOST_CALLS),
             next: 0,
             cut: None,
+            sum: super::fastest_sum(),
             statistics: RecvStatistics::default(),
         }
     }
@@ -162,7 +164,7 @@ impl RecvBatch {
         let start = range.start + self.kind.length();
         let packet = bytes.get_mut(self.kind.length()..).unwrap_or_default();
         let header = headers.vnet().unwrap_or_default();
-        let cut = Cut::new(&header, self.layer, packet, super::sum())?;
+        let cut = Cut::new(&header, self.layer, packet, self.sum)?;
         Ok((cut, start..range.end))
     }
 }

@@ -5,20 +5,16 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use tunctl_packet::Layer;
-use tunctl_packet::header::{HeaderError, HeaderKind, VnetHeader};
-use tunctl_packet::offload::{Coalescer, Merged, Segments};
+use tunctl_packet::header::HeaderKind;
+use tunctl_packet::offload::{Coalescer, Sum};
 
+use super::sending::{Refused, Sending, with_headers};
 use super::statistics::SendStatistics;
 use crate::{Cause, Error, Offloads, Operation, Reason, Result};
 
 /// Room for four packets that stand for as many as they can.
 const ROOM: usize = 256 << 10;
 const MOST_PACKETS: usize = 1024;
-
-/// The pieces of a packet for which there is room without much ado: those of TCP with an MTU of 1500.
-const FEW_PIECES: usize = 64;
-/// The pieces that a system takes in one call (`UIO_MAXIOV`).
-const MOST_PIECES: usize = 1024;
 
 /// The packets for one [`send`](super::Bulk::send).
 pub struct SendBatch {
@@ -31,6 +27,8 @@ pub struct SendBatch {
     /// Where each packet is. There is room for headers in front of it.
     packets: Vec<Range<usize>>,
     lost: Vec<(usize, Error)>,
+    refused: Refused,
+    sum: Sum,
     statistics: SendStatistics,
 }
 
@@ -52,16 +50,24 @@ impl SendBatch {
     pub(super) fn new(layer: Layer, kind: HeaderKind, offloads: Offloads) -> Self {
         // The other side chooses what is sent, and must not know where flows collide.
         let key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-        let merges = offloads.contains(Offloads::TSO4);
+        let (tcp, udp) = (offloads.contains(Offloads::TSO), offloads.contains(Offloads::USO));
+        let coalescer = (tcp || udp).then(|| {
+            let mut coalescer = Coalescer::new(layer, key);
+            coalescer.set_merging(tcp, udp);
+            coalescer
+        });
+        let statistics = SendStatistics { merges_tcp: tcp, merges_udp: udp, ..SendStatistics::default() };
         Self {
             layer,
             kind,
-            coalescer: merges.then(|| Coalescer::new(layer, key)),
+            coalescer,
             arena: vec![0; ROOM],
             used: 0,
             packets: Vec::with_capacity(MOST_PACKETS),
             lost: Vec::new(),
-            statistics: SendStatistics::default(),
+            refused: Refused::default(),
+            sum: super::fastest_sum(),
+            statistics,
         }
     }
 
@@ -103,6 +109,7 @@ impl SendBatch {
         if self.is_full_for(most) {
             return Err(BatchFull { length: most });
         }
+        self.arena.get_mut(self.used..start).unwrap_or_default().fill(0);
         let room = self.arena.get_mut(start..end).unwrap_or_default();
         let length = write(room).min(most);
         self.used = start + length;
@@ -199,45 +206,61 @@ impl SendBatch {
         let Some(coalescer) = &mut self.coalescer else { return Ok(()) };
         let sending = Sending { kind: self.kind, layer: self.layer };
         let (mut stopped, mut rest) = (None, Vec::new());
-        let mut batch = coalescer.merge(&mut self.arena, &self.packets, super::sum());
+        let mut batch = coalescer.merge(&mut self.arena, &self.packets, self.sum);
+        self.statistics.causes += batch.counts();
         while let Some(merged) = batch.next() {
+            let (packets, gso_type) = (merged.packets(), merged.header().gso_type());
             if stopped.is_some() {
-                rest.extend(apart(&merged, self.layer));
+                rest.extend(batch.undo().map(|(_, packet)| packet.to_vec()));
                 continue;
             }
             match sending.send(&merged, call) {
-                Ok(()) => self.statistics.sent(merged.packets()),
-                Err(error) if merged.packets() > 1 && error.cause() == Cause::MalformedPacket => {
+                Ok(()) => {
+                    self.statistics.sent(packets);
+                    self.refused.taken(gso_type);
+                }
+                Err(error) if packets > 1 && error.cause() == Cause::MalformedPacket => {
                     // Some kernels take the offloads and refuse what they are for.
                     self.statistics.refused_merged += 1;
-                    for (index, packet) in merged.indices().zip(apart(&merged, self.layer)) {
-                        if stopped.is_some() {
-                            rest.push(packet);
-                            continue;
-                        }
-                        match sending.send_alone(&packet, call) {
-                            Ok(()) => self.statistics.sent(1),
-                            Err(error) if error.is_packet_lost() => self.lost.push((index, error)),
-                            Err(error) => {
+                    self.refused.count(gso_type);
+                    for (index, packet) in batch.undo() {
+                        match stopped.is_none().then(|| sending.send_alone(packet, call)) {
+                            None => rest.push(packet.to_vec()),
+                            Some(Ok(())) => self.statistics.sent(1),
+                            Some(Err(error)) if error.is_packet_lost() => self.lost.push((index, error)),
+                            Some(Err(error)) => {
                                 stopped = Some(error);
-                                rest.push(packet);
+                                rest.push(packet.to_vec());
                             }
                         }
                     }
                 }
                 Err(error) if error.is_packet_lost() => {
-                    self.lost.extend(merged.indices().map(|index| (index, error.clone())));
+                    self.lost.extend(batch.undo().map(|(index, _)| (index, error.clone())));
                 }
                 Err(error) => {
                     stopped = Some(error);
-                    rest.extend(apart(&merged, self.layer));
+                    rest.extend(batch.undo().map(|(_, packet)| packet.to_vec()));
                 }
             }
         }
+        self.choose_merging();
         stopped.map_or(Ok(()), |error| {
             self.restore(&rest);
             Err(error)
         })
+    }
+
+    /// Stops merging what the system has refused again and again.
+    fn choose_merging(&mut self) {
+        let SendStatistics { merges_tcp, merges_udp, .. } = self.statistics;
+        let (tcp, udp) = (merges_tcp && !self.refused.tcp_always(), merges_udp && !self.refused.udp_always());
+        if (tcp, udp) != (merges_tcp, merges_udp) {
+            (self.statistics.merges_tcp, self.statistics.merges_udp) = (tcp, udp);
+            if let Some(coalescer) = &mut self.coalescer {
+                coalescer.set_merging(tcp, udp);
+            }
+        }
     }
 
     /// Puts packets back that were there before.
@@ -245,6 +268,7 @@ impl SendBatch {
         self.clear();
         for packet in packets {
             let start = self.used + self.kind.length();
+            self.arena.get_mut(self.used..start).unwrap_or_default().fill(0);
             self.used = start + packet.len();
             if let Some(place) = self.arena.get_mut(start..self.used) {
                 place.copy_from_slice(packet);
@@ -252,87 +276,6 @@ impl SendBatch {
             }
         }
     }
-}
-
-/// How packets are sent.
-#[derive(Clone, Copy)]
-struct Sending {
-    kind: HeaderKind,
-    layer: Layer,
-}
-
-impl Sending {
-    fn send(self, merged: &Merged<'_>, call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>) -> Result<()> {
-        let first = merged.pieces().next().unwrap_or_default();
-        let headers = self.headers(first, merged.header())?;
-        let headers = headers.get(..self.kind.length()).unwrap_or_default();
-        if merged.packets() < FEW_PIECES {
-            gather::<FEW_PIECES>(headers, merged, call)
-        } else {
-            gather::<MOST_PIECES>(headers, merged, call)
-        }
-    }
-
-    fn send_alone(self, packet: &[u8], call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>) -> Result<()> {
-        let headers = self.headers(packet, VnetHeader::default())?;
-        let headers = headers.get(..self.kind.length()).unwrap_or_default();
-        call(&[IoSlice::new(headers), IoSlice::new(packet)]).map(drop)
-    }
-
-    fn headers(self, packet: &[u8], vnet: VnetHeader) -> Result<[u8; HeaderKind::MAX_LENGTH]> {
-        let mut headers = [0; HeaderKind::MAX_LENGTH];
-        let own = self.kind.headers_for(self.layer, packet).map_err(malformed)?.with_vnet(vnet);
-        own.write(&mut headers).map_err(|error| malformed(HeaderError::NoRoom(error)))?;
-        Ok(headers)
-    }
-}
-
-/// Calls with the headers and all pieces.
-fn gather<const N: usize>(
-    headers: &[u8],
-    merged: &Merged<'_>,
-    call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>,
-) -> Result<()> {
-    let mut slices = [IoSlice::new(&[]); N];
-    let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip(std::iter::once(headers).chain(merged.pieces())) {
-        *slice = IoSlice::new(piece);
-        count += 1;
-    }
-    call(slices.get(..count).unwrap_or_default()).map(drop)
-}
-
-/// The packets that were merged, as they were: the system would cut them the same way.
-fn apart(merged: &Merged<'_>, layer: Layer) -> Vec<Vec<u8>> {
-    let mut whole: Vec<u8> = merged.pieces().flatten().copied().collect();
-    if merged.packets() == 1 {
-        return vec![whole];
-    }
-    let mut packets = Vec::with_capacity(merged.packets());
-    if let Ok(mut segments) = Segments::new(&merged.header(), layer, &mut whole, super::sum()) {
-        while let Some(segment) = segments.next() {
-            packets.push(segment.to_vec());
-        }
-    }
-    packets
-}
-
-/// A packet with its headers in front, for which there is room.
-fn with_headers<'a>(
-    arena: &'a mut [u8],
-    range: &Range<usize>,
-    kind: HeaderKind,
-    layer: Layer,
-) -> Result<&'a [u8]> {
-    let start = range.start - kind.length();
-    let whole = arena.get_mut(start..range.end).unwrap_or_default();
-    let (headers, packet) = whole.split_at_mut(kind.length().min(whole.len()));
-    kind.write(layer, packet, headers).map_err(malformed)?;
-    Ok(whole)
-}
-
-fn malformed(error: HeaderError) -> Error {
-    Error::new(Operation::Send, Reason::new(Cause::MalformedPacket).with_detail(error.to_string()))
 }
 
 impl fmt::Debug for SendBatch {

@@ -1,5 +1,7 @@
 //! What bulk I/O counts.
 
+use tunctl_packet::offload::MergeCounts;
+
 /// What was received, since the batch was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,6 +30,13 @@ pub struct SendStatistics {
     pub lost: u64,
     /// Merged packets that the system refused, and that were sent one by one instead.
     pub refused_merged: u64,
+    /// Whether packets of TCP are merged: not if the device has no offload, nor after the system has refused
+    /// three of these merged packets in a row.
+    pub merges_tcp: bool,
+    /// The same of UDP.
+    pub merges_udp: bool,
+    /// Why packets were not merged, by cause.
+    pub causes: MergeCounts,
 }
 
 impl SendStatistics {

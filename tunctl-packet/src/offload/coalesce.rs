@@ -103,6 +103,18 @@ pub struct MergeCounts {
     pub evicting: usize,
 }
 
+impl core::ops::AddAssign for MergeCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.runs += other.runs;
+        self.other += other.other;
+        self.wrong += other.wrong;
+        self.alone += other.alone;
+        self.apart += other.apart;
+        self.evicting += other.evicting;
+    }
+}
+
 impl Coalescer {
     /// For packets of devices of this layer. Whoever sends the packets must not be able to guess the key, or
     /// could choose flows that get in each other's way.

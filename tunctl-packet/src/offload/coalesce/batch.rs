@@ -41,7 +41,8 @@ impl Batch<'_> {
     }
 
     /// Takes the last packet to send apart again, for a system that refuses it: the packets that it stands
-    /// for, each whole and as it was. Its first one gets its own headers back.
+    /// for, each whole and as it was, with its number in the batch, counted from zero. Its first one gets its
+    /// own headers back.
     ///
     /// ```
     /// use tunctl_packet::offload::{Coalescer, sum};
@@ -56,10 +57,10 @@ impl Batch<'_> {
     /// let mut batch = coalescer.merge(&mut arena, &[0..1028, 1028..1756], sum);
     /// assert_eq!(batch.next().ok_or("nothing")?.packets(), 2);
     /// // The write fails. So the packets are written one by one, with empty virtio-net headers.
-    /// assert_eq!(batch.undo().collect::<Vec<_>>(), [&one[..], &two[..]]);
+    /// assert_eq!(batch.undo().collect::<Vec<_>>(), [(0, &one[..]), (1, &two[..])]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn undo(&mut self) -> impl Iterator<Item = &[u8]> {
+    pub fn undo(&mut self) -> impl Iterator<Item = (usize, &[u8])> {
         let run = self.given.map(|(run, kept)| {
             if let (Some(kept), Some((segment, packet))) = (kept, first_packet(self.arena, self.links, run)) {
                 kept.restore(segment, packet);
@@ -67,7 +68,8 @@ impl Batch<'_> {
             run
         });
         let arena = &*self.arena;
-        links_of(self.links, run).map(|link| arena.get(link.start..link.end).unwrap_or_default())
+        links_of(self.links, run)
+            .map(|(index, link)| (index, arena.get(link.start..link.end).unwrap_or_default()))
     }
 
     /// What became of the packets of the batch.
@@ -95,11 +97,21 @@ impl<'a> Merged<'a> {
         let &Self { arena, links, run, .. } = self;
         let headers = run.segment.map_or(0, |segment| segment.payload());
         let mut skipped = 0;
-        links_of(links, Some(run)).map(move |link| {
+        links_of(links, Some(run)).map(move |(_, link)| {
             let start = link.start + skipped;
             skipped = headers;
             arena.get(start..link.end).unwrap_or_default()
         })
+    }
+}
+
+impl<'a> Merged<'a> {
+    /// A packet that stands for itself alone, with so many bytes of the arena in front of it, for headers
+    /// that are there already. `None` if it stands for several, or the arena begins later.
+    #[must_use]
+    pub fn alone_behind(&self, headers: usize) -> Option<&'a [u8]> {
+        let link = self.links.get(self.run.first as usize).filter(|_| self.run.count == 1)?;
+        self.arena.get(link.start.checked_sub(headers)?..link.end)
     }
 }
 
@@ -114,12 +126,13 @@ fn first_packet<'a, 'b>(
     Some((segment, arena.get_mut(link.start..link.end)?))
 }
 
-/// Where the packets of a run are.
-fn links_of<'a>(links: &'a [Link], run: Option<&Run>) -> impl Iterator<Item = &'a Link> + use<'a> {
-    let mut next = run.and_then(|run| links.get(run.first as usize));
+/// The packets of a run: their numbers, and where they are.
+fn links_of<'a>(links: &'a [Link], run: Option<&Run>) -> impl Iterator<Item = (usize, &'a Link)> + use<'a> {
+    let mut next = run.map(|run| run.first as usize);
     core::iter::from_fn(move || {
-        let link = next?;
-        next = links.get(link.next as usize);
-        Some(link)
+        let index = next?;
+        let link = links.get(index)?;
+        next = Some(link.next as usize);
+        Some((index, link))
     })
 }
