@@ -3,7 +3,7 @@
 use etherparse::ip_number;
 
 use super::partial::UDP_OFFSET;
-use super::{GsoMismatch, GsoType, VnetHeader, VnetLength, tunnel};
+use super::{GsoMismatch, GsoType, VnetHeader, VnetLength};
 use crate::ip::Ip;
 use crate::{EtherType, Layer, Protocol, Truncated};
 
@@ -151,9 +151,8 @@ impl VnetRules {
         packet: &[u8],
     ) -> Result<(), GsoMismatch> {
         self.check_rest(header, packet.len())?;
-        if header.is_tunneled() {
-            return tunnel::check_inner_version(header, packet);
-        }
+        header.check_inner_version(Layer::Tap, packet)?;
+        // The checksum of what is in a tunnel is left to the kernel.
         if !self.decodes_segments || header.gso_byte() == 0 || header.needs_checksum().is_some() {
             return Ok(());
         }
@@ -214,12 +213,10 @@ impl VnetRules {
 
     /// What is left of [`check`](Self::check) behind the length of headers.
     fn check_rest(&self, header: &VnetHeader, length: usize) -> Result<(), GsoMismatch> {
-        if header.is_tunneled() {
-            if !self.tunnels {
-                return Err(GsoMismatch::Unsupported);
-            }
-            tunnel::check(header)?;
+        if header.is_tunneled() && !self.tunnels {
+            return Err(GsoMismatch::Unsupported);
         }
+        header.check_tunnel(Layer::Tap)?;
         let shape = self.shape(header)?;
         let least_start = if self.checksum_behind_ip { shape.network_header } else { 0 };
         let start = match header.needs_checksum() {

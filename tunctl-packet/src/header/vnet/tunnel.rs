@@ -2,46 +2,56 @@
 
 use super::rules::{ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use super::{GsoMismatch, GsoType, VnetHeader};
+use crate::Layer;
 
-/// Checks what the header says by itself. The offsets are those of a frame also on a tun, where the outer
-/// network header can never begin at its true place.
-///
-/// A header that is too short for the offsets has zeros in their place, which are refused.
-pub(super) fn check(header: &VnetHeader) -> Result<(), GsoMismatch> {
-    if header.is_tunneled_v4() && header.is_tunneled_v6() {
-        return Err(GsoMismatch::TwoTunnels);
+impl VnetHeader {
+    /// Checks what the header says by itself, if the packet is in a UDP tunnel. The kernel takes the offsets
+    /// for those of a frame ([`Layer::Tap`]) also on a tun, where it does not report such.
+    ///
+    /// A header that is too short for the offsets has zeros in their place, which are refused.
+    pub(crate) fn check_tunnel(&self, layer: Layer) -> Result<(), GsoMismatch> {
+        if !self.is_tunneled() {
+            return Ok(());
+        }
+        if self.is_tunneled_v4() && self.is_tunneled_v6() {
+            return Err(GsoMismatch::TwoTunnels);
+        }
+        let gso_type = self.gso_type();
+        if matches!(gso_type, GsoType::None | GsoType::Udp) {
+            return Err(GsoMismatch::TunnelType { gso_type });
+        }
+        // Segments of UDP may be in either version: the packet says so.
+        self.check_tunnel_offsets(layer, gso_type == GsoType::TcpV6)
     }
-    let gso_type = header.gso_type();
-    if matches!(gso_type, GsoType::None | GsoType::Udp) {
-        return Err(GsoMismatch::TunnelType { gso_type });
-    }
-    // Segments of UDP may be in either version: the packet says so.
-    check_offsets(header, gso_type == GsoType::TcpV6)
-}
 
-/// Checks what only the packet says: which version of IP segments of UDP are in.
-pub(super) fn check_inner_version(header: &VnetHeader, packet: &[u8]) -> Result<(), GsoMismatch> {
-    let (_, inner_network) = header.tunnel_offsets();
-    let first = packet.get(usize::from(inner_network));
-    let is_v6 = first.is_some_and(|first| first >> 4 == 6);
-    if header.gso_type() == GsoType::UdpL4 && is_v6 { check_offsets(header, true) } else { Ok(()) }
-}
-
-/// Checks that there is room for each header between the offset where it begins and that of the next one.
-fn check_offsets(header: &VnetHeader, inner_is_v6: bool) -> Result<(), GsoMismatch> {
-    let Some((checksum_start, _)) = header.needs_checksum() else { return Err(GsoMismatch::NoChecksum) };
-    let (outer_transport, inner_network) = header.tunnel_offsets();
-    let ip = |is_v6| u32::from(if is_v6 { IPV6_HEADER } else { IPV4_HEADER });
-    let have = [outer_transport, inner_network, checksum_start].map(u32::from);
-    let need = [
-        u32::from(ETHERNET_HEADER) + ip(header.is_tunneled_v6()),
-        have[0] + u32::from(UDP_HEADER),
-        have[1] + ip(inner_is_v6),
-    ];
-    if have.iter().zip(need).any(|(have, need)| *have < need) {
-        return Err(GsoMismatch::TunnelPlace { outer_transport, inner_network, checksum_start });
+    /// Checks what only the packet says: which version of IP segments of UDP in a tunnel are in.
+    pub(crate) fn check_inner_version(&self, layer: Layer, packet: &[u8]) -> Result<(), GsoMismatch> {
+        let first = packet.get(usize::from(self.inner_network));
+        let is_v6 = first.is_some_and(|first| first >> 4 == 6);
+        if self.is_tunneled() && self.gso_type() == GsoType::UdpL4 && is_v6 {
+            self.check_tunnel_offsets(layer, true)
+        } else {
+            Ok(())
+        }
     }
-    Ok(())
+
+    /// Checks that there is room for each header between the offset where it begins and that of the next one.
+    fn check_tunnel_offsets(&self, layer: Layer, inner_is_v6: bool) -> Result<(), GsoMismatch> {
+        let Some((checksum_start, _)) = self.needs_checksum() else { return Err(GsoMismatch::NoChecksum) };
+        let &VnetHeader { outer_transport, inner_network, .. } = self;
+        let link = if layer == Layer::Tap { ETHERNET_HEADER } else { 0 };
+        let ip = |is_v6| if is_v6 { IPV6_HEADER } else { IPV4_HEADER };
+        let have = [outer_transport, inner_network, checksum_start].map(u32::from);
+        let need = [
+            u32::from(link + ip(self.is_tunneled_v6())),
+            have[0] + u32::from(UDP_HEADER),
+            have[1] + u32::from(ip(inner_is_v6)),
+        ];
+        if have.iter().zip(need).any(|(have, need)| *have < need) {
+            return Err(GsoMismatch::TunnelPlace { outer_transport, inner_network, checksum_start });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +60,6 @@ mod tests {
 
     use super::super::VnetRules;
     use super::*;
-    use crate::Layer;
 
     /// Ethernet, IP, UDP, VXLAN, Ethernet, IPv4, TCP: with these offsets.
     fn header(byte: u8, outer: u16, inner: u16, start: u16) -> VnetHeader {
