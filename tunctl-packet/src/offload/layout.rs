@@ -63,15 +63,13 @@ impl Layout {
     /// Finds the headers of a packet that is to be cut, by the packet itself: the length that the virtio-net
     /// header states is a hint, and may be that of the part which was contiguous in memory.
     pub(super) fn of(header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<Self, SplitError> {
-        let view = Packet::parse(layer, packet)?;
         let gso_type = header.gso_type();
-        if view.ip().is_none() {
-            return Err(SplitError::Protocol { gso_type, protocol: view.protocol() });
-        }
-        if view.is_in_tunnel() {
-            return Err(SplitError::Tunnel);
-        }
-        let network = view.network_offset();
+        let network = network_of(gso_type, &Packet::parse(layer, packet)?)?;
+        Self::behind(network, gso_type, packet)
+    }
+
+    /// The same, where the IP header is at a known offset.
+    pub(super) fn behind(network: usize, gso_type: GsoType, packet: &[u8]) -> Result<Self, SplitError> {
         let ip = Ip::parse_whole(packet.get(network..).unwrap_or_default())?;
         let protocol = Protocol::of_ip(ip.number.0, ip.source.is_ipv4());
         let other = SplitError::Protocol { gso_type, protocol };
@@ -91,4 +89,15 @@ impl Layout {
         let payload = transport + of_transport.map_err(|error| error.behind(network))?.len();
         Ok(Self { network, transport, payload, kind, source: ip.source, destination: ip.destination })
     }
+}
+
+/// Where the IP header of a packet is that is to be cut.
+pub(super) fn network_of(gso_type: GsoType, view: &Packet<'_>) -> Result<usize, SplitError> {
+    if view.ip().is_none() {
+        return Err(SplitError::Protocol { gso_type, protocol: view.protocol() });
+    }
+    if view.is_in_tunnel() {
+        return Err(SplitError::Tunnel);
+    }
+    Ok(view.network_offset())
 }

@@ -3,9 +3,12 @@
 
 mod checksum;
 mod coalesce;
+mod error;
 mod layout;
 mod split;
+mod tunnel;
 
 pub use checksum::{Sum, checksum, sum};
 pub use coalesce::{Batch, Coalescer, MergeCounts, Merged};
-pub use split::{Cut, Segments, SplitError};
+pub use error::SplitError;
+pub use split::{Cut, Segments};

@@ -1,9 +1,11 @@
 //! Cuts a packet into the segments that it stands for, where it is.
 
+use super::SplitError;
 use super::checksum::{Sum, checksum, pseudo_header, sum as sum_of};
 use super::layout::{Layout, Transport};
-use crate::header::{ChecksumError, GsoType, VnetHeader};
-use crate::{Layer, ParseError, Protocol};
+use super::tunnel::Tunnel;
+use crate::Layer;
+use crate::header::{GsoType, VnetHeader};
 
 /// TCP's flags that only the first, and only the last, of several segments has.
 const CWR: u8 = 0x80;
@@ -13,81 +15,10 @@ const FIN_AND_PSH: u8 = 0x09;
 const LONGEST: usize = 65_535;
 
 /// The most segments of a packet of UDP (`UDP_MAX_SEGMENTS`): 64 before Linux 6.9.
-const MOST_OF_UDP: usize = 128;
+pub(super) const MOST_OF_UDP: usize = 128;
 
 /// A size that means something else to Linux (`GSO_BY_FRAGS`).
 const BY_FRAGMENTS: u16 = 0xffff;
-
-/// The reason why a packet was not cut. It is as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum SplitError {
-    /// The headers could not be decoded.
-    #[error("malformed: {0}")]
-    Malformed(#[from] ParseError),
-    /// The checksum that the packet lacks has no place in it.
-    #[error("{0}")]
-    Checksum(#[from] ChecksumError),
-    /// Packets of this type are not cut: they are fragments, or of a type without a name.
-    #[error("packets of the type {gso_type:?} are not cut into segments")]
-    Type {
-        /// The type of segmentation.
-        gso_type: GsoType,
-    },
-    /// The type of segmentation is for the other version of IP.
-    #[error("{gso_type:?} is for the other version of IP")]
-    Version {
-        /// The type of segmentation.
-        gso_type: GsoType,
-    },
-    /// The type of segmentation is for another transport.
-    #[error("{protocol} cannot be cut into {gso_type:?}")]
-    Protocol {
-        /// The type of segmentation.
-        gso_type: GsoType,
-        /// The packet's transport.
-        protocol: Protocol,
-    },
-    /// Explicit congestion notification is stated, but not for TCP.
-    #[error("explicit congestion notification goes with TCP, not with {gso_type:?}")]
-    Ecn {
-        /// The type of segmentation.
-        gso_type: GsoType,
-    },
-    /// The packet is a fragment.
-    #[error("a fragment cannot be cut into segments")]
-    Fragment,
-    /// The stated size of segments is none.
-    #[error("segments cannot have {size} bytes of payload")]
-    SegmentSize {
-        /// The stated size, in bytes.
-        size: u16,
-    },
-    /// Behind the headers is less than two segments have, though the packet states to be longer.
-    #[error("{payload} bytes of payload are not more than one segment")]
-    OneSegment {
-        /// The bytes behind the headers.
-        payload: usize,
-    },
-    /// The checksum is not left to the receiver, or not at its place in the transport's header.
-    #[error("the checksum to be completed is not the transport's")]
-    ChecksumPlace,
-    /// A packet of UDP would be cut into more segments than Linux makes.
-    #[error("{segments} segments are too many for UDP: at most {MOST_OF_UDP}")]
-    TooMany {
-        /// How many that would be.
-        segments: usize,
-    },
-    /// A segment would be longer than an IP packet can be.
-    #[error("a segment of {length} bytes would be too long")]
-    TooLong {
-        /// The segment's length, in bytes.
-        length: usize,
-    },
-    /// The packet is in a UDP tunnel.
-    #[error("packets in tunnels are not cut")]
-    Tunnel,
-}
 
 /// The segments of one packet, one after the other, in the packet's own bytes: the next one's headers are
 /// written over the payload of those before, so that no payload is moved.
@@ -122,6 +53,7 @@ pub struct Segments<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     layout: Option<Layout>,
+    tunnel: Option<Tunnel>,
     sum: Sum,
     /// The payload of each segment but the last, in bytes.
     size: usize,
@@ -181,14 +113,16 @@ impl Cut {
     ///
     /// [`SplitError`], by cause; the packet is as it was.
     pub fn new(header: &VnetHeader, layer: Layer, packet: &mut [u8], sum: Sum) -> Result<Self, SplitError> {
-        let whole = Self { layout: None, sum, size: 0, count: 1, next: 0, first: First::default() };
+        let whole =
+            Self { layout: None, tunnel: None, sum, size: 0, count: 1, next: 0, first: First::default() };
         let gso_type = header.gso_type();
         match gso_type {
-            _ if header.is_tunneled() => return Err(SplitError::Tunnel),
             GsoType::TcpV4 | GsoType::TcpV6 => {}
             GsoType::Udp | GsoType::Other(_) => return Err(SplitError::Type { gso_type }),
             _ if header.has_ecn() => return Err(SplitError::Ecn { gso_type }),
             GsoType::UdpL4 => {}
+            // In a tunnel, too: the sender of a packet that is not cut has made the outer checksum for an
+            // inner one that is complete (`udp_set_csum`, Linux 6.18).
             GsoType::None => {
                 header.complete_checksum(packet)?;
                 return Ok(whole);
@@ -198,6 +132,7 @@ impl Cut {
         if size == 0 || size == BY_FRAGMENTS {
             return Err(SplitError::SegmentSize { size });
         }
+        header.check_tunnel(layer).map_err(SplitError::UdpTunnel)?;
         let kind = if gso_type == GsoType::UdpL4 { Transport::Udp } else { Transport::Tcp };
         let size = usize::from(size);
         match header.needs_checksum() {
@@ -209,19 +144,28 @@ impl Cut {
             // What fits into one segment is a plain packet, as the kernel has it (`__virtio_net_hdr_to_skb`,
             // Linux 6.18): the header of TCP counts without its options.
             Some((start, _)) if packet.len() <= usize::from(start) + kind.least() + size => {
+                header.check_inner_version(layer, packet).map_err(SplitError::UdpTunnel)?;
                 header.complete_checksum(packet)?;
                 return Ok(whole);
             }
             _ => {}
         }
-        let layout = Layout::of(header, layer, packet)?;
+        let (layout, tunnel) = if header.is_tunneled() {
+            let (tunnel, layout) = Tunnel::of(header, layer, packet)?;
+            (layout, Some(tunnel))
+        } else {
+            (Layout::of(header, layer, packet)?, None)
+        };
         if packet.len() <= layout.transport + kind.least() + size && header.needs_checksum().is_none() {
             return Ok(whole);
         }
         layout.check(header, packet.len(), size)?;
+        if let Some(tunnel) = &tunnel {
+            tunnel.check(layout.payload + size)?;
+        }
         let first = First::of(header, &layout, packet);
         let length = packet.len() - layout.payload;
-        Ok(Self { count: length.div_ceil(size), size, layout: Some(layout), first, ..whole })
+        Ok(Self { count: length.div_ceil(size), size, layout: Some(layout), tunnel, first, ..whole })
     }
 
     /// How many segments are left.
@@ -249,7 +193,10 @@ impl Cut {
         let is_last = self.next == self.count;
         let end = if is_last { packet.len() } else { start + layout.payload + self.size };
         let segment = packet.get_mut(start..end)?;
-        self.first.complete(&layout, segment, Place { index, is_last, offset: start }, self.sum);
+        let pseudo = self.first.complete(&layout, segment, Place { index, is_last, offset: start }, self.sum);
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.complete(segment, index, layout.transport, pseudo);
+        }
         Some(segment)
     }
 }
@@ -291,14 +238,14 @@ impl Layout {
         if self.kind == Transport::Udp && segments > MOST_OF_UDP {
             return Err(SplitError::TooMany { segments });
         }
-        // The lengths in the headers of the longest segment.
-        let ip = self.payload - self.network + payload.min(size);
-        let fixed = if self.source.is_ipv4() { 0 } else { crate::ip::V6_LENGTH };
-        if ip - fixed > LONGEST {
-            return Err(SplitError::TooLong { length: ip });
-        }
-        Ok(())
+        check_length(self.payload - self.network + size, self.source.is_ipv4())
     }
+}
+
+/// Checks that an IP header can state the length of the longest segment.
+pub(super) fn check_length(length: usize, is_v4: bool) -> Result<(), SplitError> {
+    let fixed = if is_v4 { 0 } else { crate::ip::V6_LENGTH };
+    if length - fixed > LONGEST { Err(SplitError::TooLong { length }) } else { Ok(()) }
 }
 
 impl First {
@@ -331,21 +278,13 @@ impl First {
         }
     }
 
-    /// Writes into a segment's headers what it does not share with the others.
+    /// Writes into a segment's headers what it does not share with the others. Returns the sum of the
+    /// pseudo-header.
     #[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
-    fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, sum: Sum) {
+    fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, sum: Sum) -> u64 {
         let &Layout { network, transport, kind, source, .. } = layout;
         let length = segment.len();
-        if source.is_ipv4() {
-            put(segment, network + 2, half(length - network));
-            let identification = self.identification.wrapping_add(place.index as u16);
-            put(segment, network + 4, identification.to_be_bytes());
-            put(segment, network + 10, [0, 0]);
-            let own = sum_of(segment.get(network..header_end(segment, network)).unwrap_or_default());
-            put(segment, network + 10, checksum(own));
-        } else {
-            put(segment, network + 4, half(length - network - crate::ip::V6_LENGTH));
-        }
+        complete_ip(segment, network, source.is_ipv4(), self.identification, place.index);
         match kind {
             Transport::Tcp => {
                 let sequence = self.sequence.wrapping_add(place.offset as u32);
@@ -368,7 +307,24 @@ impl First {
         // A datagram without a checksum has zero in its place.
         let own = if kind == Transport::Udp && own == [0, 0] { [0xff, 0xff] } else { own };
         put(segment, checksum_place, own);
+        pseudo
     }
+}
+
+/// Writes the length into the IP header of a segment, and, for IPv4, the identification that follows the
+/// first segment's, and the checksum.
+#[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
+pub(super) fn complete_ip(segment: &mut [u8], network: usize, is_v4: bool, first: u16, index: usize) {
+    let length = segment.len() - network;
+    if !is_v4 {
+        put(segment, network + 4, half(length - crate::ip::V6_LENGTH));
+        return;
+    }
+    put(segment, network + 2, half(length));
+    put(segment, network + 4, first.wrapping_add(index as u16).to_be_bytes());
+    put(segment, network + 10, [0, 0]);
+    let own = sum_of(segment.get(network..header_end(segment, network)).unwrap_or_default());
+    put(segment, network + 10, checksum(own));
 }
 
 /// A length as a header states it. Lengths were checked.

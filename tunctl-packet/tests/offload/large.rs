@@ -38,7 +38,7 @@ impl Large {
     }
 
     /// Where each header begins: IP, the transport, the payload.
-    fn offsets(&self) -> (usize, usize, usize) {
+    pub(crate) fn offsets(&self) -> (usize, usize, usize) {
         let network = if self.ethernet { 14 } else { 0 };
         let transport = network + if self.v6 { 40 } else { 20 } + self.extension.len();
         (network, transport, transport + if self.tcp { 20 + self.tcp_options.len() } else { 8 })
@@ -84,7 +84,8 @@ impl Large {
         each.map(|(index, piece)| self.segment(index, piece, flags(index), true)).collect()
     }
 
-    fn segment(&self, index: usize, payload: &[u8], tcp_flags: u8, complete: bool) -> Vec<u8> {
+    /// One segment, with its checksum or with zero for it.
+    pub(crate) fn segment(&self, index: usize, payload: &[u8], tcp_flags: u8, complete: bool) -> Vec<u8> {
         let before = u32::try_from(index * usize::from(self.size)).unwrap();
         let mut transport = if self.tcp {
             let words = u8::try_from((20 + self.tcp_options.len()) / 4).unwrap();

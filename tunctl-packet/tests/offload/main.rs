@@ -9,3 +9,4 @@ mod coalesce;
 mod common;
 mod large;
 mod split;
+mod tunnel;
