@@ -6,16 +6,21 @@
 //! refuses or drops, the library must refuse. Then the library merges the kernel's segments, and the kernel
 //! cuts what comes out: that must be the same segments again.
 //!
+//! What is in a UDP tunnel takes another way, since a packet socket takes no such header: in by one tap, over
+//! a bridge, and out of another. Where the kernel has no tunnels (before Linux 6.17), they are left out.
+//!
 //! A run fails if too few packets have some property, so that what it shows is known.
 //!
 //! # Platform
 //!
 //! Linux, in namespaces of its own.
 
+mod bridge;
 mod compare;
 mod draw;
 mod kernel;
 mod settings;
+mod tunnel;
 
 use std::process::ExitCode;
 

@@ -30,6 +30,12 @@ const NLM_F_DUMP: u16 = 0x300;
 const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BR_FORWARD_DELAY: u16 = 1;
+const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_CARRIER: u16 = 33;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFA_ADDRESS: u16 = 1;
@@ -47,6 +53,33 @@ const ADDRESS_HEADER: usize = 8;
 /// Deletes an interface, whoever has it open.
 pub fn delete(name: &InterfaceName) {
     change(RTM_DELLINK, &link(index(name), 0, 0)).unwrap_or_else(|errno| panic!("delete {name}: {errno}"));
+}
+
+/// Makes a bridge that is up, forwards at once and says nothing of its own; false if the kernel has no
+/// bridges.
+#[must_use]
+pub fn create_bridge(name: &InterfaceName) -> bool {
+    let mut data = Vec::new();
+    attach(&mut data, IFLA_BR_FORWARD_DELAY, &0_u32.to_ne_bytes());
+    attach(&mut data, IFLA_BR_MCAST_SNOOPING, &[0]);
+    let mut information = Vec::new();
+    attach(&mut information, IFLA_INFO_KIND, b"bridge");
+    attach(&mut information, IFLA_INFO_DATA, &data);
+    let mut request = link(0, IFF_UP, IFF_UP);
+    attach(&mut request, IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
+    attach(&mut request, IFLA_LINKINFO, &information);
+    match exchange(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &request) {
+        Ok(_) => true,
+        Err(Errno::EOPNOTSUPP) => false,
+        Err(errno) => panic!("make the bridge {name}: {errno}"),
+    }
+}
+
+/// Makes an interface a port of a bridge.
+pub fn set_master(name: &InterfaceName, bridge: &InterfaceName) {
+    let mut request = link(index(name), 0, 0);
+    attach(&mut request, IFLA_MASTER, &index(bridge).to_ne_bytes());
+    change(RTM_NEWLINK, &request).unwrap_or_else(|errno| panic!("{name} as a port of {bridge}: {errno}"));
 }
 
 /// Renames an interface; false if it is up, and the kernel does not rename such.

@@ -1,10 +1,12 @@
 //! Random packets that stand for several.
 
 use tunctl_packet::Layer;
-use tunctl_packet::header::{GsoType, VnetFormat, VnetHeader};
+use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
 use tunctl_packet::offload::{Segments, sum};
 
 use crate::differential::random::Random;
+use crate::oracle::kernel::is_tunneled;
+use crate::oracle::tunnel;
 
 /// A packet, the header in front of it, and what is special about it.
 #[derive(Clone, Debug)]
@@ -12,6 +14,8 @@ pub(crate) struct Large {
     pub(crate) layer: Layer,
     pub(crate) header: VnetHeader,
     pub(crate) packet: Vec<u8>,
+    /// Where the outer transport of a packet in a tunnel begins, whatever the header states.
+    pub(crate) outer_transport: u16,
     pub(crate) properties: Vec<&'static str>,
 }
 
@@ -67,14 +71,22 @@ pub(crate) const PROPERTIES: [&str; 21] = [
 /// What at least one packet in a hundred of those that are refused has.
 pub(crate) const FAULTS: [&str; 4] = ["random header", "another field", "bytes changed", "cut off"];
 
-/// The packet of a case.
-pub(crate) fn draw(random: &mut Random) -> Large {
+/// The packet of a case, which may be in a tunnel.
+pub(crate) fn draw(random: &mut Random, tunnels: bool) -> Large {
     let mut large = Drawing::new(random).large(random);
     if random.one_of(1, 32) {
         sum_up_to_zero(&mut large);
     }
+    let is_tunneled = random.one_of(1, 4) && tunnels;
+    if is_tunneled {
+        large = tunnel::wrap(large, random);
+    }
     if random.one_of(1, 5) {
-        spoil(&mut large, random);
+        if is_tunneled && random.one_of(1, 2) {
+            tunnel::spoil(&mut large, random);
+        } else {
+            spoil(&mut large, random);
+        }
         // A packet socket refuses more, of whatever packet (`packet_snd`, Linux 6.18).
         let most = u16::try_from(large.packet.len()).unwrap_or(u16::MAX);
         large.header = large.header.with_header_length(large.header.header_length().min(most));
@@ -83,10 +95,10 @@ pub(crate) fn draw(random: &mut Random) -> Large {
 }
 
 /// A packet that is being made, from the inside.
-struct Drawing {
-    v6: bool,
-    tcp: bool,
-    properties: Vec<&'static str>,
+pub(crate) struct Drawing {
+    pub(crate) v6: bool,
+    pub(crate) tcp: bool,
+    pub(crate) properties: Vec<&'static str>,
 }
 
 impl Drawing {
@@ -144,10 +156,10 @@ impl Drawing {
             header = header.with_header_length(half(random.below(packet.len() + 1)));
             self.has("another header length", true);
         }
-        Large { layer, header, packet, properties: self.properties }
+        Large { layer, header, packet, outer_transport: 0, properties: self.properties }
     }
 
-    fn transport(&mut self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn transport(&mut self, random: &mut Random) -> Vec<u8> {
         let mut header = random.bytes(4);
         if !self.tcp {
             header.extend([0; 4]);
@@ -167,7 +179,7 @@ impl Drawing {
     }
 
     /// With zeros for lengths and sums.
-    fn network(&mut self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn network(&mut self, random: &mut Random) -> Vec<u8> {
         let number = if self.tcp { 6 } else { 17 };
         let [service, hops, id0, id1] = random.next().to_le_bytes()[..4].try_into().unwrap_or_default();
         if self.v6 {
@@ -197,7 +209,7 @@ impl Drawing {
         header
     }
 
-    fn link(&mut self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn link(&mut self, random: &mut Random) -> Vec<u8> {
         let mut header = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
         for _ in 0..if self.has("VLAN", random.one_of(1, 6)) { 1 + random.below(2) } else { 0 } {
             header.extend([0x81, 0, 0, 7]);
@@ -230,7 +242,7 @@ impl Drawing {
     }
 
     /// Writes lengths, the sum of an IPv4 header, and that of the pseudo-header.
-    fn finish(&self, packet: &mut [u8], network: usize, transport: usize) {
+    pub(crate) fn finish(&self, packet: &mut [u8], network: usize, transport: usize) {
         let half = |number: usize| u16::try_from(number).unwrap_or(0).to_be_bytes();
         let (all, length) = (packet.len(), packet.len() - transport);
         let number = if self.tcp { 6 } else { 17 };
@@ -278,7 +290,7 @@ fn extension_headers(random: &mut Random, last: u8) -> (u8, Vec<u8>) {
 }
 
 /// The sum of words, as RFC 1071 has it.
-fn folded(bytes: &[u8]) -> u16 {
+pub(crate) fn folded(bytes: &[u8]) -> u16 {
     let mut sum: u64 = 0;
     for pair in bytes.chunks(2) {
         sum += u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
@@ -308,13 +320,17 @@ fn sum_up_to_zero(large: &mut Large) {
 
 /// Makes something wrong.
 fn spoil(large: &mut Large, random: &mut Random) {
-    let format = VnetFormat::default();
+    let format = VnetFormat::new(VnetLength::Tunnel, Endian::Native);
     let length = large.packet.len();
     match random.below(4) {
         0 => {
-            let bytes = random.bytes(10);
+            let mut bytes = random.bytes(10);
+            bytes.resize(format.length.bytes(), 0);
+            // Without the bits of a tunnel, unless the packet is in one.
+            bytes[1] &= 0x9f | large.header.gso_byte();
             if let Ok((header, _)) = VnetHeader::parse(format, &bytes) {
-                large.header = header;
+                let (outer, inner) = large.header.tunnel_offsets();
+                large.header = header.with_tunnel_offsets(outer, inner);
             }
             large.properties.push("random header");
         }
@@ -332,7 +348,7 @@ fn spoil(large: &mut Large, random: &mut Random) {
                     *random.pick(&[GsoType::TcpV4, GsoType::TcpV6, GsoType::UdpL4, GsoType::Udp]),
                     100,
                 ),
-                6 => header.with_gso_byte(random.next().to_le_bytes()[0]),
+                6 => header.with_gso_byte(random.next().to_le_bytes()[0] & (0x9f | header.gso_byte())),
                 _ => header.with_ecn(true),
             };
             large.properties.push("another field");
@@ -340,13 +356,17 @@ fn spoil(large: &mut Large, random: &mut Random) {
         2 => {
             // The headers' bytes, where it matters.
             for _ in 0..1 + random.below(2) {
-                let at = random.below(length.min(100));
+                let end = length.min(100 + usize::from(large.header.tunnel_offsets().1));
+                // A bridge goes by the MAC addresses, and drops some.
+                let begin = if is_tunneled(&large.header) && large.layer == Layer::Tap { 12 } else { 0 };
+                let at = begin + random.below(end.saturating_sub(begin).max(1));
                 large.packet[at] = random.next().to_le_bytes()[0];
             }
             large.properties.push("bytes changed");
         }
         _ => {
-            large.packet.truncate(1 + random.below(length.min(120)));
+            let end = length.min(120 + usize::from(large.header.tunnel_offsets().1));
+            large.packet.truncate(1 + random.below(end));
             large.properties.push("cut off");
         }
     }

@@ -4,14 +4,18 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{SndBuf, SndBufForce};
-use tunctl_core::{CreateOptions, Interface, TunBackend, TunDevice};
+use tunctl_core::{Cause, CreateOptions, Interface, TunBackend, TunDevice};
 use tunctl_linux::{LinuxBackend, LinuxDevice};
 use tunctl_packet::Layer;
 use tunctl_packet::header::{VnetFormat, VnetHeader, VnetLength};
 use tunctl_sys::linux::packet_socket;
 
+use crate::oracle::bridge::Bridge;
+
 /// More segments than a packet has.
-const QUEUE: u32 = 100_000;
+pub(crate) const QUEUE: u32 = 100_000;
+/// The longest MTU that a tap has.
+pub(crate) const LONGEST: u32 = 65_521;
 const ROOM: usize = 1 << 17;
 const BUFFER: usize = 8 << 20;
 
@@ -21,6 +25,7 @@ pub(crate) struct Kernel {
     tun: LinuxDevice,
     tap: LinuxDevice,
     socket: OwnedFd,
+    bridge: Option<Bridge>,
     request: Vec<u8>,
     room: Vec<u8>,
 }
@@ -29,7 +34,7 @@ impl Kernel {
     /// In a network namespace of its own, which is silent.
     pub(crate) fn new() -> Result<Self, String> {
         let make = |options: CreateOptions| {
-            let options = options.mtu(65_521).queue_length(QUEUE).up();
+            let options = options.mtu(LONGEST).queue_length(QUEUE).up();
             LinuxBackend::new().create(&options).map_err(|error| error.to_string())
         };
         let socket = packet_socket::open_with_vnet_header().map_err(|error| error.to_string())?;
@@ -39,9 +44,20 @@ impl Kernel {
             tun: make(CreateOptions::tun())?,
             tap: make(CreateOptions::tap())?,
             socket,
+            bridge: Bridge::new()?,
             request: Vec::new(),
             room: vec![0; ROOM],
         })
+    }
+
+    /// Whether it cuts packets in UDP tunnels: since Linux 6.17, if it has bridges.
+    pub(crate) fn has_tunnels(&self) -> bool {
+        self.bridge.is_some()
+    }
+
+    /// What a program with offload got of the last packet that was in a tunnel, as frames.
+    pub(crate) fn handed_out(&self) -> &[(VnetHeader, Vec<u8>)] {
+        self.bridge.as_ref().map(Bridge::handed_out).unwrap_or_default()
     }
 
     /// The segments that it makes: none if it refuses the packet, or drops it.
@@ -51,6 +67,9 @@ impl Kernel {
         header: &VnetHeader,
         packet: &[u8],
     ) -> Result<Vec<Vec<u8>>, String> {
+        if let Some(bridge) = self.bridge.as_mut().filter(|_| is_tunneled(header)) {
+            return bridge.cut(layer, header, packet, &mut self.room);
+        }
         let device = match layer {
             Layer::Tun => &self.tun,
             Layer::Tap => &self.tap,
@@ -64,10 +83,7 @@ impl Kernel {
         let index = device.interface().index().get();
         // What is refused with an errno has no segments, nor has what is dropped later.
         let sent = packet_socket::send_to(self.socket.as_fd(), index, &self.request);
-        let mut segments = Vec::new();
-        while let Some(length) = received(device.try_recv(&mut self.room))? {
-            segments.push(self.room[..length].to_vec());
-        }
+        let segments = received(device, &mut self.room)?;
         if sent.is_err() && !segments.is_empty() {
             return Err(format!("the kernel refused a packet and sent it: {sent:?}"));
         }
@@ -75,10 +91,18 @@ impl Kernel {
     }
 }
 
-fn received(outcome: tunctl_core::Result<usize>) -> Result<Option<usize>, String> {
-    match outcome {
-        Ok(length) => Ok(Some(length)),
-        Err(error) if error.cause() == tunctl_core::Cause::WouldBlock => Ok(None),
-        Err(error) => Err(error.to_string()),
+pub(crate) fn is_tunneled(header: &VnetHeader) -> bool {
+    header.is_tunneled_v4() || header.is_tunneled_v6()
+}
+
+/// All that a device has.
+pub(crate) fn received(device: &LinuxDevice, room: &mut [u8]) -> Result<Vec<Vec<u8>>, String> {
+    let mut packets = Vec::new();
+    loop {
+        match device.try_recv(room) {
+            Ok(length) => packets.push(room[..length].to_vec()),
+            Err(error) if error.cause() == Cause::WouldBlock => return Ok(packets),
+            Err(error) => return Err(error.to_string()),
+        }
     }
 }
