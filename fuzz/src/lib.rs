@@ -20,6 +20,7 @@ expose!(helper: helper_policy, helper_request);
 expose!(packet:
     address_family,
     bpf,
+    coalesce,
     echo_message,
     echo_reply,
     echo_responder,

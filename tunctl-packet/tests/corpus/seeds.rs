@@ -1,5 +1,8 @@
 //! The inputs that fuzzing starts from: packets that kernels sent, and packets that this crate builds.
 
+#[path = "offload.rs"]
+mod offload;
+
 use core::net::IpAddr;
 
 use crate::properties::common::{
@@ -26,6 +29,7 @@ pub(crate) fn all() -> Vec<Seed> {
     let seeds = [
         ("address_family", families()),
         ("bpf", programs()),
+        ("coalesce", offload::flows()),
         ("echo_message", messages()),
         ("echo_reply", requests()),
         ("echo_responder", sequences()),
@@ -37,7 +41,7 @@ pub(crate) fn all() -> Vec<Seed> {
         ("packet_too_big", [packets(), long(), too_big()].concat()),
         ("packet_tun", packets()),
         ("reset", segments()),
-        ("split", large()),
+        ("split", offload::large()),
         ("time_exceeded", [packets(), long()].concat()),
         ("unreachable", [packets(), long()].concat()),
         ("vnet", vnet()),
@@ -380,24 +384,6 @@ fn segments() -> Vec<Named> {
         ("reset", segment(false, 0x04, b"")),
         ("no-tcp", datagram(false, 53, b"query")),
         ("fragment", fragments(false)[0].clone()),
-    ]
-}
-
-/// Packets that stand for several, one of each kind.
-fn large() -> Vec<Named> {
-    let of = |gso_type, start, offset, packet: Vec<u8>| {
-        let header = VnetHeader::default().with_segments(gso_type, 100).with_checksum(start, offset);
-        let mut bytes = vec![0; 10];
-        header.write(VnetFormat::default(), &mut bytes).unwrap();
-        [bytes, packet].concat()
-    };
-    let data = [7; 250];
-    let frame = ethernet_frame([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], EtherType::IPV6, &tcp(true, &data));
-    vec![
-        ("tcp-v4", of(GsoType::TcpV4, 20, 16, tcp(false, &data))),
-        ("tcp-v6", of(GsoType::TcpV6, 54, 16, frame)),
-        ("udp-v4", of(GsoType::UdpL4, 20, 6, datagram(false, 53, &data))),
-        ("udp-v6", of(GsoType::UdpL4, 40, 6, datagram(true, 53, &data))),
     ]
 }
 

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "a fuzz target uses its part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod coalesce;
 #[path = "../common/mod.rs"]
 pub(crate) mod common;
 mod echo;
@@ -20,6 +21,7 @@ mod split;
 mod view;
 mod vnet;
 
+pub(crate) use coalesce::coalesce;
 pub(crate) use echo::{echo_message, echo_reply, echo_responder};
 pub(crate) use filter::{bpf, expression, filter};
 pub(crate) use headers::{address_family, framed, packet_info};
@@ -34,9 +36,10 @@ pub(crate) use vnet::vnet;
 pub(crate) type Property = fn(&[u8]);
 
 /// All properties, under the names of their fuzz targets and corpora.
-pub(crate) const ALL: [(&str, Property); 17] = [
+pub(crate) const ALL: [(&str, Property); 18] = [
     ("address_family", address_family),
     ("bpf", bpf),
+    ("coalesce", coalesce),
     ("echo_message", echo_message),
     ("echo_reply", echo_reply),
     ("echo_responder", echo_responder),

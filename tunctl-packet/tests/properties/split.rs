@@ -1,18 +1,25 @@
 //! A large packet, cut.
 
 use tunctl_packet::Layer;
-use tunctl_packet::header::{VnetFormat, VnetHeader};
+use tunctl_packet::header::{Endian, VnetFormat, VnetHeader, VnetLength};
 use tunctl_packet::offload::{Segments, sum};
 
 use super::common::checksum;
 
-/// A packet behind a virtio-net header, which may stand for several.
+/// A packet behind a virtio-net header, which may stand for several: a short header, or one that has room for
+/// a tunnel.
 pub(crate) fn split(bytes: &[u8]) {
-    let format = VnetFormat::default();
-    let Ok((header, packet)) = VnetHeader::parse(format, bytes) else { return };
+    for length in [VnetLength::Basic, VnetLength::Tunnel] {
+        if let Ok((header, packet)) = VnetHeader::parse(VnetFormat::new(length, Endian::Native), bytes) {
+            split_behind(&header, packet);
+        }
+    }
+}
+
+fn split_behind(header: &VnetHeader, packet: &[u8]) {
     for layer in [Layer::Tun, Layer::Tap] {
         let mut copy = packet.to_vec();
-        let Ok(mut segments) = Segments::new(&header, layer, &mut copy, sum) else {
+        let Ok(mut segments) = Segments::new(header, layer, &mut copy, sum) else {
             assert_eq!(copy, packet, "a refused packet is as it was");
             continue;
         };
