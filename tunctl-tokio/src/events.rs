@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::coop;
 use tunctl_core::{EventWatcher, InterfaceEvent, Operation, Reason, Result};
 
-use crate::device::watch;
+use crate::watched::watch;
 
 /// What happens to interfaces, for tasks: while a task waits for an event, other tasks run.
 ///

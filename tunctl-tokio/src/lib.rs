@@ -53,6 +53,7 @@ mod events;
 mod split;
 #[cfg(feature = "stream")]
 mod stream;
+mod watched;
 
 pub use device::AsyncDevice;
 pub use events::AsyncEvents;

@@ -90,7 +90,9 @@ impl<D: TunDevice + 'static> Stream for PacketStream<D> {
             if let Err(error) = ready!(poll_waiting(waiting, context)) {
                 break Err(error);
             }
-            match ready!(device.poll_attempt(context, Interest::READABLE, |device| device.try_recv(buffer))) {
+            match ready!(
+                device.watched.poll_attempt(context, Interest::READABLE, |device| device.try_recv(buffer))
+            ) {
                 Err(error) if error.is_would_block() => {
                     let device = device.clone();
                     *waiting = Some(Box::pin(async move { device.readable().await }));
@@ -134,7 +136,9 @@ impl<D: TunDevice + 'static, P: AsRef<[u8]> + Unpin> Sink<P> for PacketSink<D, P
         while let Some(packet) = held {
             ready!(poll_waiting(waiting, context))?;
             match ready!(
-                device.poll_attempt(context, Interest::WRITABLE, |device| device.try_send(packet.as_ref()))
+                device
+                    .watched
+                    .poll_attempt(context, Interest::WRITABLE, |device| device.try_send(packet.as_ref()))
             ) {
                 Err(error) if error.is_would_block() => {
                     let device = device.clone();
