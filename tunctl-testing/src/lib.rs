@@ -78,6 +78,7 @@ mod profile;
 pub mod programs;
 pub mod rtnetlink;
 mod skip;
+mod slow_link;
 mod snapshot;
 mod strace;
 pub mod sysfs;
@@ -93,6 +94,7 @@ pub use helper::{HelperHarness, built_helper, grant, helper_conformance_cases, i
 pub use ip::{addresses, driver_report, exists, has_flag, ip, ip_json, link, links, others};
 pub use process::{Background, entry, finish};
 pub use skip::skip;
+pub use slow_link::{set_link_rate, tap_with_slow_link, wait_until_forwarding};
 pub use snapshot::{Snapshot, is_close_on_exec, open_files};
 pub use strace::{Call, Strace, Trace, mark};
 

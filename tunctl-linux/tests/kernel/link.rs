@@ -1,6 +1,5 @@
 //! What the kernel reports about an interface: counters, carrier, master, link type.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,9 +7,9 @@ use serde_json::Value;
 use tunctl_core::{
     Cause, Counters, CreateOptions, Interface, Operation, State, Statistics, TunBackend, TunDevice,
 };
-use tunctl_linux::{LinkType, LinuxDevice, OperationalState};
+use tunctl_linux::{LinkType, OperationalState};
 use tunctl_packet::udp_packet;
-use tunctl_testing::{Case, case, ip, ip_json, skip};
+use tunctl_testing::{Case, case, ip, ip_json, set_link_rate, tap_with_slow_link, wait_until_forwarding};
 
 use super::support::{
     address, backend, create, open, quiet_tun, refused, tap, tun, udp_payload, without_ipv6,
@@ -156,15 +155,6 @@ fn port_of(name: &str) -> Value {
     tunctl_testing::link(name).unwrap()["master"].clone()
 }
 
-/// Waits until a bridge forwards what comes from a port and goes to it, which begins in the background.
-fn wait_until_forwarding(name: &str) {
-    let started = Instant::now();
-    while tunctl_testing::link(name).unwrap()["linkinfo"]["info_slave_data"]["state"] != "forwarding" {
-        assert!(started.elapsed() < Duration::from_secs(10), "{name} does not forward");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn packets_cross_the_bridge_that_is_the_master() {
     without_ipv6();
     ip("link add br0 type bridge");
@@ -225,32 +215,8 @@ fn a_master_that_is_refused_leaves_the_one_that_was() {
     assert!(refused(interface.master()).is_gone());
 }
 
-/// A bridge with a tap and a veth, whose link is slow.
-fn slow_bridge() -> LinuxDevice {
-    without_ipv6();
-    ip("link add br0 type bridge");
-    ip("link set br0 up");
-    ip("link add veth0 type veth peer name veth1");
-    ip("link set veth0 up master br0");
-    ip("link set veth1 up");
-    if let Err(complaint) = set_rate("add", "8kbit") {
-        skip(&format!("the kernel has no tbf: {complaint}"));
-    }
-    let device = create(CreateOptions::tap().up(), "tap0");
-    device.interface().set_master("br0").unwrap();
-    ["veth0", "tap0"].into_iter().for_each(wait_until_forwarding);
-    device
-}
-
-/// Bounds what the link of the veth takes, but for the first two thousand bytes.
-fn set_rate(verb: &str, rate: &str) -> Result<(), String> {
-    let words = format!("qdisc {verb} dev veth0 root tbf rate {rate} burst 2000 limit 1000000");
-    let output = Command::new("tc").args(words.split_whitespace()).output().expect("tc starts");
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-}
-
 fn a_send_waits_while_the_link_behind_a_bridge_is_slow() {
-    let device = slow_bridge();
+    let device = tap_with_slow_link(CreateOptions::tap());
     let frame = frame(9, 1, 1000);
     assert_eq!(device.send_buffer().unwrap(), i32::MAX.unsigned_abs());
     device.set_send_buffer(20_000).unwrap();
@@ -276,7 +242,7 @@ fn a_send_waits_while_the_link_behind_a_bridge_is_slow() {
         let waiting = scope.spawn(|| device.send(&frame));
         thread::sleep(Duration::from_millis(50));
         assert!(!waiting.is_finished());
-        set_rate("change", "80kbit").unwrap();
+        set_link_rate("80kbit");
         waiting.join().unwrap().unwrap();
     });
     let waited = started.elapsed();
