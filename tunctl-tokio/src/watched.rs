@@ -107,19 +107,27 @@ impl<T> Watched<T> {
 
     /// Waits for a readiness.
     ///
-    /// The runtime keeps that a device was writable until it is told otherwise. A send on an interface that
-    /// is down does not tell it, because it fails with `Down` and not with `WouldBlock`. So the device is
-    /// asked whether it is writable now. On Linux asking also has `tun_chr_poll` (6.18) note that somebody
-    /// waits: only then does an interface that comes up report an event (`tun_sock_write_space`).
+    /// Whether a send may succeed, the device is asked before each wait. The runtime keeps that it was
+    /// writable until it is told otherwise, and a send on an interface that is down does not tell it, because
+    /// it fails with `Down` and not with `WouldBlock`. On Linux asking also has `tun_chr_poll` (6.18) note
+    /// that somebody waits: only then does an interface that comes up report an event, or a send buffer that
+    /// has room again (`tun_sock_write_space`). A send that would block does not note it.
     pub(crate) async fn ready(&self, kind: Interest) -> Result<()> {
         loop {
+            if kind.is_writable() {
+                // A task that is always answered at once still lets others run.
+                coop::consume_budget().await;
+                if (self.is_writable)(&self.device)? {
+                    return Ok(());
+                }
+            }
             // Linux reports a deletion only as an error: a wait for `kind` alone would never end.
             let ready = self.fd.ready(kind | Interest::ERROR).await;
             let mut ready = ready.map_err(|error| Reason::from_io(&error).of(Operation::Wait))?;
-            if !kind.is_writable() || (self.is_writable)(&self.device)? {
+            if !kind.is_writable() {
                 return Ok(());
             }
-            // An event that has come since `ready` returned is kept.
+            // What was ready may not be so any more. An event that has come since `ready` returned is kept.
             ready.clear_ready();
         }
     }

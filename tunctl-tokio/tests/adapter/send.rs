@@ -4,14 +4,14 @@ use std::io::IoSlice;
 
 use tokio::join;
 use tokio::time::timeout;
-use tunctl_core::{Cause, TunDevice};
-use tunctl_testing::{Case, on_both};
+use tunctl_core::{Cause, CreateOptions, TunDevice};
+use tunctl_testing::{Case, case, on_both, set_link_rate, tap_with_slow_link};
 use tunctl_tokio::AsyncDevice;
 
-use super::support::{A_MOMENT, System, async_tun, name, one_thread, packet, soon, waits};
+use super::support::{A_MOMENT, System, async_tun, frame, name, one_thread, packet, soon, waits};
 
 pub(crate) fn cases() -> Vec<Case> {
-    on_both![
+    let mut cases = on_both![
         packets_are_sent,
         pieces_are_one_packet,
         a_try_sends,
@@ -19,7 +19,10 @@ pub(crate) fn cases() -> Vec<Case> {
         down_it_is_not_writable_until_it_is_up,
         a_deletion_ends_a_wait_for_up,
         a_refusal_is_the_devices_own,
-    ]
+    ];
+    let slow = case!(a_send_waits_while_the_link_behind_a_bridge_is_slow);
+    cases.push(slow.needs_tool("ip").needs_tool("tc"));
+    cases
 }
 
 fn packets_are_sent<H: System>(harness: &H) {
@@ -120,5 +123,27 @@ fn a_refusal_is_the_devices_own<H: System>(harness: &H) {
         assert_eq!(soon(tun.send(&packet(8))).await.unwrap_err().cause(), Cause::Down);
         harness.set_up(&name("tun0"), true);
         assert_eq!(soon(tun.send(&packet(8))).await.unwrap(), 24);
+    });
+}
+
+fn a_send_waits_while_the_link_behind_a_bridge_is_slow() {
+    let device = tap_with_slow_link(CreateOptions::tap());
+    device.set_send_buffer(20_000).unwrap();
+    let frame = frame();
+    one_thread().block_on(async {
+        let tun = AsyncDevice::new(device).unwrap();
+        let mut sent = 0;
+        while !waits(tun.send(&frame)).await {
+            sent += 1;
+            assert!(sent < 1000, "the send buffer bounds nothing");
+        }
+        assert!(waits(tun.writable()).await);
+        // It has to wait again and again: the link takes more than the buffer has room for.
+        let send_many = async {
+            for _ in 0..100 {
+                tun.send(&frame).await.unwrap();
+            }
+        };
+        let ((), ()) = join!(soon(send_many), async { set_link_rate("8mbit") });
     });
 }

@@ -74,3 +74,10 @@ pub(crate) async fn next<D: tunctl_core::TunDevice>(device: &AsyncDevice<D>) -> 
     let length = soon(device.recv(&mut buffer)).await.unwrap();
     number(&buffer[..length])
 }
+
+/// A frame that fills a send buffer.
+pub(crate) fn frame() -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
+    frame.resize(1000, 0);
+    frame
+}
