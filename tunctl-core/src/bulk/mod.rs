@@ -196,18 +196,9 @@ impl<D: TunDevice> Bulk<D> {
     #[doc(alias = "writev")]
     #[doc(alias = "sendmmsg")]
     pub fn send(&self, batch: &mut SendBatch) -> Result<usize> {
-        let mut calls = 0;
-        loop {
-            match self.try_send(batch) {
-                Err(error) if error.is_would_block() => {
-                    self.device.wait(Readiness::Writable, None)?;
-                }
-                outcome => {
-                    calls += outcome?;
-                    return Ok(calls);
-                }
-            }
-        }
+        let before = batch.statistics().calls;
+        waiting(&self.device, Readiness::Writable, || self.try_send(batch))?;
+        Ok(usize::try_from(batch.statistics().calls - before).unwrap_or(usize::MAX))
     }
 
     /// As [`send`](Self::send), without waiting for room. After `WouldBlock`, what was not sent is still in
