@@ -4,6 +4,7 @@
 //! |---|---|
 //! | to receive and send in tasks | [`AsyncDevice`] |
 //! | to receive in one task and send in another | an `Arc<AsyncDevice>`, or [`AsyncDevice::into_split`] |
+//! | many packets a call, with segmentation offload where the system has it | [`AsyncBulk`] |
 //! | what happens to an interface: up, down, deleted, … | [`AsyncEvents`] |
 //! | packets as a `Stream`, and a `Sink` for them | `PacketStream` and `PacketSink`, with the feature `stream` |
 //!
@@ -48,6 +49,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod device;
 mod events;
 mod split;
@@ -55,6 +57,7 @@ mod split;
 mod stream;
 mod watched;
 
+pub use bulk::AsyncBulk;
 pub use device::AsyncDevice;
 pub use events::AsyncEvents;
 pub use split::{RecvHalf, SendHalf};

@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+mod bulk;
 mod events;
 mod fairness;
 mod lifetime;
@@ -20,6 +21,7 @@ pub(crate) fn main() -> ExitCode {
         fairness::cases(),
         stream::cases(),
         events::cases(),
+        bulk::cases(),
     ];
     tunctl_testing::main(cases.into_iter().flatten().collect())
 }
