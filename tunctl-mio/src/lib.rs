@@ -45,6 +45,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Many packets a call: a [`TunSource`] of a [`Bulk`](tunctl_core::Bulk), and its
+//! [`drain_into`](TunSource::drain_into).
+//!
 //! # Active mode
 //!
 //! [Active mode](tunctl_core::active) needs nothing of this crate. A [`mio::Waker`] brings its events into

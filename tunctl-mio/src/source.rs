@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token, event};
-use tunctl_core::{Operation, Readiness, Reason, Result, TunDevice};
+use tunctl_core::bulk::RecvBatch;
+use tunctl_core::{Bulk, Operation, Readiness, Reason, Result, TunDevice, WaitOutcome};
 
 use crate::{DrainError, Drained};
 
-/// A device as an event source of a [`Poll`](mio::Poll).
+/// A device as an event source of a [`Poll`](mio::Poll): a [`TunDevice`], or a [`Bulk`] of one.
 ///
 /// # The contract
 ///
@@ -20,15 +21,16 @@ use crate::{DrainError, Drained};
 /// early, for its budget or an error, it has the next poll return an event again. So:
 ///
 /// 1. Register for [`Interest::READABLE`], and for `WRITABLE` only after a send has returned `WouldBlock`.
-/// 2. On an event for which [`may_receive`] is true, call `drain`. Nothing else is needed.
-/// 3. When `drain` returns [`Gone`](Drained::Gone), the interface was deleted: deregister the source, or drop
+/// 2. On an event for which [`may_receive`] is true, call `drain`, or [`drain_into`](Self::drain_into) for
+///    many packets a call. Nothing else is needed.
+/// 3. When that returns [`Gone`](Drained::Gone), the interface was deleted: deregister the source, or drop
 ///    it.
 ///
 /// To send, do not wait for an event: a TUN device takes packets whenever its interface is up, and is then
-/// writable from the start. After a `WouldBlock`, an event for which [`may_send`] is true says when to try
-/// again. After [`Down`](tunctl_core::Cause::Down), register the source anew with `WRITABLE`: the next such
-/// event says that the interface is up. Without that Linux reports none, because nobody asked while the
-/// interface was down.
+/// writable from the start. After each `WouldBlock`, and after [`Down`](tunctl_core::Cause::Down), register
+/// the source anew with `WRITABLE`: the next event for which [`may_send`] is true says that there is room, or
+/// that the interface is up. Without that Linux reports none, because nobody asked while the device was not
+/// writable.
 ///
 /// # Deletion
 ///
@@ -71,7 +73,7 @@ impl Drop for Registration {
 
 use event::Source as _;
 
-impl<D: TunDevice> TunSource<D> {
+impl<D: AsFd> TunSource<D> {
     /// A source that is not registered yet.
     #[must_use]
     pub const fn new(device: D) -> Self {
@@ -92,6 +94,26 @@ impl<D: TunDevice> TunSource<D> {
         device
     }
 
+    /// The device had no packet. For some microseconds of a deletion, Linux polls the device as in error
+    /// while a receive still returns `WouldBlock`, and no other event follows. So a device that is ready all
+    /// the same is to be drained again.
+    fn emptied(&self, is_ready: bool) -> Result<Drained> {
+        if is_ready {
+            self.rearm()?;
+            return Ok(Drained::More);
+        }
+        Ok(Drained::Empty)
+    }
+
+    /// Registers the source anew, so that the next poll returns an event if the device is ready already.
+    fn rearm(&self) -> Result<()> {
+        let Some(Registration { registry, fd, token, interests }) = &self.registration else { return Ok(()) };
+        let rearmed = SourceFd(fd).reregister(registry, *token, *interests);
+        rearmed.map_err(|error| Reason::from_io(&error).of(Operation::Wait))
+    }
+}
+
+impl<D: TunDevice> TunSource<D> {
     /// Receives the packets that wait, at most `budget` of them, calls `each` with every one, and returns
     /// what is left.
     ///
@@ -149,7 +171,11 @@ impl<D: TunDevice> TunSource<D> {
         for _ in 0..budget {
             let outcome = match self.device.try_recv(buffer) {
                 Ok(length) => each(buffer.get_mut(..length).unwrap_or_default()).map_err(DrainError::Each),
-                Err(error) if error.is_would_block() => return self.emptied().map_err(DrainError::Device),
+                Err(error) if error.is_would_block() => {
+                    let is_ready = self.device.wait(Readiness::Readable, Some(Duration::ZERO));
+                    let drained = is_ready.and_then(|is_ready| self.emptied(is_ready));
+                    return drained.map_err(DrainError::Device);
+                }
                 Err(error) if error.is_gone() => return Ok(Drained::Gone),
                 Err(error) => Err(DrainError::Device(error)),
             };
@@ -160,23 +186,65 @@ impl<D: TunDevice> TunSource<D> {
         self.rearm().map_err(DrainError::Device)?;
         Ok(Drained::More)
     }
+}
 
-    /// The device had no packet. For some microseconds of a deletion, Linux polls the device as in error
-    /// while a receive still returns `WouldBlock`, and no other event follows. So a device that is ready all
-    /// the same is to be drained again.
-    fn emptied(&self) -> Result<Drained> {
-        if self.device.wait(Readiness::Readable, Some(Duration::ZERO))? {
-            self.rearm()?;
-            return Ok(Drained::More);
+impl<D: TunDevice> TunSource<Bulk<D>> {
+    /// Receives the packets that wait into a batch, as many as one call of [`Bulk::try_recv`] takes, and
+    /// returns what is left. What the batch had is forgotten.
+    ///
+    /// The batch is the budget, which shares the loop's time. What waits beyond it comes with the next event.
+    ///
+    /// ```
+    /// use tunctl_core::bulk::{RecvBatch, SendBatch};
+    /// use tunctl_core::{Bulk, Result, TunDevice};
+    /// use tunctl_mio::{Drained, TunSource};
+    ///
+    /// /// Turns packets around: on each event for which `may_receive` is true. Whether the interface exists.
+    /// fn turn<D: TunDevice>(
+    ///     tun: &TunSource<Bulk<D>>,
+    ///     received: &mut RecvBatch,
+    ///     sent: &mut SendBatch,
+    /// ) -> Result<bool> {
+    ///     if tun.drain_into(received)? == Drained::Gone {
+    ///         return Ok(false);
+    ///     }
+    ///     while let Some(packet) = received.next() {
+    ///         if sent.push(packet).is_err() {
+    ///             break; // as on any network, packets can be lost
+    ///         }
+    ///     }
+    ///     match tun.device().try_send(sent) {
+    ///         // What was not sent is still in the batch, and goes with the next one.
+    ///         Err(error) if error.is_packet_lost() || error.is_would_block() => {}
+    ///         outcome => drop(outcome?),
+    ///     }
+    ///     Ok(true)
+    /// }
+    /// # use tunctl_core::{CreateOptions, TunBackend};
+    /// # let kernel = tunctl_mock::MockBackend::new();
+    /// # let options = CreateOptions::tun().name("tun0").address("10.1.1.1/24").vnet_header(true).up();
+    /// # let tun = TunSource::new(kernel.create(&options)?.into_bulk()?);
+    /// # let (mut received, mut sent) = (tun.device().recv_batch(), tun.device().send_batch());
+    /// # kernel.inject("tun0", [0x45; 20]);
+    /// # assert!(turn(&tun, &mut received, &mut sent)?);
+    /// # assert_eq!(kernel.take("tun0").unwrap(), [0x45; 20]);
+    /// # kernel.delete("tun0");
+    /// # assert!(!turn(&tun, &mut received, &mut sent)?);
+    /// # Ok::<(), tunctl_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As in [`drain`](Self::drain).
+    pub fn drain_into(&self, batch: &mut RecvBatch) -> Result<Drained> {
+        match self.device.try_recv(batch) {
+            Err(error) if error.is_would_block() => {
+                let outcome = self.device.wait_until(Readiness::Readable, Some(Duration::ZERO), None)?;
+                self.emptied(outcome == WaitOutcome::Ready)
+            }
+            Err(error) if error.is_gone() => Ok(Drained::Gone),
+            received => self.rearm().and(received).map(|_| Drained::More),
         }
-        Ok(Drained::Empty)
-    }
-
-    /// Registers the source anew, so that the next poll returns an event if the device is ready already.
-    fn rearm(&self) -> Result<()> {
-        let Some(Registration { registry, fd, token, interests }) = &self.registration else { return Ok(()) };
-        let rearmed = SourceFd(fd).reregister(registry, *token, *interests);
-        rearmed.map_err(|error| Reason::from_io(&error).of(Operation::Wait))
     }
 }
 
@@ -186,7 +254,7 @@ impl<D: AsFd> AsFd for TunSource<D> {
     }
 }
 
-impl<D: TunDevice> event::Source for TunSource<D> {
+impl<D: AsFd> event::Source for TunSource<D> {
     /// # Errors
     ///
     /// `AlreadyExists`: the source is registered, with this poll or another one. Those of the system: the

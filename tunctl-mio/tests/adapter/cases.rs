@@ -3,6 +3,7 @@
 mod active;
 mod active_callback;
 mod active_lifetime;
+mod bulk;
 mod drain;
 mod events;
 mod interruptible;
@@ -18,6 +19,7 @@ pub(crate) fn main() -> ExitCode {
         interruptible::cases(),
         source::cases(),
         drain::cases(),
+        bulk::cases(),
         events::cases(),
         active::cases(),
         active_callback::cases(),
