@@ -221,7 +221,9 @@
 //! # }
 //! ```
 //!
-//! All queues of an interface are converted together: [`Bulk::of_queues`](crate::Bulk::of_queues).
+//! All queues of an interface are converted together: [`Bulk::of_queues`](crate::Bulk::of_queues). In tasks:
+//! [`tunctl::tokio::AsyncBulk`](../tokio/struct.AsyncBulk.html); in mio's event loop: `drain_into` of a
+//! [`tunctl::mio::TunSource`](../mio/struct.TunSource.html).
 //!
 //! # A queue for each thread
 //!

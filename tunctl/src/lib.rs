@@ -48,7 +48,7 @@
 //! | work in another network namespace | [guide](guide#another-network-namespace) |
 //! | open an interface in one program, and use it in another without any right | [guide](guide#open-here-use-there), [`Adopt`] |
 //! | take packets with unfinished checksums or in segments (offload), as a virtual machine does | [`CreateOptions::offloads`], [`TunDevice::set_offloads`] |
-//! | send and receive many packets a call, with segmentation offload | [guide](guide#many-packets-a-call), [`Bulk`] |
+//! | send and receive many packets a call, with segmentation offload | [guide](guide#many-packets-a-call), [`Bulk`]; in tasks [`AsyncBulk`](tokio/struct.AsyncBulk.html), in mio's loop [`TunSource`](mio/struct.TunSource.html) |
 //! | run on Windows | no: it has no descriptor that this interface could lend, and Wintun is another kind of thing |
 //!
 //! The documentation of an item shows it under the name of the crate that defines it, such as `tunctl_core`:
