@@ -1,13 +1,19 @@
 //! From devices to bulk I/O and back: all queues of an interface together.
 
-use tunctl_packet::header::HeaderKind;
+use tunctl_packet::header::{HeaderKind, VnetFormat};
 
 use super::{Bulk, GivenBack};
 use crate::{Cause, Error, Interface, Offloads, Operation, Reason, Result, TunDevice};
 
 /// What to ask a system for, best first: older ones know less.
-const CHOICES: [Offloads; 4] =
-    [Offloads::TSO_ECN.union(Offloads::USO), Offloads::TSO_ECN, Offloads::TSO, Offloads::CHECKSUM];
+const CHOICES: [Offloads; 6] = [
+    Offloads::TSO_ECN.union(Offloads::USO).union(Offloads::UDP_TUNNEL_CHECKSUM),
+    Offloads::TSO_ECN.union(Offloads::USO).union(Offloads::UDP_TUNNEL),
+    Offloads::TSO_ECN.union(Offloads::USO),
+    Offloads::TSO_ECN,
+    Offloads::TSO,
+    Offloads::CHECKSUM,
+];
 
 pub(super) fn convert<D: TunDevice>(devices: Vec<D>) -> Result<Vec<Bulk<D>>, GivenBack<Vec<D>>> {
     match turn_on(&devices) {
@@ -33,15 +39,13 @@ fn turn_on<D: TunDevice>(devices: &[D]) -> Result<(Offloads, Offloads)> {
     for device in devices {
         same_interface(first, device)?;
     }
-    if !has_vnet_header(first) {
-        return Ok(Default::default());
-    }
+    let Some(format) = vnet_format(first) else { return Ok(Default::default()) };
     let queues = first.interface().info()?.queues;
     if queues.is_some_and(|queues| usize::try_from(queues).is_ok_and(|queues| queues > devices.len())) {
         return Err(busy(first, "its other queues would receive packets that stand for several"));
     }
     let before = first.offloads()?;
-    for choice in CHOICES {
+    for choice in CHOICES.into_iter().filter(|choice| choice.fit(format.length)) {
         match first.set_offloads(choice) {
             Ok(()) => return Ok((before, choice)),
             Err(error) if error.cause() == Cause::InvalidValue => {}
@@ -59,7 +63,7 @@ fn turn_off<D: TunDevice>(queues: &[Bulk<D>]) -> Result<()> {
     if queues.len() != first.siblings {
         return Err(busy(&first.device, "its other queues still receive packets that stand for several"));
     }
-    if has_vnet_header(&first.device) { first.device.set_offloads(first.before) } else { Ok(()) }
+    if vnet_format(&first.device).is_some() { first.device.set_offloads(first.before) } else { Ok(()) }
 }
 
 fn same_interface<D: TunDevice>(one: &D, other: &D) -> Result<()> {
@@ -69,8 +73,11 @@ fn same_interface<D: TunDevice>(one: &D, other: &D) -> Result<()> {
     Err(busy(other, "it is another interface than that of the first queue"))
 }
 
-fn has_vnet_header<D: TunDevice>(device: &D) -> bool {
-    matches!(device.header_kind(), HeaderKind::Vnet(_) | HeaderKind::PacketInfoAndVnet(_))
+fn vnet_format<D: TunDevice>(device: &D) -> Option<VnetFormat> {
+    match device.header_kind() {
+        HeaderKind::Vnet(format) | HeaderKind::PacketInfoAndVnet(format) => Some(format),
+        _ => None,
+    }
 }
 
 fn busy<D: TunDevice>(device: &D, detail: &'static str) -> Error {
