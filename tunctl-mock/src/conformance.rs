@@ -47,7 +47,7 @@ struct Received {
 
 impl Observation for Received {
     fn take(&mut self) -> Option<Vec<u8>> {
-        self.backend.world.lock().memory.take_received(self.id)
+        self.backend.world.lock().memory.take_large(self.id).map(|packet| packet.bytes)
     }
 }
 

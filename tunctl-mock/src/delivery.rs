@@ -16,8 +16,9 @@ pub enum Delivery {
     NoCarrier,
     /// The packet was not sent: the interface is down.
     Down,
-    /// The packet was not sent, because no system would send it: it is empty, longer than the MTU, on a tap
-    /// shorter than an Ethernet header, or there is no such interface.
+    /// The packet was not sent, because no system would send it: it is empty, it or what it stands for is
+    /// longer than the MTU, on a tap shorter than an Ethernet header, or its virtio-net header does not say
+    /// how to finish it. Or there is no such interface.
     Refused,
     /// The packet is on an impaired wire, which lost it, holds it back or delays it.
     Impaired,

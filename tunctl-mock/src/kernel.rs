@@ -15,6 +15,7 @@
 //! | packets from the program (`tun_get_user`) | `send.rs` |
 //! | frames from the program in fragments (`tun_napi_alloc_frags`) | `fragments.rs` |
 //! | virtio-net headers (`tun_vnet_hdr_get`, `virtio_net_hdr_to_skb`) | `vnet.rs` |
+//! | packets to be finished, and for which device (`validate_xmit_skb`) | `skb.rs` |
 //! | state, MTU, MAC address, name, namespace (`do_setlink`, `dev_change_name`) | `link.rs` |
 //! | what netlink reports unasked, and the carrier (`rtmsg_ifinfo`, `rtmsg_ifa`, `linkwatch_do_dev`) | `report.rs` |
 //! | addresses (`__inet_insert_ifa`, `inet_del_ifa`, `inet6_addr_add`) | `address.rs` |
@@ -37,6 +38,7 @@ mod receive;
 mod report;
 mod ring;
 mod send;
+mod skb;
 mod vnet;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,6 +59,7 @@ use crate::{Caller, Errno, KernelProfile};
 
 pub(crate) use attach::{AttachRequest, Attached};
 pub(crate) use name::is_loopback;
+pub(crate) use skb::Skb;
 
 /// The result of a rule; its error is the reason for a refusal.
 pub(crate) type Result<T = (), E = Reason> = std::result::Result<T, E>;

@@ -41,9 +41,11 @@
 //! # What it does not model
 //!
 //! Routing, sockets and neighbours: the test plays the system's IP stack, and decides what it sends. IPv6
-//! link-local addresses, which Linux adds by itself. The contents of a GSO packet. Time, except for packets
-//! on an [impaired](Impairment) wire, and for [flows](MockBackend::advance). Which of several queues a flow
-//! goes to before the program has sent in it is arbitrary, as in Linux.
+//! link-local addresses, which Linux adds by itself. Packets to be cut that are in a UDP tunnel, and
+//! fragments of UDP: they are checked and taken, and then [lost](MockBackend::lost), but for
+//! [`take_large`](MockBackend::take_large). Time, except for packets on an [impaired](Impairment) wire, and
+//! for [flows](MockBackend::advance). Which of several queues a flow goes to before the program has sent in
+//! it is arbitrary, as in Linux.
 
 #![forbid(unsafe_code)]
 

@@ -259,8 +259,8 @@ impl World {
         let sent = self.kernel.send(file, pieces)?;
         // The kernel takes headers without a packet, and nobody ever sees it (Linux 6.18): a packet socket
         // passes over it (`packet_rcv`), and a protocol has nothing to read.
-        if !sent.packet.is_empty() {
-            self.emit(sent.from, sent.packet);
+        if !sent.skb.bytes.is_empty() {
+            self.emit(sent.from, sent.skb);
         }
         Ok(sent.length)
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tunctl_core::{InterfaceName, Operation, Result, State};
+use tunctl_packet::header::VnetHeader;
 
-use crate::kernel::{Kernel, NO_DEVICE, NamespaceId};
+use crate::kernel::{Kernel, NO_DEVICE, NamespaceId, Skb};
 use crate::rig::solicitation;
 use crate::{Caller, Delivery, Fault, KernelProfile, MockBackend, Target};
 
@@ -14,7 +15,46 @@ impl MockBackend {
     /// waits in a queue until the program receives it, unless the system would not send it or has to drop it.
     /// The headers that the device was created with are added.
     pub fn inject(&self, to: impl Target, packet: impl AsRef<[u8]>) -> Delivery {
-        let packet = packet.as_ref().to_vec();
+        self.inject_large(to, &VnetHeader::default(), packet)
+    }
+
+    /// As [`inject`](Self::inject), a packet that is not finished: it stands for several, as a system sends
+    /// them that has much to send, or its checksum is incomplete.
+    ///
+    /// If the interface's [offloads](tunctl_core::TunDevice::set_offloads) are for such packets, the program
+    /// receives it whole, behind a header that says the same as this one. If not, the system finishes it
+    /// first: it cuts it and completes the checksums, and the best outcome of the packets is returned. So a
+    /// program that turns offload on meets what its kernel would send it:
+    ///
+    /// ```
+    /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
+    /// use tunctl_mock::{Delivery, MockBackend};
+    /// use tunctl_packet::header::{GsoType, VnetHeader};
+    /// use tunctl_packet::udp_packet;
+    ///
+    /// let kernel = MockBackend::new();
+    /// let options = CreateOptions::tun().vnet_header(true).address("10.0.0.2/24").up();
+    /// let program = kernel.create(&options)?.into_bulk()?;
+    ///
+    /// // One datagram of 3,000 bytes that stands for three. The sum of the pseudo-header is in its place.
+    /// let mut packet = udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, &[7; 3000])?;
+    /// packet[26..28].copy_from_slice(&[0x1f, 0xd4]);
+    /// let header = VnetHeader::default().with_checksum(20, 6).with_segments(GsoType::UdpL4, 1200);
+    /// assert_eq!(kernel.inject_large(program.interface(), &header, packet), Delivery::Queued);
+    ///
+    /// let mut batch = program.recv_batch();
+    /// assert_eq!(program.recv(&mut batch)?, 1);
+    /// let mut lengths = Vec::new();
+    /// while let Some(packet) = batch.next() {
+    ///     lengths.push(packet.len());
+    /// }
+    /// assert_eq!(lengths, [1228, 1228, 628]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "validate_xmit_skb")]
+    #[doc(alias = "PACKET_VNET_HDR")]
+    pub fn inject_large(&self, to: impl Target, header: &VnetHeader, packet: impl AsRef<[u8]>) -> Delivery {
+        let packet = Skb::new(header, packet.as_ref().to_vec());
         let mut world = self.world.lock();
         match to.target_ref().resolve(self, &world) {
             Some(id) => world.inject(id, packet),
@@ -25,6 +65,9 @@ impl MockBackend {
     /// Takes the oldest packet that the system received from the program, without headers in front. Returns
     /// `None` if there is none, or no such interface.
     ///
+    /// It is as a wire would carry it, and as a socket would get it: one that the program sent as several is
+    /// taken one after the other, with complete checksums. [`take_large`](Self::take_large) takes it whole.
+    ///
     /// Up to 65,536 packets wait for each interface; see [`missed`](Self::missed). The packets of a deleted
     /// interface can be taken while a device that was attached to it is open, and by name until another
     /// interface gets the name, or more than a thousand others were deleted after it.
@@ -32,7 +75,19 @@ impl MockBackend {
     pub fn take(&self, from: impl Target) -> Option<Vec<u8>> {
         let mut world = self.world.lock();
         let id = from.target_ref().resolve_remembered(self, &world)?;
-        world.memory.take_received(id)
+        world.take_received(id)
+    }
+
+    /// Takes the oldest packet that the system received from the program, as the program sent it: the
+    /// virtio-net header says what is left to do, as far as the system looks at it. A packet socket on the
+    /// interface sees packets so.
+    ///
+    /// Of a packet that [`take`](Self::take) has begun to cut, the next piece is taken.
+    #[must_use]
+    pub fn take_large(&self, from: impl Target) -> Option<(VnetHeader, Vec<u8>)> {
+        let mut world = self.world.lock();
+        let id = from.target_ref().resolve_remembered(self, &world)?;
+        world.memory.take_large(id).map(|packet| (packet.header, packet.bytes))
     }
 
     /// As [`take`](Self::take), but waits up to `limit` for the interface to exist and for a packet.
@@ -59,7 +114,7 @@ impl MockBackend {
         let target = from.target_ref();
         self.world.wait_for(limit, |world| {
             let id = target.resolve_remembered(self, world)?;
-            world.memory.take_received(id)
+            world.take_received(id)
         })
     }
 
@@ -75,7 +130,7 @@ impl MockBackend {
         is_up.is_some()
     }
 
-    /// Takes all packets that the system received from the program.
+    /// Takes all packets that the system received from the program, as [`take`](Self::take) does.
     #[must_use]
     pub fn packets(&self, from: impl Target) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| self.take(&from)).collect()
@@ -109,7 +164,8 @@ impl MockBackend {
 
     /// How many packets were lost on a wire of this interface: an impairment dropped them or made them unfit,
     /// they came from another end while the interface was down, or they were on their way when it was
-    /// deleted.
+    /// deleted. So is one behind a virtio-net header by which it cannot be finished, since no wire carries
+    /// it.
     ///
     /// # Panics
     ///
@@ -202,7 +258,7 @@ impl MockBackend {
             Some(mac) => solicitation::of_tap(mac).to_vec(),
             None => vec![solicitation::of_tun(info.index)],
         };
-        packets.into_iter().fold(Delivery::Refused, |_, packet| world.inject(id, packet))
+        packets.into_iter().fold(Delivery::Refused, |_, packet| world.inject(id, packet.into()))
     }
 
     /// Makes a new network namespace in this system. Returns a backend that creates and finds interfaces

@@ -14,6 +14,9 @@ impl MockBackend {
     /// carries packets, one between taps carries frames. Both are unplugged from what they were plugged into
     /// before. [`unplug`](Self::unplug) gives both back to the system.
     ///
+    /// A packet that stands for several arrives whole where the offloads of the interface are for it, as from
+    /// one interface of a kernel to another. Elsewhere, and on an [impaired](Self::impair) wire, it is cut.
+    ///
     /// # Errors
     ///
     /// `LayerMismatch`; `NotFound`; `InvalidOptions` if both ends are the same interface.

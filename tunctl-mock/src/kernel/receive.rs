@@ -10,34 +10,49 @@ use super::filter::filtered;
 use super::flow::Flow;
 use super::ring::Waiting;
 use super::send::{ETHERNET_HEADER, PACKET_INFORMATION, count};
-use super::{Event, FileId, InterfaceId, Kernel, NetDevice};
+use super::skb::Extent;
+use super::{Event, FileId, InterfaceId, Kernel, NetDevice, Skb};
 use crate::kernel::Result;
 use crate::{Delivery, Errno};
 
 impl Kernel {
-    /// The system sends a packet out of the interface (`tun_net_xmit`). Every drop is silent for the sender,
-    /// and counted.
-    pub(crate) fn deliver(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
-        let now = self.now;
+    /// The system sends a packet out of the interface (`__dev_queue_xmit`). What the interface's offloads do
+    /// not leave to the program is done first (`validate_xmit_skb`); of several packets, the best outcome is
+    /// returned. Every drop is silent for the sender, and counted.
+    pub(crate) fn deliver(&mut self, id: InterfaceId, mut skb: Skb) -> Delivery {
         let Some(device) = self.device_mut(id) else { return Delivery::Refused };
         if device.state == State::Down {
             return Delivery::Down;
         }
-        if !device.is_sendable(&packet) {
+        let layer = device.layer;
+        let Some(extent) = skb.extent(layer).ok().filter(|extent| device.is_sendable(&skb.bytes, *extent))
+        else {
             return Delivery::Refused;
-        }
+        };
         // Without carrier, the queueing discipline is one that drops and counts (`dev_deactivate`,
         // `noop_enqueue`). The kernel puts it there in the background, but before it answers the next
         // question about the interface (`linkwatch_sync_dev`).
-        let file = device.choose_queue(&packet, now);
-        let Some(file) = file.filter(|_| device.carrier) else {
+        if device.attached.is_empty() || !device.carrier {
             device.statistics.to_program.dropped += 1;
-            return if file.is_some() { Delivery::NoCarrier } else { Delivery::Unattached };
-        };
-        let passes = device.passes_mac_filter(&packet);
-        let ether_type = ether_type(device.layer, &packet);
+            return if device.attached.is_empty() { Delivery::Unattached } else { Delivery::NoCarrier };
+        }
+        if skb.is_taken_with(device.offloads, extent) {
+            return self.transmit(id, skb);
+        }
+        let packets = skb.finish(layer).unwrap_or_default().into_iter();
+        packets.map(|packet| self.transmit(id, packet.into())).min().unwrap_or(Delivery::Refused)
+    }
+
+    /// The driver gets a packet for the program (`tun_net_xmit`).
+    fn transmit(&mut self, id: InterfaceId, skb: Skb) -> Delivery {
+        let now = self.now;
+        let Some(device) = self.device_mut(id) else { return Delivery::Refused };
+        let Skb { bytes, header } = skb;
+        let Some(file) = device.choose_queue(&bytes, now) else { return Delivery::Unattached };
+        let passes = device.passes_mac_filter(&bytes);
+        let ether_type = ether_type(device.layer, &bytes);
         let Some(open) = self.file_mut(file) else { return Delivery::Unattached };
-        let Some(packet) = filtered(open.filter.as_ref(), packet).filter(|_| passes) else {
+        let Some(bytes) = filtered(open.filter.as_ref(), bytes).filter(|_| passes) else {
             if let Some(device) = self.device_mut(id) {
                 device.statistics.to_program.dropped += 1;
             }
@@ -49,7 +64,7 @@ impl Kernel {
             }
             return Delivery::Full;
         }
-        if open.queue.push(Waiting { packet, ether_type }) {
+        if open.queue.push(Waiting { skb: Skb { bytes, header }, ether_type }) {
             self.events.push_back(Event::PollChanged(file));
         }
         Delivery::Queued
@@ -67,21 +82,23 @@ impl Kernel {
         if room == 0 {
             return Ok(0);
         }
-        let Waiting { packet, ether_type } = self.take(file)?;
-        let total = packet.len() + headers;
+        let Waiting { skb: Skb { bytes, header }, ether_type } = self.take(file)?;
+        let total = bytes.len() + headers;
         let mut scatter = Scatter { buffers, position: 0 };
         if information {
             // `TUN_PKT_STRIP`: without packet information, nothing reports that the tail is lost.
             scatter.header(&packet_information(ether_type, room < total))?;
         }
         if let Some(format) = self.device(id).and_then(NetDevice::vnet_format) {
-            // All zero: the packets of the model have neither a checksum to complete nor segments. What is
-            // behind the first ten bytes is zero, too (`__tun_vnet_hdr_put`, Linux 6.18).
-            scatter.header(&vec![0; format.length.bytes()])?;
+            // What is behind the first ten bytes is zero (`__tun_vnet_hdr_put`, Linux 6.18).
+            let mut written = vec![0; format.length.bytes()];
+            // There is room, by the line above.
+            let _ = header.write(format, &mut written);
+            scatter.header(&written)?;
         }
-        scatter.fill(&packet);
+        scatter.fill(&bytes);
         if let Some(device) = self.device_mut(id) {
-            count(&mut device.statistics.to_program, packet.len());
+            count(&mut device.statistics.to_program, bytes.len());
         }
         Ok(total.min(room))
     }
@@ -95,17 +112,18 @@ impl Kernel {
 
 impl NetDevice {
     /// Whether the network stack would send the packet out of this interface. An empty packet does not get
-    /// that far (`packet_snd` answers `EINVAL`, Linux 6.18). The MTU bounds it; on a tap, the Ethernet header
-    /// and a VLAN tag come on top (`packet_extra_vlan_len_allowed`).
-    fn is_sendable(&self, packet: &[u8]) -> bool {
+    /// that far (`packet_snd` answers `EINVAL`, Linux 6.18). The MTU bounds it, or what it stands for
+    /// (`skb_gso_validate_network_len`); on a tap, the Ethernet header and a VLAN tag come on top
+    /// (`packet_extra_vlan_len_allowed`).
+    fn is_sendable(&self, packet: &[u8], extent: Extent) -> bool {
         const VLAN_TAG: usize = 4;
         let mtu = usize::try_from(self.link.mtu.get()).unwrap_or(usize::MAX);
         match self.layer {
-            Layer::Tun => (1..=mtu).contains(&packet.len()),
+            Layer::Tun => (1..=mtu).contains(&extent.longest),
             Layer::Tap => {
                 let tagged = packet.get(12..14) == Some(&[0x81, 0x00]);
                 let most = mtu + ETHERNET_HEADER + if tagged { VLAN_TAG } else { 0 };
-                (ETHERNET_HEADER..=most).contains(&packet.len())
+                (ETHERNET_HEADER..=most).contains(&extent.longest)
             }
         }
     }

@@ -8,13 +8,15 @@ use std::collections::VecDeque;
 
 use tunctl_packet::EtherType;
 
+use super::Skb;
+
 /// Slots are cleared in batches of two cache lines of pointers (`__ptr_ring_set_size`): 2 × 64 bytes / 8
 /// bytes.
 const BATCH: usize = 16;
 
 /// A packet that waits for the program.
 pub(super) struct Waiting {
-    pub(super) packet: Vec<u8>,
+    pub(super) skb: Skb,
     /// As it was before a filter cut the packet (`skb->protocol`).
     pub(super) ether_type: EtherType,
 }
@@ -85,7 +87,7 @@ mod tests {
     fn fill(ring: &mut Ring) -> usize {
         let mut pushed = 0;
         while !ring.is_full() {
-            ring.push(Waiting { packet: Vec::new(), ether_type: EtherType(0) });
+            ring.push(Waiting { skb: Vec::new().into(), ether_type: EtherType(0) });
             pushed += 1;
         }
         pushed

@@ -9,7 +9,7 @@ use tunctl_packet::header::{VnetFormat, VnetHeader};
 use super::flow::Flow;
 use super::receive::ether_type;
 use super::vnet::Malformed;
-use super::{FileId, InterfaceId, Kernel, NetDevice, fragments, vnet};
+use super::{FileId, InterfaceId, Kernel, NetDevice, Skb, fragments, vnet};
 use crate::kernel::Result;
 use crate::{Errno, KernelProfile};
 
@@ -60,7 +60,7 @@ impl From<Malformed> for Unfit {
 pub(crate) struct Sent {
     pub(crate) from: InterfaceId,
     /// Without the headers in front.
-    pub(crate) packet: Vec<u8>,
+    pub(crate) skb: Skb,
     /// What the system call returns: how many bytes the program wrote.
     pub(crate) length: usize,
 }
@@ -75,7 +75,7 @@ impl Kernel {
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // `tun_get_user` looks at the state last, so a malformed packet is refused as such also while the
         // interface is down.
-        let headers = match device.check(pieces, napi.contains(CreateFlags::NAPI_FRAGS), &profile) {
+        let (headers, vnet) = match device.check(pieces, napi.contains(CreateFlags::NAPI_FRAGS), &profile) {
             Ok(headers) => headers,
             Err(unfit) => return Err(device.refuse(unfit, length)),
         };
@@ -91,7 +91,7 @@ impl Kernel {
         // detached queue can send too, since only its receiving side is out of service, but for NAPI.
         let (id, packet) = (device.id, gather(pieces, headers));
         self.steer(id, file, pieces, &packet);
-        Ok(Sent { from: id, packet, length })
+        Ok(Sent { from: id, skb: Skb::new(&vnet, packet), length })
     }
 }
 
@@ -154,13 +154,14 @@ impl NetDevice {
         Errno::EINVAL.reason(if too_short { Cause::TooShort } else { Cause::MalformedPacket })
     }
 
-    /// The rules in the order of `tun_get_user`. Returns the length of the headers in front of the packet.
+    /// The rules in the order of `tun_get_user`. Returns the length of the headers in front of the packet,
+    /// and the virtio-net header, or one that says nothing.
     fn check(
         &self,
         pieces: &[IoSlice<'_>],
         in_fragments: bool,
         profile: &KernelProfile,
-    ) -> Result<usize, Unfit> {
+    ) -> Result<(usize, VnetHeader), Unfit> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut headers = 0;
         if self.has_packet_information() {
@@ -198,7 +199,7 @@ impl NetDevice {
             copy(pieces, headers, &mut first);
             require(matches!(first[0] >> 4, 4 | 6)).map_err(|_| Unfit::OtherProtocol)?;
         }
-        Ok(headers)
+        Ok((headers, vnet_header.map(|(header, _)| header).unwrap_or_default()))
     }
 
     /// The shortest packet that can be sent, headers included.

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 /// What a wire does to the packets of one direction. Each probability is from 0 to 1; all draw from one seed.
 ///
+/// A packet that stands for several is cut before, and its checksums are completed: what is lost, delayed or
+/// damaged is a packet.
+///
 /// The same seed does the same to the same packets, byte for byte;
 /// [`MockBackend::trace`](crate::MockBackend::trace) reports what it did. Time is the mock's own, and stands
 /// still until [`advance`](crate::MockBackend::advance) is called.

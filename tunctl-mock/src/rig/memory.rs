@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use tunctl_core::InterfaceName;
+use tunctl_core::{InterfaceName, Layer};
 
 use super::World;
-use crate::kernel::{InterfaceId, NamespaceId, NetDevice};
+use crate::kernel::{InterfaceId, NamespaceId, NetDevice, Skb};
 
 /// An inbox keeps this many packets that no test has taken, so that a program which sends for ever does not
 /// fill the memory. Later packets are counted.
@@ -18,8 +18,26 @@ const MAX_REMEMBERED: usize = 1024;
 /// The packets that the system received from one interface.
 #[derive(Default)]
 struct Inbox {
-    packets: VecDeque<Vec<u8>>,
+    packets: VecDeque<Skb>,
+    /// What is left of a packet that stood for several, of which some were taken.
+    rest: VecDeque<Vec<u8>>,
     missed: u64,
+}
+
+impl Inbox {
+    /// The oldest packet as the interface had it, or what is left of it.
+    fn take_large(&mut self) -> Option<Skb> {
+        self.rest.pop_front().map(Skb::from).or_else(|| self.packets.pop_front())
+    }
+
+    /// The oldest packet as a wire would carry it. Those that no wire carries are passed over.
+    fn take(&mut self, layer: Layer) -> Option<Vec<u8>> {
+        while self.rest.is_empty() {
+            let oldest = self.packets.pop_front()?;
+            self.rest.extend(oldest.finish(layer).unwrap_or_default());
+        }
+        self.rest.pop_front()
+    }
 }
 
 /// What is remembered.
@@ -35,9 +53,9 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Takes the oldest packet that the system received from an interface.
-    pub(crate) fn take_received(&mut self, id: InterfaceId) -> Option<Vec<u8>> {
-        self.inboxes.get_mut(&id)?.packets.pop_front()
+    /// Takes the oldest packet that the system received from an interface, as it came out of the driver.
+    pub(crate) fn take_large(&mut self, id: InterfaceId) -> Option<Skb> {
+        self.inboxes.get_mut(&id)?.take_large()
     }
 
     /// How many packets came while the inbox was full.
@@ -62,8 +80,19 @@ impl World {
         self.kernel.device(id).or_else(|| self.memory.deleted.get(&id).map(|(_, device)| device))
     }
 
-    /// The system receives a packet that came from an interface.
-    pub(super) fn receive_from(&mut self, id: InterfaceId, packet: Vec<u8>) {
+    /// Takes the oldest packet that the system received from an interface, as a wire would carry it.
+    pub(crate) fn take_received(&mut self, id: InterfaceId) -> Option<Vec<u8>> {
+        let layer = self.remembered(id)?.layer();
+        self.memory.inboxes.get_mut(&id)?.take(layer)
+    }
+
+    /// The system receives a packet that came from an interface. One that it can neither forward nor give to
+    /// a socket is lost, but a packet socket has seen it.
+    pub(super) fn receive_from(&mut self, id: InterfaceId, packet: Skb) {
+        let layer = self.remembered(id).map(NetDevice::layer);
+        if !packet.is_finished() && layer.is_none_or(|layer| packet.clone().finish(layer).is_err()) {
+            self.wires.count_lost(id);
+        }
         let inbox = self.memory.inboxes.entry(id).or_default();
         if inbox.packets.len() < MAX_UNTAKEN {
             inbox.packets.push_back(packet);

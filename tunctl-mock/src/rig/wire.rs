@@ -8,7 +8,7 @@ use tunctl_core::Layer;
 use super::World;
 use super::impairment::{Fate, Impaired, Impairment};
 use crate::Delivery;
-use crate::kernel::{InterfaceId, NetDevice};
+use crate::kernel::{InterfaceId, NetDevice, Skb};
 
 /// The direction in which packets travel, seen from the program that holds the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -180,22 +180,35 @@ fn stations(layer: Layer, packet: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 impl World {
-    /// The system sends a packet out of an interface, over the wire. If the wire makes two of it, the better
+    /// The system sends a packet out of an interface, over the wire. If several arrive of it, the best
     /// outcome is returned.
-    pub(crate) fn inject(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
+    pub(crate) fn inject(&mut self, id: InterfaceId, packet: Skb) -> Delivery {
         if !self.wires.is_impaired(id, Direction::ToDevice) {
             return self.deliver(id, packet);
         }
-        let arrived = self.pass(id, Direction::ToDevice, packet).into_iter().map(|packet| {
-            let delivery = self.deliver(id, packet);
-            self.count_loss(id, delivery);
-            delivery
-        });
-        arrived.min().unwrap_or(Delivery::Impaired)
+        let Some(packets) = self.finish(id, packet) else {
+            self.wires.count_lost(id);
+            return Delivery::Refused;
+        };
+        let mut best = Delivery::Impaired;
+        for packet in packets {
+            for packet in self.pass(id, Direction::ToDevice, packet) {
+                let delivery = self.deliver(id, packet.into());
+                self.count_loss(id, delivery);
+                best = best.min(delivery);
+            }
+        }
+        best
+    }
+
+    /// The packets that an impaired wire carries in place of one that stands for several: it treats each by
+    /// itself.
+    fn finish(&self, id: InterfaceId, packet: Skb) -> Option<Vec<Vec<u8>>> {
+        packet.finish(self.kernel.device(id)?.layer()).ok()
     }
 
     /// As [`inject`](Self::inject), from a far end. Nothing reports the outcome there, so losses are counted.
-    fn inject_from_far_end(&mut self, id: InterfaceId, packet: Vec<u8>) {
+    fn inject_from_far_end(&mut self, id: InterfaceId, packet: Skb) {
         let is_impaired = self.wires.is_impaired(id, Direction::ToDevice);
         let delivery = self.inject(id, packet);
         if !is_impaired {
@@ -203,23 +216,26 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, id: InterfaceId, packet: Vec<u8>) -> Delivery {
+    fn deliver(&mut self, id: InterfaceId, packet: Skb) -> Delivery {
         self.step(|kernel| kernel.deliver(id, packet))
     }
 
     /// The program sends a packet, which leaves the interface towards the other end.
-    pub(super) fn emit(&mut self, id: InterfaceId, packet: Vec<u8>) {
+    pub(super) fn emit(&mut self, id: InterfaceId, packet: Skb) {
         if !self.wires.is_impaired(id, Direction::FromDevice) {
             return self.arrive(id, packet);
         }
-        for packet in self.pass(id, Direction::FromDevice, packet) {
-            self.arrive(id, packet);
+        let Some(packets) = self.finish(id, packet) else { return self.wires.count_lost(id) };
+        for packet in packets {
+            for packet in self.pass(id, Direction::FromDevice, packet) {
+                self.arrive(id, packet.into());
+            }
         }
     }
 
     /// A packet reaches the other end: the system, or the interfaces that are plugged in instead.
-    fn arrive(&mut self, id: InterfaceId, packet: Vec<u8>) {
-        let far = self.wires.far_ends(id, self.kernel.device(id).map(NetDevice::layer), &packet);
+    fn arrive(&mut self, id: InterfaceId, packet: Skb) {
+        let far = self.wires.far_ends(id, self.kernel.device(id).map(NetDevice::layer), &packet.bytes);
         let Some(far) = far else {
             return self.receive_from(id, packet);
         };
@@ -324,10 +340,10 @@ impl World {
     fn land(&mut self, id: InterfaceId, direction: Direction, packet: Vec<u8>) {
         match direction {
             Direction::ToDevice => {
-                let delivery = self.deliver(id, packet);
+                let delivery = self.deliver(id, packet.into());
                 self.count_loss(id, delivery);
             }
-            Direction::FromDevice => self.arrive(id, packet),
+            Direction::FromDevice => self.arrive(id, packet.into()),
         }
     }
 }
