@@ -2,9 +2,10 @@
 
 use crate::{
     Case, Harness, addresses, adopting, applying, buffers, bulk, carrier, configuration, events, filtering,
-    gone, indices, interface_handles, joining, lifetime, longer_headers, lookup, mac, mac_filtering, names,
-    namespaces, napi, offloads, permission, persistence, queues, readiness, reading, refusal_order, renaming,
-    replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, watching, writing,
+    gone, indices, interface_handles, joining, large, lifetime, longer_headers, lookup, mac, mac_filtering,
+    names, namespaces, napi, offloads, permission, persistence, queues, readiness, reading, refusal_order,
+    renaming, replacing, segments, statistics, steering, stopping, strangers, unasked, virtio_net, watching,
+    writing,
 };
 
 /// All cases, by subject.
@@ -34,6 +35,7 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
         writing::cases(),
         virtio_net::cases(),
         bulk::cases(),
+        large::cases(),
         segments::cases(),
         longer_headers::cases(),
         napi::cases(),

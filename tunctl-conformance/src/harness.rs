@@ -8,7 +8,7 @@ use tunctl_core::{
     MacFilter, Offloads, Operation, Result, Statistics, TunBackend,
 };
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::{VnetFormat, VnetRules};
+use tunctl_packet::header::{VnetFormat, VnetHeader, VnetRules};
 
 /// The device of a harness's backend.
 pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
@@ -49,6 +49,13 @@ pub trait Harness {
     /// Makes the system send one packet out of an interface, as it is: on a tun an IP packet, on a tap a
     /// frame. Whether it reached a queue; it has when this returns.
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool;
+
+    /// As [`inject`](Self::inject), a packet that the system may have to finish first: the header says how,
+    /// and is one that the system takes. It may be sent when this returns, or be dropped. False: the system
+    /// has no such packets.
+    fn inject_large(&self, _name: &InterfaceName, _header: &VnetHeader, _packet: &[u8]) -> bool {
+        false
+    }
 
     /// Watches what the system receives from the devices of an interface, from now on.
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation>;

@@ -48,6 +48,7 @@ mod harness;
 mod indices;
 mod interface_handles;
 mod joining;
+mod large;
 mod lifetime;
 mod longer_headers;
 mod lookup;

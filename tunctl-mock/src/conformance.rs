@@ -11,7 +11,7 @@ use tunctl_core::{
     Statistics, TunBackend, TunDevice,
 };
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::VnetFormat;
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 
 use crate::kernel::{self, AttachRequest, Attached, InterfaceId, NetDevice};
 use crate::{Caller, Delivery, Errno, KernelProfile, MockBackend, MockDevice, MockInterface};
@@ -86,6 +86,11 @@ impl Harness for MockHarness {
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
         self.backend.inject(*name, packet) == Delivery::Queued
+    }
+
+    fn inject_large(&self, name: &InterfaceName, header: &VnetHeader, packet: &[u8]) -> bool {
+        self.backend.inject_large(*name, header, packet);
+        true
     }
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {

@@ -17,11 +17,11 @@ use tunctl_core::{
 };
 use tunctl_linux::{LinkType, LinuxBackend, LinuxInterface, Namespace, Observer, netns};
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::VnetFormat;
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 use tunctl_sys::linux::{InterfaceRequest, process, tun};
 
 use crate::caller::{as_caller, as_root};
-use crate::packets::{Injector, Watch};
+use crate::packets::{Injector, Watch, inject_large};
 use crate::{Case, OtherNamespace, profile, rtnetlink, skip, sysfs};
 
 /// The running kernel, as the conformance suite sees it: in the namespace of the case that makes this.
@@ -149,6 +149,11 @@ impl Harness for LinuxHarness {
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
         self.injector.get_or_init(|| as_root(Injector::new)).inject(name, packet)
+    }
+
+    fn inject_large(&self, name: &InterfaceName, header: &VnetHeader, packet: &[u8]) -> bool {
+        as_root(|| inject_large(name, header, packet));
+        true
     }
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {

@@ -16,7 +16,7 @@ use tunctl_core::{
 };
 use tunctl_linux::{HelperBackend, LinkType};
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::VnetFormat;
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 use tunctl_sys::linux::file_capability::{self, CAP_NET_ADMIN, FileCapabilities};
 
 use crate::caller::{as_caller, as_other_user, become_user};
@@ -203,6 +203,10 @@ impl Harness for HelperHarness {
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
         self.linux.inject(name, packet)
+    }
+
+    fn inject_large(&self, name: &InterfaceName, header: &VnetHeader, packet: &[u8]) -> bool {
+        self.linux.inject_large(name, header, packet)
     }
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {

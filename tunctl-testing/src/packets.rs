@@ -7,6 +7,7 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use tunctl_conformance::Observation;
 use tunctl_core::InterfaceName;
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 use tunctl_sys::linux::packet_socket::{self, Received};
 
 use crate::rtnetlink::index;
@@ -55,6 +56,21 @@ impl Default for Injector {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Has the system send a packet out of an interface that it may have to finish first, as the header says.
+///
+/// It goes through the queueing discipline: the system drops what it has to cut on the way past it
+/// (`__dev_direct_xmit`, Linux 6.18).
+pub fn inject_large(name: &InterfaceName, header: &VnetHeader, packet: &[u8]) {
+    let format = VnetFormat::default();
+    let mut whole = vec![0; format.length.bytes()];
+    header.write(format, &mut whole).expect("the format says how long it is");
+    whole.extend_from_slice(packet);
+    let sent = packet_socket::open_with_vnet_header()
+        .and_then(|socket| packet_socket::send_to(socket.as_fd(), index(name), &whole));
+    let length = sent.unwrap_or_else(|error| panic!("inject {header:?} into {name}: {error}"));
+    assert_eq!(length, whole.len(), "a packet is sent whole");
 }
 
 /// What the system receives from the devices of an interface, since this was made.

@@ -39,8 +39,8 @@ impl Kernel {
         if skb.is_taken_with(device.offloads, extent) {
             return self.transmit(id, skb);
         }
-        let packets = skb.finish(layer).unwrap_or_default().into_iter();
-        packets.map(|packet| self.transmit(id, packet.into())).min().unwrap_or(Delivery::Refused)
+        let packets = skb.finish_for(layer, device.offloads).unwrap_or_default().into_iter();
+        packets.map(|packet| self.transmit(id, packet)).min().unwrap_or(Delivery::Refused)
     }
 
     /// The driver gets a packet for the program (`tun_net_xmit`).

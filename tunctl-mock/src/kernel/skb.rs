@@ -2,7 +2,7 @@
 
 use tunctl_core::{Layer, Offloads};
 use tunctl_packet::header::{GsoType, VnetHeader};
-use tunctl_packet::offload::{Segments, SplitError, sum};
+use tunctl_packet::offload::{Segments, SplitError, checksum, sum};
 
 /// A device takes no packet of this many bytes whole (`GSO_LEGACY_MAX_SIZE`, `gso_features_check`, Linux
 /// 6.18).
@@ -73,6 +73,28 @@ impl Skb {
         Ok(packets)
     }
 
+    /// The packets that it stands for, for a device with these offloads: whoever completes checksums is left
+    /// those of the segments (`tcp_gso_segment`, `__udp_gso_segment`, Linux 6.18).
+    pub(super) fn finish_for(self, layer: Layer, offloads: Offloads) -> Result<Vec<Self>, SplitError> {
+        let place = self.header.needs_checksum().filter(|_| offloads.contains(Offloads::CHECKSUM));
+        let packets = self.finish(layer)?.into_iter();
+        Ok(match place {
+            Some((start, offset)) => packets.map(|packet| Self::reopened(packet, start, offset)).collect(),
+            None => packets.map(Self::from).collect(),
+        })
+    }
+
+    /// A packet whose checksum is to be completed again: only the sum of the pseudo-header is in its place.
+    fn reopened(mut bytes: Vec<u8>, start: u16, offset: u16) -> Self {
+        let covered = bytes.get_mut(usize::from(start)..).unwrap_or_default();
+        // Pseudo-header, packet and checksum add up to zero. What the last two lack is the pseudo-header's.
+        let pseudo = checksum(sum(covered));
+        if let Some(place) = covered.get_mut(usize::from(offset)..).and_then(<[u8]>::first_chunk_mut) {
+            *place = pseudo;
+        }
+        Self { bytes, header: VnetHeader::default().with_checksum(start, offset) }
+    }
+
     /// What it stands for. A packet that would be its only segment has none from then on: to Linux, it never
     /// had (`__virtio_net_hdr_to_skb`, Linux 6.18).
     pub(super) fn extent(&mut self, layer: Layer) -> Result<Extent, SplitError> {
@@ -92,8 +114,8 @@ impl Skb {
     /// Whether a device with these offloads takes it as it is (`validate_xmit_skb`, `netif_needs_gso`, Linux
     /// 6.18).
     ///
-    /// Not modelled: segments whose checksum is complete come to a device with offload whole, with their
-    /// checksum made incomplete again (`tcp4_gso_segment`). Here they are cut.
+    /// Not modelled: a complete checksum of TCP segments is made incomplete for a device with offloads
+    /// (`tcp4_gso_segment`), so that they come whole. Here they are cut, and stay complete.
     pub(super) fn is_taken_with(&self, offloads: Offloads, extent: Extent) -> bool {
         if extent.packets == 1 {
             return self.header.needs_checksum().is_none() || offloads.contains(Offloads::CHECKSUM);

@@ -92,10 +92,15 @@ pub(crate) fn merged(layer: Layer, packets: &[Vec<u8>]) -> (VnetHeader, Vec<u8>)
     (merged.header(), merged.pieces().flatten().copied().collect())
 }
 
-/// A datagram of IPv4 that has the sum of its pseudo-header only, and the header that says so.
+/// A packet of a tun that has the sum of its pseudo-header only, and the header that says so.
 pub(crate) fn unfinished(whole: &[u8]) -> (VnetHeader, Vec<u8>) {
     let mut open = whole.to_vec();
-    let pseudo = [&whole[12..20], &[0, 17], &whole[24..26]].concat();
-    open[26..28].copy_from_slice(&checksum(sum(&pseudo)).map(|byte| !byte));
-    (VnetHeader::default().with_checksum(20, 6), open)
+    let (addresses, start, protocol) =
+        if whole[0] >> 4 == 4 { (12..20, 20, whole[9]) } else { (8..40, 40, whole[6]) };
+    let length = u32::try_from(whole.len() - usize::from(start)).unwrap().to_be_bytes();
+    let offset = if protocol == 6 { 16 } else { 6 };
+    let place = usize::from(start + offset);
+    let pseudo = sum(&whole[addresses]) + sum(&length) + sum(&[0, protocol]);
+    open[place..place + 2].copy_from_slice(&checksum(pseudo).map(|byte| !byte));
+    (VnetHeader::default().with_checksum(start, offset), open)
 }

@@ -16,7 +16,7 @@ use tunctl_core::{
 };
 use tunctl_linux::{LinuxBackend, LinuxInterface};
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::VnetFormat;
+use tunctl_packet::header::{VnetFormat, VnetHeader};
 use tunctl_sys::linux::packet_socket;
 
 /// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a
@@ -115,6 +115,10 @@ impl Harness for Kernel {
 
     fn inject(&self, name: &InterfaceName, packet: &[u8]) -> bool {
         self.harness.inject(name, packet)
+    }
+
+    fn inject_large(&self, name: &InterfaceName, header: &VnetHeader, packet: &[u8]) -> bool {
+        self.harness.inject_large(name, header, packet)
     }
 
     fn observe(&self, name: &InterfaceName) -> Box<dyn Observation> {
