@@ -22,9 +22,10 @@ impl MockBackend {
     /// them that has much to send, or its checksum is incomplete.
     ///
     /// If the interface's [offloads](tunctl_core::TunDevice::set_offloads) are for such packets, the program
-    /// receives it whole, behind a header that says the same as this one. If not, the system finishes it
-    /// first: it cuts it and completes the checksums, and the best outcome of the packets is returned. So a
-    /// program that turns offload on meets what its kernel would send it:
+    /// receives it whole, behind a header that says the same as this one. If not, the system cuts it first,
+    /// completes the checksums unless [`CHECKSUM`](tunctl_core::Offloads::CHECKSUM) leaves them to the
+    /// program, and the best outcome of the packets is returned. So a program that turns offload on meets
+    /// what its kernel would send it:
     ///
     /// ```
     /// use tunctl_core::{CreateOptions, TunBackend, TunDevice};
