@@ -76,6 +76,11 @@ impl<'a> Segments<'a> {
     /// Begins to cut a packet that was read behind a virtio-net header. A packet that stands for itself alone
     /// is its only segment, with its checksum completed.
     ///
+    /// In a UDP tunnel (VXLAN, Geneve), it is the inner packet that is cut. Each segment gets the tunnel's
+    /// headers, with a length and an identification of its own, and with a checksum of its own if
+    /// [the header says so](VnetHeader::needs_tunnel_checksum). Else the outer checksum stays as it is, above
+    /// all zero, for none.
+    ///
     /// `sum` adds up bytes: [`sum`](super::sum), or a function for the processor at hand.
     ///
     /// # Errors
