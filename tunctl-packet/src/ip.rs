@@ -67,6 +67,32 @@ impl End {
             End::OfBytes => bytes.len(),
         }
     }
+
+    /// The extension headers of IPv6 that are passed over on the way to the transport. What is cut has no
+    /// others: Linux finds no transport behind them (`ipv6_gso_pull_exthdrs`, Linux 6.18).
+    const fn v6_extensions(self) -> &'static [IpNumber] {
+        const ALL: &[IpNumber] = &[
+            ip_number::IPV6_HOP_BY_HOP,
+            ip_number::IPV6_ROUTE,
+            ip_number::IPV6_DEST_OPTIONS,
+            ip_number::IPV6_FRAG,
+            ip_number::AUTH,
+        ];
+        const OF_CUT: &[IpNumber] =
+            &[ip_number::IPV6_HOP_BY_HOP, ip_number::IPV6_ROUTE, ip_number::IPV6_DEST_OPTIONS];
+        match self {
+            End::Stated => ALL,
+            End::OfBytes => OF_CUT,
+        }
+    }
+
+    /// The same for IPv4.
+    const fn v4_extensions(self) -> &'static [IpNumber] {
+        match self {
+            End::Stated => &[ip_number::AUTH],
+            End::OfBytes => &[],
+        }
+    }
 }
 
 impl Fragment {
@@ -127,12 +153,13 @@ impl<'a> Ip<'a> {
             complete: false,
             fault: None,
         };
-        ip.measure_v4(bytes, header, stated);
+        ip.measure_v4(bytes, header, stated, end.v4_extensions());
         Ok(ip)
     }
 
-    /// Finds the upper layer, by the stated lengths of the header and of the packet.
-    fn measure_v4(&mut self, bytes: &'a [u8], header: usize, stated: usize) {
+    /// Finds the upper layer, by the stated lengths of the header and of the packet, behind
+    /// extension headers of these kinds.
+    fn measure_v4(&mut self, bytes: &'a [u8], header: usize, stated: usize, extensions: &[IpNumber]) {
         if header < V4_LENGTH {
             self.upper = bytes.get(V4_LENGTH..).unwrap_or_default();
             self.fault = Some(ParseError::Length { header: "IPv4 header", stated: header });
@@ -146,7 +173,7 @@ impl<'a> Ip<'a> {
             // host takes it (`ip_rcv_core`, Linux 6.18).
             self.complete = stated >= header;
             if self.complete {
-                self.walk_extensions(&[ip_number::AUTH]);
+                self.walk_extensions(extensions);
             }
         }
     }
@@ -175,13 +202,7 @@ impl<'a> Ip<'a> {
         } else {
             ip.bound(bytes, stated, "IPv6 packet");
         }
-        ip.walk_extensions(&[
-            ip_number::IPV6_HOP_BY_HOP,
-            ip_number::IPV6_ROUTE,
-            ip_number::IPV6_DEST_OPTIONS,
-            ip_number::IPV6_FRAG,
-            ip_number::AUTH,
-        ]);
+        ip.walk_extensions(end.v6_extensions());
         Ok(ip)
     }
 

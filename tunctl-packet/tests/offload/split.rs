@@ -255,6 +255,21 @@ fn options_and_extension_headers_are_copied_whole() {
 }
 
 #[test]
+fn a_transport_behind_other_extension_headers_is_refused() {
+    // An authentication header of 8 bytes, and a fragment that is the whole datagram.
+    for number in [51, 44] {
+        for tcp in [false, true] {
+            let extension = vec![if tcp { 6 } else { 17 }, 0, 0, 0, 0, 0, 0, 0];
+            let large = Large { extension, ..Large::new(true, tcp, 3000, 1000) };
+            let mut packet = large.packet();
+            packet[6] = number;
+            let refused = cut(&large.header(), Layer::Tun, &packet);
+            assert!(matches!(refused, Err(SplitError::Protocol { .. })), "{number}: {refused:?}");
+        }
+    }
+}
+
+#[test]
 fn a_packet_that_is_not_cut_gets_its_checksum() {
     for large in kinds() {
         let (start, offset) = large.header().needs_checksum().unwrap();
