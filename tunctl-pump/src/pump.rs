@@ -1,5 +1,6 @@
 //! The pump itself: a thread for each direction of each pair of queues.
 
+use std::io;
 use std::thread;
 use std::time::Instant;
 
@@ -114,7 +115,7 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
     ///
     /// # Errors
     ///
-    /// `Gone`: one of the interfaces was deleted.
+    /// `Gone`: one of the interfaces was deleted. That of the system if it starts no more threads.
     pub fn run(&self) -> Result<()> {
         self.run_with(&|_, _: &mut [u8]| Verdict::Pass)
     }
@@ -169,12 +170,22 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
             for (index, ((one, other), [there, home])) in
                 (0..).zip(self.one.iter().zip(&self.other).zip(&self.counters))
             {
-                threads.push(scope.spawn(move || self.ended(forth(index, one, other, there))));
-                threads.push(scope.spawn(move || self.ended(back(index, other, one, home))));
+                let start = thread::Builder::new;
+                let forth = move || self.ended(forth(index, one, other, there));
+                let back = move || self.ended(back(index, other, one, home));
+                threads.push(start().spawn_scoped(scope, forth));
+                threads.push(start().spawn_scoped(scope, back));
+            }
+            if threads.iter().any(Result::is_err) {
+                // Those that were started would wait for packets.
+                self.stop.interrupt();
             }
             let mut outcome = Ok(());
             for thread in threads {
-                let next = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let next = match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    Err(error) => Err(not_started(&error)),
+                };
                 outcome = outcome.and(next);
             }
             outcome
@@ -305,6 +316,14 @@ fn relay<A: TunDevice, B: TunDevice>(
         }
         counters.publish(&received.statistics(), &sent, bytes, 0);
     }
+}
+
+/// Its errno is often `EAGAIN`, which is no reason here to wait and try again.
+fn not_started(error: &io::Error) -> Error {
+    let reason = Reason::new(Cause::Other).with_detail("no thread could be started to forward packets");
+    let reason =
+        reason.with_remedy("Raise the limits of threads and memory (ulimit -u, ulimit -v, pids.max).");
+    error.raw_os_error().into_iter().fold(reason, Reason::with_errno).of(Operation::Receive)
 }
 
 /// What a batch could not send is in its statistics.
