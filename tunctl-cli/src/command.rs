@@ -9,7 +9,6 @@ mod create;
 mod delete;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod doctor;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod duration;
 mod ending;
 mod events;
@@ -39,6 +38,7 @@ mod packets;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod policy;
 mod properties;
+mod pump;
 mod reports;
 mod run;
 mod set;
@@ -136,6 +136,7 @@ enum Command {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Lab(lab::Lab),
     Run(run::Run),
+    Pump(pump::Pumping),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Helper(helper::Helper),
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -195,6 +196,7 @@ fn run(arguments: Arguments) -> Outcome<ExitCode> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Lab(lab) => return lab.run(),
         Command::Run(run) => run.run(backend)?,
+        Command::Pump(pump) => pump.run(backend, elsewhere)?,
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Command::Helper(helper) => return helper.run(),
         #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the library advises to a program, and what the operator of the command does instead.
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 9] = [
     ("Ask for multi_queue", "Add --multi-queue"),
     ("Ask without multi_queue", "Leave out --multi-queue"),
     ("create the interface with multi_queue", "create the interface with --multi-queue"),
@@ -19,6 +19,10 @@ const WORDS: [(&str, &str); 8] = [
     ("share their packet headers: ask for the same ones", "share their packet headers (--pi, --vnet-hdr)"),
     ("(drop_ipv6, or --drop-ipv6)", "(--drop-ipv6)"),
     ("close this device and create a new one", "create it again"),
+    (
+        "Convert all queues of one interface together: Bulk::of_queues, Bulk::into_devices",
+        "End the programs that hold them, or use --offload off",
+    ),
 ];
 
 /// Opens an interface, and tries again for a moment while it is in use.

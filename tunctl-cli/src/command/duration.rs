@@ -10,6 +10,17 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("expected more than 0 seconds".into()) } else { Ok(duration) }
 }
 
+/// Parses a duration with its unit, which may be zero.
+pub(super) fn with_unit(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str = "expected a number with a unit, such as 10ms: us, ms or s";
+    let units = [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)];
+    let (number, unit) =
+        units.into_iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit))).ok_or(EXPECTED)?;
+    let number: f64 = number.trim_end().parse().map_err(|_| EXPECTED)?;
+    Duration::try_from_secs_f64(number * unit)
+        .map_err(|_| "expected a time that is not negative and not too large".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -19,6 +30,17 @@ mod tests {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for text in ["0", "-1", "nan", "inf", "1e30", "five", ""] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_may_have_a_unit() {
+        assert_eq!(with_unit("10ms"), Ok(Duration::from_millis(10)));
+        assert_eq!(with_unit("250us"), Ok(Duration::from_micros(250)));
+        assert_eq!(with_unit("1.5 s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(with_unit("0s"), Ok(Duration::ZERO));
+        for text in ["10", "-1ms", "nans", "infs", "1e30s", "ms", "10 minutes", ""] {
+            assert!(with_unit(text).is_err(), "{text}");
         }
     }
 }

@@ -9,9 +9,12 @@ use super::{Failure, Outcome};
 
 /// Starts a thread.
 pub(super) fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<JoinHandle<T>> {
-    thread::Builder::new().spawn(work).map_err(|error| {
-        Failure::Said(format!("start a thread: {error}. {}", advice(&error).unwrap_or_default()))
-    })
+    thread::Builder::new().spawn(work).map_err(|error| of_threads(&error))
+}
+
+/// The failure to start a thread.
+pub(super) fn of_threads(error: &io::Error) -> Failure {
+    Failure::Said(format!("start a thread: {error}. {}", advice(error).unwrap_or_default()))
 }
 
 /// What to do about an error by which the system says that it has no more of something.

@@ -9,12 +9,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tunctl::Escaped;
 
 /// What people type for a subcommand, from other programs.
-const SYNONYMS: [(&str, &[&str]); 10] = [
+const SYNONYMS: [(&str, &[&str]); 11] = [
     ("create", &["add", "new", "make", "mk", "open"]),
     ("delete", &["del", "rm", "remove", "destroy"]),
     ("doctor", &["check", "diagnose", "diagnostics", "troubleshoot"]),
     ("down", &["stop", "disable"]),
     ("events", &["follow", "notify"]),
+    ("pump", &["bridge", "connect", "forward", "join", "netem", "relay", "wire"]),
     ("run", &["exec", "with"]),
     ("set", &["change", "modify", "config", "rename", "mtu"]),
     ("show", &["info", "get", "status"]),

@@ -18,6 +18,8 @@ mod names;
 mod netns;
 mod policy;
 mod process;
+mod pump;
+mod pump_refused;
 mod run;
 mod show;
 mod support;
@@ -37,6 +39,8 @@ pub(crate) fn main() -> ExitCode {
         lab_mock::cases(),
         lab_command::cases(),
         lab_limits::cases(),
+        pump::cases(),
+        pump_refused::cases(),
         watch::cases(),
         watch_attached::cases(),
         watch_filter::cases(),

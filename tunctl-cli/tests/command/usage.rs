@@ -181,7 +181,7 @@ fn unknown_words_are_refused() {
 fn help_is_there_for_everything() {
     for verb in [
         "create", "delete", "up", "down", "set", "show", "list", "doctor", "features", "watch", "lab",
-        "helper", "policy",
+        "pump", "helper", "policy",
     ] {
         for words in [format!("{verb} --help"), format!("{verb} -h"), format!("help {verb}")] {
             let printed = tunctl(&words).ok();
@@ -204,6 +204,8 @@ fn help_names_the_options_of_the_specification() {
         ("doctor", "--json"),
         ("features", "--json"),
         ("watch", "--filter --count --for --attach --json"),
+        ("pump", "--tun --tap --mtu --address-a --address-b --netns-b --offload --queues --loss --reorder"),
+        ("pump", "--corrupt --delay --rate --seed --for --json packets passthrough off"),
         ("helper", "install status uninstall"),
         ("helper install", "--program --policy /usr/local/libexec /etc/tunctl/policy.toml"),
         ("helper status", "--json"),
