@@ -273,20 +273,29 @@ fn filled(random: &mut Random, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// One or two extension headers, and the number of the first.
+/// One or two extension headers, and the number of the first. Seldom, it is one that the kernel does not pass.
 fn extension_headers(random: &mut Random, last: u8) -> (u8, Vec<u8>) {
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
     const DESTINATION_OPTIONS: u8 = 60;
     let mut chain = Vec::new();
-    let count = 1 + random.below(2);
-    for position in 0..count {
+    let mut number = last;
+    for _ in 0..1 + random.below(2) {
         let eights = 1 + random.below(4);
-        let next = if position + 1 == count { last } else { DESTINATION_OPTIONS };
-        let mut header = vec![next, u8::try_from(eights - 1).unwrap_or(0), 1];
+        let mut header = vec![number, u8::try_from(eights - 1).unwrap_or(0), 1];
         header.push(u8::try_from(eights * 8 - 4).unwrap_or(0));
         header.resize(eights * 8, 0);
-        chain.extend(header);
+        number = *random.pick(&[HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS]);
+        if random.one_of(1, 64) {
+            // Of eight bytes, both; the fragment is a whole datagram.
+            header = vec![header[0], 0, 0, 0, 0, 0, 0, 0];
+            number = *random.pick(&[FRAGMENT, AUTHENTICATION]);
+        }
+        chain.splice(0..0, header);
     }
-    (DESTINATION_OPTIONS, chain)
+    (number, chain)
 }
 
 /// The sum of words, as RFC 1071 has it.
