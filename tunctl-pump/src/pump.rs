@@ -141,7 +141,8 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
     ///
     /// # Errors
     ///
-    /// `InvalidValue`: the packets of the interfaces have different headers, or one of them has no offload.
+    /// `InvalidValue`: the packets of the interfaces have different headers, or the interfaces different
+    /// offloads.
     /// `Gone`: one of the interfaces was deleted.
     pub fn relay(&self) -> Result<()> {
         let differ = |(one, other): (&Bulk<A>, &Bulk<B>)| {
