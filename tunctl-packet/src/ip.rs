@@ -51,25 +51,26 @@ pub(crate) struct Fragment {
     pub(crate) identification: u32,
 }
 
-/// Where a packet ends.
+/// Who decodes a packet: which length counts, and which extension headers are passed over.
 #[derive(Clone, Copy)]
-enum End {
-    /// Where its header says.
-    Stated,
-    /// Where the bytes end.
-    OfBytes,
+enum Reader {
+    /// A host that receives it.
+    Host,
+    /// Linux, where it cuts a packet (`ipv6_gso_pull_exthdrs`, Linux 6.18). The length that the header states
+    /// is replaced in each segment.
+    Cutter,
+    /// Linux, where it looks whether a packet is to be cut (`__skb_flow_dissect`, Linux 6.18).
+    Dissector,
 }
 
-impl End {
-    fn of(self, stated: usize, bytes: &[u8]) -> usize {
+impl Reader {
+    fn end_of(self, stated: usize, bytes: &[u8]) -> usize {
         match self {
-            End::Stated => stated,
-            End::OfBytes => bytes.len(),
+            Reader::Host => stated,
+            Reader::Cutter | Reader::Dissector => bytes.len(),
         }
     }
 
-    /// The extension headers of IPv6 that are passed over on the way to the transport. What is cut has no
-    /// others: Linux finds no transport behind them (`ipv6_gso_pull_exthdrs`, Linux 6.18).
     const fn v6_extensions(self) -> &'static [IpNumber] {
         const ALL: &[IpNumber] = &[
             ip_number::IPV6_HOP_BY_HOP,
@@ -78,19 +79,18 @@ impl End {
             ip_number::IPV6_FRAG,
             ip_number::AUTH,
         ];
-        const OF_CUT: &[IpNumber] =
-            &[ip_number::IPV6_HOP_BY_HOP, ip_number::IPV6_ROUTE, ip_number::IPV6_DEST_OPTIONS];
+        let (but_authentication, but_fragments) = (ALL.split_at(4).0, ALL.split_at(3).0);
         match self {
-            End::Stated => ALL,
-            End::OfBytes => OF_CUT,
+            Reader::Host => ALL,
+            Reader::Cutter => but_fragments,
+            Reader::Dissector => but_authentication,
         }
     }
 
-    /// The same for IPv4.
     const fn v4_extensions(self) -> &'static [IpNumber] {
         match self {
-            End::Stated => &[ip_number::AUTH],
-            End::OfBytes => &[],
+            Reader::Host => &[ip_number::AUTH],
+            Reader::Cutter | Reader::Dissector => &[],
         }
     }
 }
@@ -109,35 +109,43 @@ impl<'a> Ip<'a> {
     ///
     /// If there is no IP header: the version is neither 4 nor 6, or the fixed part of the header is cut off.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
-        Ip::parse_up_to(bytes, End::Stated)
+        Ip::parse_as(bytes, Reader::Host)
     }
 
-    /// Decodes a packet that ends where the bytes do, whatever length its header states: that of a packet
-    /// which stands for several is replaced in each of them.
+    /// Decodes a packet that is to be cut: it ends where the bytes do.
     ///
     /// # Errors
     ///
     /// As [`parse`](Self::parse).
-    pub(crate) fn parse_whole(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
-        Ip::parse_up_to(bytes, End::OfBytes)
+    pub(crate) fn parse_to_cut(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        Ip::parse_as(bytes, Reader::Cutter)
     }
 
-    fn parse_up_to(bytes: &'a [u8], end: End) -> Result<Ip<'a>, ParseError> {
+    /// The same, to see whether it is to be cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub(crate) fn dissect(bytes: &'a [u8]) -> Result<Ip<'a>, ParseError> {
+        Ip::parse_as(bytes, Reader::Dissector)
+    }
+
+    fn parse_as(bytes: &'a [u8], reader: Reader) -> Result<Ip<'a>, ParseError> {
         match bytes.first() {
             None => Err(truncated(V4_LENGTH, 0)),
-            Some(first) if first >> 4 == 4 => Ip::parse_v4(bytes, end),
-            Some(first) if first >> 4 == 6 => Ip::parse_v6(bytes, end),
+            Some(first) if first >> 4 == 4 => Ip::parse_v4(bytes, reader),
+            Some(first) if first >> 4 == 6 => Ip::parse_v6(bytes, reader),
             Some(&first_byte) => Err(ParseError::NotIp { first_byte }),
         }
     }
 
-    fn parse_v4(bytes: &'a [u8], end: End) -> Result<Ip<'a>, ParseError> {
+    fn parse_v4(bytes: &'a [u8], reader: Reader) -> Result<Ip<'a>, ParseError> {
         let Some(fixed) = bytes.first_chunk::<V4_LENGTH>() else {
             return Err(truncated(V4_LENGTH, bytes.len()));
         };
         let &[first, _, l0, l1, i0, i1, f0, f1, _, number, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = fixed;
         let header = usize::from(first & 0x0f) * 4;
-        let stated = end.of(usize::from(u16::from_be_bytes([l0, l1])), bytes);
+        let stated = reader.end_of(usize::from(u16::from_be_bytes([l0, l1])), bytes);
         let identification = u32::from(u16::from_be_bytes([i0, i1]));
         let flags_and_offset = u16::from_be_bytes([f0, f1]);
         let (more, offset) = (flags_and_offset & 0x2000 != 0, (flags_and_offset & 0x1fff) << 3);
@@ -153,7 +161,7 @@ impl<'a> Ip<'a> {
             complete: false,
             fault: None,
         };
-        ip.measure_v4(bytes, header, stated, end.v4_extensions());
+        ip.measure_v4(bytes, header, stated, reader.v4_extensions());
         Ok(ip)
     }
 
@@ -178,7 +186,7 @@ impl<'a> Ip<'a> {
         }
     }
 
-    fn parse_v6(bytes: &'a [u8], end: End) -> Result<Ip<'a>, ParseError> {
+    fn parse_v6(bytes: &'a [u8], reader: Reader) -> Result<Ip<'a>, ParseError> {
         let Some((&[_, _, _, _, l0, l1, number, _], [source, destination], rest)) = split_v6(bytes) else {
             return Err(truncated(V6_LENGTH, bytes.len()));
         };
@@ -195,14 +203,14 @@ impl<'a> Ip<'a> {
             complete: true,
             fault: None,
         };
-        let stated = end.of(V6_LENGTH + payload, bytes);
+        let stated = reader.end_of(V6_LENGTH + payload, bytes);
         if stated == V6_LENGTH && !rest.is_empty() {
             // A jumbogram (RFC 2675), or a packet whose length field the hardware was to fill in.
             ip.fault = Some(ParseError::Length { header: "IPv6 packet", stated });
         } else {
             ip.bound(bytes, stated, "IPv6 packet");
         }
-        ip.walk_extensions(end.v6_extensions());
+        ip.walk_extensions(reader.v6_extensions());
         Ok(ip)
     }
 

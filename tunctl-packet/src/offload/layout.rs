@@ -70,7 +70,7 @@ impl Layout {
 
     /// The same, where the IP header is at a known offset.
     pub(super) fn behind(network: usize, gso_type: GsoType, packet: &[u8]) -> Result<Self, SplitError> {
-        let ip = Ip::parse_whole(packet.get(network..).unwrap_or_default())?;
+        let ip = Ip::parse_to_cut(packet.get(network..).unwrap_or_default())?;
         let protocol = Protocol::of_ip(ip.number.0, ip.source.is_ipv4());
         let other = SplitError::Protocol { gso_type, protocol };
         let kind = match (gso_type, protocol) {
@@ -89,6 +89,15 @@ impl Layout {
         let payload = transport + of_transport.map_err(|error| error.behind(network))?.len();
         Ok(Self { network, transport, payload, kind, source: ip.source, destination: ip.destination })
     }
+}
+
+/// Where TCP begins in a packet that leaves no checksum to the receiver. Linux looks for it in another way
+/// than where it cuts (`__virtio_net_hdr_to_skb`, Linux 6.18).
+pub(super) fn tcp_of(layer: Layer, packet: &[u8]) -> Option<usize> {
+    let view = Packet::parse(layer, packet).ok()?;
+    let network = network_of(GsoType::TcpV4, &view).ok()?;
+    let ip = Ip::dissect(packet.get(network..)?).ok()?;
+    (ip.number == ip_number::TCP).then_some(network + ip.upper_offset)
 }
 
 /// Where the IP header of a packet is that is to be cut.

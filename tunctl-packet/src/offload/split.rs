@@ -2,7 +2,7 @@
 
 use super::SplitError;
 use super::checksum::{Sum, checksum, pseudo_header, sum as sum_of};
-use super::layout::{Layout, Transport};
+use super::layout::{Layout, Transport, tcp_of};
 use super::tunnel::Tunnel;
 use crate::Layer;
 use crate::header::{GsoType, VnetHeader};
@@ -151,6 +151,11 @@ impl Cut {
             Some((start, _)) if packet.len() <= usize::from(start) + kind.least() + size => {
                 header.check_inner_version(layer, packet).map_err(SplitError::UdpTunnel)?;
                 header.complete_checksum(packet)?;
+                return Ok(whole);
+            }
+            None if !header.is_tunneled()
+                && tcp_of(layer, packet).is_some_and(|tcp| packet.len() <= tcp + kind.least() + size) =>
+            {
                 return Ok(whole);
             }
             _ => {}

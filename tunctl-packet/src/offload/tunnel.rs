@@ -31,7 +31,7 @@ impl Tunnel {
     pub(super) fn of(header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<(Self, Layout), SplitError> {
         let gso_type = header.gso_type();
         let network = network_of(gso_type, &Packet::parse(layer, packet)?)?;
-        let ip = Ip::parse_whole(packet.get(network..).unwrap_or_default())?;
+        let ip = Ip::parse_to_cut(packet.get(network..).unwrap_or_default())?;
         let is_v4 = ip.source.is_ipv4();
         let protocol = Protocol::of_ip(ip.number.0, is_v4);
         if protocol != Protocol::Udp {

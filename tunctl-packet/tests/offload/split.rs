@@ -270,6 +270,18 @@ fn a_transport_behind_other_extension_headers_is_refused() {
 }
 
 #[test]
+fn a_whole_datagram_behind_a_fragment_header_is_a_plain_packet_if_it_fits() {
+    let extension = vec![6, 0, 0, 0, 0, 0, 0, 0];
+    let large = Large { extension, size: 4000, ..Large::new(true, true, 3000, 1000) };
+    let (mut packet, complete) = (large.packet(), large.header().without_checksum());
+    packet[6] = 44;
+    assert!(cut(&complete, Layer::Tun, &packet) == Ok(vec![packet.clone()]));
+    // Linux passes no authentication header there, either.
+    packet[6] = 51;
+    assert!(cut(&complete, Layer::Tun, &packet).is_err());
+}
+
+#[test]
 fn a_packet_that_is_not_cut_gets_its_checksum() {
     for large in kinds() {
         let (start, offset) = large.header().needs_checksum().unwrap();

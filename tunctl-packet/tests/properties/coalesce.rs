@@ -91,10 +91,9 @@ fn with_sums(layer: Layer, packet: &[u8]) -> Option<Vec<u8>> {
 fn plain(layer: Layer, packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
     let network = network(layer, &packet);
-    if let Some([0x40..0x50, _, _, _, high, low, flags, ..]) = packet.get_mut(network..) {
-        if *flags & 0x40 != 0 {
-            (*high, *low) = (0, 0);
-        }
+    match packet.get_mut(network..) {
+        Some([0x40..0x50, _, _, _, high, low, flags, ..]) if *flags & 0x40 != 0 => (*high, *low) = (0, 0),
+        _ => {}
     }
     with_sums(layer, &packet).unwrap_or(packet)
 }
