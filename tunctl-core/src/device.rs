@@ -371,7 +371,7 @@ pub trait TunDevice: AsFd + fmt::Debug + Send + Sync + Sized + 'static {
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<usize> {
-        patient(self, timeout, interrupter, || self.try_recv(buffer))
+        patient(self, Readiness::Readable, timeout, interrupter, || self.try_recv(buffer))
     }
 
     /// As [`recv`](Self::recv), into several buffers, filled one after the other.

@@ -30,7 +30,7 @@ impl<T> GivenBack<T> {
 }
 
 impl<T> GivenBack<Vec<T>> {
-    /// Of one that was converted as if it were several.
+    /// For a single device, which was converted as a list of one.
     pub(super) fn only(self) -> GivenBack<T> {
         let (error, mut values) = *self.parts;
         GivenBack::new(error, values.swap_remove(0))

@@ -20,7 +20,9 @@ pub use self::recv::{Large, RecvBatch};
 pub use self::send::{BatchFull, SendBatch};
 pub use self::statistics::{RecvStatistics, SendStatistics};
 use crate::device::waiting::{patient, waiting};
-use crate::{Interrupter, Layer, Offloads, Readiness, Result, TunDevice, WaitOutcome};
+use crate::{
+    Cause, Interrupter, Layer, Offloads, Operation, Readiness, Reason, Result, TunDevice, WaitOutcome,
+};
 
 /// A device whose packets come and go many at a time.
 ///
@@ -39,18 +41,27 @@ use crate::{Interrupter, Layer, Offloads, Readiness, Result, TunDevice, WaitOutc
 ///     loop {
 ///         from.recv(&mut received)?;
 ///         while let Some(packet) = received.next() {
-///             if sent.push(packet).is_err() {
-///                 to.send(&mut sent)?;
-///                 sent.push(packet)?;
+///             if sent.is_full_for(packet.len()) {
+///                 but_for_losses(to.send(&mut sent))?;
 ///             }
+///             sent.push(packet)?;
 ///         }
-///         to.send(&mut sent)?;
+///         but_for_losses(to.send(&mut sent))?;
+///     }
+/// }
+///
+/// /// A packet that is lost is no reason to stop: the batch counts it.
+/// fn but_for_losses(sent: Result<usize>) -> Result<()> {
+///     match sent {
+///         Err(error) if !error.is_packet_lost() => Err(error),
+///         _ => Ok(()),
 ///     }
 /// }
 /// ```
 ///
 /// All calls take `&self`, as those of a [`TunDevice`] do. What a call works with is the caller's: a
-/// [`RecvBatch`] or a [`SendBatch`] for each thread or task, made once and used again. No call allocates.
+/// [`RecvBatch`] or a [`SendBatch`] for each thread or task, made once and used again. As long as nothing is
+/// lost, no call allocates.
 ///
 /// # Offload
 ///
@@ -58,15 +69,16 @@ use crate::{Interrupter, Layer, Offloads, Readiness, Result, TunDevice, WaitOutc
 /// ([`CreateOptions::vnet_header`](crate::CreateOptions::vnet_header)). The offloads belong to the interface:
 /// all its queues receive packets that stand for several. A queue that is read in the plain way beside this
 /// one would take them for packets, so the conversion is refused while there are others; see
-/// [`of_queues`](Self::of_queues). [`into_device`](Self::into_device) turns offload off again.
+/// [`of_queues`](Self::of_queues). [`into_device`](Self::into_device) turns offload off again. Dropping this
+/// does not: a persistent interface keeps its offloads until the next program opens it through this library.
 ///
-/// A duplicate of the device's descriptor, which [`TunDevice::try_clone`] makes, is not known to anybody. Do
-/// not receive from one meanwhile.
+/// The conversion cannot detect duplicates of the device's descriptor, which [`TunDevice::try_clone`] makes.
+/// Do not receive from one meanwhile.
 ///
 /// # Platform
 ///
-/// Linux has offload; USO, which is that of UDP, since 6.2. What is in UDP tunnels (VXLAN, Geneve) comes many
-/// at a time since 6.17, to a device whose header has 24 bytes
+/// Linux has offload: for UDP (USO) since 6.2, for packets in UDP tunnels (VXLAN, Geneve) since 6.17. The
+/// latter needs a virtio-net header of 24 bytes
 /// ([`VnetLength::Tunnel`](tunctl_packet::header::VnetLength)). The other systems send and receive one packet
 /// a call.
 #[derive(Debug)]
@@ -109,7 +121,7 @@ impl<D: TunDevice> Bulk<D> {
     ///
     /// # Errors
     ///
-    /// `Busy`: it is one of several queues, for which [`into_devices`](Self::into_devices) is. `Gone`.
+    /// `Busy`: it is one of several queues: use [`into_devices`](Self::into_devices). `Gone`.
     pub fn into_device(self) -> Result<D, GivenBack<Self>> {
         let mut devices = queues::back(vec![self]).map_err(GivenBack::only)?;
         // One queue was given.
@@ -175,14 +187,14 @@ impl<D: TunDevice> Bulk<D> {
     ///
     /// # Errors
     ///
-    /// `Interrupted`, also if packets are there: they stay. `TimedOut`; `Gone`.
+    /// `Interrupted`, also if packets are there: they stay, as does what the batch had. `TimedOut`; `Gone`.
     pub fn recv_until(
         &self,
         batch: &mut RecvBatch,
         timeout: Option<Duration>,
         interrupter: Option<&Interrupter>,
     ) -> Result<usize> {
-        patient(&self.device, timeout, interrupter, || self.try_recv(batch))
+        patient(&self.device, Readiness::Readable, timeout, interrupter, || self.try_recv(batch))
     }
 
     /// Sends all packets of the batch, which is empty then, and returns how many calls that took. Packets of
@@ -203,6 +215,23 @@ impl<D: TunDevice> Bulk<D> {
         Ok(usize::try_from(batch.statistics().calls - before).unwrap_or(usize::MAX))
     }
 
+    /// As [`send`](Self::send), until `timeout` has passed or the interrupter is used. `None` disables that
+    /// condition. What was not sent is then still in the batch.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted`, also if there is room; `TimedOut`; those of [`send`](Self::send).
+    pub fn send_until(
+        &self,
+        batch: &mut SendBatch,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<usize> {
+        let before = batch.statistics().calls;
+        patient(&self.device, Readiness::Writable, timeout, interrupter, || self.try_send(batch))?;
+        Ok(usize::try_from(batch.statistics().calls - before).unwrap_or(usize::MAX))
+    }
+
     /// As [`send`](Self::send), without waiting for room. After `WouldBlock`, what was not sent is still in
     /// the batch.
     ///
@@ -217,22 +246,34 @@ impl<D: TunDevice> Bulk<D> {
     }
 
     /// Sends a packet that was received and not cut, as it is: with one call, its header included. This is
-    /// for relays, between devices whose headers have the same form, and which both have offload.
+    /// for relays between devices that both have offload.
     ///
     /// # Errors
     ///
-    /// Those of [`TunDevice::try_send`].
+    /// `InvalidValue`: the packets of this device have other headers. Those of [`TunDevice::try_send`].
     pub fn try_send_large(&self, large: &Large<'_>) -> Result<usize> {
+        if large.header_kind() != self.header_kind() {
+            let reason = Reason::new(Cause::InvalidValue)
+                .with_detail("the packet was received from a device with other packet headers");
+            return Err(reason.of(Operation::Send));
+        }
         self.device.try_send(large.with_headers())
     }
 
-    /// As [`try_send_large`](Self::try_send_large), waiting for room if there is none.
+    /// As [`try_send_large`](Self::try_send_large), until there is room, `timeout` has passed or the
+    /// interrupter is used. `None` disables that condition.
     ///
     /// # Errors
     ///
-    /// Those of [`TunDevice::try_send`] but `WouldBlock`.
-    pub fn send_large(&self, large: &Large<'_>) -> Result<usize> {
-        self.device.send(large.with_headers())
+    /// `Interrupted`, also if there is room; `TimedOut`; those of [`try_send_large`](Self::try_send_large)
+    /// but `WouldBlock`.
+    pub fn send_large_until(
+        &self,
+        large: &Large<'_>,
+        timeout: Option<Duration>,
+        interrupter: Option<&Interrupter>,
+    ) -> Result<usize> {
+        patient(&self.device, Readiness::Writable, timeout, interrupter, || self.try_send_large(large))
     }
 
     /// Waits until the device is ready, `timeout` has passed, or the interrupter is used, and returns what
@@ -258,7 +299,7 @@ impl<D: TunDevice> AsFd for Bulk<D> {
     }
 }
 
-/// The way to add up bytes that is fastest on this processor.
+/// The fastest sum of bytes on this processor.
 fn fastest_sum() -> Sum {
     struct Internet;
 

@@ -40,7 +40,7 @@ pub struct RecvBatch {
 pub struct Large<'a> {
     header: VnetHeader,
     bytes: &'a [u8],
-    headers: usize,
+    kind: HeaderKind,
 }
 
 impl RecvBatch {
@@ -97,7 +97,7 @@ impl RecvBatch {
             };
             self.statistics.packets += 1;
             let header = headers.vnet().unwrap_or_default();
-            return Some(Large { header, bytes: self.arena.get(range)?, headers: self.kind.length() });
+            return Some(Large { header, bytes: self.arena.get(range)?, kind: self.kind });
         }
     }
 
@@ -176,10 +176,16 @@ impl<'a> Large<'a> {
         self.header
     }
 
+    /// The headers in front of it.
+    #[must_use]
+    pub const fn header_kind(&self) -> HeaderKind {
+        self.kind
+    }
+
     /// The packet, without headers in front.
     #[must_use]
     pub fn packet(&self) -> &'a [u8] {
-        self.bytes.get(self.headers..).unwrap_or_default()
+        self.bytes.get(self.kind.length()..).unwrap_or_default()
     }
 
     /// The packet, with its headers in front.

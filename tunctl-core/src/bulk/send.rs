@@ -26,7 +26,12 @@ pub struct SendBatch {
     used: usize,
     /// Where each packet is. There is room for headers in front of it.
     packets: Vec<Range<usize>>,
+    /// Which one each packet is, of those that were added since the batch was empty.
+    numbers: Vec<usize>,
+    added: usize,
     lost: Vec<(usize, Error)>,
+    /// The packets that are left when a sending stops.
+    rest: Vec<usize>,
     refused: Refused,
     sum: Sum,
     statistics: SendStatistics,
@@ -64,7 +69,10 @@ impl SendBatch {
             arena: vec![0; ROOM],
             used: 0,
             packets: Vec::with_capacity(MOST_PACKETS),
+            numbers: Vec::with_capacity(MOST_PACKETS),
+            added: 0,
             lost: Vec::new(),
+            rest: Vec::with_capacity(MOST_PACKETS),
             refused: Refused::default(),
             sum: super::fastest_sum(),
             statistics,
@@ -98,8 +106,9 @@ impl SendBatch {
         most: usize,
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<&mut [u8], BatchFull> {
+        let full = BatchFull { length: most };
         let start = self.used + self.kind.length();
-        let end = start + most;
+        let end = start.checked_add(most).ok_or(full)?;
         if self.packets.is_empty() {
             self.lost.clear();
             if end > self.arena.len() {
@@ -107,20 +116,23 @@ impl SendBatch {
             }
         }
         if self.is_full_for(most) {
-            return Err(BatchFull { length: most });
+            return Err(full);
         }
         self.arena.get_mut(self.used..start).unwrap_or_default().fill(0);
         let room = self.arena.get_mut(start..end).unwrap_or_default();
-        let length = write(room).min(most);
+        let room_length = room.len();
+        let length = write(room).min(room_length);
         self.used = start + length;
         self.packets.push(start..self.used);
+        self.numbers.push(self.added);
+        self.added += 1;
         Ok(self.arena.get_mut(start..start + length).unwrap_or_default())
     }
 
     /// Whether there is no room for a packet of this length.
     #[must_use]
     pub fn is_full_for(&self, length: usize) -> bool {
-        let end = self.used + self.kind.length() + length;
+        let end = (self.used + self.kind.length()).saturating_add(length);
         !self.packets.is_empty() && (self.packets.len() == MOST_PACKETS || end > self.arena.len())
     }
 
@@ -129,6 +141,8 @@ impl SendBatch {
         let last = self.packets.pop();
         if let Some(range) = &last {
             self.used = range.start - self.kind.length();
+            self.numbers.pop();
+            self.added -= 1;
         }
         last.is_some()
     }
@@ -148,11 +162,12 @@ impl SendBatch {
     /// Forgets the packets that were not sent.
     pub fn clear(&mut self) {
         self.packets.clear();
-        self.used = 0;
+        self.numbers.clear();
+        (self.used, self.added) = (0, 0);
     }
 
     /// The packets that were lost at the last sending: which ones, counted in the order in which they were
-    /// added, and why. If the sending stopped in between, those that were left are counted anew.
+    /// added to the empty batch, and why.
     #[must_use]
     pub fn lost(&self) -> &[(usize, Error)] {
         &self.lost
@@ -191,10 +206,11 @@ impl SendBatch {
             let sent = with_headers(&mut self.arena, range, self.kind, self.layer)
                 .and_then(|bytes| call(&[IoSlice::new(bytes)]));
             match sent {
-                Ok(_) => self.statistics.sent(1),
-                Err(error) if error.is_packet_lost() => self.lost.push((index, error)),
+                Ok(_) => self.statistics.sent(1, range.len()),
+                Err(error) if error.is_packet_lost() => self.lost.push((self.numbers[index], error)),
                 Err(error) => {
                     self.packets.drain(..index);
+                    self.numbers.drain(..index);
                     return Err(error);
                 }
             }
@@ -205,18 +221,20 @@ impl SendBatch {
     fn empty_merged(&mut self, call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>) -> Result<()> {
         let Some(coalescer) = &mut self.coalescer else { return Ok(()) };
         let sending = Sending { kind: self.kind, layer: self.layer };
-        let (mut stopped, mut rest) = (None, Vec::new());
+        let mut stopped = None;
+        self.rest.clear();
         let mut batch = coalescer.merge(&mut self.arena, &self.packets, self.sum);
-        self.statistics.causes += batch.counts();
+        let (causes, numbers) = (batch.counts(), &self.numbers);
         while let Some(merged) = batch.next() {
             let (packets, gso_type) = (merged.packets(), merged.header().gso_type());
+            let bytes = merged.bytes_apart();
             if stopped.is_some() {
-                rest.extend(batch.undo().map(|(_, packet)| packet.to_vec()));
+                self.rest.extend(batch.undo().map(|(index, _)| index));
                 continue;
             }
             match sending.send(&merged, call) {
                 Ok(()) => {
-                    self.statistics.sent(packets);
+                    self.statistics.sent(packets, bytes);
                     self.refused.taken(gso_type);
                 }
                 Err(error) if packets > 1 && error.cause() == Cause::MalformedPacket => {
@@ -225,30 +243,41 @@ impl SendBatch {
                     self.refused.count(gso_type);
                     for (index, packet) in batch.undo() {
                         match stopped.is_none().then(|| sending.send_alone(packet, call)) {
-                            None => rest.push(packet.to_vec()),
-                            Some(Ok(())) => self.statistics.sent(1),
-                            Some(Err(error)) if error.is_packet_lost() => self.lost.push((index, error)),
+                            None => self.rest.push(index),
+                            Some(Ok(())) => self.statistics.sent(1, packet.len()),
+                            Some(Err(error)) if error.is_packet_lost() => {
+                                self.lost.push((numbers[index], error));
+                            }
                             Some(Err(error)) => {
                                 stopped = Some(error);
-                                rest.push(packet.to_vec());
+                                self.rest.push(index);
                             }
                         }
                     }
                 }
                 Err(error) if error.is_packet_lost() => {
-                    self.lost.extend(batch.undo().map(|(index, _)| (index, error.clone())));
+                    self.lost.extend(batch.undo().map(|(index, _)| (numbers[index], error.clone())));
                 }
                 Err(error) => {
                     stopped = Some(error);
-                    rest.extend(batch.undo().map(|(_, packet)| packet.to_vec()));
+                    self.rest.extend(batch.undo().map(|(index, _)| index));
                 }
             }
         }
         self.choose_merging();
-        stopped.map_or(Ok(()), |error| {
-            self.restore(&rest);
-            Err(error)
-        })
+        let Some(error) = stopped else {
+            self.statistics.causes += causes;
+            return Ok(());
+        };
+        // What is left is where it was, and in the order in which it was added.
+        self.rest.sort_unstable();
+        for (place, &index) in self.rest.iter().enumerate() {
+            self.packets.swap(place, index);
+            self.numbers.swap(place, index);
+        }
+        self.packets.truncate(self.rest.len());
+        self.numbers.truncate(self.rest.len());
+        Err(error)
     }
 
     /// Stops merging what the system has refused again and again.
@@ -259,20 +288,6 @@ impl SendBatch {
             (self.statistics.merges_tcp, self.statistics.merges_udp) = (tcp, udp);
             if let Some(coalescer) = &mut self.coalescer {
                 coalescer.set_merging(tcp, udp);
-            }
-        }
-    }
-
-    /// Puts packets back that were there before.
-    fn restore(&mut self, packets: &[Vec<u8>]) {
-        self.clear();
-        for packet in packets {
-            let start = self.used + self.kind.length();
-            self.arena.get_mut(self.used..start).unwrap_or_default().fill(0);
-            self.used = start + packet.len();
-            if let Some(place) = self.arena.get_mut(start..self.used) {
-                place.copy_from_slice(packet);
-                self.packets.push(start..self.used);
             }
         }
     }

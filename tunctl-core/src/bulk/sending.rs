@@ -9,7 +9,7 @@ use tunctl_packet::offload::Merged;
 
 use crate::{Cause, Error, Operation, Reason, Result};
 
-/// The pieces of a packet for which there is room without much ado: those of TCP with an MTU of 1500.
+/// The pieces of a packet that are listed in a short array: those of TCP with an MTU of 1500.
 const FEW_PIECES: usize = 64;
 /// The pieces that a system takes in one call (`UIO_MAXIOV`).
 const MOST_PIECES: usize = 1024;
@@ -37,7 +37,7 @@ impl Refused {
         self.tcp >= MOST_REFUSED
     }
 
-    /// The same of UDP.
+    /// Whether there is no point in merging UDP.
     pub(super) const fn udp_always(self) -> bool {
         self.udp >= MOST_REFUSED
     }

@@ -10,7 +10,7 @@ pub struct RecvStatistics {
     pub calls: u64,
     /// Packets that were asked for, after cutting.
     pub packets: u64,
-    /// Of the calls, those that received a packet which stands for several.
+    /// Of the calls, those that received a packet which was then cut into several.
     pub large: u64,
     /// Packets that could not be cut, or were shorter than their headers, and are lost.
     pub lost: u64,
@@ -24,6 +24,8 @@ pub struct SendStatistics {
     pub calls: u64,
     /// Packets that were sent, each counted by itself.
     pub packets: u64,
+    /// The bytes of these packets, without the headers of the device.
+    pub bytes: u64,
     /// Of these packets, those that left merged with others.
     pub merged: u64,
     /// Packets that the system refused, and are lost.
@@ -33,16 +35,17 @@ pub struct SendStatistics {
     /// Whether packets of TCP are merged: not if the device has no offload, nor after the system has refused
     /// three of these merged packets in a row.
     pub merges_tcp: bool,
-    /// The same of UDP.
+    /// Whether packets of UDP are merged.
     pub merges_udp: bool,
     /// Why packets were not merged, by cause.
     pub causes: MergeCounts,
 }
 
 impl SendStatistics {
-    /// Counts the packets of one call.
-    pub(super) fn sent(&mut self, packets: usize) {
+    /// Counts the packets of one call, and their bytes.
+    pub(super) fn sent(&mut self, packets: usize, bytes: usize) {
         let packets = packets as u64;
+        self.bytes += bytes as u64;
         self.calls += 1;
         self.packets += packets;
         self.merged += if packets > 1 { packets } else { 0 };

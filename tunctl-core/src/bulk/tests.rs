@@ -156,6 +156,34 @@ fn what_is_lost_is_named_and_counted() {
     assert_eq!(batch.lost().iter().map(|(index, _)| *index).collect::<Vec<_>>(), [3, 4, 5]);
 }
 
+#[test]
+fn what_is_left_keeps_its_order_and_its_numbers() {
+    let mut batch = batch();
+    let (a, b) = (datagrams(1, 3), datagrams(2, 3));
+    for (a, b) in a.iter().zip(&b) {
+        batch.push(a).unwrap();
+        batch.push(b).unwrap();
+    }
+    assert!(batch.empty(|_| Err(error(Cause::WouldBlock))).unwrap_err().is_would_block());
+    assert_eq!(batch.statistics().causes.packets, 0);
+    // The last one that was added was of the second flow.
+    assert!(batch.pop());
+    let mut calls = 0;
+    let outcome = batch.empty(|pieces| {
+        calls += 1;
+        match calls {
+            1 => Ok(0),
+            2 => Err(error(Cause::WouldBlock)),
+            _ => panic!("{} pieces", pieces.len()),
+        }
+    });
+    assert!(outcome.unwrap_err().is_would_block());
+    assert!(batch.empty(|_| Err(error(Cause::NoBuffers))).is_err());
+    assert_eq!(batch.lost().iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((batch.statistics().packets, batch.statistics().bytes), (3, 3 * 128));
+    assert!(batch.push_with(usize::MAX, |_| 5).is_err());
+}
+
 /// A system that hands over one large packet a call.
 fn large() -> Vec<u8> {
     let mut packet = udp_packet(([10, 0, 0, 1], 5).into(), ([10, 0, 0, 2], 9).into(), &[7; 40_000]).unwrap();

@@ -20,14 +20,19 @@ pub(crate) fn waiting<D: TunDevice, T>(
     }
 }
 
-/// Tries to receive until there is a packet, the time has passed or the interrupter is used.
+/// Tries until there is a packet, or room for one, the time has passed or the interrupter is used.
 pub(crate) fn patient<D: TunDevice, T>(
     device: &D,
+    readiness: Readiness,
     timeout: Option<Duration>,
     interrupter: Option<&Interrupter>,
     mut attempt: impl FnMut() -> Result<T>,
 ) -> Result<T> {
-    let ended = |cause| Err(Error::new(Operation::Receive, cause));
+    let operation = match readiness {
+        Readiness::Readable => Operation::Receive,
+        Readiness::Writable => Operation::Send,
+    };
+    let ended = |cause| Err(Error::new(operation, cause));
     let mut deadline = None;
     loop {
         if interrupter.is_some_and(Interrupter::is_interrupted) {
@@ -42,7 +47,7 @@ pub(crate) fn patient<D: TunDevice, T>(
         let now = timeout.map(|_| Instant::now());
         let until = *deadline.get_or_insert_with(|| now?.checked_add(timeout?));
         let left = until.and_then(|until| Some(until.saturating_duration_since(now?)));
-        match device.wait_until(Readiness::Readable, left, interrupter)? {
+        match device.wait_until(readiness, left, interrupter)? {
             WaitOutcome::Ready => {}
             WaitOutcome::TimedOut => return ended(Cause::TimedOut),
             WaitOutcome::Interrupted => return ended(Cause::Interrupted),

@@ -273,7 +273,8 @@ fn filled(random: &mut Random, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// One or two extension headers, and the number of the first. Seldom, it is one that the kernel does not pass.
+/// One or two extension headers, and the number of the first. Seldom, it is one that the kernel does not
+/// pass.
 fn extension_headers(random: &mut Random, last: u8) -> (u8, Vec<u8>) {
     const HOP_BY_HOP: u8 = 0;
     const ROUTING: u8 = 43;

@@ -106,6 +106,18 @@ impl<'a> Merged<'a> {
 }
 
 impl<'a> Merged<'a> {
+    /// The bytes of the packets that it stands for, each with its own headers.
+    #[must_use]
+    pub fn bytes_apart(&self) -> usize {
+        let headers = self.run.segment.map_or(0, |segment| segment.payload());
+        let alone =
+            self.links.get(self.run.first as usize).map_or(0, |link| link.end.saturating_sub(link.start));
+        match self.run.count {
+            1 => alone,
+            count => headers * count as usize + self.run.payload as usize,
+        }
+    }
+
     /// A packet that stands for itself alone, with so many bytes of the arena in front of it, for headers
     /// that are there already. `None` if it stands for several, or the arena begins later.
     #[must_use]
