@@ -48,23 +48,25 @@ impl Link {
         self.dropped
     }
 
-    /// A packet sets out.
+    /// A packet sets out. What becomes of it is drawn for each packet alike, so that a seed decides the same
+    /// whatever the clock says.
     pub(crate) fn send(&mut self, packet: &[u8], now: Duration) {
-        if self.random.f64() < self.wire.loss || self.waiting.len() >= MOST_WAITING {
+        let mut happens = |share| self.random.f64() < share;
+        let (lost, corrupt, held) =
+            (happens(self.wire.loss), happens(self.wire.corruption), happens(self.wire.reordering));
+        let (byte, bit) = (self.random.usize(..packet.len().max(1)), self.random.u8(..8));
+        if lost || self.waiting.len() >= MOST_WAITING {
             self.dropped += 1;
             return;
         }
         let mut copy = self.spare.pop().unwrap_or_default();
         copy.clear();
         copy.extend_from_slice(packet);
-        if self.random.f64() < self.wire.corruption && !copy.is_empty() {
-            let at = self.random.usize(..copy.len());
-            if let Some(byte) = copy.get_mut(at) {
-                *byte ^= 1 << self.random.u8(..8);
-            }
+        if let Some(byte) = copy.get_mut(byte).filter(|_| corrupt) {
+            *byte ^= 1 << bit;
         }
-        if self.held.is_none() && self.random.f64() < self.wire.reordering {
-            self.held = Some((OVERTAKERS, now + HELD, copy));
+        if held && self.held.is_none() {
+            self.held = Some((OVERTAKERS, now.saturating_add(HELD), copy));
             return;
         }
         self.set_out(copy, now);
@@ -74,6 +76,11 @@ impl Link {
                 self.let_go(now);
             }
         }
+    }
+
+    /// How many packets are on the way.
+    pub(crate) fn on_the_way(&self) -> u64 {
+        self.waiting.len() as u64 + u64::from(self.held.is_some())
     }
 
     /// The time at which the next packet arrives, if one is on the way.
@@ -105,9 +112,9 @@ impl Link {
 
     fn set_out(&mut self, packet: Vec<u8>, now: Duration) {
         let start = self.free.max(now);
-        self.free = self.wire.rate.map_or(start, |rate| start + time_of(packet.len(), rate));
+        self.free = self.wire.rate.map_or(start, |rate| start.saturating_add(time_of(packet.len(), rate)));
         self.sequence += 1;
-        self.waiting.insert((self.free + self.wire.delay, self.sequence), packet);
+        self.waiting.insert((self.free.saturating_add(self.wire.delay), self.sequence), packet);
     }
 }
 
@@ -172,6 +179,29 @@ mod tests {
         assert_eq!(arrived, all(&mut other, Duration::ZERO));
         assert!((50..90).contains(&arrived.len()), "{}", arrived.len());
         assert_eq!(one.dropped(), 100 - arrived.len() as u64);
+    }
+
+    #[test]
+    fn a_seed_decides_the_same_at_any_pace() {
+        let wire = Wire::new().loss(0.3).reordering(0.3).seed(7);
+        let arrived = |pace: u32| {
+            let mut link = Link::new(wire, 7);
+            let mut arrived: Vec<u8> = Vec::new();
+            for number in 0..100 {
+                link.send(&[number; 9], MILLISECOND * pace * u32::from(number));
+                arrived.extend(all(&mut link, MILLISECOND * pace * u32::from(number)));
+            }
+            arrived.extend(all(&mut link, Duration::from_secs(60)));
+            arrived.sort_unstable();
+            arrived
+        };
+        assert_eq!(arrived(0), arrived(5));
+    }
+
+    #[test]
+    fn a_delay_without_end_is_one() {
+        let mut link = sent(Wire::new().delay(Duration::MAX).rate(1), 3);
+        assert_eq!((all(&mut link, Duration::from_secs(1 << 40)), link.on_the_way()), (vec![], 3));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use tunctl_core::bulk::{Bulk, RecvBatch, SendBatch};
-use tunctl_core::{Cause, Error, Interrupter, Operation, Reason, Result, TunDevice};
+use tunctl_core::{Cause, Error, Interrupter, Layer, Offloads, Operation, Reason, Result, TunDevice};
 
 use crate::link::Link;
 use crate::statistics::{Counters, Traffic};
@@ -82,7 +82,8 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
         self
     }
 
-    /// Ends [`run`](Self::run), from another thread or a signal handler.
+    /// Ends [`run`](Self::run), from another thread or a signal handler. It stays set when a pump has ended:
+    /// [`reset`](Interrupter::reset) it to run the pump once more.
     #[must_use]
     pub fn interrupter(&self) -> &Interrupter {
         &self.stop
@@ -120,11 +121,12 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
         self.run_with(&|_, _: &mut [u8]| Verdict::Pass)
     }
 
-    /// As [`run`](Self::run), and has the hook see each packet that the wire did not lose.
+    /// As [`run`](Self::run), and has the hook see each packet that the wire did not lose. A hook that changes
+    /// a packet has to make its checksums anew: a packet with a wrong one passes, and is merged with no other.
     ///
     /// # Errors
     ///
-    /// `Gone`: one of the interfaces was deleted.
+    /// Those of [`run`](Self::run).
     pub fn run_with(&self, hook: &impl Hook) -> Result<()> {
         self.each_way(
             |index, from, to, counters| {
@@ -142,8 +144,8 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
     /// # Errors
     ///
     /// `InvalidValue`: the packets of the interfaces have different headers, or the interfaces different
-    /// offloads.
-    /// `Gone`: one of the interfaces was deleted.
+    /// offloads; or they are tuns that receive packets in UDP tunnels many at a time, which Linux takes from
+    /// taps alone (`virtio_net_hdr_tnl_to_skb`, Linux 6.18). Those of [`run`](Self::run).
     pub fn relay(&self) -> Result<()> {
         let differ = |(one, other): (&Bulk<A>, &Bulk<B>)| {
             one.header_kind() != other.header_kind() || one.offloads() != other.offloads()
@@ -151,6 +153,16 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
         if self.one.iter().zip(&self.other).any(differ) {
             return Err(Reason::new(Cause::InvalidValue)
                 .with_detail("the interfaces have different packet headers or offloads")
+                .of(Operation::Send));
+        }
+        let in_tunnels =
+            |bulk: &Bulk<A>| bulk.layer() == Layer::Tun && bulk.offloads().contains(Offloads::UDP_TUNNEL);
+        if self.one.iter().any(in_tunnels) {
+            return Err(Reason::new(Cause::InvalidValue)
+                .with_detail(
+                    "a tun receives packets in UDP tunnels many at a time, and does not send them so",
+                )
+                .with_remedy("Create it with a virtio-net header of ten bytes, or have its packets cut.")
                 .of(Operation::Send));
         }
         self.each_way(
@@ -172,8 +184,8 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
                 (0..).zip(self.one.iter().zip(&self.other).zip(&self.counters))
             {
                 let start = thread::Builder::new;
-                let forth = move || self.ended(forth(index, one, other, there));
-                let back = move || self.ended(back(index, other, one, home));
+                let forth = move || self.until_ended(|| forth(index, one, other, there));
+                let back = move || self.until_ended(|| back(index, other, one, home));
                 threads.push(start().spawn_scoped(scope, forth));
                 threads.push(start().spawn_scoped(scope, back));
             }
@@ -193,10 +205,18 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
         })
     }
 
-    /// One way has ended, and with it the others.
-    fn ended(&self, outcome: Result<()>) -> Result<()> {
-        self.stop.interrupt();
-        match outcome {
+    /// Works, and ends the other threads with this one, also if it panics.
+    fn until_ended(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        struct End<'a>(&'a Interrupter);
+
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.interrupt();
+            }
+        }
+
+        let _end = End(&self.stop);
+        match work() {
             Err(error) if error.is_interrupted() => Ok(()),
             outcome => outcome,
         }
@@ -212,8 +232,8 @@ struct Way<'a, H> {
     /// `None` if packets pass as they come.
     link: Option<Link>,
     started: Instant,
-    bytes: u64,
     dropped: u64,
+    published: Traffic,
 }
 
 impl<'a, H: Hook> Way<'a, H> {
@@ -228,32 +248,73 @@ impl<'a, H: Hook> Way<'a, H> {
         let seed = wire.seed ^ (index << 1 | u64::from(direction == Direction::Back)).rotate_right(8);
         let link = (!wire.is_perfect()).then(|| Link::new(wire, seed));
         let stop = &pump.stop;
-        Self { stop, direction, hook, counters, link, started: Instant::now(), bytes: 0, dropped: 0 }
+        let (started, published) = (Instant::now(), Traffic::default());
+        Self { stop, direction, hook, counters, link, started, dropped: 0, published }
     }
 
     fn forward<A: TunDevice, B: TunDevice>(mut self, from: &Bulk<A>, to: &Bulk<B>) -> Result<()> {
         let (mut received, mut sent) = (from.recv_batch(), to.send_batch());
         loop {
-            let due = self.link.as_ref().and_then(Link::due);
-            let timeout = due.map(|due| due.saturating_sub(self.started.elapsed()));
-            match from.recv_until(&mut received, timeout, Some(self.stop)) {
-                Err(error) if !error.is_timed_out() && !error.is_packet_lost() => return Err(error),
-                _ => {}
+            let outcome = self.forward_once(from, to, &mut received, &mut sent);
+            if outcome.is_err() {
+                // What is on the way, or in a batch, goes no further.
+                let on_the_way = self.link.as_ref().map_or(0, Link::on_the_way);
+                self.dropped += on_the_way + sent.len() as u64;
             }
-            while let Some(packet) = received.next() {
-                match &mut self.link {
-                    Some(link) => link.send(packet, self.started.elapsed()),
-                    None => self.pass(packet, to, &mut sent)?,
+            let dropped = self.dropped + self.link.as_ref().map_or(0, Link::dropped);
+            let now = Traffic::of(received.statistics(), sent.statistics(), dropped);
+            self.counters.add(&now, &mut self.published);
+            outcome?;
+        }
+    }
+
+    /// Receives once, and sends what has arrived.
+    fn forward_once<A: TunDevice, B: TunDevice>(
+        &mut self,
+        from: &Bulk<A>,
+        to: &Bulk<B>,
+        received: &mut RecvBatch,
+        sent: &mut SendBatch,
+    ) -> Result<()> {
+        let due = self.link.as_ref().and_then(Link::due);
+        let timeout = due.map(|due| due.saturating_sub(self.started.elapsed()));
+        match from.recv_until(received, timeout, Some(self.stop)) {
+            Err(error) if error.is_timed_out() || error.is_packet_lost() => {
+                // What is in the batch was received, and passed on, before.
+            }
+            outcome => {
+                outcome?;
+                while let Some(packet) = received.next() {
+                    match &mut self.link {
+                        Some(link) => {
+                            link.send(packet, self.started.elapsed());
+                            self.pass_arrived(to, sent)?;
+                        }
+                        None => self.pass(packet, to, sent)?,
+                    }
                 }
             }
-            while let Some(packet) = self.arrived() {
-                self.pass(&packet, to, &mut sent)?;
-                if let Some(link) = &mut self.link {
-                    link.recycle(packet);
-                }
+        }
+        self.pass_arrived(to, sent)?;
+        self.flush(to, sent)
+    }
+
+    /// Passes on what has come to the end of the wire.
+    fn pass_arrived<B: TunDevice>(&mut self, to: &Bulk<B>, sent: &mut SendBatch) -> Result<()> {
+        while let Some(packet) = self.arrived() {
+            self.pass(&packet, to, sent)?;
+            if let Some(link) = &mut self.link {
+                link.recycle(packet);
             }
-            lost_is_counted(to.send(&mut sent))?;
-            self.publish(&received, &sent);
+        }
+        Ok(())
+    }
+
+    fn flush<B: TunDevice>(&self, to: &Bulk<B>, sent: &mut SendBatch) -> Result<()> {
+        match to.send_until(sent, None, Some(self.stop)) {
+            // The batch counts it.
+            Err(error) if error.is_packet_lost() => Ok(()),
+            outcome => outcome.map(drop),
         }
     }
 
@@ -264,7 +325,7 @@ impl<'a, H: Hook> Way<'a, H> {
 
     fn pass<B: TunDevice>(&mut self, packet: &[u8], to: &Bulk<B>, sent: &mut SendBatch) -> Result<()> {
         if sent.is_full_for(packet.len()) {
-            lost_is_counted(to.send(sent))?;
+            self.flush(to, sent)?;
         }
         let mut verdict = Verdict::Pass;
         let (hook, direction) = (self.hook, self.direction);
@@ -274,19 +335,11 @@ impl<'a, H: Hook> Way<'a, H> {
             packet.len()
         });
         place.map_err(Error::from)?;
-        match verdict {
-            Verdict::Pass => self.bytes += packet.len() as u64,
-            Verdict::Drop => {
-                sent.pop();
-                self.dropped += 1;
-            }
+        if verdict == Verdict::Drop {
+            sent.pop();
+            self.dropped += 1;
         }
         Ok(())
-    }
-
-    fn publish(&self, received: &RecvBatch, sent: &SendBatch) {
-        let dropped = self.dropped + self.link.as_ref().map_or(0, Link::dropped);
-        self.counters.publish(&received.statistics(), &sent.statistics(), self.bytes, dropped);
     }
 }
 
@@ -297,26 +350,43 @@ fn relay<A: TunDevice, B: TunDevice>(
     counters: &Counters,
     stop: &Interrupter,
 ) -> Result<()> {
-    let (mut received, mut sent) = (from.recv_batch(), to.send_batch().statistics());
-    let mut bytes = 0;
+    let mut received = from.recv_batch();
+    let (mut passed, mut published) = (Traffic::default(), Traffic::default());
     loop {
-        match from.recv_until(&mut received, None, Some(stop)) {
-            Err(error) if !error.is_packet_lost() => return Err(error),
-            _ => {}
-        }
-        while let Some(large) = received.next_large() {
-            match to.send_large(&large) {
-                Ok(_) => {
-                    bytes += large.packet().len() as u64;
-                    sent.calls += 1;
-                    sent.packets += 1;
-                }
-                Err(error) if error.is_packet_lost() => sent.lost += 1,
-                Err(error) => return Err(error),
-            }
-        }
-        counters.publish(&received.statistics(), &sent, bytes, 0);
+        let outcome = relay_once(from, to, stop, &mut received, &mut passed);
+        let statistics = received.statistics();
+        passed.received = statistics.packets;
+        passed.receive_calls = statistics.calls;
+        let mut now = passed;
+        now.lost += statistics.lost;
+        counters.add(&now, &mut published);
+        outcome?;
     }
+}
+
+fn relay_once<A: TunDevice, B: TunDevice>(
+    from: &Bulk<A>,
+    to: &Bulk<B>,
+    stop: &Interrupter,
+    received: &mut RecvBatch,
+    passed: &mut Traffic,
+) -> Result<()> {
+    match from.recv_until(received, None, Some(stop)) {
+        Err(error) if error.is_packet_lost() => return Ok(()),
+        outcome => outcome?,
+    };
+    while let Some(large) = received.next_large() {
+        match to.send_large_until(&large, None, Some(stop)) {
+            Ok(_) => {
+                passed.bytes += large.packet().len() as u64;
+                passed.send_calls += 1;
+                passed.sent += 1;
+            }
+            Err(error) if error.is_packet_lost() => passed.lost += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Its errno is often `EAGAIN`, which is no reason here to wait and try again.
@@ -325,12 +395,4 @@ fn not_started(error: &io::Error) -> Error {
     let reason =
         reason.with_remedy("Raise the limits of threads and memory (ulimit -u, ulimit -v, pids.max).");
     error.raw_os_error().into_iter().fold(reason, Reason::with_errno).of(Operation::Receive)
-}
-
-/// What a batch could not send is in its statistics.
-fn lost_is_counted(outcome: Result<usize>) -> Result<()> {
-    match outcome {
-        Err(error) if !error.is_packet_lost() => Err(error),
-        _ => Ok(()),
-    }
 }

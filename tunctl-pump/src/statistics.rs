@@ -18,13 +18,28 @@ pub struct Traffic {
     pub send_calls: u64,
     /// The bytes of the packets that were sent.
     pub bytes: u64,
-    /// Packets that the wire or the hook dropped.
+    /// Packets that the wire or the hook dropped, and those that were on the wire when the pump ended.
     pub dropped: u64,
     /// Packets that could not be cut, or that the system refused.
     pub lost: u64,
 }
 
-/// The same, while it changes: written by one thread, and read by any.
+impl Traffic {
+    /// What two batches have counted, and what was dropped between them.
+    pub(crate) const fn of(received: RecvStatistics, sent: SendStatistics, dropped: u64) -> Self {
+        Self {
+            received: received.packets,
+            receive_calls: received.calls,
+            sent: sent.packets,
+            send_calls: sent.calls,
+            bytes: sent.bytes,
+            dropped,
+            lost: received.lost + sent.lost,
+        }
+    }
+}
+
+/// The same, while it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     received: AtomicU64,
@@ -37,19 +52,20 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Publishes what a thread has counted.
-    pub(crate) fn publish(&self, received: &RecvStatistics, sent: &SendStatistics, bytes: u64, dropped: u64) {
-        for (counter, value) in [
-            (&self.received, received.packets),
-            (&self.receive_calls, received.calls),
-            (&self.sent, sent.packets),
-            (&self.send_calls, sent.calls),
-            (&self.bytes, bytes),
-            (&self.dropped, dropped),
-            (&self.lost, received.lost + sent.lost),
+    /// Adds what a thread has counted since the last time.
+    pub(crate) fn add(&self, now: &Traffic, last: &mut Traffic) {
+        for (counter, now, last) in [
+            (&self.received, now.received, last.received),
+            (&self.receive_calls, now.receive_calls, last.receive_calls),
+            (&self.sent, now.sent, last.sent),
+            (&self.send_calls, now.send_calls, last.send_calls),
+            (&self.bytes, now.bytes, last.bytes),
+            (&self.dropped, now.dropped, last.dropped),
+            (&self.lost, now.lost, last.lost),
         ] {
-            counter.store(value, Ordering::Relaxed);
+            counter.fetch_add(now - last, Ordering::Relaxed);
         }
+        *last = *now;
     }
 
     pub(crate) fn add_to(&self, traffic: &mut Traffic) {

@@ -31,7 +31,7 @@ impl Wire {
     }
 
     /// Holds this share of the packets back until three others have overtaken them, or a millisecond has
-    /// passed.
+    /// passed. One is held at a time, so that it is a quarter of the packets at most.
     #[must_use]
     pub const fn reordering(mut self, share: f64) -> Self {
         self.reordering = share;
@@ -45,14 +45,15 @@ impl Wire {
         self
     }
 
-    /// Delays each packet.
+    /// Delays each packet. At most 1,000 are on the way; further ones are lost.
     #[must_use]
     pub const fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Lets so many bits a second pass. Packets wait for their turn, 1,000 at most; further ones are lost.
+    /// Lets so many bits a second pass, at least one, in each direction of each pair of queues. Packets wait
+    /// for their turn, 1,000 at most; further ones are lost.
     #[must_use]
     pub const fn rate(mut self, bits: u64) -> Self {
         self.rate = Some(bits);

@@ -5,8 +5,9 @@
 use std::thread;
 use std::time::Duration;
 
-use tunctl_core::{Bulk, Cause, CreateOptions, Error, TunBackend, TunDevice};
-use tunctl_mock::{MockBackend, MockDevice};
+use tunctl_core::{Bulk, Cause, CreateOptions, Error, Operation, State, TunBackend, TunDevice};
+use tunctl_mock::{Errno, Fault, MockBackend, MockDevice};
+use tunctl_packet::header::{GsoType, VnetHeader};
 use tunctl_packet::udp_packet;
 use tunctl_pump::{Direction, Pump, Verdict, Wire};
 
@@ -27,12 +28,22 @@ fn datagram(number: u16) -> Vec<u8> {
     udp_packet(from, "10.0.0.2:9".parse().unwrap(), &number.to_be_bytes()).unwrap()
 }
 
+/// Interrupts also where a test fails, which would wait for ever otherwise.
+struct Stop<'a>(&'a Pump<MockDevice, MockDevice>);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.interrupter().interrupt();
+    }
+}
+
 /// What arrives while a pump runs.
 fn while_it_runs<T: Send>(pump: &Pump<MockDevice, MockDevice>, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let running = scope.spawn(|| pump.run());
+        let stop = Stop(pump);
         let result = work();
-        pump.interrupter().interrupt();
+        drop(stop);
         running.join().unwrap().unwrap();
         result
     })
@@ -106,6 +117,93 @@ fn a_wire_loses_by_its_seed_and_each_direction_other_packets() {
     for (traffic, arrived) in pump.traffic().iter().zip(&arrived) {
         assert!((30..70).contains(&arrived.len()));
         assert_eq!((traffic.sent, traffic.dropped), (arrived.len() as u64, 100 - arrived.len() as u64));
+    }
+}
+
+#[test]
+fn a_wire_without_delay_has_room_for_any_batch() {
+    let kernel = MockBackend::new();
+    let pump = pump(&kernel).with_wire(Wire::new().loss(f64::MIN_POSITIVE));
+    let large = large_datagram();
+    for _ in 0..30 {
+        kernel.inject_large("one", &large.0, &large.1);
+    }
+    while_it_runs(&pump, || {
+        for _ in 0..30 * 64 {
+            assert_eq!(kernel.take_within("other", SOON).unwrap().len(), 44);
+        }
+    });
+    let traffic = pump.traffic()[0];
+    assert_eq!((traffic.received, traffic.sent, traffic.dropped), (1920, 1920, 0));
+}
+
+/// One that stands for 64 of 16 bytes.
+fn large_datagram() -> (VnetHeader, Vec<u8>) {
+    let (from, to) = ("10.0.0.1:1000".parse().unwrap(), "10.0.0.2:9".parse().unwrap());
+    let mut packet = udp_packet(from, to, &[7; 1024]).unwrap();
+    // The sum of the pseudo-header: 0x0a00 + 1 + 0x0a00 + 2 + 17 + 1,032.
+    packet[26..28].copy_from_slice(&0x181c_u16.to_be_bytes());
+    (VnetHeader::default().with_checksum(20, 6).with_segments(GsoType::UdpL4, 16), packet)
+}
+
+#[test]
+fn what_is_lost_at_the_other_side_is_not_sent() {
+    let kernel = MockBackend::new();
+    let pump = pump(&kernel);
+    kernel.set_state("other", State::Down);
+    while_it_runs(&pump, || {
+        for number in 0..10 {
+            kernel.inject("one", datagram(number));
+        }
+        while pump.traffic()[0].lost < 10 {
+            thread::yield_now();
+        }
+    });
+    let traffic = pump.traffic()[0];
+    assert_eq!((traffic.sent, traffic.bytes, traffic.lost), (0, 0, 10));
+}
+
+#[test]
+fn a_hook_that_panics_ends_the_pump() {
+    let kernel = MockBackend::new();
+    let pump = pump(&kernel);
+    thread::scope(|scope| {
+        let running = scope.spawn(|| pump.run_with(&|_, _: &mut [u8]| panic!("on purpose")));
+        kernel.inject("one", datagram(1));
+        assert!(running.join().is_err());
+    });
+}
+
+#[test]
+fn a_send_that_waits_is_interrupted() {
+    let kernel = MockBackend::new();
+    let pump = pump(&kernel);
+    kernel.set_state("other", State::Down);
+    kernel.script(Fault::on(Operation::Send).errno(Errno::EAGAIN));
+    thread::scope(|scope| {
+        let running = scope.spawn(|| pump.run());
+        let stop = Stop(&pump);
+        kernel.inject("one", datagram(1));
+        while kernel.pending_faults() > 0 {
+            thread::yield_now();
+        }
+        drop(stop);
+        running.join().unwrap().unwrap();
+    });
+    assert_eq!((pump.traffic()[0].sent, pump.traffic()[0].dropped), (0, 1));
+}
+
+#[test]
+fn a_second_run_counts_on() {
+    let kernel = MockBackend::new();
+    let pump = pump(&kernel);
+    for total in [1, 2] {
+        pump.interrupter().reset();
+        while_it_runs(&pump, || {
+            kernel.inject("one", datagram(total));
+            assert_eq!(kernel.take_within("other", SOON).unwrap(), datagram(total));
+        });
+        assert_eq!(pump.traffic()[0].sent, u64::from(total));
     }
 }
 

@@ -36,6 +36,15 @@ struct Bench {
     pump: Joined,
 }
 
+/// Interrupts also where a test fails, which would wait for ever otherwise.
+struct Stop<'a>(&'a Joined);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.interrupter().interrupt();
+    }
+}
+
 const HOSTS: [[&str; 2]; 2] = [["10.77.0.1", "10.77.0.2"], ["fd77::1", "fd77::2"]];
 
 impl Bench {
@@ -71,8 +80,9 @@ impl Bench {
     fn run<T: Send>(&self, pump: impl FnOnce(&Joined) + Send, work: impl FnOnce() -> T) -> T {
         thread::scope(|scope| {
             let running = scope.spawn(|| pump(&self.pump));
+            let stop = Stop(&self.pump);
             let result = work();
-            self.pump.interrupter().interrupt();
+            drop(stop);
             running.join().unwrap();
             result
         })
