@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tunctl::{InterfaceAddress, Layer, Mtu, NamePattern, Native, NativeDevice};
 
-use self::ends::{Common, End, Opened};
+use self::ends::{Common, End, Opened, Restoring};
 use self::report::{PERIOD, Reporter};
 use self::wire::WireArguments;
 use super::duration::seconds;
@@ -115,15 +115,17 @@ impl Pumping {
         let signals = Signals::catch()?;
         let apart = self.backend_b()?;
         let backends = [backend, apart.as_ref().unwrap_or(backend)];
-        let [a, b] = self.open(backends, [elsewhere, elsewhere || apart.is_some()])?;
-        let before = [(backends[0], a.before.clone()), (backends[1], b.before.clone())];
+        // Before the devices, so that it does its work after they are closed.
+        let mut restoring = Restoring::default();
+        let [a, b] = self.open(backends, [elsewhere, elsewhere || apart.is_some()], &mut restoring)?;
         let (pump, mut reporter) = self.join(a, b)?;
         if !self.json {
             note(&"packets pass now (Ctrl-C stops)");
         }
         let ended = self.pump(&pump, &mut reporter, &signals);
-        reporter.totals(pump.traffic())?;
-        ended.and(ends::close(pump, before))
+        let said = reporter.totals(pump.traffic());
+        let closed = ends::close(pump);
+        ended.and(closed).and(said.map_err(Failure::from))
     }
 
     fn check(&self) -> Outcome {
@@ -146,7 +148,12 @@ impl Pumping {
         Ok(())
     }
 
-    fn open(&self, backends: [&Native; 2], elsewhere: [bool; 2]) -> Outcome<[Opened; 2]> {
+    fn open<'a>(
+        &self,
+        backends: [&'a Native; 2],
+        elsewhere: [bool; 2],
+        restoring: &mut Restoring<'a>,
+    ) -> Outcome<[Opened; 2]> {
         let [a, b] = [(self.a, &self.addresses_a), (self.b, &self.addresses_b)];
         let end = |(name, addresses): (_, &Vec<_>), backend, elsewhere| End {
             name,
@@ -161,7 +168,7 @@ impl Pumping {
         };
         let offload = self.offload != Offload::Off;
         let common = Common { layer, mtu: self.mtu, queues: self.queues.into(), offload };
-        ends::open(&end(a, backends[0], elsewhere[0]), &end(b, backends[1], elsewhere[1]), &common)
+        ends::open(&end(a, backends[0], elsewhere[0]), &end(b, backends[1], elsewhere[1]), &common, restoring)
     }
 
     /// Joins the interfaces, and says so.

@@ -33,12 +33,30 @@ pub(super) struct Opened {
     /// As messages have it.
     pub(super) name: String,
     pub(super) queues: Vec<Bulk<NativeDevice>>,
-    /// As it was before, if it existed.
-    pub(super) before: Option<CreateOptions>,
+}
+
+/// Gives interfaces that were there before their offloads and packet headers back, once their devices are
+/// closed. Their headers are those of the last program that opened them (`tun_set_iff`, Linux 6.18), so they
+/// are opened once more.
+#[derive(Default)]
+pub(super) struct Restoring<'a>(Vec<(&'a Native, CreateOptions)>);
+
+impl Drop for Restoring<'_> {
+    fn drop(&mut self) {
+        for (backend, options) in self.0.drain(..) {
+            // Another program may have opened it by now, or deleted it: then its headers are no longer ours.
+            let _ = backend.open(&options);
+        }
+    }
 }
 
 /// Opens both, or makes those that do not exist.
-pub(super) fn open(a: &End<'_>, b: &End<'_>, common: &Common) -> Outcome<[Opened; 2]> {
+pub(super) fn open<'a>(
+    a: &End<'a>,
+    b: &End<'a>,
+    common: &Common,
+    restoring: &mut Restoring<'a>,
+) -> Outcome<[Opened; 2]> {
     let existing = [a, b].map(End::existing);
     let layers = existing.each_ref().map(|info| info.as_ref().map(|info| info.layer));
     match layers {
@@ -53,19 +71,25 @@ pub(super) fn open(a: &End<'_>, b: &End<'_>, common: &Common) -> Outcome<[Opened
     }
     let layer = common.layer.or(layers[0]).or(layers[1]).unwrap_or(Layer::Tap);
     let [found_a, found_b] = existing;
-    let a = a.open(found_a.as_ref(), layer, common)?;
-    let b = b.open(found_b.as_ref(), layer, common)?;
+    let a = a.open(found_a.as_ref(), layer, common, restoring)?;
+    let b = b.open(found_b.as_ref(), layer, common, restoring)?;
     Ok([a, b])
 }
 
-impl End<'_> {
+impl<'a> End<'a> {
     /// The interface, if there is one of that name.
     fn existing(&self) -> Option<InterfaceInfo> {
         let name = self.name.exact()?;
         self.backend.interface(&name).ok()?.info().ok()
     }
 
-    fn open(&self, existing: Option<&InterfaceInfo>, layer: Layer, common: &Common) -> Outcome<Opened> {
+    fn open(
+        &self,
+        existing: Option<&InterfaceInfo>,
+        layer: Layer,
+        common: &Common,
+        restoring: &mut Restoring<'a>,
+    ) -> Outcome<Opened> {
         let has_queues = existing.map(|info| info.flags.contains(CreateFlags::MULTI_QUEUE));
         if has_queues == Some(false) && common.queues > 1 {
             let name = self.name;
@@ -75,9 +99,12 @@ impl End<'_> {
         }
         let kind = self.kind(layer, common).multi_queue(has_queues.unwrap_or(common.queues > 1));
         let options = kind.clone().name(self.name).config(self.config(common));
-        let before = existing.map(InterfaceInfo::options).transpose()?;
-        let first = if before.is_some() {
-            patiently(|| self.backend.open(&options)).map_err(|error| unopened(error, common))?
+        let first = if let Some(info) = existing {
+            let before = info.options()?;
+            let device =
+                patiently(|| self.backend.open(&options)).map_err(|error| unopened(error, common))?;
+            restoring.0.push((self.backend, before));
+            device
         } else {
             helped::create(self.backend, &options, self.elsewhere).map_err(|error| self.refused(&error))?
         };
@@ -88,7 +115,7 @@ impl End<'_> {
             devices.push(self.backend.open(&further)?);
         }
         let queues = Bulk::of_queues(devices).map_err(Error::from)?;
-        Ok(Opened { name: name.to_string(), queues, before })
+        Ok(Opened { name: name.to_string(), queues })
     }
 
     /// The layer and the headers. Where the system has no offload, there is no header for it.
@@ -121,19 +148,9 @@ fn unopened(error: Error, common: &Common) -> Failure {
     error.into()
 }
 
-/// Gives the devices back, so that an interface that stays has the offloads and the packet headers that it
-/// had before. Its headers are those of the last program that opened it (`tun_set_iff`, Linux 6.18), so it
-/// is opened once more.
-pub(super) fn close(
-    pump: tunctl::pump::Pump<NativeDevice, NativeDevice>,
-    before: [(&Native, Option<CreateOptions>); 2],
-) -> Outcome {
-    let outcome = pump.into_devices().map(drop);
-    for (backend, options) in before {
-        // Another program may have opened it by now, or deleted it: then its headers are no longer ours.
-        let _ = options.map(|options| backend.open(&options));
-    }
-    match outcome {
+/// Turns offload off and closes the devices.
+pub(super) fn close(pump: tunctl::pump::Pump<NativeDevice, NativeDevice>) -> Outcome {
+    match pump.into_devices() {
         Err(error) if error.cause() != Cause::Gone => Err(error.into()),
         _ => Ok(()),
     }
