@@ -45,8 +45,17 @@ pub fn sum(bytes: &[u8]) -> u64 {
 #[allow(clippy::cast_possible_truncation, reason = "the half that is cut off is added")]
 pub(super) fn sum_of_few(bytes: &[u8]) -> u64 {
     let (mut sum, mut rest) = (0_u128, bytes);
-    while let Some((word, behind)) = rest.split_first_chunk::<WORD>() {
-        sum += u128::from(u64::from_ne_bytes(*word));
+    while let Some((words, behind)) = rest.split_first_chunk::<{ 4 * WORD }>() {
+        sum += of_words(words);
+        rest = behind;
+    }
+    // At most three words are left. A compiler would unroll a loop over them.
+    if let Some((words, behind)) = rest.split_first_chunk::<{ 2 * WORD }>() {
+        sum += of_words(words);
+        rest = behind;
+    }
+    if let Some((words, behind)) = rest.split_first_chunk::<WORD>() {
+        sum += of_words(words);
         rest = behind;
     }
     if let Some((word, behind)) = rest.split_first_chunk() {
@@ -62,6 +71,12 @@ pub(super) fn sum_of_few(bytes: &[u8]) -> u64 {
     }
     let [lower, upper] = [sum as u64, (sum >> 64) as u64];
     (lower & 0xffff_ffff) + (lower >> 32) + upper
+}
+
+#[inline(always)]
+fn of_words<const N: usize>(bytes: &[u8; N]) -> u128 {
+    let words = bytes.chunks_exact(WORD).filter_map(<[u8]>::first_chunk::<WORD>);
+    words.map(|word| u128::from(u64::from_ne_bytes(*word))).sum()
 }
 
 /// The checksum of what was added up, as it stands in a header.
