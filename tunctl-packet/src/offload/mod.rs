@@ -5,6 +5,7 @@ mod checksum;
 mod coalesce;
 mod error;
 mod layout;
+mod model;
 mod split;
 mod tunnel;
 

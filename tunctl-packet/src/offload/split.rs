@@ -1,15 +1,12 @@
 //! Cuts a packet into the segments that it stands for, where it is.
 
 use super::SplitError;
-use super::checksum::{Sum, checksum, pseudo_header, sum as sum_of};
+use super::checksum::Sum;
 use super::layout::{Layout, Transport, tcp_of};
+use super::model::{Model, Place};
 use super::tunnel::Tunnel;
 use crate::Layer;
 use crate::header::{GsoType, VnetHeader};
-
-/// TCP's flags that only the first, and only the last, of several segments has.
-const CWR: u8 = 0x80;
-const FIN_AND_PSH: u8 = 0x09;
 
 /// The longest packet of IPv4, and the longest payload of IPv6.
 const LONGEST: usize = 65_535;
@@ -52,24 +49,14 @@ pub struct Segments<'a> {
 /// It borrows nothing, so that it can stand beside the buffer that the packet is in.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
-    layout: Option<Layout>,
+    /// `None` for a packet that is its only segment.
+    headers: Option<(Layout, Model)>,
     tunnel: Option<Tunnel>,
     sum: Sum,
     /// The payload of each segment but the last, in bytes.
     size: usize,
     count: usize,
     next: usize,
-    first: First,
-}
-
-/// What segments derive from the first one, whose headers are overwritten.
-#[derive(Clone, Copy, Debug, Default)]
-struct First {
-    identification: u16,
-    sequence: u32,
-    tcp_flags: u8,
-    /// The sum of the pseudo-header, without the length.
-    pseudo: u64,
 }
 
 impl<'a> Segments<'a> {
@@ -118,8 +105,7 @@ impl Cut {
     ///
     /// [`SplitError`], by cause; the packet is as it was.
     pub fn new(header: &VnetHeader, layer: Layer, packet: &mut [u8], sum: Sum) -> Result<Self, SplitError> {
-        let whole =
-            Self { layout: None, tunnel: None, sum, size: 0, count: 1, next: 0, first: First::default() };
+        let whole = Self { headers: None, tunnel: None, sum, size: 0, count: 1, next: 0 };
         let gso_type = header.gso_type();
         match gso_type {
             GsoType::TcpV4 | GsoType::TcpV6 => {}
@@ -173,9 +159,9 @@ impl Cut {
         if let Some(tunnel) = &tunnel {
             tunnel.check(layout.payload + size)?;
         }
-        let first = First::of(header, &layout, packet);
-        let length = packet.len() - layout.payload;
-        Ok(Self { count: length.div_ceil(size), size, layout: Some(layout), tunnel, first, ..whole })
+        let count = (packet.len() - layout.payload).div_ceil(size);
+        let headers = Some((layout, Model::of(header, &layout, packet)));
+        Ok(Self { headers, tunnel, size, count, ..whole })
     }
 
     /// How many segments are left.
@@ -191,20 +177,19 @@ impl Cut {
         }
         let index = self.next;
         self.next += 1;
-        let Some(layout) = self.layout else {
+        let Some((layout, model)) = &self.headers else {
             return Some(packet);
         };
         let start = index * self.size;
-        if let Some(before) = start.checked_sub(self.size) {
-            // The headers of the segment before are the model. Where segments are shorter than headers, the
-            // two overlap.
-            packet.copy_within(before..before + layout.payload, start);
+        if index > 0 {
+            model.copy(layout, packet, start, self.size);
         }
         let is_last = self.next == self.count;
         let end = if is_last { packet.len() } else { start + layout.payload + self.size };
         let segment = packet.get_mut(start..end)?;
-        let pseudo = self.first.complete(&layout, segment, Place { index, is_last, offset: start }, self.sum);
+        model.complete(layout, segment, Place { index, is_last, offset: start }, self.sum);
         if let Some(tunnel) = &self.tunnel {
+            let pseudo = model.pseudo_header(segment.len() - layout.transport);
             tunnel.complete(segment, index, layout.transport, pseudo);
         }
         Some(segment)
@@ -215,15 +200,6 @@ impl Cut {
 fn has_room(gso_type: GsoType, kind: Transport, length: usize, start: usize) -> bool {
     let ip = if gso_type == GsoType::TcpV6 { crate::ip::V6_LENGTH } else { crate::ip::V4_LENGTH };
     start >= ip && start + kind.least() <= length
-}
-
-/// Which of the segments one is.
-#[derive(Clone, Copy)]
-struct Place {
-    index: usize,
-    is_last: bool,
-    /// How much payload is in those before, in bytes.
-    offset: usize,
 }
 
 impl Layout {
@@ -258,85 +234,6 @@ pub(super) fn check_length(length: usize, is_v4: bool) -> Result<(), SplitError>
     if length - fixed > LONGEST { Err(SplitError::TooLong { length }) } else { Ok(()) }
 }
 
-impl First {
-    fn of(header: &VnetHeader, layout: &Layout, packet: &[u8]) -> Self {
-        let &Layout { network, transport, kind, source, destination, .. } = layout;
-        let pseudo = match header.needs_checksum() {
-            // The sum of the pseudo-header is there already. It is not made anew, since a packet with other
-            // addresses than its sender has summed must not become a right one.
-            Some(_) => {
-                let length = match kind {
-                    Transport::Tcp => {
-                        u32::try_from(packet.len() - transport).unwrap_or_default().to_be_bytes()
-                    }
-                    Transport::Udp => {
-                        let [high, low] = at(packet, transport + 4);
-                        [0, 0, high, low]
-                    }
-                };
-                let stated: [u8; 2] = at(packet, transport + usize::from(kind.checksum()));
-                sum_of(&stated) + sum_of(&length.map(|byte| !byte))
-            }
-            None => pseudo_header(source, destination, kind.number()),
-        };
-        let tcp = |offset| if kind == Transport::Tcp { at(packet, transport + offset) } else { [0; 4] };
-        Self {
-            identification: u16::from_be_bytes(at(packet, network + 4)),
-            sequence: u32::from_be_bytes(tcp(4)),
-            tcp_flags: tcp(12)[1],
-            pseudo,
-        }
-    }
-
-    /// Writes into a segment's headers what it does not share with the others. Returns the sum of the
-    /// pseudo-header.
-    #[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
-    fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, sum: Sum) -> u64 {
-        let &Layout { network, transport, kind, source, .. } = layout;
-        let length = segment.len();
-        complete_ip(segment, network, source.is_ipv4(), self.identification, place.index);
-        match kind {
-            Transport::Tcp => {
-                let sequence = self.sequence.wrapping_add(place.offset as u32);
-                put(segment, transport + 4, sequence.to_be_bytes());
-                let mut flags = self.tcp_flags;
-                if place.index > 0 {
-                    flags &= !CWR;
-                }
-                if !place.is_last {
-                    flags &= !FIN_AND_PSH;
-                }
-                put(segment, transport + 13, [flags]);
-            }
-            Transport::Udp => put(segment, transport + 4, half(length - transport)),
-        }
-        let checksum_place = transport + usize::from(kind.checksum());
-        put(segment, checksum_place, [0, 0]);
-        let pseudo = self.pseudo + sum_of(&half(length - transport));
-        let own = checksum(sum(segment.get(transport..).unwrap_or_default()) + pseudo);
-        // A datagram without a checksum has zero in its place.
-        let own = if kind == Transport::Udp && own == [0, 0] { [0xff, 0xff] } else { own };
-        put(segment, checksum_place, own);
-        pseudo
-    }
-}
-
-/// Writes the length into the IP header of a segment, and, for IPv4, the identification that follows the
-/// first segment's, and the checksum.
-#[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
-pub(super) fn complete_ip(segment: &mut [u8], network: usize, is_v4: bool, first: u16, index: usize) {
-    let length = segment.len() - network;
-    if !is_v4 {
-        put(segment, network + 4, half(length - crate::ip::V6_LENGTH));
-        return;
-    }
-    put(segment, network + 2, half(length));
-    put(segment, network + 4, first.wrapping_add(index as u16).to_be_bytes());
-    put(segment, network + 10, [0, 0]);
-    let own = sum_of(segment.get(network..header_end(segment, network)).unwrap_or_default());
-    put(segment, network + 10, checksum(own));
-}
-
 /// A length as a header states it. Lengths were checked.
 #[allow(
     clippy::cast_possible_truncation,
@@ -344,11 +241,6 @@ pub(super) fn complete_ip(segment: &mut [u8], network: usize, is_v4: bool, first
 )]
 pub(super) fn half(length: usize) -> [u8; 2] {
     (length as u16).to_be_bytes()
-}
-
-/// Where an IPv4 header ends that begins at an offset.
-fn header_end(packet: &[u8], network: usize) -> usize {
-    network + usize::from(packet.get(network).copied().unwrap_or_default() & 0x0f) * 4
 }
 
 pub(super) fn at<const N: usize>(packet: &[u8], offset: usize) -> [u8; N] {

@@ -2,7 +2,8 @@
 
 use super::checksum::{checksum, fold, sum};
 use super::layout::{Layout, network_of};
-use super::split::{at, check_length, complete_ip, half, put};
+use super::model::IpFields;
+use super::split::{at, check_length, half, put};
 use super::{SplitError, layout::Transport};
 use crate::header::{GsoMismatch, VnetHeader};
 use crate::ip::{Ip, TRANSPORT_LENGTH};
@@ -18,8 +19,7 @@ pub(super) struct Tunnel {
     network: usize,
     transport: usize,
     is_v4: bool,
-    /// That of the first segment.
-    identification: u16,
+    ip: IpFields,
     /// The sum of the pseudo-header without the length, if segments get a checksum of their own. Else it
     /// stays what it is: zero, for none.
     pseudo: Option<u64>,
@@ -43,13 +43,13 @@ impl Tunnel {
         ip.leading(TRANSPORT_LENGTH).map_err(|error| error.behind(network))?;
         let transport = network + ip.upper_offset;
         let layout = Layout::behind(inner_network(header, network, transport)?, gso_type, packet)?;
-        let identification = u16::from_be_bytes(at(packet, network + 4));
+        let ip = IpFields::of(packet, network, is_v4);
         let pseudo = header.needs_tunnel_checksum().then(|| {
             let length = u32::try_from(packet.len() - transport).unwrap_or_default();
             let stated: [u8; 2] = at(packet, transport + usize::from(Transport::Udp.checksum()));
             sum(&stated) + sum(&length.to_be_bytes().map(|byte| !byte))
         });
-        Ok((Self { network, transport, is_v4, identification, pseudo }, layout))
+        Ok((Self { network, transport, is_v4, ip, pseudo }, layout))
     }
 
     /// Checks the longest segment, by its length with the outer headers.
@@ -66,9 +66,9 @@ impl Tunnel {
         inner_transport: usize,
         inner_pseudo: u64,
     ) {
-        let &Self { network, transport, .. } = self;
-        complete_ip(segment, network, self.is_v4, self.identification, index);
-        let length = half(segment.len() - transport);
+        let (transport, length) = (self.transport, segment.len());
+        self.ip.complete(segment, length, index);
+        let length = half(length - transport);
         put(segment, transport + 4, length);
         let Some(pseudo) = self.pseudo else { return };
         let place = transport + usize::from(Transport::Udp.checksum());

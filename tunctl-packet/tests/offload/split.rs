@@ -255,6 +255,21 @@ fn options_and_extension_headers_are_copied_whole() {
 }
 
 #[test]
+fn headers_of_any_length_in_front_of_segments_of_any_length() {
+    for (v6, ethernet) in [(false, false), (false, true), (true, false), (true, true)] {
+        for words in 0..=20_usize {
+            // Options of TCP first, then also of IPv4.
+            let tcp_options = vec![1; words.min(10) * 4];
+            let extension = if v6 { Vec::new() } else { vec![1; words.saturating_sub(10) * 4] };
+            let large = Large { ethernet, tcp_options, extension, ..Large::new(v6, true, 400, 1) };
+            for size in [3, 12, 24, 70, 90, 128, 150] {
+                assert_cut(&Large { size, ..large.clone() });
+            }
+        }
+    }
+}
+
+#[test]
 fn a_transport_behind_other_extension_headers_is_refused() {
     // An authentication header of 8 bytes, and a fragment that is the whole datagram.
     for number in [51, 44] {
