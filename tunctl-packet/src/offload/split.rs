@@ -75,6 +75,7 @@ impl<'a> Segments<'a> {
     /// [`SplitError`], by cause; the packet is as it was.
     #[doc(alias = "skb_gso_segment")]
     #[doc(alias = "VIRTIO_NET_HDR_GSO_TCPV4")]
+    #[inline]
     pub fn new(
         header: &VnetHeader,
         layer: Layer,
@@ -93,6 +94,7 @@ impl<'a> Segments<'a> {
 
     /// The next segment: a whole packet. It is there until the next one is asked for.
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    #[inline]
     pub fn next(&mut self) -> Option<&[u8]> {
         self.cut.next(self.packet)
     }
