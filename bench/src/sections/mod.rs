@@ -4,6 +4,7 @@ mod checksum;
 mod flows;
 mod offload;
 pub(crate) mod packets;
+mod pump;
 mod tcp;
 
 use std::time::Duration;
@@ -39,5 +40,11 @@ pub(crate) const ALL: &[Section] = &[
         about: "packets that are merged, of many flows at once",
         has_interfaces: false,
         run: flows::run,
+    },
+    Section {
+        name: "pump",
+        about: "TCP and UDP between two namespaces: ours, tun-rs, and a veth pair",
+        has_interfaces: true,
+        run: pump::run,
     },
 ];

@@ -4,7 +4,7 @@ mod devices;
 mod figures;
 mod methods;
 pub(crate) mod mock;
-mod raw;
+pub(crate) mod raw;
 mod report;
 mod rounds;
 pub(crate) mod soak;

@@ -1,0 +1,112 @@
+//! Real TCP and UDP between two network namespaces: through ours, through tun-rs, and through a veth pair.
+
+mod forward;
+mod path;
+mod ping;
+mod transfer;
+
+use std::time::{Duration, Instant};
+
+use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
+
+use self::path::{Path, with_vxlan};
+use self::transfer::{Sample, Streams};
+use crate::results::{Goal, Row};
+
+/// Rounds measured even if the time is up.
+const LEAST: usize = 3;
+/// Streams in each direction where there are many.
+const MANY: usize = 128;
+const KIB: f64 = 1024.0;
+
+/// Measures for so long, beside the twenty rounds of pings.
+pub(super) fn run(time: Duration) -> Result<Vec<Row>, String> {
+    let pump = forward::pump("pump", VnetFormat::default())?;
+    let mut rows = ping::rows(&pump, &forward::raw_loop("loop")?)?;
+    rows.extend(transfers(time, &pump)?);
+    Ok(rows)
+}
+
+/// What carries TCP, each in its own pair of namespaces.
+fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
+    let relay = forward::relay("relay")?;
+    let tun_rs = forward::tun_rs("tun-rs")?;
+    let plain = forward::plain("plain")?;
+    let veth = path::veth("veth")?;
+    let with_room = VnetFormat::new(VnetLength::Tunnel, Endian::Native);
+    let vxlan = with_vxlan(forward::pump("vxlan", with_room)?)?;
+    let vxlan_veth = with_vxlan(path::veth("vxlan on veth")?)?;
+    let one = Streams { each_way: 1, back: false };
+    let many = Streams { each_way: MANY, back: true };
+    let ways = [
+        (pump, one),
+        (&relay, one),
+        (&tun_rs, one),
+        (&plain, one),
+        (pump, many),
+        (&veth, one),
+        (&vxlan, one),
+        (&vxlan_veth, one),
+    ];
+    Ok(rows(&rounds(time, &ways)?))
+}
+
+/// Those with a goal, and those that explain them: a VXLAN costs something where no program forwards, too.
+fn rows([one, relay, tun_rs, plain, many, veth, vxlan, vxlan_veth]: &[Samples; 8]) -> Vec<Row> {
+    let at_least = |limit| Some(Goal::AtLeast(limit));
+    let a_kib = |side: &Samples| side.cpu.iter().map(|cost| cost * KIB).collect::<Vec<_>>();
+    let cpu = |case: &str, reference: &Samples, name, goal| {
+        Row::costs(format!("CPU a KiB, beside {case}"), (&a_kib(one), &a_kib(reference)), name, goal)
+    };
+    let goodput = |case: &str, ours: &Samples, reference: &Samples, name, goal| {
+        Row::rates(case.to_owned(), 1, (&ours.wall, &reference.wall), name, goal)
+    };
+    let many_streams = format!("{MANY} streams each way, beside one");
+    let per_cpu = "TCP a second of CPU, beside tun-rs".to_owned();
+    vec![
+        cpu("passthrough", relay, "passthrough", Some(Goal::AtMost(1.2))),
+        cpu("no offload", plain, "no offload", None),
+        Row::rates(per_cpu, 1, (&one.cpu, &tun_rs.cpu), "tun-rs", at_least(1.3)),
+        goodput("TCP, beside tun-rs", one, tun_rs, "tun-rs", None),
+        goodput("TCP, beside passthrough", one, relay, "passthrough", None),
+        goodput("TCP, beside no offload", one, plain, "no offload", None),
+        goodput("TCP, beside a veth pair", one, veth, "a veth pair", at_least(0.5)),
+        goodput(&many_streams, many, one, "one stream", at_least(0.95)),
+        goodput("TCP in VXLAN, beside TCP", vxlan, one, "TCP", at_least(0.8)),
+        goodput("veth pair: TCP in VXLAN", vxlan_veth, veth, "TCP", None),
+    ]
+}
+
+/// Nanoseconds a byte, one sample a round.
+struct Samples {
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Samples {
+    const fn new() -> Self {
+        Self { wall: Vec::new(), cpu: Vec::new() }
+    }
+}
+
+/// The samples at one position are of one round, within which the order of the ways is drawn anew.
+fn rounds<const N: usize>(time: Duration, ways: &[(&Path, Streams); N]) -> Result<[Samples; N], String> {
+    // Always the same seed: two runs differ in nothing that could be helped.
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut order: Vec<usize> = (0..N).collect();
+    let mut samples = [const { Samples::new() }; N];
+    let start = Instant::now();
+    let mut rounds = 0;
+    while rounds < LEAST || start.elapsed() < time {
+        rounds += 1;
+        random.shuffle(&mut order);
+        for &index in &order {
+            let (path, streams) = ways[index];
+            let Sample { wall, cpu } =
+                transfer::sample(path, streams).map_err(|why| format!("{}: {why}", path.name))?;
+            samples[index].wall.push(wall);
+            samples[index].cpu.push(cpu);
+        }
+    }
+    Ok(samples)
+}
