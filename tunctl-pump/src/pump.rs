@@ -121,8 +121,9 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
         self.run_with(&|_, _: &mut [u8]| Verdict::Pass)
     }
 
-    /// As [`run`](Self::run), and has the hook see each packet that the wire did not lose. A hook that changes
-    /// a packet has to make its checksums anew: a packet with a wrong one passes, and is merged with no other.
+    /// As [`run`](Self::run), and has the hook see each packet that the wire did not lose. A hook that
+    /// changes a packet has to make its checksums anew: a packet with a wrong one passes, and is merged with
+    /// no other.
     ///
     /// # Errors
     ///

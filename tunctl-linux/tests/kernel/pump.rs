@@ -1,5 +1,6 @@
 //! Real TCP and UDP through a pump, between two namespaces.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
@@ -54,6 +55,11 @@ impl Bench {
 
     fn of_hosts(hosts: &[[&str; 2]], options: [CreateOptions; 2], queues: usize, wire: Wire) -> Self {
         let namespaces = [Namespace::new().unwrap(), Namespace::new().unwrap()];
+        for namespace in &namespaces {
+            // An address of a tap cannot be used before the kernel knows that nobody else has it.
+            let settle = || fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").unwrap();
+            namespace.run(settle).unwrap();
+        }
         let [one, other] = [0, 1].map(|side: usize| {
             let backend = LinuxBackend::new().in_namespace(&namespaces[side]).unwrap();
             let options = hosts.iter().fold(options[side].clone().name("tun0"), |options, hosts| {
