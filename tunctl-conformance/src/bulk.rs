@@ -40,7 +40,7 @@ fn kinds<H: Harness>(harness: &H) -> Vec<CreateOptions> {
     let kinds = [(false, false), (true, false), (false, true), (true, true)];
     let options = kinds
         .map(|(information, vnet)| CreateOptions::tun().packet_information(information).vnet_header(vnet));
-    let made = |options: &CreateOptions| match harness.backend().create(&named(options.clone(), "kind")) {
+    let made = |options: &CreateOptions| match harness.backend().create(&named(options.clone(), "new")) {
         Ok(_) => true,
         Err(error) if error.cause() == Cause::Unsupported => false,
         Err(error) => panic!("{error}"),

@@ -160,17 +160,17 @@ fn vnet<H: Harness>(harness: &H, layer: Layer) -> Option<DeviceOf<H>> {
         Layer::Tun => CreateOptions::tun(),
         Layer::Tap => CreateOptions::tap(),
     };
-    let device = match harness.backend().create(&named(options.vnet_header(true), "large0")) {
+    let device = match harness.backend().create(&named(options.vnet_header(true), "new")) {
         Err(error) if error.cause() == Cause::Unsupported => {
             not_applicable("it has no virtio-net header");
             return None;
         }
         device => device.unwrap_or_else(|error| panic!("{error}")),
     };
-    harness.set_up(&name("large0"), true);
+    harness.set_up(&name("new"), true);
     let large = Large::new(GsoType::TcpV4, SIZE, PAYLOAD);
     let large = if layer == Layer::Tap { large.framed() } else { large };
-    if !harness.inject_large(&name("large0"), &large.header, &large.packet) {
+    if !harness.inject_large(&name("new"), &large.header, &large.packet) {
         not_applicable("its packets are finished");
         return None;
     }
@@ -180,7 +180,7 @@ fn vnet<H: Harness>(harness: &H, layer: Layer) -> Option<DeviceOf<H>> {
 
 #[track_caller]
 fn inject<H: Harness>(harness: &H, large: &Large) {
-    assert!(harness.inject_large(&name("large0"), &large.header, &large.packet));
+    assert!(harness.inject_large(&name("new"), &large.header, &large.packet));
 }
 
 #[track_caller]
@@ -270,15 +270,15 @@ fn a_packet_that_is_cut_is_queued_dropped_and_counted_as_packets<H: Harness>(har
     let Some(device) = vnet(harness, Layer::Tun) else { return };
     device.interface().set_queue_length(4).unwrap();
     let large = Large::new(GsoType::TcpV4, SIZE, PAYLOAD);
-    let before = harness.statistics(&name("large0"));
+    let before = harness.statistics(&name("new"));
     inject(harness, &large);
-    assert_eq!(harness.dropped(&name("large0")), 2);
+    assert_eq!(harness.dropped(&name("new")), 2);
     assert_eq!(all(&device), large.finished()[..4]);
     device.set_offloads(Offloads::TSO).unwrap();
     inject(harness, &large);
     assert_eq!(received(&device), large.whole());
     assert_empty(&device);
-    let Some((before, after)) = before.zip(harness.statistics(&name("large0"))) else { return };
+    let Some((before, after)) = before.zip(harness.statistics(&name("new"))) else { return };
     let (before, after) = (before.to_program, after.to_program);
     assert_eq!(after.packets - before.packets, 4 + 1);
     assert_eq!(after.bytes - before.bytes, 4 * 1040 + 5540);

@@ -209,16 +209,23 @@ impl<D: TunDevice> TunSource<Bulk<D>> {
     ///         return Ok(false);
     ///     }
     ///     while let Some(packet) = received.next() {
+    ///         if sent.is_full_for(packet.len()) {
+    ///             send(tun, sent)?;
+    ///         }
     ///         if sent.push(packet).is_err() {
-    ///             break; // as on any network, packets can be lost
+    ///             break; // the system takes no more now: as on any network, packets can be lost
     ///         }
     ///     }
-    ///     match tun.device().try_send(sent) {
-    ///         // What was not sent is still in the batch, and goes with the next one.
-    ///         Err(error) if error.is_packet_lost() || error.is_would_block() => {}
-    ///         outcome => drop(outcome?),
-    ///     }
+    ///     send(tun, sent)?;
     ///     Ok(true)
+    /// }
+    ///
+    /// /// What was not sent is still in the batch, and goes with the next one.
+    /// fn send<D: TunDevice>(tun: &TunSource<Bulk<D>>, sent: &mut SendBatch) -> Result<()> {
+    ///     match tun.device().try_send(sent) {
+    ///         Err(error) if !error.is_packet_lost() && !error.is_would_block() => Err(error),
+    ///         _ => Ok(()),
+    ///     }
     /// }
     /// # use tunctl_core::{CreateOptions, TunBackend};
     /// # let kernel = tunctl_mock::MockBackend::new();

@@ -136,7 +136,8 @@ impl<D: TunDevice> AsyncBulk<D> {
     /// Receives what is there, waiting for the first packet if none is, and returns how many calls that took.
     /// What the batch had is forgotten.
     ///
-    /// It is cancel safe: a `recv` that is dropped has received nothing, and leaves the batch empty.
+    /// It is cancel safe: a `recv` that is dropped has received nothing. What the batch had may then be
+    /// forgotten.
     ///
     /// # Errors
     ///

@@ -26,13 +26,14 @@ type Pump = tunctl::pump::Pump<NativeDevice, NativeDevice>;
 
 /// Join two TUN/TAP interfaces by a wire, until interrupted
 ///
-/// What the system sends out of one arrives at the other. An interface that exists is opened, and stays; else
-/// a new one is made, which goes when this ends (not on NetBSD, DragonFly and FreeBSD before 15). Both are
-/// brought up. The wire may lose, delay and reorder packets.
+/// What the system sends out of one arrives at the other. An interface that exists is opened, and stays. One
+/// that does not is created, and removed when this ends (not on NetBSD, DragonFly and FreeBSD before 15).
+/// Both are brought up. The wire may lose, delay and reorder packets.
 ///
 /// It prints a line when the interfaces are joined, and totals at its end; on a terminal also rates, each
-/// second, with what was dropped and lost so far. Dropped are the packets that the wire was to lose, or had
-/// no room for; lost are those that the system did not take, as while the other interface is down.
+/// second, with the packets that were dropped and lost so far. The wire drops packets that it is told to lose
+/// or has no room for. A packet is lost if the system does not take it, such as while the other interface is
+/// down.
 ///
 /// Two network namespaces, joined: tunctl pump a b --netns-b blue. A new interface may also be moved later,
 /// which takes its addresses, and leaves it down: ip link set b netns blue

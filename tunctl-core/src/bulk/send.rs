@@ -94,7 +94,7 @@ impl SendBatch {
     }
 
     /// Adds a packet that is written where it belongs: `write` gets room for `most` bytes, which contain
-    /// anything, and returns how long the packet is.
+    /// anything, and returns how long the packet is. A length beyond the room counts as the room's.
     ///
     /// This is for programs that make packets, such as by decryption.
     ///

@@ -27,7 +27,9 @@ impl Large {
     /// Whether it is of no version of IP, or in a frame of another one.
     pub(crate) fn has_other_version(&self) -> bool {
         let mut rest = match self.layer {
-            Layer::Tun => return !matches!(self.packet.first(), Some(0x40..0x50 | 0x60..0x70)),
+            Layer::Tun => {
+                return !matches!(self.packet.first(), Some(0x40..0x50 | 0x60..0x70)) || self.hides_v6();
+            }
             Layer::Tap => self.packet.get(12..).unwrap_or_default(),
         };
         while let [0x81 | 0x88, 0 | 0xa8, _, _, inner @ ..] = rest {
@@ -40,6 +42,15 @@ impl Large {
             [0, 0, ..] => true,
             _ => false,
         }
+    }
+}
+
+impl Large {
+    /// Whether a packet socket has too little of it in one piece to see that it is IPv6
+    /// (`ip_tunnel_parse_protocol`), and goes by the type of segmentation.
+    fn hides_v6(&self) -> bool {
+        const HEADER: u16 = 40;
+        matches!(self.packet.first(), Some(0x60..0x70)) && self.header.header_length() < HEADER
     }
 }
 
