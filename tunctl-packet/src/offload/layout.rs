@@ -7,7 +7,7 @@ use etherparse::ip_number;
 use super::SplitError;
 use crate::header::{GsoType, VnetHeader};
 use crate::ip::{Ip, TCP_LENGTH, TRANSPORT_LENGTH};
-use crate::{Layer, Packet, Protocol};
+use crate::{EtherType, Layer, Packet, Protocol};
 
 /// The offset of the checksum in TCP's header, and in UDP's.
 const TCP_CHECKSUM: u16 = 16;
@@ -108,5 +108,21 @@ pub(super) fn network_of(gso_type: GsoType, view: &Packet<'_>) -> Result<usize, 
     if view.is_in_tunnel() {
         return Err(SplitError::Tunnel);
     }
-    Ok(view.network_offset())
+    let network = view.network_offset();
+    match other_tag(view.bytes(), network) {
+        Some(ether_type) => {
+            Err(SplitError::Protocol { gso_type, protocol: Protocol::OtherEther(ether_type) })
+        }
+        None => Ok(network),
+    }
+}
+
+/// A tag in front of the IP header that Linux does not pass, such as 0x9100 (`eth_type_vlan`, Linux 6.18).
+fn other_tag(packet: &[u8], network: usize) -> Option<EtherType> {
+    const ADDRESSES: usize = 12;
+    const TAG: usize = 4;
+    // The last type is that of IP.
+    let types = packet.get(ADDRESSES..network)?.chunks(TAG).filter_map(<[u8]>::first_chunk::<TAG>);
+    let mut types = types.map(|&[high, low, ..]| u16::from_be_bytes([high, low]));
+    types.find(|number| !matches!(number, 0x8100 | 0x88a8)).map(EtherType)
 }

@@ -285,6 +285,19 @@ fn a_transport_behind_other_extension_headers_is_refused() {
 }
 
 #[test]
+fn tags_are_those_that_linux_passes() {
+    for large in kinds().map(|large| Large { ethernet: true, ..large }) {
+        let (start, offset) = large.header().needs_checksum().unwrap();
+        let header = large.header().with_checksum(start + 4, offset);
+        let packet = large.packet();
+        for (tag, is_cut) in [([0x81, 0], true), ([0x88, 0xa8], true), ([0x91, 0], false)] {
+            let tagged = [&packet[..12], &tag, &[0, 7], &packet[12..]].concat();
+            assert_eq!(cut(&header, Layer::Tap, &tagged).is_ok(), is_cut, "{tag:x?}");
+        }
+    }
+}
+
+#[test]
 fn a_whole_datagram_behind_a_fragment_header_is_a_plain_packet_if_it_fits() {
     let extension = vec![6, 0, 0, 0, 0, 0, 0, 0];
     let large = Large { extension, size: 4000, ..Large::new(true, true, 3000, 1000) };
