@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tunctl_core::{Bulk, Cause, CreateOptions, Error, Operation, State, TunBackend, TunDevice};
 use tunctl_mock::{Errno, Fault, MockBackend, MockDevice};
-use tunctl_packet::header::{GsoType, VnetHeader};
+use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
 use tunctl_packet::udp_packet;
 use tunctl_pump::{Direction, Pump, Verdict, Wire};
 
@@ -244,4 +244,15 @@ fn what_cannot_be_joined_is_refused() {
     let large = bulk(&kernel, CreateOptions::tun().vnet_header(true), "tun3");
     let pump = Pump::new(vec![bare], vec![large]).unwrap();
     assert_eq!(pump.relay().unwrap_err().cause(), Cause::InvalidValue);
+    // Linux sends no packets in UDP tunnels many at a time from a tun, but from a tap.
+    let format = VnetFormat::new(VnetLength::Tunnel, Endian::Native);
+    let pair = |layer: CreateOptions, names: [&str; 2]| {
+        let [one, other] = names.map(|name| vec![bulk(&kernel, layer.clone().vnet_format(format), name)]);
+        Pump::new(one, other).unwrap()
+    };
+    let tuns = pair(CreateOptions::tun(), ["tun4", "tun5"]);
+    assert_eq!(tuns.relay().unwrap_err().cause(), Cause::InvalidValue);
+    let taps = pair(CreateOptions::tap(), ["tap4", "tap5"]);
+    taps.interrupter().interrupt();
+    taps.relay().unwrap();
 }

@@ -69,7 +69,8 @@ pub(super) struct Pumping {
     #[arg(long, value_enum, default_value_t = Offload::Packets)]
     offload: Offload,
     /// How many queues each interface has, with a thread for each way of each
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     queues: u16,
     #[command(flatten)]
     wire: WireArguments,
@@ -137,8 +138,8 @@ impl Pumping {
         match self.wire.first() {
             Some(option) if self.offload == Offload::Passthrough => {
                 return usage(format!(
-                    "--offload passthrough passes on what stands for several packets uncut, so that no wire can \
-                     tell them apart: leave out {option}, or use --offload packets"
+                    "--offload passthrough passes on what stands for several packets uncut, so that no wire \
+                     can tell them apart: leave out {option}, or use --offload packets"
                 ));
             }
             _ => {}

@@ -63,8 +63,8 @@ pub(super) fn open<'a>(
         [Some(one), Some(other)] if one != other => {
             let (a, b) = (a.name, b.name);
             return Err(Failure::Said(format!(
-                "join {a} and {b}: {a} is a {one}, {b} a {other}, and their packets differ by the Ethernet header. \
-                 Choose two of one kind."
+                "join {a} and {b}: {a} is a {one}, {b} a {other}, and their packets differ by the Ethernet \
+                 header. Choose two of one kind."
             )));
         }
         _ => {}
@@ -94,7 +94,8 @@ impl<'a> End<'a> {
         if has_queues == Some(false) && common.queues > 1 {
             let name = self.name;
             return Err(Failure::Said(format!(
-                "open {name}: it exists, and has one queue. Leave out --queues, or create it with --multi-queue."
+                "open {name}: it exists, and has one queue. Leave out --queues, or create it with \
+                 --multi-queue."
             )));
         }
         let kind = self.kind(layer, common).multi_queue(has_queues.unwrap_or(common.queues > 1));
