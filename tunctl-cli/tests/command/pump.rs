@@ -325,5 +325,8 @@ fn interfaces_that_exist_are_opened_and_stay() {
         let before = report();
         tunctl("pump p new --for 0.1").ok();
         assert_eq!(report(), before, "{words}");
+        // Also where the other one cannot be made, which is known only after the first was opened.
+        tunctl("pump p lo").failed(1, &["lo", "not a TUN/TAP interface"]);
+        assert_eq!(report(), before, "{words}");
     }
 }
