@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
-use tunctl_core::bulk::{Bulk, RecvBatch, SendBatch};
+use tunctl_core::bulk::{BatchFull, Bulk, RecvBatch, SendBatch};
 use tunctl_core::{Cause, Error, Interrupter, Layer, Offloads, Operation, Reason, Result, TunDevice};
 
 use crate::link::Link;
@@ -285,19 +285,48 @@ impl<'a, H: Hook> Way<'a, H> {
             }
             outcome => {
                 outcome?;
-                while let Some(packet) = received.next() {
-                    match &mut self.link {
-                        Some(link) => {
-                            link.send(packet, self.started.elapsed());
-                            self.pass_arrived(to, sent)?;
-                        }
-                        None => self.pass(packet, to, sent)?,
-                    }
+                match self.link {
+                    None => self.pass_all(received, to, sent)?,
+                    Some(_) => self.put_on_the_wire(received, to, sent)?,
                 }
             }
         }
         self.pass_arrived(to, sent)?;
         self.flush(to, sent)
+    }
+
+    fn put_on_the_wire<B: TunDevice>(
+        &mut self,
+        received: &mut RecvBatch,
+        to: &Bulk<B>,
+        sent: &mut SendBatch,
+    ) -> Result<()> {
+        while let Some(packet) = received.next() {
+            if let Some(link) = &mut self.link {
+                link.send(packet, self.started.elapsed());
+            }
+            self.pass_arrived(to, sent)?;
+        }
+        Ok(())
+    }
+
+    /// Passes on what was received.
+    fn pass_all<B: TunDevice>(
+        &mut self,
+        received: &mut RecvBatch,
+        to: &Bulk<B>,
+        sent: &mut SendBatch,
+    ) -> Result<()> {
+        loop {
+            match received.next_into(sent) {
+                Ok(None) => return Ok(()),
+                Ok(Some(packet)) => {
+                    let verdict = self.hook.packet(self.direction, packet);
+                    self.judge(verdict, sent);
+                }
+                Err(BatchFull { .. }) => self.flush(to, sent)?,
+            }
+        }
     }
 
     /// Passes on what has come to the end of the wire.
@@ -328,19 +357,17 @@ impl<'a, H: Hook> Way<'a, H> {
         if sent.is_full_for(packet.len()) {
             self.flush(to, sent)?;
         }
-        let mut verdict = Verdict::Pass;
-        let (hook, direction) = (self.hook, self.direction);
-        let place = sent.push_with(packet.len(), |place| {
-            place.copy_from_slice(packet);
-            verdict = hook.packet(direction, place);
-            packet.len()
-        });
-        place.map_err(Error::from)?;
+        let verdict = self.hook.packet(self.direction, sent.push(packet)?);
+        self.judge(verdict, sent);
+        Ok(())
+    }
+
+    /// What becomes of the packet that was added last.
+    fn judge(&mut self, verdict: Verdict, sent: &mut SendBatch) {
         if verdict == Verdict::Drop {
             sent.pop();
             self.dropped += 1;
         }
-        Ok(())
     }
 }
 

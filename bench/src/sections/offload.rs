@@ -80,16 +80,15 @@ impl Ours {
         }
     }
 
-    /// Cuts, and copies what was cut to where it is merged.
+    /// Cuts into the arena where it is merged.
     fn forward(&mut self) {
         let cut = Segments::new(&self.header, Layer::Tun, self.input.again(), self.sum);
         let Ok(mut segments) = cut else { return };
         self.ranges.clear();
         let mut end = 0;
-        while let Some(segment) = segments.next() {
+        while let Ok(Some(segment)) = segments.next_into(&mut self.arena[end..]) {
             let start = end;
             end += segment.len();
-            self.arena[start..end].copy_from_slice(segment);
             self.ranges.push(start..end);
         }
     }

@@ -7,6 +7,7 @@ use tunctl_packet::Layer;
 use tunctl_packet::header::{HeaderKind, VnetHeader};
 use tunctl_packet::offload::{Cut, SplitError, Sum};
 
+use super::send::{BatchFull, SendBatch};
 use super::statistics::RecvStatistics;
 use crate::Result;
 
@@ -81,6 +82,31 @@ impl RecvBatch {
             }
         }
         Ok(self.next_of_cut())
+    }
+
+    /// Adds the next packet to a batch that is to be sent, and lends the copy, which may still be changed:
+    /// what [`next`](Self::next) and [`SendBatch::push`] do, in one step. Packets that could not be cut are
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchFull`], as for [`SendBatch::push`]. The packet is still the next one.
+    pub fn next_into<'a>(&mut self, sent: &'a mut SendBatch) -> Result<Option<&'a mut [u8]>, BatchFull> {
+        while self.left_of_cut() == 0 {
+            // Counted there.
+            let Some(_) = self.advance() else { return Ok(None) };
+        }
+        let Some((cut, range)) = self.cut.as_mut() else { return Ok(None) };
+        let packet = self.arena.get(range.clone()).unwrap_or_default();
+        let length = cut.next_length(packet.len()).unwrap_or_default();
+        let copy = |room: &mut [u8]| match cut.next_into(packet, room) {
+            Ok(segment) => segment.map_or(0, |segment| segment.len()),
+            // There is room for what was asked for.
+            Err(_) => 0,
+        };
+        let added = sent.push_with(length, copy)?;
+        self.statistics.packets += 1;
+        Ok(Some(added))
     }
 
     /// The next packet as it was received, which may stand for several, as its header says. It is for relays

@@ -6,7 +6,7 @@ use tunctl_packet::header::{Endian, GsoType, HeaderKind, VnetFormat, VnetHeader,
 use tunctl_packet::offload::{Segments, sum};
 use tunctl_packet::{Layer, udp_packet};
 
-use super::{RecvBatch, SendBatch};
+use super::{BatchFull, RecvBatch, SendBatch};
 use crate::{Cause, Error, Offloads, Operation, Result};
 
 const VNET: HeaderKind = HeaderKind::Vnet(VnetFormat::new(VnetLength::Basic, Endian::Native));
@@ -213,8 +213,11 @@ fn nothing_is_allocated_once_the_batches_are_warm() {
             })
             .unwrap();
         let mut packets = 0;
-        while let Some(packet) = received.next() {
+        while let Some(packet) = if packets < 50 { received.next() } else { None } {
             sent.push(packet).unwrap();
+            packets += 1;
+        }
+        while received.next_into(&mut sent).unwrap().is_some() {
             packets += 1;
         }
         assert_eq!(packets, 80);
@@ -227,19 +230,51 @@ fn nothing_is_allocated_once_the_batches_are_warm() {
     assert!(sent.statistics().merged > 8000, "{:?}", sent.statistics());
 }
 
+/// A batch of what was read.
+fn received(reads: &[&[u8]]) -> RecvBatch {
+    let mut received = RecvBatch::new(Layer::Tun, VNET);
+    let mut left = reads.iter();
+    let fill = |room: &mut [u8]| {
+        let read = left.next().ok_or_else(|| error(Cause::WouldBlock))?;
+        room[..read.len()].copy_from_slice(read);
+        Ok(read.len())
+    };
+    assert_eq!(received.fill(fill).unwrap(), reads.len());
+    received
+}
+
+/// The same, with two packets among them that cannot be cut.
+fn received_with_others() -> RecvBatch {
+    let read = large();
+    let odd = [&read[..12], &[0; 3]].concat();
+    received(&[&read, &read[..5], &odd, &read])
+}
+
+#[test]
+fn a_batch_that_is_full_leaves_what_comes_next() {
+    let (mut received, mut expected) = (received_with_others(), received_with_others());
+    let (mut sent, mut full) = (batch(), 0);
+    // There is room for some sixty more.
+    sent.push(&[0; 200_000]).unwrap();
+    loop {
+        match received.next_into(&mut sent) {
+            Ok(Some(packet)) => assert_eq!(Some(&*packet), expected.next()),
+            Ok(None) => break,
+            Err(error) => {
+                assert_eq!(error, BatchFull { length: 1028 });
+                sent.clear();
+                full += 1;
+            }
+        }
+    }
+    assert_eq!((full, expected.next()), (1, None));
+    let statistics = received.statistics();
+    assert_eq!((statistics.packets, statistics.lost, statistics.large), (80, 2, 2));
+}
+
 #[test]
 fn a_packet_that_cannot_be_cut_loses_no_other() {
-    let (mut received, read) = (RecvBatch::new(Layer::Tun, VNET), large());
-    let odd = [&read[..12], &[0; 3]].concat();
-    let mut reads = [&read[..], &read[..5], &odd, &read].into_iter();
-    let mut fill = |received: &mut RecvBatch| {
-        received.fill(|room| {
-            let read = reads.next().ok_or_else(|| error(Cause::WouldBlock))?;
-            room[..read.len()].copy_from_slice(read);
-            Ok(read.len())
-        })
-    };
-    assert_eq!(fill(&mut received).unwrap(), 4);
+    let mut received = received_with_others();
     let (mut packets, mut lost) = (0, 0);
     loop {
         match received.try_next() {

@@ -12,4 +12,4 @@ mod tunnel;
 pub use checksum::{Sum, checksum, sum};
 pub use coalesce::{Batch, Coalescer, MergeCounts, Merged};
 pub use error::SplitError;
-pub use split::{Cut, Segments};
+pub use split::{Cut, NoRoom, Segments};

@@ -1,6 +1,6 @@
 //! The headers of segments: what they share is kept, and what is each one's own is written.
 
-use super::checksum::{Sum, checksum, pseudo_header, sum_of_few};
+use super::checksum::{checksum, pseudo_header, sum_of_few};
 use super::layout::{Layout, Transport};
 use super::split::{at, half, put};
 use crate::header::VnetHeader;
@@ -98,14 +98,15 @@ impl Model {
         Self { headers, ip, sequence, tcp_flags, pseudo, shared: pseudo + shared }
     }
 
-    /// Writes into a segment's headers what it does not share with the others.
+    /// Writes into a segment's headers what it does not share with the others. `payload` is the sum of the
+    /// bytes behind them.
     #[inline]
-    pub(super) fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, sum: Sum) {
+    pub(super) fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, payload: u64) {
         let length = segment.len();
         let covered = half(length - layout.transport);
-        let Some((headers, payload)) = segment.split_at_mut_checked(layout.payload) else { return };
+        let Some(headers) = segment.get_mut(..layout.payload) else { return };
         // The length is also in the pseudo-header.
-        let total = sum(payload) + self.shared + word(covered);
+        let total = payload + self.shared + word(covered);
         self.ip.complete(headers, length, place.index);
         let Some(header) = headers.get_mut(layout.transport..) else { return };
         match layout.kind {
@@ -137,20 +138,20 @@ impl Model {
         self.pseudo + word(half(length))
     }
 
-    /// Copies the headers to where a segment begins whose payload follows. It is not the first one; the one
-    /// before it begins so many bytes (`size`) earlier.
+    /// Copies the headers to where a segment begins whose payload follows. It is not the first one. `written`
+    /// is where whole headers are: those of the last segment that was cut here.
     ///
     /// Where there is room, more than the headers are copied, since a copy of a known length takes no call:
     /// the bytes in front of the headers belong to segments that are gone.
     #[inline]
-    pub(super) fn copy(&self, layout: &Layout, packet: &mut [u8], start: usize, size: usize) {
+    pub(super) fn copy(&self, layout: &Layout, packet: &mut [u8], start: usize, written: usize) {
         let length = layout.payload;
         let Some(to) = packet.get_mut(..start + length) else { return };
         let few = if length > FEW { None } else { self.headers.last_chunk::<FEW>() };
         if length > KEPT {
-            // The headers of the segment before are the model. Where segments are shorter than headers, the
-            // two overlap.
-            to.copy_within(start - size..start - size + length, start);
+            // The headers of a segment before are the model. Where segments are shorter than headers, the two
+            // overlap.
+            to.copy_within(written..written + length, start);
         } else if let (Some(to), Some(few)) = (to.last_chunk_mut(), few) {
             *to = *few;
         } else if let Some(to) = to.last_chunk_mut() {
@@ -158,6 +159,19 @@ impl Model {
         } else if let (Some(to), Some(from)) = (to.get_mut(start..), self.headers.get(KEPT - length..)) {
             to.copy_from_slice(from);
         }
+    }
+}
+
+/// Copies headers of this length to the front of a segment. What is behind them is written over later.
+///
+/// Where there is room, more than the headers are copied, since a copy of a known length takes no call.
+#[inline]
+pub(super) fn copy_headers(from: &[u8], to: &mut [u8], length: usize) {
+    let few = (from.first_chunk::<FEW>(), to.first_chunk_mut::<FEW>());
+    if let (true, (Some(from), Some(to))) = (length <= FEW, few) {
+        *to = *from;
+    } else if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
+        to.copy_from_slice(from);
     }
 }
 

@@ -1,9 +1,11 @@
-//! Cuts a packet into the segments that it stands for, where it is.
+//! Cuts a packet into the segments that it stands for: where it is, or into other memory.
+
+use core::ops::Range;
 
 use super::SplitError;
 use super::checksum::Sum;
 use super::layout::{Layout, Transport, tcp_of};
-use super::model::{Model, Place};
+use super::model::{Model, Place, copy_headers};
 use super::tunnel::Tunnel;
 use crate::Layer;
 use crate::header::{GsoType, VnetHeader};
@@ -57,6 +59,18 @@ pub struct Cut {
     size: usize,
     count: usize,
     next: usize,
+    /// Where in the packet the headers of the last segment are that was cut in place.
+    written: usize,
+}
+
+/// A segment is longer than the memory that it was to be copied to. Nothing is lost: it is still the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("no room for a segment of {length} bytes: there are {available}")]
+pub struct NoRoom {
+    /// The segment's length, in bytes.
+    pub length: usize,
+    /// The room there is, in bytes.
+    pub available: usize,
 }
 
 impl<'a> Segments<'a> {
@@ -98,6 +112,35 @@ impl<'a> Segments<'a> {
     pub fn next(&mut self) -> Option<&[u8]> {
         self.cut.next(self.packet)
     }
+
+    /// As [`next`](Self::next), with the segment copied to the front of `room`, where it stays.
+    ///
+    /// ```
+    /// use tunctl_packet::header::{GsoType, VnetHeader};
+    /// use tunctl_packet::offload::{Segments, sum};
+    /// use tunctl_packet::{Layer, udp_packet};
+    ///
+    /// let mut packet = udp_packet("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?, &[7; 3000])?;
+    /// let header = VnetHeader::default().with_checksum(20, 6).with_segments(GsoType::UdpL4, 1200);
+    /// let mut segments = Segments::new(&header, Layer::Tun, &mut packet, sum)?;
+    ///
+    /// let (mut arena, mut ends) = ([0; 4000], vec![0]);
+    /// let mut end = 0;
+    /// while let Some(segment) = segments.next_into(&mut arena[end..])? {
+    ///     end += segment.len();
+    ///     ends.push(end);
+    /// }
+    /// assert_eq!(ends, [0, 1228, 2456, 3084]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]: it is longer than that.
+    #[inline]
+    pub fn next_into<'b>(&mut self, room: &'b mut [u8]) -> Result<Option<&'b mut [u8]>, NoRoom> {
+        self.cut.next_into(self.packet, room)
+    }
 }
 
 impl Cut {
@@ -107,7 +150,7 @@ impl Cut {
     ///
     /// [`SplitError`], by cause; the packet is as it was.
     pub fn new(header: &VnetHeader, layer: Layer, packet: &mut [u8], sum: Sum) -> Result<Self, SplitError> {
-        let whole = Self { headers: None, tunnel: None, sum, size: 0, count: 1, next: 0 };
+        let whole = Self { headers: None, tunnel: None, sum, size: 0, count: 1, next: 0, written: 0 };
         let gso_type = header.gso_type();
         match gso_type {
             GsoType::TcpV4 | GsoType::TcpV6 => {}
@@ -174,27 +217,81 @@ impl Cut {
 
     /// The next segment of the packet that this was made of, which is there until the next one is asked for.
     pub fn next<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
-        if self.next == self.count {
-            return None;
-        }
-        let index = self.next;
-        self.next += 1;
+        let (range, place) = self.place(packet.len())?;
         let Some((layout, model)) = &self.headers else {
+            self.next += 1;
             return Some(packet);
         };
-        let start = index * self.size;
-        if index > 0 {
-            model.copy(layout, packet, start, self.size);
+        if place.index > 0 {
+            model.copy(layout, packet, range.start, self.written);
         }
-        let is_last = self.next == self.count;
-        let end = if is_last { packet.len() } else { start + layout.payload + self.size };
-        let segment = packet.get_mut(start..end)?;
-        model.complete(layout, segment, Place { index, is_last, offset: start }, self.sum);
+        self.written = range.start;
+        let segment = packet.get_mut(range)?;
+        let payload = (self.sum)(segment.get(layout.payload..).unwrap_or_default());
+        self.complete(segment, place, payload);
+        self.next += 1;
+        Some(segment)
+    }
+
+    /// As [`next`](Self::next), with the segment copied to the front of `room`, where it stays. The packet is
+    /// not changed.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]: it is longer than that.
+    pub fn next_into<'a>(
+        &mut self,
+        packet: &[u8],
+        room: &'a mut [u8],
+    ) -> Result<Option<&'a mut [u8]>, NoRoom> {
+        let Some((range, place)) = self.place(packet.len()) else { return Ok(None) };
+        let (length, available) = (range.len(), room.len());
+        let segment = room.get_mut(..length).ok_or(NoRoom { length, available })?;
+        let Some((layout, _)) = &self.headers else {
+            segment.copy_from_slice(packet.get(range).unwrap_or_default());
+            self.next += 1;
+            return Ok(Some(segment));
+        };
+        copy_headers(packet.get(self.written..).unwrap_or_default(), segment, layout.payload);
+        let payload = packet.get(range.start + layout.payload..range.end).unwrap_or_default();
+        if let Some(to) = segment.get_mut(layout.payload..) {
+            to.copy_from_slice(payload);
+        }
+        // The sum is that of the source: what was just written is not at hand yet.
+        self.complete(segment, place, (self.sum)(payload));
+        self.next += 1;
+        Ok(Some(segment))
+    }
+
+    /// How long the next segment is, in bytes. `packet` is the length of the packet that this was made of.
+    #[must_use]
+    pub fn next_length(&self, packet: usize) -> Option<usize> {
+        self.place(packet).map(|(range, _)| range.len())
+    }
+
+    /// Where the next segment is, headers included, and which one it is.
+    #[inline]
+    fn place(&self, length: usize) -> Option<(Range<usize>, Place)> {
+        let index = self.next;
+        if index == self.count {
+            return None;
+        }
+        let offset = index * self.size;
+        let is_last = index + 1 == self.count;
+        let headers = self.headers.as_ref().map_or(0, |(layout, _)| layout.payload);
+        let end = if is_last { length } else { offset + headers + self.size };
+        Some((offset..end, Place { index, is_last, offset }))
+    }
+
+    /// Writes what a segment has to itself into its headers.
+    #[inline]
+    fn complete(&self, segment: &mut [u8], place: Place, payload: u64) {
+        let Some((layout, model)) = &self.headers else { return };
+        model.complete(layout, segment, place, payload);
         if let Some(tunnel) = &self.tunnel {
             let pseudo = model.pseudo_header(segment.len() - layout.transport);
-            tunnel.complete(segment, index, layout.transport, pseudo);
+            tunnel.complete(segment, place.index, layout.transport, pseudo);
         }
-        Some(segment)
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tunctl_packet::header::{Endian, GsoType, VnetFormat, VnetHeader, VnetLength};
-use tunctl_packet::offload::{Segments, SplitError, sum};
+use tunctl_packet::offload::{Cut, NoRoom, Segments, SplitError, sum};
 use tunctl_packet::{Layer, Packet};
 
 use crate::large::{Large, destination_options};
@@ -22,6 +22,10 @@ pub(crate) fn cut(header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<Ve
                 found.push(segment.to_vec());
             }
             assert_eq!((found.len(), segments.left()), (count, 0));
+            for (part, of) in [(0, 1), (0, 2), (1, 2), (2, 3)] {
+                let copied = |index| index % of == part;
+                assert!(cut_and_copy(header, layer, packet, copied) == found, "{part} of {of} copied");
+            }
             Ok(found)
         }
         Err(error) => {
@@ -29,6 +33,32 @@ pub(crate) fn cut(header: &VnetHeader, layer: Layer, packet: &[u8]) -> Result<Ve
             Err(error)
         }
     }
+}
+
+/// Cuts some of the segments in place, and others into other memory, which they fill.
+fn cut_and_copy(
+    header: &VnetHeader,
+    layer: Layer,
+    packet: &[u8],
+    copied: impl Fn(usize) -> bool,
+) -> Vec<Vec<u8>> {
+    let mut bytes = packet.to_vec();
+    let mut cut = Cut::new(header, layer, &mut bytes, sum).unwrap();
+    let mut found = Vec::new();
+    while let Some(length) = cut.next_length(bytes.len()) {
+        if !copied(found.len()) {
+            found.extend(cut.next(&mut bytes).map(<[u8]>::to_vec));
+            continue;
+        }
+        let (before, mut room) = (bytes.clone(), vec![0xee; length]);
+        let short = NoRoom { length, available: length - 1 };
+        assert_eq!(cut.next_into(&bytes, &mut room[1..]), Err(short), "and it is still the next one");
+        assert_eq!(cut.next_into(&bytes, &mut room).unwrap().map(|segment| segment.len()), Some(length));
+        assert!(bytes == before);
+        found.push(room);
+    }
+    assert_eq!((cut.left(), cut.next_into(&bytes, &mut [])), (0, Ok(None)));
+    found
 }
 
 /// What comes out is what the plain way makes, and whole packets of their own.
