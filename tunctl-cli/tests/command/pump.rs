@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tunctl_testing::{Case, OtherNamespace, Snapshot, addresses, case, finish, ip, others};
+use tunctl_testing::{Case, OtherNamespace, Snapshot, addresses, case, finish, ip, link, others};
 
 use super::process::{PROGRAM, Running, run, tunctl, wait_until};
 use super::support::{driver_report, exists, is_up, members, mtu, quiet_ipv6};
@@ -28,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(lines_fit_a_narrow_terminal).needs_tool("script"),
         case!(a_deleted_interface_ends_it_with_totals),
         case!(interfaces_that_exist_are_opened_and_stay),
+        case!(new_interfaces_have_queues_that_are_not_overrun),
     ]
 }
 
@@ -302,6 +303,17 @@ fn a_deleted_interface_ends_it_with_totals() {
         assert!(ended.stderr.contains("gone"), "{ended:#?}");
         assert_eq!(objects(&ended.stdout).pop().unwrap()["event"], "totals");
         assert_eq!(others(), [""; 0]);
+    }
+}
+
+fn new_interfaces_have_queues_that_are_not_overrun() {
+    let queue = |name: &str| link(name).unwrap()["txqlen"].clone();
+    ip("tuntap add dev p mode tun");
+    for (words, length) in [("", 1000), ("--offload off", 4500), ("--mtu 9000 --offload off", 1000)] {
+        let mut pump = Running::start(&format!("pump p new --json {words}"));
+        pump.line();
+        assert_eq!((queue("new"), queue("p")), (json!(length), json!(500)), "{words}");
+        assert!(pump.end_by(Signal::SIGTERM).status.success());
     }
 }
 

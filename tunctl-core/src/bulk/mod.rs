@@ -1,6 +1,7 @@
 //! Many packets at once, with segmentation offload where the system has it.
 
 mod given_back;
+mod queue_length;
 mod queues;
 mod recv;
 mod send;
@@ -16,6 +17,7 @@ use tunctl_packet::header::HeaderKind;
 use tunctl_packet::offload::Sum;
 
 pub use self::given_back::GivenBack;
+pub use self::queue_length::queue_length;
 pub use self::recv::{Large, RecvBatch};
 pub use self::send::{BatchFull, SendBatch};
 pub use self::statistics::{RecvStatistics, SendStatistics};
@@ -74,6 +76,9 @@ use crate::{
 ///
 /// The conversion cannot detect duplicates of the device's descriptor, which [`TunDevice::try_clone`] makes.
 /// Do not receive from one meanwhile.
+///
+/// How many packets may wait is up to the interface: [`queue_length`] is how many it takes so that nothing is
+/// dropped.
 ///
 /// # Platform
 ///

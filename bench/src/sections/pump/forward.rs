@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, SyncDevice, VIRTIO_NET_HDR_LEN};
-use tunctl_core::{CreateOptions, Mtu, TunBackend, TunDevice};
+use tunctl_core::bulk::queue_length;
+use tunctl_core::{CreateFlags, CreateOptions, Mtu, TunBackend, TunDevice};
 use tunctl_linux::{LinuxBackend, LinuxDevice, Namespace};
 use tunctl_packet::header::VnetFormat;
 use tunctl_pump::Pump;
@@ -44,7 +45,10 @@ fn ours(
 ) -> Result<Path, String> {
     let namespaces = namespaces()?;
     let join = || {
-        let options = options.clone().name(DEVICE).mtu(Mtu::new(u32::from(MTU))?).up();
+        let mtu = Mtu::new(u32::from(MTU))?;
+        // As `tunctl pump` makes its interfaces.
+        let length = queue_length(mtu, options.get_flags().contains(CreateFlags::VNET_HDR));
+        let options = options.clone().name(DEVICE).mtu(mtu).queue_length(length).up();
         let device = |end: usize| -> tunctl_core::Result<_> {
             let options = options.clone().address(format!("{}/24", HOSTS[end]));
             let device = LinuxBackend::new().in_namespace(&namespaces[end])?.create(&options)?;

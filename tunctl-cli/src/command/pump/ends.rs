@@ -1,5 +1,6 @@
 //! The two interfaces that `tunctl pump` joins: opened, or made.
 
+use tunctl::bulk::queue_length;
 use tunctl::{
     Bulk, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceAddress, InterfaceConfig,
     InterfaceInfo, Layer, Mtu, NamePattern, Native, NativeDevice, Operation, TunBackend, TunDevice,
@@ -107,7 +108,7 @@ impl<'a> End<'a> {
             restoring.0.push((self.backend, before));
             device
         } else {
-            helped::create(self.backend, &options, self.elsewhere).map_err(|error| self.refused(&error))?
+            self.create(&options).map_err(|error| self.refused(&error))?
         };
         let name = first.name()?;
         let further = kind.name(name);
@@ -117,6 +118,23 @@ impl<'a> End<'a> {
         }
         let queues = Bulk::of_queues(devices).map_err(Error::from)?;
         Ok(Opened { name: name.to_string(), queues })
+    }
+
+    /// Makes it, with a queue that is not overrun: the kernel stops its senders, or it is a long one.
+    fn create(&self, options: &CreateOptions) -> tunctl::Result<NativeDevice> {
+        match helped::create(self.backend, &options.clone().backpressure(true), self.elsewhere) {
+            Err(error) if error.cause() == Cause::Unsupported => {}
+            created => return created,
+        }
+        let device = helped::create(self.backend, options, self.elsewhere)?;
+        let interface = device.interface();
+        let has_offload = options.get_flags().contains(CreateFlags::VNET_HDR);
+        match interface.set_queue_length(queue_length(interface.mtu()?, has_offload)) {
+            // What the helper made has the queue that its policy allows.
+            Err(error) if matches!(error.cause(), Cause::MissingCapability | Cause::Unsupported) => {}
+            outcome => outcome?,
+        }
+        Ok(device)
     }
 
     /// The layer and the headers. Where the system has no offload, there is no header for it.
