@@ -87,6 +87,11 @@ impl Reader {
         }
     }
 
+    /// Whether what a fragment header names counts as the transport, whatever it is.
+    const fn ends_at_fragments(self) -> bool {
+        matches!(self, Reader::Dissector)
+    }
+
     const fn v4_extensions(self) -> &'static [IpNumber] {
         match self {
             Reader::Host => &[ip_number::AUTH],
@@ -161,13 +166,13 @@ impl<'a> Ip<'a> {
             complete: false,
             fault: None,
         };
-        ip.measure_v4(bytes, header, stated, reader.v4_extensions());
+        ip.measure_v4(bytes, header, stated, reader);
         Ok(ip)
     }
 
     /// Finds the upper layer, by the stated lengths of the header and of the packet, behind
-    /// extension headers of these kinds.
-    fn measure_v4(&mut self, bytes: &'a [u8], header: usize, stated: usize, extensions: &[IpNumber]) {
+    /// extension headers that the reader passes over.
+    fn measure_v4(&mut self, bytes: &'a [u8], header: usize, stated: usize, reader: Reader) {
         if header < V4_LENGTH {
             self.upper = bytes.get(V4_LENGTH..).unwrap_or_default();
             self.fault = Some(ParseError::Length { header: "IPv4 header", stated: header });
@@ -181,7 +186,7 @@ impl<'a> Ip<'a> {
             // host takes it (`ip_rcv_core`, Linux 6.18).
             self.complete = stated >= header;
             if self.complete {
-                self.walk_extensions(extensions);
+                self.walk_extensions(reader.v4_extensions(), reader);
             }
         }
     }
@@ -210,7 +215,7 @@ impl<'a> Ip<'a> {
         } else {
             ip.bound(bytes, stated, "IPv6 packet");
         }
-        ip.walk_extensions(reader.v6_extensions());
+        ip.walk_extensions(reader.v6_extensions(), reader);
         Ok(ip)
     }
 
@@ -230,7 +235,7 @@ impl<'a> Ip<'a> {
     }
 
     /// Moves `upper` past extension headers of these kinds.
-    fn walk_extensions(&mut self, kinds: &[IpNumber]) {
+    fn walk_extensions(&mut self, kinds: &[IpNumber], reader: Reader) {
         while !self.is_later_fragment() && kinds.contains(&self.number) {
             if self.number == ip_number::IPV6_FRAG && self.fragment.is_some() {
                 // A second fragment header belongs to the datagram that reassembly yields, not to this
@@ -249,7 +254,8 @@ impl<'a> Ip<'a> {
             let Some(rest) = self.upper.get(length..) else {
                 return self.stop_short(length);
             };
-            if self.number == ip_number::IPV6_FRAG {
+            let is_fragment = self.number == ip_number::IPV6_FRAG;
+            if is_fragment {
                 let offset = u16::from_be_bytes([o0, o1]);
                 let identification = u32::from_be_bytes([i0, i1, i2, i3]);
                 self.fragment = Fragment::new(offset & !7, offset & 1 != 0, identification);
@@ -259,6 +265,9 @@ impl<'a> Ip<'a> {
             self.number = IpNumber(next);
             self.upper = rest;
             self.upper_offset += length;
+            if is_fragment && reader.ends_at_fragments() {
+                return;
+            }
         }
     }
 

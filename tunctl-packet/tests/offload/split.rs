@@ -340,6 +340,19 @@ fn a_whole_datagram_behind_a_fragment_header_is_a_plain_packet_if_it_fits() {
 }
 
 #[test]
+fn nothing_is_looked_for_behind_a_fragment_header() {
+    // A fragment header, then each kind that is passed over otherwise, then TCP.
+    for number in [0, 43, 60] {
+        let extension = [[number, 0, 0, 0, 0, 0, 0, 0], [6, 0, 1, 4, 0, 0, 0, 0]].concat();
+        let large = Large { extension, size: 4000, ..Large::new(true, true, 3000, 1000) };
+        let (mut packet, complete) = (large.packet(), large.header().without_checksum());
+        assert!(cut(&complete, Layer::Tun, &packet).is_ok(), "{number} behind destination options");
+        packet[6] = 44;
+        assert!(cut(&complete, Layer::Tun, &packet).is_err(), "{number} behind a fragment header");
+    }
+}
+
+#[test]
 fn a_packet_that_is_not_cut_gets_its_checksum() {
     for large in kinds() {
         let (start, offset) = large.header().needs_checksum().unwrap();
