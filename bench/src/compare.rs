@@ -1,5 +1,6 @@
 //! Times several ways to do the same, side by side.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -23,26 +24,39 @@ pub(crate) fn way<'a, T>(mut once: impl FnMut() -> T + 'a) -> Way<'a> {
     })
 }
 
-/// Measures for about that long. For each way, the nanoseconds that it takes once, one sample a round: the
-/// samples at one position are of one round, within which the order of the ways is drawn anew.
+/// Measures for about that long. For each way, the nanoseconds that it takes once, one sample a round.
 pub(crate) fn compare(time: Duration, ways: &mut [Way<'_>]) -> Vec<Vec<f64>> {
-    // Always the same seed: two runs differ in nothing that could be helped.
-    let mut random = fastrand::Rng::with_seed(1);
     // This warms up, too.
     let times: Vec<u32> = ways.iter_mut().map(times).collect();
-    let mut order: Vec<usize> = (0..ways.len()).collect();
-    let mut samples = vec![Vec::new(); ways.len()];
+    let samples = rounds(time, LEAST, ways.len(), |index| {
+        let took = ways[index](times[index]);
+        Ok::<_, Infallible>(took.as_secs_f64() * 1e9 / f64::from(times[index]))
+    });
+    samples.unwrap_or_else(|never| match never {})
+}
+
+/// Takes samples for about that long, in so many rounds at least. For each way, one sample a round: the samples
+/// at one position are of one round, within which the order of the ways is drawn anew.
+pub(crate) fn rounds<T, E>(
+    time: Duration,
+    least: usize,
+    ways: usize,
+    mut sample: impl FnMut(usize) -> Result<T, E>,
+) -> Result<Vec<Vec<T>>, E> {
+    // Always the same seed: two runs differ in nothing that could be helped.
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut order: Vec<usize> = (0..ways).collect();
+    let mut samples: Vec<Vec<T>> = (0..ways).map(|_| Vec::new()).collect();
     let start = Instant::now();
     let mut rounds = 0;
-    while rounds < LEAST || start.elapsed() < time {
+    while rounds < least || start.elapsed() < time {
         rounds += 1;
         random.shuffle(&mut order);
         for &index in &order {
-            let took = ways[index](times[index]);
-            samples[index].push(took.as_secs_f64() * 1e9 / f64::from(times[index]));
+            samples[index].push(sample(index)?);
         }
     }
-    samples
+    Ok(samples)
 }
 
 /// How many times make a sample.

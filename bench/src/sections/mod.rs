@@ -28,6 +28,12 @@ pub(crate) const ALL: &[Section] = &[
         has_interfaces: true,
         run: packets::run,
     },
+    Section {
+        name: "queues",
+        about: "the same on two queues at once, beside raw system calls",
+        has_interfaces: true,
+        run: packets::queues::run,
+    },
     Section { name: "checksum", about: "the Internet checksum", has_interfaces: false, run: checksum::run },
     Section {
         name: "offload",

@@ -4,6 +4,7 @@ mod devices;
 mod figures;
 mod methods;
 pub(crate) mod mock;
+pub(crate) mod queues;
 pub(crate) mod raw;
 mod report;
 mod rounds;

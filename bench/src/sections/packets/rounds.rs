@@ -8,10 +8,10 @@ use super::methods::Timing;
 use super::traffic::{Counted, discard_queue, readable};
 
 /// Packets of a batch, which is what one sample is made of.
-const BATCH: usize = 400;
+pub(super) const BATCH: usize = 400;
 /// Packets put in the queue for a batch: within a TUN's 500, and more than are read, so that a stray loss is
 /// found by the counters, and not by a reader that waits for ever.
-const QUEUED: usize = 450;
+pub(super) const QUEUED: usize = 450;
 /// Rounds thrown away: caches, branch predictors, the kernel's slabs and the clock of the CPU settle in them.
 const WARM_UP: usize = 20;
 /// Rounds measured even if the time is up.
@@ -133,7 +133,7 @@ fn receive(subject: &Subject<'_>, size: usize) -> Result<Duration, String> {
     let timing = subject.method.time_receive(&mut buffer, BATCH)?;
     // The driver counts a packet as transmitted when it is read, and as dropped when the queue has no room.
     let counted = subject.kernel.counters()?.tx.since(before.tx);
-    check(&timing, counted, size)
+    check(&timing, counted, size, BATCH)
 }
 
 fn send(subject: &Subject<'_>, size: usize) -> Result<Duration, String> {
@@ -145,18 +145,23 @@ fn send(subject: &Subject<'_>, size: usize) -> Result<Duration, String> {
     if readable(subject.fd)? {
         return Err("the kernel answered a packet that it should have dropped".into());
     }
-    check(&timing, counted, size)
+    check(&timing, counted, size, BATCH)
 }
 
 /// No number without a check: the kernel must have counted what the calls claim.
-fn check(timing: &Timing, counted: Counted, size: usize) -> Result<Duration, String> {
-    let expected = Counted { packets: BATCH as u64, bytes: (BATCH * size) as u64, lost: 0 };
+pub(super) fn check(
+    timing: &Timing,
+    counted: Counted,
+    size: usize,
+    packets: usize,
+) -> Result<Duration, String> {
+    let expected = Counted { packets: packets as u64, bytes: (packets * size) as u64, lost: 0 };
     if counted != expected {
         return Err(format!("the kernel counted {counted}, and not {expected}"));
     }
-    if timing.bytes != BATCH * size {
+    if timing.bytes != packets * size {
         let bytes = timing.bytes;
-        return Err(format!("the calls returned {bytes} bytes for {BATCH} packets of {size}"));
+        return Err(format!("the calls returned {bytes} bytes for {packets} packets of {size}"));
     }
     Ok(timing.elapsed)
 }
@@ -187,14 +192,14 @@ mod tests {
     fn a_batch_counts_only_if_kernel_and_calls_agree_on_every_packet() {
         let timing = |bytes| Timing { elapsed: Duration::from_micros(160), bytes };
         let counted = |packets: u64, lost| Counted { packets, bytes: packets * 64, lost };
-        assert_eq!(check(&timing(400 * 64), counted(400, 0), 64), Ok(Duration::from_micros(160)));
+        assert_eq!(check(&timing(400 * 64), counted(400, 0), 64, 400), Ok(Duration::from_micros(160)));
         for (bytes, counted, why) in [
             (400 * 64, counted(399, 0), "399 packets"),
             (400 * 64, counted(401, 0), "401 packets"),
             (400 * 64, counted(400, 1), "1 lost"),
             (400 * 64 - 16, counted(400, 0), "25584 bytes"),
         ] {
-            let refused = check(&timing(bytes), counted, 64).unwrap_err();
+            let refused = check(&timing(bytes), counted, 64, 400).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
     }

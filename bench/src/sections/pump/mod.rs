@@ -5,12 +5,13 @@ mod path;
 mod ping;
 mod transfer;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 
 use self::path::{Path, with_vxlan};
 use self::transfer::{Sample, Streams};
+use crate::compare::rounds;
 use crate::results::{Goal, Row};
 
 /// Rounds measured even if the time is up.
@@ -48,7 +49,11 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
         (&vxlan, one),
         (&vxlan_veth, one),
     ];
-    Ok(rows(&rounds(time, &ways)?))
+    let samples = rounds(time, LEAST, ways.len(), |index| {
+        let (path, streams) = ways[index];
+        transfer::sample(path, streams).map_err(|why| format!("{}: {why}", path.name))
+    })?;
+    Ok(rows(&std::array::from_fn(|index| Samples::of(&samples[index]))))
 }
 
 /// Those with a goal, and those that explain them: a VXLAN costs something where no program forwards, too.
@@ -84,29 +89,8 @@ struct Samples {
 }
 
 impl Samples {
-    const fn new() -> Self {
-        Self { wall: Vec::new(), cpu: Vec::new() }
+    fn of(samples: &[Sample]) -> Self {
+        let wall = samples.iter().map(|sample| sample.wall).collect();
+        Self { wall, cpu: samples.iter().map(|sample| sample.cpu).collect() }
     }
-}
-
-/// The samples at one position are of one round, within which the order of the ways is drawn anew.
-fn rounds<const N: usize>(time: Duration, ways: &[(&Path, Streams); N]) -> Result<[Samples; N], String> {
-    // Always the same seed: two runs differ in nothing that could be helped.
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut order: Vec<usize> = (0..N).collect();
-    let mut samples = [const { Samples::new() }; N];
-    let start = Instant::now();
-    let mut rounds = 0;
-    while rounds < LEAST || start.elapsed() < time {
-        rounds += 1;
-        random.shuffle(&mut order);
-        for &index in &order {
-            let (path, streams) = ways[index];
-            let Sample { wall, cpu } =
-                transfer::sample(path, streams).map_err(|why| format!("{}: {why}", path.name))?;
-            samples[index].wall.push(wall);
-            samples[index].cpu.push(cpu);
-        }
-    }
-    Ok(samples)
 }
