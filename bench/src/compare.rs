@@ -35,8 +35,8 @@ pub(crate) fn compare(time: Duration, ways: &mut [Way<'_>]) -> Vec<Vec<f64>> {
     samples.unwrap_or_else(|never| match never {})
 }
 
-/// Takes samples for about that long, in so many rounds at least. For each way, one sample a round: the samples
-/// at one position are of one round, within which the order of the ways is drawn anew.
+/// Takes samples for about that long, in so many rounds at least. For each way, one sample a round: the
+/// samples at one position are of one round, within which the order of the ways is drawn anew.
 pub(crate) fn rounds<T, E>(
     time: Duration,
     least: usize,

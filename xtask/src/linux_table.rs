@@ -80,7 +80,7 @@ fn api_of(cell: &str) -> Api {
 }
 
 /// What stands in code marks.
-fn quoted(cell: &str) -> Vec<String> {
+pub(crate) fn quoted(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 

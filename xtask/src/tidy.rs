@@ -6,6 +6,7 @@ mod map;
 mod models;
 mod outsiders;
 mod targets;
+mod traps;
 mod unsafety;
 mod width;
 
@@ -81,6 +82,7 @@ pub(crate) fn run() -> Outcome {
         width::check()?,
         linux::check()?,
         models::check()?,
+        traps::check()?,
     ];
     let problems: Vec<String> = checks.into_iter().flatten().collect();
     for problem in &problems {
@@ -90,8 +92,8 @@ pub(crate) fn run() -> Outcome {
         0 => {
             println!(
                 "the map is true and whole, unsafe code is in tunctl-sys only, no arrow points up, every test target \
-                 is run, a backend is little work, comments fit, the table of Linux's driver is true, and what was \
-                 read in a kernel's source names the function"
+                 is run, a backend is little work, comments fit, the table of Linux's driver is true, each trap of \
+                 offload has a test, and what was read in a kernel's source names the function"
             );
             Ok(())
         }
@@ -101,6 +103,12 @@ pub(crate) fn run() -> Outcome {
 
 fn read(path: &Path) -> Outcome<String> {
     fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))
+}
+
+/// Whether a file has a test, or a case of a suite, of this name.
+fn has_case(file: &str, case: &str) -> bool {
+    let has = |text: String| ["(", "<"].iter().any(|next| text.contains(&format!("fn {case}{next}")));
+    read(&root().join(file)).is_ok_and(has)
 }
 
 /// The Rust files below a folder of the workspace.

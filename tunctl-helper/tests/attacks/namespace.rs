@@ -40,7 +40,8 @@ fn lab_policy(namespaces: &str) -> String {
 
 /// A network namespace that another user namespace owns.
 fn foreign() -> File {
-    // One process throughout: a child of its own could outlive it, killed before it knows of its parent's death.
+    // One process throughout: a child of its own could outlive it, if that is killed before the child asks to
+    // hear of its parent's death.
     let mut child = Command::new("unshare")
         .args(["--user", "--net", "sleep", "60"])
         .stdin(Stdio::null())

@@ -63,7 +63,8 @@ pub struct Cut {
     written: usize,
 }
 
-/// A segment is longer than the memory that it was to be copied to. Nothing is lost: it is still the next one.
+/// A segment is longer than the memory that it was to be copied to. Nothing is lost: it is still the next
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("no room for a segment of {length} bytes: there are {available}")]
 pub struct NoRoom {

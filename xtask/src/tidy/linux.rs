@@ -2,9 +2,9 @@
 //! items, and what is not there yet is not.
 
 use super::map::defines;
-use super::{read, sources};
+use super::{has_case, read, sources};
+use crate::Outcome;
 use crate::linux_table::{self, Api, DOCUMENT, Row};
-use crate::{Outcome, root};
 
 /// What documents items by their name in C.
 const LIBRARIES: [&str; 3] = ["tunctl-core", "tunctl-linux", "tunctl-packet"];
@@ -21,10 +21,7 @@ pub(super) fn check() -> Outcome<Vec<String>> {
         problems.extend(row_problems(row, &sources));
         for test in row.tests.chunks(2) {
             let [file, case] = test else { continue };
-            let has_case = read(&root().join(file)).is_ok_and(|text| {
-                text.contains(&format!("fn {case}(")) || text.contains(&format!("fn {case}<"))
-            });
-            if !has_case {
+            if !has_case(file, case) {
                 problems.push(format!("{file} has no case {case}"));
             }
         }

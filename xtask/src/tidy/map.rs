@@ -2,6 +2,7 @@
 //! each source file of a crate has a row, or stands in a room that has one.
 
 use super::{CRATES, read, shown, sources};
+use crate::linux_table::quoted;
 use crate::{Outcome, root};
 
 /// The heading under which the table stands.
@@ -87,10 +88,6 @@ fn row(line: &str) -> Option<Row> {
     };
     let files = quoted(files);
     (!files.is_empty()).then(|| Row { operation: (*operation).to_owned(), items: quoted(items), files })
-}
-
-fn quoted(cell: &str) -> Vec<String> {
-    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// Whether an item of that name is defined.
