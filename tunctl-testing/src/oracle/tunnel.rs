@@ -1,8 +1,8 @@
 //! Random UDP tunnels around packets that stand for several.
 
-use tunctl_packet::Layer;
 use tunctl_packet::header::{GsoMismatch, GsoType};
 use tunctl_packet::offload::{Segments, SplitError, sum};
+use tunctl_packet::{Layer, Protocol};
 
 use crate::differential::random::Random;
 use crate::oracle::draw::{Drawing, Large, folded};
@@ -99,9 +99,9 @@ pub(crate) fn wrap(inner: Large, random: &mut Random) -> Large {
 
 /// Whether the kernel does not look at what is wrong.
 ///
-/// As it cuts, it asks the packet alone where the outer transport begins (`inet_gso_segment`,
-/// `ipv6_gso_segment`, Linux 6.18), and the header alone which version of IP is in the tunnel
-/// (`skb_udp_tunnel_segment`).
+/// As it cuts, it asks the packet alone where the outer transport begins, and which one it is
+/// (`inet_gso_segment`, `ipv6_gso_segment`, Linux 6.18): GRE passes for a tunnel of UDP's (`gre_gso_segment`).
+/// It asks the header alone which version of IP is in the tunnel (`skb_udp_tunnel_segment`).
 pub(crate) fn is_refused_by_us_alone(large: &Large, error: &SplitError) -> bool {
     if !is_tunneled(&large.header) {
         return false;
@@ -115,7 +115,8 @@ pub(crate) fn is_refused_by_us_alone(large: &Large, error: &SplitError) -> bool 
     };
     let is_spoilt = ["offsets of a tunnel", "bytes changed", "cut off"].iter().any(|what| large.has(what));
     let is_misplaced = matches!(error, SplitError::UdpTunnel(GsoMismatch::TunnelPlace { .. }));
-    !is_version || outer != large.outer_transport || is_spoilt && is_misplaced
+    let is_gre = matches!(error, SplitError::Protocol { protocol: Protocol::Gre, .. });
+    !is_version || outer != large.outer_transport || is_spoilt && (is_misplaced || is_gre)
 }
 
 /// Whether the header is one that the kernel hands out with a tag in the frame, which it has not added to the

@@ -27,8 +27,8 @@ pub(super) fn pump(name: &'static str, format: VnetFormat) -> Result<Path, Strin
 }
 
 /// Ours, with large packets as they come.
-pub(super) fn relay(name: &'static str) -> Result<Path, String> {
-    let relay = ours(name, &CreateOptions::tun().vnet_header(true), Joined::relay)?;
+pub(super) fn relay(name: &'static str, options: &CreateOptions) -> Result<Path, String> {
+    let relay = ours(name, options, Joined::relay)?;
     Ok(Path { calls: None, ..relay })
 }
 

@@ -7,6 +7,7 @@ mod transfer;
 
 use std::time::Duration;
 
+use tunctl_core::CreateOptions;
 use tunctl_packet::header::{Endian, VnetFormat, VnetLength};
 
 use self::path::{Path, with_vxlan};
@@ -30,12 +31,15 @@ pub(super) fn run(time: Duration) -> Result<Vec<Row>, String> {
 
 /// What carries TCP, each in its own pair of namespaces.
 fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
-    let relay = forward::relay("relay")?;
+    let relay = forward::relay("relay", &CreateOptions::tun().vnet_header(true))?;
     let tun_rs = forward::tun_rs("tun-rs")?;
     let plain = forward::plain("plain")?;
     let veth = path::veth("veth")?;
     let with_room = VnetFormat::new(VnetLength::Tunnel, Endian::Native);
     let vxlan = with_vxlan(forward::pump("vxlan", with_room)?)?;
+    // Between taps alone, Linux takes what is in a tunnel many packets at a time.
+    let taps = CreateOptions::tap().vnet_format(with_room);
+    let vxlan_relay = with_vxlan(forward::relay("vxlan relay", &taps)?)?;
     let vxlan_veth = with_vxlan(path::veth("vxlan on veth")?)?;
     let one = Streams { each_way: 1, back: false };
     let many = Streams { each_way: MANY, back: true };
@@ -47,6 +51,7 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
         (pump, many),
         (&veth, one),
         (&vxlan, one),
+        (&vxlan_relay, one),
         (&vxlan_veth, one),
     ];
     let samples = rounds(time, LEAST, ways.len(), |index| {
@@ -57,7 +62,7 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
 }
 
 /// Those with a goal, and those that explain them: a VXLAN costs something where no program forwards, too.
-fn rows([one, relay, tun_rs, plain, many, veth, vxlan, vxlan_veth]: &[Samples; 8]) -> Vec<Row> {
+fn rows([one, relay, tun_rs, plain, many, veth, vxlan, vxlan_relay, vxlan_veth]: &[Samples; 9]) -> Vec<Row> {
     let at_least = |limit| Some(Goal::AtLeast(limit));
     let a_kib = |side: &Samples| side.cpu.iter().map(|cost| cost * KIB).collect::<Vec<_>>();
     let cpu = |case: &str, reference: &Samples, name, goal| {
@@ -78,6 +83,7 @@ fn rows([one, relay, tun_rs, plain, many, veth, vxlan, vxlan_veth]: &[Samples; 8
         goodput("TCP, beside a veth pair", one, veth, "a veth pair", at_least(0.5)),
         goodput(&many_streams, many, one, "one stream", at_least(0.95)),
         goodput("TCP in VXLAN, beside TCP", vxlan, one, "TCP", at_least(0.8)),
+        goodput("passthrough: TCP in VXLAN", vxlan_relay, relay, "passthrough", at_least(0.8)),
         goodput("veth pair: TCP in VXLAN", vxlan_veth, veth, "TCP", None),
     ]
 }
