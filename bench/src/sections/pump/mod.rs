@@ -50,6 +50,7 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
         (&plain, one),
         (pump, many),
         (&veth, one),
+        (&veth, many),
         (&vxlan, one),
         (&vxlan_relay, one),
         (&vxlan_veth, one),
@@ -61,8 +62,11 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
     Ok(rows(&std::array::from_fn(|index| Samples::of(&samples[index]))))
 }
 
-/// Those with a goal, and those that explain them: a VXLAN costs something where no program forwards, too.
-fn rows([one, relay, tun_rs, plain, many, veth, vxlan, vxlan_relay, vxlan_veth]: &[Samples; 9]) -> Vec<Row> {
+/// Those with a goal, and those that explain them: many streams and a VXLAN are something else where no program
+/// forwards, too.
+fn rows(
+    [one, relay, tun_rs, plain, many, veth, many_veth, vxlan, vxlan_relay, vxlan_veth]: &[Samples; 10],
+) -> Vec<Row> {
     let at_least = |limit| Some(Goal::AtLeast(limit));
     let a_kib = |side: &Samples| side.cpu.iter().map(|cost| cost * KIB).collect::<Vec<_>>();
     let cpu = |case: &str, reference: &Samples, name, goal| {
@@ -82,6 +86,7 @@ fn rows([one, relay, tun_rs, plain, many, veth, vxlan, vxlan_relay, vxlan_veth]:
         goodput("TCP, beside no offload", one, plain, "no offload", None),
         goodput("TCP, beside a veth pair", one, veth, "a veth pair", at_least(0.5)),
         goodput(&many_streams, many, one, "one stream", at_least(0.95)),
+        goodput("veth pair: 128 streams each way", many_veth, veth, "one stream", None),
         goodput("TCP in VXLAN, beside TCP", vxlan, one, "TCP", at_least(0.8)),
         goodput("passthrough: TCP in VXLAN", vxlan_relay, relay, "passthrough", at_least(0.8)),
         goodput("veth pair: TCP in VXLAN", vxlan_veth, veth, "TCP", None),
