@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// Parses a duration in seconds, which may have a fraction.
+/// Parses a duration in seconds, or with its unit.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 5 or 0.5")?;
-    let duration = Duration::try_from_secs_f64(seconds)
-        .map_err(|_| "expected a number of seconds that is positive and not too large")?;
+    const EXPECTED: &str =
+        "expected a number of seconds, such as 5 or 0.5, or a time with its unit, such as 500ms";
+    let text = if text.ends_with(|last: char| last.is_ascii_digit()) { &format!("{text}s") } else { text };
+    let duration = with_unit(text).map_err(|_| EXPECTED)?;
     if duration.is_zero() { Err("expected more than 0 seconds".into()) } else { Ok(duration) }
 }
 
@@ -28,7 +29,9 @@ mod tests {
     #[test]
     fn a_duration_is_a_positive_number_of_seconds() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for text in ["0", "-1", "nan", "inf", "1e30", "five", ""] {
+        assert_eq!(seconds("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("2s"), Ok(Duration::from_secs(2)));
+        for text in ["0", "0ms", "-1", "nan", "inf", "1e30", "five", "5m", "s", ""] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

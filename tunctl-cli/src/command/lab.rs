@@ -59,8 +59,9 @@ pub(super) struct Lab {
     /// How many rounds of requests to send, each with one request of every kind (default: one a second)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     count: Option<u16>,
-    /// Spread the requests over this time (default: 5 seconds, or with --count one second a round)
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    /// Spread the requests over this time: seconds, or with a unit (default: 5 seconds, or with --count one
+    /// second a round)
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     duration: Option<Duration>,
     /// The driver that makes the interface
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]

@@ -28,7 +28,7 @@ type Pump = tunctl::pump::Pump<NativeDevice, NativeDevice>;
 ///
 /// What the system sends out of one arrives at the other. An interface that exists is opened, and stays. One
 /// that does not is created, and removed when this ends (not on NetBSD, DragonFly and FreeBSD before 15).
-/// Both are brought up. The wire may lose, delay and reorder packets.
+/// Both are up meanwhile. The wire may lose, delay and reorder packets.
 ///
 /// It prints a line when the interfaces are joined, and totals at its end; on a terminal also rates, each
 /// second, with the packets that were dropped and lost so far. The wire drops packets that it is told to lose
@@ -74,8 +74,8 @@ pub(super) struct Pumping {
     queues: u16,
     #[command(flatten)]
     wire: WireArguments,
-    /// Stop after this time
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    /// Stop after this time: seconds, or with a unit, such as 500ms
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     duration: Option<Duration>,
     /// Print one JSON object per line: when the interfaces are joined, each second, and at the end
     #[arg(long)]

@@ -49,8 +49,8 @@ pub(super) struct Watch {
     /// Stop after this many packets
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Stop after this time
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    /// Stop after this time: seconds, or with a unit, such as 500ms
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     duration: Option<Duration>,
     /// Open the device and receive the packets in place of a program; this consumes what the system sends
     #[arg(long)]

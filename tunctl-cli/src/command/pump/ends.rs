@@ -3,7 +3,7 @@
 use tunctl::bulk::queue_length;
 use tunctl::{
     Bulk, Cause, CreateFlags, CreateOptions, Error, Interface, InterfaceAddress, InterfaceConfig,
-    InterfaceInfo, Layer, Mtu, NamePattern, Native, NativeDevice, Operation, TunBackend, TunDevice,
+    InterfaceInfo, Layer, Mtu, NamePattern, Native, NativeDevice, Operation, State, TunBackend, TunDevice,
 };
 
 use super::super::advice::{self, patiently};
@@ -36,17 +36,24 @@ pub(super) struct Opened {
     pub(super) queues: Vec<Bulk<NativeDevice>>,
 }
 
-/// Gives interfaces that were there before their offloads and packet headers back, once their devices are
-/// closed. Their headers are those of the last program that opened them (`tun_set_iff`, Linux 6.18), so they
-/// are opened once more.
+/// Gives interfaces that were there before their offloads, packet headers and state back, once their devices
+/// are closed. Their headers are those of the last program that opened them (`tun_set_iff`, Linux 6.18), so
+/// they are opened once more.
 #[derive(Default)]
-pub(super) struct Restoring<'a>(Vec<(&'a Native, CreateOptions)>);
+pub(super) struct Restoring<'a>(Vec<Before<'a>>);
+
+/// What an interface was before.
+struct Before<'a> {
+    backend: &'a Native,
+    options: CreateOptions,
+    state: State,
+}
 
 impl Drop for Restoring<'_> {
     fn drop(&mut self) {
-        for (backend, options) in self.0.drain(..) {
-            // Another program may have opened it by now, or deleted it: then its headers are no longer ours.
-            let _ = backend.open(&options);
+        for Before { backend, options, state } in self.0.drain(..) {
+            // Another program may have opened it by now, or deleted it: then it is no longer ours.
+            let _ = backend.open(&options).and_then(|device| device.interface().set_state(state));
         }
     }
 }
@@ -102,10 +109,10 @@ impl<'a> End<'a> {
         let kind = self.kind(layer, common).multi_queue(has_queues.unwrap_or(common.queues > 1));
         let options = kind.clone().name(self.name).config(self.config(common));
         let first = if let Some(info) = existing {
-            let before = info.options()?;
+            let (options_before, state) = (info.options()?, info.state);
             let device =
                 patiently(|| self.backend.open(&options)).map_err(|error| unopened(error, common))?;
-            restoring.0.push((self.backend, before));
+            restoring.0.push(Before { backend: self.backend, options: options_before, state });
             device
         } else {
             self.create(&options).map_err(|error| self.refused(&error))?
