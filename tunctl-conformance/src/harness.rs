@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tunctl_core::{
     AdoptError, Error, EventWatcher, InterfaceAddress, InterfaceIndex, InterfaceInfo, InterfaceName,
-    MacFilter, Offloads, Operation, Result, Statistics, TunBackend,
+    MacFilter, Operation, Result, Statistics, TunBackend,
 };
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::{VnetFormat, VnetHeader, VnetRules};
+use tunctl_packet::header::{VnetHeader, VnetRules};
 
 /// The device of a harness's backend.
 pub type DeviceOf<H> = <<H as Harness>::Backend as TunBackend>::Device;
@@ -164,21 +164,6 @@ pub trait Harness {
 
     /// Tries an operation that no trait has; `None` if the backend has no such thing.
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>>;
-
-    /// Sets the offloads of a device. `None`: the system has none.
-    fn set_offloads(&self, _device: &DeviceOf<Self>, _offloads: Offloads) -> Option<Result<()>> {
-        None
-    }
-
-    /// The offloads of a device.
-    fn offloads(&self, _device: &DeviceOf<Self>) -> Option<Result<Offloads>> {
-        None
-    }
-
-    /// Sets the format of the virtio-net header of a device.
-    fn set_vnet_format(&self, _device: &mut DeviceOf<Self>, _format: VnetFormat) -> Option<Result<()>> {
-        None
-    }
 }
 
 /// What the system has received from the devices of an interface since the observation began.

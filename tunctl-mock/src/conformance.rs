@@ -218,18 +218,6 @@ impl Harness for MockHarness {
         Some(self.backend.adopt(fd))
     }
 
-    fn set_offloads(&self, device: &DeviceOf<Self>, offloads: Offloads) -> Option<Result<(), Error>> {
-        Some(device.set_offloads(offloads))
-    }
-
-    fn offloads(&self, device: &DeviceOf<Self>) -> Option<Result<Offloads, Error>> {
-        Some(device.offloads())
-    }
-
-    fn set_vnet_format(&self, device: &mut DeviceOf<Self>, format: VnetFormat) -> Option<Result<(), Error>> {
-        Some(device.set_vnet_format(format))
-    }
-
     fn attempt(&self, operation: Operation) -> Option<Result<(), Error>> {
         match operation {
             Operation::SetOffloads | Operation::SetVnetFormat => {

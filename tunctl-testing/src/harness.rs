@@ -247,18 +247,6 @@ impl Harness for LinuxHarness {
         Some(if attached { device.attach_queue() } else { device.detach_queue() })
     }
 
-    fn set_offloads(&self, device: &DeviceOf<Self>, offloads: Offloads) -> Option<Result<()>> {
-        Some(device.set_offloads(offloads))
-    }
-
-    fn offloads(&self, device: &DeviceOf<Self>) -> Option<Result<Offloads>> {
-        Some(device.offloads())
-    }
-
-    fn set_vnet_format(&self, device: &mut DeviceOf<Self>, format: VnetFormat) -> Option<Result<()>> {
-        Some(device.set_vnet_format(format))
-    }
-
     fn events(&self, of: Option<&LinuxInterface>) -> Option<Result<Box<dyn EventWatcher>>> {
         let watcher = match of {
             Some(interface) => interface.events(),

@@ -279,18 +279,6 @@ impl Harness for HelperHarness {
         None
     }
 
-    fn set_offloads(&self, device: &DeviceOf<Self>, offloads: Offloads) -> Option<Result<()>> {
-        Some(device.set_offloads(offloads))
-    }
-
-    fn offloads(&self, device: &DeviceOf<Self>) -> Option<Result<Offloads>> {
-        Some(device.offloads())
-    }
-
-    fn set_vnet_format(&self, device: &mut DeviceOf<Self>, format: VnetFormat) -> Option<Result<()>> {
-        Some(device.set_vnet_format(format))
-    }
-
     fn events(&self, of: Option<&InterfaceOf<Self>>) -> Option<Result<Box<dyn EventWatcher>>> {
         let watcher = match of {
             Some(interface) => interface.events(),

@@ -100,10 +100,9 @@ impl<H: Harness> Sender<H> {
         Self { device, observed: harness.observe(&name) }
     }
 
-    fn send(&mut self, harness: &H, drawn: &Drawn) -> Verdict {
+    fn send(&mut self, _harness: &H, drawn: &Drawn) -> Verdict {
         if self.device.header_kind() != HeaderKind::Vnet(drawn.format()) {
-            let set = harness.set_vnet_format(&mut self.device, drawn.format());
-            set.expect("both sides have headers").unwrap_or_else(|error| panic!("{error}"));
+            self.device.set_vnet_format(drawn.format()).unwrap_or_else(|error| panic!("{error}"));
         }
         let answer = Answer::of(self.device.try_send(&drawn.to_bytes()), Answer::Length);
         (answer, std::iter::from_fn(|| self.observed.take()).collect())

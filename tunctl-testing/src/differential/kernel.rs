@@ -12,11 +12,11 @@ use nix::sched::{CloneFlags, unshare};
 use tunctl_conformance::{DeviceOf, Harness, InterfaceOf, Observation, PollState, Profile};
 use tunctl_core::{
     AdoptError, Error, EventWatcher, Interface, InterfaceAddress, InterfaceIndex, InterfaceInfo,
-    InterfaceName, MacFilter, Offloads, Operation, Statistics, TunBackend,
+    InterfaceName, MacFilter, Operation, Statistics, TunBackend,
 };
 use tunctl_linux::{LinuxBackend, LinuxInterface};
 use tunctl_packet::bpf::Program;
-use tunctl_packet::header::{VnetFormat, VnetHeader};
+use tunctl_packet::header::VnetHeader;
 use tunctl_sys::linux::packet_socket;
 
 /// [`LinuxHarness`], but for what would cost a sequence too much: to close a packet socket, or to unmount a
@@ -203,18 +203,6 @@ impl Harness for Kernel {
 
     fn hand_over(&self, device: DeviceOf<Self>) -> Option<OwnedFd> {
         self.harness.hand_over(device)
-    }
-
-    fn set_offloads(&self, device: &DeviceOf<Self>, offloads: Offloads) -> Option<Result<(), Error>> {
-        self.harness.set_offloads(device, offloads)
-    }
-
-    fn offloads(&self, device: &DeviceOf<Self>) -> Option<Result<Offloads, Error>> {
-        self.harness.offloads(device)
-    }
-
-    fn set_vnet_format(&self, device: &mut DeviceOf<Self>, format: VnetFormat) -> Option<Result<(), Error>> {
-        self.harness.set_vnet_format(device, format)
     }
 
     fn adopt(&self, fd: OwnedFd) -> Option<Result<DeviceOf<Self>, AdoptError>> {

@@ -60,12 +60,12 @@ pub(super) fn expression(op: &Op) -> String {
         Op::SetGroup { slot, id } => format!("d{slot}.set_group(Gid::new({id}).unwrap())"),
         Op::Queue { slot, attached } => format!("harness.set_queue(&d{slot}, {attached}).unwrap()"),
         Op::SetOffloads { slot, offloads } => {
-            format!("harness.set_offloads(&d{slot}, {}).unwrap()", literal_offloads(*offloads))
+            format!("d{slot}.set_offloads({})", literal_offloads(*offloads))
         }
         Op::SetVnetFormat { slot, format } => {
-            format!("harness.set_vnet_format(&mut d{slot}, {}).unwrap()", vnet_format(*format))
+            format!("d{slot}.set_vnet_format({})", vnet_format(*format))
         }
-        Op::Offloads { slot } => format!("harness.offloads(&d{slot}).unwrap()"),
+        Op::Offloads { slot } => format!("d{slot}.offloads()"),
         Op::Filter { slot, program } => {
             let program = program.as_ref().map_or_else(|| "None".to_owned(), literal_program);
             format!("harness.set_filter(&d{slot}, {program}).unwrap()")
@@ -194,8 +194,8 @@ mod tests {
         let format = VnetFormat::new(VnetLength::Tunnel, Endian::Little);
         assert_eq!(
             expression(&Op::SetVnetFormat { slot: 2, format }),
-            "harness.set_vnet_format(&mut d2, { use tunctl_packet::header::*; \
-             VnetFormat::new(VnetLength::Tunnel, Endian::Little) }).unwrap()"
+            "d2.set_vnet_format({ use tunctl_packet::header::*; \
+             VnetFormat::new(VnetLength::Tunnel, Endian::Little) })"
         );
     }
 

@@ -100,10 +100,7 @@ impl<H: Harness> World<H> {
         let Some(Slot { device, .. }) = self.slots[slot].as_mut().filter(|_| is_alone) else {
             return Answer::Absent;
         };
-        match self.harness.set_vnet_format(device, format) {
-            Some(outcome) => Answer::of(outcome, |()| Answer::Done),
-            None => Answer::Absent,
-        }
+        Answer::of(device.set_vnet_format(format), |()| Answer::Done)
     }
 
     pub(super) fn destroy(&mut self, slot: usize) -> Answer {
@@ -170,14 +167,8 @@ pub(super) fn perform<H: Harness>(harness: &H, device: &DeviceOf<H>, op: &Op) ->
             Some(outcome) => Answer::of(outcome, done),
             None => Answer::Absent,
         },
-        Op::SetOffloads { offloads, .. } => match harness.set_offloads(device, *offloads) {
-            Some(outcome) => Answer::of(outcome, done),
-            None => Answer::Absent,
-        },
-        Op::Offloads { .. } => match harness.offloads(device) {
-            Some(outcome) => Answer::of(outcome, Answer::Offloads),
-            None => Answer::Absent,
-        },
+        Op::SetOffloads { offloads, .. } => Answer::of(device.set_offloads(*offloads), done),
+        Op::Offloads { .. } => Answer::of(device.offloads(), Answer::Offloads),
         Op::Filter { program, .. } => {
             // Of several queues, which may have different programs, nobody knows which one a packet goes to.
             let one_for_all = program.as_ref().and_then(keeping_everything);
