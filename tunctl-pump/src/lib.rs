@@ -26,6 +26,7 @@
 mod link;
 mod pump;
 mod statistics;
+mod way;
 mod wire;
 
 pub use pump::{Direction, Hook, Pump, Verdict};
