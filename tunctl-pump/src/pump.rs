@@ -1,6 +1,7 @@
 //! The pump itself: a thread for each direction of each pair of queues.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tunctl_core::Bulk;
@@ -51,6 +52,7 @@ pub struct Pump<A, B> {
     pub(crate) wire: Wire,
     counters: Vec<[Counters; 2]>,
     pub(crate) stop: Interrupter,
+    is_running: AtomicBool,
 }
 
 impl<A: TunDevice, B: TunDevice> Pump<A, B> {
@@ -71,7 +73,14 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
             return differs("one is a tun, the other a tap: their packets differ by the Ethernet header");
         }
         let counters = one.iter().map(|_| Default::default()).collect();
-        Ok(Self { one, other, wire: Wire::new(), counters, stop: Interrupter::new()? })
+        Ok(Self {
+            one,
+            other,
+            wire: Wire::new(),
+            counters,
+            stop: Interrupter::new()?,
+            is_running: AtomicBool::new(false),
+        })
     }
 
     /// What the wire does to packets. Both directions do the same, to other packets.
@@ -115,7 +124,8 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
     ///
     /// # Errors
     ///
-    /// `Gone`: one of the interfaces was deleted. That of the system if it starts no more threads.
+    /// `Gone`: one of the interfaces was deleted. `Busy`: it runs already. That of the system if it starts no
+    /// more threads.
     pub fn run(&self) -> Result<()> {
         self.run_with(&|_, _: &mut [u8]| Verdict::Pass)
     }
@@ -178,6 +188,7 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
         back: impl Fn(u64, &Bulk<B>, &Bulk<A>, &Counters) -> Result<()> + Sync,
     ) -> Result<()> {
         let (forth, back) = (&forth, &back);
+        let _running = Running::begin(&self.is_running)?;
         thread::scope(|scope| {
             let mut threads = Vec::new();
             for (index, ((one, other), [there, home])) in
@@ -220,6 +231,25 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
             Err(error) if error.is_interrupted() => Ok(()),
             outcome => outcome,
         }
+    }
+}
+
+/// A pump runs until this is dropped.
+struct Running<'a>(&'a AtomicBool);
+
+impl<'a> Running<'a> {
+    fn begin(is_running: &'a AtomicBool) -> Result<Self> {
+        if is_running.swap(true, Ordering::Relaxed) {
+            let reason = Reason::new(Cause::Busy).with_detail("the pump runs already");
+            return Err(reason.of(Operation::Receive));
+        }
+        Ok(Self(is_running))
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -256,3 +256,20 @@ fn what_cannot_be_joined_is_refused() {
     taps.interrupter().interrupt();
     taps.relay().unwrap();
 }
+
+#[test]
+fn one_run_at_a_time() {
+    let kernel = MockBackend::new();
+    let pump = pump(&kernel);
+    while_it_runs(&pump, || {
+        kernel.inject("one", datagram(1));
+        assert_eq!(kernel.take_within("other", SOON).unwrap(), datagram(1));
+        for refused in [pump.run(), pump.relay()] {
+            assert_eq!(refused.unwrap_err().cause(), Cause::Busy);
+        }
+        kernel.inject("one", datagram(2));
+        assert_eq!(kernel.take_within("other", SOON).unwrap(), datagram(2));
+    });
+    pump.interrupter().reset();
+    while_it_runs(&pump, || ());
+}
