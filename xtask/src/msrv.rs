@@ -6,7 +6,7 @@ use crate::toolchain;
 use crate::{Outcome, root, tool};
 
 /// Not libraries: they may use a newer compiler, as tests may.
-pub(crate) const OTHERS: [&str; 3] = ["tunctl-cli", "tunctl-testing", "xtask"];
+pub(crate) const OTHERS: [&str; 4] = ["tunctl-cli", "tunctl-vpn", "tunctl-testing", "xtask"];
 /// The facade's features, except `proptest`: that is for tests, and its dependency may need a newer compiler.
 const FEATURES: &str = "tunctl/mock,tunctl/capture,tunctl/mio,tunctl/tokio,tunctl/pump,tunctl/stream";
 

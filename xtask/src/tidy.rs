@@ -47,6 +47,7 @@ const CRATES: &[Crate] = &[
         ],
     },
     Crate { name: "tunctl-cli", below: &["tunctl", "tunctl-helper", "tunctl-sys"] },
+    Crate { name: "tunctl-vpn", below: &["tunctl"] },
     // For tests alone; they stand outside of the layers, and nothing but tests depends on them.
     Crate {
         name: "tunctl-testing",
@@ -70,6 +71,16 @@ pub(crate) fn crates() -> impl Iterator<Item = &'static str> {
 struct Crate {
     name: &'static str,
     below: &'static [&'static str],
+}
+
+impl Crate {
+    /// Where it is: whole programs that show the library stand apart.
+    fn folder(&self) -> &'static str {
+        match self.name {
+            "tunctl-vpn" => "examples/vpn",
+            name => name,
+        }
+    }
 }
 
 pub(crate) fn run() -> Outcome {

@@ -8,7 +8,7 @@ use crate::{Outcome, root};
 pub(super) fn check() -> Outcome<Vec<String>> {
     let mut problems = Vec::new();
     for package in CRATES {
-        let manifest = read(&root().join(package.name).join("Cargo.toml"))?;
+        let manifest = read(&root().join(package.folder()).join("Cargo.toml"))?;
         for dependency in dependencies(&manifest) {
             let ours = CRATES.iter().any(|other| other.name == dependency);
             if ours && !package.below.contains(&dependency.as_str()) {

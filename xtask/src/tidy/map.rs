@@ -35,7 +35,7 @@ fn strangers(rows: &[Row]) -> Outcome<Vec<String>> {
     let named: Vec<&str> = rows.iter().flat_map(|row| &row.files).map(String::as_str).collect();
     let mut problems = Vec::new();
     for package in CRATES {
-        for path in sources(&format!("{}/src", package.name))? {
+        for path in sources(&format!("{}/src", package.folder()))? {
             let path = shown(&path);
             if is_root_or_test(&path) {
                 continue;

@@ -42,7 +42,7 @@ pub(super) fn check() -> Outcome<Vec<String>> {
     let mut problems = Vec::new();
     for package in CRATES {
         // A crate without tests of this kind has no such folder.
-        let Ok(entries) = std::fs::read_dir(root().join(package.name).join("tests")) else {
+        let Ok(entries) = std::fs::read_dir(root().join(package.folder()).join("tests")) else {
             continue;
         };
         // A folder without a `main.rs` is the modules of one beside it.

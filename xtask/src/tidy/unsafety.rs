@@ -9,11 +9,12 @@ const FORBID: &str = "#![forbid(unsafe_code)]";
 pub(super) fn check() -> Outcome<Vec<String>> {
     let mut problems = Vec::new();
     for package in CRATES.iter().filter(|package| package.name != EXCEPT) {
-        for path in sources(package.name)? {
+        for path in sources(package.folder())? {
             let source = read(&path)?;
             let is_root = ["src/lib.rs", "src/main.rs", "main.rs"].iter().any(|end| {
                 path.ends_with(end)
-                    && (end.starts_with("src") || path.starts_with(root().join(package.name).join("tests")))
+                    && (end.starts_with("src")
+                        || path.starts_with(root().join(package.folder()).join("tests")))
             });
             if is_root && !source.contains(FORBID) {
                 problems.push(format!("{} does not say {FORBID}", shown(&path)));

@@ -2,14 +2,14 @@
 
 use crate::{Outcome, root};
 
-use super::{crates, read, shown, sources};
+use super::{CRATES, Crate, read, shown, sources};
 
 /// `max_width` of rustfmt.toml.
 const WIDTH: usize = 110;
 
 pub(super) fn check() -> Outcome<Vec<String>> {
     let mut problems = Vec::new();
-    for folder in crates().chain(["bench", "fuzz"]) {
+    for folder in CRATES.iter().map(Crate::folder).chain(["bench", "fuzz"]) {
         for path in sources(folder)? {
             // Below the target folder of a workspace of its own, the files are others'.
             if path.starts_with(root().join(folder).join("target")) {

@@ -1,0 +1,98 @@
+//! Datagrams, many a call.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a peer is, and which of our addresses it knows us by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Ours. `None`: the system chooses.
+    pub local: Option<IpAddr>,
+}
+
+/// Datagrams of one sender that were received together, one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Who sent them.
+    pub from: Endpoint,
+    /// The bytes of all of them.
+    pub length: usize,
+    /// The bytes of each. The last one may be shorter.
+    pub size: usize,
+}
+
+/// A socket for datagrams that never waits to receive.
+pub trait Datagrams {
+    /// Receives into `room`, which has 64 KiB.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: nothing is there.
+    fn recv(&self, room: &mut [u8]) -> io::Result<Received>;
+
+    /// Sends `bytes` as datagrams of `size` bytes, the last of which may be shorter. It may wait for room.
+    ///
+    /// # Errors
+    ///
+    /// Datagrams are lost.
+    fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()>;
+}
+
+/// What one call may send: the longest datagram of IPv4, and the kernel's limit (`UDP_MAX_SEGMENTS` before
+/// Linux 6.9).
+const MOST_BYTES: usize = 65_507;
+const MOST_DATAGRAMS: usize = 64;
+/// The longest datagram that a tunnel may write, be it one that no socket sends.
+const LONGEST: usize = 65_535 + 32;
+
+/// Datagrams that are written one behind the other, until one call can send no more of them.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    bytes: Vec<u8>,
+    to: Option<Endpoint>,
+    used: usize,
+    count: usize,
+    size: usize,
+    /// Datagrams that the socket refused.
+    pub(crate) lost: u64,
+}
+
+impl Outgoing {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; MOST_BYTES + LONGEST], to: None, used: 0, count: 0, size: 0, lost: 0 }
+    }
+
+    /// Room for the next datagram, behind the others.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.used..]
+    }
+
+    /// Keeps the datagram that was written to the [`room`](Self::room). Sends the others first if it cannot
+    /// go with them.
+    pub(crate) fn push(&mut self, length: usize, to: Endpoint, socket: &impl Datagrams) {
+        let is_one_of_them = self.to == Some(to)
+            && length <= self.size
+            && self.used == self.count * self.size
+            && self.used + length <= MOST_BYTES
+            && self.count < MOST_DATAGRAMS;
+        if !is_one_of_them {
+            let start = self.used;
+            self.flush(socket);
+            self.bytes.copy_within(start..start + length, 0);
+            (self.to, self.size) = (Some(to), length);
+        }
+        self.used += length;
+        self.count += 1;
+    }
+
+    /// Sends what is there.
+    pub(crate) fn flush(&mut self, socket: &impl Datagrams) {
+        let unsent = |to| socket.send(to, &self.bytes[..self.used], self.size).is_err();
+        if self.to.take().is_some_and(unsent) {
+            self.lost += self.count as u64;
+        }
+        (self.used, self.count) = (0, 0);
+    }
+}

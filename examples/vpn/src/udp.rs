@@ -1,0 +1,151 @@
+//! The datagrams of a UDP socket, with the kernel's segmentation (GSO) and merging (GRO).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc::{in6_addr, in6_pktinfo};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6, bind,
+    getsockname, recvmsg, sendmsg, setsockopt, socket, sockopt,
+};
+
+use crate::datagrams::{Datagrams, Endpoint, Received};
+
+/// The bytes that wait in the socket while the loop is at other work.
+const ROOM: usize = 4 << 20;
+/// How long a sender waits for room, in milliseconds, before its datagrams are lost.
+const PATIENCE: u16 = 100;
+
+/// A UDP socket for both families: an address of IPv4 is one of IPv6 to it (`::ffff:192.0.2.1`).
+#[derive(Debug)]
+pub struct Udp(OwnedFd);
+
+impl Udp {
+    /// A socket on this port of all addresses; 0: the system chooses it. A mark other than 0 is on all that
+    /// it sends, for routing rules to see.
+    ///
+    /// # Errors
+    ///
+    /// The port is in use; a mark needs `CAP_NET_ADMIN`.
+    pub fn bind(port: u16, mark: u32) -> io::Result<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
+        setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
+        setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true)?;
+        // Before Linux 5.0 each datagram takes a call.
+        let _ = setsockopt(&fd, sockopt::UdpGroSegment, &true);
+        let _ =
+            setsockopt(&fd, sockopt::RcvBufForce, &ROOM).or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &ROOM));
+        if mark != 0 {
+            setsockopt(&fd, sockopt::Mark, &mark)?;
+        }
+        bind(fd.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0)))?;
+        Ok(Self(fd))
+    }
+
+    /// Its port.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call.
+    pub fn port(&self) -> io::Result<u16> {
+        Ok(getsockname::<SockaddrIn6>(self.0.as_raw_fd())?.port())
+    }
+
+    fn try_send(&self, to: Endpoint, bytes: &[u8], size: usize) -> nix::Result<()> {
+        let (remote, size) = (mapped(to.remote), u16::try_from(size).unwrap_or(u16::MAX));
+        let local = to.local.map(|ip| in6_pktinfo {
+            ipi6_addr: in6_addr { s6_addr: mapped_ip(ip).octets() },
+            ipi6_ifindex: 0,
+        });
+        let mut messages = [const { None }; 2];
+        messages[0] = local.as_ref().map(ControlMessage::Ipv6PacketInfo);
+        messages[1] = (bytes.len() > size.into()).then_some(ControlMessage::UdpGsoSegments(&size));
+        let messages: Vec<_> = messages.into_iter().flatten().collect();
+        loop {
+            match sendmsg(
+                self.0.as_raw_fd(),
+                &[IoSlice::new(bytes)],
+                &messages,
+                MsgFlags::empty(),
+                Some(&remote),
+            ) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => {
+                    let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+                    if poll(&mut fds, PollTimeout::from(PATIENCE))? == 0 {
+                        return Err(Errno::EAGAIN);
+                    }
+                }
+                outcome => return outcome.map(drop),
+            }
+        }
+    }
+}
+
+impl Datagrams for Udp {
+    fn recv(&self, room: &mut [u8]) -> io::Result<Received> {
+        let mut control = nix::cmsg_space!(in6_pktinfo, i32);
+        let mut pieces = [IoSliceMut::new(room)];
+        let message =
+            recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::empty())?;
+        let (mut local, mut size) = (None, message.bytes);
+        for part in message.cmsgs()? {
+            match part {
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).to_canonical());
+                }
+                ControlMessageOwned::UdpGroSegments(segment) => {
+                    size = usize::try_from(segment).unwrap_or(size);
+                }
+                _ => {}
+            }
+        }
+        let from = message.address.ok_or(io::ErrorKind::InvalidData)?;
+        let remote = match from.ip().to_canonical() {
+            // That of a link needs its number.
+            IpAddr::V6(_) => SocketAddr::V6(from.into()),
+            ip => SocketAddr::new(ip, from.port()),
+        };
+        Ok(Received { from: Endpoint { remote, local }, length: message.bytes, size })
+    }
+
+    fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()> {
+        match self.try_send(to, bytes, size) {
+            // Our own address has changed. Then the system chooses, until the peer answers.
+            Err(Errno::EINVAL | Errno::EADDRNOTAVAIL | Errno::ENETUNREACH) if to.local.is_some() => {
+                self.send(Endpoint { local: None, ..to }, bytes, size)
+            }
+            // The way out has no segmentation, or its MTU is less: datagrams one by one may be fragmented.
+            Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) if bytes.len() > size => {
+                bytes.chunks(size).try_for_each(|datagram| Ok(self.try_send(to, datagram, size)?))
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+}
+
+impl AsFd for Udp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn mapped(address: SocketAddr) -> SockaddrIn6 {
+    match address {
+        SocketAddr::V6(address) => address.into(),
+        SocketAddr::V4(address) => {
+            SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0).into()
+        }
+    }
+}
+
+fn mapped_ip(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
