@@ -40,28 +40,29 @@ pub trait Datagrams {
     fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()>;
 }
 
-/// What one call may send: the longest datagram of IPv4, and the kernel's limit (`UDP_MAX_SEGMENTS` before
-/// Linux 6.9).
+/// The longest datagram of IPv4: segmentation makes no more of one call.
 const MOST_BYTES: usize = 65_507;
+/// What one call may send (`UDP_MAX_SEGMENTS` before Linux 6.9).
 const MOST_DATAGRAMS: usize = 64;
 /// The longest datagram that a tunnel may write, be it one that no socket sends.
 const LONGEST: usize = 65_535 + 32;
 
 /// Datagrams that are written one behind the other, until one call can send no more of them.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<S> {
+    pub(crate) socket: S,
     bytes: Vec<u8>,
     to: Option<Endpoint>,
     used: usize,
     count: usize,
     size: usize,
     /// Datagrams that the socket refused.
-    pub(crate) lost: u64,
+    pub(crate) unsent: u64,
 }
 
-impl Outgoing {
-    pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; MOST_BYTES + LONGEST], to: None, used: 0, count: 0, size: 0, lost: 0 }
+impl<S: Datagrams> Outgoing<S> {
+    pub(crate) fn new(socket: S) -> Self {
+        Self { socket, bytes: vec![0; MOST_BYTES + LONGEST], to: None, used: 0, count: 0, size: 0, unsent: 0 }
     }
 
     /// Room for the next datagram, behind the others.
@@ -71,7 +72,7 @@ impl Outgoing {
 
     /// Keeps the datagram that was written to the [`room`](Self::room). Sends the others first if it cannot
     /// go with them.
-    pub(crate) fn push(&mut self, length: usize, to: Endpoint, socket: &impl Datagrams) {
+    pub(crate) fn push(&mut self, length: usize, to: Endpoint) {
         let is_one_of_them = self.to == Some(to)
             && length <= self.size
             && self.used == self.count * self.size
@@ -79,7 +80,7 @@ impl Outgoing {
             && self.count < MOST_DATAGRAMS;
         if !is_one_of_them {
             let start = self.used;
-            self.flush(socket);
+            self.flush();
             self.bytes.copy_within(start..start + length, 0);
             (self.to, self.size) = (Some(to), length);
         }
@@ -88,10 +89,10 @@ impl Outgoing {
     }
 
     /// Sends what is there.
-    pub(crate) fn flush(&mut self, socket: &impl Datagrams) {
-        let unsent = |to| socket.send(to, &self.bytes[..self.used], self.size).is_err();
-        if self.to.take().is_some_and(unsent) {
-            self.lost += self.count as u64;
+    pub(crate) fn flush(&mut self) {
+        if let Some(to) = self.to.take() {
+            let sent = self.socket.send(to, &self.bytes[..self.used], self.size);
+            self.unsent += if sent.is_err() { self.count as u64 } else { 0 };
         }
         (self.used, self.count) = (0, 0);
     }

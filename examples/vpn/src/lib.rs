@@ -8,12 +8,9 @@
 
 pub mod config;
 pub mod datagrams;
-mod peer;
 pub mod routes;
-mod rtnetlink;
 pub mod uapi;
 pub mod udp;
 mod vpn;
 
-pub use peer::Peer;
-pub use vpn::{Dropped, Vpn};
+pub use vpn::{Dropped, Peer, Vpn};

@@ -1,180 +1,163 @@
 //! The routes of allowed addresses, to be printed or set, and the MTU that the way to the peers leaves.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 
 use ip_network::IpNetwork;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage::{
+    self, DelRule, GetLink, GetRoute, NewLink, NewRoute, NewRule,
+};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use nix::libc::{ENETUNREACH, RT_TABLE_MAIN};
+use nix::libc::RT_TABLE_MAIN;
+use nix::sys::socket::{self, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 
 use crate::config::Config;
-use crate::rtnetlink::Rtnetlink;
 
-/// The mark and the table of a default route, unless the file has a mark: as wg-quick(8) has them.
-const TABLE: u32 = 51_820;
-/// The headers of IPv6, UDP and WireGuard, and the seal.
+/// The headers of IPv6, UDP and the protocol, and the seal.
 const OVERHEAD: u32 = 40 + 8 + 16 + 16;
-const USUAL_MTU: u32 = 1500 - OVERHEAD;
+const USUAL_MTU: u32 = 1500;
 
-/// A change to the system's routing; as text, the arguments of ip(8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A network is behind the interface, says this table.
-    Route(IpNetwork, u32),
-    /// What has not this mark looks into the table of the same number.
-    Unmarked(AddressFamily, u32),
-    /// Before that, all but default routes of the main table hold.
-    Suppressed(AddressFamily),
+/// A change to the system's routing.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// As ip(8) would do it.
+    pub command: String,
+    message: RouteNetlinkMessage,
 }
 
-/// The steps that route what is allowed, and the mark that they need on what the socket sends.
+/// The mark of what the socket sends: wg-quick's, if there is a default route to set and the file has none.
+#[must_use]
+pub fn mark(config: &Config, sets_routes: bool) -> u32 {
+    let mut networks = config.peers.iter().flat_map(|peer| &peer.allowed_ips);
+    match config.mark {
+        0 if sets_routes && networks.any(|network| network.netmask() == 0) => 51_820,
+        mark => mark,
+    }
+}
+
+/// The steps that route what is allowed to the interface of that name and index.
 ///
-/// A default route is in a table of its own, into which marked packets do not look: else those for the peer
-/// would go to the peer.
+/// A default route is in a table of its own, into which packets with the mark do not look: those to the peer
+/// would go to the peer again. The other routes of the main table hold before it.
 ///
 /// # Errors
 ///
-/// An endpoint is in a network that is allowed: its packets would come back, for ever.
-pub fn plan(config: &Config) -> Result<(Vec<Step>, u32), String> {
-    let networks = || config.peers.iter().flat_map(|peer| &peer.allowed_ips);
-    for endpoint in config.peers.iter().filter_map(|peer| peer.endpoint) {
-        let is_around = |network: &&IpNetwork| network.netmask() > 0 && network.contains(endpoint.ip());
-        if let Some(network) = networks().find(is_around) {
+/// An endpoint is in a network that is allowed, and not by a default route.
+pub fn plan(config: &Config, name: &str, index: u32) -> Result<Vec<Step>, String> {
+    let (mut steps, mark) = (Vec::new(), mark(config, true));
+    for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
+        let is_inside = |endpoint: &SocketAddr| network.contains(endpoint.ip());
+        let endpoint = config.peers.iter().filter_map(|peer| peer.endpoint).find(is_inside);
+        if let (Some(endpoint), 1..) = (endpoint, network.netmask()) {
             return Err(format!(
-                "AllowedIPs {network} contains the endpoint {endpoint}: what is sent there would go into the tunnel \
-                 again. Exclude it, or allow all (0.0.0.0/0, ::/0), which is routed by a mark"
+                "AllowedIPs {network} contains the endpoint {endpoint}, so that its packets would go into the tunnel for \
+                 ever. Exclude it, or allow 0.0.0.0/0 or ::/0, which is routed by a mark"
             ));
         }
-    }
-    let table = if config.mark == 0 { TABLE } else { config.mark };
-    let (mut steps, mut mark) = (Vec::new(), config.mark);
-    for &network in networks() {
-        let is_own = |ip: IpAddr, length| IpNetwork::new_truncate(ip, length) == Ok(network);
+        let (ip, main) = (network.network_address(), u32::from(RT_TABLE_MAIN));
+        let table = if network.netmask() == 0 { mark } else { main };
+        let is_own = |own| IpNetwork::new_truncate(own, network.netmask()) == Ok(*network);
+        // The kernel has the route of an address by itself.
+        if !config
+            .addresses
+            .iter()
+            .any(|own| own.prefix_length() == network.netmask() && is_own(own.address()))
+        {
+            let command = format!("ip route add {network} dev {name} table {table}");
+            steps.push(Step { command, message: NewRoute(route(*network, table, index)) });
+        }
         if network.netmask() == 0 {
-            let family = family(network.network_address());
-            steps.extend([
-                Step::Route(network, table),
-                Step::Unmarked(family, table),
-                Step::Suppressed(family),
-            ]);
-            mark = table;
-        } else if !config.addresses.iter().any(|own| is_own(own.address(), own.prefix_length())) {
-            // The kernel routes the network of an address by itself.
-            steps.push(Step::Route(network, RT_TABLE_MAIN.into()));
+            let ip = if ip.is_ipv4() { "ip -4" } else { "ip -6" };
+            let command = format!("{ip} rule add not fwmark {mark} table {mark}");
+            let rule_of =
+                |table, flags, what| NewRule(rule(family(network.network_address()), table, flags, what));
+            steps.push(Step {
+                command,
+                message: rule_of(mark, RuleFlags::Invert, RuleAttribute::FwMark(mark)),
+            });
+            let command = format!("{ip} rule add table main suppress_prefixlength 0");
+            let what = RuleAttribute::SuppressPrefixLen(0);
+            steps.push(Step { command, message: rule_of(main, RuleFlags::empty(), what) });
         }
     }
-    Ok((steps, mark))
+    Ok(steps)
 }
 
-/// What was set: routes end with their interface, rules when this is dropped.
-#[derive(Debug)]
-pub struct Routing {
-    netlink: Rtnetlink,
-    rules: Vec<RuleMessage>,
-}
+/// Rules that were set, which are removed when this is dropped. Routes end with their interface.
+#[derive(Debug, Default)]
+pub struct Routing(Vec<RuleMessage>);
 
 impl Routing {
-    /// Takes the steps, for the interface of that name and index.
+    /// Takes the steps.
     ///
     /// # Errors
     ///
-    /// The step that failed, and why. The rules before it are removed.
-    pub fn set(steps: &[Step], name: &dyn fmt::Display, interface: u32) -> Result<Self, String> {
-        let netlink = Rtnetlink::open().map_err(|error| format!("open a netlink socket: {error}"))?;
-        let mut routing = Self { netlink, rules: Vec::new() };
-        for step in steps {
-            routing.take(*step, interface).map_err(|error| format!("ip {}: {error}", step.on(name)))?;
+    /// The step that failed, and why.
+    pub fn set(steps: &[Step]) -> Result<Self, String> {
+        let mut routing = Self::default();
+        for Step { command, message } in steps {
+            match (ask(message.clone(), NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL), message) {
+                (Ok(_), NewRule(rule)) => routing.0.push(rule.clone()),
+                // Another program has set it, and will remove it.
+                (Err(error), NewRule(_)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                (outcome, _) => drop(outcome.map_err(|error| format!("{command}: {error}"))?),
+            }
         }
         Ok(routing)
-    }
-
-    fn take(&mut self, step: Step, interface: u32) -> io::Result<()> {
-        let rule = match step {
-            Step::Route(network, table) => {
-                let message = RouteNetlinkMessage::NewRoute(route(network, table, interface));
-                return self.netlink.ask(message, NLM_F_CREATE | NLM_F_EXCL).map(drop);
-            }
-            Step::Unmarked(family, table) => {
-                rule(family, table, RuleFlags::Invert, RuleAttribute::FwMark(table))
-            }
-            Step::Suppressed(family) => {
-                rule(family, RT_TABLE_MAIN.into(), RuleFlags::empty(), RuleAttribute::SuppressPrefixLen(0))
-            }
-        };
-        match self.netlink.ask(RouteNetlinkMessage::NewRule(rule.clone()), NLM_F_CREATE | NLM_F_EXCL) {
-            // It is another program's, to remove as well.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            outcome => outcome?,
-        };
-        self.rules.push(rule);
-        Ok(())
     }
 }
 
 impl Drop for Routing {
     fn drop(&mut self) {
-        for rule in self.rules.drain(..) {
-            if let Err(error) = self.netlink.ask(RouteNetlinkMessage::DelRule(rule), NLM_F_EXCL) {
-                eprintln!("tunctl-vpn: a routing rule stays behind: {error}. See: ip rule");
+        for rule in self.0.drain(..) {
+            if let Err(error) = ask(DelRule(rule), NLM_F_ACK) {
+                eprintln!("tunctl-vpn: a rule of routing stays, see `ip rule`: {error}");
             }
         }
     }
 }
 
-/// The MTU that leaves room for our headers on the way to each peer.
+/// The MTU that leaves room for our headers, on the way to each peer as the routes are now.
 #[must_use]
 pub fn inner_mtu(config: &Config) -> u32 {
-    let outer = config.peers.iter().filter_map(|peer| outer_mtu(peer.endpoint?).ok().flatten());
-    outer.min().map_or(USUAL_MTU, |outer| outer.saturating_sub(OVERHEAD).max(576))
+    let outer = config.peers.iter().filter_map(|peer| outer_mtu(peer.endpoint?.ip()));
+    outer.min().unwrap_or(USUAL_MTU).saturating_sub(OVERHEAD).max(576)
 }
 
-/// That of the interface towards the peer, unless the route has one. `None`: there is no way yet.
-fn outer_mtu(to: SocketAddr) -> io::Result<Option<u32>> {
-    let netlink = Rtnetlink::open()?;
-    let mut question = RouteMessage::default();
-    question.header.address_family = family(to.ip());
-    question.header.destination_prefix_length = if to.is_ipv4() { 32 } else { 128 };
-    question.attributes.push(RouteAttribute::Destination(to.ip().into()));
-    let route = match netlink.ask(RouteNetlinkMessage::GetRoute(question), 0) {
-        Ok(Some(RouteNetlinkMessage::NewRoute(route))) => route,
-        Err(error) if error.raw_os_error() != Some(ENETUNREACH) => return Err(error),
-        _ => return Ok(None),
-    };
-    let oif = route.attributes.iter().find_map(|attribute| match attribute {
+/// That of the interface towards the peer. `None`: there is no way yet.
+fn outer_mtu(to: IpAddr) -> Option<u32> {
+    let host = if to.is_ipv4() { 32 } else { 128 };
+    let mut question = route(IpNetwork::new(to, host).ok()?, 0, 0);
+    question.attributes.retain(|attribute| matches!(attribute, RouteAttribute::Destination(_)));
+    let Some(NewRoute(way)) = ask(GetRoute(question), 0).ok()? else { return None };
+    let mut question = LinkMessage::default();
+    question.header.index = way.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Oif(index) => Some(*index),
         _ => None,
-    });
-    let mut question = LinkMessage::default();
-    question.header.index = oif.unwrap_or_default();
-    let Some(RouteNetlinkMessage::NewLink(link)) = netlink.ask(RouteNetlinkMessage::GetLink(question), 0)?
-    else {
-        return Ok(None);
-    };
-    Ok(link.attributes.iter().find_map(|attribute| match attribute {
+    })?;
+    let Some(NewLink(link)) = ask(GetLink(question), 0).ok()? else { return None };
+    link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::Mtu(mtu) => Some(*mtu),
         _ => None,
-    }))
+    })
 }
 
-fn route(network: IpNetwork, table: u32, interface: u32) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    let destination = network.network_address();
-    message.header.address_family = family(destination);
+fn route(network: IpNetwork, table: u32, index: u32) -> RouteMessage {
+    let (mut message, ip) = (RouteMessage::default(), network.network_address());
+    message.header.address_family = family(ip);
     message.header.destination_prefix_length = network.netmask();
     message.header.protocol = RouteProtocol::Boot;
-    message.header.scope = if destination.is_ipv4() { RouteScope::Link } else { RouteScope::Universe };
+    message.header.scope = if ip.is_ipv4() { RouteScope::Link } else { RouteScope::Universe };
     message.header.kind = RouteType::Unicast;
-    message.attributes = vec![RouteAttribute::Oif(interface), RouteAttribute::Table(table)];
-    if network.netmask() > 0 {
-        message.attributes.push(RouteAttribute::Destination(RouteAddress::from(destination)));
-    }
+    let to = RouteAttribute::Destination(ip.into());
+    message.attributes = vec![to, RouteAttribute::Oif(index), RouteAttribute::Table(table)];
     message
 }
 
@@ -191,20 +174,22 @@ fn family(ip: IpAddr) -> AddressFamily {
     if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-impl Step {
-    /// As arguments of ip(8), for the interface of that name.
-    #[must_use]
-    pub fn on(&self, interface: &dyn fmt::Display) -> String {
-        let flag = |family: &AddressFamily| if *family == AddressFamily::Inet { "-4" } else { "-6" };
-        match self {
-            Self::Route(network, table) => format!("route add {network} dev {interface} table {table}"),
-            Self::Unmarked(family, table) => {
-                format!("{} rule add not fwmark {table} table {table}", flag(family))
-            }
-            Self::Suppressed(family) => {
-                format!("{} rule add table main suppress_prefixlength 0", flag(family))
-            }
-        }
+/// Asks the kernel's routing side; a question has an answer, a change that asks for it an acknowledgement.
+fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
+    let protocol = SockProtocol::NetlinkRoute;
+    let fd = socket::socket(socket::AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    socket::connect(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    let mut question = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
+    question.header.flags = NLM_F_REQUEST | flags;
+    question.finalize();
+    let mut bytes = vec![0; question.buffer_len().max(32 << 10)];
+    question.serialize(&mut bytes);
+    socket::send(fd.as_raw_fd(), &bytes[..question.buffer_len()], MsgFlags::empty())?;
+    let length = socket::recv(fd.as_raw_fd(), &mut bytes, MsgFlags::empty())?;
+    match NetlinkMessage::deserialize(&bytes[..length]).map_err(io::Error::other)?.payload {
+        NetlinkPayload::InnerMessage(answer) => Ok(Some(answer)),
+        NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
+        _ => Ok(None),
     }
 }
 

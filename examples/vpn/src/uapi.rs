@@ -1,8 +1,7 @@
 //! WireGuard's user-space interface, by which `wg show` asks: text, over a UNIX socket. It answers, and
 //! changes nothing.
 
-use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -10,18 +9,15 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tunctl::{InterfaceName, TunDevice};
-
-use crate::config::Config;
-use crate::datagrams::Datagrams;
-use crate::{Peer, Vpn};
+use crate::Peer;
+use crate::config::{Config, Key};
 
 /// Where wg(8) looks.
 const FOLDER: &str = "/var/run/wireguard";
 /// How long a question may take to arrive: nothing else is done meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// `-EOPNOTSUPP`: it is configured by its file.
-const UNSUPPORTED: &str = "errno=-95\n\n";
+/// `EOPNOTSUPP`: it is configured by its file.
+const UNSUPPORTED: &str = "errno=95\n\n";
 
 /// The socket, which is removed when this is dropped.
 #[derive(Debug)]
@@ -31,43 +27,35 @@ pub struct Uapi {
 }
 
 impl Uapi {
-    /// Listens for this interface. What a program has left there that was killed is replaced.
+    /// Listens for questions about this interface, in place of a program that was killed.
     ///
     /// # Errors
     ///
     /// The folder is root's.
-    pub fn listen(name: InterfaceName) -> io::Result<Self> {
+    pub fn listen(name: &str) -> io::Result<Self> {
         fs::create_dir_all(FOLDER)?;
         let path = Path::new(FOLDER).join(format!("{name}.sock"));
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, path })
     }
 
-    /// Answers the next program that asks.
+    /// Answers the next program that asks. `now` is the time that dates the peers' handshakes.
     ///
     /// # Errors
     ///
     /// It does not ask, or does not listen.
-    pub fn answer<D: TunDevice, S: Datagrams>(
-        &self,
-        vpn: &Vpn<D, S>,
-        config: &Config,
-        port: u16,
-        now: Duration,
-    ) -> io::Result<()> {
+    pub fn answer(&self, config: &Config, port: u16, peers: &[Peer], now: Duration) -> io::Result<()> {
         let (mut stream, _) = self.listener.accept()?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut question = String::new();
         BufReader::new(&stream).read_line(&mut question)?;
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(now);
-        let answer = match question.trim_end() {
-            "get=1" => text(config, port, vpn.peers(), started),
-            _ => UNSUPPORTED.to_owned(),
-        };
+        let answer =
+            if question == "get=1\n" { text(config, port, peers, started) } else { UNSUPPORTED.into() };
         stream.write_all(answer.as_bytes())
     }
 }
@@ -86,36 +74,26 @@ impl AsFd for Uapi {
 
 /// The answer. `started` is the moment from which the times of handshakes count, since 1970.
 fn text(config: &Config, port: u16, peers: &[Peer], started: Duration) -> String {
-    let mut text = format!("private_key={}\nlisten_port={port}\n", hex(config.private_key.as_bytes()));
-    let mut line = |key: &str, value: &dyn std::fmt::Display| {
-        // To a string it does not fail.
-        let _ = writeln!(text, "{key}={value}");
-    };
-    if config.mark != 0 {
-        line("fwmark", &config.mark);
-    }
-    for peer in peers {
-        line("public_key", &hex(peer.config.public_key.as_bytes()));
-        line("preshared_key", &hex(&peer.config.preshared_key.unwrap_or_default()));
-        line("protocol_version", &1);
-        if let Some(endpoint) = peer.endpoint {
-            line("endpoint", &endpoint.remote);
+    let hex = |key: Key| key.0.map(|byte| format!("{byte:02x}")).concat();
+    let mut text =
+        format!("private_key={}\nlisten_port={port}\nfwmark={}\n", hex(config.private_key), config.mark);
+    for Peer { config, endpoint, last_handshake, received, sent, .. } in peers {
+        text += &format!("public_key={}\n", hex(config.public_key));
+        text += &format!("preshared_key={}\n", hex(config.preshared_key.unwrap_or_default()));
+        if let Some(endpoint) = endpoint {
+            text += &format!("endpoint={}\n", endpoint.remote);
         }
-        let last = peer.last_handshake.map_or(Duration::ZERO, |last| started + last);
-        line("last_handshake_time_sec", &last.as_secs());
-        line("last_handshake_time_nsec", &last.subsec_nanos());
-        line("tx_bytes", &peer.sent);
-        line("rx_bytes", &peer.received);
-        line("persistent_keepalive_interval", &peer.config.keepalive.unwrap_or(0));
-        for network in &peer.config.allowed_ips {
-            line("allowed_ip", network);
+        let last = last_handshake.map_or(Duration::ZERO, |last| started + last);
+        text += &format!("last_handshake_time_sec={}\n", last.as_secs());
+        text += &format!("last_handshake_time_nsec={}\n", last.subsec_nanos());
+        text += &format!("tx_bytes={sent}\nrx_bytes={received}\n");
+        text += &format!("persistent_keepalive_interval={}\n", config.keepalive);
+        for network in &config.allowed_ips {
+            text += &format!("allowed_ip={network}\n");
         }
+        text += "protocol_version=1\n";
     }
     text + "errno=0\n\n"
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

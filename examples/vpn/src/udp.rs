@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::libc::{in6_addr, in6_pktinfo};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::{self, Ipv6RecvPacketInfo, Ipv6V6Only, RcvBuf, RcvBufForce, UdpGroSegment};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6, bind,
-    getsockname, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6,
 };
+use nix::sys::socket::{bind, getsockname, recvmsg, sendmsg, setsockopt, socket};
 
 use crate::datagrams::{Datagrams, Endpoint, Received};
 
@@ -33,12 +34,11 @@ impl Udp {
     pub fn bind(port: u16, mark: u32) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
-        setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
-        setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true)?;
+        setsockopt(&fd, Ipv6V6Only, &false)?;
+        setsockopt(&fd, Ipv6RecvPacketInfo, &true)?;
         // Before Linux 5.0 each datagram takes a call.
-        let _ = setsockopt(&fd, sockopt::UdpGroSegment, &true);
-        let _ =
-            setsockopt(&fd, sockopt::RcvBufForce, &ROOM).or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &ROOM));
+        let _ = setsockopt(&fd, UdpGroSegment, &true);
+        let _ = setsockopt(&fd, RcvBufForce, &ROOM).or_else(|_| setsockopt(&fd, RcvBuf, &ROOM));
         if mark != 0 {
             setsockopt(&fd, sockopt::Mark, &mark)?;
         }
@@ -56,24 +56,23 @@ impl Udp {
     }
 
     fn try_send(&self, to: Endpoint, bytes: &[u8], size: usize) -> nix::Result<()> {
-        let (remote, size) = (mapped(to.remote), u16::try_from(size).unwrap_or(u16::MAX));
-        let local = to.local.map(|ip| in6_pktinfo {
-            ipi6_addr: in6_addr { s6_addr: mapped_ip(ip).octets() },
-            ipi6_ifindex: 0,
+        let remote = match to.remote {
+            SocketAddr::V6(address) => address,
+            SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
+        };
+        let (remote, size) = (SockaddrIn6::from(remote), u16::try_from(size).unwrap_or(u16::MAX));
+        let local = to.local.map(|ip| match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
         });
-        let mut messages = [const { None }; 2];
-        messages[0] = local.as_ref().map(ControlMessage::Ipv6PacketInfo);
-        messages[1] = (bytes.len() > size.into()).then_some(ControlMessage::UdpGsoSegments(&size));
-        let messages: Vec<_> = messages.into_iter().flatten().collect();
+        let local =
+            local.map(|ip| in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 });
+        let segments = (bytes.len() > size.into()).then_some(ControlMessage::UdpGsoSegments(&size));
+        let messages: Vec<_> =
+            local.as_ref().map(ControlMessage::Ipv6PacketInfo).into_iter().chain(segments).collect();
+        let pieces = [IoSlice::new(bytes)];
         loop {
-            match sendmsg(
-                self.0.as_raw_fd(),
-                &[IoSlice::new(bytes)],
-                &messages,
-                MsgFlags::empty(),
-                Some(&remote),
-            ) {
-                Err(Errno::EINTR) => {}
+            match sendmsg(self.0.as_raw_fd(), &pieces, &messages, MsgFlags::empty(), Some(&remote)) {
                 Err(Errno::EAGAIN) => {
                     let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
                     if poll(&mut fds, PollTimeout::from(PATIENCE))? == 0 {
@@ -90,23 +89,20 @@ impl Datagrams for Udp {
     fn recv(&self, room: &mut [u8]) -> io::Result<Received> {
         let mut control = nix::cmsg_space!(in6_pktinfo, i32);
         let mut pieces = [IoSliceMut::new(room)];
-        let message =
-            recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::empty())?;
+        let flags = MsgFlags::empty();
+        let message = recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut pieces, Some(&mut control), flags)?;
         let (mut local, mut size) = (None, message.bytes);
         for part in message.cmsgs()? {
             match part {
-                ControlMessageOwned::Ipv6PacketInfo(info) => {
-                    local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).to_canonical());
-                }
-                ControlMessageOwned::UdpGroSegments(segment) => {
-                    size = usize::try_from(segment).unwrap_or(size);
-                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => local = Some(info.ipi6_addr.s6_addr),
+                ControlMessageOwned::UdpGroSegments(bytes) => size = usize::try_from(bytes).unwrap_or(size),
                 _ => {}
             }
         }
+        let local = local.map(|ip| Ipv6Addr::from(ip).to_canonical());
         let from = message.address.ok_or(io::ErrorKind::InvalidData)?;
         let remote = match from.ip().to_canonical() {
-            // That of a link needs its number.
+            // An address of one link is not complete without the link's number.
             IpAddr::V6(_) => SocketAddr::V6(from.into()),
             ip => SocketAddr::new(ip, from.port()),
         };
@@ -115,11 +111,11 @@ impl Datagrams for Udp {
 
     fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()> {
         match self.try_send(to, bytes, size) {
-            // Our own address has changed. Then the system chooses, until the peer answers.
+            // Our own address has changed. The system chooses, until the peer answers.
             Err(Errno::EINVAL | Errno::EADDRNOTAVAIL | Errno::ENETUNREACH) if to.local.is_some() => {
                 self.send(Endpoint { local: None, ..to }, bytes, size)
             }
-            // The way out has no segmentation, or its MTU is less: datagrams one by one may be fragmented.
+            // There is no segmentation on the way out, or its MTU is less. One by one they may be fragmented.
             Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) if bytes.len() > size => {
                 bytes.chunks(size).try_for_each(|datagram| Ok(self.try_send(to, datagram, size)?))
             }
@@ -131,21 +127,5 @@ impl Datagrams for Udp {
 impl AsFd for Udp {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-fn mapped(address: SocketAddr) -> SockaddrIn6 {
-    match address {
-        SocketAddr::V6(address) => address.into(),
-        SocketAddr::V4(address) => {
-            SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0).into()
-        }
-    }
-}
-
-fn mapped_ip(ip: IpAddr) -> Ipv6Addr {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-        IpAddr::V6(ip) => ip,
     }
 }

@@ -17,18 +17,18 @@ use ip_network_table::IpNetworkTable;
 use tunctl::bulk::{RecvBatch, SendBatch};
 use tunctl::prelude::*;
 
-use crate::config::Config;
+use crate::config::{Config, Key, PeerConfig};
 use crate::datagrams::{Datagrams, Endpoint, Outgoing};
-use crate::peer::Peer;
 
 /// Handshakes a second, beyond which a caller must prove its address first. The limiter counts each twice:
 /// when we look who calls, and when the tunnel does.
 const MOST_HANDSHAKES: u64 = 2 * 100;
 /// Receives in a row, before the packets go to the device.
 const MOST_RECEIVES: usize = 16;
-/// What a datagram has that its packet has not, and can do without room for: the header in front.
+/// The bytes of a sealed datagram before the packet, and after it.
 const HEADER: usize = 16;
-const LONGEST: usize = 1 << 16;
+/// The room for what is received in one call.
+const ROOM: usize = 1 << 16;
 
 /// Packets and datagrams that went nowhere, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,26 +39,71 @@ pub struct Dropped {
     pub forged: u64,
     /// Received before, or too late to tell.
     pub replayed: u64,
-    /// From nobody we know, or by keys that are no longer, or not yet, known.
+    /// From nobody we know, or by keys that are not known, or no longer.
     pub unknown: u64,
     /// From a peer, with a source address that is not the peer's.
     pub foreign: u64,
     /// Handshakes that must be repeated with a cookie.
     pub limited: u64,
-    /// Packets to an address that no peer has.
+    /// To an address that no peer has, or whose peer has not called yet.
     pub unrouted: u64,
-    /// Packets to a peer that has not called yet.
-    pub unreachable: u64,
-    /// Datagrams that the socket refused.
+    /// Refused by the socket.
     pub unsent: u64,
-    /// Packets that the device refused.
+    /// Refused by the device.
     pub refused: u64,
+}
+
+/// A peer, as it was configured and as it is.
+pub struct Peer {
+    /// How it was configured.
+    pub config: PeerConfig,
+    /// Where it was heard last, or is said to be. `None`: it must call first.
+    pub endpoint: Option<Endpoint>,
+    /// When it last proved that it has the keys.
+    pub last_handshake: Option<Duration>,
+    /// The bytes of its datagrams that were genuine.
+    pub received: u64,
+    /// The bytes of the datagrams for it.
+    pub sent: u64,
+    tunnel: Tunn,
+    /// It has called, and nothing came by the new keys yet.
+    is_unconfirmed: bool,
+}
+
+impl Peer {
+    /// Has the tunnel write a datagram, and queues it: a packet that is sealed, or a message of the protocol.
+    /// Returns whether it wrote one.
+    fn write<S: Datagrams>(
+        &mut self,
+        outgoing: &mut Outgoing<S>,
+        write: impl for<'a> FnOnce(&mut Tunn, &'a mut [u8]) -> TunnResult<'a>,
+    ) -> bool {
+        let written = write(&mut self.tunnel, outgoing.room());
+        let (TunnResult::WriteToNetwork(datagram), Some(to)) = (written, self.endpoint) else { return false };
+        let length = datagram.len();
+        self.sent += length as u64;
+        outgoing.push(length, to);
+        true
+    }
+
+    /// It has the keys, as of now: sends the packets that waited for that.
+    fn confirm<S: Datagrams>(&mut self, outgoing: &mut Outgoing<S>, now: Duration) {
+        (self.last_handshake, self.is_unconfirmed) = (Some(now), false);
+        while self.write(outgoing, |tunnel, room| tunnel.decapsulate(None, &[], room)) {}
+    }
+
+    /// Calls it, unless that is going on.
+    fn call<S: Datagrams>(&mut self, outgoing: &mut Outgoing<S>) {
+        if self.endpoint.is_some() {
+            self.write(outgoing, |tunnel, room| tunnel.format_handshake_initiation(room, false));
+        }
+    }
 }
 
 /// A VPN between a device and a socket.
 ///
-/// Nothing in it waits for packets, and no thread is its own. A program waits until the device or the socket is
-/// readable, or the time for the next tick has come, and calls what fits:
+/// Nothing in it waits to receive, and no thread is its own. A program waits until the device or the socket
+/// is readable, or the time for the next tick has come, and calls what fits:
 ///
 /// ```no_run
 /// # fn drive<D: tunctl::TunDevice>(mut vpn: tunctl_vpn::Vpn<D, tunctl_vpn::udp::Udp>) -> tunctl::Result<()> {
@@ -72,22 +117,20 @@ pub struct Dropped {
 /// ```
 ///
 /// `now` is the time since any fixed moment, and must not go back. It dates the handshakes of
-/// [`peers`](Self::peers). The timers of the protocol advance in [`tick`](Self::tick) alone, by boringtun's own
-/// clock: the system's (`CLOCK_BOOTTIME`), or the mock one of its feature `mock-instant`, which is for
+/// [`peers`](Self::peers). The timers of the protocol advance in [`tick`](Self::tick) alone, by boringtun's
+/// own clock: the system's (`CLOCK_BOOTTIME`), or the mock one of its feature `mock-instant`, which is for
 /// simulations, and which nothing in this workspace may turn on.
 pub struct Vpn<D, S> {
     device: Bulk<D>,
-    socket: S,
-    private_key: StaticSecret,
-    public_key: PublicKey,
+    keys: (StaticSecret, PublicKey),
     limiter: Arc<RateLimiter>,
     peers: Vec<Peer>,
-    by_key: HashMap<[u8; 32], usize>,
+    by_key: HashMap<Key, usize>,
     by_address: IpNetworkTable<usize>,
     received: RecvBatch,
     datagrams: Vec<u8>,
     opened: SendBatch,
-    outgoing: Outgoing,
+    outgoing: Outgoing<S>,
     dropped: Dropped,
 }
 
@@ -101,37 +144,49 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     ///
     /// Those of [`TunDevice::into_bulk`].
     pub fn new(config: &Config, device: D, socket: S) -> Result<Self> {
-        let device = device.into_bulk()?;
-        let public_key = PublicKey::from(&config.private_key);
+        let key = StaticSecret::from(config.private_key.0);
+        let public_key = PublicKey::from(&key);
         let limiter = Arc::new(RateLimiter::new(&public_key, MOST_HANDSHAKES));
         let (mut peers, mut by_key, mut by_address) = (Vec::new(), HashMap::new(), IpNetworkTable::new());
-        for (index, (tag, peer)) in (0..).zip(config.peers.iter().enumerate()) {
-            by_key.insert(peer.public_key.to_bytes(), tag);
-            for network in &peer.allowed_ips {
-                by_address.insert(*network, tag);
+        let mut outgoing = Outgoing::new(socket);
+        for (number, config) in (0..).zip(&config.peers) {
+            let (public, shared) =
+                (PublicKey::from(config.public_key.0), config.preshared_key.map(|key| key.0));
+            let keepalive = Some(config.keepalive).filter(|seconds| *seconds > 0);
+            by_key.insert(config.public_key, peers.len());
+            for network in &config.allowed_ips {
+                by_address.insert(*network, peers.len());
             }
-            peers.push(Peer::new(peer.clone(), &config.private_key, index, &limiter));
+            let mut peer = Peer {
+                config: config.clone(),
+                endpoint: config.endpoint.map(|remote| Endpoint { remote, local: None }),
+                last_handshake: None,
+                received: 0,
+                sent: 0,
+                tunnel: Tunn::new(key.clone(), public, shared, keepalive, number, Some(Arc::clone(&limiter))),
+                is_unconfirmed: false,
+            };
+            if keepalive.is_some() {
+                peer.call(&mut outgoing);
+            }
+            peers.push(peer);
         }
-        let mut vpn = Self {
-            received: device.recv_batch(),
-            opened: device.send_batch(),
+        outgoing.flush();
+        let (device, keys, datagrams) = (device.into_bulk()?, (key, public_key), vec![0; ROOM]);
+        let (received, opened, dropped) = (device.recv_batch(), device.send_batch(), Dropped::default());
+        Ok(Self {
             device,
-            socket,
-            private_key: config.private_key.clone(),
-            public_key,
+            keys,
             limiter,
             peers,
             by_key,
             by_address,
-            datagrams: vec![0; LONGEST],
-            outgoing: Outgoing::new(),
-            dropped: Dropped::default(),
-        };
-        for peer in vpn.peers.iter_mut().filter(|peer| peer.config.keepalive.is_some()) {
-            peer.call(&mut vpn.outgoing, &vpn.socket);
-        }
-        vpn.outgoing.flush(&vpn.socket);
-        Ok(vpn)
+            received,
+            datagrams,
+            opened,
+            outgoing,
+            dropped,
+        })
     }
 
     /// Seals what the device has, and sends it. Returns whether there was anything.
@@ -144,24 +199,20 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             Err(error) if error.is_would_block() || error.is_packet_lost() => return Ok(false),
             outcome => outcome?,
         };
-        // Each packet is cut from a large one, and its datagram follows that of the packet before.
+        // Each packet is cut from a large one, and its datagram is written behind that of the one before.
         while let Some(packet) = self.received.next() {
             let Some(to) = Tunn::dst_address(packet) else {
                 self.dropped.malformed += 1;
                 continue;
             };
-            let Some((_, &index)) = self.by_address.longest_match(to) else {
+            let peer = self.by_address.longest_match(to).map(|(_, &peer)| &mut self.peers[peer]);
+            let Some(peer) = peer.filter(|peer| peer.endpoint.is_some()) else {
                 self.dropped.unrouted += 1;
                 continue;
             };
-            let peer = &mut self.peers[index];
-            if peer.endpoint.is_none() {
-                self.dropped.unreachable += 1;
-                continue;
-            }
-            peer.write(&mut self.outgoing, &self.socket, |tunnel, room| tunnel.encapsulate(packet, room));
+            peer.write(&mut self.outgoing, |tunnel, room| tunnel.encapsulate(packet, room));
         }
-        self.outgoing.flush(&self.socket);
+        self.outgoing.flush();
         Ok(true)
     }
 
@@ -173,7 +224,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub fn from_network(&mut self, now: Duration) -> Result<bool> {
         let mut is_any = false;
         for _ in 0..MOST_RECEIVES {
-            let received = match self.socket.recv(&mut self.datagrams) {
+            let received = match self.outgoing.socket.recv(&mut self.datagrams) {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // Such as that memory is short. The next one may do.
@@ -182,12 +233,19 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             is_any = true;
             let datagrams = mem::take(&mut self.datagrams);
             for datagram in datagrams[..received.length].chunks(received.size.max(1)) {
-                self.open(datagram, received.from, now)?;
+                let outcome = match Tunn::parse_incoming_packet(datagram) {
+                    Ok(Packet::PacketData(data)) => {
+                        self.open(peer_of(data.receiver_idx), datagram, received.from, now)?
+                    }
+                    Ok(_) => self.answer(datagram, received.from, now),
+                    Err(error) => Err(error),
+                };
+                self.count(outcome);
             }
             self.datagrams = datagrams;
         }
         self.deliver()?;
-        self.outgoing.flush(&self.socket);
+        self.outgoing.flush();
         Ok(is_any)
     }
 
@@ -196,129 +254,99 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         self.limiter.reset_count();
         for peer in &mut self.peers {
             let mut has_given_up = false;
-            peer.write(&mut self.outgoing, &self.socket, |tunnel, room| {
+            peer.write(&mut self.outgoing, |tunnel, room| {
                 let outcome = tunnel.update_timers(room);
                 has_given_up = matches!(outcome, TunnResult::Err(WireGuardError::ConnectionExpired));
                 outcome
             });
             // The tunnel waits for a packet then, and one that is to be kept alive has none.
-            if has_given_up && peer.config.keepalive.is_some() && peer.endpoint.is_some() {
-                peer.call(&mut self.outgoing, &self.socket);
+            if has_given_up && peer.config.keepalive > 0 {
+                peer.call(&mut self.outgoing);
             }
         }
-        self.outgoing.flush(&self.socket);
-    }
-
-    fn open(&mut self, datagram: &[u8], from: Endpoint, now: Duration) -> Result<()> {
-        match Tunn::parse_incoming_packet(datagram) {
-            Ok(Packet::PacketData(data)) => self.open_data(data.receiver_idx, datagram, from, now)?,
-            Ok(_) => self.answer(datagram, from, now),
-            Err(error) => self.drop_because(&error),
-        }
-        Ok(())
+        self.outgoing.flush();
     }
 
     /// Opens a packet where the device will take it from.
-    fn open_data(&mut self, receiver: u32, datagram: &[u8], from: Endpoint, now: Duration) -> Result<()> {
-        let index = peer_of(receiver);
-        if index >= self.peers.len() {
-            self.dropped.unknown += 1;
-            return Ok(());
-        }
+    fn open(&mut self, number: usize, datagram: &[u8], from: Endpoint, now: Duration) -> Result<Verdict> {
         let most = datagram.len() - HEADER;
         if self.opened.is_full_for(most) {
             self.deliver()?;
         }
-        let (peer, addresses) = (&mut self.peers[index], &self.by_address);
-        let is_its_own =
-            |source: IpAddr| addresses.longest_match(source).is_some_and(|(_, &owner)| owner == index);
-        let (mut failure, mut is_foreign) = (None, false);
+        let Some(peer) = self.peers.get_mut(number) else { return Ok(Err(WireGuardError::WrongIndex)) };
+        let (addresses, foreign, mut verdict) = (&self.by_address, &mut self.dropped.foreign, Ok(()));
         let packet = self.opened.push_with(most, |room| {
-            let (packet, source) = match peer.tunnel.decapsulate(None, datagram, room) {
+            let (packet, source): (_, IpAddr) = match peer.tunnel.decapsulate(None, datagram, room) {
                 TunnResult::WriteToTunnelV4(packet, source) => (packet, source.into()),
                 TunnResult::WriteToTunnelV6(packet, source) => (packet, source.into()),
                 TunnResult::Err(error) => {
-                    failure = Some(error);
+                    verdict = Err(error);
                     return 0;
                 }
                 // It keeps the peer alive, and is empty.
                 TunnResult::Done | TunnResult::WriteToNetwork(_) => return 0,
             };
-            is_foreign = !is_its_own(source);
-            if is_foreign { 0 } else { packet.len() }
+            let is_its_own = addresses.longest_match(source).is_some_and(|(_, owner)| *owner == number);
+            *foreign += u64::from(!is_its_own);
+            if is_its_own { packet.len() } else { 0 }
         })?;
         if packet.is_empty() {
             self.opened.pop();
         }
-        if let Some(error) = failure {
-            self.drop_because(&error);
-            return Ok(());
+        if verdict.is_ok() {
+            peer.received += datagram.len() as u64;
+            // It is where its last genuine datagram came from.
+            peer.endpoint = Some(from);
+            if peer.is_unconfirmed {
+                peer.confirm(&mut self.outgoing, now);
+            }
         }
-        self.dropped.foreign += u64::from(is_foreign);
-        let peer = &mut self.peers[index];
-        peer.received += datagram.len() as u64;
-        // It is where its last genuine datagram came from.
-        peer.endpoint = Some(from);
-        if mem::take(&mut peer.is_unconfirmed) {
-            peer.last_handshake = Some(now);
-            peer.write_waiting(&mut self.outgoing, &self.socket);
-        }
-        Ok(())
+        Ok(verdict)
     }
 
-    /// Handles a message of a handshake.
-    fn answer(&mut self, datagram: &[u8], from: Endpoint, now: Duration) {
-        let mut cookie = [0; 64];
-        let message = match self.limiter.verify_packet(Some(from.remote.ip()), datagram, &mut cookie) {
+    /// Answers a message of a handshake.
+    fn answer(&mut self, datagram: &[u8], from: Endpoint, now: Duration) -> Verdict {
+        let (address, mut cookie) = (Some(from.remote.ip()), [0; 64]);
+        let message = match self.limiter.verify_packet(address, datagram, &mut cookie) {
             Ok(message) => message,
             Err(TunnResult::WriteToNetwork(cookie)) => {
-                self.dropped.limited += 1;
-                self.outgoing.lost += u64::from(self.socket.send(from, cookie, cookie.len()).is_err());
-                return;
+                // Whether it arrives is the caller's worry.
+                let _ = self.outgoing.socket.send(from, cookie, cookie.len());
+                return Err(WireGuardError::UnderLoad);
             }
-            Err(TunnResult::Err(error)) => return self.drop_because(&error),
-            Err(_) => return,
+            Err(TunnResult::Err(error)) => return Err(error),
+            Err(_) => return Err(WireGuardError::InvalidPacket),
         };
-        let (index, is_call) = match &message {
+        let is_call = matches!(message, Packet::HandshakeInit(_));
+        let number = match &message {
             Packet::HandshakeInit(call) => {
-                let caller = parse_handshake_anon(&self.private_key, &self.public_key, call);
-                match caller {
-                    Ok(caller) => (self.by_key.get(&caller.peer_static_public).copied(), true),
-                    Err(error) => return self.drop_because(&error),
-                }
+                let caller = parse_handshake_anon(&self.keys.0, &self.keys.1, call)?;
+                self.by_key.get(&Key(caller.peer_static_public)).copied()
             }
-            Packet::HandshakeResponse(response) => (Some(peer_of(response.receiver_idx)), false),
-            Packet::PacketCookieReply(reply) => (Some(peer_of(reply.receiver_idx)), false),
-            Packet::PacketData(_) => return,
+            Packet::HandshakeResponse(response) => Some(peer_of(response.receiver_idx)),
+            Packet::PacketCookieReply(reply) => Some(peer_of(reply.receiver_idx)),
+            Packet::PacketData(data) => Some(peer_of(data.receiver_idx)),
         };
-        let Some(peer) = index.and_then(|index| self.peers.get_mut(index)) else {
-            self.dropped.unknown += 1;
-            return;
-        };
-        let mut failure = None;
-        // What is written in answer goes where the message came from, and nowhere if it is not genuine.
+        let peer = number.and_then(|number| self.peers.get_mut(number)).ok_or(WireGuardError::WrongIndex)?;
+        let mut verdict = Ok(());
+        // The answer goes where the message came from. If there is none, the peer has not proved to be there.
         let before = peer.endpoint.replace(from);
-        let is_answered = peer.write(&mut self.outgoing, &self.socket, |tunnel, room| {
-            match tunnel.decapsulate(Some(from.remote.ip()), datagram, room) {
+        let is_answered = peer.write(&mut self.outgoing, |tunnel, room| {
+            match tunnel.decapsulate(address, datagram, room) {
                 TunnResult::Err(error) => {
-                    failure = Some(error);
+                    verdict = Err(error);
                     TunnResult::Done
                 }
                 outcome => outcome,
             }
         });
-        if !is_answered {
-            peer.endpoint = before;
-        } else if is_call {
-            peer.is_unconfirmed = true;
-        } else {
-            peer.last_handshake = Some(now);
-            peer.write_waiting(&mut self.outgoing, &self.socket);
+        match (is_answered, is_call) {
+            (false, _) => peer.endpoint = before,
+            (true, true) => peer.is_unconfirmed = true,
+            (true, false) => peer.confirm(&mut self.outgoing, now),
         }
-        match failure {
-            Some(error) => self.drop_because(&error),
-            None => peer.received += datagram.len() as u64,
-        }
+        peer.received += if verdict.is_ok() { datagram.len() as u64 } else { 0 };
+        verdict
     }
 
     /// Hands the packets that were opened to the device.
@@ -330,22 +358,16 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         Ok(())
     }
 
-    fn drop_because(&mut self, error: &WireGuardError) {
-        let dropped = &mut self.dropped;
-        let count = match error {
-            WireGuardError::InvalidMac | WireGuardError::InvalidAeadTag | WireGuardError::WrongKey => {
-                &mut dropped.forged
-            }
-            WireGuardError::InvalidCounter
-            | WireGuardError::DuplicateCounter
-            | WireGuardError::WrongTai64nTimestamp => &mut dropped.replayed,
-            WireGuardError::WrongIndex
-            | WireGuardError::NoCurrentSession
-            | WireGuardError::UnexpectedPacket => &mut dropped.unknown,
-            WireGuardError::UnderLoad => &mut dropped.limited,
-            _ => &mut dropped.malformed,
-        };
-        *count += 1;
+    fn count(&mut self, verdict: Verdict) {
+        use WireGuardError as E;
+        let Err(error) = verdict else { return };
+        *match error {
+            E::InvalidMac | E::InvalidAeadTag | E::WrongKey => &mut self.dropped.forged,
+            E::InvalidCounter | E::DuplicateCounter | E::WrongTai64nTimestamp => &mut self.dropped.replayed,
+            E::WrongIndex | E::NoCurrentSession | E::UnexpectedPacket => &mut self.dropped.unknown,
+            E::UnderLoad => &mut self.dropped.limited,
+            _ => &mut self.dropped.malformed,
+        } += 1;
     }
 
     /// The peers, in the order in which they were configured.
@@ -355,7 +377,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
 
     /// What went nowhere.
     pub const fn dropped(&self) -> Dropped {
-        Dropped { unsent: self.outgoing.lost, ..self.dropped }
+        Dropped { unsent: self.outgoing.unsent, ..self.dropped }
     }
 
     /// The device, and its interface.
@@ -365,13 +387,22 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
 
     /// The socket.
     pub const fn socket(&self) -> &S {
-        &self.socket
+        &self.outgoing.socket
     }
 }
+
+/// What the protocol says of a datagram.
+type Verdict = std::result::Result<(), WireGuardError>;
 
 /// The peer that a datagram is from: a tunnel numbers its sessions in the lowest byte.
 const fn peer_of(receiver: u32) -> usize {
     (receiver >> 8) as usize
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 impl<D: TunDevice, S> fmt::Debug for Vpn<D, S> {

@@ -17,6 +17,7 @@ pub(crate) const KERNEL_TESTS: &[(&str, &str)] = &[
     ("tunctl-helper", "conformance"),
     ("tunctl-cli", "command"),
     ("tunctl", "examples"),
+    ("tunctl-vpn", "kernel"),
 ];
 
 /// Test binaries that need nothing of the system, by package.

@@ -1,0 +1,113 @@
+//! Ours with wireguard-go, and wg(8) with ours.
+
+use tunctl::linux::Namespace;
+use tunctl_testing::{Background, Case, case};
+
+use super::lab::{Keys, Lab, on, wait_until};
+use super::ours::{client_file, server_file};
+use super::traffic::{echo, exchange, reach};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let cases = vec![
+        case!(our_client_with_a_server_of_wireguard_go),
+        case!(our_server_with_a_client_of_wireguard_go),
+        case!(wg_shows_what_ours_does),
+    ];
+    cases
+        .into_iter()
+        .map(|case| case.needs_tool("wireguard-go").needs_tool("wg").needs_tool("ip").needs_tool("ping"))
+        .collect()
+}
+
+/// Starts wireguard-go as that file says. The addresses are not its affair.
+fn start_other(lab: &Lab, host: &Namespace, name: &str, text: &str) -> Background {
+    let mut command = host.command("wireguard-go");
+    command.args(["-f", name]).env("LOG_LEVEL", "error");
+    let running = Background::start(command);
+    wait_until("it listens", || host.command("wg").args(["show", name]).output().unwrap().status.success());
+    let (own, rest): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("Address"));
+    let file = lab.write(&format!("{name}-other"), &rest.join("\n"));
+    on(host, &format!("wg setconf {name} {}", file.display()));
+    for address in own[0].trim_start_matches("Address = ").split(", ") {
+        on(host, &format!("ip address add {address} dev {name} nodad"));
+    }
+    on(host, &format!("ip link set {name} mtu 1420 up"));
+    running
+}
+
+fn both_families(endpoint: usize) -> &'static str {
+    ["192.0.2.1:51820", "[fd00:0::1]:51820"][endpoint]
+}
+
+fn our_client_with_a_server_of_wireguard_go() {
+    let lab = Lab::new(1);
+    let (server, client, shared) =
+        (Keys::new(), Keys::new(), format!("PresharedKey = {}", Keys::new().private));
+    let _other = start_other(&lab, &lab.server, "others", &server_file(&server, &[&client], &shared));
+    for family in 0..2 {
+        let text = client_file(&client, 0, &server, both_families(family), &shared);
+        let ours = lab.start(&lab.clients[0], "vpnc", &text);
+        for address in ["10.8.0.1", "fd08::1"] {
+            reach(&lab.clients[0], address);
+            exchange(&lab.clients[0], &lab.server, address, 2 << 20);
+            echo(&lab.clients[0], &lab.server, address);
+        }
+        let dropped = ours.stop();
+        assert_eq!((dropped.count("forged"), dropped.count("malformed")), (0, 0), "{dropped:?}");
+    }
+}
+
+fn our_server_with_a_client_of_wireguard_go() {
+    let lab = Lab::new(1);
+    let (server, client, shared) =
+        (Keys::new(), Keys::new(), format!("PresharedKey = {}", Keys::new().private));
+    let ours = lab.start(&lab.server, "vpns", &server_file(&server, &[&client], &shared));
+    let text = |family| client_file(&client, 0, &server, both_families(family), &shared);
+    let _other = start_other(&lab, &lab.clients[0], "otherc", &text(0));
+    reach(&lab.clients[0], "10.8.0.1");
+    exchange(&lab.clients[0], &lab.server, "10.8.0.1", 2 << 20);
+    echo(&lab.clients[0], &lab.server, "fd08::1");
+    let (first, sessions) = (ours.reported("endpoint"), ours.reported("last_handshake_time_nsec"));
+    // The peer moves to the other family. It is another session, too: ours has the keys of both then.
+    let endpoint = both_families(1);
+    on(&lab.clients[0], &format!("wg set otherc peer {} remove", server.public));
+    let file = lab.write(
+        "again",
+        &text(1).lines().filter(|line| !line.starts_with("Address")).collect::<Vec<_>>().join("\n"),
+    );
+    on(&lab.clients[0], &format!("wg setconf otherc {}", file.display()));
+    reach(&lab.clients[0], "fd08::1");
+    exchange(&lab.clients[0], &lab.server, "fd08::1", 2 << 20);
+    assert!(first[0].starts_with("192.0.2.2:"), "{first:?}");
+    assert!(ours.reported("endpoint")[0].starts_with("[fd00::2]:"), "{endpoint}");
+    assert_ne!(ours.reported("last_handshake_time_nsec"), sessions, "there were new keys");
+    ours.stop();
+}
+
+fn wg_shows_what_ours_does() {
+    let lab = Lab::new(1);
+    let (server, client) = (Keys::new(), Keys::new());
+    let _ours = lab.start(&lab.server, "vpns", &server_file(&server, &[&client], ""));
+    let text = client_file(&client, 0, &server, "192.0.2.1:51820", "PersistentKeepalive = 25");
+    let _client = lab.start(&lab.clients[0], "vpnc", &text);
+    reach(&lab.clients[0], "10.8.0.1");
+    let shown = on(&lab.server, "wg show vpns");
+    for part in [
+        format!("interface: vpns\n  public key: {}\n", server.public),
+        "listening port: 51820\n".into(),
+        format!("peer: {}\n  endpoint: 192.0.2.2:", client.public),
+        "allowed ips: 10.8.0.2/32, fd08::2/128\n".into(),
+        "latest handshake: ".into(),
+        "transfer: ".into(),
+    ] {
+        assert!(shown.contains(&part), "{part} is not in {shown}");
+    }
+    assert!(on(&lab.clients[0], "wg show vpnc").contains("persistent keepalive: every 25 seconds\n"));
+    assert_eq!(
+        on(&lab.server, "wg show vpns latest-handshakes").split_whitespace().next(),
+        Some(&*client.public)
+    );
+    // It is configured by its file.
+    let mut command = lab.server.command("wg");
+    assert!(!command.args(["set", "vpns", "listen-port", "1"]).output().unwrap().status.success());
+}
