@@ -169,8 +169,8 @@ fn parse_network<T, E: fmt::Display>(text: &str, new: fn(IpAddr, u8) -> Result<T
     let ip: IpAddr =
         ip.parse().map_err(|_| format!("{ip} is no address. Write it as 10.0.0.1/24 or fd00::1/64"))?;
     let host = if ip.is_ipv4() { 32 } else { 128 };
-    let length =
-        if text.contains('/') { number(length, host)? } else { u8::try_from(host).unwrap_or_default() };
+    let length = if text.contains('/') { length.parse().ok() } else { Some(host) };
+    let length = length.ok_or_else(|| format!("{text}: behind the / is the length of a prefix in bits"))?;
     new(ip, length).map_err(|error| format!("{text}: {error}"))
 }
 

@@ -1,15 +1,15 @@
 //! Datagrams, many a call.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// Where a peer is, and which of our addresses it knows us by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The peer's address.
     pub remote: SocketAddr,
-    /// Ours. `None`: the system chooses.
-    pub local: Option<IpAddr>,
+    /// Ours, one of IPv4 mapped into IPv6. `None`: the system chooses.
+    pub local: Option<Ipv6Addr>,
 }
 
 /// Datagrams of one sender that were received together, one behind the other.

@@ -1,4 +1,4 @@
-//! `tunctl-vpn`: see `README.md` beside it.
+//! The program `tunctl-vpn`: `README.md` says what it does, and the library beside it has the loop.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,6 @@ fn main() -> std::process::ExitCode {
     up::main()
 }
 
+/// It is for Linux.
 #[cfg(not(target_os = "linux"))]
-fn main() {
-    eprintln!("tunctl-vpn: it runs on Linux only");
-}
+fn main() {}

@@ -1,5 +1,9 @@
 //! The commands, and the wait that drives the loop.
 
+mod routes;
+mod uapi;
+mod udp;
+
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -16,9 +20,10 @@ use tunctl::linux::{HelperBackend, inherited};
 use tunctl::prelude::*;
 use tunctl_vpn::Vpn;
 use tunctl_vpn::config::{Config, Key};
-use tunctl_vpn::routes::{self, Routing, inner_mtu};
-use tunctl_vpn::uapi::Uapi;
-use tunctl_vpn::udp::Udp;
+
+use self::routes::{Routing, inner_mtu};
+use self::uapi::Uapi;
+use self::udp::Udp;
 
 const USAGE: &str = "usage: tunctl-vpn genkey > KEY         a new private key
        tunctl-vpn pubkey < KEY         its public key
@@ -94,7 +99,7 @@ fn run<D: TunDevice>(device: D, config: &Config, sets_routes: bool, signals: &Si
     let mut vpn = Vpn::new(config, device, socket)?;
     println!("{name}: up, UDP port {port}, MTU {mtu}");
     if !sets_routes {
-        steps.iter().for_each(|step| println!("# {}", step.command));
+        steps.iter().for_each(|(command, _)| println!("# {command}"));
     }
     let outcome = drive(&mut vpn, config, uapi.as_ref(), signals);
     println!("{name}: down. {:?}", vpn.dropped());
@@ -120,8 +125,8 @@ fn drive<D: TunDevice>(
             rounds += 1;
         }
         let wait = if rounds < ROUNDS { next_tick.saturating_sub(start.elapsed()) } else { Duration::ZERO };
-        let mut fds = vec![signals.as_fd(), vpn.device().as_fd(), vpn.socket().as_fd()];
-        fds.extend(uapi.map(AsFd::as_fd));
+        let mut fds = vec![signals.as_fd(), vpn.device().as_fd(), vpn.socket().0.as_fd()];
+        fds.extend(uapi.map(|uapi| uapi.listener.as_fd()));
         let mut fds: Vec<_> = fds.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         poll(&mut fds, PollTimeout::try_from(wait)?)?;
         let is_ready = |place: usize| fds.get(place).and_then(PollFd::any).unwrap_or_default();

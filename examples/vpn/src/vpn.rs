@@ -1,7 +1,6 @@
 //! The loop: from the device to the network and back, and the timers.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io::ErrorKind;
 use std::mem;
 use std::net::IpAddr;
@@ -54,6 +53,7 @@ pub struct Dropped {
 }
 
 /// A peer, as it was configured and as it is.
+#[expect(missing_debug_implementations, reason = "there are keys in the tunnel")]
 pub struct Peer {
     /// How it was configured.
     pub config: PeerConfig,
@@ -106,7 +106,8 @@ impl Peer {
 /// is readable, or the time for the next tick has come, and calls what fits:
 ///
 /// ```no_run
-/// # fn drive<D: tunctl::TunDevice>(mut vpn: tunctl_vpn::Vpn<D, tunctl_vpn::udp::Udp>) -> tunctl::Result<()> {
+/// # use {tunctl::{Result, TunDevice}, tunctl_vpn::{Vpn, datagrams::Datagrams}};
+/// # fn drive<D: TunDevice, S: Datagrams>(mut vpn: Vpn<D, S>) -> Result<()> {
 /// let start = std::time::Instant::now();
 /// loop {
 ///     vpn.tick(); // each Vpn::TICK
@@ -120,6 +121,7 @@ impl Peer {
 /// [`peers`](Self::peers). The timers of the protocol advance in [`tick`](Self::tick) alone, by boringtun's
 /// own clock: the system's (`CLOCK_BOOTTIME`), or the mock one of its feature `mock-instant`, which is for
 /// simulations, and which nothing in this workspace may turn on.
+#[expect(missing_debug_implementations, reason = "there are keys")]
 pub struct Vpn<D, S> {
     device: Bulk<D>,
     keys: (StaticSecret, PublicKey),
@@ -399,17 +401,5 @@ const fn peer_of(receiver: u32) -> usize {
     (receiver >> 8) as usize
 }
 
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-impl<D: TunDevice, S> fmt::Debug for Vpn<D, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vpn")
-            .field("peers", &self.peers)
-            .field("dropped", &self.dropped)
-            .finish_non_exhaustive()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc::{in6_addr, in6_pktinfo};
@@ -12,8 +12,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6,
 };
 use nix::sys::socket::{bind, getsockname, recvmsg, sendmsg, setsockopt, socket};
-
-use crate::datagrams::{Datagrams, Endpoint, Received};
+use tunctl_vpn::datagrams::{Datagrams, Endpoint, Received};
 
 /// The bytes that wait in the socket while the loop is at other work.
 const ROOM: usize = 4 << 20;
@@ -22,16 +21,12 @@ const PATIENCE: u16 = 100;
 
 /// A UDP socket for both families: an address of IPv4 is one of IPv6 to it (`::ffff:192.0.2.1`).
 #[derive(Debug)]
-pub struct Udp(OwnedFd);
+pub(crate) struct Udp(pub(crate) OwnedFd);
 
 impl Udp {
     /// A socket on this port of all addresses; 0: the system chooses it. A mark other than 0 is on all that
     /// it sends, for routing rules to see.
-    ///
-    /// # Errors
-    ///
-    /// The port is in use; a mark needs `CAP_NET_ADMIN`.
-    pub fn bind(port: u16, mark: u32) -> io::Result<Self> {
+    pub(crate) fn bind(port: u16, mark: u32) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
         setsockopt(&fd, Ipv6V6Only, &false)?;
@@ -47,11 +42,7 @@ impl Udp {
     }
 
     /// Its port.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system call.
-    pub fn port(&self) -> io::Result<u16> {
+    pub(crate) fn port(&self) -> io::Result<u16> {
         Ok(getsockname::<SockaddrIn6>(self.0.as_raw_fd())?.port())
     }
 
@@ -61,12 +52,8 @@ impl Udp {
             SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
         };
         let (remote, size) = (SockaddrIn6::from(remote), u16::try_from(size).unwrap_or(u16::MAX));
-        let local = to.local.map(|ip| match ip {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        });
-        let local =
-            local.map(|ip| in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 });
+        let local = to.local.map(|ip| in6_addr { s6_addr: ip.octets() });
+        let local = local.map(|ipi6_addr| in6_pktinfo { ipi6_addr, ipi6_ifindex: 0 });
         let segments = (bytes.len() > size.into()).then_some(ControlMessage::UdpGsoSegments(&size));
         let messages: Vec<_> =
             local.as_ref().map(ControlMessage::Ipv6PacketInfo).into_iter().chain(segments).collect();
@@ -94,12 +81,11 @@ impl Datagrams for Udp {
         let (mut local, mut size) = (None, message.bytes);
         for part in message.cmsgs()? {
             match part {
-                ControlMessageOwned::Ipv6PacketInfo(info) => local = Some(info.ipi6_addr.s6_addr),
+                ControlMessageOwned::Ipv6PacketInfo(info) => local = Some(info.ipi6_addr.s6_addr.into()),
                 ControlMessageOwned::UdpGroSegments(bytes) => size = usize::try_from(bytes).unwrap_or(size),
                 _ => {}
             }
         }
-        let local = local.map(|ip| Ipv6Addr::from(ip).to_canonical());
         let from = message.address.ok_or(io::ErrorKind::InvalidData)?;
         let remote = match from.ip().to_canonical() {
             // An address of one link is not complete without the link's number.
@@ -121,11 +107,5 @@ impl Datagrams for Udp {
             }
             outcome => Ok(outcome?),
         }
-    }
-}
-
-impl AsFd for Udp {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }

@@ -3,14 +3,13 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::Peer;
-use crate::config::{Config, Key};
+use tunctl_vpn::Peer;
+use tunctl_vpn::config::{Config, Key};
 
 /// Where wg(8) looks.
 const FOLDER: &str = "/var/run/wireguard";
@@ -20,19 +19,14 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const UNSUPPORTED: &str = "errno=95\n\n";
 
 /// The socket, which is removed when this is dropped.
-#[derive(Debug)]
-pub struct Uapi {
-    listener: UnixListener,
+pub(crate) struct Uapi {
+    pub(crate) listener: UnixListener,
     path: PathBuf,
 }
 
 impl Uapi {
     /// Listens for questions about this interface, in place of a program that was killed.
-    ///
-    /// # Errors
-    ///
-    /// The folder is root's.
-    pub fn listen(name: &str) -> io::Result<Self> {
+    pub(crate) fn listen(name: &str) -> io::Result<Self> {
         fs::create_dir_all(FOLDER)?;
         let path = Path::new(FOLDER).join(format!("{name}.sock"));
         let _ = fs::remove_file(&path);
@@ -43,11 +37,7 @@ impl Uapi {
     }
 
     /// Answers the next program that asks. `now` is the time that dates the peers' handshakes.
-    ///
-    /// # Errors
-    ///
-    /// It does not ask, or does not listen.
-    pub fn answer(&self, config: &Config, port: u16, peers: &[Peer], now: Duration) -> io::Result<()> {
+    pub(crate) fn answer(&self, config: &Config, port: u16, peers: &[Peer], now: Duration) -> io::Result<()> {
         let (mut stream, _) = self.listener.accept()?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -63,12 +53,6 @@ impl Uapi {
 impl Drop for Uapi {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-    }
-}
-
-impl AsFd for Uapi {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
     }
 }
 

@@ -1,40 +1,32 @@
 //! The routes of allowed addresses, to be printed or set, and the MTU that the way to the peers leaves.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::{fs, io};
 
 use ip_network::IpNetwork;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::RouteNetlinkMessage::{
-    self, DelRule, GetLink, GetRoute, NewLink, NewRoute, NewRule,
-};
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::RouteNetlinkMessage::{self, DelRule, GetRoute, NewRoute, NewRule};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use nix::libc::RT_TABLE_MAIN;
+use nix::net::if_::if_indextoname;
 use nix::sys::socket::{self, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
-
-use crate::config::Config;
+use tunctl::InterfaceAddress;
+use tunctl_vpn::config::Config;
 
 /// The headers of IPv6, UDP and the protocol, and the seal.
 const OVERHEAD: u32 = 40 + 8 + 16 + 16;
 const USUAL_MTU: u32 = 1500;
 
-/// A change to the system's routing.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// As ip(8) would do it.
-    pub command: String,
-    message: RouteNetlinkMessage,
-}
+/// A change to the system's routing: as ip(8) would do it, and for the kernel.
+pub(crate) type Step = (String, RouteNetlinkMessage);
 
 /// The mark of what the socket sends: wg-quick's, if there is a default route to set and the file has none.
-#[must_use]
-pub fn mark(config: &Config, sets_routes: bool) -> u32 {
+pub(crate) fn mark(config: &Config, sets_routes: bool) -> u32 {
     let mut networks = config.peers.iter().flat_map(|peer| &peer.allowed_ips);
     match config.mark {
         0 if sets_routes && networks.any(|network| network.netmask() == 0) => 51_820,
@@ -46,11 +38,7 @@ pub fn mark(config: &Config, sets_routes: bool) -> u32 {
 ///
 /// A default route is in a table of its own, into which packets with the mark do not look: those to the peer
 /// would go to the peer again. The other routes of the main table hold before it.
-///
-/// # Errors
-///
-/// An endpoint is in a network that is allowed, and not by a default route.
-pub fn plan(config: &Config, name: &str, index: u32) -> Result<Vec<Step>, String> {
+pub(crate) fn plan(config: &Config, name: &str, index: u32) -> Result<Vec<Step>, String> {
     let (mut steps, mark) = (Vec::new(), mark(config, true));
     for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
         let is_inside = |endpoint: &SocketAddr| network.contains(endpoint.ip());
@@ -62,47 +50,36 @@ pub fn plan(config: &Config, name: &str, index: u32) -> Result<Vec<Step>, String
             ));
         }
         let (ip, main) = (network.network_address(), u32::from(RT_TABLE_MAIN));
-        let table = if network.netmask() == 0 { mark } else { main };
-        let is_own = |own| IpNetwork::new_truncate(own, network.netmask()) == Ok(*network);
+        let is_default = network.netmask() == 0;
+        let table = if is_default { mark } else { main };
         // The kernel has the route of an address by itself.
-        if !config
-            .addresses
-            .iter()
-            .any(|own| own.prefix_length() == network.netmask() && is_own(own.address()))
-        {
+        let is_own = |own: &InterfaceAddress| {
+            IpNetwork::new_truncate(own.address(), own.prefix_length()) == Ok(*network)
+        };
+        if !config.addresses.iter().any(is_own) {
             let command = format!("ip route add {network} dev {name} table {table}");
-            steps.push(Step { command, message: NewRoute(route(*network, table, index)) });
+            steps.push((command, NewRoute(route(*network, table, index))));
         }
-        if network.netmask() == 0 {
-            let ip = if ip.is_ipv4() { "ip -4" } else { "ip -6" };
-            let command = format!("{ip} rule add not fwmark {mark} table {mark}");
-            let rule_of =
-                |table, flags, what| NewRule(rule(family(network.network_address()), table, flags, what));
-            steps.push(Step {
-                command,
-                message: rule_of(mark, RuleFlags::Invert, RuleAttribute::FwMark(mark)),
-            });
-            let command = format!("{ip} rule add table main suppress_prefixlength 0");
-            let what = RuleAttribute::SuppressPrefixLen(0);
-            steps.push(Step { command, message: rule_of(main, RuleFlags::empty(), what) });
+        if is_default {
+            let command = if ip.is_ipv4() { "ip -4 rule add" } else { "ip -6 rule add" };
+            let unmarked = rule(ip, mark, RuleFlags::Invert, RuleAttribute::FwMark(mark));
+            steps.push((format!("{command} not fwmark {mark} table {mark}"), NewRule(unmarked)));
+            let nearer = rule(ip, main, RuleFlags::empty(), RuleAttribute::SuppressPrefixLen(0));
+            steps.push((format!("{command} table main suppress_prefixlength 0"), NewRule(nearer)));
         }
     }
     Ok(steps)
 }
 
 /// Rules that were set, which are removed when this is dropped. Routes end with their interface.
-#[derive(Debug, Default)]
-pub struct Routing(Vec<RuleMessage>);
+#[derive(Default)]
+pub(crate) struct Routing(Vec<RuleMessage>);
 
 impl Routing {
     /// Takes the steps.
-    ///
-    /// # Errors
-    ///
-    /// The step that failed, and why.
-    pub fn set(steps: &[Step]) -> Result<Self, String> {
+    pub(crate) fn set(steps: &[Step]) -> Result<Self, String> {
         let mut routing = Self::default();
-        for Step { command, message } in steps {
+        for (command, message) in steps {
             match (ask(message.clone(), NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL), message) {
                 (Ok(_), NewRule(rule)) => routing.0.push(rule.clone()),
                 // Another program has set it, and will remove it.
@@ -125,8 +102,7 @@ impl Drop for Routing {
 }
 
 /// The MTU that leaves room for our headers, on the way to each peer as the routes are now.
-#[must_use]
-pub fn inner_mtu(config: &Config) -> u32 {
+pub(crate) fn inner_mtu(config: &Config) -> u32 {
     let outer = config.peers.iter().filter_map(|peer| outer_mtu(peer.endpoint?.ip()));
     outer.min().unwrap_or(USUAL_MTU).saturating_sub(OVERHEAD).max(576)
 }
@@ -137,16 +113,11 @@ fn outer_mtu(to: IpAddr) -> Option<u32> {
     let mut question = route(IpNetwork::new(to, host).ok()?, 0, 0);
     question.attributes.retain(|attribute| matches!(attribute, RouteAttribute::Destination(_)));
     let Some(NewRoute(way)) = ask(GetRoute(question), 0).ok()? else { return None };
-    let mut question = LinkMessage::default();
-    question.header.index = way.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Oif(index) => Some(*index),
+    let name = way.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => if_indextoname(*index).ok(),
         _ => None,
     })?;
-    let Some(NewLink(link)) = ask(GetLink(question), 0).ok()? else { return None };
-    link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Mtu(mtu) => Some(*mtu),
-        _ => None,
-    })
+    fs::read_to_string(format!("/sys/class/net/{}/mtu", name.to_str().ok()?)).ok()?.trim().parse().ok()
 }
 
 fn route(network: IpNetwork, table: u32, index: u32) -> RouteMessage {
@@ -161,9 +132,9 @@ fn route(network: IpNetwork, table: u32, index: u32) -> RouteMessage {
     message
 }
 
-fn rule(family: AddressFamily, table: u32, flags: RuleFlags, what: RuleAttribute) -> RuleMessage {
+fn rule(ip: IpAddr, table: u32, flags: RuleFlags, what: RuleAttribute) -> RuleMessage {
     let mut message = RuleMessage::default();
-    message.header.family = family;
+    message.header.family = family(ip);
     message.header.action = RuleAction::ToTable;
     message.header.flags = flags;
     message.attributes = vec![RuleAttribute::Table(table), what];

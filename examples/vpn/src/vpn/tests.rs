@@ -1,0 +1,174 @@
+//! The loop on the driver in memory, over a network in memory.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::thread;
+
+use tunctl::mock::{MockBackend, MockDevice};
+use tunctl::packet::header::GsoType;
+use tunctl::packet::udp_packet;
+
+use super::*;
+use crate::datagrams::Received;
+
+/// What was sent and not received: from, to, the bytes, and the bytes of each datagram.
+type Calls = Rc<RefCell<VecDeque<(SocketAddr, SocketAddr, Vec<u8>, usize)>>>;
+
+struct Socket {
+    own: SocketAddr,
+    calls: Calls,
+}
+
+impl Datagrams for Socket {
+    fn recv(&self, room: &mut [u8]) -> io::Result<Received> {
+        let mut calls = self.calls.borrow_mut();
+        let place = calls.iter().position(|(_, to, ..)| *to == self.own).ok_or(ErrorKind::WouldBlock)?;
+        let (remote, _, bytes, size) = calls.remove(place).unwrap();
+        room[..bytes.len()].copy_from_slice(&bytes);
+        Ok(Received { from: Endpoint { remote, local: None }, length: bytes.len(), size })
+    }
+
+    fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()> {
+        self.calls.borrow_mut().push_back((self.own, to.remote, bytes.to_vec(), size));
+        Ok(())
+    }
+}
+
+fn public(private: u8) -> Key {
+    Key(PublicKey::from(&StaticSecret::from([private; 32])).to_bytes())
+}
+
+/// A peer whose private key is these bytes, and whose address ends with them.
+fn peer(number: u8, allowed: &str, keepalive: u16) -> PeerConfig {
+    PeerConfig {
+        public_key: public(number),
+        allowed_ips: allowed.split(' ').map(|network| network.parse().unwrap()).collect(),
+        endpoint: Some(address(number)),
+        keepalive,
+        ..PeerConfig::default()
+    }
+}
+
+fn address(number: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, number], 51_820))
+}
+
+struct Host {
+    backend: MockBackend,
+    vpn: Vpn<MockDevice, Socket>,
+}
+
+impl Host {
+    fn new(number: u8, calls: &Calls, peers: Vec<PeerConfig>) -> Self {
+        let backend = MockBackend::new();
+        let device = backend.create(&CreateOptions::tun().name("vpn0").vnet_header(true).up()).unwrap();
+        let config = Config { private_key: Key([number; 32]), peers, ..Config::default() };
+        let socket = Socket { own: address(number), calls: Rc::clone(calls) };
+        Self { backend, vpn: Vpn::new(&config, device, socket).unwrap() }
+    }
+
+    /// Has the system send a datagram.
+    fn inject(&self, to: &str, length: usize) -> Vec<u8> {
+        let from = if to.starts_with('[') { "[fd00::1]:9" } else { "10.0.0.1:9" };
+        let packet = udp_packet(from.parse().unwrap(), to.parse().unwrap(), &vec![7; length]).unwrap();
+        self.backend.inject("vpn0", &packet);
+        packet
+    }
+}
+
+/// Lets both go round until nothing is left to do.
+fn settle(hosts: &mut [&mut Host]) {
+    let turn =
+        |host: &mut Host| host.vpn.from_device().unwrap() | host.vpn.from_network(Duration::ZERO).unwrap();
+    while hosts.iter_mut().fold(false, |any, host| turn(host) | any) {}
+}
+
+#[test]
+fn a_packet_goes_to_the_peer_with_the_longest_prefix() {
+    let calls = Calls::default();
+    let peers = vec![
+        peer(2, "10.0.0.0/8 fd00::/16", 0),
+        peer(3, "10.1.0.0/16 fd00:1::/32", 0),
+        peer(4, "10.1.2.3/32 fd00:1::3/128", 0),
+    ];
+    let mut host = Host::new(1, &calls, peers);
+    for (to, number) in [
+        ("10.2.0.1:9", 2),
+        ("10.1.0.1:9", 3),
+        ("10.1.2.3:9", 4),
+        ("[fd00:2::1]:9", 2),
+        ("[fd00:1::1]:9", 3),
+        ("[fd00:1::3]:9", 4),
+    ] {
+        let sent = host.vpn.peers()[number - 2].sent;
+        host.inject(to, 10);
+        assert!(host.vpn.from_device().unwrap());
+        let is_called = host.vpn.peers()[number - 2].sent > sent;
+        // The second packet waits for the answer to the call of the first.
+        assert_eq!(is_called, !to.starts_with('['), "{to}");
+    }
+    let called: Vec<_> = calls.borrow().iter().map(|(_, to, ..)| *to).collect();
+    assert_eq!(called, [2, 3, 4].map(address));
+    host.inject("11.0.0.1:9", 10);
+    host.inject("[fd01::1]:9", 10);
+    assert!(host.vpn.from_device().unwrap());
+    assert_eq!(host.vpn.dropped(), Dropped { unrouted: 2, ..Dropped::default() });
+}
+
+/// Two hosts that have made their keys.
+fn pair(calls: &Calls) -> (Host, Host) {
+    let mut one = Host::new(1, calls, vec![peer(2, "0.0.0.0/0", 0)]);
+    let mut other = Host::new(2, calls, vec![peer(1, "0.0.0.0/0", 0)]);
+    let packet = one.inject("10.0.0.2:9", 100);
+    settle(&mut [&mut one, &mut other]);
+    // It waited for the keys.
+    assert_eq!(other.backend.take("vpn0"), Some(packet));
+    (one, other)
+}
+
+#[test]
+fn packets_of_a_flow_are_sent_by_one_call_and_arrive_merged() {
+    let calls = Calls::default();
+    let (mut one, mut other) = pair(&calls);
+    // The last one is shorter, and ends what can go together.
+    let lengths = [1000, 1000, 1000, 1000, 500, 1000];
+    for length in lengths {
+        one.inject("10.0.0.2:9", length);
+    }
+    assert!(one.vpn.from_device().unwrap());
+    let sent: Vec<_> = calls.borrow().iter().map(|(.., bytes, size)| (bytes.len(), *size)).collect();
+    let sealed = |length: usize| length + 28 + 32;
+    assert_eq!(sent, [(4 * sealed(1000) + sealed(500), sealed(1000)), (sealed(1000), sealed(1000))]);
+    assert!(other.vpn.from_network(Duration::ZERO).unwrap());
+    let (header, arrived) = other.backend.take_large("vpn0").unwrap();
+    assert_eq!((header.gso_type(), header.segment_size(), arrived.len()), (GsoType::UdpL4, 1000, 28 + 4500));
+    assert_eq!((one.vpn.dropped(), other.vpn.dropped()), (Dropped::default(), Dropped::default()));
+}
+
+#[test]
+fn a_peer_is_dated_when_it_has_proved_to_have_the_keys() {
+    let calls = Calls::default();
+    let mut one = Host::new(1, &calls, vec![peer(2, "0.0.0.0/0", 25)]);
+    let mut other = Host::new(2, &calls, vec![peer(1, "0.0.0.0/0", 0)]);
+    let seconds = Duration::from_secs;
+    // The call, which anybody may have recorded; the answer; a first datagram by the new keys.
+    other.vpn.from_network(seconds(3)).unwrap();
+    assert_eq!(other.vpn.peers()[0].last_handshake, None);
+    one.vpn.from_network(seconds(4)).unwrap();
+    assert_eq!(one.vpn.peers()[0].last_handshake, Some(seconds(4)));
+    other.vpn.from_network(seconds(5)).unwrap();
+    assert_eq!(other.vpn.peers()[0].last_handshake, Some(seconds(5)));
+}
+
+/// A dependency that turned boringtun's mock clock on would stop all timers.
+#[test]
+fn the_clock_of_the_tunnels_runs() {
+    let (one, _) = pair(&Calls::default());
+    let age = || one.vpn.peers[0].tunnel.time_since_last_handshake().unwrap();
+    let before = age();
+    thread::sleep(Duration::from_millis(5));
+    assert!(age() >= before + Duration::from_millis(5));
+}
