@@ -88,7 +88,7 @@ fn up(file: &Path, sets_routes: bool) -> Outcome {
 
 fn run<D: TunDevice>(device: D, config: &Config, sets_routes: bool, signals: &SignalFd) -> Outcome {
     let (port, mark, name) = (config.listen_port, config.mark, device.name()?.to_string());
-    let steps = routes::plan(config, &name, device.interface().index().get())?;
+    let steps = routes::plan(config, sets_routes, &name, device.interface().index().get())?;
     let socket =
         Udp::bind(port, mark).map_err(|error| format!("listen on UDP port {port}, mark {mark}: {error}"))?;
     let (port, mtu) = (socket.port()?, device.interface().mtu()?);

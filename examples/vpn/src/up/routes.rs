@@ -34,16 +34,16 @@ pub(crate) fn mark(config: &Config, sets_routes: bool) -> u32 {
     }
 }
 
-/// The steps that route what is allowed to the interface of that name and index.
+/// The steps that route what is allowed to the interface of that name and index, to be set or only printed.
 ///
 /// A default route is in a table of its own, into which packets with the mark do not look: those to the peer
 /// would go to the peer again. The other routes of the main table hold before it.
-pub(crate) fn plan(config: &Config, name: &str, index: u32) -> Result<Vec<Step>, String> {
+pub(crate) fn plan(config: &Config, is_set: bool, name: &str, index: u32) -> Result<Vec<Step>, String> {
     let (mut steps, mark) = (Vec::new(), mark(config, true));
     for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
         let is_inside = |endpoint: &SocketAddr| network.contains(endpoint.ip());
         let endpoint = config.peers.iter().filter_map(|peer| peer.endpoint).find(is_inside);
-        if let (Some(endpoint), 1..) = (endpoint, network.netmask()) {
+        if let (true, Some(endpoint), 1..) = (is_set, endpoint, network.netmask()) {
             return Err(format!(
                 "AllowedIPs {network} contains the endpoint {endpoint}, so that its packets would go into the tunnel for \
                  ever. Exclude it, or allow 0.0.0.0/0 or ::/0, which is routed by a mark"

@@ -1,13 +1,13 @@
 //! WireGuard's user-space interface, by which `wg show` asks: text, over a UNIX socket. It answers, and
 //! changes nothing.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::sys::stat::{Mode, umask};
 use tunctl_vpn::Peer;
 use tunctl_vpn::config::{Config, Key};
 
@@ -30,8 +30,11 @@ impl Uapi {
         fs::create_dir_all(FOLDER)?;
         let path = Path::new(FOLDER).join(format!("{name}.sock"));
         let _ = fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        // Whoever can connect is told the private key.
+        let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+        let listener = UnixListener::bind(&path);
+        umask(before);
+        let listener = listener?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, path })
     }

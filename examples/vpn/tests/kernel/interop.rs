@@ -1,18 +1,26 @@
 //! Ours with wireguard-go, and wg(8) with ours.
 
+use std::env;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use tunctl::linux::Namespace;
 use tunctl_testing::{Background, Case, case};
 
-use super::lab::{Keys, Lab, on, wait_until};
+use super::lab::{Keys, Lab, Ours, on, wait_until};
 use super::ours::{client_file, server_file};
-use super::traffic::{echo, exchange, reach};
+use super::traffic::{echo, exchange, is_answered, reach};
 
 pub(crate) fn cases() -> Vec<Case> {
-    let cases = vec![
+    let mut cases = vec![
         case!(our_client_with_a_server_of_wireguard_go),
         case!(our_server_with_a_client_of_wireguard_go),
         case!(wg_shows_what_ours_does),
     ];
+    // The protocol renews keys after two minutes.
+    if env::var_os("TUNCTL_VPN_LONG").is_some() {
+        cases.push(case!(keys_are_renewed_and_no_packet_is_lost).limit(Duration::from_secs(200)));
+    }
     cases
         .into_iter()
         .map(|case| case.needs_tool("wireguard-go").needs_tool("wg").needs_tool("ip").needs_tool("ping"))
@@ -110,4 +118,30 @@ fn wg_shows_what_ours_does() {
     // It is configured by its file.
     let mut command = lab.server.command("wg");
     assert!(!command.args(["set", "vpns", "listen-port", "1"]).output().unwrap().status.success());
+}
+
+/// Ours begins with wireguard-go, and with ours.
+fn keys_are_renewed_and_no_packet_is_lost() {
+    let lab = Lab::new(2);
+    let keys = [Keys::new(), Keys::new(), Keys::new(), Keys::new()];
+    let server = lab.start(&lab.server, "vpns", &server_file(&keys[0], &[&keys[1]], ""));
+    let text = client_file(&keys[1], 0, &keys[0], "192.0.2.1:51820", "");
+    let first = lab.start(&lab.clients[0], "vpnc0", &text);
+    reach(&lab.clients[0], "10.8.0.1");
+    let other_network =
+        |text: &str| text.replace("10.8.0", "10.7.0").replace("fd08", "fd07").replace("51820", "51821");
+    let text = client_file(&keys[2], 0, &keys[3], "192.0.2.5:51820", "");
+    let second = lab.start(&lab.clients[1], "vpnc1", &other_network(&text));
+    let text = server_file(&keys[3], &[&keys[2]], "");
+    let _other = start_other(&lab, &lab.server, "others", &other_network(&text));
+    reach(&lab.clients[1], "10.7.0.1");
+    let dates = |program: &Ours| program.reported("last_handshake_time_sec")[0].parse::<u64>().unwrap();
+    let (before, end) = (dates(&first).min(dates(&second)), Instant::now() + Duration::from_secs(130));
+    while Instant::now() < end {
+        assert!(is_answered(&lab.clients[0], "10.8.0.1") && is_answered(&lab.clients[1], "10.7.0.1"));
+        thread::sleep(Duration::from_millis(500));
+    }
+    for program in [&server, &first, &second] {
+        assert!(dates(program) >= before + 115, "{}", program.report());
+    }
 }

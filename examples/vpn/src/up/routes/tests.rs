@@ -11,7 +11,7 @@ fn config(interface: &str, allowed: &str, endpoint: &str) -> Config {
 }
 
 fn commands(config: &Config) -> Vec<String> {
-    plan(config, "vpn0", 5).unwrap().into_iter().map(|(command, _)| command).collect()
+    plan(config, true, "vpn0", 5).unwrap().into_iter().map(|(command, _)| command).collect()
 }
 
 #[test]
@@ -56,8 +56,10 @@ fn a_mark_of_the_file_is_the_table_as_well() {
 #[test]
 fn a_loop_is_refused() {
     for (allowed, endpoint) in [("10.0.0.0/8", "10.1.2.3:1"), ("fd00::/8, 10.0.0.0/8", "[fd01::1]:1")] {
-        let error = plan(&config("", allowed, endpoint), "vpn0", 5).unwrap_err();
+        let error = plan(&config("", allowed, endpoint), true, "vpn0", 5).unwrap_err();
         assert!(error.contains("contains the endpoint"), "{error}");
+        // Who sets routes otherwise knows why.
+        assert!(plan(&config("", allowed, endpoint), false, "vpn0", 5).is_ok());
     }
-    assert!(plan(&config("", "10.0.0.0/8", "11.1.2.3:1"), "vpn0", 5).is_ok());
+    assert!(plan(&config("", "10.0.0.0/8", "11.1.2.3:1"), true, "vpn0", 5).is_ok());
 }
