@@ -2,22 +2,24 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc::{in6_addr, in6_pktinfo};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::{self, Ipv6RecvPacketInfo, Ipv6V6Only, RcvBuf, RcvBufForce, UdpGroSegment};
+use nix::sys::socket::sockopt::{
+    self, Ipv6RecvPacketInfo, Ipv6V6Only, RcvBuf, RcvBufForce, SendTimeout, UdpGroSegment,
+};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6,
 };
 use nix::sys::socket::{bind, getsockname, recvmsg, sendmsg, setsockopt, socket};
+use nix::sys::time::{TimeVal, TimeValLike};
 use tunctl_vpn::datagrams::{Datagrams, Endpoint, Received};
 
 /// The bytes that wait in the socket while the loop is at other work.
 const ROOM: usize = 4 << 20;
 /// How long a sender waits for room, in milliseconds, before its datagrams are lost.
-const PATIENCE: u16 = 100;
+const PATIENCE: i64 = 100;
 
 /// A UDP socket for both families: an address of IPv4 is one of IPv6 to it (`::ffff:192.0.2.1`).
 #[derive(Debug)]
@@ -27,10 +29,10 @@ impl Udp {
     /// A socket on this port of all addresses; 0: the system chooses it. A mark other than 0 is on all that
     /// it sends, for routing rules to see.
     pub(crate) fn bind(port: u16, mark: u32) -> io::Result<Self> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
+        let fd = socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         setsockopt(&fd, Ipv6V6Only, &false)?;
         setsockopt(&fd, Ipv6RecvPacketInfo, &true)?;
+        setsockopt(&fd, SendTimeout, &TimeVal::milliseconds(PATIENCE))?;
         // Before Linux 5.0 each datagram takes a call.
         let _ = setsockopt(&fd, UdpGroSegment, &true);
         let _ = setsockopt(&fd, RcvBufForce, &ROOM).or_else(|_| setsockopt(&fd, RcvBuf, &ROOM));
@@ -58,17 +60,7 @@ impl Udp {
         let messages: Vec<_> =
             local.as_ref().map(ControlMessage::Ipv6PacketInfo).into_iter().chain(segments).collect();
         let pieces = [IoSlice::new(bytes)];
-        loop {
-            match sendmsg(self.0.as_raw_fd(), &pieces, &messages, MsgFlags::empty(), Some(&remote)) {
-                Err(Errno::EAGAIN) => {
-                    let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
-                    if poll(&mut fds, PollTimeout::from(PATIENCE))? == 0 {
-                        return Err(Errno::EAGAIN);
-                    }
-                }
-                outcome => return outcome.map(drop),
-            }
-        }
+        sendmsg(self.0.as_raw_fd(), &pieces, &messages, MsgFlags::empty(), Some(&remote)).map(drop)
     }
 }
 
@@ -76,7 +68,7 @@ impl Datagrams for Udp {
     fn recv(&self, room: &mut [u8]) -> io::Result<Received> {
         let mut control = nix::cmsg_space!(in6_pktinfo, i32);
         let mut pieces = [IoSliceMut::new(room)];
-        let flags = MsgFlags::empty();
+        let flags = MsgFlags::MSG_DONTWAIT;
         let message = recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut pieces, Some(&mut control), flags)?;
         let (mut local, mut size) = (None, message.bytes);
         for part in message.cmsgs()? {

@@ -163,6 +163,27 @@ fn a_peer_is_dated_when_it_has_proved_to_have_the_keys() {
     assert_eq!(other.vpn.peers()[0].last_handshake, Some(seconds(5)));
 }
 
+#[test]
+fn a_crowd_of_callers_must_prove_its_address() {
+    let calls = Calls::default();
+    let mut host = Host::new(1, &calls, vec![peer(2, "0.0.0.0/0", 0)]);
+    for _ in 0..250 {
+        let keys = (StaticSecret::from([9; 32]), PublicKey::from(public(1).0));
+        let mut room = [0; 148];
+        let mut caller = Tunn::new(keys.0, keys.1, None, None, 0, None);
+        let TunnResult::WriteToNetwork(call) = caller.format_handshake_initiation(&mut room, false) else {
+            panic!("it calls");
+        };
+        calls.borrow_mut().push_back((address(9), address(1), call.to_vec(), call.len()));
+    }
+    settle(&mut [&mut host]);
+    // Whoever is not known is counted once, so that there is room for 200.
+    assert_eq!(host.vpn.dropped(), Dropped { unknown: 200, limited: 50, ..Dropped::default() });
+    // The cookies.
+    let lengths: Vec<_> = calls.borrow().iter().map(|(_, to, bytes, _)| (*to, bytes.len())).collect();
+    assert_eq!(lengths, [(address(9), 64); 50]);
+}
+
 /// A dependency that turned boringtun's mock clock on would stop all timers.
 #[test]
 fn the_clock_of_the_tunnels_runs() {
