@@ -164,6 +164,47 @@ fn a_peer_is_dated_when_it_has_proved_to_have_the_keys() {
 }
 
 #[test]
+fn a_peer_is_where_its_last_datagram_came_from() {
+    let calls = Calls::default();
+    let (mut one, mut other) = pair(&calls);
+    let endpoint = |host: &Host| host.vpn.peers()[0].endpoint.unwrap().remote;
+    assert_eq!((endpoint(&one), endpoint(&other)), (address(2), address(1)));
+    one.vpn.outgoing.socket.own = address(77);
+    let there = one.inject("10.0.0.2:9", 10);
+    settle(&mut [&mut one, &mut other]);
+    assert_eq!((other.backend.take("vpn0"), endpoint(&other)), (Some(there), address(77)));
+    let back = other.inject("10.0.0.1:9", 10);
+    settle(&mut [&mut one, &mut other]);
+    assert_eq!(one.backend.take("vpn0"), Some(back));
+}
+
+#[test]
+fn a_peer_is_not_where_a_copy_of_its_datagram_came_from() {
+    let calls = Calls::default();
+    let mut one = Host::new(1, &calls, vec![peer(2, "0.0.0.0/0", 25)]);
+    let mut other = Host::new(2, &calls, vec![peer(1, "0.0.0.0/0", 0)]);
+    let mut copies = Vec::new();
+    // The call, then the empty datagram that confirms the keys, then a packet.
+    for _ in 0..3 {
+        copies.extend(calls.borrow().iter().filter(|(_, to, ..)| *to == address(2)).cloned());
+        other.vpn.from_network(Duration::ZERO).unwrap();
+        one.vpn.from_network(Duration::ZERO).unwrap();
+        one.inject("10.0.0.2:9", 10);
+        one.vpn.from_device().unwrap();
+    }
+    settle(&mut [&mut one, &mut other]);
+    assert!(copies.len() >= 3, "{}", copies.len());
+    let count = copies.len() as u64;
+    for (_, to, bytes, size) in copies {
+        calls.borrow_mut().push_back((address(66), to, bytes, size));
+    }
+    settle(&mut [&mut one, &mut other]);
+    assert_eq!(other.vpn.peers()[0].endpoint.unwrap().remote, address(1));
+    assert!(other.vpn.dropped().replayed >= count, "{:?}", other.vpn.dropped());
+    assert!(calls.borrow().is_empty(), "nothing is answered");
+}
+
+#[test]
 fn a_crowd_of_callers_must_prove_its_address() {
     let calls = Calls::default();
     let mut host = Host::new(1, &calls, vec![peer(2, "0.0.0.0/0", 0)]);
