@@ -1,7 +1,8 @@
 //! Ours with ours: a server and its clients.
 
-use std::fs;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,8 +12,11 @@ use tunctl_testing::{Background, Case, case};
 use super::lab::{Keys, Lab, Ours, PROGRAM, interface, on, peer, wait_until};
 use super::traffic::{echo, exchange, reach};
 
+/// How long the soak takes, in seconds. Without it there is none.
+const SOAK: &str = "TUNCTL_VPN_SOAK";
+
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         case!(either_side_may_restart),
         case!(tcp_passes_whole_over_a_wire_that_loses_and_reorders),
         case!(a_server_and_two_clients_exchange_by_both_families),
@@ -23,10 +27,11 @@ pub(crate) fn cases() -> Vec<Case> {
             .needs_tool("ip")
             .needs_tool("setpriv"),
         case!(what_is_wrong_in_a_file_is_said_with_its_line),
-    ]
-    .into_iter()
-    .map(|case| case.needs_tool("ping"))
-    .collect()
+    ];
+    if env::var_os(SOAK).is_some() {
+        cases.push(case!(memory_and_descriptors_stay_flat).limit(Duration::from_secs(3600)));
+    }
+    cases.into_iter().map(|case| case.needs_tool("ping")).collect()
 }
 
 /// A server of these clients, which have the addresses 10.8.0.2, 10.8.0.3, …
@@ -79,7 +84,7 @@ fn a_server_and_two_clients_exchange_by_both_families() {
 }
 
 fn tcp_passes_whole_over_a_wire_that_loses_and_reorders() {
-    let wire = Wire::new().loss(0.05).reordering(0.02).delay(std::time::Duration::from_micros(200)).seed(7);
+    let wire = Wire::new().loss(0.05).reordering(0.02).delay(Duration::from_micros(200)).seed(7);
     let lab = Lab::with_wire(1, 1500, &wire);
     let (server, client) = (Keys::new(), Keys::new());
     let at_server = lab.start(&lab.server, "vpns", &server_file(&server, &[&client], ""));
@@ -187,6 +192,49 @@ fn with_an_interface_of_its_user_it_needs_no_right() {
     exchange(&lab.clients[0], &lab.server, "fd08::1", 1 << 20);
     kill(Pid::from_raw(running.pid().cast_signed()), Signal::SIGTERM).unwrap();
     running.end();
+}
+
+/// What a process holds: resident memory in KiB, and open files.
+fn held(pid: Pid) -> (u64, usize) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    (resident, fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count())
+}
+
+/// A server whose clients come and go, over a wire that loses, reorders and damages.
+fn memory_and_descriptors_stay_flat() {
+    let time = Duration::from_secs(env::var(SOAK).unwrap().parse().unwrap());
+    let wire =
+        Wire::new().loss(0.02).reordering(0.05).corruption(0.01).delay(Duration::from_micros(200)).seed(5);
+    let lab = Lab::with_wire(2, 1500, &wire);
+    let (server, clients) = (Keys::new(), [Keys::new(), Keys::new()]);
+    let running = lab.start(&lab.server, "vpns", &server_file(&server, &[&clients[0], &clients[1]], ""));
+    let (end, mut early, mut round) = (Instant::now() + time, None, 0);
+    while Instant::now() < end {
+        let number = round % 2;
+        let (host, endpoint) = (&lab.clients[number], ["192.0.2.1:51820", "[fd00:1::1]:51820"][number]);
+        let text = client_file(&clients[number], number, &server, endpoint, "");
+        let client = lab.start(host, "vpnc", &text);
+        reach(host, "10.8.0.1");
+        exchange(host, &lab.server, ["10.8.0.1", "fd08::1"][round / 2 % 2], 256 << 10);
+        assert_eq!(running.reported("public_key").len(), 2);
+        kill(client.pid, [Signal::SIGKILL, Signal::SIGTERM][round / 4 % 2]).unwrap();
+        drop(client);
+        wait_until("the interface is gone", || !on(host, "ip -br link").contains("vpnc"));
+        round += 1;
+        early = early.or_else(|| (round == 8).then(|| held(running.pid)));
+    }
+    let ((before, files), (after, files_after)) = (early.expect("it takes some rounds"), held(running.pid));
+    println!("{round} rounds: {before} KiB after 8, {after} KiB at the end");
+    assert_eq!(files_after, files);
+    assert!(after <= before + 512 && after <= 32 << 10, "{before} KiB, then {after} KiB");
+    let dropped = running.stop();
+    assert_eq!(
+        (dropped.count("forged"), dropped.count("malformed"), dropped.count("refused")),
+        (0, 0, 0),
+        "{dropped:?}"
+    );
 }
 
 fn what_is_wrong_in_a_file_is_said_with_its_line() {
