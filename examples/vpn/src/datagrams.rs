@@ -15,7 +15,7 @@ pub struct Endpoint {
 /// Datagrams of one sender that were received together, one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
-    /// Who sent them.
+    /// The sender.
     pub from: Endpoint,
     /// The bytes of all of them.
     pub length: usize,

@@ -1,8 +1,8 @@
 //! A VPN that speaks WireGuard: what the program `tunctl-vpn` is made of, but for its dealings with the
 //! system.
 //!
-//! [`Vpn`] is the loop. It is generic over the device and over the datagram socket, is told the time, and
-//! never waits to receive.
+//! [`Vpn`] is the loop. It is generic over the device and over the datagram socket, takes the time as an
+//! argument, and never waits to receive.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

@@ -20,7 +20,7 @@ use crate::config::{Config, Key, PeerConfig};
 use crate::datagrams::{Datagrams, Endpoint, Outgoing};
 
 /// Handshakes a second, beyond which a caller must prove its address first. The limiter counts each twice:
-/// when we look who calls, and when the tunnel does.
+/// when we look for the peer, and when its tunnel takes the message.
 const MOST_HANDSHAKES: u64 = 2 * 100;
 /// Receives in a row, before the packets go to the device.
 const MOST_RECEIVES: usize = 16;

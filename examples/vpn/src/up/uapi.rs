@@ -30,7 +30,7 @@ impl Uapi {
         fs::create_dir_all(FOLDER)?;
         let path = Path::new(FOLDER).join(format!("{name}.sock"));
         let _ = fs::remove_file(&path);
-        // Whoever can connect is told the private key.
+        // A program that can connect gets the private key.
         let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
         let listener = UnixListener::bind(&path);
         umask(before);

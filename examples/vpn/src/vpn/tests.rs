@@ -218,7 +218,7 @@ fn a_crowd_of_callers_must_prove_its_address() {
         calls.borrow_mut().push_back((address(9), address(1), call.to_vec(), call.len()));
     }
     settle(&mut [&mut host]);
-    // Whoever is not known is counted once, so that there is room for 200.
+    // The limiter counts an unknown caller once, so it lets 200 pass.
     assert_eq!(host.vpn.dropped(), Dropped { unknown: 200, limited: 50, ..Dropped::default() });
     // The cookies.
     let lengths: Vec<_> = calls.borrow().iter().map(|(_, to, bytes, _)| (*to, bytes.len())).collect();

@@ -58,7 +58,7 @@ fn a_loop_is_refused() {
     for (allowed, endpoint) in [("10.0.0.0/8", "10.1.2.3:1"), ("fd00::/8, 10.0.0.0/8", "[fd01::1]:1")] {
         let error = plan(&config("", allowed, endpoint), true, "vpn0", 5).unwrap_err();
         assert!(error.contains("contains the endpoint"), "{error}");
-        // Who sets routes otherwise knows why.
+        // The user sets the routes then, perhaps otherwise.
         assert!(plan(&config("", allowed, endpoint), false, "vpn0", 5).is_ok());
     }
     assert!(plan(&config("", "10.0.0.0/8", "11.1.2.3:1"), true, "vpn0", 5).is_ok());
