@@ -76,11 +76,10 @@ fn up(file: &Path, sets_routes: bool) -> Outcome {
     if let Some(fd) = inherited()?.pop() {
         return run(tunctl::native().adopt(fd)?, &config, sets_routes, &signals);
     }
+    let helper = HelperBackend::new();
     match tunctl::native().open_or_create(&options) {
-        Err(error)
-            if error.kind() == ErrorKind::PermissionDenied && HelperBackend::new().program().is_some() =>
-        {
-            run(HelperBackend::new().open_or_create(&options)?, &config, sets_routes, &signals)
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && helper.program().is_some() => {
+            run(helper.open_or_create(&options)?, &config, sets_routes, &signals)
         }
         device => run(device?, &config, sets_routes, &signals),
     }

@@ -125,12 +125,12 @@ impl Peer {
 pub struct Vpn<D, S> {
     device: Bulk<D>,
     keys: (StaticSecret, PublicKey),
-    limiter: Arc<RateLimiter>,
+    limits: Arc<RateLimiter>,
     peers: Vec<Peer>,
     by_key: HashMap<Key, usize>,
     by_address: IpNetworkTable<usize>,
-    received: RecvBatch,
-    datagrams: Vec<u8>,
+    packets: RecvBatch,
+    room: Vec<u8>,
     opened: SendBatch,
     outgoing: Outgoing<S>,
     dropped: Dropped,
@@ -148,7 +148,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub fn new(config: &Config, device: D, socket: S) -> Result<Self> {
         let key = StaticSecret::from(config.private_key.0);
         let public_key = PublicKey::from(&key);
-        let limiter = Arc::new(RateLimiter::new(&public_key, MOST_HANDSHAKES));
+        let limits = Arc::new(RateLimiter::new(&public_key, MOST_HANDSHAKES));
         let (mut peers, mut by_key, mut by_address) = (Vec::new(), HashMap::new(), IpNetworkTable::new());
         let mut outgoing = Outgoing::new(socket);
         for (number, config) in (0..).zip(&config.peers) {
@@ -165,7 +165,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 last_handshake: None,
                 received: 0,
                 sent: 0,
-                tunnel: Tunn::new(key.clone(), public, shared, keepalive, number, Some(Arc::clone(&limiter))),
+                tunnel: Tunn::new(key.clone(), public, shared, keepalive, number, Some(Arc::clone(&limits))),
                 is_unconfirmed: false,
             };
             if keepalive.is_some() {
@@ -174,21 +174,9 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             peers.push(peer);
         }
         outgoing.flush();
-        let (device, keys, datagrams) = (device.into_bulk()?, (key, public_key), vec![0; ROOM]);
-        let (received, opened, dropped) = (device.recv_batch(), device.send_batch(), Dropped::default());
-        Ok(Self {
-            device,
-            keys,
-            limiter,
-            peers,
-            by_key,
-            by_address,
-            received,
-            datagrams,
-            opened,
-            outgoing,
-            dropped,
-        })
+        let (device, keys, room) = (device.into_bulk()?, (key, public_key), vec![0; ROOM]);
+        let (packets, opened, dropped) = (device.recv_batch(), device.send_batch(), Dropped::default());
+        Ok(Self { device, keys, limits, peers, by_key, by_address, packets, room, opened, outgoing, dropped })
     }
 
     /// Seals what the device has, and sends it. Returns whether there was anything.
@@ -197,12 +185,12 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     ///
     /// The device has failed for good: `Gone`.
     pub fn from_device(&mut self) -> Result<bool> {
-        match self.device.try_recv(&mut self.received) {
+        match self.device.try_recv(&mut self.packets) {
             Err(error) if error.is_would_block() || error.is_packet_lost() => return Ok(false),
             outcome => outcome?,
         };
         // Each packet is cut from a large one, and its datagram is written behind that of the one before.
-        while let Some(packet) = self.received.next() {
+        while let Some(packet) = self.packets.next() {
             let Some(to) = Tunn::dst_address(packet) else {
                 self.dropped.malformed += 1;
                 continue;
@@ -226,15 +214,15 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub fn from_network(&mut self, now: Duration) -> Result<bool> {
         let mut is_any = false;
         for _ in 0..MOST_RECEIVES {
-            let received = match self.outgoing.socket.recv(&mut self.datagrams) {
+            let received = match self.outgoing.socket.recv(&mut self.room) {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // Such as that memory is short. The next one may do.
                 Err(_) => continue,
             };
             is_any = true;
-            let datagrams = mem::take(&mut self.datagrams);
-            for datagram in datagrams[..received.length].chunks(received.size.max(1)) {
+            let room = mem::take(&mut self.room);
+            for datagram in room[..received.length].chunks(received.size.max(1)) {
                 let outcome = match Tunn::parse_incoming_packet(datagram) {
                     Ok(Packet::PacketData(data)) => {
                         self.open(peer_of(data.receiver_idx), datagram, received.from, now)?
@@ -244,7 +232,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 };
                 self.count(outcome);
             }
-            self.datagrams = datagrams;
+            self.room = room;
         }
         self.deliver()?;
         self.outgoing.flush();
@@ -253,7 +241,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
 
     /// Advances the timers: handshakes that are due or were not answered, keepalives, keys that expire.
     pub fn tick(&mut self) {
-        self.limiter.reset_count();
+        self.limits.reset_count();
         for peer in &mut self.peers {
             let mut has_given_up = false;
             peer.write(&mut self.outgoing, |tunnel, room| {
@@ -309,7 +297,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     /// Answers a message of a handshake.
     fn answer(&mut self, datagram: &[u8], from: Endpoint, now: Duration) -> Verdict {
         let (address, mut cookie) = (Some(from.remote.ip()), [0; 64]);
-        let message = match self.limiter.verify_packet(address, datagram, &mut cookie) {
+        let message = match self.limits.verify_packet(address, datagram, &mut cookie) {
             Ok(message) => message,
             Err(TunnResult::WriteToNetwork(cookie)) => {
                 // Whether it arrives is the caller's worry.
