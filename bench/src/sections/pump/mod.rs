@@ -62,8 +62,8 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
     Ok(rows(&std::array::from_fn(|index| Samples::of(&samples[index]))))
 }
 
-/// Those with a goal, and those that explain them: many streams and a VXLAN are something else where no program
-/// forwards, too.
+/// Those with a goal, and those that explain them: many streams and a VXLAN are something else where no
+/// program forwards, too.
 fn rows(
     [one, relay, tun_rs, plain, many, veth, many_veth, vxlan, vxlan_relay, vxlan_veth]: &[Samples; 10],
 ) -> Vec<Row> {
