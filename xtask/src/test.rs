@@ -28,7 +28,9 @@ pub(crate) fn run() -> Outcome {
     let mut finished = Vec::new();
     stage(&mut finished, "format", || {
         let of = |manifest| ["fmt", "--manifest-path", manifest, "--check"];
-        checks(&[&["fmt", "--all", "--check"], &of("bench/Cargo.toml"), &of("fuzz/Cargo.toml")], &[])
+        let simulation = of("examples/vpn-simulation/Cargo.toml");
+        let others = [&of("bench/Cargo.toml")[..], &of("fuzz/Cargo.toml"), &simulation];
+        checks(&[&[&["fmt", "--all", "--check"][..]], &others[..]].concat(), &[])
     });
     stage(&mut finished, "lints", || {
         // Together, tests turn features on; so the libraries once more with what a user may have left out.
