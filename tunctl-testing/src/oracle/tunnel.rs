@@ -101,7 +101,8 @@ pub(crate) fn wrap(inner: Large, random: &mut Random) -> Large {
 ///
 /// As it cuts, it asks the packet alone where the outer transport begins, and which one it is
 /// (`inet_gso_segment`, `ipv6_gso_segment`, Linux 6.18): GRE passes for a tunnel of UDP's
-/// (`gre_gso_segment`). It asks the header alone which version of IP is in the tunnel (`skb_udp_tunnel_segment`).
+/// (`gre_gso_segment`). It asks the header alone which version of IP is in the tunnel
+/// (`skb_udp_tunnel_segment`).
 pub(crate) fn is_refused_by_us_alone(large: &Large, error: &SplitError) -> bool {
     if !is_tunneled(&large.header) {
         return false;
