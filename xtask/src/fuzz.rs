@@ -20,7 +20,7 @@ use crate::tool::{self, Tool};
 use crate::{Outcome, root};
 use campaign::{Campaign, End};
 
-const TOOL: Tool = Tool { name: "cargo-fuzz", release: "0.13.2" };
+const TOOL: Tool = Tool::new("cargo-fuzz", "0.13.2");
 /// Where the targets are, from the root of the workspace.
 const TARGETS: &str = "fuzz/fuzz_targets";
 

@@ -21,7 +21,7 @@ use mutant::Mutant;
 use reviewed::Reviewed;
 
 /// In the one release whose names of mutants the list has.
-const TOOL: Tool = Tool { name: "cargo-mutants", release: "27.1.0" };
+const TOOL: Tool = Tool::new("cargo-mutants", "27.1.0");
 
 /// Files of a package, and the tests that should notice any change in them.
 struct Scope {

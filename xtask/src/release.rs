@@ -11,7 +11,7 @@ use crate::tool::{self, Tool};
 use crate::{Outcome, root, tidy};
 
 /// Lists the public items of a crate.
-const TOOL: Tool = Tool { name: "cargo-public-api", release: "0.52.0" };
+const TOOL: Tool = Tool::new("cargo-public-api", "0.52.0");
 /// Where the snapshot is, from the root of the workspace: a file for each library.
 const SNAPSHOT: &str = "docs/api";
 

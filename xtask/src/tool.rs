@@ -1,5 +1,5 @@
-//! Cargo's tools that a task needs: each in one release, in a folder of its own in the user's cache, so that
-//! nothing else of the user's changes.
+//! Programs of crates that a task needs: each in one release, in a folder of its own in the user's cache, so
+//! that nothing else of the user's changes.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,22 +7,28 @@ use std::process::{Command, Stdio};
 
 use crate::{Outcome, cache, root, target};
 
-/// A tool that cargo installs, and that is a subcommand of it.
+/// A program that cargo installs: a subcommand of cargo, if it is named so.
 pub(crate) struct Tool {
-    /// The crate and its program: `cargo-` and the subcommand.
+    /// The crate; of a subcommand, `cargo-` and the subcommand.
     pub(crate) name: &'static str,
+    pub(crate) program: &'static str,
     /// The one release that is used.
     pub(crate) release: &'static str,
 }
 
 impl Tool {
+    /// One whose program is named after the crate.
+    pub(crate) const fn new(name: &'static str, release: &'static str) -> Self {
+        Self { name, program: name, release }
+    }
+
     /// Installs it, unless it is there; returns its program.
     pub(crate) fn provide(&self) -> Outcome<PathBuf> {
-        let Self { name, release } = self;
+        let Self { name, program, release } = self;
         let folder = cache().join(format!("{name}-{release}"));
-        let program = folder.join("bin").join(name).with_extension(env::consts::EXE_EXTENSION);
-        let subcommand = name.trim_start_matches("cargo-");
-        let told = Command::new(&program).args([subcommand, "--version"]).stderr(Stdio::null()).output();
+        let program = folder.join("bin").join(program).with_extension(env::consts::EXE_EXTENSION);
+        let subcommand = name.strip_prefix("cargo-");
+        let told = Command::new(&program).args(subcommand).arg("--version").stderr(Stdio::null()).output();
         if told.is_ok_and(|told| is_release(release, &String::from_utf8_lossy(&told.stdout))) {
             return Ok(program);
         }
