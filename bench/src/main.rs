@@ -19,7 +19,7 @@ use crate::sections::packets::{mock, soak};
 use crate::sections::{ALL, Section};
 
 const HELP: &str = "\
-cargo xtask bench [--section NAME]... [--seconds N]
+cargo xtask bench [[--section] NAME]... [--seconds N]
 cargo xtask bench --mock | --soak | --mock --soak [--seconds N]
 
   --section NAME  measure this section only; all of them, if none is named
@@ -52,15 +52,12 @@ impl Options {
             match argument.as_str() {
                 "--mock" => options.mock = true,
                 "--soak" => options.soak = true,
-                "--section" => {
-                    let name = arguments.next()?;
-                    options.sections.push(ALL.iter().find(|section| section.name == name)?);
-                }
+                "--section" => options.sections.push(section(&arguments.next()?)?),
                 "--seconds" => {
                     let seconds = arguments.next()?.parse().ok()?;
                     options.time = Duration::try_from_secs_f64(seconds).ok()?;
                 }
-                _ => return None,
+                name => options.sections.push(section(name)?),
             }
         }
         let is_whole = options.sections.is_empty();
@@ -70,6 +67,10 @@ impl Options {
         // The mock and a soak have no sections.
         (is_whole || !(options.mock || options.soak)).then_some(options)
     }
+}
+
+fn section(name: &str) -> Option<&'static Section> {
+    ALL.iter().find(|section| section.name == name)
 }
 
 fn help() -> String {
@@ -144,6 +145,7 @@ mod tests {
         let all: Vec<_> = ALL.iter().map(|section| section.name).collect();
         assert_eq!(parse(&[]), Some((20.0, all)));
         assert_eq!(parse(&["--section", "flows", "--seconds", "2.5"]), Some((2.5, vec!["flows"])));
+        assert_eq!(parse(&["flows"]), parse(&["--section", "flows"]));
         for wrong in [
             &["--seconds"][..],
             &["--seconds", "-1"],

@@ -94,7 +94,7 @@ impl Row {
         unit: &'static str,
         (ours, reference): (f64, f64),
         reference_name: &'static str,
-        goal: Goal,
+        goal: impl Into<Option<Goal>>,
     ) -> Self {
         let [ours, reference] = [ours, reference].map(Summary::constant);
         // Nothing of nothing is all.
@@ -106,7 +106,7 @@ impl Row {
             reference,
             reference_name,
             ratio: Summary::constant(ratio),
-            goal: Some(goal),
+            goal: goal.into(),
         }
     }
 }

@@ -57,7 +57,7 @@ cargo xtask TASK
   defences      take each defence out of the helper: does its attack succeed then? [--test NAME]
   helper        build the privileged helper as it is installed: one static file
   oracle        cut packets as the kernel does: the same segments? [--cases N] [--seed S] [--case C]
-  bench         measure ours beside raw system calls and other libraries [--section NAME] [--seconds N] [--mock]
+  bench         measure ours beside raw system calls and other libraries [[--section] NAME] [--seconds N] [--mock]
 
 The kernel tests run in namespaces of their own. Without root they run as far as the system lets them;
 with TUNCTL_REQUIRE_KERNEL=1, a test that is skipped is a failure.

@@ -6,6 +6,7 @@ mod offload;
 pub(crate) mod packets;
 mod pump;
 mod tcp;
+mod vpn;
 
 use std::time::Duration;
 
@@ -52,5 +53,11 @@ pub(crate) const ALL: &[Section] = &[
         about: "TCP and UDP between two namespaces: ours, tun-rs, and a veth pair",
         has_interfaces: true,
         run: pump::run,
+    },
+    Section {
+        name: "vpn",
+        about: "TCP through WireGuard between two namespaces: ours, wireguard-go, boringtun and gotatun",
+        has_interfaces: true,
+        run: vpn::run,
     },
 ];

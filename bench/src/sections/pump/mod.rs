@@ -1,9 +1,9 @@
 //! Real TCP and UDP between two network namespaces: through ours, through tun-rs, and through a veth pair.
 
 mod forward;
-mod path;
+pub(super) mod path;
 mod ping;
-mod transfer;
+pub(super) mod transfer;
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::results::{Goal, Row};
 const LEAST: usize = 3;
 /// Streams in each direction where there are many.
 const MANY: usize = 128;
-const KIB: f64 = 1024.0;
+pub(super) const KIB: f64 = 1024.0;
 
 /// Measures for so long, beside the twenty rounds of pings.
 pub(super) fn run(time: Duration) -> Result<Vec<Row>, String> {

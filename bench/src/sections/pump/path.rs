@@ -11,7 +11,8 @@ use tunctl_core::{Interface, InterfaceName, Statistics, TunBackend};
 use tunctl_linux::{LinuxBackend, Namespace};
 
 /// The addresses of the two ends.
-pub(super) const HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2)];
+pub(in crate::sections) const HOSTS: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2)];
 pub(super) const MTU: u16 = 1500;
 /// The interface at each end.
 pub(super) const DEVICE: &str = "end0";
@@ -23,11 +24,11 @@ pub(super) type Calls = Box<dyn Fn() -> (u64, u64) + Send + Sync>;
 
 /// Two namespaces that are joined. What forwards between them does so until the process ends: without
 /// packets, it waits.
-pub(super) struct Path {
+pub(in crate::sections) struct Path {
     /// The threads that forward have this name, too.
-    pub(super) name: &'static str,
-    pub(super) namespaces: [Namespace; 2],
-    pub(super) hosts: [Ipv4Addr; 2],
+    pub(in crate::sections) name: &'static str,
+    pub(in crate::sections) namespaces: [Namespace; 2],
+    pub(in crate::sections) hosts: [Ipv4Addr; 2],
     /// How many threads forward.
     pub(super) threads: usize,
     /// The kernel sees packets that stand for many.
@@ -40,6 +41,11 @@ impl Path {
     /// That no program is known to forward.
     pub(super) const fn new(name: &'static str, namespaces: [Namespace; 2]) -> Self {
         Self { name, namespaces, hosts: HOSTS, threads: 0, is_large: false, calls: None }
+    }
+
+    /// By other addresses of the two ends.
+    pub(in crate::sections) fn with_hosts(self, hosts: [Ipv4Addr; 2]) -> Self {
+        Self { hosts, ..self }
     }
 
     /// What happens in the namespace of one end.
@@ -97,7 +103,7 @@ pub(super) fn namespaces() -> Result<[Namespace; 2], String> {
 }
 
 /// What the kernel itself joins.
-pub(super) fn veth(name: &'static str) -> Result<Path, String> {
+pub(in crate::sections) fn veth(name: &'static str) -> Result<Path, String> {
     let namespaces = namespaces()?;
     let there = format!("/proc/{}/fd/{}", std::process::id(), namespaces[1].as_fd().as_raw_fd());
     let kind = "type veth peer name";
@@ -118,11 +124,11 @@ pub(super) fn with_vxlan(path: Path) -> Result<Path, String> {
         ip(namespace, &format!("address add {}/24 dev vx0", hosts[end]))?;
         ip(namespace, "link set vx0 up")?;
     }
-    Ok(Path { hosts, ..path })
+    Ok(path.with_hosts(hosts))
 }
 
 /// Runs `ip` in a namespace.
-fn ip(namespace: &Namespace, arguments: &str) -> Result<(), String> {
+pub(in crate::sections) fn ip(namespace: &Namespace, arguments: &str) -> Result<(), String> {
     let output = namespace.command("ip").args(arguments.split(' ')).output();
     let output = output.map_err(|error| format!("ip {arguments}: {error}"))?;
     if output.status.success() {

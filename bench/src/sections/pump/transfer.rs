@@ -12,7 +12,7 @@ use tunctl_core::Statistics;
 
 use super::path::{MTU, Path};
 
-const SAMPLE: Duration = Duration::from_secs(1);
+pub(in crate::sections) const SAMPLE: Duration = Duration::from_secs(1);
 /// Windows have opened by then, and caches are warm.
 const WARM_UP: Duration = Duration::from_millis(200);
 /// Of one write or read of a socket.
@@ -20,10 +20,10 @@ const PIECE: usize = 128 << 10;
 
 /// What is sent at once.
 #[derive(Clone, Copy)]
-pub(super) struct Streams {
-    pub(super) each_way: usize,
+pub(in crate::sections) struct Streams {
+    pub(in crate::sections) each_way: usize,
     /// Whether there are streams from the second end to the first, too.
-    pub(super) back: bool,
+    pub(in crate::sections) back: bool,
 }
 
 /// Nanoseconds a byte that the receiver got.
@@ -35,6 +35,19 @@ pub(super) struct Sample {
 
 pub(super) fn sample(path: &Path, streams: Streams) -> Result<Sample, String> {
     let forwarders = path.forwarders()?;
+    during(path, streams, |received| {
+        let before = Meter::read(path, &forwarders, received)?;
+        thread::sleep(SAMPLE);
+        Meter::read(path, &forwarders, received)?.since(&before, path, streams)
+    })
+}
+
+/// Measures while there is TCP, after a warm-up. What it measures with is told the bytes that receivers got.
+pub(in crate::sections) fn during<T>(
+    path: &Path,
+    streams: Streams,
+    measure: impl FnOnce(&AtomicU64) -> Result<T, String>,
+) -> Result<T, String> {
     let sockets = connect(path, streams.each_way)?;
     let received = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -46,13 +59,8 @@ pub(super) fn sample(path: &Path, streams: Streams) -> Result<Sample, String> {
                 scope.spawn(|| receive(client, &received));
             }
         }
-        let measure = || {
-            thread::sleep(WARM_UP);
-            let before = Meter::read(path, &forwarders, &received)?;
-            thread::sleep(SAMPLE);
-            Meter::read(path, &forwarders, &received)?.since(&before, path, streams)
-        };
-        let measured = measure();
+        thread::sleep(WARM_UP);
+        let measured = measure(&received);
         for socket in sockets.iter().flatten() {
             // One that has failed is not connected any more, and its threads have ended.
             let _ = socket.shutdown(Shutdown::Both);
@@ -157,7 +165,7 @@ fn sizes(after: &[Statistics; 2], before: &[Statistics; 2], from: usize) -> [f64
 }
 
 /// How long a thread has run.
-fn cpu_time(schedstat: &PathBuf) -> Result<u64, String> {
+pub(in crate::sections) fn cpu_time(schedstat: &PathBuf) -> Result<u64, String> {
     let line = fs::read_to_string(schedstat).map_err(|error| format!("{}: {error}", schedstat.display()))?;
     let time = line.split(' ').next().and_then(|time| time.parse().ok());
     time.ok_or_else(|| format!("{}: {line}", schedstat.display()))
