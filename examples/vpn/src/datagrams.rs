@@ -52,17 +52,16 @@ const LONGEST: usize = 65_535 + 32;
 pub(crate) struct Outgoing<S> {
     pub(crate) socket: S,
     bytes: Vec<u8>,
-    to: Option<Endpoint>,
     used: usize,
-    count: usize,
-    size: usize,
+    /// Where they go, and the bytes of each.
+    to: Option<(Endpoint, usize)>,
     /// Datagrams that the socket refused.
     pub(crate) unsent: u64,
 }
 
 impl<S: Datagrams> Outgoing<S> {
     pub(crate) fn new(socket: S) -> Self {
-        Self { socket, bytes: vec![0; MOST_BYTES + LONGEST], to: None, used: 0, count: 0, size: 0, unsent: 0 }
+        Self { socket, bytes: vec![0; MOST_BYTES + LONGEST], used: 0, to: None, unsent: 0 }
     }
 
     /// Room for the next datagram, behind the others.
@@ -73,27 +72,27 @@ impl<S: Datagrams> Outgoing<S> {
     /// Keeps the datagram that was written to the [`room`](Self::room). Sends the others first if it cannot
     /// go with them.
     pub(crate) fn push(&mut self, length: usize, to: Endpoint) {
-        let is_one_of_them = self.to == Some(to)
-            && length <= self.size
-            && self.used == self.count * self.size
-            && self.used + length <= MOST_BYTES
-            && self.count < MOST_DATAGRAMS;
+        let start = self.used;
+        let is_one_of_them = self.to.is_some_and(|(others_to, size)| {
+            others_to == to
+                && length <= size
+                && start.is_multiple_of(size)
+                && start + length <= MOST_BYTES.min(MOST_DATAGRAMS * size)
+        });
         if !is_one_of_them {
-            let start = self.used;
             self.flush();
             self.bytes.copy_within(start..start + length, 0);
-            (self.to, self.size) = (Some(to), length);
+            self.to = Some((to, length));
         }
         self.used += length;
-        self.count += 1;
     }
 
     /// Sends what is there.
     pub(crate) fn flush(&mut self) {
-        if let Some(to) = self.to.take() {
-            let sent = self.socket.send(to, &self.bytes[..self.used], self.size);
-            self.unsent += if sent.is_err() { self.count as u64 } else { 0 };
+        if let Some((to, size)) = self.to.take() {
+            let sent = self.socket.send(to, &self.bytes[..self.used], size);
+            self.unsent += if sent.is_err() { self.used.div_ceil(size) as u64 } else { 0 };
         }
-        (self.used, self.count) = (0, 0);
+        self.used = 0;
     }
 }

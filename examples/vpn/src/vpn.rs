@@ -1,6 +1,5 @@
 //! The loop: from the device to the network and back, and the timers.
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::mem;
 use std::net::IpAddr;
@@ -16,16 +15,16 @@ use ip_network_table::IpNetworkTable;
 use tunctl::bulk::{RecvBatch, SendBatch};
 use tunctl::prelude::*;
 
-use crate::config::{Config, Key, PeerConfig};
+use crate::config::{Config, PeerConfig};
 use crate::datagrams::{Datagrams, Endpoint, Outgoing};
 
-/// Handshakes a second, beyond which a caller must prove its address first. The limiter counts each twice:
-/// when we look for the peer, and when its tunnel takes the message.
-const MOST_HANDSHAKES: u64 = 2 * 100;
+/// Calls a second, beyond which a caller must prove its address first. The limiter counts each twice: when we
+/// look for the peer, and when its tunnel takes the message.
+const MOST_CALLS: u64 = 2 * 100;
 /// Receives in a row, before the packets go to the device.
 const MOST_RECEIVES: usize = 16;
-/// The bytes of a sealed datagram before the packet, and after it.
-const HEADER: usize = 16;
+/// The longest answer to a message of a handshake.
+const ANSWER: usize = 92;
 /// The room for what is received in one call.
 const ROOM: usize = 1 << 16;
 
@@ -85,49 +84,23 @@ impl Peer {
         outgoing.push(length, to);
         true
     }
-
-    /// It has the keys, as of now: sends the packets that waited for that.
-    fn confirm<S: Datagrams>(&mut self, outgoing: &mut Outgoing<S>, now: Duration) {
-        (self.last_handshake, self.is_unconfirmed) = (Some(now), false);
-        while self.write(outgoing, |tunnel, room| tunnel.decapsulate(None, &[], room)) {}
-    }
-
-    /// Calls it, unless that is going on.
-    fn call<S: Datagrams>(&mut self, outgoing: &mut Outgoing<S>) {
-        if self.endpoint.is_some() {
-            self.write(outgoing, |tunnel, room| tunnel.format_handshake_initiation(room, false));
-        }
-    }
 }
 
 /// A VPN between a device and a socket.
 ///
 /// Nothing in it waits to receive, and no thread is its own. A program waits until the device or the socket
-/// is readable, or the time for the next tick has come, and calls what fits:
-///
-/// ```no_run
-/// # use {tunctl::{Result, TunDevice}, tunctl_vpn::{Vpn, datagrams::Datagrams}};
-/// # fn drive<D: TunDevice, S: Datagrams>(mut vpn: Vpn<D, S>) -> Result<()> {
-/// let start = std::time::Instant::now();
-/// loop {
-///     vpn.tick(); // each Vpn::TICK
-///     while vpn.from_device()? | vpn.from_network(start.elapsed())? {}
-///     // … wait
-/// }
-/// # }
-/// ```
+/// is readable, and then calls [`from_device`](Self::from_device) and [`from_network`](Self::from_network)
+/// until neither has anything, and [`tick`](Self::tick) each [`TICK`](Self::TICK).
 ///
 /// `now` is the time since any fixed moment, and must not go back. It dates the handshakes of
-/// [`peers`](Self::peers). The timers of the protocol advance in [`tick`](Self::tick) alone, by boringtun's
-/// own clock: the system's (`CLOCK_BOOTTIME`), or the mock one of its feature `mock-instant`, which is for
-/// simulations, and which nothing in this workspace may turn on.
+/// [`peers`](Self::peers). The timers of the protocol advance in `tick` alone, by boringtun's own clock: the
+/// system's (`CLOCK_BOOTTIME`), or the mock one of its feature `mock-instant`, which is for simulations.
 #[expect(missing_debug_implementations, reason = "there are keys")]
 pub struct Vpn<D, S> {
     device: Bulk<D>,
     keys: (StaticSecret, PublicKey),
     limits: Arc<RateLimiter>,
     peers: Vec<Peer>,
-    by_key: HashMap<Key, usize>,
     by_address: IpNetworkTable<usize>,
     packets: RecvBatch,
     room: Vec<u8>,
@@ -146,37 +119,42 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     ///
     /// Those of [`TunDevice::into_bulk`].
     pub fn new(config: &Config, device: D, socket: S) -> Result<Self> {
-        let key = StaticSecret::from(config.private_key.0);
-        let public_key = PublicKey::from(&key);
-        let limits = Arc::new(RateLimiter::new(&public_key, MOST_HANDSHAKES));
-        let (mut peers, mut by_key, mut by_address) = (Vec::new(), HashMap::new(), IpNetworkTable::new());
-        let mut outgoing = Outgoing::new(socket);
+        let private = StaticSecret::from(config.private_key.0);
+        let public = PublicKey::from(&private);
+        let limits = Arc::new(RateLimiter::new(&public, MOST_CALLS));
+        let (mut peers, mut by_address) = (Vec::new(), IpNetworkTable::new());
         for (number, config) in (0..).zip(&config.peers) {
-            let (public, shared) =
-                (PublicKey::from(config.public_key.0), config.preshared_key.map(|key| key.0));
-            let keepalive = Some(config.keepalive).filter(|seconds| *seconds > 0);
-            by_key.insert(config.public_key, peers.len());
             for network in &config.allowed_ips {
                 by_address.insert(*network, peers.len());
             }
-            let mut peer = Peer {
+            let (key, shared) = (config.public_key.0.into(), config.preshared_key.map(|key| key.0));
+            let (keepalive, limits) = (config.keepalive, Some(Arc::clone(&limits)));
+            let keepalive = (keepalive > 0).then_some(keepalive);
+            peers.push(Peer {
                 config: config.clone(),
                 endpoint: config.endpoint.map(|remote| Endpoint { remote, local: None }),
                 last_handshake: None,
                 received: 0,
                 sent: 0,
-                tunnel: Tunn::new(key.clone(), public, shared, keepalive, number, Some(Arc::clone(&limits))),
+                tunnel: Tunn::new(private.clone(), key, shared, keepalive, number, limits),
                 is_unconfirmed: false,
-            };
-            if keepalive.is_some() {
-                peer.call(&mut outgoing);
-            }
-            peers.push(peer);
+            });
         }
-        outgoing.flush();
-        let (device, keys, room) = (device.into_bulk()?, (key, public_key), vec![0; ROOM]);
-        let (packets, opened, dropped) = (device.recv_batch(), device.send_batch(), Dropped::default());
-        Ok(Self { device, keys, limits, peers, by_key, by_address, packets, room, opened, outgoing, dropped })
+        let device = device.into_bulk()?;
+        let mut vpn = Self {
+            packets: device.recv_batch(),
+            opened: device.send_batch(),
+            device,
+            keys: (private, public),
+            limits,
+            peers,
+            by_address,
+            room: vec![0; ROOM],
+            outgoing: Outgoing::new(socket),
+            dropped: Dropped::default(),
+        };
+        vpn.tick();
+        Ok(vpn)
     }
 
     /// Seals what the device has, and sends it. Returns whether there was anything.
@@ -223,14 +201,12 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             is_any = true;
             let room = mem::take(&mut self.room);
             for datagram in room[..received.length].chunks(received.size.max(1)) {
-                let outcome = match Tunn::parse_incoming_packet(datagram) {
-                    Ok(Packet::PacketData(data)) => {
-                        self.open(peer_of(data.receiver_idx), datagram, received.from, now)?
-                    }
-                    Ok(_) => self.answer(datagram, received.from, now),
-                    Err(error) => Err(error),
-                };
-                self.count(outcome);
+                if self.opened.is_full_for(datagram.len().max(ANSWER)) {
+                    self.deliver()?;
+                }
+                if let Err(error) = self.receive(datagram, received.from, now) {
+                    self.count(&error);
+                }
             }
             self.room = room;
         }
@@ -243,100 +219,90 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub fn tick(&mut self) {
         self.limits.reset_count();
         for peer in &mut self.peers {
-            let mut has_given_up = false;
-            peer.write(&mut self.outgoing, |tunnel, room| {
-                let outcome = tunnel.update_timers(room);
-                has_given_up = matches!(outcome, TunnResult::Err(WireGuardError::ConnectionExpired));
-                outcome
-            });
-            // The tunnel waits for a packet then, and one that is to be kept alive has none.
-            if has_given_up && peer.config.keepalive > 0 {
-                peer.call(&mut self.outgoing);
+            peer.write(&mut self.outgoing, Tunn::update_timers);
+            // A tunnel without keys waits for a packet, and one that is to be kept alive may have none.
+            let has_keys = peer.tunnel.time_since_last_handshake().is_some();
+            if peer.config.keepalive > 0 && peer.endpoint.is_some() && !has_keys {
+                peer.write(&mut self.outgoing, |tunnel, room| {
+                    tunnel.format_handshake_initiation(room, false)
+                });
             }
         }
         self.outgoing.flush();
     }
 
-    /// Opens a packet where the device will take it from.
-    fn open(&mut self, number: usize, datagram: &[u8], from: Endpoint, now: Duration) -> Result<Verdict> {
-        let most = datagram.len() - HEADER;
-        if self.opened.is_full_for(most) {
-            self.deliver()?;
-        }
-        let Some(peer) = self.peers.get_mut(number) else { return Ok(Err(WireGuardError::WrongIndex)) };
-        let (addresses, foreign, mut verdict) = (&self.by_address, &mut self.dropped.foreign, Ok(()));
-        let packet = self.opened.push_with(most, |room| {
-            let (packet, source): (_, IpAddr) = match peer.tunnel.decapsulate(None, datagram, room) {
-                TunnResult::WriteToTunnelV4(packet, source) => (packet, source.into()),
-                TunnResult::WriteToTunnelV6(packet, source) => (packet, source.into()),
-                TunnResult::Err(error) => {
-                    verdict = Err(error);
-                    return 0;
-                }
-                // It keeps the peer alive, and is empty.
-                TunnResult::Done | TunnResult::WriteToNetwork(_) => return 0,
-            };
-            let is_its_own = addresses.longest_match(source).is_some_and(|(_, owner)| *owner == number);
-            *foreign += u64::from(!is_its_own);
+    /// Opens a packet where the device will take it from, or answers a message of a handshake.
+    fn receive(&mut self, datagram: &[u8], from: Endpoint, now: Duration) -> Result<(), WireGuardError> {
+        let message = Tunn::parse_incoming_packet(datagram)?;
+        // A tunnel numbers its sessions in the lowest byte.
+        let number = match &message {
+            Packet::HandshakeInit(_) => self.find_caller(datagram, from)?,
+            Packet::HandshakeResponse(response) => (response.receiver_idx >> 8) as usize,
+            Packet::PacketCookieReply(reply) => (reply.receiver_idx >> 8) as usize,
+            Packet::PacketData(data) => (data.receiver_idx >> 8) as usize,
+        };
+        let peer = self.peers.get_mut(number).ok_or(WireGuardError::WrongIndex)?;
+        let mut verdict = Ok(());
+        let mut route = |packet: &[u8], source: IpAddr| {
+            let owner = self.by_address.longest_match(source);
+            let is_its_own = owner.is_some_and(|(_, owner)| *owner == number);
+            self.dropped.foreign += u64::from(!is_its_own);
             if is_its_own { packet.len() } else { 0 }
-        })?;
-        if packet.is_empty() {
+        };
+        let packet = self.opened.push_with(datagram.len().max(ANSWER), |room| {
+            match peer.tunnel.decapsulate(Some(from.remote.ip()), datagram, room) {
+                TunnResult::WriteToTunnelV4(packet, source) => return route(packet, source.into()),
+                TunnResult::WriteToTunnelV6(packet, source) => return route(packet, source.into()),
+                TunnResult::WriteToNetwork(answer) => {
+                    if let Ok(Packet::PacketCookieReply(_)) = Tunn::parse_incoming_packet(answer) {
+                        verdict = Err(WireGuardError::UnderLoad);
+                    }
+                    self.outgoing.room()[..answer.len()].copy_from_slice(answer);
+                    self.outgoing.push(answer.len(), from);
+                    peer.sent += answer.len() as u64;
+                }
+                TunnResult::Err(error) => verdict = Err(error),
+                TunnResult::Done => {}
+            }
+            0
+        });
+        if packet.is_ok_and(|packet| packet.is_empty()) {
             self.opened.pop();
         }
-        if verdict.is_ok() {
-            peer.received += datagram.len() as u64;
-            // It is where its last genuine datagram came from.
-            peer.endpoint = Some(from);
-            if peer.is_unconfirmed {
-                peer.confirm(&mut self.outgoing, now);
-            }
+        verdict?;
+        peer.received += datagram.len() as u64;
+        if matches!(message, Packet::PacketCookieReply(_)) {
+            return Ok(());
         }
-        Ok(verdict)
+        // A peer is where its last genuine datagram came from. It has proved that it has the keys when it
+        // answers our call, or by the first datagram after its own call, which anybody can repeat.
+        peer.endpoint = Some(from);
+        let is_call = matches!(message, Packet::HandshakeInit(_));
+        if !is_call && (peer.is_unconfirmed || matches!(message, Packet::HandshakeResponse(_))) {
+            peer.last_handshake = Some(now);
+            // The packets that waited for the keys.
+            while peer.write(&mut self.outgoing, |tunnel, room| tunnel.decapsulate(None, &[], room)) {}
+        }
+        peer.is_unconfirmed = is_call;
+        Ok(())
     }
 
-    /// Answers a message of a handshake.
-    fn answer(&mut self, datagram: &[u8], from: Endpoint, now: Duration) -> Verdict {
-        let (address, mut cookie) = (Some(from.remote.ip()), [0; 64]);
-        let message = match self.limits.verify_packet(address, datagram, &mut cookie) {
-            Ok(message) => message,
+    /// The number of the peer that calls, unless the caller must prove its address first.
+    fn find_caller(&mut self, call: &[u8], from: Endpoint) -> Result<usize, WireGuardError> {
+        match self.limits.verify_packet(Some(from.remote.ip()), call, self.outgoing.room()) {
+            Ok(Packet::HandshakeInit(call)) => {
+                let key = parse_handshake_anon(&self.keys.0, &self.keys.1, &call)?.peer_static_public;
+                let caller = self.peers.iter().position(|peer| peer.config.public_key.0 == key);
+                caller.ok_or(WireGuardError::WrongIndex)
+            }
             Err(TunnResult::WriteToNetwork(cookie)) => {
-                // Whether it arrives is the caller's worry.
-                let _ = self.outgoing.socket.send(from, cookie, cookie.len());
-                return Err(WireGuardError::UnderLoad);
+                let length = cookie.len();
+                self.outgoing.push(length, from);
+                Err(WireGuardError::UnderLoad)
             }
-            Err(TunnResult::Err(error)) => return Err(error),
-            Err(_) => return Err(WireGuardError::InvalidPacket),
-        };
-        let is_call = matches!(message, Packet::HandshakeInit(_));
-        let number = match &message {
-            Packet::HandshakeInit(call) => {
-                let caller = parse_handshake_anon(&self.keys.0, &self.keys.1, call)?;
-                self.by_key.get(&Key(caller.peer_static_public)).copied()
-            }
-            Packet::HandshakeResponse(response) => Some(peer_of(response.receiver_idx)),
-            Packet::PacketCookieReply(reply) => Some(peer_of(reply.receiver_idx)),
-            Packet::PacketData(data) => Some(peer_of(data.receiver_idx)),
-        };
-        let peer = number.and_then(|number| self.peers.get_mut(number)).ok_or(WireGuardError::WrongIndex)?;
-        let mut verdict = Ok(());
-        // The answer goes where the message came from. If there is none, the peer has not proved to be there.
-        let before = peer.endpoint.replace(from);
-        let is_answered = peer.write(&mut self.outgoing, |tunnel, room| {
-            match tunnel.decapsulate(address, datagram, room) {
-                TunnResult::Err(error) => {
-                    verdict = Err(error);
-                    TunnResult::Done
-                }
-                outcome => outcome,
-            }
-        });
-        match (is_answered, is_call) {
-            (false, _) => peer.endpoint = before,
-            (true, true) => peer.is_unconfirmed = true,
-            (true, false) => peer.confirm(&mut self.outgoing, now),
+            Err(TunnResult::Err(error)) => Err(error),
+            _ => Err(WireGuardError::InvalidPacket),
         }
-        peer.received += if verdict.is_ok() { datagram.len() as u64 } else { 0 };
-        verdict
     }
 
     /// Hands the packets that were opened to the device.
@@ -348,9 +314,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         Ok(())
     }
 
-    fn count(&mut self, verdict: Verdict) {
+    fn count(&mut self, error: &WireGuardError) {
         use WireGuardError as E;
-        let Err(error) = verdict else { return };
         *match error {
             E::InvalidMac | E::InvalidAeadTag | E::WrongKey => &mut self.dropped.forged,
             E::InvalidCounter | E::DuplicateCounter | E::WrongTai64nTimestamp => &mut self.dropped.replayed,
@@ -379,14 +344,6 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub const fn socket(&self) -> &S {
         &self.outgoing.socket
     }
-}
-
-/// What the protocol says of a datagram.
-type Verdict = std::result::Result<(), WireGuardError>;
-
-/// The peer that a datagram is from: a tunnel numbers its sessions in the lowest byte.
-const fn peer_of(receiver: u32) -> usize {
-    (receiver >> 8) as usize
 }
 
 #[cfg(test)]
