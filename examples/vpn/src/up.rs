@@ -5,6 +5,7 @@ mod uapi;
 mod udp;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -21,7 +22,6 @@ use tunctl::prelude::*;
 use tunctl_vpn::Vpn;
 use tunctl_vpn::config::{Config, Key};
 
-use self::routes::{Routing, inner_mtu};
 use self::uapi::Uapi;
 use self::udp::Udp;
 
@@ -60,17 +60,16 @@ fn public_key() -> Outcome {
 }
 
 fn up(file: &Path, sets_routes: bool) -> Outcome {
-    let of_file = |error: &dyn Error| format!("{}: {error}", file.display());
+    let of_file = |error: &dyn Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| of_file(&error))?;
-    let mut config: Config = text.parse().map_err(|error| of_file(&error))?;
-    config.mark = routes::mark(&config, sets_routes);
+    let config: Config = text.parse().map_err(|error| of_file(&error))?;
     // From here on they wait to be read, so that all is removed first.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let mtu = config.mtu.map_or_else(|| inner_mtu(&config), Mtu::get);
+    let mtu = config.mtu.map_or_else(|| routes::inner_mtu(&config), Mtu::get);
     let options = CreateOptions::tun().name(&*name).vnet_header(true).mtu(mtu).up();
     let options = config.addresses.iter().fold(options, |options, address| options.address(*address));
     if let Some(fd) = inherited()?.pop() {
@@ -87,19 +86,14 @@ fn up(file: &Path, sets_routes: bool) -> Outcome {
 
 fn run<D: TunDevice>(device: D, config: &Config, sets_routes: bool, signals: &SignalFd) -> Outcome {
     let (port, mark, name) = (config.listen_port, config.mark, device.name()?.to_string());
-    let steps = routes::plan(config, sets_routes, &name, device.interface().index().get())?;
-    let socket =
-        Udp::bind(port, mark).map_err(|error| format!("listen on UDP port {port}, mark {mark}: {error}"))?;
+    let routes = routes::route(config, sets_routes, &name, device.interface().index().get())?;
+    let socket = Udp::bind(port, mark).map_err(|error| format!("UDP port {port}, mark {mark}: {error}"))?;
     let (port, mtu) = (socket.port()?, device.interface().mtu()?);
-    // Both are removed when this ends, however it ends.
     let uapi = Uapi::listen(&name);
     let uapi = uapi.inspect_err(|error| eprintln!("tunctl-vpn: `wg show` will not see {name}: {error}")).ok();
-    let _routing = Routing::set(if sets_routes { &steps } else { &[] })?;
     let mut vpn = Vpn::new(config, device, socket)?;
     println!("{name}: up, UDP port {port}, MTU {mtu}");
-    if !sets_routes {
-        steps.iter().for_each(|(command, _)| println!("# {command}"));
-    }
+    routes.iter().for_each(|command| println!("# {command}"));
     let outcome = drive(&mut vpn, config, uapi.as_ref(), signals);
     println!("{name}: down. {:?}", vpn.dropped());
     outcome

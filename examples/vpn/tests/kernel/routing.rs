@@ -30,10 +30,14 @@ fn all_is_routed_through_the_peer_but_what_is_for_it() {
         on(&lab.server, "ip address add 203.0.113.1/32 dev lo");
         on(&lab.server, "ip address add fd99::1/128 dev lo nodad");
         let host = &lab.clients[0];
-        let before = [on(host, "ip rule"), on(host, "ip -6 rule"), on(host, "ip route")];
-        let file = lab.write("vpnc", &client(&keys, &server, "0.0.0.0/0, ::/0", endpoint));
-        let ours = Ours::start(host, "vpnc", &["up", "--routes", file.to_str().unwrap()]);
-        assert!(on(host, "ip rule").contains("not from all fwmark 0xca6c lookup 51820"));
+        let file = client(&keys, &server, "0.0.0.0/0, ::/0", endpoint);
+        let ours = lab.start(host, "vpnc", &file.replace("[Peer]", "FwMark = 51820\n[Peer]"));
+        // As the message of one who would have `--routes` do it says.
+        for (ip, network) in [("ip -4", "0.0.0.0/0"), ("ip -6", "::/0")] {
+            on(host, &format!("ip route add {network} dev vpnc table 51820"));
+            on(host, &format!("{ip} rule add not fwmark 51820 table 51820"));
+            on(host, &format!("{ip} rule add table main suppress_prefixlength 0"));
+        }
         for address in ["203.0.113.1", "fd99::1"] {
             reach(host, address);
             exchange(host, &lab.server, address, 1 << 20);
@@ -41,7 +45,6 @@ fn all_is_routed_through_the_peer_but_what_is_for_it() {
         // The network of the wire is nearer than the default route.
         assert!(on(host, "ip route get 192.0.2.1").contains("dev wan"));
         ours.stop();
-        assert_eq!([on(host, "ip rule"), on(host, "ip -6 rule"), on(host, "ip route")], before);
         drop(lab);
         super::lab::unmount_run();
     }
@@ -54,8 +57,8 @@ fn routes_are_set_and_printed() {
     let file = lab.write("vpnc", &client(&keys, &server, allowed, "192.0.2.1:51820"));
     let host = &lab.clients[0];
     let mut ours = Ours::start(host, "vpnc", &["up", file.to_str().unwrap()]);
-    assert_eq!(ours.next_line(), "# ip route add 10.9.0.0/16 dev vpnc table 254");
-    assert_eq!(ours.next_line(), "# ip route add fd09::/32 dev vpnc table 254");
+    assert_eq!(ours.next_line(), "# ip route add 10.9.0.0/16 dev vpnc");
+    assert_eq!(ours.next_line(), "# ip route add fd09::/32 dev vpnc");
     assert!(!on(host, "ip route").contains("10.9.0.0/16"));
     ours.stop();
     let ours = Ours::start(host, "vpnc", &["up", "--routes", file.to_str().unwrap()]);
@@ -66,15 +69,14 @@ fn routes_are_set_and_printed() {
 
 fn an_endpoint_inside_of_the_tunnel_is_refused() {
     let lab = Lab::new(1);
-    let file = lab.write("vpnc", &client(&Keys::new(), &Keys::new(), "192.0.0.0/16", "192.0.2.1:51820"));
-    let output = lab.clients[0].command(PROGRAM).args(["up", "--routes"]).arg(file).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        output.status.code() == Some(1)
-            && said.contains("192.0.0.0/16 contains the endpoint 192.0.2.1:51820"),
-        "{said}"
-    );
-    assert!(!on(&lab.clients[0], "ip -br link").contains("vpnc"));
+    for allowed in ["192.0.0.0/16", "0.0.0.0/0"] {
+        let file = lab.write("vpnc", &client(&Keys::new(), &Keys::new(), allowed, "192.0.2.1:51820"));
+        let output = lab.clients[0].command(PROGRAM).args(["up", "--routes"]).arg(file).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("AllowedIPs {allowed} contains the way to the peer");
+        assert!(output.status.code() == Some(1) && said.contains(&expected), "{said}");
+        assert!(!on(&lab.clients[0], "ip -br link").contains("vpnc"));
+    }
 }
 
 fn the_mtu_leaves_room_on_the_way_to_the_peer() {
