@@ -9,7 +9,7 @@ use ip_network::IpNetwork;
 use tunctl::{InterfaceAddress, Mtu};
 
 /// A key: private, public or shared. All zeros: none.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Key(pub [u8; 32]);
 
 /// What a file says.
@@ -46,110 +46,95 @@ pub struct PeerConfig {
     pub keepalive: u16,
 }
 
-/// A line that cannot be used, why, and what to do about it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
-pub struct ConfigError {
-    /// The number of the line, from 1.
-    pub line: usize,
-    what: String,
-}
-
 impl FromStr for Config {
-    type Err = ConfigError;
+    /// The number of the line that cannot be used, why, and what to do about it.
+    type Err = String;
 
     /// Resolves the names of endpoints as well, which may take time.
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (mut config, mut section) = (Self::default(), "");
         for (line, content) in (1..).zip(text.lines()) {
             let content = content.split('#').next().unwrap_or_default().trim();
-            let step = config.read(&mut section, line, content);
-            step.map_err(|what| ConfigError { line, what })?;
+            match (&*content.to_ascii_lowercase(), content.split_once('=')) {
+                ("", _) => {}
+                ("[interface]", _) => section = "interface",
+                ("[peer]", _) => {
+                    config.peers.push(PeerConfig { line, ..PeerConfig::default() });
+                    section = "peer";
+                }
+                (_, Some((key, value))) => {
+                    let (key, value) = (key.trim(), value.trim());
+                    let outcome = config.set(section, &key.to_ascii_lowercase(), value);
+                    outcome.map_err(|why| format!("line {line}: {key}: {why}"))?;
+                }
+                (_, None) => {
+                    let form = "is no section, and no `Key = value`. Sections are [Interface] and [Peer]";
+                    return Err(format!("line {line}: `{content}` {form}"));
+                }
+            }
         }
-        let missing = |line, what: &str| Err(ConfigError { line, what: what.to_owned() });
         if config.private_key == Key::default() {
-            return missing(1, "no [Interface] of this file has a PrivateKey. Make one: tunctl-vpn genkey");
+            return Err("no [Interface] of this file has a PrivateKey. Make one: tunctl-vpn genkey".into());
         }
         match config.peers.iter().find(|peer| peer.public_key == Key::default()) {
-            Some(peer) => missing(peer.line, "this [Peer] has no PublicKey. Ask it: tunctl-vpn pubkey < KEY"),
+            Some(PeerConfig { line, .. }) => {
+                Err(format!("line {line}: this [Peer] has no PublicKey. Ask it: tunctl-vpn pubkey < KEY"))
+            }
             None => Ok(config),
         }
     }
 }
 
 impl Config {
-    fn read(&mut self, section: &mut &str, line: usize, content: &str) -> Result<(), String> {
-        match &*content.to_ascii_lowercase() {
-            "" => {}
-            "[interface]" => *section = "Interface",
-            "[peer]" => {
-                self.peers.push(PeerConfig { line, ..PeerConfig::default() });
-                *section = "Peer";
+    fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), String> {
+        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+        match (section, key, self.peers.split_last_mut()) {
+            ("interface", "privatekey", _) => self.private_key = value.parse()?,
+            ("interface", "address", _) => {
+                for part in parts {
+                    self.addresses.push(network(part, InterfaceAddress::new)?);
+                }
+            }
+            ("interface", "listenport", _) => self.listen_port = number(value, u16::MAX.into())?,
+            ("interface", "mtu", _) => self.mtu = Some(value.parse().map_err(|error| format!("{error}"))?),
+            ("interface", "fwmark", _) => self.mark = number(value, u32::MAX)?,
+            ("peer", "publickey", Some((peer, others))) => {
+                peer.public_key = value.parse()?;
+                refuse_if(others, |other| other.public_key == peer.public_key)?;
+            }
+            ("peer", "presharedkey", Some((peer, _))) => peer.preshared_key = Some(value.parse()?),
+            ("peer", "allowedips", Some((peer, others))) => {
+                for part in parts {
+                    let network = network(part, IpNetwork::new_truncate)?;
+                    refuse_if(others, |other| other.allowed_ips.contains(&network))?;
+                    peer.allowed_ips.push(network);
+                }
+            }
+            ("peer", "endpoint", Some((peer, _))) => {
+                let example = "Write it as 192.0.2.1:51820, [2001:db8::1]:51820 or host:51820";
+                let found = value.to_socket_addrs();
+                peer.endpoint = found.map_err(|error| format!("{value}: {error}. {example}"))?.next();
+            }
+            ("peer", "persistentkeepalive", Some((peer, _))) => {
+                peer.keepalive = number(value, u16::MAX.into())?;
             }
             _ => {
-                let form = "is no section, and no `Key = value`. Sections are [Interface] and [Peer]";
-                let (key, value) = content.split_once('=').ok_or_else(|| format!("`{content}` {form}"))?;
-                let (key, value) = (key.trim(), value.trim());
-                self.set(section, &key.to_ascii_lowercase(), value)
-                    .map_err(|what| format!("{key}: {what}"))?;
+                let keys = "[Interface] has PrivateKey, Address, ListenPort, MTU, FwMark; [Peer] PublicKey, \
+                            PresharedKey, AllowedIPs, Endpoint, PersistentKeepalive";
+                return Err(format!("the section above has no such key. {keys}. Move or remove the line"));
             }
         }
         Ok(())
     }
+}
 
-    fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), String> {
-        let parts = || value.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let (others, peer) = match (section, self.peers.split_last_mut()) {
-            ("Peer", Some((peer, others))) => (others, Some(peer)),
-            _ => (&mut [][..], None),
-        };
-        match (section, key, peer) {
-            ("Interface", "privatekey", _) => self.private_key = value.parse()?,
-            ("Interface", "address", _) => {
-                let address = |part| parse_network(part, InterfaceAddress::new);
-                self.addresses.extend(parts().map(address).collect::<Result<Vec<_>, _>>()?);
-            }
-            ("Interface", "listenport", _) => self.listen_port = number(value, u16::MAX.into())?,
-            ("Interface", "mtu", _) => self.mtu = Some(value.parse().map_err(|error| format!("{error}"))?),
-            ("Interface", "fwmark", _) => self.mark = number(value, u32::MAX)?,
-            ("Peer", "publickey", Some(peer)) => {
-                peer.public_key = value.parse()?;
-                if let Some(PeerConfig { line, .. }) =
-                    others.iter().find(|other| other.public_key == peer.public_key)
-                {
-                    return Err(format!("the peer of line {line} has the same. Write both as one"));
-                }
-            }
-            ("Peer", "presharedkey", Some(peer)) => peer.preshared_key = Some(value.parse()?),
-            ("Peer", "allowedips", Some(peer)) => {
-                for part in parts() {
-                    let network = parse_network(part, IpNetwork::new_truncate)?;
-                    if let Some(PeerConfig { line, .. }) =
-                        others.iter().find(|other| other.allowed_ips.contains(&network))
-                    {
-                        return Err(format!(
-                            "{network} is the peer's of line {line}. A packet goes to one only: choose"
-                        ));
-                    }
-                    peer.allowed_ips.push(network);
-                }
-            }
-            ("Peer", "endpoint", Some(peer)) => {
-                let example = "Write it as 192.0.2.1:51820, [2001:db8::1]:51820 or host:51820";
-                let mut found =
-                    value.to_socket_addrs().map_err(|error| format!("{value}: {error}. {example}"))?;
-                peer.endpoint = found.next();
-            }
-            ("Peer", "persistentkeepalive", Some(peer)) => peer.keepalive = number(value, u16::MAX.into())?,
-            ("", ..) => return Err("it is in no section. Write [Interface] or [Peer] above it".into()),
-            _ => {
-                return Err(format!(
-                    "[{section}] has no such key here. [Interface] has PrivateKey, Address, ListenPort, MTU, FwMark; \
-                     [Peer] PublicKey, PresharedKey, AllowedIPs, Endpoint, PersistentKeepalive. Remove the line"
-                ));
-            }
+/// What two peers cannot both have.
+fn refuse_if(others: &[PeerConfig], has_it: impl Fn(&PeerConfig) -> bool) -> Result<(), String> {
+    match others.iter().find(|other| has_it(other)) {
+        Some(PeerConfig { line, .. }) => {
+            Err(format!("the peer of line {line} has it, and a packet goes to one only. Choose"))
         }
-        Ok(())
+        None => Ok(()),
     }
 }
 
@@ -164,7 +149,7 @@ fn number<N: TryFrom<u32>>(text: &str, most: u32) -> Result<N, String> {
 }
 
 /// An address and the length of its prefix; without it, the address is one host's.
-fn parse_network<T, E: fmt::Display>(text: &str, new: fn(IpAddr, u8) -> Result<T, E>) -> Result<T, String> {
+fn network<T, E: fmt::Display>(text: &str, new: fn(IpAddr, u8) -> Result<T, E>) -> Result<T, String> {
     let (ip, length) = text.split_once('/').unwrap_or((text, ""));
     let ip: IpAddr =
         ip.parse().map_err(|_| format!("{ip} is no address. Write it as 10.0.0.1/24 or fd00::1/64"))?;

@@ -241,7 +241,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line() {
     let lab = Lab::new(0);
     for (text, said) in [
         ("[Interface]\nPrivateKey = short\n", "vpn.conf: line 2: PrivateKey: these 5 characters are no key."),
-        ("[Interface]\n", "vpn.conf: line 1: no [Interface] of this file has a PrivateKey."),
+        ("[Interface]\n", "vpn.conf: no [Interface] of this file has a PrivateKey."),
     ] {
         let file = lab.write("vpn", text);
         let output = lab.server.command(PROGRAM).arg("up").arg(file).output().unwrap();
