@@ -55,21 +55,20 @@ impl FromStr for Config {
         let (mut config, mut section) = (Self::default(), "");
         for (line, content) in (1..).zip(text.lines()) {
             let content = content.split('#').next().unwrap_or_default().trim();
-            match (&*content.to_ascii_lowercase(), content.split_once('=')) {
-                ("", _) => {}
-                ("[interface]", _) => section = "interface",
-                ("[peer]", _) => {
+            match &*content.to_ascii_lowercase() {
+                "" => {}
+                "[interface]" => section = "interface",
+                "[peer]" => {
                     config.peers.push(PeerConfig { line, ..PeerConfig::default() });
                     section = "peer";
                 }
-                (_, Some((key, value))) => {
-                    let (key, value) = (key.trim(), value.trim());
+                _ => {
+                    let form = "is no section, and no `Key = value`. Sections are [Interface] and [Peer]";
+                    let pair =
+                        content.split_once('=').ok_or_else(|| format!("line {line}: `{content}` {form}"));
+                    let (key, value) = pair.map(|(key, value)| (key.trim(), value.trim()))?;
                     let outcome = config.set(section, &key.to_ascii_lowercase(), value);
                     outcome.map_err(|why| format!("line {line}: {key}: {why}"))?;
-                }
-                (_, None) => {
-                    let form = "is no section, and no `Key = value`. Sections are [Interface] and [Peer]";
-                    return Err(format!("line {line}: `{content}` {form}"));
                 }
             }
         }
@@ -87,14 +86,9 @@ impl FromStr for Config {
 
 impl Config {
     fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), String> {
-        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
         match (section, key, self.peers.split_last_mut()) {
             ("interface", "privatekey", _) => self.private_key = value.parse()?,
-            ("interface", "address", _) => {
-                for part in parts {
-                    self.addresses.push(network(part, InterfaceAddress::new)?);
-                }
-            }
+            ("interface", "address", _) => self.addresses.extend(networks(value, InterfaceAddress::new)?),
             ("interface", "listenport", _) => self.listen_port = number(value, u16::MAX.into())?,
             ("interface", "mtu", _) => self.mtu = Some(value.parse().map_err(|error| format!("{error}"))?),
             ("interface", "fwmark", _) => self.mark = number(value, u32::MAX)?,
@@ -104,11 +98,11 @@ impl Config {
             }
             ("peer", "presharedkey", Some((peer, _))) => peer.preshared_key = Some(value.parse()?),
             ("peer", "allowedips", Some((peer, others))) => {
-                for part in parts {
-                    let network = network(part, IpNetwork::new_truncate)?;
-                    refuse_if(others, |other| other.allowed_ips.contains(&network))?;
-                    peer.allowed_ips.push(network);
-                }
+                let networks = networks(value, IpNetwork::new_truncate)?;
+                refuse_if(others, |other| {
+                    networks.iter().any(|network| other.allowed_ips.contains(network))
+                })?;
+                peer.allowed_ips.extend(networks);
             }
             ("peer", "endpoint", Some((peer, _))) => {
                 let example = "Write it as 192.0.2.1:51820, [2001:db8::1]:51820 or host:51820";
@@ -148,15 +142,18 @@ fn number<N: TryFrom<u32>>(text: &str, most: u32) -> Result<N, String> {
     number.ok_or_else(|| format!("{text} is out of range, or no number. Write one from 0 to {most}, or off"))
 }
 
-/// An address and the length of its prefix; without it, the address is one host's.
-fn network<T, E: fmt::Display>(text: &str, new: fn(IpAddr, u8) -> Result<T, E>) -> Result<T, String> {
-    let (ip, length) = text.split_once('/').unwrap_or((text, ""));
-    let ip: IpAddr =
-        ip.parse().map_err(|_| format!("{ip} is no address. Write it as 10.0.0.1/24 or fd00::1/64"))?;
-    let host = if ip.is_ipv4() { 32 } else { 128 };
-    let length = if text.contains('/') { length.parse().ok() } else { Some(host) };
-    let length = length.ok_or_else(|| format!("{text}: behind the / is the length of a prefix in bits"))?;
-    new(ip, length).map_err(|error| format!("{text}: {error}"))
+/// Addresses, each with the length of its prefix; without it, the address is one host's.
+fn networks<T, E: fmt::Display>(text: &str, new: fn(IpAddr, u8) -> Result<T, E>) -> Result<Vec<T>, String> {
+    let parse = |part: &str| {
+        let (ip, length) = part.split_once('/').map_or((part, None), |(ip, length)| (ip, Some(length)));
+        let example = "Write it as 10.0.0.1/24 or fd00::1/64";
+        let ip: IpAddr = ip.parse().map_err(|_| format!("{ip} is no address. {example}"))?;
+        let length = length.map_or(Ok(if ip.is_ipv4() { 32 } else { 128 }), str::parse);
+        let length =
+            length.map_err(|_| format!("{part} has no length of a prefix behind the /. {example}"))?;
+        new(ip, length).map_err(|error| format!("{part}: {error}"))
+    };
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect()
 }
 
 impl FromStr for Key {

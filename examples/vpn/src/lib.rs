@@ -1,13 +1,11 @@
-//! A VPN that speaks WireGuard: what the program `tunctl-vpn` is made of, but for its dealings with the
-//! system.
-//!
-//! [`Vpn`] is the loop. It is generic over the device and over the datagram socket, takes the time as an
-//! argument, and never waits to receive.
+//! A VPN that speaks WireGuard. [`Vpn`] is the loop: generic over the device and over the datagram socket, with
+//! the time as an argument.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod datagrams;
+pub mod udp;
 mod vpn;
 
 pub use vpn::{Dropped, Peer, Vpn};

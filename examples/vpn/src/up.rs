@@ -2,16 +2,15 @@
 
 mod routes;
 mod uapi;
-mod udp;
 
 use std::error::Error;
-use std::fmt::Display;
 use std::io::{self, ErrorKind};
+use std::net::UdpSocket;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, process};
 
 use boringtun::x25519::{PublicKey, StaticSecret};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,11 +18,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tunctl::linux::{HelperBackend, inherited};
 use tunctl::prelude::*;
-use tunctl_vpn::Vpn;
 use tunctl_vpn::config::{Config, Key};
-
-use self::uapi::Uapi;
-use self::udp::Udp;
+use tunctl_vpn::{Vpn, udp};
 
 const USAGE: &str = "usage: tunctl-vpn genkey > KEY         a new private key
        tunctl-vpn pubkey < KEY         its public key
@@ -34,7 +30,7 @@ const ROUNDS: usize = 64;
 
 type Outcome = std::result::Result<(), Box<dyn Error>>;
 
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["genkey"] => {
@@ -48,9 +44,8 @@ pub(crate) fn main() -> ExitCode {
     };
     if let Err(error) = outcome {
         eprintln!("tunctl-vpn: {error}");
-        return ExitCode::FAILURE;
+        process::exit(1);
     }
-    ExitCode::SUCCESS
 }
 
 fn public_key() -> Outcome {
@@ -60,9 +55,9 @@ fn public_key() -> Outcome {
 }
 
 fn up(file: &Path, sets_routes: bool) -> Outcome {
-    let of_file = |error: &dyn Display| format!("{}: {error}", file.display());
-    let text = fs::read_to_string(file).map_err(|error| of_file(&error))?;
-    let config: Config = text.parse().map_err(|error| of_file(&error))?;
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let config = text.and_then(|text| text.parse::<Config>());
+    let config = config.map_err(|error| format!("{}: {error}", file.display()))?;
     // From here on they wait to be read, so that all is removed first.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
@@ -73,63 +68,64 @@ fn up(file: &Path, sets_routes: bool) -> Outcome {
     let options = CreateOptions::tun().name(&*name).vnet_header(true).mtu(mtu).up();
     let options = config.addresses.iter().fold(options, |options, address| options.address(*address));
     if let Some(fd) = inherited()?.pop() {
-        return run(tunctl::native().adopt(fd)?, &config, sets_routes, &signals);
+        return run(tunctl::native().adopt(fd)?, config, sets_routes, &signals);
     }
     let helper = HelperBackend::new();
     match tunctl::native().open_or_create(&options) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied && helper.program().is_some() => {
-            run(helper.open_or_create(&options)?, &config, sets_routes, &signals)
+            run(helper.open_or_create(&options)?, config, sets_routes, &signals)
         }
-        device => run(device?, &config, sets_routes, &signals),
+        device => run(device?, config, sets_routes, &signals),
     }
 }
 
-fn run<D: TunDevice>(device: D, config: &Config, sets_routes: bool, signals: &SignalFd) -> Outcome {
+fn run<D: TunDevice>(device: D, mut config: Config, sets_routes: bool, signals: &SignalFd) -> Outcome {
     let (port, mark, name) = (config.listen_port, config.mark, device.name()?.to_string());
-    let routes = routes::route(config, sets_routes, &name, device.interface().index().get())?;
-    let socket = Udp::bind(port, mark).map_err(|error| format!("UDP port {port}, mark {mark}: {error}"))?;
-    let (port, mtu) = (socket.port()?, device.interface().mtu()?);
-    let uapi = Uapi::listen(&name);
+    let routes = routes::route(&config, sets_routes, &name, device.interface().index().get())?;
+    let socket = udp::bind(port, mark).map_err(|error| format!("UDP port {port}, mark {mark}: {error}"))?;
+    let (port, mtu) = (socket.local_addr()?.port(), device.interface().mtu()?);
+    config.listen_port = port;
+    let mut vpn = Vpn::new(&config, device, socket)?;
+    let uapi = uapi::listen(&name);
     let uapi = uapi.inspect_err(|error| eprintln!("tunctl-vpn: `wg show` will not see {name}: {error}")).ok();
-    let mut vpn = Vpn::new(config, device, socket)?;
     println!("{name}: up, UDP port {port}, MTU {mtu}");
     routes.iter().for_each(|command| println!("# {command}"));
-    let outcome = drive(&mut vpn, config, uapi.as_ref(), signals);
+    let outcome = drive(&mut vpn, &config, signals, uapi.as_ref());
+    let _ = fs::remove_file(uapi::path(&name));
     println!("{name}: down. {:?}", vpn.dropped());
     outcome
 }
 
 /// Calls the loop when there is something to do, until a signal comes.
 fn drive<D: TunDevice>(
-    vpn: &mut Vpn<D, Udp>,
+    vpn: &mut Vpn<D, UdpSocket>,
     config: &Config,
-    uapi: Option<&Uapi>,
     signals: &SignalFd,
+    uapi: Option<&UnixListener>,
 ) -> Outcome {
-    let (start, port) = (Instant::now(), vpn.socket().port()?);
-    let mut next_tick = Duration::ZERO;
+    let (start, mut next_tick) = (Instant::now(), Duration::ZERO);
     loop {
         if start.elapsed() >= next_tick {
             vpn.tick();
-            next_tick = start.elapsed() + Vpn::<D, Udp>::TICK;
+            next_tick = start.elapsed() + Vpn::<D, UdpSocket>::TICK;
         }
-        let mut rounds = 0;
-        while rounds < ROUNDS && (vpn.from_device()? | vpn.from_network(start.elapsed())?) {
-            rounds += 1;
+        for _ in 0..ROUNDS {
+            if !(vpn.from_device()? | vpn.from_network(start.elapsed())?) {
+                break;
+            }
         }
-        let wait = if rounds < ROUNDS { next_tick.saturating_sub(start.elapsed()) } else { Duration::ZERO };
-        let mut fds = vec![signals.as_fd(), vpn.device().as_fd(), vpn.socket().0.as_fd()];
-        fds.extend(uapi.map(|uapi| uapi.listener.as_fd()));
-        let mut fds: Vec<_> = fds.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let wait = next_tick.saturating_sub(start.elapsed());
+        let fds = [signals.as_fd(), vpn.device().as_fd(), vpn.socket().as_fd()];
+        let fds = fds.into_iter().chain(uapi.map(AsFd::as_fd));
+        let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         poll(&mut fds, PollTimeout::try_from(wait)?)?;
-        let is_ready = |place: usize| fds.get(place).and_then(PollFd::any).unwrap_or_default();
-        let (is_over, is_asked) = (is_ready(0), is_ready(3));
-        if is_over {
+        if fds[0].any().unwrap_or_default() {
             return Ok(());
         }
-        if let (true, Some(uapi)) = (is_asked, uapi) {
+        if let (Some(uapi), Some(Some(true))) = (uapi, fds.get(3).map(PollFd::any)) {
             // A program that goes away without its answer does no harm.
-            let _ = uapi.answer(config, port, vpn.peers(), start.elapsed());
+            let text = || uapi::text(config, vpn.peers(), start.elapsed());
+            let _ = uapi::answer(uapi.accept()?.0, text);
         }
     }
 }

@@ -31,7 +31,7 @@ const ROOM: usize = 1 << 16;
 /// Packets and datagrams that went nowhere, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// No message of the protocol, or no IP packet.
+    /// From the network, and no message of the protocol, or no IP packet in it.
     pub malformed: u64,
     /// Not made with the right key, or changed on the way.
     pub forged: u64,
@@ -43,7 +43,7 @@ pub struct Dropped {
     pub foreign: u64,
     /// Handshakes that must be repeated with a cookie.
     pub limited: u64,
-    /// To an address that no peer has, or whose peer has not called yet.
+    /// To no address that a peer has, or one whose peer has not called yet.
     pub unrouted: u64,
     /// Refused by the socket.
     pub unsent: u64,
@@ -169,11 +169,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         };
         // Each packet is cut from a large one, and its datagram is written behind that of the one before.
         while let Some(packet) = self.packets.next() {
-            let Some(to) = Tunn::dst_address(packet) else {
-                self.dropped.malformed += 1;
-                continue;
-            };
-            let peer = self.by_address.longest_match(to).map(|(_, &peer)| &mut self.peers[peer]);
+            let found = Tunn::dst_address(packet).and_then(|to| self.by_address.longest_match(to));
+            let peer = found.map(|(_, &number)| &mut self.peers[number]);
             let Some(peer) = peer.filter(|peer| peer.endpoint.is_some()) else {
                 self.dropped.unrouted += 1;
                 continue;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,61 +15,44 @@ use tunctl_vpn::config::{Config, Key};
 const FOLDER: &str = "/var/run/wireguard";
 /// How long a question may take to arrive: nothing else is done meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// `EOPNOTSUPP`: it is configured by its file.
-const UNSUPPORTED: &str = "errno=95\n\n";
 
-/// The socket, which is removed when this is dropped.
-pub(crate) struct Uapi {
-    pub(crate) listener: UnixListener,
-    path: PathBuf,
+/// Where the socket of an interface is.
+pub(crate) fn path(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{name}.sock"))
 }
 
-impl Uapi {
-    /// Listens for questions about this interface, in place of a program that was killed.
-    pub(crate) fn listen(name: &str) -> io::Result<Self> {
-        fs::create_dir_all(FOLDER)?;
-        let path = Path::new(FOLDER).join(format!("{name}.sock"));
-        let _ = fs::remove_file(&path);
-        // A program that can connect gets the private key.
-        let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
-        let listener = UnixListener::bind(&path);
-        umask(before);
-        let listener = listener?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, path })
-    }
-
-    /// Answers the next program that asks. `now` is the time that dates the peers' handshakes.
-    pub(crate) fn answer(&self, config: &Config, port: u16, peers: &[Peer], now: Duration) -> io::Result<()> {
-        let (mut stream, _) = self.listener.accept()?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let mut question = String::new();
-        BufReader::new(&stream).read_line(&mut question)?;
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(now);
-        let answer =
-            if question == "get=1\n" { text(config, port, peers, started) } else { UNSUPPORTED.into() };
-        stream.write_all(answer.as_bytes())
-    }
+/// Listens for questions about this interface, in place of a program that was killed.
+pub(crate) fn listen(name: &str) -> io::Result<UnixListener> {
+    fs::create_dir_all(FOLDER)?;
+    let _ = fs::remove_file(path(name));
+    // A program that can connect gets the private key.
+    let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    let listener = UnixListener::bind(path(name));
+    umask(before);
+    listener
 }
 
-impl Drop for Uapi {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
+/// Answers a program that asks.
+pub(crate) fn answer(mut stream: UnixStream, text: impl FnOnce() -> String) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut question = String::new();
+    BufReader::new(&stream).read_line(&mut question)?;
+    // `EOPNOTSUPP` to all else: it is configured by its file.
+    let answer = if question == "get=1\n" { text() } else { "errno=95\n\n".into() };
+    stream.write_all(answer.as_bytes())
 }
 
-/// The answer. `started` is the moment from which the times of handshakes count, since 1970.
-fn text(config: &Config, port: u16, peers: &[Peer], started: Duration) -> String {
+/// The answer. `now` is the time that dates the peers' handshakes.
+pub(crate) fn text(config: &Config, peers: &[Peer], now: Duration) -> String {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(now);
     let hex = |key: Key| key.0.map(|byte| format!("{byte:02x}")).concat();
-    let mut text =
-        format!("private_key={}\nlisten_port={port}\nfwmark={}\n", hex(config.private_key), config.mark);
+    let mut text = format!("private_key={}\n", hex(config.private_key));
+    text += &format!("listen_port={}\nfwmark={}\n", config.listen_port, config.mark);
     for Peer { config, endpoint, last_handshake, received, sent, .. } in peers {
         text += &format!("public_key={}\n", hex(config.public_key));
         text += &format!("preshared_key={}\n", hex(config.preshared_key.unwrap_or_default()));
-        if let Some(endpoint) = endpoint {
-            text += &format!("endpoint={}\n", endpoint.remote);
-        }
+        text += &endpoint.map(|endpoint| format!("endpoint={}\n", endpoint.remote)).unwrap_or_default();
         let last = last_handshake.map_or(Duration::ZERO, |last| started + last);
         text += &format!("last_handshake_time_sec={}\n", last.as_secs());
         text += &format!("last_handshake_time_nsec={}\n", last.subsec_nanos());

@@ -23,7 +23,7 @@ fn the_answer_is_in_the_words_of_the_protocol() {
     let text_of = |keys: [[u8; 32]; 3]| keys.map(|key| Key(key).to_string());
     let [private, public, shared] = text_of([[1; 32], [0xab; 32], [3; 32]]);
     let config: Config = format!(
-        "[Interface]\nPrivateKey = {private}\nFwMark = 7\n[Peer]\nPublicKey = {public}\nPresharedKey = {shared}\n\
+        "[Interface]\nPrivateKey = {private}\nListenPort = 51821\nFwMark = 7\n[Peer]\nPublicKey = {public}\nPresharedKey = {shared}\n\
          AllowedIPs = 10.8.0.0/24, fd08::/64\nEndpoint = [2001:db8::1]:51820\nPersistentKeepalive = 25\n"
     )
     .parse()
@@ -40,5 +40,5 @@ fn the_answer_is_in_the_words_of_the_protocol() {
         "03".repeat(32),
     );
     // It has called the peer that it shall keep alive.
-    assert_eq!(text(&config, 51_821, vpn.peers(), Duration::from_secs(100)), expected);
+    assert_eq!(text(&config, vpn.peers(), Duration::from_secs(100)), expected);
 }
