@@ -75,12 +75,11 @@ impl FromStr for Config {
         if config.private_key == Key::default() {
             return Err("no [Interface] of this file has a PrivateKey. Make one: tunctl-vpn genkey".into());
         }
-        match config.peers.iter().find(|peer| peer.public_key == Key::default()) {
-            Some(PeerConfig { line, .. }) => {
-                Err(format!("line {line}: this [Peer] has no PublicKey. Ask it: tunctl-vpn pubkey < KEY"))
-            }
-            None => Ok(config),
+        if let Some(peer) = config.peers.iter().find(|peer| peer.public_key == Key::default()) {
+            let why = "this [Peer] has no PublicKey. Ask it: tunctl-vpn pubkey < KEY";
+            return Err(format!("line {}: {why}", peer.line));
         }
+        Ok(config)
     }
 }
 
@@ -124,12 +123,9 @@ impl Config {
 
 /// What two peers cannot both have.
 fn refuse_if(others: &[PeerConfig], has_it: impl Fn(&PeerConfig) -> bool) -> Result<(), String> {
-    match others.iter().find(|other| has_it(other)) {
-        Some(PeerConfig { line, .. }) => {
-            Err(format!("the peer of line {line} has it, and a packet goes to one only. Choose"))
-        }
-        None => Ok(()),
-    }
+    let why = "has it, and a packet goes to one only. Choose";
+    let other = others.iter().find(|other| has_it(other));
+    other.map_or(Ok(()), |other| Err(format!("the peer of line {} {why}", other.line)))
 }
 
 /// A number, in hexadecimal behind `0x`; `off` is 0.

@@ -1,5 +1,5 @@
-//! A VPN that speaks WireGuard. [`Vpn`] is the loop: generic over the device and over the datagram socket, with
-//! the time as an argument.
+//! A VPN that speaks WireGuard. [`Vpn`] is the loop: generic over the device and over the datagram socket,
+//! with the time as an argument.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

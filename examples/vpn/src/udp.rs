@@ -20,9 +20,9 @@ const ROOM: usize = 4 << 20;
 /// How long a sender waits for room before its datagrams are lost.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// A socket on this port, or on one that the system chooses for 0, of all addresses of both families: an
-/// address of IPv4 is one of IPv6 to it (`::ffff:192.0.2.1`). A mark other than 0 is on all that it sends, for
-/// routing rules to see.
+/// A socket on this port of all addresses of both families; 0: the system chooses it. An address of IPv4 is
+/// one of IPv6 to it (`::ffff:192.0.2.1`). A mark other than 0 is on all that it sends, for routing rules to
+/// see.
 ///
 /// # Errors
 ///

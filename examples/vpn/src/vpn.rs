@@ -128,8 +128,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 by_address.insert(*network, peers.len());
             }
             let (key, shared) = (config.public_key.0.into(), config.preshared_key.map(|key| key.0));
-            let (keepalive, limits) = (config.keepalive, Some(Arc::clone(&limits)));
-            let keepalive = (keepalive > 0).then_some(keepalive);
+            let (keepalive, limits) = (Some(config.keepalive), Some(Arc::clone(&limits)));
             peers.push(Peer {
                 config: config.clone(),
                 endpoint: config.endpoint.map(|remote| Endpoint { remote, local: None }),

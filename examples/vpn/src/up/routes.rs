@@ -8,41 +8,47 @@ use ip_network::IpNetwork;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType};
+use netlink_packet_route::route::{
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use nix::libc::RT_TABLE_MAIN;
 use nix::sys::socket::{self, SockFlag, SockProtocol, SockType, getsockopt, sockopt::IpMtu};
+use tunctl::InterfaceAddress;
 use tunctl_vpn::config::Config;
 
 /// The headers of IPv6, UDP and the protocol, and the seal.
 const OVERHEAD: u32 = 40 + 8 + 16 + 16;
 const USUAL_MTU: u32 = 1500;
 
-/// Routes what is allowed to the interface of that name and index, or returns the commands that do so.
+/// Routes what is allowed to the interface of that name and index if it `sets` the
+/// routes, or else returns the commands that do so.
 pub(crate) fn route(config: &Config, sets: bool, name: &str, index: u32) -> Result<Vec<String>, String> {
     let mut commands = Vec::new();
     for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
+        let command = format!("ip route add {network} dev {name}");
         let mut endpoints = config.peers.iter().filter_map(|peer| peer.endpoint);
-        let is_loop = network.netmask() == 0 || endpoints.any(|endpoint| network.contains(endpoint.ip()));
-        let mut command = format!("ip route add {network} dev {name}");
-        if is_loop {
-            let ip = if network.is_ipv4() { "ip -4" } else { "ip -6" };
-            command = format!(
+        // The kernel has the route of an address by itself.
+        let is_own = |own: &InterfaceAddress| {
+            network.netmask() == own.prefix_length() && network.contains(own.address())
+        };
+        if network.netmask() == 0 || endpoints.any(|endpoint| network.contains(endpoint.ip())) {
+            let rule = if network.is_ipv4() { "ip -4 rule add" } else { "ip -6 rule add" };
+            let refusal = format!(
                 "AllowedIPs {network} contains the way to the peer, whose packets would go into the tunnel for ever. \
                  Exclude it; or route by a mark, as wg-quick does: write FwMark = 51820, leave --routes away, and run \
-                 `{command} table 51820`, `{ip} rule add not fwmark 51820 table 51820`, \
-                 `{ip} rule add table main suppress_prefixlength 0`"
+                 `{command} table 51820`, `{rule} not fwmark 51820 table 51820`, \
+                 `{rule} table main suppress_prefixlength 0`"
             );
-        } else if config.addresses.iter().any(|own| {
-            // The kernel has the route of an address by itself.
-            network.contains(own.address()) && network.netmask() == own.prefix_length()
-        }) {
-            continue;
-        }
-        match (sets, is_loop) {
-            (false, _) => commands.push(command),
-            (true, true) => return Err(command),
-            (true, false) => add(*network, index).map_err(|error| format!("{command}: {error}"))?,
+            if sets {
+                return Err(refusal);
+            }
+            commands.push(refusal);
+        } else if !config.addresses.iter().any(is_own) {
+            if sets {
+                add(*network, index).map_err(|error| format!("{command}: {error}"))?;
+            } else {
+                commands.push(command);
+            }
         }
     }
     Ok(commands)
@@ -56,7 +62,7 @@ fn add(network: IpNetwork, index: u32) -> io::Result<()> {
         IpNetwork::V6(_) => (AddressFamily::Inet6, RouteScope::Universe),
     };
     route.header.destination_prefix_length = network.netmask();
-    route.header.table = RT_TABLE_MAIN;
+    route.header.table = RouteHeader::RT_TABLE_MAIN;
     route.header.protocol = RouteProtocol::Boot;
     route.header.kind = RouteType::Unicast;
     route.attributes = vec![RouteAttribute::Destination(ip.into()), RouteAttribute::Oif(index)];
