@@ -17,8 +17,6 @@ use crate::datagrams::{Datagrams, Endpoint, Received};
 
 /// The bytes that wait in the socket while the loop is at other work.
 const ROOM: usize = 4 << 20;
-/// How long a sender waits for room before its datagrams are lost.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A socket on this port of all addresses of both families; 0: the system chooses it. An address of IPv4 is
 /// one of IPv6 to it (`::ffff:192.0.2.1`). A mark other than 0 is on all that it sends, for routing rules to
@@ -40,7 +38,8 @@ pub fn bind(port: u16, mark: u32) -> io::Result<UdpSocket> {
     let address = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
     socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(address))?;
     let socket = UdpSocket::from(fd);
-    socket.set_write_timeout(Some(PATIENCE))?;
+    // A sender waits for room as long, and then its datagrams are lost.
+    socket.set_write_timeout(Some(Duration::from_millis(100)))?;
     Ok(socket)
 }
 

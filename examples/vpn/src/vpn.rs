@@ -25,8 +25,6 @@ const MOST_CALLS: u64 = 2 * 100;
 const MOST_RECEIVES: usize = 16;
 /// The longest answer to a message of a handshake.
 const ANSWER: usize = 92;
-/// The room for what is received in one call.
-const ROOM: usize = 1 << 16;
 
 /// Packets and datagrams that went nowhere, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,9 +90,9 @@ impl Peer {
 /// is readable, and then calls [`from_device`](Self::from_device) and [`from_network`](Self::from_network)
 /// until neither has anything, and [`tick`](Self::tick) each [`TICK`](Self::TICK).
 ///
-/// `now` is the time since any fixed moment, and must not go back. It dates the handshakes of
-/// [`peers`](Self::peers). The timers of the protocol advance in `tick` alone, by boringtun's own clock: the
-/// system's (`CLOCK_BOOTTIME`), or the mock one of its feature `mock-instant`, which is for simulations.
+/// `now` is the time since any fixed moment, and dates the handshakes of [`peers`](Self::peers). The timers of
+/// the protocol advance in `tick` alone, by boringtun's own clock: the system's (`CLOCK_BOOTTIME`), or the mock
+/// one of its feature `mock-instant`, which is for simulations.
 #[expect(missing_debug_implementations, reason = "there are keys")]
 pub struct Vpn<D, S> {
     device: Bulk<D>,
@@ -148,7 +146,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             limits,
             peers,
             by_address,
-            room: vec![0; ROOM],
+            room: vec![0; 1 << 16],
             outgoing: Outgoing::new(socket),
             dropped: Dropped::default(),
         };

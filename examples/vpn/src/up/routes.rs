@@ -18,10 +18,9 @@ use tunctl_vpn::config::Config;
 
 /// The headers of IPv6, UDP and the protocol, and the seal.
 const OVERHEAD: u32 = 40 + 8 + 16 + 16;
-const USUAL_MTU: u32 = 1500;
 
-/// Routes what is allowed to the interface of that name and index if it `sets` the
-/// routes, or else returns the commands that do so.
+/// Routes what is allowed to the interface of that name and index if it `sets` the routes, or else returns the
+/// commands that do so.
 pub(crate) fn route(config: &Config, sets: bool, name: &str, index: u32) -> Result<Vec<String>, String> {
     let mut commands = Vec::new();
     for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
@@ -87,7 +86,7 @@ fn add(network: IpNetwork, index: u32) -> io::Result<()> {
 /// The MTU that leaves room for our headers, on the way to each peer as the routes are now.
 pub(crate) fn inner_mtu(config: &Config) -> u32 {
     let outer = config.peers.iter().filter_map(|peer| outer_mtu(peer.endpoint?));
-    outer.min().unwrap_or(USUAL_MTU).saturating_sub(OVERHEAD).max(576)
+    outer.min().unwrap_or(1500).saturating_sub(OVERHEAD).max(576)
 }
 
 /// `None`: there is no way yet.
