@@ -90,9 +90,9 @@ impl Peer {
 /// is readable, and then calls [`from_device`](Self::from_device) and [`from_network`](Self::from_network)
 /// until neither has anything, and [`tick`](Self::tick) each [`TICK`](Self::TICK).
 ///
-/// `now` is the time since any fixed moment, and dates the handshakes of [`peers`](Self::peers). The timers of
-/// the protocol advance in `tick` alone, by boringtun's own clock: the system's (`CLOCK_BOOTTIME`), or the mock
-/// one of its feature `mock-instant`, which is for simulations.
+/// `now` is the time since any fixed moment, and dates the handshakes of [`peers`](Self::peers). The timers
+/// of the protocol advance in `tick` alone, by boringtun's own clock: the system's (`CLOCK_BOOTTIME`), or the
+/// mock one of its feature `mock-instant`, which is for simulations.
 #[expect(missing_debug_implementations, reason = "there are keys")]
 pub struct Vpn<D, S> {
     device: Bulk<D>,

@@ -19,8 +19,8 @@ use tunctl_vpn::config::Config;
 /// The headers of IPv6, UDP and the protocol, and the seal.
 const OVERHEAD: u32 = 40 + 8 + 16 + 16;
 
-/// Routes what is allowed to the interface of that name and index if it `sets` the routes, or else returns the
-/// commands that do so.
+/// Routes what is allowed to the interface of that name and index if it `sets` the routes, or else returns
+/// the commands that do so.
 pub(crate) fn route(config: &Config, sets: bool, name: &str, index: u32) -> Result<Vec<String>, String> {
     let mut commands = Vec::new();
     for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
