@@ -8,6 +8,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use ip_network::IpNetwork;
 use tunctl::{InterfaceAddress, Mtu};
 
+const KEYS: &str = "[Interface] has PrivateKey, Address, ListenPort, MTU, FwMark; [Peer] PublicKey, \
+                    PresharedKey, AllowedIPs, Endpoint, PersistentKeepalive";
+
 /// A key: private, public or shared. All zeros: none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Key(pub [u8; 32]);
@@ -63,12 +66,14 @@ impl FromStr for Config {
                     section = "peer";
                 }
                 _ => {
-                    let form = "is no section, and no `Key = value`. Sections are [Interface] and [Peer]";
-                    let pair =
-                        content.split_once('=').ok_or_else(|| format!("line {line}: `{content}` {form}"));
+                    let form =
+                        "this is no section, and no `Key = value`. Sections are [Interface] and [Peer]";
+                    let pair = content.split_once('=').ok_or_else(|| format!("line {line}: {form}"));
                     let (key, value) = pair.map(|(key, value)| (key.trim(), value.trim()))?;
                     let outcome = config.set(section, &key.to_ascii_lowercase(), value);
-                    outcome.map_err(|why| format!("line {line}: {key}: {why}"))?;
+                    // What is none of them may be a private key that lost its place.
+                    let known = KEYS.split([' ', ',', ';']).find(|known| known.eq_ignore_ascii_case(key));
+                    outcome.map_err(|why| format!("line {line}: {}: {why}", known.unwrap_or("?")))?;
                 }
             }
         }
@@ -111,11 +116,7 @@ impl Config {
             ("peer", "persistentkeepalive", Some((peer, _))) => {
                 peer.keepalive = number(value, u16::MAX.into())?;
             }
-            _ => {
-                let keys = "[Interface] has PrivateKey, Address, ListenPort, MTU, FwMark; [Peer] PublicKey, \
-                            PresharedKey, AllowedIPs, Endpoint, PersistentKeepalive";
-                return Err(format!("the section above has no such key. {keys}. Move or remove the line"));
-            }
+            _ => return Err(format!("the section above has no such key. {KEYS}. Move or remove the line")),
         }
         Ok(())
     }

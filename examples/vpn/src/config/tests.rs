@@ -62,9 +62,9 @@ fn an_error_says_the_line_why_and_what_to_do() {
         ),
         ("FwMark = 0xg", "line 3: FwMark: 0xg is out of range"),
         ("MTU = 20", "line 3: MTU: "),
-        ("hello", "line 3: `hello` is no section, and no `Key = value`. Sections are [Interface] and [Peer]"),
-        ("[Peers]", "line 3: `[Peers]` is no section"),
-        ("DNS = 9.9.9.9", "line 3: DNS: the section above has no such key. [Interface] has "),
+        ("hello", "line 3: this is no section, and no `Key = value`. Sections are [Interface] and [Peer]"),
+        ("[Peers]", "line 3: this is no section"),
+        ("DNS = 9.9.9.9", "line 3: ?: the section above has no such key. [Interface] has "),
         ("[Peer]\n", "line 3: this [Peer] has no PublicKey."),
         (&format!("{peer}Address = 10.0.0.1"), "line 5: Address: the section above has no such key."),
         (&format!("{peer}AllowedIPs = 10.0.0.0/8, x"), "line 5: AllowedIPs: x is no address."),
@@ -91,6 +91,10 @@ fn an_error_says_the_line_why_and_what_to_do() {
 fn no_message_shows_a_key() {
     let spoilt = &KEY[1..];
     assert!(!said(&format!("PrivateKey = {spoilt}")).contains(&spoilt[..8]));
+    // Without its =, which is then the key's own; broken over two lines.
+    for line in [&format!("PrivateKey: {KEY}"), &format!("PrivateKey {KEY}"), KEY, &KEY[..43]] {
+        assert!(!said(line).contains(&KEY[..8]), "{}", said(line));
+    }
     let config: Config = format!("[Interface]\nPrivateKey = {KEY}").parse().unwrap();
     assert!(!format!("{config:?}").contains(&KEY[..8]));
 }
