@@ -61,7 +61,7 @@ pub(crate) struct Outgoing<S> {
 
 impl<S: Datagrams> Outgoing<S> {
     pub(crate) fn new(socket: S) -> Self {
-        Self { socket, bytes: vec![0; MOST_BYTES + LONGEST], used: 0, to: None, unsent: 0 }
+        Self { socket, bytes: vec![0; 2 * LONGEST], used: 0, to: None, unsent: 0 }
     }
 
     /// Room for the next datagram, behind the others.

@@ -165,6 +165,16 @@ fn a_peer_is_dated_when_it_has_proved_to_have_the_keys() {
 }
 
 #[test]
+fn behind_a_datagram_of_any_length_is_room_for_another() {
+    let (mut one, _) = pair(&Calls::default());
+    let (longest, to) = (65_535 + 32, one.vpn.peers()[0].endpoint.unwrap());
+    for _ in 0..2 {
+        assert!(one.vpn.outgoing.room().len() >= longest, "{}", one.vpn.outgoing.room().len());
+        one.vpn.outgoing.push(longest, to);
+    }
+}
+
+#[test]
 fn a_peer_is_where_its_last_datagram_came_from() {
     let calls = Calls::default();
     let (mut one, mut other) = pair(&calls);
