@@ -1,6 +1,6 @@
 //! Datagrams, many a call.
 
-use std::io;
+use std::io::{self, ErrorKind::WouldBlock};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// Where a peer is, and which of our addresses it knows us by.
@@ -57,11 +57,13 @@ pub(crate) struct Outgoing<S> {
     to: Option<(Endpoint, usize)>,
     /// Datagrams that the socket refused.
     pub(crate) unsent: u64,
+    /// It has waited for room in vain.
+    is_full: bool,
 }
 
 impl<S: Datagrams> Outgoing<S> {
     pub(crate) fn new(socket: S) -> Self {
-        Self { socket, bytes: vec![0; 2 * LONGEST], used: 0, to: None, unsent: 0 }
+        Self { socket, bytes: vec![0; 2 * LONGEST], used: 0, to: None, unsent: 0, is_full: false }
     }
 
     /// Room for the next datagram, behind the others.
@@ -90,9 +92,17 @@ impl<S: Datagrams> Outgoing<S> {
     /// Sends what is there.
     pub(crate) fn flush(&mut self) {
         if let Some((to, size)) = self.to.take() {
-            let sent = self.socket.send(to, &self.bytes[..self.used], size);
+            let bytes = &self.bytes[..self.used];
+            let sent = if self.is_full { Err(WouldBlock.into()) } else { self.socket.send(to, bytes, size) };
+            self.is_full |= sent.as_ref().is_err_and(|error| error.kind() == WouldBlock);
             self.unsent += if sent.is_err() { self.used.div_ceil(size) as u64 } else { 0 };
         }
         self.used = 0;
+    }
+
+    /// Sends what is there, at the end of a call of the loop: each waits for room once, not for each peer.
+    pub(crate) fn finish(&mut self) {
+        self.flush();
+        self.is_full = false;
     }
 }

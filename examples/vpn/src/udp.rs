@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::{in6_addr, in6_pktinfo};
-use nix::sys::socket::sockopt::{self, Ipv6RecvPacketInfo, Ipv6V6Only, RcvBuf, RcvBufForce, UdpGroSegment};
+use nix::sys::socket::sockopt::{
+    self, Ipv6RecvPacketInfo, Ipv6V6Only, RcvBuf, RcvBufForce, SndBuf, SndBufForce, UdpGroSegment,
+};
 use nix::sys::socket::{
     self, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6,
     recvmsg, sendmsg, setsockopt,
@@ -32,6 +34,8 @@ pub fn bind(port: u16, mark: u32) -> io::Result<UdpSocket> {
     // Before Linux 5.0 each datagram takes a call.
     let _ = setsockopt(&fd, UdpGroSegment, &true);
     let _ = setsockopt(&fd, RcvBufForce, &ROOM).or_else(|_| setsockopt(&fd, RcvBuf, &ROOM));
+    // What waits for the link address of a silent neighbour takes room as well, 208 KiB for each.
+    let _ = setsockopt(&fd, SndBufForce, &ROOM).or_else(|_| setsockopt(&fd, SndBuf, &ROOM));
     if mark != 0 {
         setsockopt(&fd, sockopt::Mark, &mark)?;
     }

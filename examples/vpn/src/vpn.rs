@@ -174,7 +174,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             };
             peer.write(&mut self.outgoing, |tunnel, room| tunnel.encapsulate(packet, room));
         }
-        self.outgoing.flush();
+        self.outgoing.finish();
         Ok(true)
     }
 
@@ -205,7 +205,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             self.room = room;
         }
         self.deliver()?;
-        self.outgoing.flush();
+        self.outgoing.finish();
         Ok(is_any)
     }
 
@@ -222,7 +222,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 });
             }
         }
-        self.outgoing.flush();
+        self.outgoing.finish();
     }
 
     /// Opens a packet where the device will take it from, or answers a message of a handshake.

@@ -1,6 +1,6 @@
 //! The loop on the driver in memory, over a network in memory.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,9 @@ type Calls = Rc<RefCell<VecDeque<(SocketAddr, SocketAddr, Vec<u8>, usize)>>>;
 struct Socket {
     own: SocketAddr,
     calls: Calls,
+    /// The calls to send find no room, and are counted.
+    is_full: bool,
+    refused: Cell<u32>,
 }
 
 impl Datagrams for Socket {
@@ -33,6 +36,10 @@ impl Datagrams for Socket {
     }
 
     fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()> {
+        if self.is_full {
+            self.refused.set(self.refused.get() + 1);
+            return Err(ErrorKind::WouldBlock.into());
+        }
         self.calls.borrow_mut().push_back((self.own, to.remote, bytes.to_vec(), size));
         Ok(())
     }
@@ -67,7 +74,12 @@ impl Host {
         let backend = MockBackend::new();
         let device = backend.create(&CreateOptions::tun().name("vpn0").vnet_header(true).up()).unwrap();
         let config = Config { private_key: Key([number; 32]), peers, ..Config::default() };
-        let socket = Socket { own: address(number), calls: Rc::clone(calls) };
+        let socket = Socket {
+            own: address(number),
+            calls: Rc::clone(calls),
+            is_full: false,
+            refused: Cell::default(),
+        };
         Self { backend, vpn: Vpn::new(&config, device, socket).unwrap() }
     }
 
@@ -172,6 +184,21 @@ fn behind_a_datagram_of_any_length_is_room_for_another() {
         assert!(one.vpn.outgoing.room().len() >= longest, "{}", one.vpn.outgoing.room().len());
         one.vpn.outgoing.push(longest, to);
     }
+}
+
+#[test]
+fn a_socket_without_room_is_waited_for_once() {
+    let (mut one, _) = pair(&Calls::default());
+    one.vpn.outgoing.socket.is_full = true;
+    for length in [10, 20, 30] {
+        one.inject("10.0.0.2:9", length);
+    }
+    one.vpn.from_device().unwrap();
+    assert_eq!((one.vpn.socket().refused.get(), one.vpn.dropped().unsent), (1, 3));
+    one.vpn.outgoing.socket.is_full = false;
+    one.inject("10.0.0.2:9", 10);
+    one.vpn.from_device().unwrap();
+    assert_eq!(one.vpn.dropped().unsent, 3);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What must not pass, and is counted.
 
 use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 use tunctl_testing::{Case, case};
+use tunctl_vpn::datagrams::{Datagrams, Endpoint};
+use tunctl_vpn::udp;
 
 use super::lab::{Keys, Lab, on};
 use super::ours::{client_file, server_file};
@@ -11,6 +14,7 @@ use super::traffic::{is_answered, reach};
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(wrong_keys_open_nothing),
+        case!(silent_neighbours_take_no_room_from_others).needs_tool("ip"),
         case!(what_was_recorded_or_changed_is_dropped),
         case!(a_source_address_of_another_peer_is_dropped).needs_tool("ip"),
     ]
@@ -107,4 +111,28 @@ fn a_source_address_of_another_peer_is_dropped() {
     let mut command = lab.clients[0].command("ping");
     assert!(!command.args(["-c1", "-W1", "-I", "10.8.0.3", "10.8.0.1"]).output().unwrap().status.success());
     assert_eq!(at_server.stop().count("foreign"), 1);
+}
+
+fn silent_neighbours_take_no_room_from_others() {
+    let lab = Lab::new(1);
+    for command in [
+        "ip link add silent type veth peer name far",
+        "ip address add 198.51.100.1/24 dev silent",
+        "ip link set far up",
+        "ip link set silent up",
+    ] {
+        on(&lab.server, command);
+    }
+    let socket = lab.server.run(|| udp::bind(0, 0).unwrap()).unwrap();
+    let send = |to: &str| {
+        let to = Endpoint { remote: to.parse().unwrap(), local: None };
+        Datagrams::send(&socket, to, &[0; 40 * 1400], 1400)
+    };
+    // More than the kernel keeps until it knows a link address.
+    for _ in 0..10 {
+        let _ = (send("198.51.100.2:9"), send("198.51.100.3:9"));
+    }
+    let start = Instant::now();
+    send("192.0.2.2:9").unwrap();
+    assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
 }
