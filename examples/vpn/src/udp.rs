@@ -72,13 +72,14 @@ impl Datagrams for UdpSocket {
 
     fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()> {
         match try_send(self, to, bytes, size) {
+            // There is no segmentation on the way out, or its MTU is less. One by one they may be fragmented.
+            Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) if bytes.len() > size => {
+                let sent = bytes.chunks(size).map(|datagram| Datagrams::send(self, to, datagram, size));
+                sent.fold(Ok(()), io::Result::and)
+            }
             // Our own address has changed. The system chooses, until the peer answers.
             Err(Errno::EINVAL | Errno::EADDRNOTAVAIL | Errno::ENETUNREACH) if to.local.is_some() => {
                 Datagrams::send(self, Endpoint { local: None, ..to }, bytes, size)
-            }
-            // There is no segmentation on the way out, or its MTU is less. One by one they may be fragmented.
-            Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) if bytes.len() > size => {
-                bytes.chunks(size).try_for_each(|datagram| Ok(try_send(self, to, datagram, size)?))
             }
             outcome => Ok(outcome?),
         }

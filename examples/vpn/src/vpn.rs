@@ -43,7 +43,7 @@ pub struct Dropped {
     pub limited: u64,
     /// To no address that a peer has, or one whose peer has not called yet.
     pub unrouted: u64,
-    /// Refused by the socket.
+    /// Refused by the socket, with those of the same call.
     pub unsent: u64,
     /// Refused by the device.
     pub refused: u64,

@@ -1,7 +1,11 @@
 //! Routes, rules and the MTU.
 
+use std::net::{Ipv4Addr, UdpSocket};
+
 use tunctl::pump::Wire;
 use tunctl_testing::{Case, case};
+use tunctl_vpn::datagrams::{Datagrams, Endpoint};
+use tunctl_vpn::udp;
 
 use super::lab::{Keys, Lab, Ours, PROGRAM, interface, on, peer};
 use super::ours::server_file;
@@ -11,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let cases = vec![
         case!(all_is_routed_through_the_peer_but_what_is_for_it),
         case!(routes_are_set_and_printed),
+        case!(without_segmentation_the_address_that_the_peer_knows_is_kept),
         case!(an_endpoint_inside_of_the_tunnel_is_refused),
         case!(the_mtu_leaves_room_on_the_way_to_the_peer),
     ];
@@ -65,6 +70,23 @@ fn routes_are_set_and_printed() {
     assert!(on(host, "ip route").contains("10.9.0.0/16 dev vpnc"));
     assert!(on(host, "ip -6 route").contains("fd09::/32 dev vpnc"));
     ours.stop();
+}
+
+fn without_segmentation_the_address_that_the_peer_knows_is_kept() {
+    let lab = Lab::new(0);
+    on(&lab.server, "ip link set lo up mtu 1500");
+    let bind = || (udp::bind(0, 0).unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (ours, peer) = lab.server.run(bind).unwrap();
+    let local = Ipv4Addr::new(127, 0, 0, 5);
+    let to = Endpoint { remote: peer.local_addr().unwrap(), local: Some(local.to_ipv6_mapped()) };
+    // More than any kernel makes of one call, and longer than the MTU.
+    for (count, size) in [(130, 10), (3, 2000)] {
+        Datagrams::send(&ours, to, &vec![7; count * size], size).unwrap();
+        for _ in 0..count {
+            let (length, from) = peer.recv_from(&mut [0; 4000]).unwrap();
+            assert_eq!((length, from.ip()), (size, local.into()));
+        }
+    }
 }
 
 fn an_endpoint_inside_of_the_tunnel_is_refused() {
