@@ -123,9 +123,9 @@ fn drive<D: TunDevice>(
             return Ok(());
         }
         if let (Some(uapi), Some(Some(true))) = (uapi, fds.get(3).map(PollFd::any)) {
-            // A program that goes away without its answer does no harm.
+            // A program that goes away without its answer does no harm, nor one for which no descriptor is left.
             let text = || uapi::text(config, vpn.peers(), start.elapsed());
-            let _ = uapi::answer(uapi.accept()?.0, text);
+            let _ = uapi.accept().and_then(|(stream, _)| uapi::answer(stream, text));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! changes nothing.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use tunctl_vpn::config::{Config, Key};
 
 /// Where wg(8) looks.
 const FOLDER: &str = "/var/run/wireguard";
-/// How long a question may take to arrive: nothing else is done meanwhile.
+/// How long a question may take to arrive, and its answer to leave: nothing else is done meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Where the socket of an interface is.
@@ -29,18 +29,19 @@ pub(crate) fn listen(name: &str) -> io::Result<UnixListener> {
     let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
     let listener = UnixListener::bind(path(name));
     umask(before);
-    listener
+    listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
 }
 
 /// Answers a program that asks.
-pub(crate) fn answer(mut stream: UnixStream, text: impl FnOnce() -> String) -> io::Result<()> {
+pub(crate) fn answer(mut stream: UnixStream, text: impl FnOnce() -> String) -> io::Result<usize> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut question = String::new();
-    BufReader::new(&stream).read_line(&mut question)?;
+    // One read and one write: who dawdles between the bytes would have the VPN wait for each.
+    let mut question = [0; 1 << 12];
+    let length = stream.read(&mut question)?;
     // `EOPNOTSUPP` to all else: it is configured by its file.
-    let answer = if question == "get=1\n" { text() } else { "errno=95\n\n".into() };
-    stream.write_all(answer.as_bytes())
+    let is_get = question[..length].starts_with(b"get=1\n");
+    stream.write(if is_get { text() } else { "errno=95\n\n".into() }.as_bytes())
 }
 
 /// The answer. `now` is the time that dates the peers' handshakes.

@@ -1,8 +1,9 @@
 //! Ours with ours: a server and its clients.
 
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(tcp_passes_whole_over_a_wire_that_loses_and_reorders),
         case!(a_server_and_two_clients_exchange_by_both_families),
         case!(a_client_may_move).needs_tool("ip"),
+        case!(a_question_that_finds_no_descriptor_does_no_harm).needs_tool("prlimit"),
         case!(a_device_that_is_deleted_ends_it).needs_tool("ip"),
         case!(with_an_interface_of_its_user_it_needs_no_right)
             .needs_root()
@@ -145,6 +147,20 @@ fn a_client_may_move() {
         "{before:?} {after:?}"
     );
     exchange(&lab.clients[0], &lab.server, "10.8.0.1", 1 << 20);
+}
+
+fn a_question_that_finds_no_descriptor_does_no_harm() {
+    let lab = Lab::new(0);
+    let ours = lab.start(&lab.server, "vpns", &server_file(&Keys::new(), &[&Keys::new()], ""));
+    let limit = |most: &str| on(&lab.server, &format!("prlimit --pid {} --nofile={most}:1024", ours.pid));
+    // As many as it waits for: with fewer, it could not wait either.
+    limit("4");
+    let asking = UnixStream::connect("/run/wireguard/vpns.sock").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    limit("1024");
+    drop(asking);
+    assert_eq!(ours.reported("listen_port"), ["51820"]);
+    ours.stop();
 }
 
 fn a_device_that_is_deleted_ends_it() {

@@ -1,3 +1,6 @@
+use std::thread;
+use std::time::Instant;
+
 use tunctl::mock::MockBackend;
 use tunctl::{CreateOptions, TunBackend};
 use tunctl_vpn::Vpn;
@@ -41,4 +44,20 @@ fn the_answer_is_in_the_words_of_the_protocol() {
     );
     // It has called the peer that it shall keep alive.
     assert_eq!(text(&config, vpn.peers(), Duration::from_secs(100)), expected);
+}
+
+#[test]
+fn a_question_that_dawdles_is_not_waited_for() {
+    let (mut asking, asked) = UnixStream::pair().unwrap();
+    let writer = thread::spawn(move || {
+        for _ in 0..20 {
+            let _ = asking.write_all(b"g");
+            thread::sleep(PATIENCE / 2);
+        }
+    });
+    let start = Instant::now();
+    let _ = answer(asked, String::new);
+    let waited = start.elapsed();
+    writer.join().unwrap();
+    assert!(waited < PATIENCE * 4, "{waited:?}");
 }
