@@ -77,9 +77,10 @@ impl Peer {
     ) -> bool {
         let written = write(&mut self.tunnel, outgoing.room());
         let (TunnResult::WriteToNetwork(datagram), Some(to)) = (written, self.endpoint) else { return false };
-        let length = datagram.len();
+        let (length, is_call) = (datagram.len(), datagram[0] == 1);
         self.sent += length as u64;
-        outgoing.push(length, to);
+        // A call goes where the routes are now: they may have changed, and our old address be there yet.
+        outgoing.push(length, Endpoint { local: to.local.filter(|_| !is_call), ..to });
         true
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::thread;
 
@@ -21,10 +21,15 @@ type Calls = Rc<RefCell<VecDeque<(SocketAddr, SocketAddr, Vec<u8>, usize)>>>;
 struct Socket {
     own: SocketAddr,
     calls: Calls,
+    /// By which address of ours the last call to send was to go.
+    local: Cell<Option<Ipv6Addr>>,
     /// The calls to send find no room, and are counted.
     is_full: bool,
     refused: Cell<u32>,
 }
+
+/// What a socket says that it was called by.
+const LOCAL: Option<Ipv6Addr> = Some(Ipv6Addr::LOCALHOST);
 
 impl Datagrams for Socket {
     fn recv(&self, room: &mut [u8]) -> io::Result<Received> {
@@ -32,7 +37,7 @@ impl Datagrams for Socket {
         let place = calls.iter().position(|(_, to, ..)| *to == self.own).ok_or(ErrorKind::WouldBlock)?;
         let (remote, _, bytes, size) = calls.remove(place).unwrap();
         room[..bytes.len()].copy_from_slice(&bytes);
-        Ok(Received { from: Endpoint { remote, local: None }, length: bytes.len(), size })
+        Ok(Received { from: Endpoint { remote, local: LOCAL }, length: bytes.len(), size })
     }
 
     fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()> {
@@ -40,6 +45,7 @@ impl Datagrams for Socket {
             self.refused.set(self.refused.get() + 1);
             return Err(ErrorKind::WouldBlock.into());
         }
+        self.local.set(to.local);
         self.calls.borrow_mut().push_back((self.own, to.remote, bytes.to_vec(), size));
         Ok(())
     }
@@ -77,6 +83,7 @@ impl Host {
         let socket = Socket {
             own: address(number),
             calls: Rc::clone(calls),
+            local: Cell::default(),
             is_full: false,
             refused: Cell::default(),
         };
@@ -174,6 +181,28 @@ fn a_peer_is_dated_when_it_has_proved_to_have_the_keys() {
     assert_eq!(one.vpn.peers()[0].last_handshake, Some(seconds(4)));
     other.vpn.from_network(seconds(5)).unwrap();
     assert_eq!(other.vpn.peers()[0].last_handshake, Some(seconds(5)));
+}
+
+/// Has a host call its peer, whether it has keys or not.
+fn call(host: &mut Host) {
+    let Vpn { peers, outgoing, .. } = &mut host.vpn;
+    assert!(peers[0].write(outgoing, |tunnel, room| tunnel.format_handshake_initiation(room, true)));
+    outgoing.flush();
+}
+
+#[test]
+fn a_call_goes_by_the_route_and_all_else_by_the_address_that_the_peer_knows() {
+    let calls = Calls::default();
+    let (mut one, mut other) = pair(&calls);
+    let local = |host: &Host| host.vpn.socket().local.get();
+    one.inject("10.0.0.2:9", 10);
+    one.vpn.from_device().unwrap();
+    assert_eq!(local(&one), LOCAL);
+    call(&mut one);
+    assert_eq!(local(&one), None);
+    other.vpn.socket().local.set(None);
+    other.vpn.from_network(Duration::ZERO).unwrap();
+    assert_eq!(local(&other), LOCAL, "the answer");
 }
 
 #[test]
