@@ -63,8 +63,8 @@ pub struct Peer {
     /// The bytes of the datagrams for it.
     pub sent: u64,
     tunnel: Tunn,
-    /// It has called, and nothing came by the new keys yet.
-    is_unconfirmed: bool,
+    /// It has called, and nothing came by the new keys yet, which have this index.
+    unconfirmed: Option<[u8; 4]>,
 }
 
 impl Peer {
@@ -135,7 +135,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 received: 0,
                 sent: 0,
                 tunnel: Tunn::new(private.clone(), key, shared, keepalive, number, limits),
-                is_unconfirmed: false,
+                unconfirmed: None,
             });
         }
         let device = device.into_bulk()?;
@@ -249,8 +249,10 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 TunnResult::WriteToTunnelV4(packet, source) => return route(packet, source.into()),
                 TunnResult::WriteToTunnelV6(packet, source) => return route(packet, source.into()),
                 TunnResult::WriteToNetwork(answer) => {
-                    if let Ok(Packet::PacketCookieReply(_)) = Tunn::parse_incoming_packet(answer) {
-                        verdict = Err(WireGuardError::UnderLoad);
+                    match Tunn::parse_incoming_packet(answer) {
+                        Ok(Packet::PacketCookieReply(_)) => verdict = Err(WireGuardError::UnderLoad),
+                        Ok(Packet::HandshakeResponse(_)) => peer.unconfirmed = answer[4..8].try_into().ok(),
+                        _ => {}
                     }
                     self.outgoing.room()[..answer.len()].copy_from_slice(answer);
                     self.outgoing.push(answer.len(), from);
@@ -266,19 +268,21 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         }
         verdict?;
         peer.received += datagram.len() as u64;
-        if matches!(message, Packet::PacketCookieReply(_)) {
-            return Ok(());
-        }
-        // A peer is where its last genuine datagram came from. It has proved that it has the keys when it
-        // answers our call, or by the first datagram after its own call, which anybody can repeat.
+        // It has proved that it has the keys when it answers our call, or by the first datagram under the keys
+        // of its own call, which anybody can repeat. By the keys of before it may send meanwhile.
+        let has_proved = match message {
+            Packet::PacketCookieReply(_) => return Ok(()),
+            Packet::HandshakeInit(_) => false,
+            Packet::HandshakeResponse(_) => true,
+            Packet::PacketData(_) => peer.unconfirmed.is_some_and(|index| index == datagram[4..8]),
+        };
+        // A peer is where its last genuine datagram came from.
         peer.endpoint = Some(from);
-        let is_call = matches!(message, Packet::HandshakeInit(_));
-        if !is_call && (peer.is_unconfirmed || matches!(message, Packet::HandshakeResponse(_))) {
-            peer.last_handshake = Some(now);
+        if has_proved {
+            (peer.last_handshake, peer.unconfirmed) = (Some(now), None);
             // The packets that waited for the keys.
             while peer.write(&mut self.outgoing, |tunnel, room| tunnel.decapsulate(None, &[], room)) {}
         }
-        peer.is_unconfirmed = is_call;
         Ok(())
     }
 

@@ -191,6 +191,21 @@ fn call(host: &mut Host) {
 }
 
 #[test]
+fn a_packet_by_the_old_keys_does_not_date_a_peer() {
+    let calls = Calls::default();
+    let (mut one, mut other) = pair(&calls);
+    let before = other.vpn.peers()[0].last_handshake;
+    call(&mut one);
+    one.inject("10.0.0.2:9", 10);
+    one.vpn.from_device().unwrap();
+    other.vpn.from_network(Duration::from_secs(7)).unwrap();
+    assert_eq!(other.vpn.peers()[0].last_handshake, before);
+    one.vpn.from_network(Duration::from_secs(8)).unwrap();
+    other.vpn.from_network(Duration::from_secs(9)).unwrap();
+    assert_eq!(other.vpn.peers()[0].last_handshake, Some(Duration::from_secs(9)));
+}
+
+#[test]
 fn a_call_goes_by_the_route_and_all_else_by_the_address_that_the_peer_knows() {
     let calls = Calls::default();
     let (mut one, mut other) = pair(&calls);
