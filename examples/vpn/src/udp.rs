@@ -53,8 +53,9 @@ impl Datagrams for UdpSocket {
         let mut pieces = [IoSliceMut::new(room)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let message = recvmsg::<SockaddrIn6>(self.as_raw_fd(), &mut pieces, Some(&mut control), flags)?;
+        // What the kernel says of them may be cut off. It has handed over the datagrams all the same.
         let (mut local, mut size) = (None, message.bytes);
-        for part in message.cmsgs()? {
+        for part in message.cmsgs().into_iter().flatten() {
             match part {
                 ControlMessageOwned::Ipv6PacketInfo(info) => local = Some(info.ipi6_addr.s6_addr.into()),
                 ControlMessageOwned::UdpGroSegments(bytes) => size = usize::try_from(bytes).unwrap_or(size),
@@ -92,8 +93,8 @@ fn try_send(socket: &UdpSocket, to: Endpoint, bytes: &[u8], size: usize) -> nix:
         SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
     };
     let (remote, size) = (SockaddrIn6::from(remote), u16::try_from(size).unwrap_or(u16::MAX));
-    let local = to.local.map(|ip| in6_addr { s6_addr: ip.octets() });
-    let local = local.map(|ipi6_addr| in6_pktinfo { ipi6_addr, ipi6_ifindex: 0 });
+    let local =
+        to.local.map(|ip| in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 });
     let segments = (bytes.len() > size.into()).then_some(ControlMessage::UdpGsoSegments(&size));
     let local = local.as_ref().map(ControlMessage::Ipv6PacketInfo);
     let (control, pieces) = (Vec::from_iter(local.into_iter().chain(segments)), [IoSlice::new(bytes)]);

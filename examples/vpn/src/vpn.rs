@@ -45,7 +45,7 @@ pub struct Dropped {
     pub unrouted: u64,
     /// Refused by the socket, with those of the same call.
     pub unsent: u64,
-    /// Refused by the device.
+    /// Refused by the device, or handed out by it as no packets.
     pub refused: u64,
 }
 
@@ -194,6 +194,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
                 Err(_) => continue,
             };
             is_any = true;
+            self.dropped.malformed += u64::from(received.length == 0);
             let room = mem::take(&mut self.room);
             for datagram in room[..received.length].chunks(received.size.max(1)) {
                 if self.opened.is_full_for(datagram.len().max(ANSWER)) {
@@ -218,9 +219,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             // A tunnel without keys waits for a packet, and one that is to be kept alive may have none.
             let has_keys = peer.tunnel.time_since_last_handshake().is_some();
             if peer.config.keepalive > 0 && peer.endpoint.is_some() && !has_keys {
-                peer.write(&mut self.outgoing, |tunnel, room| {
-                    tunnel.format_handshake_initiation(room, false)
-                });
+                peer.write(&mut self.outgoing, |tunnel, to| tunnel.format_handshake_initiation(to, false));
             }
         }
         self.outgoing.finish();
@@ -331,7 +330,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
 
     /// What went nowhere.
     pub const fn dropped(&self) -> Dropped {
-        Dropped { unsent: self.outgoing.unsent, ..self.dropped }
+        let refused = self.dropped.refused + self.packets.statistics().lost;
+        Dropped { unsent: self.outgoing.unsent, refused, ..self.dropped }
     }
 
     /// The device, and its interface.

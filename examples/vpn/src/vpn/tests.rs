@@ -246,6 +246,15 @@ fn a_socket_without_room_is_waited_for_once() {
 }
 
 #[test]
+fn what_is_empty_is_counted() {
+    let calls = Calls::default();
+    let (mut one, _) = pair(&calls);
+    calls.borrow_mut().push_back((address(2), address(1), Vec::new(), 0));
+    assert!(one.vpn.from_network(Duration::ZERO).unwrap());
+    assert_eq!(one.vpn.dropped(), Dropped { malformed: 1, ..Dropped::default() });
+}
+
+#[test]
 fn a_peer_is_where_its_last_datagram_came_from() {
     let calls = Calls::default();
     let (mut one, mut other) = pair(&calls);
