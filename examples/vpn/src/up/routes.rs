@@ -16,9 +16,6 @@ use nix::sys::socket::{self, SockFlag, SockProtocol, SockType, getsockopt, socko
 use tunctl::InterfaceAddress;
 use tunctl_vpn::config::Config;
 
-/// The headers of IPv6, UDP and the protocol, and the seal.
-const OVERHEAD: u32 = 40 + 8 + 16 + 16;
-
 /// Routes what is allowed to the interface of that name and index if it `sets` the routes, or else returns
 /// the commands that do so.
 pub(crate) fn route(config: &Config, sets: bool, name: &str, index: u32) -> Result<Vec<String>, String> {
@@ -53,7 +50,7 @@ pub(crate) fn route(config: &Config, sets: bool, name: &str, index: u32) -> Resu
     Ok(commands)
 }
 
-/// Adds a route, which ends with its interface.
+/// Adds a route, which ends with its interface unless that is persistent.
 fn add(network: IpNetwork, index: u32) -> io::Result<()> {
     let (mut route, ip) = (RouteMessage::default(), network.network_address());
     (route.header.address_family, route.header.scope) = match network {
@@ -65,8 +62,16 @@ fn add(network: IpNetwork, index: u32) -> io::Result<()> {
     route.header.protocol = RouteProtocol::Boot;
     route.header.kind = RouteType::Unicast;
     route.attributes = vec![RouteAttribute::Destination(ip.into()), RouteAttribute::Oif(index)];
-    let mut question = NetlinkMessage::from(RouteNetlinkMessage::NewRoute(route));
-    question.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    // A persistent interface has it since the last time, and a peer may name it twice.
+    let _ = ask(RouteNetlinkMessage::DelRoute(route.clone()), 0);
+    // Another interface's route stays, and is the error.
+    ask(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Has the kernel do so.
+fn ask(what: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    let mut question = NetlinkMessage::from(what);
+    question.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
     question.finalize();
     let mut bytes = vec![0; question.buffer_len()];
     question.serialize(&mut bytes);
@@ -86,7 +91,8 @@ fn add(network: IpNetwork, index: u32) -> io::Result<()> {
 /// The MTU that leaves room for our headers, on the way to each peer as the routes are now.
 pub(crate) fn inner_mtu(config: &Config) -> u32 {
     let outer = config.peers.iter().filter_map(|peer| outer_mtu(peer.endpoint?));
-    outer.min().unwrap_or(1500).saturating_sub(OVERHEAD).max(576)
+    // The headers of IPv6, UDP and the protocol, and the seal.
+    outer.min().unwrap_or(1500).saturating_sub(40 + 8 + 16 + 16).max(576)
 }
 
 /// `None`: there is no way yet.

@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let cases = vec![
         case!(all_is_routed_through_the_peer_but_what_is_for_it),
         case!(routes_are_set_and_printed),
+        case!(routes_of_a_persistent_interface_are_set_again),
         case!(without_segmentation_the_address_that_the_peer_knows_is_kept),
         case!(an_endpoint_inside_of_the_tunnel_is_refused),
         case!(the_mtu_leaves_room_on_the_way_to_the_peer),
@@ -70,6 +71,29 @@ fn routes_are_set_and_printed() {
     assert!(on(host, "ip route").contains("10.9.0.0/16 dev vpnc"));
     assert!(on(host, "ip -6 route").contains("fd09::/32 dev vpnc"));
     ours.stop();
+}
+
+fn routes_of_a_persistent_interface_are_set_again() {
+    let lab = Lab::new(1);
+    let host = &lab.clients[0];
+    on(host, "ip tuntap add dev vpnc mode tun vnet_hdr");
+    let file = client(&Keys::new(), &Keys::new(), "10.9.0.0/16, fd09::/32, 10.9.0.0/16", "192.0.2.1:51820");
+    let file = lab.write("vpnc", &file);
+    for _ in 0..2 {
+        Ours::start(host, "vpnc", &["up", "--routes", file.to_str().unwrap()]).stop();
+        assert!(on(host, "ip route").contains("10.9.0.0/16 dev vpnc"));
+        assert!(on(host, "ip -6 route").contains("fd09::/32 dev vpnc"));
+    }
+    // Another one's route is not ours to replace.
+    for (network, ip) in [("10.9.0.0/16", "ip"), ("fd09::/32", "ip -6")] {
+        on(host, &format!("{ip} route delete {network} dev vpnc"));
+        on(host, &format!("{ip} route add {network} dev wan"));
+        let output = host.command(PROGRAM).args(["up", "--routes"]).arg(&file).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains("File exists"), "{said}");
+        assert!(on(host, &format!("{ip} route")).contains(&format!("{network} dev wan")));
+        on(host, &format!("{ip} route delete {network} dev wan"));
+    }
 }
 
 fn without_segmentation_the_address_that_the_peer_knows_is_kept() {
