@@ -118,7 +118,8 @@ fn drive<D: TunDevice>(
         let fds = [signals.as_fd(), vpn.device().as_fd(), vpn.socket().as_fd()];
         let fds = fds.into_iter().chain(uapi.map(AsFd::as_fd));
         let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        poll(&mut fds, PollTimeout::try_from(wait)?)?;
+        // It counts whole milliseconds: less than one would not be waited for.
+        poll(&mut fds, PollTimeout::try_from(wait + Duration::from_millis(1))?)?;
         if fds[0].any().unwrap_or_default() {
             return Ok(());
         }
