@@ -4,7 +4,8 @@ mod routes;
 mod uapi;
 
 use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -23,7 +24,7 @@ use tunctl_vpn::{Vpn, udp};
 
 const USAGE: &str = "usage: tunctl-vpn genkey > KEY         a new private key
        tunctl-vpn pubkey < KEY         its public key
-       tunctl-vpn up [--routes] FILE   run the VPN of NAME.conf on the interface NAME, until SIGINT or SIGTERM
+       tunctl-vpn up [--routes] FILE   run the VPN of NAME.conf on the interface NAME, until SIGINT, SIGTERM or SIGHUP
 --routes sets the routes of AllowedIPs, which are printed otherwise.";
 /// How often the loop goes round before anything but packets has its turn.
 const ROUNDS: usize = 64;
@@ -33,10 +34,7 @@ type Outcome = std::result::Result<(), Box<dyn Error>>;
 pub(crate) fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["genkey"] => {
-            println!("{}", Key(StaticSecret::random_from_rng(rand_core::OsRng).to_bytes()));
-            Ok(())
-        }
+        ["genkey"] => print(Key(StaticSecret::random_from_rng(rand_core::OsRng).to_bytes())),
         ["pubkey"] => public_key(),
         ["up", file] => up(Path::new(file), false),
         ["up", "--routes", file] => up(Path::new(file), true),
@@ -50,8 +48,11 @@ pub(crate) fn main() {
 
 fn public_key() -> Outcome {
     let key: Key = io::read_to_string(io::stdin())?.trim().parse()?;
-    println!("{}", Key(PublicKey::from(&StaticSecret::from(key.0)).to_bytes()));
-    Ok(())
+    print(Key(PublicKey::from(&StaticSecret::from(key.0)).to_bytes()))
+}
+
+fn print(line: impl Display) -> Outcome {
+    Ok(writeln!(io::stdout(), "{line}")?)
 }
 
 fn up(file: &Path, sets_routes: bool) -> Outcome {
@@ -59,7 +60,7 @@ fn up(file: &Path, sets_routes: bool) -> Outcome {
     let config = text.and_then(|text| text.parse::<Config>());
     let config = config.map_err(|error| format!("{}: {error}", file.display()))?;
     // From here on they wait to be read, so that all is removed first.
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
@@ -88,11 +89,12 @@ fn run<D: TunDevice>(device: D, mut config: Config, sets_routes: bool, signals: 
     let mut vpn = Vpn::new(&config, device, socket)?;
     let uapi = uapi::listen(&name);
     let uapi = uapi.inspect_err(|error| eprintln!("tunctl-vpn: `wg show` will not see {name}: {error}")).ok();
-    println!("{name}: up, UDP port {port}, MTU {mtu}");
-    routes.iter().for_each(|command| println!("# {command}"));
+    // It runs on without a reader.
+    let _ = print(format_args!("{name}: up, UDP port {port}, MTU {mtu}"));
+    routes.iter().for_each(|command| drop(print(format_args!("# {command}"))));
     let outcome = drive(&mut vpn, &config, signals, uapi.as_ref());
     let _ = fs::remove_file(uapi::path(&name));
-    println!("{name}: down. {:?}", vpn.dropped());
+    let _ = print(format_args!("{name}: down. {:?}", vpn.dropped()));
     outcome
 }
 
