@@ -93,7 +93,7 @@ impl Config {
         match (section, key, self.peers.split_last_mut()) {
             ("interface", "privatekey", _) => self.private_key = value.parse()?,
             ("interface", "address", _) => self.addresses.extend(networks(value, InterfaceAddress::new)?),
-            ("interface", "listenport", _) => self.listen_port = number(value, u16::MAX.into())?,
+            ("interface", "listenport", _) => self.listen_port = number(value, 65_535)?,
             ("interface", "mtu", _) => self.mtu = Some(value.parse().map_err(|error| format!("{error}"))?),
             ("interface", "fwmark", _) => self.mark = number(value, u32::MAX)?,
             ("peer", "publickey", Some((peer, others))) => {
@@ -103,9 +103,7 @@ impl Config {
             ("peer", "presharedkey", Some((peer, _))) => peer.preshared_key = Some(value.parse()?),
             ("peer", "allowedips", Some((peer, others))) => {
                 let networks = networks(value, IpNetwork::new_truncate)?;
-                refuse_if(others, |other| {
-                    networks.iter().any(|network| other.allowed_ips.contains(network))
-                })?;
+                refuse_if(others, |other| networks.iter().any(|one| other.allowed_ips.contains(one)))?;
                 peer.allowed_ips.extend(networks);
             }
             ("peer", "endpoint", Some((peer, _))) => {
@@ -113,9 +111,7 @@ impl Config {
                 let found = value.to_socket_addrs();
                 peer.endpoint = found.map_err(|error| format!("{value}: {error}. {example}"))?.next();
             }
-            ("peer", "persistentkeepalive", Some((peer, _))) => {
-                peer.keepalive = number(value, u16::MAX.into())?;
-            }
+            ("peer", "persistentkeepalive", Some((peer, _))) => peer.keepalive = number(value, 65_535)?,
             _ => return Err(format!("the section above has no such key. {KEYS}. Move or remove the line")),
         }
         Ok(())

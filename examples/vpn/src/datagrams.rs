@@ -40,10 +40,6 @@ pub trait Datagrams {
     fn send(&self, to: Endpoint, bytes: &[u8], size: usize) -> io::Result<()>;
 }
 
-/// The longest datagram of IPv4: segmentation makes no more of one call.
-const MOST_BYTES: usize = 65_507;
-/// What one call may send (`UDP_MAX_SEGMENTS` before Linux 6.9).
-const MOST_DATAGRAMS: usize = 64;
 /// The longest datagram that a tunnel may write, be it one that no socket sends.
 const LONGEST: usize = 65_535 + 32;
 
@@ -75,11 +71,13 @@ impl<S: Datagrams> Outgoing<S> {
     /// go with them.
     pub(crate) fn push(&mut self, length: usize, to: Endpoint) {
         let start = self.used;
+        // One call may send 64 datagrams (`UDP_MAX_SEGMENTS` before Linux 6.9), and together not more bytes than
+        // the longest one of IPv4.
         let is_one_of_them = self.to.is_some_and(|(others_to, size)| {
             others_to == to
                 && length <= size
                 && start.is_multiple_of(size)
-                && start + length <= MOST_BYTES.min(MOST_DATAGRAMS * size)
+                && start + length <= 65_507.min(64 * size)
         });
         if !is_one_of_them {
             self.flush();

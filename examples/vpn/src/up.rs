@@ -26,8 +26,6 @@ const USAGE: &str = "usage: tunctl-vpn genkey > KEY         a new private key
        tunctl-vpn pubkey < KEY         its public key
        tunctl-vpn up [--routes] FILE   run the VPN of NAME.conf on the interface NAME, until SIGINT, SIGTERM or SIGHUP
 --routes sets the routes of AllowedIPs, which are printed otherwise.";
-/// How often the loop goes round before anything but packets has its turn.
-const ROUNDS: usize = 64;
 
 type Outcome = std::result::Result<(), Box<dyn Error>>;
 
@@ -111,7 +109,8 @@ fn drive<D: TunDevice>(
             vpn.tick();
             next_tick = start.elapsed() + Vpn::<D, UdpSocket>::TICK;
         }
-        for _ in 0..ROUNDS {
+        // Then anything but packets has its turn.
+        for _ in 0..64 {
             if !(vpn.from_device()? | vpn.from_network(start.elapsed())?) {
                 break;
             }

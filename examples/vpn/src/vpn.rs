@@ -18,11 +18,6 @@ use tunctl::prelude::*;
 use crate::config::{Config, PeerConfig};
 use crate::datagrams::{Datagrams, Endpoint, Outgoing};
 
-/// Calls a second, beyond which a caller must prove its address first. The limiter counts each twice: when we
-/// look for the peer, and when its tunnel takes the message.
-const MOST_CALLS: u64 = 2 * 100;
-/// Receives in a row, before the packets go to the device.
-const MOST_RECEIVES: usize = 16;
 /// The longest answer to a message of a handshake.
 const ANSWER: usize = 92;
 
@@ -120,7 +115,9 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub fn new(config: &Config, device: D, socket: S) -> Result<Self> {
         let private = StaticSecret::from(config.private_key.0);
         let public = PublicKey::from(&private);
-        let limits = Arc::new(RateLimiter::new(&public, MOST_CALLS));
+        // Beyond 100 calls a second, a caller must prove its address first. The limiter counts each twice: when
+        // we look for the peer, and when its tunnel takes the message.
+        let limits = Arc::new(RateLimiter::new(&public, 2 * 100));
         let (mut peers, mut by_address) = (Vec::new(), IpNetworkTable::new());
         for (number, config) in (0..).zip(&config.peers) {
             for network in &config.allowed_ips {
@@ -186,7 +183,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     /// The device has failed for good: `Gone`.
     pub fn from_network(&mut self, now: Duration) -> Result<bool> {
         let mut is_any = false;
-        for _ in 0..MOST_RECEIVES {
+        // Then the packets go to the device.
+        for _ in 0..16 {
             let received = match self.outgoing.socket.recv(&mut self.room) {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,

@@ -59,9 +59,7 @@ pub(crate) fn text(config: &Config, peers: &[Peer], now: Duration) -> String {
         text += &format!("last_handshake_time_nsec={}\n", last.subsec_nanos());
         text += &format!("tx_bytes={sent}\nrx_bytes={received}\n");
         text += &format!("persistent_keepalive_interval={}\n", config.keepalive);
-        for network in &config.allowed_ips {
-            text += &format!("allowed_ip={network}\n");
-        }
+        text.extend(config.allowed_ips.iter().map(|network| format!("allowed_ip={network}\n")));
         text += "protocol_version=1\n";
     }
     text + "errno=0\n\n"
