@@ -22,12 +22,12 @@ pub(crate) fn route(config: &Config, sets: bool, name: &str, index: u32) -> Resu
     let mut commands = Vec::new();
     for network in config.peers.iter().flat_map(|peer| &peer.allowed_ips) {
         let command = format!("ip route add {network} dev {name}");
-        let mut endpoints = config.peers.iter().filter_map(|peer| peer.endpoint);
+        let mut endpoints = config.peers.iter().filter_map(|peer| Some(peer.endpoint?.ip().to_canonical()));
         // The kernel has the route of an address by itself.
         let is_own = |own: &InterfaceAddress| {
             network.netmask() == own.prefix_length() && network.contains(own.address())
         };
-        if network.netmask() == 0 || endpoints.any(|endpoint| network.contains(endpoint.ip())) {
+        if network.netmask() == 0 || endpoints.any(|ip| network.contains(ip)) {
             let rule = if network.is_ipv4() { "ip -4 rule add" } else { "ip -6 rule add" };
             let refusal = format!(
                 "AllowedIPs {network} contains the way to the peer, whose packets would go into the tunnel for ever. \
