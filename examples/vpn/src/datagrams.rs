@@ -71,8 +71,8 @@ impl<S: Datagrams> Outgoing<S> {
     /// go with them.
     pub(crate) fn push(&mut self, length: usize, to: Endpoint) {
         let start = self.used;
-        // One call may send 64 datagrams (`UDP_MAX_SEGMENTS` before Linux 6.9), and together not more bytes than
-        // the longest one of IPv4.
+        // One call may send 64 datagrams (`UDP_MAX_SEGMENTS` before Linux 6.9), and together no more bytes
+        // than the longest one of IPv4.
         let is_one_of_them = self.to.is_some_and(|(others_to, size)| {
             others_to == to
                 && length <= size

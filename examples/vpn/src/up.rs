@@ -125,7 +125,7 @@ fn drive<D: TunDevice>(
             return Ok(());
         }
         if let (Some(uapi), Some(Some(true))) = (uapi, fds.get(3).map(PollFd::any)) {
-            // A program that goes away without its answer does no harm, nor one for which no descriptor is left.
+            // No harm is done by a program that goes away early, or that no descriptor is left for.
             let text = || uapi::text(config, vpn.peers(), start.elapsed());
             let _ = uapi.accept().and_then(|(stream, _)| uapi::answer(stream, text));
         }

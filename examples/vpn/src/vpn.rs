@@ -115,8 +115,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub fn new(config: &Config, device: D, socket: S) -> Result<Self> {
         let private = StaticSecret::from(config.private_key.0);
         let public = PublicKey::from(&private);
-        // Beyond 100 calls a second, a caller must prove its address first. The limiter counts each twice: when
-        // we look for the peer, and when its tunnel takes the message.
+        // Beyond 100 calls a second, a caller must prove its address first. The limiter counts each twice:
+        // when we look for the peer, and when its tunnel takes the message.
         let limits = Arc::new(RateLimiter::new(&public, 2 * 100));
         let (mut peers, mut by_address) = (Vec::new(), IpNetworkTable::new());
         for (number, config) in (0..).zip(&config.peers) {
@@ -265,8 +265,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         }
         verdict?;
         peer.received += datagram.len() as u64;
-        // It has proved that it has the keys when it answers our call, or by the first datagram under the keys
-        // of its own call, which anybody can repeat. By the keys of before it may send meanwhile.
+        // It has proved that it has the keys when it answers our call, or by the first datagram under the
+        // keys of its own call, which anybody can repeat. By the keys of before it may send meanwhile.
         let has_proved = match message {
             Packet::PacketCookieReply(_) => return Ok(()),
             Packet::HandshakeInit(_) => false,
