@@ -24,7 +24,7 @@ use tunctl_vpn::{Vpn, udp};
 
 const USAGE: &str = "usage: tunctl-vpn genkey > KEY         a new private key
        tunctl-vpn pubkey < KEY         its public key
-       tunctl-vpn up [--routes] FILE   run the VPN of NAME.conf on the interface NAME, until SIGINT, SIGTERM or SIGHUP
+       tunctl-vpn up [--routes] FILE   run the VPN of NAME.conf on the interface NAME, until SIGINT or SIGTERM
 --routes sets the routes of AllowedIPs, which are printed otherwise.";
 
 type Outcome = std::result::Result<(), Box<dyn Error>>;
@@ -58,7 +58,7 @@ fn up(file: &Path, sets_routes: bool) -> Outcome {
     let config = text.and_then(|text| text.parse::<Config>());
     let config = config.map_err(|error| format!("{}: {error}", file.display()))?;
     // From here on they wait to be read, so that all is removed first.
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
