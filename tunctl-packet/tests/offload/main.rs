@@ -9,4 +9,5 @@ mod coalesce;
 mod common;
 mod large;
 mod split;
+mod split_random;
 mod tunnel;
