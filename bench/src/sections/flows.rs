@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::io::IoSlice;
-use std::ops::Range;
 use std::time::Duration;
 
 use tunctl_packet::Layer;
-use tunctl_packet::offload::{Coalescer, Sum};
+use tunctl_packet::offload::{Coalescer, Parts, Sum};
 
 use super::checksum::sum;
 use super::tcp::{self, HEADERS, SIZE};
@@ -52,19 +51,19 @@ pub(super) fn run(time: Duration) -> Result<Vec<Row>, String> {
 struct Batch {
     sum: Sum,
     arena: Vec<u8>,
-    ranges: Vec<Range<usize>>,
+    packets: Vec<Parts>,
     ports: Vec<u16>,
 }
 
 impl Batch {
     fn new(depth: usize) -> Result<Self, String> {
-        let mut batch = Self { sum: sum(), arena: Vec::new(), ranges: Vec::new(), ports: Vec::new() };
+        let mut batch = Self { sum: sum(), arena: Vec::new(), packets: Vec::new(), ports: Vec::new() };
         let flows = (0..depth).map(|flow| flow_of(flow, BATCH / depth)).collect::<Result<Vec<_>, _>>()?;
         for turn in 0..BATCH / depth {
             for (flow, packets) in flows.iter().enumerate() {
                 let start = batch.arena.len();
                 batch.arena.extend(&packets[turn]);
-                batch.ranges.push(start..batch.arena.len());
+                batch.packets.push((start..batch.arena.len()).into());
                 batch.ports.push(port(flow));
             }
         }
@@ -83,7 +82,7 @@ impl Batch {
     /// How many packets are written, and how many of the batch's come in the order of their flow.
     fn merge(mut self) -> Result<(usize, usize), String> {
         let mut coalescer = Coalescer::new(Layer::Tun, fastrand::u64(..));
-        let mut batch = coalescer.merge(&mut self.arena, &self.ranges, self.sum);
+        let mut batch = coalescer.merge(&mut self.arena, &self.packets, self.sum);
         let mut next: HashMap<[u8; 2], u32> = HashMap::new();
         let (mut written, mut packets, mut in_order) = (0, 0, 0);
         while let Some(merged) = batch.next() {
@@ -105,19 +104,19 @@ impl Batch {
         // Merging changes the headers of the first packet of each run.
         let mut changed = Vec::new();
         let original = self.arena.clone();
-        let mut batch = coalescer.merge(&mut self.arena, &self.ranges, self.sum);
+        let mut batch = coalescer.merge(&mut self.arena, &self.packets, self.sum);
         while batch.next().is_some() {}
-        for range in &self.ranges {
-            let headers = range.start..range.start + HEADERS;
+        for Parts { first, .. } in &self.packets {
+            let headers = first.start..first.start + HEADERS;
             if original[headers.clone()] != self.arena[headers.clone()] {
-                changed.push((range.start, original[headers].to_vec()));
+                changed.push((first.start, original[headers].to_vec()));
             }
         }
         way(move || {
             for (start, headers) in &changed {
                 self.arena[*start..start + HEADERS].copy_from_slice(headers);
             }
-            let mut batch = coalescer.merge(&mut self.arena, &self.ranges, self.sum);
+            let mut batch = coalescer.merge(&mut self.arena, &self.packets, self.sum);
             while let Some(merged) = batch.next() {
                 let mut pieces = Vec::with_capacity(merged.packets());
                 pieces.extend(merged.pieces().map(IoSlice::new));

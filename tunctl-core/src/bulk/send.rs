@@ -2,18 +2,16 @@
 
 use std::fmt;
 use std::io::IoSlice;
-use std::ops::Range;
 
 use tunctl_packet::Layer;
 use tunctl_packet::header::HeaderKind;
-use tunctl_packet::offload::{Coalescer, Sum};
+use tunctl_packet::offload::{Coalescer, Parts, Sum};
 
-use super::sending::{Refused, Sending, with_headers};
+use super::recv::ARENA;
+use super::sending::{Refused, Sending};
 use super::statistics::SendStatistics;
 use crate::{Cause, Error, Offloads, Operation, Reason, Result};
 
-/// Room for four packets that stand for as many as they can.
-const ROOM: usize = 256 << 10;
 const MOST_PACKETS: usize = 1024;
 
 /// The packets for one [`send`](super::Bulk::send).
@@ -22,10 +20,10 @@ pub struct SendBatch {
     kind: HeaderKind,
     /// `None` where the system takes no packets that stand for several.
     coalescer: Option<Coalescer>,
-    arena: Vec<u8>,
-    used: usize,
-    /// Where each packet is. There is room for headers in front of it.
-    packets: Vec<Range<usize>>,
+    pub(super) arena: Vec<u8>,
+    pub(super) used: usize,
+    /// Where each packet is. There is room for headers in front of one in one part.
+    packets: Vec<Parts>,
     /// Which one each packet is, of those that were added since the batch was empty.
     numbers: Vec<usize>,
     added: usize,
@@ -66,7 +64,7 @@ impl SendBatch {
             layer,
             kind,
             coalescer,
-            arena: vec![0; ROOM],
+            arena: vec![0; ARENA],
             used: 0,
             packets: Vec::with_capacity(MOST_PACKETS),
             numbers: Vec::with_capacity(MOST_PACKETS),
@@ -123,10 +121,21 @@ impl SendBatch {
         let room_length = room.len();
         let length = write(room).min(room_length);
         self.used = start + length;
-        self.packets.push(start..self.used);
+        self.push_parts((start..self.used).into());
+        Ok(self.arena.get_mut(start..start + length).unwrap_or_default())
+    }
+
+    /// Adds a packet that is in the arena.
+    pub(super) fn push_parts(&mut self, parts: Parts) {
+        self.packets.push(parts);
         self.numbers.push(self.added);
         self.added += 1;
-        Ok(self.arena.get_mut(start..start + length).unwrap_or_default())
+    }
+
+    /// Writes the header of a packet that stands for itself at the end of these bytes, in front of it.
+    pub(super) fn clear_header(&self, front: &mut [u8]) {
+        let start = front.len().saturating_sub(self.kind.length());
+        front.get_mut(start..).unwrap_or_default().fill(0);
     }
 
     /// Whether there is no room for a packet of this length.
@@ -139,8 +148,11 @@ impl SendBatch {
     /// Takes the packet back that was added last; returns whether there was one.
     pub fn pop(&mut self) -> bool {
         let last = self.packets.pop();
-        if let Some(range) = &last {
-            self.used = range.start - self.kind.length();
+        if let Some(Parts { first, rest, .. }) = &last {
+            // What was passed on is in front of the room that is in use.
+            if first.end == self.used {
+                self.used = first.start - if rest.is_empty() { self.kind.length() } else { 0 };
+            }
             self.numbers.pop();
             self.added -= 1;
         }
@@ -202,11 +214,10 @@ impl SendBatch {
     }
 
     fn empty_plain(&mut self, call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>) -> Result<()> {
-        for (index, range) in self.packets.iter().enumerate() {
-            let sent = with_headers(&mut self.arena, range, self.kind, self.layer)
-                .and_then(|bytes| call(&[IoSlice::new(bytes)]));
-            match sent {
-                Ok(_) => self.statistics.sent(1, range.len()),
+        let sending = Sending { kind: self.kind, layer: self.layer };
+        for (index, parts) in self.packets.iter().enumerate() {
+            match sending.send_parts(&mut self.arena, parts, call) {
+                Ok(()) => self.statistics.sent(1, parts.first.len() + parts.rest.len()),
                 Err(error) if error.is_packet_lost() => self.lost.push((self.numbers[index], error)),
                 Err(error) => {
                     self.packets.drain(..index);
@@ -241,10 +252,10 @@ impl SendBatch {
                     // Some kernels take the offloads and refuse what they are for.
                     self.statistics.refused_merged += 1;
                     self.refused.count(gso_type);
-                    for (index, packet) in batch.undo() {
-                        match stopped.is_none().then(|| sending.send_alone(packet, call)) {
+                    for (index, [first, rest]) in batch.undo() {
+                        match stopped.is_none().then(|| sending.send_alone([first, rest], call)) {
                             None => self.rest.push(index),
-                            Some(Ok(())) => self.statistics.sent(1, packet.len()),
+                            Some(Ok(())) => self.statistics.sent(1, first.len() + rest.len()),
                             Some(Err(error)) if error.is_packet_lost() => {
                                 self.lost.push((numbers[index], error));
                             }

@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use tunctl_packet::Layer;
 use tunctl_packet::header::{GsoType, HeaderError, HeaderKind, VnetHeader};
-use tunctl_packet::offload::Merged;
+use tunctl_packet::offload::{Merged, Parts};
 
 use crate::{Cause, Error, Operation, Reason, Result};
 
-/// The pieces of a packet that are listed in a short array: those of TCP with an MTU of 1500.
-const FEW_PIECES: usize = 64;
+/// The packets whose pieces are listed in a short array: those of TCP with an MTU of 1500. Each has two pieces
+/// at most.
+const FEW_PACKETS: usize = 48;
 /// The pieces that a system takes in one call (`UIO_MAXIOV`).
 const MOST_PIECES: usize = 1024;
 /// So many refusals in a row are no accident.
@@ -75,21 +76,40 @@ impl Sending {
         let first = merged.pieces().next().unwrap_or_default();
         let headers = self.headers(first, merged.header())?;
         let headers = headers.get(..self.kind.length()).unwrap_or_default();
-        if merged.packets() < FEW_PIECES {
-            gather::<FEW_PIECES>(headers, merged, call)
+        let mut pieces = std::iter::once(headers).chain(merged.pieces());
+        if merged.packets() < FEW_PACKETS {
+            gather::<{ 2 * FEW_PACKETS }>(&mut pieces, call)
         } else {
-            gather::<MOST_PIECES>(headers, merged, call)
+            gather::<MOST_PIECES>(&mut pieces, call)
         }
     }
 
     pub(super) fn send_alone(
         self,
-        packet: &[u8],
+        [first, rest]: [&[u8]; 2],
         call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>,
     ) -> Result<()> {
-        let headers = self.headers(packet, VnetHeader::default())?;
+        let headers = self.headers(first, VnetHeader::default())?;
         let headers = headers.get(..self.kind.length()).unwrap_or_default();
-        call(&[IoSlice::new(headers), IoSlice::new(packet)]).map(drop)
+        gather::<3>(&mut [headers, first, rest].into_iter().filter(|part| !part.is_empty()), call)
+    }
+
+    /// Sends a packet of the arena. One in one part gets its headers written in front, where there is room.
+    pub(super) fn send_parts(
+        self,
+        arena: &mut [u8],
+        parts: &Parts,
+        call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>,
+    ) -> Result<()> {
+        if !parts.rest.is_empty() {
+            let part = |range: &Range<usize>| arena.get(range.clone()).unwrap_or_default();
+            return self.send_alone([part(&parts.first), part(&parts.rest)], call);
+        }
+        let start = parts.first.start - self.kind.length();
+        let whole = arena.get_mut(start..parts.first.end).unwrap_or_default();
+        let (headers, packet) = whole.split_at_mut(self.kind.length().min(whole.len()));
+        self.kind.write(self.layer, packet, headers).map_err(malformed)?;
+        call(&[IoSlice::new(whole)]).map(drop)
     }
 
     fn headers(self, packet: &[u8], vnet: VnetHeader) -> Result<[u8; HeaderKind::MAX_LENGTH]> {
@@ -100,33 +120,18 @@ impl Sending {
     }
 }
 
-/// Calls with the headers and all pieces.
-fn gather<const N: usize>(
-    headers: &[u8],
-    merged: &Merged<'_>,
+/// Calls with all pieces.
+fn gather<'a, const N: usize>(
+    pieces: &mut impl Iterator<Item = &'a [u8]>,
     call: &mut impl FnMut(&[IoSlice<'_>]) -> Result<usize>,
 ) -> Result<()> {
     let mut slices = [IoSlice::new(&[]); N];
     let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip(std::iter::once(headers).chain(merged.pieces())) {
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
         *slice = IoSlice::new(piece);
         count += 1;
     }
     call(slices.get(..count).unwrap_or_default()).map(drop)
-}
-
-/// A packet with its headers in front, for which there is room.
-pub(super) fn with_headers<'a>(
-    arena: &'a mut [u8],
-    range: &Range<usize>,
-    kind: HeaderKind,
-    layer: Layer,
-) -> Result<&'a [u8]> {
-    let start = range.start - kind.length();
-    let whole = arena.get_mut(start..range.end).unwrap_or_default();
-    let (headers, packet) = whole.split_at_mut(kind.length().min(whole.len()));
-    kind.write(layer, packet, headers).map_err(malformed)?;
-    Ok(whole)
 }
 
 fn malformed(error: HeaderError) -> Error {

@@ -82,7 +82,7 @@ pub(crate) fn merged(layer: Layer, packets: &[Vec<u8>]) -> (VnetHeader, Vec<u8>)
     let mut arena = Vec::new();
     let mut ranges = Vec::new();
     for packet in packets {
-        ranges.push(arena.len()..arena.len() + packet.len());
+        ranges.push((arena.len()..arena.len() + packet.len()).into());
         arena.extend_from_slice(packet);
     }
     let mut coalescer = Coalescer::new(layer, 1);

@@ -2,14 +2,17 @@
 
 mod batch;
 mod flows;
+mod parts;
 mod run;
 mod segment;
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
+use self::batch::Links;
 pub use self::batch::{Batch, Merged};
 use self::flows::Flows;
+use self::parts::Bytes;
+pub use self::parts::Parts;
 use self::run::Run;
 use self::segment::{Fitness, Packet, Segment};
 use super::Sum;
@@ -41,7 +44,7 @@ const NONE: u32 = u32::MAX;
 /// let mut arena = [one, two].concat();
 ///
 /// let mut coalescer = Coalescer::new(Layer::Tun, 0x5eed);
-/// let mut batch = coalescer.merge(&mut arena, &[0..1028, 1028..1756], sum);
+/// let mut batch = coalescer.merge(&mut arena, &[(0..1028).into(), (1028..1756).into()], sum);
 /// let merged = batch.next().ok_or("nothing")?;
 /// assert_eq!((merged.packets(), merged.header().segment_size()), (2, 1000));
 /// // The header and these pieces are for one vectored write.
@@ -55,8 +58,8 @@ pub struct Coalescer {
     merging: Merging,
     flows: Flows,
     runs: Vec<Run>,
-    /// For each packet, where it is, and the one behind it in its run.
-    links: Vec<Link>,
+    /// For each packet, the one behind it in its run.
+    next: Vec<u32>,
     /// The run that the last packet is in.
     last: u32,
     /// The same, if the one before it is in the same one: then the next one probably is, too.
@@ -69,13 +72,6 @@ pub struct Coalescer {
 struct Merging {
     tcp: bool,
     udp: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    start: usize,
-    end: usize,
-    next: u32,
 }
 
 /// What became of the packets of a batch.
@@ -125,7 +121,7 @@ impl Coalescer {
             merging: Merging { tcp: true, udp: true },
             flows: Flows::new(key),
             runs: Vec::new(),
-            links: Vec::new(),
+            next: Vec::new(),
             last: NONE,
             expected: NONE,
             counts: MergeCounts::default(),
@@ -138,41 +134,45 @@ impl Coalescer {
         self.merging = Merging { tcp, udp };
     }
 
-    /// Merges the packets of a batch. They are these parts of the arena, in this order; a part that is not in
-    /// the arena counts as empty. `sum` adds up bytes, as for [`Segments`](super::Segments).
+    /// Merges the packets of a batch. They are these parts of the arena, in this order. `sum` adds up bytes,
+    /// as for [`Segments`](super::Segments).
     ///
     /// The first packet of each run gets its headers changed in the arena when the run is asked for.
-    pub fn merge<'a>(&'a mut self, arena: &'a mut [u8], packets: &[Range<usize>], sum: Sum) -> Batch<'a> {
+    pub fn merge<'a>(&'a mut self, arena: &'a mut [u8], packets: &'a [Parts], sum: Sum) -> Batch<'a> {
         self.runs.clear();
-        self.links.clear();
-        self.links.reserve(packets.len());
+        self.next.clear();
+        self.next.resize(packets.len(), NONE);
         self.flows.begin();
         (self.last, self.expected) = (NONE, NONE);
         self.counts = MergeCounts::default();
-        for (index, range) in (0..NONE).zip(packets) {
-            let bytes = arena.get(range.clone()).unwrap_or_default();
-            self.links.push(Link { start: range.start, end: range.end, next: NONE });
-            if !self.append(self.expected, arena, bytes, index, sum) {
-                self.add(arena, bytes, index, sum);
+        for (index, parts) in (0..NONE).zip(packets) {
+            let (bytes, batch, run) = (parts.of(arena), (&*arena, packets), self.expected);
+            // Each is compiled by itself.
+            let follows = match bytes.whole() {
+                Some(bytes) => self.append(run, batch, bytes, index, sum),
+                None => self.append(run, batch, bytes, index, sum),
+            };
+            if !follows {
+                self.add(batch, bytes, index, sum);
             }
         }
-        self.counts.packets = self.links.len();
+        self.counts.packets = packets.len();
         self.counts.runs = self.runs.len();
-        let (links, runs) = (&self.links, self.runs.iter());
-        Batch { arena, links, runs, given: None, counts: self.counts }
+        let links = Links { packets, next: &self.next };
+        Batch { arena, links, runs: self.runs.iter(), given: None, counts: self.counts }
     }
 
     /// Puts the next packet into a run that is there, or a new one. It is not in the expected one.
     #[inline(never)]
-    fn add(&mut self, arena: &[u8], bytes: &[u8], index: u32, sum: Sum) {
+    fn add(&mut self, batch: (&[u8], &[Parts]), bytes: Bytes<'_>, index: u32, sum: Sum) {
         // There are no more runs than packets.
         let new = u32::try_from(self.runs.len()).unwrap_or(NONE);
-        match Packet::parse(self.layer, self.merging, bytes) {
+        match Packet::parse(self.layer, self.merging, bytes.first) {
             Packet::OfFlow(place) => {
-                let found = self.flows.find(place.hash(bytes, self.flows.key()));
+                let found = self.flows.find(place.hash(bytes.first, self.flows.key()));
                 let is_again = found.run == Some(self.last);
                 if let Some(run) = found.run.filter(|run| *run != self.expected) {
-                    if self.append(run, arena, bytes, index, sum) {
+                    if self.append(run, batch, bytes, index, sum) {
                         self.expected = if is_again { run } else { NONE };
                         self.last = run;
                         return;
@@ -204,23 +204,27 @@ impl Coalescer {
 
     /// Adds a packet to a run, if it follows.
     #[inline(always)]
-    fn append(&mut self, run: u32, arena: &[u8], bytes: &[u8], index: u32, sum: Sum) -> bool {
-        let known = self.first_of(run, arena).filter(|(run, ..)| !run.is_closed);
+    fn append(&mut self, run: u32, batch: (&[u8], &[Parts]), bytes: Bytes<'_>, index: u32, sum: Sum) -> bool {
+        let known = self.first_of(run, batch).filter(|(run, ..)| !run.is_closed);
         let Some((of, first, its)) = known else { return false };
         let next = first.next(its, bytes, (of.payload, of.count), sum).filter(|next| of.takes(next));
         let (Some(next), Some(run)) = (next, self.runs.get_mut(run as usize)) else { return false };
         let before = run.append(index, &next);
-        if let Some(before) = self.links.get_mut(before as usize) {
-            before.next = index;
+        if let Some(next) = self.next.get_mut(before as usize) {
+            *next = index;
         }
         true
     }
 
     /// A run, and its first packet.
     #[inline]
-    fn first_of<'a>(&'a self, run: u32, arena: &'a [u8]) -> Option<(&'a Run, &'a Segment, &'a [u8])> {
+    fn first_of<'a>(
+        &'a self,
+        run: u32,
+        (arena, packets): (&'a [u8], &[Parts]),
+    ) -> Option<(&'a Run, &'a Segment, &'a [u8])> {
         let run = self.runs.get(run as usize)?;
-        let link = self.links.get(run.first as usize)?;
-        Some((run, run.segment.as_ref()?, arena.get(link.start..)?))
+        let parts = packets.get(run.first as usize)?;
+        Some((run, run.segment.as_ref()?, arena.get(parts.first.start..)?))
     }
 }

@@ -10,6 +10,6 @@ mod split;
 mod tunnel;
 
 pub use checksum::{Sum, checksum, sum};
-pub use coalesce::{Batch, Coalescer, MergeCounts, Merged};
+pub use coalesce::{Batch, Coalescer, MergeCounts, Merged, Parts};
 pub use error::SplitError;
-pub use split::{Cut, NoRoom, Segments};
+pub use split::{Apart, Cut, NoRoom, Segments};

@@ -98,13 +98,19 @@ impl Model {
         Self { headers, ip, sequence, tcp_flags, pseudo, shared: pseudo + shared }
     }
 
-    /// Writes into a segment's headers what it does not share with the others. `payload` is the sum of the
-    /// bytes behind them.
+    /// Writes into the headers of a segment of this length what it does not share with the others. `payload`
+    /// is the sum of the bytes behind them.
     #[inline]
-    pub(super) fn complete(&self, layout: &Layout, segment: &mut [u8], place: Place, payload: u64) {
-        let length = segment.len();
+    pub(super) fn complete(
+        &self,
+        layout: &Layout,
+        headers: &mut [u8],
+        length: usize,
+        place: Place,
+        payload: u64,
+    ) {
         let covered = half(length - layout.transport);
-        let Some(headers) = segment.get_mut(..layout.payload) else { return };
+        let Some(headers) = headers.get_mut(..layout.payload) else { return };
         // The length is also in the pseudo-header.
         let total = payload + self.shared + word(covered);
         self.ip.complete(headers, length, place.index);

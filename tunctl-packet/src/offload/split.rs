@@ -63,6 +63,17 @@ pub struct Cut {
     written: usize,
 }
 
+/// Where a segment is of which only the headers were copied: see [`Cut::next_apart`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// The length of its headers, in bytes. 0: the packet is whole where it was.
+    pub headers: usize,
+    /// Where in the packet the rest is.
+    pub payload: Range<usize>,
+    /// The [`sum`](super::sum) of the payload. `None`: the packet is whole.
+    pub payload_sum: Option<u64>,
+}
+
 /// A segment is longer than the memory that it was to be copied to. Nothing is lost: it is still the next
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -229,7 +240,8 @@ impl Cut {
         self.written = range.start;
         let segment = packet.get_mut(range)?;
         let payload = (self.sum)(segment.get(layout.payload..).unwrap_or_default());
-        self.complete(segment, place, payload);
+        let length = segment.len();
+        self.complete(segment, length, place, payload);
         self.next += 1;
         Some(segment)
     }
@@ -245,23 +257,40 @@ impl Cut {
         packet: &[u8],
         room: &'a mut [u8],
     ) -> Result<Option<&'a mut [u8]>, NoRoom> {
-        let Some((range, place)) = self.place(packet.len()) else { return Ok(None) };
-        let (length, available) = (range.len(), room.len());
+        let Some(length) = self.next_length(packet.len()) else { return Ok(None) };
+        let available = room.len();
         let segment = room.get_mut(..length).ok_or(NoRoom { length, available })?;
-        let Some((layout, _)) = &self.headers else {
-            segment.copy_from_slice(packet.get(range).unwrap_or_default());
-            self.next += 1;
-            return Ok(Some(segment));
-        };
-        copy_headers(packet.get(self.written..).unwrap_or_default(), segment, layout.payload);
-        let payload = packet.get(range.start + layout.payload..range.end).unwrap_or_default();
-        if let Some(to) = segment.get_mut(layout.payload..) {
-            to.copy_from_slice(payload);
-        }
         // The sum is that of the source: what was just written is not at hand yet.
-        self.complete(segment, place, (self.sum)(payload));
-        self.next += 1;
+        let Some(Apart { headers, payload, .. }) = self.next_apart(packet, segment)? else { return Ok(None) };
+        if let (Some(to), Some(from)) = (segment.get_mut(headers..), packet.get(payload)) {
+            to.copy_from_slice(from);
+        }
         Ok(Some(segment))
+    }
+
+    /// As [`next_into`](Self::next_into), with the segment left apart: its headers are written to the front
+    /// of `room`, and its payload stays where it is in the packet. What `room` has behind the headers may
+    /// change. A packet that is its only segment stays whole where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]: its headers are longer than that.
+    pub fn next_apart(&mut self, packet: &[u8], room: &mut [u8]) -> Result<Option<Apart>, NoRoom> {
+        let Some((range, place)) = self.place(packet.len()) else { return Ok(None) };
+        let Some((layout, _)) = &self.headers else {
+            self.next += 1;
+            return Ok(Some(Apart { headers: 0, payload: range, payload_sum: None }));
+        };
+        let (length, available) = (layout.payload, room.len());
+        if length > available {
+            return Err(NoRoom { length, available });
+        }
+        copy_headers(packet.get(self.written..).unwrap_or_default(), room, length);
+        let payload = range.start + length..range.end;
+        let sum = (self.sum)(packet.get(payload.clone()).unwrap_or_default());
+        self.complete(room, range.len(), place, sum);
+        self.next += 1;
+        Ok(Some(Apart { headers: length, payload, payload_sum: Some(sum) }))
     }
 
     /// How long the next segment is, in bytes. `packet` is the length of the packet that this was made of.
@@ -284,14 +313,14 @@ impl Cut {
         Some((offset..end, Place { index, is_last, offset }))
     }
 
-    /// Writes what a segment has to itself into its headers.
+    /// Writes what a segment of this length has to itself into its headers.
     #[inline]
-    fn complete(&self, segment: &mut [u8], place: Place, payload: u64) {
+    fn complete(&self, headers: &mut [u8], length: usize, place: Place, payload: u64) {
         let Some((layout, model)) = &self.headers else { return };
-        model.complete(layout, segment, place, payload);
+        model.complete(layout, headers, length, place, payload);
         if let Some(tunnel) = &self.tunnel {
-            let pseudo = model.pseudo_header(segment.len() - layout.transport);
-            tunnel.complete(segment, place.index, layout.transport, pseudo);
+            let pseudo = model.pseudo_header(length - layout.transport);
+            tunnel.complete(headers, length, place.index, layout.transport, pseudo);
         }
     }
 }

@@ -57,30 +57,31 @@ impl Tunnel {
         check_length(length - self.network, self.is_v4)
     }
 
-    /// Writes into the outer headers of a segment what it does not share with the others. Its inner headers
-    /// are complete, with this sum of the pseudo-header in the inner checksum.
+    /// Writes into the outer headers of a segment of this length what it does not share with the others. Its
+    /// inner headers are complete, with this sum of the pseudo-header in the inner checksum.
     pub(super) fn complete(
         &self,
-        segment: &mut [u8],
+        headers: &mut [u8],
+        length: usize,
         index: usize,
         inner_transport: usize,
         inner_pseudo: u64,
     ) {
-        let (transport, length) = (self.transport, segment.len());
-        self.ip.complete(segment, length, index);
+        let transport = self.transport;
+        self.ip.complete(headers, length, index);
         let length = half(length - transport);
-        put(segment, transport + 4, length);
+        put(headers, transport + 4, length);
         let Some(pseudo) = self.pseudo else { return };
         let place = transport + usize::from(Transport::Udp.checksum());
-        put(segment, place, [0, 0]);
+        put(headers, place, [0, 0]);
         // With its checksum, the inner transport adds up to the complement of its pseudo-header's sum, so the
         // payload is not read a second time (`gso_make_checksum` does the same). Behind an odd number of
         // bytes, high and low bytes change places.
         let inner = !fold(inner_pseudo);
         let inner = if (inner_transport - transport) % 2 == 0 { inner } else { inner.swap_bytes() };
-        let headers = sum(segment.get(transport..inner_transport).unwrap_or_default());
-        let own = checksum(headers + u64::from(inner) + pseudo + sum(&length));
-        put(segment, place, if own == [0, 0] { [0xff, 0xff] } else { own });
+        let own = sum(headers.get(transport..inner_transport).unwrap_or_default());
+        let own = checksum(own + u64::from(inner) + pseudo + sum(&length));
+        put(headers, place, if own == [0, 0] { [0xff, 0xff] } else { own });
     }
 }
 

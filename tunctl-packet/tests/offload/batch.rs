@@ -1,19 +1,17 @@
 //! A batch that was merged: its bounds, what it tells, and how it is taken apart again.
 
-use std::ops::Range;
-
 use proptest::prelude::*;
-use tunctl_packet::offload::{Coalescer, MergeCounts, sum};
+use tunctl_packet::offload::{Coalescer, MergeCounts, Parts, sum};
 use tunctl_packet::{Layer, ping_packet};
 
 use crate::coalesce::{batches, flow, kinds};
 use crate::large::Large;
 
-fn arena(packets: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<usize>>) {
+fn arena(packets: &[Vec<u8>]) -> (Vec<u8>, Vec<Parts>) {
     let mut end = 0;
     let place = |packet: &Vec<u8>| {
         end += packet.len();
-        end - packet.len()..end
+        (end - packet.len()..end).into()
     };
     (packets.concat(), packets.iter().map(place).collect())
 }
@@ -108,7 +106,7 @@ fn flags_of_the_last_packet_are_taken_back_from_the_first() {
         let mut coalescer = Coalescer::new(Layer::Tun, 7);
         let mut batch = coalescer.merge(&mut arena, &ranges, sum);
         assert_eq!(batch.next().map(|merged| merged.packets()), Some(4));
-        assert!(batch.undo().eq(packets.iter().map(Vec::as_slice).enumerate()));
+        assert!(batch.undo().eq(packets.iter().map(|packet| [&packet[..], &[]]).enumerate()));
     }
 }
 
@@ -130,10 +128,10 @@ proptest! {
         let mut batch = coalescer.merge(&mut arena, &ranges, sum);
         let mut single = Vec::new();
         while let Some(packets) = batch.next().map(|merged| merged.packets()) {
-            let undone: Vec<_> = batch.undo().map(|(index, packet)| (index, packet.to_vec())).collect();
+            let undone: Vec<_> = batch.undo().map(|(index, parts)| (index, parts.concat())).collect();
             prop_assert_eq!(undone.len(), packets);
             // A second time changes nothing.
-            prop_assert!(batch.undo().eq(undone.iter().map(|(index, packet)| (*index, packet.as_slice()))));
+            prop_assert!(batch.undo().eq(undone.iter().map(|(index, packet)| (*index, [&packet[..], &[]]))));
             single.extend(undone);
         }
         single.sort_unstable();

@@ -23,7 +23,7 @@ fn merge(layer: Layer, packets: &[Vec<u8>]) -> Vec<Out> {
     for packet in packets {
         // Something is between them that belongs to none.
         arena.extend([0xee; 3]);
-        ranges.push(arena.len()..arena.len() + packet.len());
+        ranges.push((arena.len()..arena.len() + packet.len()).into());
         arena.extend(packet);
     }
     let mut coalescer = Coalescer::new(layer, 7);
@@ -281,7 +281,7 @@ fn merge_of(packets: &[Vec<u8>]) -> Vec<(usize, Option<Vec<u8>>)> {
         .iter()
         .map(|packet| {
             end += packet.len();
-            end - packet.len()..end
+            (end - packet.len()..end).into()
         })
         .collect();
     let mut coalescer = Coalescer::new(Layer::Tun, 7);

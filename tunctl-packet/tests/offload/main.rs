@@ -8,6 +8,7 @@ mod coalesce;
 #[path = "../common/mod.rs"]
 mod common;
 mod large;
+mod parts;
 mod split;
 mod split_random;
 mod tunnel;

@@ -50,7 +50,7 @@ fn merged(layer: Layer, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut end = 0;
     let place = |packet: &Vec<u8>| {
         end += packet.len();
-        end - packet.len()..end
+        (end - packet.len()..end).into()
     };
     let ranges: Vec<_> = packets.iter().map(place).collect();
     let mut coalescer = Coalescer::new(layer, 7);

@@ -166,7 +166,7 @@ impl Seen {
         let mut end = 0;
         let place = |segment: &Vec<u8>| {
             end += segment.len();
-            end - segment.len()..end
+            (end - segment.len()..end).into()
         };
         let ranges: Vec<_> = segments.iter().map(place).collect();
         let mut batch = coalescer.merge(&mut arena, &ranges, sum);

@@ -66,19 +66,8 @@ fn transfers(time: Duration, pump: &Path) -> Result<Vec<Row>, String> {
 /// Those with a goal, and those that explain them: many streams and a VXLAN are something else where no
 /// program forwards, too.
 fn rows(
-    [
-        one,
-        relay,
-        tun_rs,
-        plain,
-        many,
-        many_relay,
-        veth,
-        many_veth,
-        vxlan,
-        vxlan_relay,
-        vxlan_veth,
-    ]: &[Samples; 11],
+    [one, relay, tun_rs, plain, many, many_relay, veth, many_veth, vxlan, vxlan_relay, vxlan_veth]: &[Samples;
+         11],
 ) -> Vec<Row> {
     let at_least = |limit| Some(Goal::AtLeast(limit));
     let a_kib = |side: &Samples| side.cpu.iter().map(|cost| cost * KIB).collect::<Vec<_>>();

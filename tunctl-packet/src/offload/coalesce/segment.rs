@@ -1,5 +1,6 @@
 //! A packet that may be merged.
 
+use super::parts::Bytes;
 use super::{Merging, PSH};
 use crate::Layer;
 use crate::ip::{TCP_LENGTH, V4_LENGTH, V6_LENGTH};
@@ -122,7 +123,7 @@ fn check_v6(header: &[u8; V6_LENGTH], length: usize) -> Result<(), Fitness> {
 
 impl Place {
     /// The packet that has its headers there, to be the first of a run.
-    pub(super) fn segment(self, bytes: &[u8], sum: Sum) -> Segment {
+    pub(super) fn segment(self, bytes: Bytes<'_>, sum: Sum) -> Segment {
         match self.check(bytes, sum) {
             Ok((payload, flags)) => {
                 // A sound packet is no longer than IP allows.
@@ -136,9 +137,9 @@ impl Place {
     }
 
     /// Where the payload is, and TCP's flags: ACK alone for UDP.
-    fn check(&self, bytes: &[u8], sum: Sum) -> Result<(u16, u8), Fitness> {
+    fn check(&self, bytes: Bytes<'_>, sum: Sum) -> Result<(u16, u8), Fitness> {
         self.check_network(bytes)?;
-        let upper = bytes.get(self.transport()..).unwrap_or_default();
+        let upper = bytes.first.get(self.transport()..).unwrap_or_default();
         let (header, flags) = match self.kind {
             Transport::Tcp => {
                 let [offset, flags] = at(upper, 12);
@@ -150,37 +151,42 @@ impl Place {
         let (true, Some(payload)) = (fits, self.transport.checked_add(header)) else {
             return Err(Fitness::Wrong);
         };
-        self.check_transport(bytes, upper, sum)?;
+        self.check_transport(bytes, sum)?;
         Ok((payload, flags))
     }
 
     /// Whether the packet ends where IP says, with a header that packets of a run may have.
-    fn check_network(&self, bytes: &[u8]) -> Result<(), Fitness> {
-        let ip = bytes.get(self.network()..).unwrap_or_default();
-        if self.is_v6 { check_v6(&at(ip, 0), ip.len()) } else { check_v4(&at(ip, 0), ip.len()) }
+    fn check_network(&self, bytes: Bytes<'_>) -> Result<(), Fitness> {
+        let (network, length) = (self.network(), bytes.len() - self.network());
+        if self.is_v6 {
+            check_v6(&at(bytes.first, network), length)
+        } else {
+            check_v4(&at(bytes.first, network), length)
+        }
     }
 
     /// Whether there is a checksum, and it is right, as is UDP's length.
     #[inline(always)]
-    fn check_transport(&self, bytes: &[u8], upper: &[u8], sum: Sum) -> Result<(), Fitness> {
+    fn check_transport(&self, bytes: Bytes<'_>, sum: Sum) -> Result<(), Fitness> {
+        let (transport, length) = (self.transport(), bytes.len() - self.transport());
         if self.kind == Transport::Udp {
-            if at(upper, 4) != half(upper.len()) {
+            if at(bytes.first, transport + 4) != half(length) {
                 return Err(Fitness::Wrong);
             }
-            if at(upper, 6) == [0, 0] {
+            if at(bytes.first, transport + 6) == [0, 0] {
                 // It would not be cut again (`udp_gro_receive`, Linux 6.18).
                 return Err(Fitness::Alone);
             }
         }
-        if self.has_right_checksum(bytes, upper.len(), sum) { Ok(()) } else { Err(Fitness::Wrong) }
+        if self.has_right_checksum(bytes, length, sum) { Ok(()) } else { Err(Fitness::Wrong) }
     }
 
     /// Whether the checksum of the transport is right. The addresses that it covers are right in front of the
     /// transport.
     #[inline(always)]
-    fn has_right_checksum(&self, bytes: &[u8], upper: usize, sum: Sum) -> bool {
-        let covered = bytes.get(usize::from(self.addresses())..).unwrap_or_default();
-        fold(sum(covered) + self.rest_of_pseudo_header(upper)) == u16::MAX
+    fn has_right_checksum(&self, bytes: Bytes<'_>, upper: usize, sum: Sum) -> bool {
+        let covered = bytes.sum_from(usize::from(self.addresses()), sum);
+        fold(covered + self.rest_of_pseudo_header(upper)) == u16::MAX
     }
 
     /// The sum of what the pseudo-header has beside the addresses: protocol and length.
@@ -241,11 +247,12 @@ impl Segment {
     /// The next packet, if it would be cut off again from one that this packet begins, and that has so much
     /// payload, of so many packets, before it. If so, it is of the same flow, and may be merged as this one.
     #[inline(always)]
-    pub(super) fn next(&self, own: &[u8], bytes: &[u8], before: (u32, u32), sum: Sum) -> Option<Self> {
+    pub(super) fn next(&self, own: &[u8], packet: Bytes<'_>, before: (u32, u32), sum: Sum) -> Option<Self> {
         let (payload, count) = before;
         let &Self { place, length, .. } = self;
-        let next = u16::try_from(bytes.len().checked_sub(self.payload())?).ok()?;
-        if next == 0 || next > length {
+        let bytes = packet.first;
+        let next = u16::try_from(packet.len().checked_sub(self.payload())?).ok()?;
+        if next == 0 || next > length || bytes.len() < self.payload() {
             return None;
         }
         let (network, transport) = (place.network(), place.transport());
@@ -266,19 +273,19 @@ impl Segment {
         };
         if place.is_v6 {
             let (header, first) = (ip.first_chunk()?, own.get(network..)?.first_chunk()?);
-            if !is_same_v6(header, first) || check_v6(header, ip.len()).is_err() {
+            if !is_same_v6(header, first) || check_v6(header, packet.len() - network).is_err() {
                 return None;
             }
         } else {
             let (header, first) = (ip.first_chunk()?, own.get(network..)?.first_chunk()?);
-            if !is_same_v4(header, first, count) || check_v4(header, ip.len()).is_err() {
+            if !is_same_v4(header, first, count) || check_v4(header, packet.len() - network).is_err() {
                 return None;
             }
         }
         if network > 0 && bytes.get(..network) != own.get(..network) {
             return None;
         }
-        place.check_transport(bytes, upper, sum).ok()?;
+        place.check_transport(packet, sum).ok()?;
         Some(Self { length: next, pushes, ..*self })
     }
 }
