@@ -127,7 +127,7 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
     /// `Gone`: one of the interfaces was deleted. `Busy`: it runs already. That of the system if it starts no
     /// more threads.
     pub fn run(&self) -> Result<()> {
-        self.run_with(&|_, _: &mut [u8]| Verdict::Pass)
+        self.run_if(None::<&fn(Direction, &mut [u8]) -> Verdict>)
     }
 
     /// As [`run`](Self::run), and has the hook see each packet that the wire did not lose. A hook that
@@ -138,6 +138,10 @@ impl<A: TunDevice, B: TunDevice> Pump<A, B> {
     ///
     /// Those of [`run`](Self::run).
     pub fn run_with(&self, hook: &impl Hook) -> Result<()> {
+        self.run_if(Some(hook))
+    }
+
+    fn run_if(&self, hook: Option<&impl Hook>) -> Result<()> {
         self.each_way(
             |index, from, to, counters| {
                 Way::new(self, index, Direction::Forth, hook, counters).forward(from, to)

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tunctl_core::bulk::{BatchFull, Bulk, RecvBatch, SendBatch};
+use tunctl_core::bulk::{Bulk, RecvBatch, SendBatch};
 use tunctl_core::{Interrupter, Result, TunDevice};
 
 use crate::link::Link;
@@ -13,7 +13,8 @@ use crate::statistics::{Counters, Traffic};
 pub(crate) struct Way<'a, H> {
     stop: &'a Interrupter,
     direction: Direction,
-    hook: &'a H,
+    /// `None` if nobody looks at packets.
+    hook: Option<&'a H>,
     counters: &'a Counters,
     /// `None` if packets pass as they come.
     link: Option<Link>,
@@ -27,7 +28,7 @@ impl<'a, H: Hook> Way<'a, H> {
         pump: &'a Pump<A, B>,
         index: u64,
         direction: Direction,
-        hook: &'a H,
+        hook: Option<&'a H>,
         counters: &'a Counters,
     ) -> Self {
         let wire = pump.wire;
@@ -102,16 +103,17 @@ impl<'a, H: Hook> Way<'a, H> {
         to: &Bulk<B>,
         sent: &mut SendBatch,
     ) -> Result<()> {
-        loop {
-            match received.next_into(sent) {
-                Ok(None) => return Ok(()),
-                Ok(Some(packet)) => {
-                    let verdict = self.hook.packet(self.direction, packet);
-                    self.judge(verdict, sent);
-                }
-                Err(BatchFull { .. }) => self.flush(to, sent)?,
-            }
+        while match self.hook {
+            None => received.pass_to(sent)?,
+            Some(hook) => received.pass_to_if(sent, |packet| {
+                let passes = hook.packet(self.direction, packet) == Verdict::Pass;
+                self.dropped += u64::from(!passes);
+                passes
+            })?,
+        } {
+            self.flush(to, sent)?;
         }
+        Ok(())
     }
 
     /// Passes on what has come to the end of the wire.
@@ -142,17 +144,12 @@ impl<'a, H: Hook> Way<'a, H> {
         if sent.is_full_for(packet.len()) {
             self.flush(to, sent)?;
         }
-        let verdict = self.hook.packet(self.direction, sent.push(packet)?);
-        self.judge(verdict, sent);
-        Ok(())
-    }
-
-    /// What becomes of the packet that was added last.
-    fn judge(&mut self, verdict: Verdict, sent: &mut SendBatch) {
-        if verdict == Verdict::Drop {
+        let packet = sent.push(packet)?;
+        if self.hook.is_some_and(|hook| hook.packet(self.direction, packet) == Verdict::Drop) {
             sent.pop();
             self.dropped += 1;
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Many packets at once, with segmentation offload where the system has it.
 
 mod given_back;
+mod passing;
 mod queue_length;
 mod queues;
 mod recv;
@@ -42,13 +43,9 @@ use crate::{
 ///     let (mut received, mut sent) = (from.recv_batch(), to.send_batch());
 ///     loop {
 ///         from.recv(&mut received)?;
-///         while let Some(packet) = received.next() {
-///             if sent.is_full_for(packet.len()) {
-///                 but_for_losses(to.send(&mut sent))?;
-///             }
-///             sent.push(packet)?;
+///         while received.pass_to(&mut sent)? {
+///             but_for_losses(to.send(&mut sent))?;
 ///         }
-///         but_for_losses(to.send(&mut sent))?;
 ///     }
 /// }
 ///
@@ -60,6 +57,8 @@ use crate::{
 ///     }
 /// }
 /// ```
+///
+/// [`RecvBatch::next`] lends packets one by one, and [`SendBatch::push`] adds them.
 ///
 /// All calls take `&self`, as those of a [`TunDevice`] do. What a call works with is the caller's: a
 /// [`RecvBatch`] or a [`SendBatch`] for each thread or task, made once and used again. As long as nothing is
@@ -153,7 +152,7 @@ impl<D: TunDevice> Bulk<D> {
         self.device.header_kind()
     }
 
-    /// Room for what [`recv`](Self::recv) receives: 192 KiB, and what is known of it.
+    /// Room for what [`recv`](Self::recv) receives: 192 KiB, and 64 KiB for what is known of it.
     pub fn recv_batch(&self) -> RecvBatch {
         RecvBatch::new(self.layer(), self.header_kind())
     }

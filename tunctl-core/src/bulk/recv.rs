@@ -7,7 +7,6 @@ use tunctl_packet::Layer;
 use tunctl_packet::header::{HeaderKind, VnetHeader};
 use tunctl_packet::offload::{Cut, SplitError, Sum};
 
-use super::send::{BatchFull, SendBatch};
 use super::statistics::RecvStatistics;
 use crate::Result;
 
@@ -15,8 +14,15 @@ use crate::Result;
 /// longest headers.
 const LONGEST: usize = 65_535 + 14 + 2 * 4 + HeaderKind::MAX_LENGTH;
 
+/// A packet that is passed on may get longer headers in front.
+const STRIDE: usize = LONGEST + HeaderKind::MAX_LENGTH;
+
 /// Room for three of them, which stays in the cache of a core.
-const ROOM: usize = 3 * LONGEST;
+pub(super) const ROOM: usize = 3 * STRIDE;
+
+/// The memory of a batch: behind what is received, there is room for the headers of packets that are passed
+/// on. Batches for sending have as much.
+pub(super) const ARENA: usize = ROOM + STRIDE;
 
 const MOST_CALLS: usize = 64;
 
@@ -27,13 +33,13 @@ const MOST_CALLS: usize = 64;
 pub struct RecvBatch {
     layer: Layer,
     kind: HeaderKind,
-    arena: Vec<u8>,
+    pub(super) arena: Vec<u8>,
     /// Where each packet is that was received, with its headers.
-    entries: Vec<Range<usize>>,
+    pub(super) entries: Vec<Range<usize>>,
     next: usize,
-    cut: Option<(Cut, Range<usize>)>,
+    pub(super) cut: Option<(Cut, Range<usize>)>,
     sum: Sum,
-    statistics: RecvStatistics,
+    pub(super) statistics: RecvStatistics,
 }
 
 /// A packet that was received and not cut, behind its headers: see [`RecvBatch::next_large`].
@@ -49,7 +55,7 @@ impl RecvBatch {
         Self {
             layer,
             kind,
-            arena: vec![0; ROOM],
+            arena: vec![0; ARENA],
             entries: Vec::with_capacity(MOST_CALLS),
             next: 0,
             cut: None,
@@ -84,31 +90,6 @@ impl RecvBatch {
         Ok(self.next_of_cut())
     }
 
-    /// Adds the next packet to a batch that is to be sent, and lends the copy, which may still be changed:
-    /// what [`next`](Self::next) and [`SendBatch::push`] do, in one step. Packets that could not be cut are
-    /// left out.
-    ///
-    /// # Errors
-    ///
-    /// [`BatchFull`], as for [`SendBatch::push`]. The packet is still the next one.
-    pub fn next_into<'a>(&mut self, sent: &'a mut SendBatch) -> Result<Option<&'a mut [u8]>, BatchFull> {
-        while self.left_of_cut() == 0 {
-            // Counted there.
-            let Some(_) = self.advance() else { return Ok(None) };
-        }
-        let Some((cut, range)) = self.cut.as_mut() else { return Ok(None) };
-        let packet = self.arena.get(range.clone()).unwrap_or_default();
-        let length = cut.next_length(packet.len()).unwrap_or_default();
-        let copy = |room: &mut [u8]| match cut.next_into(packet, room) {
-            Ok(segment) => segment.map_or(0, |segment| segment.len()),
-            // There is room for what was asked for.
-            Err(_) => 0,
-        };
-        let added = sent.push_with(length, copy)?;
-        self.statistics.packets += 1;
-        Ok(Some(added))
-    }
-
     /// The next packet as it was received, which may stand for several, as its header says. It is for relays
     /// and virtual machine monitors, which pass both on. What is left of a packet that is being cut is
     /// skipped.
@@ -138,14 +119,16 @@ impl RecvBatch {
         self.entries.clear();
         self.next = 0;
         self.cut = None;
-        let mut start = 0;
+        let mut start = HeaderKind::MAX_LENGTH;
         while self.entries.len() < MOST_CALLS {
-            let Some(room) = self.arena.get_mut(start..).filter(|room| room.len() >= LONGEST) else { break };
+            let Some(room) = self.arena.get_mut(start..ROOM).filter(|room| room.len() >= LONGEST) else {
+                break;
+            };
             match call(room) {
                 Ok(length) => {
                     self.entries.push(start..start + length);
                     self.statistics.calls += 1;
-                    start += length;
+                    start += length + HeaderKind::MAX_LENGTH;
                 }
                 Err(error) if self.entries.is_empty() => return Err(error),
                 // It is there again at the next call.
@@ -155,7 +138,13 @@ impl RecvBatch {
         Ok(self.entries.len())
     }
 
-    fn left_of_cut(&self) -> usize {
+    /// Where the packet is that comes next, or what is left of it.
+    pub(super) fn left(&self) -> Option<&Range<usize>> {
+        let begun = self.cut.as_ref().filter(|(cut, _)| cut.left() > 0);
+        begun.map(|(_, range)| range).or_else(|| self.entries.get(self.next))
+    }
+
+    pub(super) fn left_of_cut(&self) -> usize {
         self.cut.as_ref().map_or(0, |(cut, _)| cut.left())
     }
 
@@ -166,7 +155,7 @@ impl RecvBatch {
     }
 
     /// Begins to cut the next packet that was received; `None` if there is none.
-    fn advance(&mut self) -> Option<Result<(), SplitError>> {
+    pub(super) fn advance(&mut self) -> Option<Result<(), SplitError>> {
         self.cut = None;
         let range = self.entries.get(self.next)?.clone();
         self.next += 1;
