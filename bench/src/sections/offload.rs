@@ -3,13 +3,12 @@
 
 use std::hint::black_box;
 use std::io::IoSlice;
-use std::ops::Range;
 use std::time::Duration;
 
 use tun_rs::{GROTable, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
 use tunctl_packet::Layer;
 use tunctl_packet::header::VnetHeader;
-use tunctl_packet::offload::{Coalescer, Segments, Sum};
+use tunctl_packet::offload::{Apart, Coalescer, Cut, Parts, Segments, Sum};
 
 use super::checksum::sum;
 use super::tcp::{self, HEADERS, SIZE};
@@ -58,18 +57,18 @@ struct Ours {
     sum: Sum,
     header: VnetHeader,
     input: Input,
-    /// The segments, side by side.
+    /// The segments, side by side; or the large packet, and the headers of its segments.
     arena: Vec<u8>,
-    ranges: Vec<Range<usize>>,
+    packets: Vec<Parts>,
     coalescer: Coalescer,
 }
 
 impl Ours {
     fn new() -> Self {
         let (header, packet) = tcp::large(4000, 1, SEGMENTS);
-        let arena = vec![0; SEGMENTS * (HEADERS + SIZE)];
+        let arena = vec![0; 2 * SEGMENTS * (HEADERS + SIZE)];
         let coalescer = Coalescer::new(Layer::Tun, fastrand::u64(..));
-        Self { sum: sum(), header, input: Input::new(packet), arena, ranges: Vec::new(), coalescer }
+        Self { sum: sum(), header, input: Input::new(packet), arena, packets: Vec::new(), coalescer }
     }
 
     fn split(&mut self) {
@@ -80,22 +79,38 @@ impl Ours {
         }
     }
 
-    /// Cuts into the arena where it is merged.
-    fn forward(&mut self) {
+    /// Cuts into the arena.
+    fn copy(&mut self) {
         let cut = Segments::new(&self.header, Layer::Tun, self.input.again(), self.sum);
         let Ok(mut segments) = cut else { return };
-        self.ranges.clear();
+        self.packets.clear();
         let mut end = 0;
         while let Ok(Some(segment)) = segments.next_into(&mut self.arena[end..]) {
             let start = end;
             end += segment.len();
-            self.ranges.push(start..end);
+            self.packets.push((start..end).into());
+        }
+    }
+
+    /// Cuts what is in the arena, with the headers behind it, as a program that passes packets on.
+    fn pass(&mut self) {
+        let mut end = self.input.packet.len();
+        let (packet, room) = self.arena.split_at_mut(end);
+        let Ok(mut cut) = Cut::new(&self.header, Layer::Tun, packet, self.sum) else { return };
+        self.packets.clear();
+        let mut used = 0;
+        while let Ok(Some(Apart { headers, payload, payload_sum })) =
+            cut.next_apart(packet, &mut room[used..])
+        {
+            used += headers;
+            self.packets.push(Parts { first: end..end + headers, rest: payload, rest_sum: payload_sum });
+            end += headers;
         }
     }
 
     /// Merges, and lists what would be written, packet by packet.
     fn coalesce(&mut self) {
-        let mut batch = self.coalescer.merge(&mut self.arena, &self.ranges, self.sum);
+        let mut batch = self.coalescer.merge(&mut self.arena, &self.packets, self.sum);
         while let Some(merged) = batch.next() {
             let mut pieces = Vec::with_capacity(merged.packets());
             pieces.extend(merged.pieces().map(IoSlice::new));
@@ -108,7 +123,7 @@ impl Ours {
     }
 
     fn coalesce_way(mut self) -> Way<'static> {
-        self.forward();
+        self.copy();
         let headers = Input::new(self.arena.clone()).headers;
         way(move || {
             self.arena[..HEADERS].copy_from_slice(&headers);
@@ -117,8 +132,9 @@ impl Ours {
     }
 
     fn both_way(mut self) -> Way<'static> {
+        self.arena[..self.input.packet.len()].copy_from_slice(&self.input.packet);
         way(move || {
-            self.forward();
+            self.pass();
             self.coalesce();
         })
     }
@@ -200,16 +216,23 @@ impl TunRs {
 
 /// No number without a check: both cut into the same packets, and merge them into the same one.
 fn agree() -> Result<(), String> {
-    let (mut ours, mut theirs) = (Ours::new(), TunRs::new());
-    ours.forward();
+    let mut passing = Ours::new();
+    passing.arena[..passing.input.packet.len()].copy_from_slice(&passing.input.packet);
+    agrees(passing, Ours::pass)?;
+    agrees(Ours::new(), Ours::copy)
+}
+
+fn agrees(mut ours: Ours, cut: fn(&mut Ours)) -> Result<(), String> {
+    let mut theirs = TunRs::new();
+    cut(&mut ours);
     theirs.split();
-    for (index, (range, buffer)) in ours.ranges.iter().zip(&theirs.buffers).enumerate() {
-        if ours.arena[range.clone()] != buffer[VIRTIO_NET_HDR_LEN..] {
+    for (index, (Parts { first, rest, .. }, buffer)) in ours.packets.iter().zip(&theirs.buffers).enumerate() {
+        if [&ours.arena[first.clone()], &ours.arena[rest.clone()]].concat() != buffer[VIRTIO_NET_HDR_LEN..] {
             return Err(format!("segment {index} differs from that of tun-rs"));
         }
     }
     theirs.coalesce();
-    let mut batch = ours.coalescer.merge(&mut ours.arena, &ours.ranges, ours.sum);
+    let mut batch = ours.coalescer.merge(&mut ours.arena, &ours.packets, ours.sum);
     let merged = batch.next().map(|merged| (merged.packets(), merged.pieces().collect::<Vec<_>>().concat()));
     let Some((SEGMENTS, bytes)) = merged else { return Err("not all segments were merged".into()) };
     if bytes != theirs.buffers[0][VIRTIO_NET_HDR_LEN..] {
