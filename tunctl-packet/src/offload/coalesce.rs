@@ -191,8 +191,9 @@ impl Coalescer {
                 self.runs.push(Run::new(index, Some(segment)));
             }
             packet => {
-                if let Packet::OfUnknownFlow = packet {
-                    // It may be one of any flow, and nothing may overtake it.
+                if matches!(packet, Packet::OfUnknownFlow) || !bytes.rest.is_empty() {
+                    // It may be one of any flow, and nothing may overtake it. In two parts, its first one has
+                    // not all headers.
                     self.flows.begin();
                     (self.last, self.expected) = (NONE, NONE);
                 }

@@ -1,6 +1,6 @@
 //! Packets of several flows, merged.
 
-use tunctl_packet::offload::{Coalescer, Segments, sum};
+use tunctl_packet::offload::{Coalescer, Parts, Segments, sum};
 use tunctl_packet::{FlowKey, Layer, Packet};
 
 use super::repaired;
@@ -8,12 +8,12 @@ use super::repaired;
 /// The bit of a length that asks for right checksums, which chance does not find.
 const REPAIR: u16 = 0x8000;
 
-/// A byte for the layer; then packets, each behind its length in two bytes, the lower one first.
+/// A byte for the layer, and for where the packets are parted; then packets, each behind its length in two bytes, the lower one first.
 pub(crate) fn coalesce(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let layer = if first & 1 == 0 { Layer::Tun } else { Layer::Tap };
     let packets = packets(layer, rest);
-    let merged = merged(layer, &packets);
+    let merged = merged(layer, &packets, usize::from(first >> 1));
     assert_eq!(merged.len(), packets.len(), "each packet comes out once");
     let plain = |packets: &[Vec<u8>]| packets.iter().map(|packet| plain(layer, packet)).collect::<Vec<_>>();
     let (before, after) = (plain(&packets), plain(&merged));
@@ -44,17 +44,33 @@ fn packets(layer: Layer, mut rest: &[u8]) -> Vec<Vec<u8>> {
     packets
 }
 
-/// The packets that go out, each as the receiver of a merged one has it.
-fn merged(layer: Layer, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut arena = packets.concat();
-    let mut end = 0;
-    let place = |packet: &Vec<u8>| {
-        end += packet.len();
-        (end - packet.len()..end).into()
+/// An arena with the packets, and where they are. Unless the number is zero, each is in two parts, at a place
+/// that follows from it: the second ones come first.
+fn placed(packets: &[Vec<u8>], number: usize) -> (Vec<u8>, Vec<Parts>) {
+    let (mut arena, mut parts) = (Vec::new(), Vec::new());
+    let mut add = |bytes: &[u8]| {
+        arena.extend_from_slice(bytes);
+        arena.len() - bytes.len()..arena.len()
     };
-    let ranges: Vec<_> = packets.iter().map(place).collect();
+    let place = |(index, packet): (usize, &Vec<u8>)| match number {
+        0 => packet.len(),
+        _ => packet.len().min(number * (index + 1) % 128),
+    };
+    let places: Vec<_> = packets.iter().enumerate().map(place).collect();
+    for (packet, place) in packets.iter().zip(&places) {
+        parts.push(Parts { rest: add(&packet[*place..]), ..Parts::default() });
+    }
+    for ((packet, place), parts) in packets.iter().zip(&places).zip(&mut parts) {
+        parts.first = add(&packet[..*place]);
+    }
+    (arena, parts)
+}
+
+/// The packets that go out, each as the receiver of a merged one has it.
+fn merged(layer: Layer, packets: &[Vec<u8>], number: usize) -> Vec<Vec<u8>> {
+    let (mut arena, parts) = placed(packets, number);
     let mut coalescer = Coalescer::new(layer, 7);
-    let mut batch = coalescer.merge(&mut arena, &ranges, sum);
+    let mut batch = coalescer.merge(&mut arena, &parts, sum);
     let mut found = Vec::new();
     while let Some(merged) = batch.next() {
         let mut bytes = merged.pieces().collect::<Vec<_>>().concat();
