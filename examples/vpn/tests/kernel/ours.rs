@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tunctl::pump::Wire;
-use tunctl_testing::{Background, Case, case};
+use tunctl_testing::{Case, case};
 
 use super::lab::{Keys, Lab, Ours, PROGRAM, interface, on, peer, wait_until};
 use super::traffic::{echo, exchange, reach};
@@ -25,10 +25,6 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(nobody_need_read_what_it_prints),
         case!(a_question_that_finds_no_descriptor_does_no_harm).needs_tool("prlimit"),
         case!(a_device_that_is_deleted_ends_it).needs_tool("ip"),
-        case!(with_an_interface_of_its_user_it_needs_no_right)
-            .needs_root()
-            .needs_tool("ip")
-            .needs_tool("setpriv"),
         case!(what_is_wrong_in_a_file_is_said_with_its_line),
     ];
     if env::var_os(SOAK).is_some() {
@@ -189,40 +185,6 @@ fn a_device_that_is_deleted_ends_it() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("vpns") && said.contains("deleted"), "{said}");
     assert!(!fs::exists("/run/wireguard/vpns.sock").unwrap());
-}
-
-fn with_an_interface_of_its_user_it_needs_no_right() {
-    let lab = Lab::new(1);
-    let (server, client) = (Keys::new(), Keys::new());
-    for command in [
-        "ip tuntap add dev vpns mode tun user 65534 vnet_hdr",
-        "ip address add 10.8.0.1/24 dev vpns",
-        "ip address add fd08::1/64 dev vpns nodad",
-        "ip link set vpns mtu 1420 up",
-    ] {
-        on(&lab.server, command);
-    }
-    // Where that user can read both.
-    let file = lab.write("vpns", &server_file(&server, &[&client], ""));
-    let program = file.with_file_name("program");
-    fs::copy(PROGRAM, &program).unwrap();
-    let mut command = lab.server.command("setpriv");
-    command.args([
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--inh-caps=-all",
-        "--bounding-set=-all",
-    ]);
-    command.arg(program).arg("up").arg(file).stderr(Stdio::null());
-    let mut running = Background::start(command);
-    assert!(running.line().starts_with("vpns: up"));
-    let text = client_file(&client, 0, &server, "192.0.2.1:51820", "");
-    let _at_client = lab.start(&lab.clients[0], "vpnc", &text);
-    reach(&lab.clients[0], "10.8.0.1");
-    exchange(&lab.clients[0], &lab.server, "fd08::1", 1 << 20);
-    kill(Pid::from_raw(running.pid().cast_signed()), Signal::SIGTERM).unwrap();
-    running.end();
 }
 
 /// What a process holds: resident memory in KiB, and open files.
