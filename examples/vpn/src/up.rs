@@ -91,7 +91,7 @@ fn run<D: TunDevice>(device: D, mut config: Config, sets_routes: bool, signals: 
     let _ = print(format_args!("{name}: up, UDP port {port}, MTU {mtu}"));
     routes.iter().for_each(|command| drop(print(format_args!("# {command}"))));
     let outcome = drive(&mut vpn, &config, signals, uapi.as_ref());
-    let _ = fs::remove_file(uapi::path(&name));
+    let _ = uapi.map(|_| fs::remove_file(uapi::path(&name)));
     let _ = print(format_args!("{name}: down. {:?}", vpn.dropped()));
     outcome
 }

@@ -21,9 +21,10 @@ pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(FOLDER).join(format!("{name}.sock"))
 }
 
-/// Listens for questions about this interface, in place of a program that was killed.
+/// Listens for questions about this interface, in place of a program that was killed: it does not answer.
 pub(crate) fn listen(name: &str) -> io::Result<UnixListener> {
     fs::create_dir_all(FOLDER)?;
+    UnixStream::connect(path(name)).map_or(Ok(()), |_| Err(io::Error::from(io::ErrorKind::AddrInUse)))?;
     let _ = fs::remove_file(path(name));
     // A program that can connect gets the private key.
     let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);

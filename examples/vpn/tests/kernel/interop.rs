@@ -4,10 +4,11 @@ use std::env;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
 use tunctl::linux::Namespace;
 use tunctl_testing::{Background, Case, case};
 
-use super::lab::{Keys, Lab, Ours, on, wait_until};
+use super::lab::{Keys, Lab, Ours, interface, on, wait_until};
 use super::ours::{client_file, server_file};
 use super::traffic::{echo, exchange, is_answered, reach};
 
@@ -115,6 +116,11 @@ fn wg_shows_what_ours_does() {
         on(&lab.server, "wg show vpns latest-handshakes").split_whitespace().next(),
         Some(&*client.public)
     );
+    // Another one of that name, in another network namespace, takes nothing from it.
+    let mut other = lab.start(&lab.clients[0], "vpns", &interface(&Keys::new(), "10.7.0.1/24", ""));
+    kill(other.pid, Signal::SIGTERM).unwrap();
+    while !other.next_line().starts_with("vpns: down") {}
+    assert!(on(&lab.server, "wg show vpns").contains(&server.public));
     // It is configured by its file.
     let mut command = lab.server.command("wg");
     assert!(!command.args(["set", "vpns", "listen-port", "1"]).output().unwrap().status.success());
