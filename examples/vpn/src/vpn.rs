@@ -1,7 +1,6 @@
 //! The loop: from the device to the network and back, and the timers.
 
 use std::io::ErrorKind;
-use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +35,8 @@ pub struct Dropped {
     pub foreign: u64,
     /// Handshakes that must be repeated with a cookie.
     pub limited: u64,
-    /// To no address that a peer has, or one whose peer has not called yet.
+    /// To no address that a peer has, or one whose peer has not called yet; or datagrams of ours, for a peer
+    /// that has moved to where the routes lead into the tunnel.
     pub unrouted: u64,
     /// Refused by the socket, with those of the same call.
     pub unsent: u64,
@@ -63,6 +63,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Whether it has called, and the packet is no datagram of ours for it, from our port.
+    fn takes(&self, packet: &[u8], port: u16) -> bool {
+        let Some(Endpoint { remote, .. }) = self.endpoint else { return false };
+        let ports = (tunctl::packet::Protocol::Udp, Some(port), Some(remote.port()));
+        Tunn::dst_address(packet) != Some(remote.ip())
+            || !tunctl::packet::Packet::parse(Layer::Tun, packet)
+                .is_ok_and(|it| (it.protocol(), it.source_port(), it.destination_port()) == ports)
+    }
+
     /// Has the tunnel write a datagram, and queues it: a packet that is sealed, or a message of the protocol.
     /// Returns whether it wrote one.
     fn write<S: Datagrams>(
@@ -93,6 +102,7 @@ impl Peer {
 pub struct Vpn<D, S> {
     device: Bulk<D>,
     keys: (StaticSecret, PublicKey),
+    port: u16,
     limits: Arc<RateLimiter>,
     peers: Vec<Peer>,
     by_address: IpNetworkTable<usize>,
@@ -141,6 +151,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             opened: device.send_batch(),
             device,
             keys: (private, public),
+            port: config.listen_port,
             limits,
             peers,
             by_address,
@@ -166,7 +177,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         while let Some(packet) = self.packets.next() {
             let found = Tunn::dst_address(packet).and_then(|to| self.by_address.longest_match(to));
             let peer = found.map(|(_, &number)| &mut self.peers[number]);
-            let Some(peer) = peer.filter(|peer| peer.endpoint.is_some()) else {
+            let Some(peer) = peer.filter(|peer| peer.takes(packet, self.port)) else {
                 self.dropped.unrouted += 1;
                 continue;
             };
@@ -193,7 +204,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
             };
             is_any = true;
             self.dropped.malformed += u64::from(received.length == 0);
-            let room = mem::take(&mut self.room);
+            let room = std::mem::take(&mut self.room);
             for datagram in room[..received.length].chunks(received.size.max(1)) {
                 if self.opened.is_full_for(datagram.len().max(ANSWER)) {
                     self.deliver()?;
@@ -236,8 +247,7 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         let peer = self.peers.get_mut(number).ok_or(WireGuardError::WrongIndex)?;
         let mut verdict = Ok(());
         let mut route = |packet: &[u8], source: IpAddr| {
-            let owner = self.by_address.longest_match(source);
-            let is_its_own = owner.is_some_and(|(_, owner)| *owner == number);
+            let is_its_own = self.by_address.longest_match(source).is_some_and(|(_, owner)| *owner == number);
             self.dropped.foreign += u64::from(!is_its_own);
             if is_its_own { packet.len() } else { 0 }
         };
@@ -288,8 +298,8 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         match self.limits.verify_packet(Some(from.remote.ip()), call, self.outgoing.room()) {
             Ok(Packet::HandshakeInit(call)) => {
                 let key = parse_handshake_anon(&self.keys.0, &self.keys.1, &call)?.peer_static_public;
-                let caller = self.peers.iter().position(|peer| peer.config.public_key.0 == key);
-                caller.ok_or(WireGuardError::WrongIndex)
+                let is_caller = |peer: &Peer| peer.config.public_key.0 == key;
+                self.peers.iter().position(is_caller).ok_or(WireGuardError::WrongIndex)
             }
             Err(TunnResult::WriteToNetwork(cookie)) => {
                 let length = cookie.len();

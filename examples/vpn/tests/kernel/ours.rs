@@ -11,7 +11,7 @@ use tunctl::pump::Wire;
 use tunctl_testing::{Case, case};
 
 use super::lab::{Keys, Lab, Ours, PROGRAM, interface, on, peer, wait_until};
-use super::traffic::{echo, exchange, reach};
+use super::traffic::{echo, exchange, is_answered, reach};
 
 /// How long the soak takes, in seconds. Without it there is none.
 const SOAK: &str = "TUNCTL_VPN_SOAK";
@@ -22,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(tcp_passes_whole_over_a_wire_that_loses_and_reorders),
         case!(a_server_and_two_clients_exchange_by_both_families),
         case!(a_client_may_move).needs_tool("ip"),
+        case!(a_client_that_moves_into_its_own_network_makes_no_loop).needs_tool("ip"),
         case!(nobody_need_read_what_it_prints),
         case!(a_question_that_finds_no_descriptor_does_no_harm).needs_tool("prlimit"),
         case!(a_device_that_is_deleted_ends_it).needs_tool("ip"),
@@ -144,6 +145,38 @@ fn a_client_may_move() {
         "{before:?} {after:?}"
     );
     exchange(&lab.clients[0], &lab.server, "10.8.0.1", 1 << 20);
+}
+
+/// What is for the peer would go into the tunnel, be sealed, go into the tunnel, …
+fn a_client_that_moves_into_its_own_network_makes_no_loop() {
+    for (own, before, inside, allowed) in [
+        ("192.0.2.1", "192.0.2.2/30", "198.51.100.2", "198.51.100.0/24"),
+        ("[fd00:0::1]", "fd00:0::2/64", "fd99::2", "fd99::/64"),
+    ] {
+        let lab = Lab::new(1);
+        let (server, client) = (Keys::new(), Keys::new());
+        let text = server_file(&server, &[&client], "");
+        let text = text.replace("AllowedIPs = ", &format!("AllowedIPs = {allowed}, "));
+        let at_server = lab.start(&lab.server, "vpns", &text);
+        on(&lab.server, &format!("ip route add {allowed} dev vpns"));
+        let text = client_file(&client, 0, &server, &format!("{own}:51820"), "");
+        let _at_client = lab.start(&lab.clients[0], "vpnc", &text);
+        reach(&lab.clients[0], "10.8.0.1");
+        let (host, own) = (&lab.clients[0], own.trim_matches(['[', ']']));
+        on(host, &format!("ip address add {inside} dev wan nodad"));
+        on(host, &format!("ip address delete {before} dev wan"));
+        on(host, &format!("ip route add {own} dev wan src {inside}"));
+        wait_until("it has moved", || {
+            is_answered(host, "10.8.0.1");
+            at_server.reported("endpoint")[0].contains(inside)
+        });
+        thread::sleep(Duration::from_secs(1));
+        let sent: u64 = at_server.reported("tx_bytes")[0].parse().unwrap();
+        let dropped = at_server.stop();
+        assert!(dropped.count("unrouted") > 0 && sent < 100_000, "{sent} bytes, {dropped:?}");
+        drop(lab);
+        super::lab::unmount_run();
+    }
 }
 
 fn nobody_need_read_what_it_prints() {
