@@ -16,6 +16,8 @@ const DF: u8 = 0x40;
 const ACK: u8 = 0x10;
 /// Two ports, in bytes.
 const PORTS: usize = 4;
+/// Ethernet's header behind two tags, in bytes.
+const LINK: usize = 14 + 2 * 4;
 /// TCP's flags that a merged packet may have: ACK, PSH and ECE. All others seal their flow.
 const MERGED_FLAGS: u8 = ACK | PSH | 0x40;
 
@@ -62,30 +64,34 @@ pub(super) enum Packet {
 
 impl Packet {
     #[inline(always)]
-    pub(super) fn parse(layer: Layer, merging: Merging, bytes: &[u8]) -> Self {
+    pub(super) fn parse(layer: Layer, merging: Merging, packet: Bytes<'_>) -> Self {
+        let bytes = packet.first;
+        // Without its headers, a packet is none; the first of two parts may be one of any flow.
+        let short = if packet.rest.is_empty() { Self::Other } else { Self::OfUnknownFlow };
         let network = match layer {
             Layer::Tun => Some(0),
             Layer::Tap => network(bytes),
         };
         let Some((network, ip)) = network.and_then(|network| Some((network, bytes.get(network..)?))) else {
-            return Self::Other;
+            return if bytes.len() < LINK { short } else { Self::Other };
         };
         let (number, header, is_v6) = match ip.first() {
             Some(first) if first >> 4 == 4 => {
-                let Some(fixed) = ip.first_chunk::<V4_LENGTH>() else { return Self::Other };
+                let Some(fixed) = ip.first_chunk::<V4_LENGTH>() else { return short };
                 if fixed[6] & !DF != 0 || fixed[7] != 0 {
                     return Self::OfUnknownFlow;
                 }
                 (fixed[9], usize::from(first & 0x0f) * 4, false)
             }
             Some(first) if first >> 4 == 6 => {
-                let Some(fixed) = ip.first_chunk::<V6_LENGTH>() else { return Self::Other };
+                let Some(fixed) = ip.first_chunk::<V6_LENGTH>() else { return short };
                 // Hop-by-hop options, routing, fragments, authentication and destination options.
                 if matches!(fixed[6], 0 | 43 | 44 | 51 | 60) {
                     return Self::OfUnknownFlow;
                 }
                 (fixed[6], V6_LENGTH, true)
             }
+            None => return short,
             _ => return Self::Other,
         };
         let kind = match number {
