@@ -60,11 +60,20 @@ pub struct Coalescer {
     runs: Vec<Run>,
     /// For each packet, the one behind it in its run.
     next: Vec<u32>,
+    counts: MergeCounts,
+}
+
+/// Where the packets of a batch go.
+#[derive(Clone, Copy, Debug)]
+struct Course {
     /// The run that the last packet is in.
     last: u32,
-    /// The same, if the one before it is in the same one: then the next one probably is, too.
+    /// The run that the next packet is probably in: the one that followed the last time.
     expected: u32,
-    counts: MergeCounts,
+}
+
+impl Course {
+    const NONE: Self = Self { last: NONE, expected: NONE };
 }
 
 /// The transports that are merged.
@@ -122,8 +131,6 @@ impl Coalescer {
             flows: Flows::new(key),
             runs: Vec::new(),
             next: Vec::new(),
-            last: NONE,
-            expected: NONE,
             counts: MergeCounts::default(),
         }
     }
@@ -143,18 +150,19 @@ impl Coalescer {
         self.next.clear();
         self.next.resize(packets.len(), NONE);
         self.flows.begin();
-        (self.last, self.expected) = (NONE, NONE);
         self.counts = MergeCounts::default();
+        let mut course = Course::NONE;
         for (index, parts) in (0..NONE).zip(packets) {
-            let (bytes, batch, run) = (parts.of(arena), (&*arena, packets), self.expected);
+            let (bytes, batch, run) = (parts.of(arena), (&*arena, packets), course.expected);
             // Each is compiled by itself.
-            let follows = match bytes.whole() {
+            let expected = match bytes.whole() {
                 Some(bytes) => self.append(run, batch, bytes, index, sum),
                 None => self.append(run, batch, bytes, index, sum),
             };
-            if !follows {
-                self.add(batch, bytes, index, sum);
-            }
+            course = match expected {
+                Some(expected) => Course { last: run, expected },
+                None => self.add(course, batch, bytes, index, sum),
+            };
         }
         self.counts.packets = packets.len();
         self.counts.runs = self.runs.len();
@@ -164,19 +172,29 @@ impl Coalescer {
 
     /// Puts the next packet into a run that is there, or a new one. It is not in the expected one.
     #[inline(never)]
-    fn add(&mut self, batch: (&[u8], &[Parts]), bytes: Bytes<'_>, index: u32, sum: Sum) {
+    fn add(
+        &mut self,
+        course: Course,
+        batch: (&[u8], &[Parts]),
+        bytes: Bytes<'_>,
+        index: u32,
+        sum: Sum,
+    ) -> Course {
         // There are no more runs than packets.
         let new = u32::try_from(self.runs.len()).unwrap_or(NONE);
-        match Packet::parse(self.layer, self.merging, bytes.first) {
+        match Packet::parse(self.layer, self.merging, bytes) {
             Packet::OfFlow(place) => {
                 let found = self.flows.find(place.hash(bytes.first, self.flows.key()));
-                let is_again = found.run == Some(self.last);
-                if let Some(run) = found.run.filter(|run| *run != self.expected) {
-                    if self.append(run, batch, bytes, index, sum) {
-                        self.expected = if is_again { run } else { NONE };
-                        self.last = run;
-                        return;
+                let is_again = found.run == Some(course.last);
+                if let Some(run) = found.run.filter(|run| *run != course.expected) {
+                    if self.append(run, batch, bytes, index, sum).is_some() {
+                        return self.go_on(course, run);
                     }
+                }
+                // Nothing may be added to a run that is not the last one of its flow, or whose flow is
+                // forgotten.
+                if let Some(run) = found.loser.and_then(|run| self.runs.get_mut(run as usize)) {
+                    run.is_closed = true;
                 }
                 let segment = place.segment(bytes, sum);
                 match segment.fitness {
@@ -184,37 +202,51 @@ impl Coalescer {
                     Fitness::Alone => self.counts.alone += 1,
                     Fitness::Fit => self.counts.apart += usize::from(found.run.is_some()),
                 }
-                self.counts.evicting += usize::from(found.evicts);
+                self.counts.evicting += usize::from(found.run.is_none() && found.loser.is_some());
                 self.flows.set(found, new);
-                self.expected = if is_again { new } else { NONE };
-                self.last = new;
-                self.runs.push(Run::new(index, Some(segment)));
+                self.runs.push(Run::new(index, Some(segment), if is_again { new } else { NONE }));
+                self.go_on(course, new)
             }
             packet => {
-                if matches!(packet, Packet::OfUnknownFlow) || !bytes.rest.is_empty() {
-                    // It may be one of any flow, and nothing may overtake it. In two parts, its first one has
-                    // not all headers.
-                    self.flows.begin();
-                    (self.last, self.expected) = (NONE, NONE);
-                }
                 self.counts.other += 1;
-                self.runs.push(Run::new(index, None));
+                self.runs.push(Run::new(index, None, NONE));
+                if !matches!(packet, Packet::OfUnknownFlow) {
+                    return course;
+                }
+                // It may be one of any flow, and nothing may overtake it.
+                self.flows.begin();
+                Course::NONE
             }
         }
     }
 
-    /// Adds a packet to a run, if it follows.
+    /// Notes which run a packet is in that was not in the expected one.
+    fn go_on(&mut self, course: Course, run: u32) -> Course {
+        if let Some(before) = self.runs.get_mut(course.last as usize) {
+            before.follower = run;
+        }
+        Course { last: run, expected: self.runs.get(run as usize).map_or(NONE, |run| run.follower) }
+    }
+
+    /// Adds a packet to a run, if it follows, and returns the run that the next one is probably in.
     #[inline(always)]
-    fn append(&mut self, run: u32, batch: (&[u8], &[Parts]), bytes: Bytes<'_>, index: u32, sum: Sum) -> bool {
-        let known = self.first_of(run, batch).filter(|(run, ..)| !run.is_closed);
-        let Some((of, first, its)) = known else { return false };
-        let next = first.next(its, bytes, (of.payload, of.count), sum).filter(|next| of.takes(next));
-        let (Some(next), Some(run)) = (next, self.runs.get_mut(run as usize)) else { return false };
+    fn append(
+        &mut self,
+        run: u32,
+        batch: (&[u8], &[Parts]),
+        bytes: Bytes<'_>,
+        index: u32,
+        sum: Sum,
+    ) -> Option<u32> {
+        let (of, first, its) = self.first_of(run, batch).filter(|(run, ..)| !run.is_closed)?;
+        let next =
+            first.next(its, bytes, (of.payload, of.count.into()), sum).filter(|next| of.takes(next))?;
+        let run = self.runs.get_mut(run as usize)?;
         let before = run.append(index, &next);
         if let Some(next) = self.next.get_mut(before as usize) {
             *next = index;
         }
-        true
+        Some(run.follower)
     }
 
     /// A run, and its first packet.

@@ -155,7 +155,7 @@ impl<'a> Merged<'a> {
         let alone = first.map_or(0, |parts| parts.of(self.arena).len());
         match self.run.count {
             1 => alone,
-            count => headers * count as usize + self.run.payload as usize,
+            count => headers * usize::from(count) + self.run.payload as usize,
         }
     }
 

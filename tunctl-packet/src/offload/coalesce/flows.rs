@@ -31,8 +31,8 @@ pub(super) struct Place {
     hash: u32,
     /// The run that is there, if it is one of a flow with this hash.
     pub(super) run: Option<u32>,
-    /// Whether another flow loses the place.
-    pub(super) evicts: bool,
+    /// The run that is there, whichever flow it is of.
+    pub(super) loser: Option<u32>,
 }
 
 impl Flows {
@@ -60,17 +60,20 @@ impl Flows {
         let [high, low] =
             [hash >> 32, hash & 0xffff_ffff].map(|half| u32::try_from(half).unwrap_or_default());
         let first = low as usize % SLOTS;
-        let mut place = Place { slot: first, hash: high, run: None, evicts: false };
+        let mut place = Place { slot: first, hash: high, run: None, loser: None };
         for probe in 0..PROBES {
             place.slot = (first + probe) % SLOTS;
             match self.slots.get(place.slot) {
                 Some(slot) if slot.batch != self.batch => return place,
-                Some(slot) if slot.hash == high => return Place { run: Some(slot.run), ..place },
+                Some(slot) if slot.hash == high => {
+                    return Place { run: Some(slot.run), loser: Some(slot.run), ..place };
+                }
                 _ => {}
             }
         }
         // Another flow makes room: that of the first place, whichever it is.
-        Place { slot: first, evicts: true, ..place }
+        let loser = self.slots.get(first).map(|slot| slot.run);
+        Place { slot: first, loser, ..place }
     }
 
     pub(super) fn set(&mut self, place: Place, run: u32) {

@@ -23,7 +23,7 @@ const MOST: u32 = 1000;
 pub(super) struct Run {
     pub(super) first: u32,
     last: u32,
-    pub(super) count: u32,
+    pub(super) count: u16,
     /// The payload of all of them, in bytes.
     pub(super) payload: u32,
     /// The first one's; `None` if it is nothing that is ever merged.
@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub(super) is_closed: bool,
     /// Whether the last one has TCP's PSH.
     pushes: bool,
+    /// The run that the packet behind the last one was in.
+    pub(super) follower: u32,
 }
 
 /// What [`Run::finish`] has written over, but for lengths.
@@ -43,8 +45,8 @@ pub(super) struct Kept {
 }
 
 impl Run {
-    /// A packet alone, by its number in the batch.
-    pub(super) fn new(index: u32, segment: Option<Segment>) -> Self {
+    /// A packet alone, by its number in the batch, and the run that the next packet is probably in.
+    pub(super) fn new(index: u32, segment: Option<Segment>, follower: u32) -> Self {
         Self {
             first: index,
             last: index,
@@ -53,6 +55,7 @@ impl Run {
             segment,
             is_closed: segment.is_none_or(|segment| segment.pushes || segment.fitness != Fitness::Fit),
             pushes: segment.is_some_and(|segment| segment.pushes),
+            follower,
         }
     }
 
@@ -62,7 +65,9 @@ impl Run {
         let Some(first) = &self.segment else { return false };
         let headers = u32::from(first.headers());
         let most = if first.place.kind == Transport::Udp { UDP_SEGMENTS } else { MOST };
-        !self.is_closed && headers + self.payload + u32::from(segment.length) <= LONGEST && self.count < most
+        !self.is_closed
+            && headers + self.payload + u32::from(segment.length) <= LONGEST
+            && u32::from(self.count) < most
     }
 
     /// Adds a packet, and returns the number of the one that was the last.
