@@ -9,8 +9,8 @@ use tunctl_packet::offload::{Merged, Parts};
 
 use crate::{Cause, Error, Operation, Reason, Result};
 
-/// The packets whose pieces are listed in a short array: those of TCP with an MTU of 1500. Each has two pieces
-/// at most.
+/// The packets whose pieces are listed in a short array: those of TCP with an MTU of 1500. Each has two
+/// pieces at most.
 const FEW_PACKETS: usize = 48;
 /// The pieces that a system takes in one call (`UIO_MAXIOV`).
 const MOST_PIECES: usize = 1024;
@@ -127,10 +127,11 @@ fn gather<'a, const N: usize>(
 ) -> Result<()> {
     let mut slices = [IoSlice::new(&[]); N];
     let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip(pieces) {
+    for (slice, piece) in slices.iter_mut().zip(pieces.by_ref()) {
         *slice = IoSlice::new(piece);
         count += 1;
     }
+    debug_assert!(pieces.next().is_none(), "a run is no longer than a call takes");
     call(slices.get(..count).unwrap_or_default()).map(drop)
 }
 

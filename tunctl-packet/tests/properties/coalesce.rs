@@ -8,7 +8,8 @@ use super::repaired;
 /// The bit of a length that asks for right checksums, which chance does not find.
 const REPAIR: u16 = 0x8000;
 
-/// A byte for the layer, and for where the packets are parted; then packets, each behind its length in two bytes, the lower one first.
+/// A byte for the layer, and for where the packets are parted; then packets, each behind its length in two
+/// bytes, the lower one first.
 pub(crate) fn coalesce(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let layer = if first & 1 == 0 { Layer::Tun } else { Layer::Tap };
