@@ -35,7 +35,7 @@ const NONE: u32 = u32::MAX;
 /// merged.
 ///
 /// ```
-/// use tunctl_packet::offload::{Coalescer, sum};
+/// use tunctl_packet::offload::{Coalescer, Parts, sum};
 /// use tunctl_packet::{Layer, udp_packet};
 ///
 /// let (from, to) = ("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?);
@@ -44,7 +44,8 @@ const NONE: u32 = u32::MAX;
 /// let mut arena = [one, two].concat();
 ///
 /// let mut coalescer = Coalescer::new(Layer::Tun, 0x5eed);
-/// let mut batch = coalescer.merge(&mut arena, &[(0..1028).into(), (1028..1756).into()], sum);
+/// let packets = [0..1028, 1028..1756].map(Parts::from);
+/// let mut batch = coalescer.merge(&mut arena, &packets, sum);
 /// let merged = batch.next().ok_or("nothing")?;
 /// assert_eq!((merged.packets(), merged.header().segment_size()), (2, 1000));
 /// // The header and these pieces are for one vectored write.

@@ -74,12 +74,12 @@ pub struct Apart {
     pub payload_sum: Option<u64>,
 }
 
-/// A segment is longer than the memory that it was to be copied to. Nothing is lost: it is still the next
-/// one.
+/// A segment, or its headers, are longer than the memory that they were to be copied to. Nothing is lost: it is
+/// still the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("no room for a segment of {length} bytes: there are {available}")]
+#[error("no room for {length} bytes of a segment: there are {available}")]
 pub struct NoRoom {
-    /// The segment's length, in bytes.
+    /// The length of what was to be copied, in bytes.
     pub length: usize,
     /// The room there is, in bytes.
     pub available: usize,

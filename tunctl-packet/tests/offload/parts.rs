@@ -148,7 +148,7 @@ fn a_wrong_sum_is_believed_and_a_payload_that_lies_side_by_side_is_one_piece() {
     let lengths: Vec<_> = batch.next().unwrap().pieces().map(<[u8]>::len).collect();
     assert_eq!(lengths, [40, 4000]);
     assert_eq!(batch.undo().count(), 4);
-    parts[2].rest_sum = Some(1);
+    parts[2].rest_sum = Some(u64::MAX);
     let (mut batch, mut counts) = (coalescer.merge(&mut arena, &parts, sum), Vec::new());
     while let Some(merged) = batch.next() {
         counts.push(merged.packets());

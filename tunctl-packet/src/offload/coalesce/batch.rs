@@ -54,7 +54,7 @@ impl Batch<'_> {
     /// headers back. Each is in two parts, as it was given: one behind the other, they are the packet.
     ///
     /// ```
-    /// use tunctl_packet::offload::{Coalescer, sum};
+    /// use tunctl_packet::offload::{Coalescer, Parts, sum};
     /// use tunctl_packet::{Layer, udp_packet};
     ///
     /// let (from, to) = ("10.0.0.1:4000".parse()?, "10.0.0.2:53".parse()?);
@@ -63,7 +63,8 @@ impl Batch<'_> {
     /// let mut arena = [one.clone(), two.clone()].concat();
     ///
     /// let mut coalescer = Coalescer::new(Layer::Tun, 0x5eed);
-    /// let mut batch = coalescer.merge(&mut arena, &[(0..1028).into(), (1028..1756).into()], sum);
+    /// let packets = [0..1028, 1028..1756].map(Parts::from);
+    /// let mut batch = coalescer.merge(&mut arena, &packets, sum);
     /// assert_eq!(batch.next().ok_or("nothing")?.packets(), 2);
     /// // The write fails. So the packets are written one by one, with empty virtio-net headers.
     /// assert_eq!(batch.undo().collect::<Vec<_>>(), [(0, [&one[..], &[]]), (1, [&two[..], &[]])]);
@@ -97,7 +98,7 @@ impl<'a> Merged<'a> {
         self.header
     }
 
-    /// How many packets of the batch it stands for: at most 1,000.
+    /// How many packets of the batch it stands for: at most 500.
     #[must_use]
     pub const fn packets(&self) -> usize {
         self.run.count as usize

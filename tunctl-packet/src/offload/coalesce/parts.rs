@@ -63,10 +63,10 @@ impl Bytes<'_> {
         if self.rest.is_empty() {
             return sum(first);
         }
-        let rest = self.rest_sum.unwrap_or_else(|| sum(self.rest));
+        let rest = fold(self.rest_sum.unwrap_or_else(|| sum(self.rest)));
         // The bytes behind an odd one are the other halves of their words (RFC 1071, section 2 B).
-        let rest = if first.len() % 2 == 0 { rest } else { u64::from(fold(rest).swap_bytes()) };
+        let rest = if first.len() % 2 == 0 { rest } else { rest.swap_bytes() };
         // They are headers.
-        sum_of_few(first) + rest
+        sum_of_few(first) + u64::from(rest)
     }
 }

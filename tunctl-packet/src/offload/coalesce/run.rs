@@ -14,9 +14,9 @@ const LONGEST: u32 = 65_535;
 /// The most segments of UDP that each kernel takes: 128 from Linux 6.9 on.
 const UDP_SEGMENTS: u32 = 64;
 
-/// The most packets of a run. Their pieces and the virtio-net header are within the 1,024 parts of a vectored
-/// write (`IOV_MAX`).
-const MOST: u32 = 1000;
+/// The most packets of a run. Their pieces, two each at most, and the virtio-net header are within the 1,024
+/// parts of a vectored write (`IOV_MAX`).
+const MOST: u32 = 500;
 
 /// Packets that follow one another in a flow.
 #[derive(Clone, Copy, Debug)]

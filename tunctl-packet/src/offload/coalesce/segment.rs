@@ -16,8 +16,6 @@ const DF: u8 = 0x40;
 const ACK: u8 = 0x10;
 /// Two ports, in bytes.
 const PORTS: usize = 4;
-/// Ethernet's header behind two tags, in bytes.
-const LINK: usize = 14 + 2 * 4;
 /// TCP's flags that a merged packet may have: ACK, PSH and ECE. All others seal their flow.
 const MERGED_FLAGS: u8 = ACK | PSH | 0x40;
 
@@ -73,7 +71,7 @@ impl Packet {
             Layer::Tap => network(bytes),
         };
         let Some((network, ip)) = network.and_then(|network| Some((network, bytes.get(network..)?))) else {
-            return if bytes.len() < LINK { short } else { Self::Other };
+            return short;
         };
         let (number, header, is_v6) = match ip.first() {
             Some(first) if first >> 4 == 4 => {
