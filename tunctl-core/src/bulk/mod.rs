@@ -152,7 +152,8 @@ impl<D: TunDevice> Bulk<D> {
         self.device.header_kind()
     }
 
-    /// Room for what [`recv`](Self::recv) receives: 192 KiB, and 64 KiB for what is known of it.
+    /// Room for what [`recv`](Self::recv) receives: 192 KiB, and 64 KiB for the
+    /// headers of packets that are passed on.
     pub fn recv_batch(&self) -> RecvBatch {
         RecvBatch::new(self.layer(), self.header_kind())
     }

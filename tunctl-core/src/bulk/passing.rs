@@ -19,7 +19,7 @@ impl RecvBatch {
     ///
     /// # Errors
     ///
-    /// [`BatchFull`]: packets are in the batch.
+    /// [`BatchFull`]: something is left, and packets are in the batch.
     pub fn pass_to(&mut self, sent: &mut SendBatch) -> Result<bool, BatchFull> {
         self.pass(sent, None)
     }
@@ -44,6 +44,7 @@ impl RecvBatch {
             return Err(BatchFull { length: first.len() });
         }
         sent.clear();
+        sent.lost.clear();
         let mut heads = ROOM;
         while !sent.is_full_for(0) {
             while self.left_of_cut() == 0 {
@@ -52,7 +53,15 @@ impl RecvBatch {
                     break;
                 }
             }
-            let Some(parts) = self.next_parts(heads) else { break };
+            let Some(parts) = self.next_parts(heads) else {
+                if heads > ROOM || self.left_of_cut() == 0 {
+                    break;
+                }
+                // No system has headers for which an empty batch has no room.
+                self.statistics.lost += 1;
+                self.cut = None;
+                continue;
+            };
             let parts = match judge.as_mut().map(|judge| self.judge(&parts, judge)) {
                 None => parts,
                 // The sum may be another one now.

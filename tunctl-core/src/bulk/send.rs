@@ -27,7 +27,7 @@ pub struct SendBatch {
     /// Which one each packet is, of those that were added since the batch was empty.
     numbers: Vec<usize>,
     added: usize,
-    lost: Vec<(usize, Error)>,
+    pub(super) lost: Vec<(usize, Error)>,
     /// The packets that are left when a sending stops.
     rest: Vec<usize>,
     refused: Refused,

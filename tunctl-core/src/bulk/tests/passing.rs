@@ -2,9 +2,9 @@
 
 use std::io::IoSlice;
 
-use tunctl_packet::Layer;
 use tunctl_packet::header::{Endian, GsoType, HeaderKind, VnetFormat, VnetHeader, VnetLength};
 use tunctl_packet::offload::{Segments, sum};
+use tunctl_packet::{Layer, udp_packet};
 
 use super::{VNET, error, joined, large, received, received_with_others};
 use crate::bulk::{BatchFull, RecvBatch, SendBatch};
@@ -31,6 +31,18 @@ fn plain(number: u8) -> Vec<u8> {
     [&[0; 10][..], &packet.unwrap()].concat()
 }
 
+/// The same, with a checksum that is left to whoever receives it, and a header that says so.
+fn without_checksum() -> Vec<u8> {
+    let mut packet =
+        udp_packet(([10, 0, 0, 1], 5).into(), ([10, 0, 0, 2], 9).into(), b"not a segment").unwrap();
+    // The sum of the pseudo-header, as for `large`, of 21 bytes.
+    let pseudo: u16 = 0x0a00 + 1 + 0x0a00 + 2 + 17 + 21;
+    packet[26..28].copy_from_slice(&pseudo.to_be_bytes());
+    let mut read = [&[0; 10][..], &packet].concat();
+    VnetHeader::default().with_checksum(20, 6).write(VnetFormat::default(), &mut read).unwrap();
+    read
+}
+
 /// What three reads at most have, some of which is plain, some cannot be cut.
 fn inputs() -> Vec<RecvBatch> {
     let (large, short) = (large(), of_size(400));
@@ -38,6 +50,7 @@ fn inputs() -> Vec<RecvBatch> {
         received_with_others(),
         received(&[&plain(1), &large, &plain(2)]),
         received(&[&plain(1), &plain(2), &plain(3)]),
+        received(&[&without_checksum(), &large, &without_checksum()]),
         received(&[&short, &large]),
         received(&[&large[..5]]),
     ]
@@ -159,6 +172,7 @@ fn a_judge_sees_each_packet_whole_and_what_it_changes_stays() {
         }
         assert_eq!(seen, expected);
         assert_eq!(found, behind_ip(&passed));
+        assert_eq!(input.statistics().packets, seen.len() as u64);
     }
 }
 
@@ -228,8 +242,9 @@ fn a_batch_with_packets_takes_no_others_and_none_is_lost() {
     batch.push(&plain(2)[10..]).unwrap();
     batch.push(&plain(3)[10..]).unwrap();
     assert!(batch.pop());
-    let left = sent(&mut batch);
-    assert_eq!((left.len(), &left[15][..]), (16, &plain(2)[30..]));
+    let (all, _) = packets(received(&[&large(), &large()]));
+    let expected = [behind_ip(&all[1 + 64..]), vec![plain(2)[30..].to_vec()]].concat();
+    assert_eq!(sent(&mut batch), expected);
     assert!(!input.pass_to(&mut batch).unwrap());
     assert!(more.pass_to(&mut batch).unwrap());
     assert!(batch.pop());
@@ -253,4 +268,41 @@ fn what_is_passed_on_merged_and_refused_is_sent_as_packets() {
     };
     batch.empty(refuses).unwrap();
     assert_eq!((taken, batch.statistics().refused_merged), (expected, 1));
+}
+
+#[test]
+fn what_was_lost_is_forgotten_when_other_packets_are_passed_on() {
+    let mut batch = merging();
+    for _ in 0..3 {
+        let mut input = received(&[&large()]);
+        assert!(input.pass_to(&mut batch).unwrap());
+        assert!(batch.empty(|_| Err(error(Cause::NoBuffers))).unwrap_err().is_packet_lost());
+        assert_eq!(batch.lost().len(), 40);
+        let mut input = received(&[&large()]);
+        assert!(input.pass_to(&mut batch).unwrap());
+        assert_eq!(batch.empty(|_| Ok(0)), Ok(1));
+        assert!(batch.lost().is_empty());
+    }
+    assert_eq!((batch.statistics().lost, batch.statistics().packets), (120, 120));
+}
+
+#[test]
+fn what_a_batch_had_no_room_for_may_be_received_in_any_way() {
+    let packet = tcp(3000);
+    let header = VnetHeader::default().with_checksum(20, 16).with_segments(GsoType::TcpV4, 1);
+    let mut read = [&[0; 10][..], &packet].concat();
+    header.write(VnetFormat::default(), &mut read).unwrap();
+    let (expected, _) = packets(received(&[&read, &plain(1), &plain(2)]));
+    let (mut input, mut batch) = (received(&[&read, &plain(1), &plain(2)]), merging());
+    assert!(input.pass_to(&mut batch).unwrap());
+    let passed = batch.len();
+    for packet in expected.iter().skip(passed).take(10) {
+        assert_eq!(input.next(), Some(&packet[..]));
+    }
+    // What is left of a packet that is being cut is skipped.
+    assert_eq!(input.next_large().unwrap().with_headers(), plain(1));
+    assert_eq!(sent(&mut batch), behind_ip(&expected[..passed]));
+    assert!(input.pass_to(&mut batch).unwrap());
+    assert_eq!(sent(&mut batch), [plain(2)[30..].to_vec()]);
+    assert_eq!(input.statistics().packets, passed as u64 + 10 + 2);
 }
