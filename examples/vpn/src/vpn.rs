@@ -63,15 +63,6 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Whether it has called, and the packet is no datagram of ours for it, from our port.
-    fn takes(&self, packet: &[u8], port: u16) -> bool {
-        let Some(Endpoint { remote, .. }) = self.endpoint else { return false };
-        let ports = (tunctl::packet::Protocol::Udp, Some(port), Some(remote.port()));
-        Tunn::dst_address(packet) != Some(remote.ip())
-            || !tunctl::packet::Packet::parse(Layer::Tun, packet)
-                .is_ok_and(|it| (it.protocol(), it.source_port(), it.destination_port()) == ports)
-    }
-
     /// Has the tunnel write a datagram, and queues it: a packet that is sealed, or a message of the protocol.
     /// Returns whether it wrote one.
     fn write<S: Datagrams>(
@@ -175,9 +166,10 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
         };
         // Each packet is cut from a large one, and its datagram is written behind that of the one before.
         while let Some(packet) = self.packets.next() {
+            let is_ours = is_ours(packet, self.port, &self.peers);
             let found = Tunn::dst_address(packet).and_then(|to| self.by_address.longest_match(to));
             let peer = found.map(|(_, &number)| &mut self.peers[number]);
-            let Some(peer) = peer.filter(|peer| peer.takes(packet, self.port)) else {
+            let Some(peer) = peer.filter(|peer| peer.endpoint.is_some() && !is_ours) else {
                 self.dropped.unrouted += 1;
                 continue;
             };
@@ -351,6 +343,14 @@ impl<D: TunDevice, S: Datagrams> Vpn<D, S> {
     pub const fn socket(&self) -> &S {
         &self.outgoing.socket
     }
+}
+
+/// Whether a packet is a datagram of ours: from our port to where a peer is.
+fn is_ours(packet: &[u8], port: u16, peers: &[Peer]) -> bool {
+    let view = tunctl::packet::Packet::parse(Layer::Tun, packet).ok();
+    let view = view.filter(|view| view.source_port() == Some(port));
+    let to = view.and_then(|view| Some((view.destination()?, view.destination_port()?).into()));
+    to.is_some() && peers.iter().any(|peer| peer.endpoint.map(|endpoint| endpoint.remote) == to)
 }
 
 #[cfg(test)]

@@ -79,7 +79,8 @@ impl Host {
     fn new(number: u8, calls: &Calls, peers: Vec<PeerConfig>) -> Self {
         let backend = MockBackend::new();
         let device = backend.create(&CreateOptions::tun().name("vpn0").vnet_header(true).up()).unwrap();
-        let config = Config { private_key: Key([number; 32]), peers, ..Config::default() };
+        let listen_port = address(number).port();
+        let config = Config { private_key: Key([number; 32]), listen_port, peers, ..Config::default() };
         let socket = Socket {
             own: address(number),
             calls: Rc::clone(calls),
@@ -136,6 +137,24 @@ fn a_packet_goes_to_the_peer_with_the_longest_prefix() {
     host.inject("[fd01::1]:9", 10);
     assert!(host.vpn.from_device().unwrap());
     assert_eq!(host.vpn.dropped(), Dropped { unrouted: 2, ..Dropped::default() });
+}
+
+/// Each peer is where the other one's network is.
+#[test]
+fn a_datagram_of_ours_is_not_sealed_again() {
+    let peers = vec![peer(2, "192.0.2.3/32", 0), peer(3, "192.0.2.2/32", 0)];
+    let mut host = Host::new(1, &Calls::default(), peers);
+    for (from, to, unrouted) in [
+        (51_820, "192.0.2.2:51820", 1),
+        (51_820, "192.0.2.3:51820", 2),
+        (51_821, "192.0.2.3:51820", 2),
+        (51_820, "192.0.2.3:51821", 2),
+    ] {
+        let from = SocketAddr::from(([192, 0, 2, 1], from));
+        host.backend.inject("vpn0", udp_packet(from, to.parse().unwrap(), b"sealed").unwrap());
+        assert!(host.vpn.from_device().unwrap());
+        assert_eq!(host.vpn.dropped(), Dropped { unrouted, ..Dropped::default() }, "{to}");
+    }
 }
 
 /// Two hosts that have made their keys.
