@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tunctl_linux::netns;
 use tunctl_packet::Layer;
 use tunctl_packet::header::{GsoType, VnetHeader};
-use tunctl_packet::offload::{Coalescer, Segments, SplitError, sum};
+use tunctl_packet::offload::{Apart, Coalescer, Cut, Parts, Segments, SplitError, sum};
 
 use crate::differential::random::Random;
 use crate::harness::silence;
@@ -55,7 +55,15 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         }
         judge(&large, &ours, &theirs)
             .and_then(|()| seen.judge_handed_out(&kernel, &large, &ours, &theirs))
-            .and_then(|()| seen.merge_again(&mut kernel, &mut coalescers, &large, &theirs))
+            .and_then(|()| {
+                // Every other packet is cut as a program does that passes it on.
+                let ours = ours.as_ref().ok().filter(|_| case % 2 == 1 && !theirs.is_empty());
+                let (batch, segments) = match ours {
+                    Some(ours) => (apart(&large), ours),
+                    None => (whole(&theirs), &theirs),
+                };
+                seen.merge_again(&mut kernel, &mut coalescers, &large, batch, segments)
+            })
             .map_err(|why| describe(settings, case, &large, &why))?;
         seen.note(&large, &theirs);
         if reported.elapsed() > REPORT {
@@ -86,6 +94,35 @@ fn cut(layer: Layer, header: &VnetHeader, packet: &[u8]) -> Result<Vec<Vec<u8>>,
         found.push(segment.to_vec());
     }
     Ok(found)
+}
+
+/// The packets one behind the other, and where they are.
+fn whole(packets: &[Vec<u8>]) -> (Vec<u8>, Vec<Parts>) {
+    let mut end = 0;
+    let place = |packet: &Vec<u8>| {
+        end += packet.len();
+        (end - packet.len()..end).into()
+    };
+    (packets.concat(), packets.iter().map(place).collect())
+}
+
+/// A packet with the headers of its segments behind it, and where the segments are.
+fn apart(large: &Large) -> (Vec<u8>, Vec<Parts>) {
+    let (mut arena, length) = (large.packet.clone(), large.packet.len());
+    let (mut segments, mut room) = (Vec::new(), [0; 4096]);
+    if let Ok(mut cut) = Cut::new(&large.header, large.layer, &mut arena, sum) {
+        while let Ok(Some(Apart { headers, payload, payload_sum })) =
+            cut.next_apart(&arena[..length], &mut room)
+        {
+            let first = arena.len()..arena.len() + headers;
+            arena.extend_from_slice(&room[..headers]);
+            segments.push(match headers {
+                0 => payload.into(),
+                _ => Parts { first, rest: payload, rest_sum: payload_sum },
+            });
+        }
+    }
+    (arena, segments)
 }
 
 fn judge(large: &Large, ours: &Result<Vec<Vec<u8>>, SplitError>, theirs: &[Vec<u8>]) -> Result<(), String> {
@@ -152,24 +189,23 @@ fn describe(settings: &Settings, case: u64, large: &Large, why: &str) -> String 
 }
 
 impl Seen {
-    /// Merges the kernel's segments, and has the kernel cut what comes out: that must be the same segments.
+    /// Merges these segments, which are so in the arena, and has the kernel cut what comes out: that must be the
+    /// same segments.
     fn merge_again(
         &mut self,
         kernel: &mut Kernel,
         coalescers: &mut [Coalescer; 2],
         large: &Large,
+        (mut arena, parts): (Vec<u8>, Vec<Parts>),
         segments: &[Vec<u8>],
     ) -> Result<(), String> {
+        let bytes = |parts: &Parts| [&arena[parts.first.clone()], &arena[parts.rest.clone()]].concat();
+        if !parts.iter().map(bytes).eq(segments.iter().cloned()) {
+            return Err("the segments with their headers apart are others".into());
+        }
         let [of_tun, of_tap] = coalescers;
         let coalescer = if large.layer == Layer::Tun { of_tun } else { of_tap };
-        let mut arena = segments.concat();
-        let mut end = 0;
-        let place = |segment: &Vec<u8>| {
-            end += segment.len();
-            (end - segment.len()..end).into()
-        };
-        let ranges: Vec<_> = segments.iter().map(place).collect();
-        let mut batch = coalescer.merge(&mut arena, &ranges, sum);
+        let mut batch = coalescer.merge(&mut arena, &parts, sum);
         let mut next = segments.iter();
         while let Some(merged) = batch.next() {
             let expected: Vec<_> = next.by_ref().take(merged.packets()).collect();
