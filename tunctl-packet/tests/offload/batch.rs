@@ -7,7 +7,8 @@ use tunctl_packet::{Layer, ping_packet};
 use crate::coalesce::{batches, flow, kinds};
 use crate::large::Large;
 
-fn arena(packets: &[Vec<u8>]) -> (Vec<u8>, Vec<Parts>) {
+/// The packets one behind the other, and where they are.
+pub(crate) fn arena(packets: &[Vec<u8>]) -> (Vec<u8>, Vec<Parts>) {
     let mut end = 0;
     let place = |packet: &Vec<u8>| {
         end += packet.len();

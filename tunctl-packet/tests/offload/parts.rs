@@ -6,6 +6,7 @@ use proptest::sample::Index;
 use tunctl_packet::Layer;
 use tunctl_packet::offload::{Apart, Coalescer, Cut, NoRoom, Parts, sum};
 
+use crate::batch::arena;
 use crate::coalesce::{batches, kinds};
 use crate::large::Large;
 
@@ -24,16 +25,6 @@ fn merge(arena: &mut [u8], packets: &[Parts]) -> Vec<(usize, String, Vec<u8>)> {
         found.push((merged.packets(), stated, bytes));
     }
     found
-}
-
-/// The packets one behind the other.
-fn whole(packets: &[Vec<u8>]) -> (Vec<u8>, Vec<Parts>) {
-    let mut end = 0;
-    let place = |packet: &Vec<u8>| {
-        end += packet.len();
-        (end - packet.len()..end).into()
-    };
-    (packets.concat(), packets.iter().map(place).collect())
 }
 
 /// The packets with all that is behind these places first, and the beginnings of all behind that.
@@ -76,7 +67,7 @@ proptest! {
             packet.len() - at.index(packet.len() - headers(packet) + 1)
         };
         let places: Vec<_> = packets.iter().zip(&places).map(place).collect();
-        let (mut arena, ranges) = whole(&packets);
+        let (mut arena, ranges) = arena(&packets);
         let expected = merge(&mut arena, &ranges);
         let (mut arena, parts) = apart(&packets, &places, knows);
         prop_assert_eq!(merge(&mut arena, &parts), expected);
