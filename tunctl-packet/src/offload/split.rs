@@ -74,8 +74,8 @@ pub struct Apart {
     pub payload_sum: Option<u64>,
 }
 
-/// A segment, or its headers, are longer than the memory that they were to be copied to. Nothing is lost: it is
-/// still the next one.
+/// A segment, or its headers, are longer than the memory that they were to be copied to. Nothing is lost: it
+/// is still the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("no room for {length} bytes of a segment: there are {available}")]
 pub struct NoRoom {

@@ -189,8 +189,8 @@ fn describe(settings: &Settings, case: u64, large: &Large, why: &str) -> String 
 }
 
 impl Seen {
-    /// Merges these segments, which are so in the arena, and has the kernel cut what comes out: that must be the
-    /// same segments.
+    /// Merges these segments, which are so in the arena, and has the kernel cut what comes out: that must be
+    /// the same segments.
     fn merge_again(
         &mut self,
         kernel: &mut Kernel,
