@@ -21,7 +21,7 @@ type Joined = Pump<LinuxDevice, LinuxDevice>;
 /// Two ways, and the thread that has started them and waits.
 const PUMP_THREADS: usize = 3;
 
-/// Ours: each large packet is cut, each packet copied, and the copies are merged.
+/// Ours: each large packet is cut, and its packets are merged.
 pub(super) fn pump(name: &'static str, format: VnetFormat) -> Result<Path, String> {
     ours(name, &CreateOptions::tun().vnet_format(format), Joined::run)
 }
