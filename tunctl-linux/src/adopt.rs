@@ -244,7 +244,10 @@ const ROOT: Uid = match Uid::new(0) {
 fn changes_owner(fd: &TunFile, netlink: &Netlink, info: &InterfaceInfo, owner: Uid) -> bool {
     let has = |owner: Uid| {
         tun::set_owner(fd, owner.get()).is_ok()
-            && matches!(netlink.link_by_index(info.index), Ok(Some(Link::Tun(now))) if now.owner == Some(owner))
+            && matches!(
+                netlink.link_by_index(info.index),
+                Ok(Some(Link::Tun(now))) if now.owner == Some(owner)
+            )
     };
     // It gets its owner back, whatever is seen.
     [has(ROOT), has(owner)] == [true; 2]

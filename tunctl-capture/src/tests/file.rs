@@ -211,7 +211,11 @@ fn hostile_files() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(2), cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(2),
+        cases: 2000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_file_harms_and_none_gives_more_than_it_has(file in hostile_files()) {

@@ -382,7 +382,8 @@ proptest! {
         // Each packet came out, once, as it was; but for identifications that do not matter.
         let plain = |packet: &Vec<u8>| {
             let mut packet = packet.clone();
-            if packet[0] >> 4 == 4 && packet.len() >= 20 && packet[6] & 0x40 != 0 && checksum(&packet[..20]) == 0 {
+            let is_v4 = packet[0] >> 4 == 4 && packet.len() >= 20;
+            if is_v4 && packet[6] & 0x40 != 0 && checksum(&packet[..20]) == 0 {
                 packet[4..6].fill(0);
                 packet[10..12].fill(0);
             }
